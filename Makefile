@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+# make            ./probe
+# make install    PREFIX, DESTDIR
+# make test       everything in tests/ (as root); make unit: what needs no root
+# make V=1        shows the commands
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= bpftool
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
+STANDARD := -std=gnu11
+LIBS := -lbpf -lelf -lz -lpcap -lm
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf
+
+OBJECTS := $(patsubst user/%.c,build/%.o,$(wildcard user/*.c))
+
+ifndef V
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2);
+endif
+
+probe: $(OBJECTS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+build/%.o: user/%.c | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+build/run.o build/options.o build/report_json.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
+build/live.o: build/probe.skel.h
+
+build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
+	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+build/probe.skel.h: build/probe.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
+
+build:
+	$(Q)mkdir -p $@
+
+install: probe
+	install -D -m 0755 probe $(DESTDIR)$(PREFIX)/sbin/probe
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/probe
+
+clean:
+	rm -rf build probe
+
+.PHONY: install uninstall clean
+.DELETE_ON_ERROR:
+-include $(OBJECTS:.o=.d)

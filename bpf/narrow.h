@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Did the user ask for this connection? --client, --server and --port, looked at once for each
+ * attempt, at its SYN.
+ */
+#pragma once
+
+#include "parse.h"
+
+/* Addresses as masks: what is not asked for is a mask of zeros, which every address fits. */
+struct narrow {
+	struct address client;
+	struct address client_mask;
+	struct address server;
+	struct address server_mask;
+	__u8 by_port;
+	__u8 ports[65536 / 8];
+};
+
+static __always_inline bool address_fits(const struct address *a, const volatile struct address *net,
+					 const volatile struct address *mask)
+{
+	int i;
+
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 0; i < 4; i++)
+		if ((a->word[i] & mask->word[i]) != net->word[i])
+			return false;
+	return true;
+}
+
+static __always_inline bool narrow_wants(const volatile struct narrow *n, const struct segment *s)
+{
+	return address_fits(&s->source, &n->client, &n->client_mask) &&
+	       address_fits(&s->destination, &n->server, &n->server_mask) &&
+	       (!n->by_port || n->ports[s->destination_port >> 3] & 1 << (s->destination_port & 7));
+}

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hooks: tc ingress and egress of an interface, with and without an Ethernet header. The only
+ * file that calls BPF helpers. Every path returns TC_NEXT: other programs on the hook still run,
+ * the packet is not touched.
+ *
+ * A packet of an established connection is parsed, hashed, and dismissed by one counter; all else
+ * that costs (clock, lookup, copy) is paid only for packets that open, close or refuse.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "track.h"
+
+/* TCX_NEXT and TC_ACT_UNSPEC alike: the next program decides. */
+#define TC_NEXT (-1)
+
+#define EEXIST 17
+
+/* Counters and slots stand in lines of a cache line each: array maps of libbpf 1.1 pad elements to 8 bytes. */
+#define LINE 64
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+	__uint(max_entries, 131072);
+} flows SEC(".maps");
+
+/* Attempts in the order of their first SYN: when the map is full, the oldest without a handshake gives its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct candidate);
+	__uint(max_entries, 131072);
+} queue SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} records SEC(".maps");
+
+/* How many opening flows hash to a slot: 0 says that a packet can be dismissed. */
+struct openings {
+	__u32 count[LINE / sizeof(__u32)];
+};
+#define OPENING_SLOTS (1 << 20)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct openings);
+	__uint(max_entries, OPENING_SLOTS * sizeof(__u32) / LINE);
+} openings SEC(".maps");
+
+struct table;
+static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key);
+static __always_inline struct flow *table_new(struct table *t);
+static __always_inline void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now);
+static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why,
+				    __u64 now);
+static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
+static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
+static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot);
+static __always_inline __u8 *table_known(struct table *t, __u32 slot);
+static __always_inline bool table_wants(struct table *t, const struct segment *s);
+
+#include "watch.h"
+
+struct remembered_line {
+	struct remembered slot[LINE / sizeof(struct remembered)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct remembered_line);
+	__uint(max_entries, REMEMBERED_SLOTS * sizeof(struct remembered) / LINE);
+} remembered SEC(".maps");
+
+struct known_line {
+	__u8 slot[LINE];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct known_line);
+	__uint(max_entries, KNOWN_SLOTS / LINE);
+} known SEC(".maps");
+
+struct ethertypes {
+	__u32 packets[LINE / sizeof(__u32)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct ethertypes);
+	__uint(max_entries, 65536 * sizeof(__u32) / LINE);
+} ethertypes SEC(".maps");
+
+struct counters {
+	__u64 count[COUNTERS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counters);
+	__uint(max_entries, 1);
+} counters SEC(".maps");
+
+/* Too large for the stack. Softirqs are off on both hooks, so a CPU uses its own one at a time. */
+struct scratch {
+	struct segment segment;
+	struct flow flow;
+	__u32 forget;
+	__u8 headers[MAX_HEADERS + 64]; /* the verifier's bound may lie a header behind ours */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct scratch);
+	__uint(max_entries, 1);
+} scratch SEC(".maps");
+
+const volatile struct hash_seed seed;
+const volatile struct narrow narrow;
+const volatile __u32 queue_size = 131072;
+const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
+
+__u32 queue_head; /* where the next attempt queues; races between CPUs cost a queue place, no flow */
+__u32 queue_tail; /* the next to give its place */
+
+/* What user space hands to settle_candidate(). */
+struct candidate candidates[CANDIDATES];
+__u32 candidate_next;
+bool ending; /* the run is over: all that is left settles */
+
+static __always_inline void table_count(struct table *t, enum counter c, __u64 n)
+{
+	struct counters *line;
+	__u32 zero = 0;
+
+	line = bpf_map_lookup_elem(&counters, &zero);
+	if (line)
+		line->count[c] += n;
+}
+
+static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key)
+{
+	return bpf_map_lookup_elem(&flows, key);
+}
+
+static __always_inline struct scratch *this_cpu_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+static __always_inline struct flow *table_new(struct table *t)
+{
+	struct scratch *s = this_cpu_scratch();
+
+	if (!s)
+		return NULL;
+	__builtin_memset(&s->flow, 0, sizeof(s->flow));
+	return &s->flow;
+}
+
+static __always_inline void count_opening(__u32 slot, __u32 n)
+{
+	__u32 index = slot % OPENING_SLOTS / (LINE / sizeof(__u32));
+	struct openings *line = bpf_map_lookup_elem(&openings, &index);
+
+	if (line)
+		__sync_fetch_and_add(&line->count[slot % (LINE / sizeof(__u32))], n);
+}
+
+static __always_inline bool maybe_opening(__u64 hash)
+{
+	__u32 slot = hash >> 44, index = slot / (LINE / sizeof(__u32));
+	struct openings *line = bpf_map_lookup_elem(&openings, &index);
+
+	return line && *(volatile __u32 *)&line->count[slot % (LINE / sizeof(__u32))];
+}
+
+/* Takes a flow out of the map, answers whether we were the one who did. */
+static __always_inline bool take_out(const struct flow_key *key, __u32 slot)
+{
+	if (bpf_map_delete_elem(&flows, key))
+		return false;
+	count_opening(slot, -1);
+	return true;
+}
+
+/* The record is filled before the flow is taken out: afterwards its memory may be another flow's. */
+static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why,
+				    __u64 now)
+{
+	__u32 slot = f->slot;
+	struct record *r;
+
+	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	if (!r) {
+		if (take_out(key, slot))
+			table_count(t, COUNT_LOST_RING, 1);
+		return;
+	}
+	r->version = RECORD_VERSION;
+	r->settled_by = why;
+	r->settled = now;
+	__builtin_memcpy(&r->key, key, sizeof(r->key));
+	r->pad = 0;
+	__builtin_memcpy(&r->flow, f, sizeof(r->flow));
+	if (take_out(key, slot)) {
+		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+		table_count(t, COUNT_PUBLISHED, 1);
+	} else {
+		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+	}
+}
+
+/*
+ * Room for a new attempt: the oldest one without a handshake goes. It is handed over while the ring
+ * is at most half full, and only counted otherwise, lest a flood crowd out the records of real ones.
+ */
+__noinline int evict_one(__u64 now)
+{
+	struct table *t = NULL;
+	struct candidate *c;
+	struct flow *f;
+	__u32 place;
+
+	if (queue_head - queue_tail > queue_size)
+		queue_tail = queue_head - queue_size;
+	if (queue_tail == queue_head)
+		return 0;
+	place = queue_tail++ % queue_size;
+	c = bpf_map_lookup_elem(&queue, &place);
+	if (!c)
+		return 0;
+	f = bpf_map_lookup_elem(&flows, &c->key);
+	if (!f || f->client_isn != c->client_isn || is_handshake_done(f))
+		return 0;
+	if (bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > (2 << 20)) {
+		if (take_out(&c->key, f->slot))
+			table_count(t, COUNT_LOST_EVICTED, 1);
+		return 0;
+	}
+	table_settle(t, &c->key, f, SETTLED_PRESSURE, now);
+	return 0;
+}
+
+static __always_inline void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now)
+{
+	struct candidate *c;
+	__u32 place;
+	long error;
+	int i;
+
+	error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+	if (error && error != -EEXIST) {
+#pragma unroll
+		for (i = 0; i < 4; i++)
+			evict_one(now);
+		error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+	}
+	if (error) {
+		table_count(t, error == -EEXIST ? COUNT_LATE_SYN_COPIES : COUNT_LOST_MAP, 1);
+		return;
+	}
+	count_opening(f->slot, 1);
+	table_count(t, COUNT_ATTEMPTS, 1);
+	place = queue_head++ % queue_size;
+	c = bpf_map_lookup_elem(&queue, &place);
+	if (c) {
+		__builtin_memcpy(&c->key, key, sizeof(c->key));
+		c->client_isn = f->client_isn;
+	}
+}
+
+static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot)
+{
+	__u32 index = slot % REMEMBERED_SLOTS / (LINE / sizeof(struct remembered));
+	struct remembered_line *line = bpf_map_lookup_elem(&remembered, &index);
+
+	return line ? &line->slot[slot % (LINE / sizeof(struct remembered))] : NULL;
+}
+
+static __always_inline __u8 *table_known(struct table *t, __u32 slot)
+{
+	__u32 index = slot % KNOWN_SLOTS / LINE;
+	struct known_line *line = bpf_map_lookup_elem(&known, &index);
+
+	return line ? &line->slot[slot % LINE] : NULL;
+}
+
+static __always_inline bool table_wants(struct table *t, const struct segment *s)
+{
+	return narrow_wants(&narrow, s);
+}
+
+static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype)
+{
+	__u32 index = ethertype / (LINE / sizeof(__u32));
+	struct ethertypes *line = bpf_map_lookup_elem(&ethertypes, &index);
+
+	if (line)
+		__sync_fetch_and_add(&line->packets[ethertype % (LINE / sizeof(__u32))], 1);
+}
+
+/*
+ * Global functions are verified once, by themselves, whoever calls them: what most packets never
+ * reach adds nothing to the verifier's work on the hooks.
+ */
+__noinline int watch_described(struct __sk_buff *skb, __u64 hash)
+{
+	struct scratch *own = this_cpu_scratch();
+
+	if (own)
+		watch_segment(NULL, &own->segment, hash, virtual_time ? skb->tstamp : bpf_ktime_get_ns());
+	return 0;
+}
+
+/* The tag that the driver or the kernel took out of the frame. */
+static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
+{
+	h->vlan[0] = skb->vlan_present ? skb->vlan_tci & 0xfff : 0;
+	h->vlan[1] = 0;
+}
+
+static __always_inline void segment_origin(struct segment *s, const struct __sk_buff *skb, bool egress)
+{
+	s->egress = egress;
+	s->from_gateway = egress && !skb->ingress_ifindex;
+	s->ifindex = skb->ifindex;
+}
+
+static __always_inline bool is_boring(const struct headers *h, __u64 hash)
+{
+	return !(h->transport[13] & (TCP_SYN | TCP_FIN | TCP_RST)) && !maybe_opening(hash);
+}
+
+/*
+ * What is not plain: extension headers, PPPoE, MPLS, ICMP errors, headers outside the skb's linear
+ * part (frames larger than a page). Works on a copy of the headers.
+ */
+__noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
+{
+	struct scratch *own = this_cpu_scratch();
+	__u32 length = skb->len;
+	enum parsed parsed;
+	struct headers h;
+	struct frame f;
+	__u64 hash = 0;
+
+	if (!own || !length)
+		return TC_NEXT;
+	if (length > MAX_HEADERS)
+		length = MAX_HEADERS;
+	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
+		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
+		return TC_NEXT;
+	}
+	f.begin = own->headers;
+	f.end = own->headers + length;
+	f.wire_length = skb->len;
+	f.forget = &own->forget;
+	headers_start(&h, skb);
+	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
+	if (parsed == PARSED_TCP) {
+		hash = flow_hash(&h, (const struct hash_seed *)&seed);
+		if (is_boring(&h, hash))
+			return TC_NEXT;
+		describe_tcp(&h, &own->segment);
+	} else if (parsed == PARSED_ICMP) {
+		if (!describe_icmp(&f, &h, &own->segment))
+			return TC_NEXT;
+	} else {
+		count_other(NULL, &h, parsed, skb->len);
+		return TC_NEXT;
+	}
+	segment_origin(&own->segment, skb, egress);
+	watch_described(skb, hash);
+	return TC_NEXT;
+}
+
+static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
+{
+	struct frame f = {
+		.begin = (const __u8 *)(long)skb->data,
+		.end = (const __u8 *)(long)skb->data_end,
+		.wire_length = skb->len,
+		.forget = NULL,
+	};
+	struct scratch *own;
+	enum parsed parsed;
+	struct headers h;
+	__u64 hash;
+
+	headers_start(&h, skb);
+	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
+	if (likely(parsed == PARSED_TCP)) {
+		hash = flow_hash(&h, (const struct hash_seed *)&seed);
+		if (likely(is_boring(&h, hash)))
+			return TC_NEXT;
+		own = this_cpu_scratch();
+		if (!own)
+			return TC_NEXT;
+		describe_tcp(&h, &own->segment);
+		segment_origin(&own->segment, skb, egress);
+		watch_described(skb, hash);
+		return TC_NEXT;
+	}
+	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
+		return watch_deep(skb, link, egress);
+	count_other(NULL, &h, parsed, skb->len);
+	return TC_NEXT;
+}
+
+SEC("tc")
+int probe_ingress(struct __sk_buff *skb)
+{
+	return watch(skb, LINK_ETHERNET, false);
+}
+
+SEC("tc")
+int probe_egress(struct __sk_buff *skb)
+{
+	return watch(skb, LINK_ETHERNET, true);
+}
+
+SEC("tc")
+int probe_ingress_ip(struct __sk_buff *skb)
+{
+	return watch(skb, LINK_BARE, false);
+}
+
+SEC("tc")
+int probe_egress_ip(struct __sk_buff *skb)
+{
+	return watch(skb, LINK_BARE, true);
+}
+
+/*
+ * Run by user space, once for each candidate: a flow that user space found due is looked at again
+ * and settled here, so that a SYN-ACK which lands between its look and ours is not lost.
+ */
+SEC("tc")
+int settle_candidate(struct __sk_buff *skb)
+{
+	__u64 now = virtual_time ? skb->tstamp : bpf_ktime_get_ns();
+	__u32 next = candidate_next++;
+	enum settled_by why;
+	struct flow_key key;
+	struct flow *f;
+	__u32 isn;
+
+	if (next >= CANDIDATES)
+		return TC_NEXT;
+	key = candidates[next].key;
+	isn = candidates[next].client_isn;
+	f = bpf_map_lookup_elem(&flows, &key);
+	if (!f || f->client_isn != isn)
+		return TC_NEXT;
+	why = ending ? SETTLED_END : settle_due(f, now);
+	if (why != SETTLED_NOT)
+		table_settle(NULL, &key, f, why, now);
+	return TC_NEXT;
+}
+
+char _license[] SEC("license") = "GPL";

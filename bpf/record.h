@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What crosses from kernel to user: one record for each connection attempt, when it settles.
+ *
+ * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC at the hook, a capture's own time
+ * otherwise. 0 is "not seen". Ports, sequence numbers and lengths are in host order, addresses in
+ * network order.
+ */
+#pragma once
+
+#include "types.h"
+
+#define RECORD_VERSION 1
+
+#define SECOND_NS 1000000000ULL
+#define MILLISECOND_NS 1000000ULL
+
+/* IPv4 as ::ffff:a.b.c.d. */
+struct address {
+	__u32 word[4];
+};
+
+#define IP4_PREFIX swap32(0xffff)
+
+/* Both directions of a connection have the same key: the lower end, by bytes, comes first. */
+struct flow_key {
+	struct address end[2];
+	__u16 port[2];
+	__u16 vlan[2]; /* VLAN ids from the outside in; 0 is none (802.1Q: no VLAN has this id) */
+	__u32 ifindex;
+};
+
+#define SYN_TIMES 8
+
+/* Each byte of flags has one writing direction, as every field of struct flow has. */
+enum client_flag {
+	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN, else key.end[0] */
+	CLIENT_HAS_MAC = 1 << 1,
+	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
+	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does, and no answer was seen */
+	CLIENT_RESET_EARLY = 1 << 4, /* reset its own attempt before any answer */
+};
+
+enum server_flag {
+	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen leaving */
+	SERVER_PROVES = 1 << 1, /* spoke as only an open connection does, and a part of the handshake is missing */
+	SERVER_REFUSED = 1 << 2, /* acceptable RST in answer to the SYN (RFC 9293 3.10.7.3) */
+	SERVER_RST_GATEWAY = 1 << 3, /* this very host made the RST */
+	SERVER_TOOK_SYN_DATA = 1 << 4, /* TCP Fast Open: the SYN's payload was acknowledged (RFC 7413) */
+	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
+	SERVER_ODD = 1 << 6, /* an answer that a real client ignores: RST or SYN-ACK with a wrong number */
+};
+
+enum icmp_flag {
+	ICMP_SEEN = 1 << 0,
+	ICMP_HARD = 1 << 1, /* unreachable: the attempt fails (RFC 1122 4.2.3.9) */
+	ICMP_GATEWAY = 1 << 2, /* this very host made it */
+};
+
+struct flow {
+	/* the client's segments write these */
+	__u64 syn_times[SYN_TIMES];
+	__u64 syn_last;
+	__u64 ack;
+	__u64 client_first;
+	__u64 client_fin;
+	__u64 client_rst;
+	__u32 client_isn;
+	__u32 syn_count;
+	__u32 syn_copies;
+	__u16 syn_ip_id;
+	__u16 syn_payload;
+	__u8 client_mac[6];
+	__u8 client_flags;
+	__u8 client_segments; /* with payload, while the server had sent none */
+
+	/* the server's segments write these */
+	__u64 synack;
+	__u64 synack_last;
+	__u64 server_first;
+	__u64 server_fin;
+	__u64 server_rst;
+	__u32 server_isn;
+	__u32 synack_count;
+	__u32 synack_copies;
+	__u16 synack_ip_id;
+	__u8 server_flags;
+	__u8 server_segments; /* with payload, while the client had sent none */
+
+	/* ICMP errors write these */
+	__u64 icmp;
+	struct address icmp_from;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_flags;
+
+	__u8 pad;
+	__u32 slot; /* of the counter that says "an opening flow could be meant" */
+};
+
+enum settled_by {
+	SETTLED_NOT,
+	SETTLED_PAYLOAD, /* both sides have sent payload */
+	SETTLED_RST,
+	SETTLED_FIN, /* of both sides */
+	SETTLED_TIMEOUT, /* nothing more is to be expected */
+	SETTLED_SUPERSEDED, /* another attempt began on the same four-tuple */
+	SETTLED_ONE_SIDED, /* ONE_SIDED_SEGMENTS with payload, all from one side */
+	SETTLED_PRESSURE, /* gave its place to a newer attempt */
+	SETTLED_END, /* of the run */
+	SETTLED_REASONS,
+};
+
+struct record {
+	__u32 version;
+	__u32 settled_by;
+	__u64 settled;
+	struct flow_key key;
+	__u32 pad;
+	struct flow flow;
+};
+
+/* Counters of the kernel side: packets, unless another unit is said. */
+enum counter {
+	COUNT_ATTEMPTS, /* connection attempts that were given a place */
+	COUNT_PUBLISHED, /* records handed over */
+	COUNT_LATE_SYN_COPIES, /* SYN of a connection that has settled already */
+	COUNT_ALREADY_OPEN, /* connections that were open before the start, as far as they showed themselves */
+	COUNT_NARROWED, /* SYNs outside --client, --server, --port */
+	COUNT_UDP_443_BYTES,
+	COUNT_UDP_BYTES, /* without port 443 */
+	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */
+	COUNT_FRAGMENTS, /* later fragments: they carry no ports */
+	COUNT_MALFORMED, /* lengths that contradict each other */
+	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; by ethertype in the map of that name */
+	/* losses */
+	COUNT_LOST_MAP, /* attempts without a place: map full */
+	COUNT_LOST_RING, /* records without a place: ring full */
+	COUNT_LOST_EVICTED, /* attempts without handshake that gave their place while the ring was half full */
+	COUNT_LOST_TRUNCATED, /* TCP headers that could not be read */
+	COUNTERS,
+};
+
+#define FIRST_LOSS COUNT_LOST_MAP
+
+/* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */
+struct candidate {
+	struct flow_key key;
+	__u32 client_isn;
+};
+
+#define CANDIDATES 64

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What does this segment change in its flow? Knows nothing of where flows are stored.
+ *
+ * A flow is *opening* from its first SYN until it settles; only opening flows exist. All sequence
+ * comparisons are modulo 2^32 (RFC 9293 3.4). Each field of struct flow is written by segments of
+ * one direction only, so that both directions may be at work on two CPUs without a lock; whoever
+ * sees last that both sides have sent payload settles the flow, and the table hands a flow out once.
+ */
+#pragma once
+
+#include "parse.h"
+
+/* The same segment again so soon is a copy made by a SPAN port: TCP's own timers are slower. */
+#define COPY_NS (10 * MILLISECOND_NS)
+
+/* Linux waits up to 64 s between two SYNs: twice that and nothing more is to be expected. */
+#define SILENCE_NS (130 * SECOND_NS)
+
+/* How long a settled connection is remembered, lest a late copy of its SYN make a phantom. */
+#define REMEMBER_NS (2 * SECOND_NS)
+
+/* A one-way stream leaves the slow path after so many segments with payload. */
+#define ONE_SIDED_SEGMENTS 64
+
+/* A RST counts when its sequence number is this near to the sender's ISN: a flow that is opening has moved little. */
+#define RST_WINDOW (1U << 23)
+
+/* A handshake ACK may have been missed: then the client is found a little further on. */
+#define ACK_WINDOW (1U << 20)
+
+/* Is a within n bytes behind b? */
+static __always_inline bool seq_within(__u32 a, __u32 b, __u32 n)
+{
+	return a - b < n;
+}
+
+static __always_inline bool is_syn(const struct segment *s)
+{
+	return s->kind == SEGMENT_TCP && (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+/* Fills the key; answers whether the segment's source is key->end[1]. */
+static __always_inline bool flow_key_of(struct flow_key *key, const struct segment *s)
+{
+	bool swap;
+	int i;
+
+	swap = s->source_port > s->destination_port;
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 3; i >= 0; i--)
+		if (s->source.word[i] != s->destination.word[i])
+			swap = s->source.word[i] > s->destination.word[i];
+	key->end[0] = swap ? s->destination : s->source;
+	key->end[1] = swap ? s->source : s->destination;
+	key->port[0] = swap ? s->destination_port : s->source_port;
+	key->port[1] = swap ? s->source_port : s->destination_port;
+	key->vlan[0] = s->vlan[0];
+	key->vlan[1] = s->vlan[1];
+	key->ifindex = s->ifindex;
+	return swap;
+}
+
+static __always_inline bool is_handshake_done(const struct flow *f)
+{
+	return f->ack || f->server_flags & SERVER_PROVES || f->client_flags & CLIENT_PROVES;
+}
+
+static __always_inline __u64 last_sign_of_life(const struct flow *f)
+{
+	const __u64 times[] = { f->synack_last, f->ack, f->icmp, f->client_first, f->server_first,
+				f->client_fin, f->server_fin };
+	__u64 last = f->syn_last;
+	unsigned int i;
+
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i] > last)
+			last = times[i];
+	return last;
+}
+
+/* A new attempt, from its first SYN. The caller has zeroed *f. */
+static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1, __u64 now)
+{
+	f->syn_times[0] = now;
+	f->syn_last = now;
+	f->syn_count = 1;
+	f->client_isn = s->seq;
+	f->syn_ip_id = s->ip_id;
+	f->syn_payload = s->payload > 0xffff ? 0xffff : s->payload;
+	if (from_end_1)
+		f->client_flags |= CLIENT_IS_END_1;
+	if (s->egress)
+		f->client_flags |= CLIENT_EGRESS;
+	if (s->has_mac && !s->egress) { /* leaving, the source MAC is this very host's */
+		f->client_flags |= CLIENT_HAS_MAC;
+		__builtin_memcpy(f->client_mac, s->mac, 6);
+	}
+}
+
+/* Does this SYN begin another attempt, although its four-tuple is opening already? */
+static __always_inline bool starts_another(const struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	if ((__s64)(now - last_sign_of_life(f)) > (__s64)SILENCE_NS)
+		return true;
+	if (from_client)
+		return s->seq != f->client_isn;
+	/* the other way round: a simultaneous open while the first SYN is unanswered */
+	return f->synack || is_handshake_done(f);
+}
+
+static __always_inline void track_syn(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	if (!from_client) {
+		f->server_flags |= SERVER_SYN;
+		f->server_isn = s->seq;
+		return;
+	}
+	if (s->egress != !!(f->client_flags & CLIENT_EGRESS) ||
+	    (s->ip_id == f->syn_ip_id && now - f->syn_last <= COPY_NS)) {
+		f->syn_copies++;
+		return;
+	}
+	if (f->syn_count < SYN_TIMES)
+		f->syn_times[f->syn_count] = now;
+	f->syn_count++;
+	f->syn_last = now;
+	f->syn_ip_id = s->ip_id;
+}
+
+static __always_inline void track_synack(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	__u32 taken = s->ack - f->client_isn - 1; /* bytes of the SYN's payload */
+
+	if (from_client) {
+		if (f->server_flags & SERVER_SYN && s->ack == f->server_isn + 1 && !f->ack)
+			f->ack = now;
+		return;
+	}
+	if (taken > f->syn_payload) {
+		f->server_flags |= SERVER_ODD;
+		return;
+	}
+	if (!f->synack) {
+		f->synack = now;
+		f->synack_count = 1;
+		f->synack_last = now;
+		f->synack_ip_id = s->ip_id;
+		f->server_isn = s->seq;
+		if (s->egress)
+			f->server_flags |= SERVER_EGRESS;
+		if (taken)
+			f->server_flags |= SERVER_TOOK_SYN_DATA;
+		return;
+	}
+	if (s->egress != !!(f->server_flags & SERVER_EGRESS) ||
+	    (s->ip_id == f->synack_ip_id && now - f->synack_last <= COPY_NS)) {
+		f->synack_copies++;
+		return;
+	}
+	f->synack_count++;
+	f->synack_last = now;
+	f->synack_ip_id = s->ip_id;
+	if (!f->ack)
+		f->server_isn = s->seq;
+}
+
+static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	if (from_client) {
+		if (!f->synack && !is_handshake_done(f)) {
+			f->client_flags |= CLIENT_RESET_EARLY;
+			if (!f->client_rst)
+				f->client_rst = now;
+			return SETTLED_NOT;
+		}
+		if (!seq_within(s->seq, f->client_isn, RST_WINDOW))
+			return SETTLED_NOT;
+		f->client_rst = now;
+		return SETTLED_RST;
+	}
+	if (!f->synack && !is_handshake_done(f)) {
+		if (!(s->flags & TCP_ACK) || s->ack - f->client_isn - 1 > f->syn_payload) {
+			f->server_flags |= SERVER_ODD;
+			return SETTLED_NOT;
+		}
+		f->server_flags |= SERVER_REFUSED;
+	} else if (f->synack && !seq_within(s->seq, f->server_isn, RST_WINDOW) &&
+		   !(s->flags & TCP_ACK && seq_within(s->ack, f->client_isn, RST_WINDOW))) {
+		f->server_flags |= SERVER_ODD;
+		return SETTLED_NOT;
+	}
+	if (s->from_gateway)
+		f->server_flags |= SERVER_RST_GATEWAY;
+	f->server_rst = now;
+	return SETTLED_RST;
+}
+
+/* Does the payload reach beyond ISN+1? A keep-alive probe and what is out of window do not (RFC 9293 3.8.4). */
+static __always_inline bool brings_payload(const struct segment *s, __u32 isn)
+{
+	__u32 reach = s->seq + s->payload - isn - 1;
+
+	return s->payload && reach && reach < 1U << 30;
+}
+
+static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
+{
+	bool in_window = seq_within(s->seq, f->client_isn + 1, 1U << 30);
+
+	if (f->synack || f->server_flags & SERVER_SYN) {
+		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
+		    seq_within(s->seq, f->client_isn + 1, ACK_WINDOW))
+			f->ack = now;
+	} else if (in_window) {
+		f->client_flags |= CLIENT_PROVES;
+	} else {
+		return;
+	}
+	if (brings_payload(s, f->client_isn)) {
+		if (!f->client_first)
+			f->client_first = now;
+		if (!f->server_first)
+			f->client_segments++;
+	}
+	if (s->flags & TCP_FIN && in_window && !f->client_fin)
+		f->client_fin = now;
+}
+
+static __always_inline void track_server(struct flow *f, const struct segment *s, __u64 now)
+{
+	__u32 acked = s->ack - f->client_isn - 1;
+
+	if (!f->synack && !(f->server_flags & SERVER_SYN)) {
+		/* an old connection of the same four-tuple answers like this (challenge ACK, RFC 5961) */
+		if (acked >= 1U << 30 || (acked <= f->syn_payload && !s->payload)) {
+			f->server_flags |= SERVER_ODD;
+			return;
+		}
+		f->server_flags |= SERVER_PROVES;
+		if (s->payload && !f->server_first)
+			f->server_first = now;
+	} else if (brings_payload(s, f->server_isn)) {
+		if (!f->server_first)
+			f->server_first = now;
+		if (!f->ack && f->synack && !f->syn_payload)
+			f->server_flags |= SERVER_PROVES;
+	}
+	if (s->payload && !f->client_first)
+		f->server_segments++;
+	if (s->flags & TCP_FIN && !f->server_fin)
+		f->server_fin = now;
+}
+
+static __always_inline void track_icmp(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	/* "it quotes this attempt's SYN": anything else is about another attempt or a later segment */
+	if (!from_client || s->seq != f->client_isn)
+		return;
+	if (f->icmp_flags & ICMP_HARD || (f->icmp_flags & ICMP_SEEN && !s->icmp_hard))
+		return;
+	f->icmp = now;
+	f->icmp_from = s->icmp_from;
+	f->icmp_type = s->icmp_type;
+	f->icmp_code = s->icmp_code;
+	f->icmp_flags = ICMP_SEEN | (s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
+}
+
+/* A segment of a flow that is opening, unless starts_another(). Answers whether the flow has settled, and by what. */
+static __always_inline enum settled_by track(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+{
+	if (s->kind == SEGMENT_ICMP_ERROR) {
+		track_icmp(f, s, from_client, now);
+		return SETTLED_NOT;
+	}
+	if (s->flags & TCP_RST)
+		return track_rst(f, s, from_client, now);
+	if (s->flags & TCP_SYN) {
+		if (s->flags & TCP_ACK)
+			track_synack(f, s, from_client, now);
+		else
+			track_syn(f, s, from_client, now);
+		return SETTLED_NOT;
+	}
+	if (!(s->flags & TCP_ACK))
+		return SETTLED_NOT;
+	if (from_client)
+		track_client(f, s, now);
+	else
+		track_server(f, s, now);
+
+	if (f->server_first && (f->client_first || f->server_flags & SERVER_TOOK_SYN_DATA))
+		return SETTLED_PAYLOAD;
+	if (f->client_fin && f->server_fin)
+		return SETTLED_FIN;
+	if (f->client_segments >= ONE_SIDED_SEGMENTS || f->server_segments >= ONE_SIDED_SEGMENTS)
+		return SETTLED_ONE_SIDED;
+	return SETTLED_NOT;
+}
+
+/* Has this flow settled by the passing of time? */
+static __always_inline enum settled_by settle_due(const struct flow *f, __u64 now)
+{
+	/* an established connection without payload may stay idle; one side gone, it is left to die */
+	if (is_handshake_done(f) && !f->client_fin && !f->server_fin)
+		return SETTLED_NOT;
+	if ((__s64)(now - last_sign_of_life(f)) <= (__s64)SILENCE_NS)
+		return SETTLED_NOT;
+	return SETTLED_TIMEOUT;
+}

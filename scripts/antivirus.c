@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An LD_PRELOAD shim that does to a program what the antivirus of the story does to a
+ * browser: the first data of each new TCP connection are held until the antivirus server
+ * answers or 5 s have passed. The handshake is the kernel's and is not held; so on the
+ * wire are a complete handshake, then a SYN to that server, and the request only when
+ * the server has answered, or the time is over.
+ *
+ *	ANTIVIRUS=address:port		the server, 10.200.7.9:5274 unless told
+ *	ANTIVIRUS_TIMEOUT=seconds	5 unless told
+ *
+ *	LD_PRELOAD=./antivirus.so curl http://...
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The function of this name that libc has, and that ours stands before. */
+#define real(name)							\
+({									\
+	static __typeof__(name) *function;				\
+									\
+	if (!function)							\
+		function = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);	\
+	function;							\
+})
+
+#define MAX_FD 65536
+
+static struct sockaddr_storage server;
+static socklen_t server_len;
+static struct itimerspec timeout = { .it_value.tv_sec = 5 };
+
+/* By descriptor: sockets that were connected and have not sent anything yet. */
+static char fresh[MAX_FD];
+
+static void usage(const char *name, const char *value)
+{
+	fprintf(stderr, "antivirus: %s=%s is not understood\n", name, value);
+	_exit(2);
+}
+
+/* 10.200.7.9:5274 or [fd00::1]:5274 */
+static int parse_server(const char *text)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&server;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&server;
+	char address[INET6_ADDRSTRLEN];
+	unsigned short port;
+
+	if (sscanf(text, "[%45[0-9a-fA-F:.]]:%hu", address, &port) == 2 &&
+	    inet_pton(AF_INET6, address, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		server_len = sizeof(*in6);
+		return 0;
+	}
+	if (sscanf(text, "%45[0-9.]:%hu", address, &port) == 2 &&
+	    inet_pton(AF_INET, address, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		server_len = sizeof(*in);
+		return 0;
+	}
+	return -1;
+}
+
+__attribute__((constructor)) static void read_environment(void)
+{
+	const char *text = getenv("ANTIVIRUS_TIMEOUT");
+
+	if (text) {
+		char *end;
+		double seconds = strtod(text, &end);
+
+		if (end == text || *end || !(seconds > 0 && seconds < 1e6))
+			usage("ANTIVIRUS_TIMEOUT", text);
+		timeout.it_value.tv_sec = (time_t)seconds;
+		timeout.it_value.tv_nsec = (long)((seconds - (time_t)seconds) * 1e9);
+	}
+
+	text = getenv("ANTIVIRUS");
+	if (parse_server(text ? text : "10.200.7.9:5274"))
+		usage("ANTIVIRUS", text);
+}
+
+/*
+ * Returns when the server has answered, a refusal being an answer too, or the time is
+ * over. The kernel repeats the SYN meanwhile, and gives it up when we close. The timer
+ * is a timerfd, since poll() may be 0.1 % late by its own: 5 ms.
+ */
+static void ask_server(void)
+{
+	struct pollfd fds[] = {
+		{ socket(server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), POLLOUT, 0 },
+		{ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), POLLIN, 0 },
+	};
+
+	if (fds[0].fd >= 0 && fds[1].fd >= 0 &&
+	    !timerfd_settime(fds[1].fd, 0, &timeout, NULL) &&
+	    real(connect)(fds[0].fd, (struct sockaddr *)&server, server_len) &&
+	    errno == EINPROGRESS)
+		while (poll(fds, 2, -1) < 0 && errno == EINTR)
+			;
+	close(fds[0].fd);
+	close(fds[1].fd);
+}
+
+static int is_tcp(int fd)
+{
+	int protocol;
+	socklen_t len = sizeof(protocol);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	       protocol == IPPROTO_TCP;
+}
+
+/* Asks again whether it is TCP: close() is not watched, the descriptor may be reused. */
+static void hold(int fd)
+{
+	int saved = errno;
+
+	if (fd < 0 || fd >= MAX_FD || !fresh[fd])
+		return;
+	fresh[fd] = 0;
+	if (is_tcp(fd))
+		ask_server();
+	errno = saved;
+}
+
+int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t len)
+{
+	int result = real(connect)(fd, address, len), saved = errno;
+
+	if ((!result || saved == EINPROGRESS) && fd < MAX_FD)
+		fresh[fd] = is_tcp(fd);
+	errno = saved;
+	return result;
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+	hold(fd);
+	return real(send)(fd, data, size, flags);
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags,
+	       __CONST_SOCKADDR_ARG address, socklen_t len)
+{
+	hold(fd);
+	return real(sendto)(fd, data, size, flags, address, len);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	hold(fd);
+	return real(sendmsg)(fd, message, flags);
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	hold(fd);
+	return real(write)(fd, data, size);
+}
+
+ssize_t writev(int fd, const struct iovec *vector, int count)
+{
+	hold(fd);
+	return real(writev)(fd, vector, count);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "connection.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const char *const outcome_names[OUTCOMES] = {
+	[OUTCOME_ESTABLISHED] = "established", [OUTCOME_REFUSED] = "refused",
+	[OUTCOME_UNREACHABLE] = "unreachable", [OUTCOME_UNANSWERED] = "unanswered",
+	[OUTCOME_HALF_OPEN] = "half_open",
+};
+
+const char *const settled_by_names[SETTLED_REASONS] = {
+	[SETTLED_NOT] = "not",
+	[SETTLED_PAYLOAD] = "payload",
+	[SETTLED_RST] = "rst",
+	[SETTLED_FIN] = "fin",
+	[SETTLED_TIMEOUT] = "timeout",
+	[SETTLED_SUPERSEDED] = "superseded",
+	[SETTLED_ONE_SIDED] = "one_sided",
+	[SETTLED_PRESSURE] = "pressure",
+	[SETTLED_END] = "end",
+};
+
+const char *const side_names[] = {
+	[SIDE_NONE] = NULL,
+	[SIDE_CLIENT] = "client",
+	[SIDE_SERVER] = "server",
+};
+
+bool is_ip4(const struct address *a)
+{
+	return !a->word[0] && !a->word[1] && a->word[2] == IP4_PREFIX;
+}
+
+static enum outcome outcome_of(const struct flow *f)
+{
+	bool proven = f->client_flags & CLIENT_PROVES || f->server_flags & SERVER_PROVES;
+
+	if (f->synack)
+		return f->ack || proven ? OUTCOME_ESTABLISHED : OUTCOME_HALF_OPEN;
+	/* the rest of a handshake of which a part was not seen, or a simultaneous open */
+	if (proven)
+		return OUTCOME_ESTABLISHED;
+	if (f->server_flags & SERVER_REFUSED)
+		return OUTCOME_REFUSED;
+	if (f->icmp_flags & ICMP_HARD)
+		return OUTCOME_UNREACHABLE;
+	return OUTCOME_UNANSWERED;
+}
+
+static void first_of(ns_t *when, enum side *who, ns_t client, ns_t server)
+{
+	*when = client;
+	*who = client == NEVER ? SIDE_NONE : SIDE_CLIENT;
+	if (server != NEVER && (client == NEVER || server < client)) {
+		*when = server;
+		*who = SIDE_SERVER;
+	}
+}
+
+static ns_t between(ns_t from, ns_t to)
+{
+	return from == NEVER || to == NEVER ? NEVER : to - from;
+}
+
+static void endpoint_of(struct endpoint *e, const struct flow_key *key, int end)
+{
+	e->address = key->end[end];
+	e->port = key->port[end];
+	e->vlan[0] = key->vlan[0];
+	e->vlan[1] = key->vlan[1];
+}
+
+void connection_of(struct connection *c, const struct record *r, uint64_t start)
+{
+#define SINCE_START(t) ((t) ? (ns_t)((t) - start) : NEVER)
+	const struct flow *f = &r->flow;
+	int client = f->client_flags & CLIENT_IS_END_1 ? 1 : 0;
+	unsigned int i;
+
+	memset(c, 0, sizeof(*c));
+	endpoint_of(&c->client, &r->key, client);
+	endpoint_of(&c->server, &r->key, !client);
+	c->ifindex = r->key.ifindex;
+	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
+	memcpy(c->mac, f->client_mac, sizeof(c->mac));
+
+	c->outcome = outcome_of(f);
+	c->settled_by = r->settled_by;
+	c->settled = r->settled - start;
+	c->watched = r->settled - f->syn_times[0];
+
+	c->syn_times_count = f->syn_count < SYN_TIMES ? f->syn_count : SYN_TIMES;
+	for (i = 0; i < c->syn_times_count; i++)
+		c->syn_times[i] = f->syn_times[i] - start;
+	c->syn = c->syn_times[0];
+	c->syn_last = f->syn_last - start;
+	c->syn_count = f->syn_count;
+	c->syn_copies = f->syn_copies;
+	c->synack = SINCE_START(f->synack);
+	c->synack_count = f->synack_count;
+	c->synack_copies = f->synack_copies;
+	c->ack = SINCE_START(f->ack);
+	c->client_first = SINCE_START(f->client_first);
+	c->server_first = SINCE_START(f->server_first);
+	first_of(&c->fin, &c->fin_from, SINCE_START(f->client_fin), SINCE_START(f->server_fin));
+	first_of(&c->rst, &c->rst_from, SINCE_START(f->client_rst), SINCE_START(f->server_rst));
+	c->icmp = SINCE_START(f->icmp);
+	c->icmp_type = f->icmp_type;
+	c->icmp_code = f->icmp_code;
+	c->icmp_hard = f->icmp_flags & ICMP_HARD;
+	c->icmp_from = f->icmp_from;
+	c->from_gateway = f->server_flags & SERVER_RST_GATEWAY || f->icmp_flags & ICMP_GATEWAY;
+
+	if (f->server_flags & SERVER_TOOK_SYN_DATA) { /* the request was in the SYN: nobody held it */
+		c->client_first = c->syn;
+		c->wait = 0;
+	} else {
+		c->wait = between(c->ack, c->client_first);
+	}
+	c->banner = NEVER;
+	c->answer = between(c->client_first, c->server_first);
+	if (c->server_first != NEVER && (c->client_first == NEVER || c->server_first < c->client_first)) {
+		c->banner = between(c->ack, c->server_first);
+		c->wait = NEVER;
+		c->answer = NEVER;
+	}
+	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
+	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
+#undef SINCE_START
+}
+
+ns_t connection_silence(const struct connection *c)
+{
+	if (c->ack == NEVER || c->client_first != NEVER || c->server_first != NEVER || c->fin != NEVER ||
+	    c->rst != NEVER)
+		return NEVER;
+	return c->settled - c->ack;
+}
+
+enum failure connection_failure(const struct connection *c)
+{
+	switch (c->outcome) {
+	case OUTCOME_REFUSED:
+		return FAILURE_REFUSED;
+	case OUTCOME_UNREACHABLE:
+		return FAILURE_UNREACHABLE;
+	case OUTCOME_UNANSWERED:
+		if (c->watched < SILENT_NS)
+			return FAILURE_TOO_EARLY;
+		return c->syn_count > 1 ? FAILURE_SILENT : FAILURE_ONE_SYN;
+	default:
+		return FAILURE_NONE;
+	}
+}
+
+const char *icmp_words(bool ip4, uint8_t type, uint8_t code)
+{
+	/* RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1 */
+	static const char *const unreachable4[] = {
+		"network unreachable", "host unreachable", "protocol unreachable", "port unreachable",
+		"fragmentation needed", "source route failed", "network unknown", "host unknown",
+		"source host isolated", "network prohibited", "host prohibited",
+		"network unreachable for this service", "host unreachable for this service",
+		"administratively prohibited", "host precedence violation", "precedence cut-off",
+	};
+	/* RFC 4443 3.1 */
+	static const char *const unreachable6[] = {
+		"no route", "administratively prohibited", "beyond scope of source address",
+		"address unreachable", "port unreachable", "source address failed policy",
+		"route rejected", "error in source routing header",
+	};
+
+	if (type == (ip4 ? 11 : 3))
+		return "time exceeded: a routing loop?";
+	if (ip4 && type == 3 && code < sizeof(unreachable4) / sizeof(unreachable4[0]))
+		return unreachable4[code];
+	if (!ip4 && type == 1 && code < sizeof(unreachable6) / sizeof(unreachable6[0]))
+		return unreachable6[code];
+	return NULL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What does a record mean? One connection attempt in the terms of the field: who is the client, what
+ * came of it, how long who waited. Everything behind the sources works on these alone.
+ *
+ * Moments are nanoseconds since the start of the run (of the capture), durations nanoseconds; NEVER
+ * stands for both when not seen. Moments of a capture whose clock went backwards may be negative.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "record.h"
+
+typedef int64_t ns_t;
+
+#define NEVER INT64_MIN
+
+enum outcome {
+	OUTCOME_ESTABLISHED,
+	OUTCOME_REFUSED,
+	OUTCOME_UNREACHABLE,
+	OUTCOME_UNANSWERED,
+	OUTCOME_HALF_OPEN,
+	OUTCOMES,
+};
+
+/* An address is only unique within its VLANs. */
+struct endpoint {
+	struct address address;
+	uint16_t port;
+	uint16_t vlan[2];
+	uint16_t zero; /* no padding: endpoints are compared by bytes */
+};
+
+enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER };
+
+struct connection {
+	struct endpoint client;
+	struct endpoint server;
+	uint32_t ifindex;
+	bool has_mac;
+	uint8_t mac[6]; /* the client's */
+
+	enum outcome outcome;
+	enum settled_by settled_by;
+	ns_t settled; /* when it did, or when it was looked at while opening */
+	ns_t watched; /* since the first SYN */
+
+	ns_t syn_times[SYN_TIMES];
+	unsigned int syn_times_count;
+	ns_t syn;
+	ns_t syn_last;
+	uint32_t syn_count;
+	uint32_t syn_copies;
+	ns_t synack;
+	uint32_t synack_count;
+	uint32_t synack_copies;
+	ns_t ack;
+	ns_t client_first;
+	ns_t server_first;
+	ns_t fin;
+	enum side fin_from;
+	ns_t rst;
+	enum side rst_from;
+	ns_t icmp;
+	uint8_t icmp_type;
+	uint8_t icmp_code;
+	bool icmp_hard;
+	struct address icmp_from;
+	bool from_gateway; /* the RST or ICMP error was made by the host that we run on */
+
+	ns_t wait; /* the client held its request; NEVER where the server speaks first */
+	ns_t banner; /* the server held its greeting; NEVER where the client speaks first */
+	ns_t answer; /* the server held its answer */
+	ns_t server_round_trip; /* NEVER when the SYN was repeated: which one was answered? */
+	ns_t client_round_trip;
+};
+
+/* start: the source's clock at the start of the run. */
+void connection_of(struct connection *c, const struct record *r, uint64_t start);
+
+/* Handshake done and not a byte since: it may be held, or a spare socket. Time so far, or NEVER. */
+ns_t connection_silence(const struct connection *c);
+
+/* What an attempt that came to nothing says of its peer. */
+enum failure {
+	FAILURE_NONE,
+	FAILURE_TOO_EARLY, /* watched for too short a time to say */
+	FAILURE_ONE_SYN, /* the client gave up after one SYN */
+	FAILURE_SILENT, /* two SYNs or more, 3 s or more */
+	FAILURE_REFUSED,
+	FAILURE_UNREACHABLE,
+	FAILURES,
+};
+
+#define SILENT_NS (3 * (ns_t)SECOND_NS)
+
+enum failure connection_failure(const struct connection *c);
+
+extern const char *const outcome_names[OUTCOMES];
+extern const char *const settled_by_names[SETTLED_REASONS];
+extern const char *const side_names[];
+
+bool is_ip4(const struct address *a);
+
+/* "host unreachable" and the like; NULL for a code that has no words. */
+const char *icmp_words(bool ip4, uint8_t type, uint8_t code);

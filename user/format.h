@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How do people read addresses, durations and times of day? Each function fills the caller's buffer
+ * and answers it, cut to its size if need be.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "connection.h"
+
+#define FORMAT_ADDRESS 48
+#define FORMAT_ENDPOINT 64
+#define FORMAT_DURATION 32
+#define FORMAT_TIME 64
+
+/* Characters beyond ASCII are used where the locale's encoding is UTF-8. */
+struct glyphs {
+	const char *arrow;
+	const char *dot;
+	const char *plus_minus;
+	const char *micro;
+	const char *dash;
+};
+
+extern const struct glyphs *glyphs;
+
+/* Chooses the glyphs by the locale, which the caller has set. */
+void format_init(void);
+
+/* 192.0.2.1 or 2001:db8::1. */
+char *format_address(char out[FORMAT_ADDRESS], const struct address *a);
+
+/* 192.0.2.1:80 or [2001:db8::1]:80, with "vlan 7" behind it where there is one. */
+char *format_endpoint(char out[FORMAT_ENDPOINT], const struct endpoint *e);
+
+/* 0.8 ms, 5.003 s, 1 min 12 s. */
+char *format_duration(char out[FORMAT_DURATION], ns_t duration);
+
+/* 12:01:03, local time, at so many ns behind start. */
+char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at);
+
+/* RFC 3339 with nanoseconds, in UTC. */
+char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t);
+
+/* A string from outside, without a control character, as the inside of a JSON string. */
+void format_json_string(FILE *out, const char *string);

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "live.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <inttypes.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "narrow.h"
+#include "track.h"
+#include "probe.skel.h"
+
+/* linux/bpf.h of Debian 12 is older than TCX (kernel 6.6). */
+#define ATTACH_TCX_INGRESS 46
+#define ATTACH_TCX_EGRESS 47
+
+/* Where our filters stand on clsact, beside others'. */
+#define CLSACT_PRIORITY 0x7062
+#define CLSACT_HANDLE 1
+
+#define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
+#define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
+#define SWEEP_BATCH 4096
+
+enum { INGRESS, EGRESS, DIRECTIONS };
+
+struct live {
+	const struct options *options;
+	struct run *run;
+	const struct run_events *events;
+	struct probe_bpf *bpf;
+	struct ring_buffer *ring;
+	int ifindex;
+	bool bare; /* no Ethernet header */
+	int tcx[DIRECTIONS]; /* links, or -1 */
+	bool clsact[DIRECTIONS]; /* attached there */
+	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
+	uint64_t next_sweep;
+	struct flow_key *keys;
+	struct flow *flows;
+	uint32_t candidates;
+	bool ended;
+	char cut[128];
+};
+
+static uint64_t monotonic(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * SECOND_NS + t.tv_nsec;
+}
+
+/* What libbpf has to say is kept back, and shown when the load fails. */
+static char complaints[4096];
+static bool verbose;
+
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t used = strlen(complaints);
+
+	if (verbose && level <= LIBBPF_INFO)
+		return vfprintf(stderr, format, arguments);
+	if (level > LIBBPF_WARN)
+		return 0;
+	return vsnprintf(complaints + used, sizeof(complaints) - used, format, arguments);
+}
+
+static void say_no_such_interface(const char *name)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+
+	fprintf(stderr, "probe: %s: no such interface", name);
+	if (all) {
+		for (i = all; i->if_index; i++)
+			fprintf(stderr, "%s%s", i == all ? " (there are: " : ", ", i->if_name);
+		fputs(all->if_index ? ")" : "", stderr);
+		if_freenameindex(all);
+	}
+	fputc('\n', stderr);
+}
+
+/* The link layer comes from the interface's type, never from the bytes. False when it is not understood. */
+static bool link_of(struct live *l, const char *name)
+{
+	struct ifreq request = {};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
+
+	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	status = fd < 0 ? -1 : ioctl(fd, SIOCGIFHWADDR, &request);
+	if (status)
+		fprintf(stderr, "probe: %s: cannot ask for its link type: %s\n", name, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (status)
+		return false;
+	switch (request.ifr_hwaddr.sa_family) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		l->run->link = "ethernet";
+		return true;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_PPP:
+	case ARPHRD_RAWIP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
+		l->run->link = "ip";
+		l->bare = true;
+		return true;
+	default:
+		fprintf(stderr, "probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
+			name, request.ifr_hwaddr.sa_family);
+		return false;
+	}
+}
+
+static void own_addresses(struct run *run)
+{
+	struct ifaddrs *all, *i;
+	struct address *a;
+
+	if (getifaddrs(&all))
+		return;
+	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next) {
+		a = &run->own_addresses[run->own_address_count];
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
+			*a = (struct address){ .word = { 0, 0, IP4_PREFIX,
+							 ((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr } };
+			run->own_address_count++;
+		} else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6) {
+			memcpy(a->word, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, sizeof(a->word));
+			run->own_address_count++;
+		}
+	}
+	freeifaddrs(all);
+}
+
+/* Bytes that the interface received and sent so far; 0 when it is not listed. */
+static uint64_t interface_bytes(const char *name)
+{
+	uint64_t received, sent, sum = 0;
+	FILE *f = fopen("/proc/net/dev", "re");
+	size_t n = strlen(name);
+	char line[512], *p;
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		p = line + strspn(line, " ");
+		if (!strncmp(p, name, n) && p[n] == ':' &&
+		    sscanf(p + n + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &received, &sent) == 2)
+			sum = received + sent;
+	}
+	fclose(f);
+	return sum;
+}
+
+static int say_load_failure(int error)
+{
+	struct utsname u;
+
+	uname(&u);
+	if (error == -EPERM || error == -EACCES) {
+		fprintf(stderr, "probe: loading BPF programs was refused (%s)\n", strerror(-error));
+		if (geteuid())
+			fprintf(stderr, "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
+	} else {
+		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n", u.release, strerror(-error));
+	}
+	fputs(complaints, stderr);
+	return -1;
+}
+
+static int load(struct live *l)
+{
+	struct probe_bpf *bpf;
+	struct hash_seed seed;
+	int error;
+
+	bpf = l->bpf = probe_bpf__open();
+	if (!bpf)
+		return say_load_failure(-errno);
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+		fprintf(stderr, "probe: no random numbers: %s\n", strerror(errno));
+		return -1;
+	}
+	seed.b |= 1; /* a multiplier: odd, so that no bit is lost */
+	memcpy((void *)&bpf->rodata->seed, &seed, sizeof(seed));
+	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
+	bpf_program__set_autoload(bpf->progs.probe_ingress, !l->bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress, !l->bare);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, l->bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress_ip, l->bare);
+	error = probe_bpf__load(bpf);
+	if (error)
+		return say_load_failure(error);
+	return 0;
+}
+
+static int program_fd(const struct live *l, int direction)
+{
+	const struct bpf_program *p;
+
+	if (direction == INGRESS)
+		p = l->bare ? l->bpf->progs.probe_ingress_ip : l->bpf->progs.probe_ingress;
+	else
+		p = l->bare ? l->bpf->progs.probe_egress_ip : l->bpf->progs.probe_egress;
+	return bpf_program__fd(p);
+}
+
+static void clsact_point(const struct live *l, int direction, struct bpf_tc_hook *hook, struct bpf_tc_opts *opts)
+{
+	*hook = (struct bpf_tc_hook){ .sz = sizeof(*hook), .ifindex = l->ifindex,
+				      .attach_point = direction == INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS };
+	*opts = (struct bpf_tc_opts){ .sz = sizeof(*opts), .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY };
+}
+
+static void detach(struct live *l)
+{
+	struct bpf_tc_hook hook;
+	struct bpf_tc_opts opts;
+	int d;
+
+	for (d = 0; d < DIRECTIONS; d++) {
+		if (l->tcx[d] >= 0)
+			close(l->tcx[d]);
+		l->tcx[d] = -1;
+		if (l->clsact[d]) {
+			clsact_point(l, d, &hook, &opts);
+			bpf_tc_detach(&hook, &opts);
+		}
+		l->clsact[d] = false;
+	}
+}
+
+static int attach_clsact(struct live *l)
+{
+	struct bpf_tc_hook hook;
+	struct bpf_tc_opts opts;
+	int d, error;
+
+	for (d = 0; d < DIRECTIONS; d++) {
+		clsact_point(l, d, &hook, &opts);
+		error = bpf_tc_hook_create(&hook);
+		if (error && error != -EEXIST)
+			return error;
+		opts.prog_fd = program_fd(l, d);
+		error = bpf_tc_attach(&hook, &opts);
+		if (error)
+			return error;
+		l->clsact[d] = true;
+	}
+	l->run->hook = "clsact";
+	return 0;
+}
+
+/* TCX links vanish with the process, even by SIGKILL; kernels before 6.6 have clsact alone. */
+static int attach(struct live *l)
+{
+	static const int points[DIRECTIONS] = { ATTACH_TCX_INGRESS, ATTACH_TCX_EGRESS };
+	int d, error;
+
+	for (d = 0; d < DIRECTIONS; d++) {
+		l->tcx[d] = bpf_link_create(program_fd(l, d), l->ifindex, (enum bpf_attach_type)points[d], NULL);
+		if (l->tcx[d] < 0)
+			break;
+	}
+	l->run->hook = "tcx";
+	if (d == DIRECTIONS)
+		return 0;
+	detach(l);
+	error = attach_clsact(l);
+	if (error) {
+		fprintf(stderr, "probe: cannot attach to %s: %s\n", l->options->iface, strerror(-error));
+		if (error == -EPERM)
+			fprintf(stderr, "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
+		else
+			fputs(complaints, stderr);
+		detach(l);
+		return -1;
+	}
+	return 0;
+}
+
+static int take_record(void *context, void *data, size_t size)
+{
+	const struct record *r = data;
+	struct connection connection;
+	struct live *l = context;
+
+	if (size != sizeof(*r) || r->version != RECORD_VERSION)
+		return 0; /* cannot be: the object is embedded in this very binary */
+	connection_of(&connection, r, l->start);
+	l->events->settled(l->events->context, &connection);
+	return 0;
+}
+
+static void drain(struct live *l)
+{
+	ring_buffer__consume(l->ring);
+}
+
+/* Candidates are looked at again and settled in the kernel, one run of the program each. */
+static void settle_candidates(struct live *l)
+{
+	static uint8_t frame[64];
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+			    .repeat = l->candidates);
+
+	if (!l->candidates)
+		return;
+	l->bpf->bss->candidate_next = 0;
+	if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) && !l->cut[0]) {
+		snprintf(l->cut, sizeof(l->cut), "the kernel does not let unanswered attempts be settled: %s",
+			 strerror(errno));
+		l->ended = true;
+	}
+	l->candidates = 0;
+	drain(l);
+}
+
+static void add_candidate(struct live *l, const struct flow_key *key, const struct flow *flow)
+{
+	struct candidate *c = &l->bpf->bss->candidates[l->candidates++];
+
+	c->key = *key;
+	c->client_isn = flow->client_isn;
+	if (l->candidates == CANDIDATES)
+		settle_candidates(l);
+}
+
+/* Looks at every opening flow, in slices; the ring is drained between them. */
+static void sweep(struct live *l)
+{
+	int map = bpf_map__fd(l->bpf->maps.flows), error;
+	struct connection connection;
+	uint32_t position, count, i;
+	void *from = NULL;
+	struct record r = { .version = RECORD_VERSION };
+	uint64_t now;
+
+	do {
+		count = SWEEP_BATCH;
+		error = bpf_map_lookup_batch(map, from, &position, l->keys, l->flows, &count, NULL);
+		if (error && error != -ENOENT)
+			break; /* ENOSPC: a bucket of more than SWEEP_BATCH flows; the hash of the map is seeded */
+		from = &position;
+		now = monotonic();
+		for (i = 0; i < count; i++) {
+			if (l->bpf->bss->ending || settle_due(&l->flows[i], now) != SETTLED_NOT) {
+				add_candidate(l, &l->keys[i], &l->flows[i]);
+				continue;
+			}
+			r.settled = now;
+			r.key = l->keys[i];
+			r.flow = l->flows[i];
+			connection_of(&connection, &r, l->start);
+			l->events->opening(l->events->context, &connection);
+		}
+		drain(l);
+	} while (!error);
+	settle_candidates(l);
+}
+
+static void tick(struct live *l)
+{
+	uint64_t now = monotonic(), took;
+
+	drain(l);
+	l->run->duration = now - l->start;
+	if (l->options->duration > 0 && now - l->start >= (uint64_t)(l->options->duration * SECOND_NS))
+		l->ended = true;
+	if (now < l->next_sweep)
+		return;
+	sweep(l);
+	l->events->swept(l->events->context, now - l->start);
+	took = monotonic() - now;
+	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
+}
+
+/* An interface that goes away takes its traffic with it: to run on, blind, would be a lie. */
+static void link_changed(struct live *l, int fd)
+{
+	char buffer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct ifinfomsg *info;
+	struct nlmsghdr *h;
+	ssize_t n;
+
+	while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
+		for (h = (struct nlmsghdr *)buffer; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+			info = NLMSG_DATA(h);
+			if (h->nlmsg_type == RTM_DELLINK && info->ifi_index == l->ifindex) {
+				snprintf(l->cut, sizeof(l->cut), "%s went away", l->options->iface);
+				l->ended = true;
+			}
+		}
+	}
+}
+
+static int open_link_events(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int open_timer(void)
+{
+	struct itimerspec every = { .it_interval.tv_nsec = DRAIN_NS, .it_value.tv_nsec = DRAIN_NS };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0 && timerfd_settime(fd, 0, &every, NULL)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The signals that end a run; blocked, so that they are read and nothing is interrupted. */
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int loop(struct live *l)
+{
+	enum { TIMER, SIGNALS, LINKS, SOURCES };
+	int fds[SOURCES] = { open_timer(), open_signals(), open_link_events() };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
+	struct epoll_event event;
+	uint64_t expirations;
+
+	if (epoll < 0)
+		goto out;
+	for (i = 0; i < SOURCES; i++) {
+		event = (struct epoll_event){ .events = EPOLLIN, .data.u32 = i };
+		if (fds[i] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event))
+			goto out;
+	}
+	status = 0;
+	while (!l->ended) {
+		n = epoll_wait(epoll, &event, 1, -1);
+		if (n < 0 && errno != EINTR) {
+			status = -1;
+			break;
+		}
+		if (n < 1)
+			continue;
+		switch (event.data.u32) {
+		case TIMER:
+			if (read(fds[TIMER], &expirations, sizeof(expirations)) > 0)
+				tick(l);
+			break;
+		case SIGNALS:
+			l->ended = true;
+			break;
+		case LINKS:
+			link_changed(l, fds[LINKS]);
+			break;
+		}
+	}
+out:
+	if (status)
+		fprintf(stderr, "probe: cannot wait for events: %s\n", strerror(errno));
+	for (i = 0; i < SOURCES; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (epoll >= 0)
+		close(epoll);
+	return status;
+}
+
+static void read_counters(struct live *l)
+{
+	size_t cpus = libbpf_num_possible_cpus(), cpu;
+	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(uint64_t));
+	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, zero = 0, position;
+	int i;
+
+	memset(l->run->counters, 0, sizeof(l->run->counters));
+	if (counts && !bpf_map_lookup_elem(bpf_map__fd(l->bpf->maps.counters), &zero, counts))
+		for (cpu = 0; cpu < cpus; cpu++)
+			for (i = 0; i < COUNTERS; i++)
+				l->run->counters[i] += counts[cpu * COUNTERS + i];
+	lines = calloc(count, sizeof(*lines));
+	if (packets && lines &&
+	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines, packets, &count, NULL) ||
+	     errno == ENOENT))
+		run_set_ethertypes(l->run, packets);
+	free(lines);
+	free(packets);
+	free(counts);
+}
+
+static void say_costs(const struct live *l, uint64_t began)
+{
+	uint64_t sum = 0, bytes;
+	struct bpf_map *map;
+	char line[128];
+	FILE *f;
+
+	bpf_object__for_each_map(map, l->bpf->obj) {
+		snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+		f = fopen(line, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "memlock: %" SCNu64, &bytes) == 1)
+				sum += bytes;
+		if (f)
+			fclose(f);
+	}
+	fprintf(stderr, "probe: attached after %.0f ms; maps take %.1f MiB, for %u openings at once\n",
+		(monotonic() - began) / 1e6, sum / 1048576.0, bpf_map__max_entries(l->bpf->maps.flows));
+}
+
+static int watch(struct live *l)
+{
+	uint64_t began = monotonic(), bytes;
+	struct utsname u;
+	int status;
+
+	if (load(l))
+		return -1;
+	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
+	l->keys = calloc(SWEEP_BATCH, sizeof(*l->keys));
+	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
+	if (!l->ring || !l->keys || !l->flows) {
+		fprintf(stderr, "probe: out of memory\n");
+		return -1;
+	}
+	own_addresses(l->run);
+	uname(&u);
+	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
+	bytes = interface_bytes(l->options->iface);
+	clock_gettime(CLOCK_REALTIME, &l->run->start);
+	l->start = monotonic();
+	if (attach(l))
+		return -1;
+	if (verbose)
+		say_costs(l, began);
+	l->events->started(l->events->context);
+
+	status = loop(l);
+	detach(l);
+	l->run->duration = monotonic() - l->start;
+	l->run->bytes = interface_bytes(l->options->iface);
+	l->run->bytes = l->run->bytes > bytes ? l->run->bytes - bytes : 0;
+	drain(l);
+	l->bpf->bss->ending = true;
+	sweep(l);
+	read_counters(l);
+	if (l->cut[0])
+		l->run->cut = strdup(l->cut);
+	return status;
+}
+
+int live_run(const struct options *o, struct run *run, const struct run_events *events)
+{
+	struct live l = { .options = o, .run = run, .events = events, .tcx = { -1, -1 } };
+	int status;
+
+	verbose = o->verbose;
+	libbpf_set_print(keep_complaint);
+	run->from = o->iface;
+	l.ifindex = if_nametoindex(o->iface);
+	if (!l.ifindex) {
+		say_no_such_interface(o->iface);
+		return -1;
+	}
+	if (!link_of(&l, o->iface))
+		return -1;
+	status = watch(&l);
+	detach(&l);
+	ring_buffer__free(l.ring);
+	probe_bpf__destroy(l.bpf);
+	free(l.keys);
+	free(l.flows);
+	return status;
+}

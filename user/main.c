@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The story of a run: a source tells of connections, the model remembers what matters, the reports
+ * say it.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture.h"
+#include "format.h"
+#include "live.h"
+#include "report.h"
+
+#define MAX_REPORTS 2
+
+struct program {
+	struct options options;
+	struct run run;
+	struct model *model;
+	struct report reports[MAX_REPORTS];
+	int report_count;
+};
+
+/* Tells every report that wants to hear of it. */
+#define TELL(p, what, ...)                                                          \
+	do {                                                                        \
+		struct program *told = (p);                                         \
+		for (int i = 0; i < told->report_count; i++)                        \
+			if (told->reports[i].format->what)                          \
+				told->reports[i].format->what(&told->reports[i], ##__VA_ARGS__); \
+	} while (0)
+
+static void on_started(void *context)
+{
+	struct program *p = context;
+	const struct run *run = &p->run;
+
+	if (!run->is_capture && !p->options.quiet)
+		fprintf(stderr, "probe: watching %s (%s, %s). Ctrl-C ends the run and prints the report.\n", run->from,
+			run->link, run->hook);
+	TELL(p, started);
+}
+
+static void on_settled(void *context, const struct connection *c)
+{
+	struct program *p = context;
+
+	model_settled(p->model, c);
+	TELL(p, connection, c);
+}
+
+static void on_opening(void *context, const struct connection *c)
+{
+	model_opening(((struct program *)context)->model, c);
+}
+
+static void on_swept(void *context, ns_t now)
+{
+	struct program *p = context;
+	int i;
+
+	(void)now;
+	model_swept(p->model);
+	for (i = 0; i < p->report_count; i++)
+		fflush(p->reports[i].out);
+}
+
+static void on_stall(void *context, const struct stall *s, bool ended)
+{
+	TELL(context, stall, s, ended);
+}
+
+static void on_late_banner(void *context, const struct connection *c)
+{
+	TELL(context, late_banner, c);
+}
+
+static void on_failing(void *context, const struct connection *c, enum failure failure)
+{
+	TELL(context, failing, c, failure);
+}
+
+static void on_answered_after_all(void *context, const struct connection *c)
+{
+	TELL(context, answered_after_all, c);
+}
+
+static int add_report(struct program *p, const struct report_format *format, const char *file)
+{
+	struct report *r = &p->reports[p->report_count++];
+
+	r->format = format;
+	r->run = &p->run;
+	r->quiet = p->options.quiet;
+	r->out = file ? fopen(file, "we") : stdout;
+	r->out_name = file ? file : "standard output";
+	if (r->out)
+		return 0;
+	fprintf(stderr, "probe: cannot write %s: %s\n", file, strerror(errno));
+	p->report_count--;
+	return -1;
+}
+
+static int open_reports(struct program *p)
+{
+	if (p->options.json && add_report(p, &report_json, p->options.json_file))
+		return -1;
+	if (p->options.json && !p->options.json_file)
+		return 0; /* nothing else goes to standard output */
+	return add_report(p, &report_text, NULL);
+}
+
+static int close_reports(struct program *p)
+{
+	int status = 0, i;
+
+	for (i = 0; i < p->report_count; i++) {
+		struct report *r = &p->reports[i];
+		bool failed = ferror(r->out);
+
+		if (fclose(r->out) || failed) {
+			fprintf(stderr, "probe: could not write all of the report to %s: %s\n", r->out_name, strerror(errno));
+			status = -1;
+		}
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	const struct run_events run_events = {
+		.started = on_started, .settled = on_settled, .opening = on_opening, .swept = on_swept, .context = &p,
+	};
+	const struct model_events model_events = {
+		.stall = on_stall, .late_banner = on_late_banner, .failing = on_failing,
+		.answered_after_all = on_answered_after_all, .context = &p,
+	};
+	int status;
+
+	setlocale(LC_ALL, "");
+	format_init();
+	signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error when writing, not the end */
+	options_parse(&p.options, argc, argv);
+	p.run.stall = p.options.stall;
+	p.model = model_new(p.options.stall, &model_events);
+	if (!p.model) {
+		fprintf(stderr, "probe: out of memory\n");
+		return EXIT_FAILURE;
+	}
+	if (open_reports(&p)) {
+		model_free(p.model);
+		return EXIT_FAILURE;
+	}
+	status = (p.options.read ? capture_run : live_run)(&p.options, &p.run, &run_events);
+	if (!status) {
+		TELL(&p, ended, p.model);
+		if (p.run.cut)
+			fprintf(stderr, "probe: %s\n", p.run.cut);
+	}
+	if (close_reports(&p) || p.run.cut)
+		status = -1;
+	model_free(p.model);
+	return status ? EXIT_FAILURE : EXIT_SUCCESS;
+}

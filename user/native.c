@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "native.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Out of memory is an attempt without a place, as a full map is: uthash undoes the insertion. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((element)->dropped = true)
+#include <uthash.h>
+
+struct entry {
+	struct flow_key key;
+	struct flow flow;
+	bool dropped;
+	UT_hash_handle hh;
+};
+
+struct table;
+static struct flow *table_find(struct table *t, const struct flow_key *key);
+static struct flow *table_new(struct table *t);
+static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now);
+static void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why, __u64 now);
+static void table_count(struct table *t, enum counter c, __u64 n);
+static void table_count_ethertype(struct table *t, __u16 ethertype);
+static struct remembered *table_remembered(struct table *t, __u32 slot);
+static __u8 *table_known(struct table *t, __u32 slot);
+static bool table_wants(struct table *t, const struct segment *s);
+
+#include "watch.h"
+
+struct table {
+	struct entry *flows; /* in the order of insertion, as uthash keeps it */
+	uint32_t max_flows;
+	const struct narrow *narrow;
+	record_fn publish;
+	void *context;
+	struct flow fresh;
+	uint64_t counters[COUNTERS];
+	uint32_t ethertypes[65536];
+	struct remembered remembered[REMEMBERED_SLOTS];
+	uint8_t known[KNOWN_SLOTS];
+};
+
+struct native {
+	struct table table;
+};
+
+/* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
+static const struct hash_seed seed = { .a = 0x2545f4914f6cdd1dULL, .b = 0x9fb21c651e98df25ULL };
+
+static struct entry *entry_of(struct flow *f)
+{
+	return (struct entry *)((char *)f - offsetof(struct entry, flow));
+}
+
+static struct flow *table_find(struct table *t, const struct flow_key *key)
+{
+	struct entry *e;
+
+	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
+	return e ? &e->flow : NULL;
+}
+
+static struct flow *table_new(struct table *t)
+{
+	memset(&t->fresh, 0, sizeof(t->fresh));
+	return &t->fresh;
+}
+
+static void record_of(struct record *r, const struct entry *e, enum settled_by why, uint64_t now)
+{
+	memset(r, 0, sizeof(*r));
+	r->version = RECORD_VERSION;
+	r->settled_by = why;
+	r->settled = now;
+	r->key = e->key;
+	r->flow = e->flow;
+}
+
+static void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why, __u64 now)
+{
+	struct entry *e = entry_of(f);
+	struct record r;
+
+	(void)key;
+	record_of(&r, e, why, now);
+	HASH_DEL(t->flows, e);
+	free(e);
+	t->counters[COUNT_PUBLISHED]++;
+	t->publish(t->context, &r);
+}
+
+/* The oldest attempt without a handshake gives its place; those with one go to the back of the queue. */
+static void evict_one(struct table *t, uint64_t now)
+{
+	struct entry *e;
+	int tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		e = t->flows;
+		if (!is_handshake_done(&e->flow)) {
+			table_settle(t, &e->key, &e->flow, SETTLED_PRESSURE, now);
+			return;
+		}
+		HASH_DEL(t->flows, e);
+		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+		if (e->dropped) {
+			t->counters[COUNT_LOST_MAP]++;
+			free(e);
+			return;
+		}
+	}
+}
+
+static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now)
+{
+	struct entry *e = NULL;
+
+	if (HASH_COUNT(t->flows) >= t->max_flows)
+		evict_one(t, now);
+	if (HASH_COUNT(t->flows) < t->max_flows)
+		e = calloc(1, sizeof(*e));
+	if (e) {
+		e->key = *key;
+		e->flow = *f;
+		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+		if (!e->dropped) {
+			t->counters[COUNT_ATTEMPTS]++;
+			return;
+		}
+		free(e);
+	}
+	t->counters[COUNT_LOST_MAP]++;
+}
+
+static void table_count(struct table *t, enum counter c, __u64 n)
+{
+	t->counters[c] += n;
+}
+
+static void table_count_ethertype(struct table *t, __u16 ethertype)
+{
+	t->ethertypes[ethertype]++;
+}
+
+static struct remembered *table_remembered(struct table *t, __u32 slot)
+{
+	return &t->remembered[slot % REMEMBERED_SLOTS];
+}
+
+static __u8 *table_known(struct table *t, __u32 slot)
+{
+	return &t->known[slot % KNOWN_SLOTS];
+}
+
+static bool table_wants(struct table *t, const struct segment *s)
+{
+	return !t->narrow || narrow_wants(t->narrow, s);
+}
+
+struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish, void *context)
+{
+	struct native *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->table.max_flows = max_flows;
+	n->table.narrow = narrow;
+	n->table.publish = publish;
+	n->table.context = context;
+	return n;
+}
+
+void native_free(struct native *n)
+{
+	struct entry *e, *next;
+
+	if (!n)
+		return;
+	HASH_ITER (hh, n->table.flows, e, next) {
+		HASH_DEL(n->table.flows, e);
+		free(e);
+	}
+	free(n);
+}
+
+void native_feed(struct native *n, const struct native_frame *frame)
+{
+	struct frame f = {
+		.begin = frame->bytes,
+		.end = frame->bytes + frame->length,
+		.wire_length = frame->wire_length > frame->length ? frame->wire_length : frame->length,
+	};
+	struct table *t = &n->table;
+	struct segment s = {};
+	struct headers h = {};
+	enum parsed parsed;
+	__u64 hash = 0;
+
+	parsed = locate(&f, frame->link, frame->ethertype, &h, PARSE_DEEP);
+	if (parsed == PARSED_TCP) {
+		hash = flow_hash(&h, &seed);
+		describe_tcp(&h, &s);
+	} else if (parsed == PARSED_ICMP) {
+		if (!describe_icmp(&f, &h, &s))
+			return;
+	} else {
+		count_other(t, &h, parsed, f.wire_length);
+		return;
+	}
+	s.egress = frame->egress;
+	s.from_gateway = frame->from_gateway;
+	s.ifindex = frame->ifindex;
+	watch_segment(t, &s, hash, frame->time);
+}
+
+void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
+{
+	struct entry *e, *next;
+	enum settled_by why;
+	struct record r;
+
+	HASH_ITER (hh, n->table.flows, e, next) {
+		why = settle_due(&e->flow, now);
+		if (why != SETTLED_NOT) {
+			table_settle(&n->table, &e->key, &e->flow, why, now);
+		} else if (look_at) {
+			record_of(&r, e, SETTLED_NOT, now);
+			look_at(context, &r);
+		}
+	}
+}
+
+void native_end(struct native *n, uint64_t now)
+{
+	struct entry *e, *next;
+
+	HASH_ITER (hh, n->table.flows, e, next)
+		table_settle(&n->table, &e->key, &e->flow, SETTLED_END, now);
+}
+
+const uint64_t *native_counters(const struct native *n)
+{
+	return n->table.counters;
+}
+
+const uint32_t *native_ethertypes(const struct native *n)
+{
+	return n->table.ethertypes;
+}

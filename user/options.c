@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "options.h"
+
+#include <argp.h>
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "narrow.h"
+#include "run.h"
+
+const char *argp_program_version = "probe " PROBE_VERSION;
+
+static const char doc[] =
+	"Watch TCP connections pass a gateway and tell which of them stall after the handshake, and which peers do not "
+	"answer.\v"
+	"Examples:\n"
+	"  probe --iface eth0                  until Ctrl-C, then the report\n"
+	"  probe --iface eth0 -d 60 --json     JSON lines for one minute\n"
+	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
+	"  probe --read incident.pcap          no root needed\n"
+	"\n"
+	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
+	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
+
+static const struct argp_option argp_options[] = {
+	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
+	{ "read", 'r', "FILE", 0, "Analyse a pcap or pcapng file instead (- for standard input)", 0 },
+	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 1 },
+	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 1 },
+	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 2 },
+	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 2 },
+	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 2 },
+	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report", 3 },
+	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
+	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
+	{ 0 },
+};
+
+/* A number of seconds, all of it, finite and not negative; exits with a usage error otherwise. */
+static double parse_seconds(struct argp_state *state, const char *option, const char *text, double least, double most)
+{
+	double seconds;
+	char *end;
+
+	errno = 0;
+	seconds = strtod(text, &end);
+	if (end == text || *end || errno || !isfinite(seconds) || seconds < least || seconds > most)
+		argp_error(state, "%s %s: not a number of seconds from %g to %g", option, text, least, most);
+	return seconds;
+}
+
+static bool parse_cidr(const char *text, struct address *net, struct address *mask)
+{
+	char address[64], *slash, *end;
+	struct in6_addr ip6;
+	struct in_addr ip4;
+	long bits = -1;
+	int i, width;
+
+	if (strlen(text) >= sizeof(address))
+		return false;
+	strcpy(address, text);
+	slash = strchr(address, '/');
+	if (slash) {
+		*slash++ = '\0';
+		errno = 0;
+		bits = strtol(slash, &end, 10);
+		if (!isdigit((unsigned char)*slash) || *end || errno)
+			return false;
+	}
+	if (inet_pton(AF_INET, address, &ip4) == 1) {
+		*net = (struct address){ .word = { 0, 0, IP4_PREFIX, ip4.s_addr } };
+		width = 32;
+	} else if (inet_pton(AF_INET6, address, &ip6) == 1) {
+		memcpy(net->word, &ip6, sizeof(net->word));
+		width = 128;
+	} else {
+		return false;
+	}
+	if (bits > width)
+		return false;
+	if (bits < 0)
+		bits = width;
+	bits += 128 - width; /* IPv4 lies behind 96 bits of prefix, which must fit as well */
+	for (i = 0; i < 4; i++, bits -= 32) {
+		mask->word[i] = bits >= 32 ? ~0U : bits <= 0 ? 0 : htonl(~0U << (32 - bits));
+		net->word[i] &= mask->word[i];
+	}
+	return true;
+}
+
+static bool parse_ports(const char *text, struct narrow *narrow)
+{
+	const char *p = text;
+	long from, to;
+	char *end;
+
+	do {
+		if (!isdigit((unsigned char)*p))
+			return false;
+		errno = 0;
+		from = to = strtol(p, &end, 10);
+		if (*end == '-') {
+			p = end + 1;
+			if (!isdigit((unsigned char)*p))
+				return false;
+			to = strtol(p, &end, 10);
+		}
+		if (errno || from < 1 || to > 65535 || from > to)
+			return false;
+		for (; from <= to; from++)
+			narrow->ports[from >> 3] |= 1 << (from & 7);
+		p = end + 1;
+	} while (*end == ',');
+	narrow->by_port = 1;
+	return !*end;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'i':
+		if (o->iface)
+			argp_error(state, "--iface may be given once");
+		o->iface = argument;
+		break;
+	case 'r':
+		if (o->read)
+			argp_error(state, "--read may be given once");
+		o->read = argument;
+		break;
+	case 'd':
+		o->duration = parse_seconds(state, "--duration", argument, 0.1, 1e8);
+		break;
+	case 's':
+		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
+		break;
+	case 'c':
+		if (!parse_cidr(argument, &o->narrow->client, &o->narrow->client_mask))
+			argp_error(state, "--client %s: not an address or network like 10.1.4.0/24 or fd00::/8", argument);
+		break;
+	case 'S':
+		if (!parse_cidr(argument, &o->narrow->server, &o->narrow->server_mask))
+			argp_error(state, "--server %s: not an address or network like 10.1.4.0/24 or fd00::/8", argument);
+		break;
+	case 'p':
+		if (!parse_ports(argument, o->narrow))
+			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100", argument);
+		break;
+	case 'j':
+		o->json = true;
+		o->json_file = argument;
+		if (argument && !*argument)
+			argp_error(state, "--json=FILE: the file has no name");
+		break;
+	case 'q':
+		o->quiet = true;
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "%s: what is this? (an interface is given by --iface)", argument);
+		break;
+	case ARGP_KEY_END:
+		if (!o->iface == !o->read)
+			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+void options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct argp argp = { .options = argp_options, .parser = parse_option, .doc = doc };
+	static struct narrow narrow;
+
+	*o = (struct options){ .stall = SECOND_NS, .narrow = &narrow };
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, o);
+}

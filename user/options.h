@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What did the user ask for? options_parse() exits by itself on --help, --version and usage errors
+ * (status 2), so that a struct options is always one that can be carried out.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "connection.h"
+
+struct narrow;
+
+struct options {
+	const char *iface;
+	const char *read; /* file, or NULL */
+	double duration; /* seconds, 0 for "until told" */
+	ns_t stall;
+	bool json;
+	const char *json_file; /* NULL: standard output */
+	struct narrow *narrow; /* --client, --server, --port */
+	bool quiet;
+	bool verbose;
+};
+
+#define EXIT_USAGE 2
+
+void options_parse(struct options *o, int argc, char **argv);

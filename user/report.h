@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The same run in several formats: one file a format, each a struct report_format. A report is told
+ * what happens while it happens, and the whole at the end.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "model.h"
+#include "run.h"
+
+struct report;
+
+struct report_format {
+	void (*started)(struct report *r);
+	void (*connection)(struct report *r, const struct connection *c);
+	void (*stall)(struct report *r, const struct stall *s, bool ended);
+	void (*late_banner)(struct report *r, const struct connection *c);
+	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
+	void (*answered_after_all)(struct report *r, const struct connection *c);
+	void (*ended)(struct report *r, struct model *m);
+};
+
+struct report {
+	const struct report_format *format;
+	const struct run *run;
+	FILE *out;
+	const char *out_name; /* for error messages */
+	bool quiet; /* no lines while it runs, only the report */
+	bool said_heading;
+};
+
+extern const struct report_format report_text;
+extern const struct report_format report_json;
+
+/* How a peer fails, in a word: "no answer", "refused", ... */
+extern const char *const failure_words[FAILURES];

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * JSON lines: one object a line, schema 1, described in the README. Times are integer nanoseconds
+ * since the run's start, durations integer nanoseconds, what was not seen is null.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "format.h"
+#include "report.h"
+
+/* Every object begins with its type, so each further field brings its comma. */
+static void field_ns(FILE *out, const char *name, ns_t value)
+{
+	if (value == NEVER)
+		fprintf(out, ",\"%s\":null", name);
+	else
+		fprintf(out, ",\"%s\":%" PRId64, name, value);
+}
+
+static void field_count(FILE *out, const char *name, uint64_t value)
+{
+	fprintf(out, ",\"%s\":%" PRIu64, name, value);
+}
+
+static void field_string(FILE *out, const char *name, const char *value)
+{
+	if (!value) {
+		fprintf(out, ",\"%s\":null", name);
+		return;
+	}
+	fprintf(out, ",\"%s\":\"", name);
+	format_json_string(out, value);
+	fputc('"', out);
+}
+
+static void field_address(FILE *out, const char *name, const struct address *a)
+{
+	char text[FORMAT_ADDRESS];
+
+	fprintf(out, ",\"%s\":\"%s\"", name, format_address(text, a));
+}
+
+static void field_mac(FILE *out, const char *name, bool has_mac, const uint8_t *mac)
+{
+	if (has_mac)
+		fprintf(out, ",\"%s\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", name, mac[0], mac[1], mac[2], mac[3],
+			mac[4], mac[5]);
+	else
+		fprintf(out, ",\"%s\":null", name);
+}
+
+static void field_vlans(FILE *out, const uint16_t *vlan)
+{
+	fputs(",\"vlans\":[", out);
+	if (vlan[0])
+		fprintf(out, "%u", vlan[0]);
+	if (vlan[1])
+		fprintf(out, ",%u", vlan[1]);
+	fputc(']', out);
+}
+
+static void field_percentiles(FILE *out, const char *name, const struct histogram *h)
+{
+	fprintf(out, ",\"%s\":{\"count\":%" PRIu64, name, h->count);
+	field_ns(out, "p50", histogram_percentile(h, 0.50));
+	field_ns(out, "p90", histogram_percentile(h, 0.90));
+	field_ns(out, "p99", histogram_percentile(h, 0.99));
+	field_ns(out, "max", h->count ? h->max : NEVER);
+	fputc('}', out);
+}
+
+static void started(struct report *r)
+{
+	const struct run *run = r->run;
+	char text[FORMAT_TIME];
+
+	fputs("{\"type\":\"run\",\"schema\":1", r->out);
+	field_string(r->out, "version", PROBE_VERSION);
+	field_string(r->out, "iface", run->is_capture ? NULL : run->from);
+	field_string(r->out, "file", run->is_capture ? run->from : NULL);
+	field_string(r->out, "link", run->link);
+	field_string(r->out, "hook", run->hook);
+	field_string(r->out, "kernel", run->is_capture ? NULL : run->kernel);
+	field_string(r->out, "start", format_rfc3339(text, &run->start));
+	field_ns(r->out, "stall", run->stall);
+	fputs("}\n", r->out);
+}
+
+static void connection(struct report *r, const struct connection *c)
+{
+	FILE *out = r->out;
+	unsigned int i;
+
+	fputs("{\"type\":\"connection\"", out);
+	field_string(out, "iface", r->run->is_capture ? NULL : r->run->from);
+	field_address(out, "client", &c->client.address);
+	field_count(out, "client_port", c->client.port);
+	field_mac(out, "client_mac", c->has_mac, c->mac);
+	field_address(out, "server", &c->server.address);
+	field_count(out, "server_port", c->server.port);
+	field_vlans(out, c->client.vlan);
+	field_string(out, "outcome", outcome_names[c->outcome]);
+	field_ns(out, "syn", c->syn);
+	fputs(",\"syn_times\":[", out);
+	for (i = 0; i < c->syn_times_count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", c->syn_times[i]);
+	fputc(']', out);
+	field_ns(out, "syn_last", c->syn_last);
+	field_count(out, "syn_count", c->syn_count);
+	field_count(out, "syn_copies", c->syn_copies);
+	field_ns(out, "synack", c->synack);
+	field_count(out, "synack_count", c->synack_count);
+	field_count(out, "synack_copies", c->synack_copies);
+	field_ns(out, "ack", c->ack);
+	field_ns(out, "client_first", c->client_first);
+	field_ns(out, "server_first", c->server_first);
+	field_ns(out, "fin", c->fin);
+	field_string(out, "fin_from", side_names[c->fin_from]);
+	field_ns(out, "rst", c->rst);
+	field_string(out, "rst_from", side_names[c->rst_from]);
+	if (c->icmp == NEVER) {
+		fputs(",\"icmp\":null", out);
+	} else {
+		fprintf(out, ",\"icmp\":{\"time\":%" PRId64 ",\"type\":%u,\"code\":%u", c->icmp, c->icmp_type,
+			c->icmp_code);
+		field_address(out, "from", &c->icmp_from);
+		fputc('}', out);
+	}
+	fprintf(out, ",\"from_gateway\":%s", c->from_gateway ? "true" : "false");
+	field_ns(out, "wait", c->wait);
+	field_ns(out, "answer", c->answer);
+	field_ns(out, "banner", c->banner);
+	field_string(out, "settled_by", settled_by_names[c->settled_by]);
+	field_ns(out, "watched", c->watched);
+	fputs("}\n", out);
+}
+
+static void stall(struct report *r, const struct stall *s, bool ended)
+{
+	FILE *out = r->out;
+
+	fputs("{\"type\":\"stall\"", out);
+	field_address(out, "client", &s->from.address);
+	field_count(out, "client_port", s->from.port);
+	field_mac(out, "client_mac", s->has_mac, s->mac);
+	field_address(out, "server", &s->to.address);
+	field_count(out, "server_port", s->to.port);
+	field_vlans(out, s->from.vlan);
+	field_ns(out, "start", s->start);
+	field_ns(out, "wait", s->wait);
+	fprintf(out, ",\"ended\":%s}\n", ended ? "true" : "false");
+}
+
+static void peer(FILE *out, const struct peer *p)
+{
+	const struct trial *trials[100];
+	char text[FORMAT_ADDRESS];
+	size_t n, i;
+
+	fputs("{\"type\":\"peer\"", out);
+	field_address(out, "server", &p->server.address);
+	field_count(out, "server_port", p->server.port);
+	field_vlans(out, p->server.vlan);
+	field_count(out, "connections", p->connections);
+	field_count(out, "answered", p->answered);
+	field_count(out, "answered_late", p->answered_late);
+	field_count(out, "unanswered", p->failures[FAILURE_SILENT]);
+	field_count(out, "one_syn", p->failures[FAILURE_ONE_SYN]);
+	field_count(out, "too_early", p->failures[FAILURE_TOO_EARLY]);
+	field_count(out, "refused", p->failures[FAILURE_REFUSED]);
+	field_count(out, "unreachable", p->failures[FAILURE_UNREACHABLE]);
+	if (p->failures[FAILURE_UNREACHABLE]) {
+		fprintf(out, ",\"icmp\":{\"type\":%u,\"code\":%u", p->icmp_type, p->icmp_code);
+		field_address(out, "from", &p->icmp_from);
+		fputc('}', out);
+	} else {
+		fputs(",\"icmp\":null", out);
+	}
+	field_count(out, "by_gateway", p->by_gateway);
+	field_count(out, "syns", p->failed_syns);
+	field_ns(out, "first", p->first_failure);
+	field_ns(out, "last", p->last_failure);
+	field_count(out, "client_count", p->clients_failed);
+	fputs(",\"clients\":[", out);
+	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
+	for (i = 0; i < n; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &trials[i]->who.client->place.address));
+	fputs("]}\n", out);
+}
+
+static void host(FILE *out, const struct host *h)
+{
+	const struct client *first = h->clients[0];
+	char text[FORMAT_ADDRESS];
+	size_t i;
+
+	fputs("{\"type\":\"host\"", out);
+	field_address(out, "host", &first->place.address);
+	field_mac(out, "mac", first->has_mac, first->mac);
+	field_vlans(out, first->place.vlan);
+	fputs(",\"addresses\":[", out);
+	for (i = 0; i < h->client_count; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &h->clients[i]->place.address));
+	fputc(']', out);
+	field_count(out, "connections", h->connections);
+	field_count(out, "established", h->established);
+	field_count(out, "decided", h->decided);
+	field_count(out, "stalls", h->stalls);
+	field_count(out, "undecided", h->undecided);
+	field_ns(out, "worst_wait", h->worst_wait);
+	fputs("}\n", out);
+}
+
+static void summary(struct report *r, const struct model *m, const struct hosts *hosts)
+{
+	const struct run *run = r->run;
+	FILE *out = r->out;
+	int i;
+
+	fputs("{\"type\":\"summary\"", out);
+	field_ns(out, "duration", run->duration);
+	field_count(out, "connections", m->connections);
+	for (i = 0; i < OUTCOMES; i++)
+		field_count(out, outcome_names[i], m->outcomes[i]);
+	field_count(out, "hosts", hosts->count);
+	field_count(out, "hosts_stalled", hosts->affected);
+	field_count(out, "stalls", m->stall_count);
+	field_count(out, "undecided", m->undecided.count);
+	field_count(out, "late_banners", m->late_banners);
+	field_count(out, "unused", m->unused);
+	field_count(out, "retried", m->retried);
+	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
+	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
+	field_count(out, "late_syn_copies", run->counters[COUNT_LATE_SYN_COPIES]);
+	field_percentiles(out, "wait", &m->waits);
+	field_percentiles(out, "answer", &m->answers);
+	field_percentiles(out, "client_round_trip", &m->client_round_trips);
+	field_percentiles(out, "server_round_trip", &m->server_round_trips);
+	fprintf(out, ",\"bytes\":{\"all\":%" PRIu64, run->bytes);
+	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
+	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
+	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64, run->counters[COUNT_FRAGMENTS]);
+	field_count(out, "malformed", run->counters[COUNT_MALFORMED]);
+	field_count(out, "ip_other", run->counters[COUNT_IP_OTHER]);
+	fputs(",\"ethertypes\":{", out);
+	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
+		fprintf(out, "%s\"0x%04x\":%" PRIu64, i ? "," : "", run->ethertypes[i].ethertype,
+			run->ethertypes[i].packets);
+	fprintf(out, "}},\"lost\":{\"sum\":%" PRIu64, run_losses(run));
+	for (i = FIRST_LOSS; i < COUNTERS; i++)
+		field_count(out, counter_names[i], run->counters[i]);
+	field_count(out, "folded", m->folded);
+	fputc('}', out);
+	field_string(out, "cut", run->cut);
+	fputs("}\n", out);
+}
+
+static void ended(struct report *r, struct model *m)
+{
+	struct peer **peers;
+	struct hosts hosts;
+	size_t count, i;
+
+	for (i = 0; i < m->undecided.count; i++)
+		stall(r, &m->undecided.at[i], false);
+	peers = model_failing_peers(m, &count);
+	for (i = 0; i < count; i++)
+		peer(r->out, peers[i]);
+	free(peers);
+	if (!model_hosts(m, &hosts))
+		m->folded += HASH_COUNT(m->clients);
+	for (i = 0; i < hosts.count; i++)
+		host(r->out, &hosts.at[i]);
+	summary(r, m, &hosts);
+	hosts_free(&hosts);
+}
+
+static void stall_ended(struct report *r, const struct stall *s, bool is_over)
+{
+	if (is_over) /* what is still going on comes once, at the end */
+		stall(r, s, true);
+}
+
+const struct report_format report_json = {
+	.started = started,
+	.connection = connection,
+	.stall = stall_ended,
+	.ended = ended,
+};

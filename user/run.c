@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "run.h"
+
+#include <string.h>
+
+const char *const counter_names[COUNTERS] = {
+	[COUNT_ATTEMPTS] = "attempts",
+	[COUNT_PUBLISHED] = "published",
+	[COUNT_LATE_SYN_COPIES] = "late_syn_copies",
+	[COUNT_ALREADY_OPEN] = "already_open",
+	[COUNT_NARROWED] = "narrowed",
+	[COUNT_UDP_443_BYTES] = "udp_443_bytes",
+	[COUNT_UDP_BYTES] = "udp_bytes",
+	[COUNT_IP_OTHER] = "ip_other",
+	[COUNT_FRAGMENTS] = "fragments",
+	[COUNT_MALFORMED] = "malformed",
+	[COUNT_UNKNOWN_LINK] = "unknown_link",
+	[COUNT_LOST_MAP] = "map_full",
+	[COUNT_LOST_RING] = "ring_full",
+	[COUNT_LOST_EVICTED] = "evicted",
+	[COUNT_LOST_TRUNCATED] = "truncated",
+};
+
+uint64_t run_losses(const struct run *run)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = FIRST_LOSS; i < COUNTERS; i++)
+		sum += run->counters[i];
+	return sum;
+}
+
+void run_set_ethertypes(struct run *run, const uint32_t *packets)
+{
+	struct unknown_ethertype *e = run->ethertypes;
+	int type, i;
+
+	memset(run->ethertypes, 0, sizeof(run->ethertypes));
+	for (type = 0; type < 65536; type++) {
+		if (packets[type] <= e[MAX_ETHERTYPES - 1].packets)
+			continue;
+		for (i = MAX_ETHERTYPES - 1; i > 0 && packets[type] > e[i - 1].packets; i--)
+			e[i] = e[i - 1];
+		e[i].ethertype = type;
+		e[i].packets = packets[type];
+	}
+}
+
+bool run_is_own_address(const struct run *run, const struct address *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->own_address_count; i++)
+		if (!memcmp(&run->own_addresses[i], a, sizeof(*a)))
+			return true;
+	return false;
+}

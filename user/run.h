@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is known of a run as a whole, and what a source tells while it runs. A source fills the run;
+ * the reports read it.
+ */
+#pragma once
+
+#include <time.h>
+
+#include "connection.h"
+
+#ifndef PROBE_VERSION
+#define PROBE_VERSION "unknown"
+#endif
+
+#define MAX_INTERFACES 1
+#define MAX_ETHERTYPES 8
+#define MAX_OWN_ADDRESSES 64
+
+struct unknown_ethertype {
+	uint16_t ethertype;
+	uint64_t packets;
+};
+
+struct run {
+	const char *from; /* interface or file */
+	bool is_capture;
+	const char *hook; /* "tcx", "clsact", or NULL for a capture */
+	const char *link; /* what the frames begin with */
+	char kernel[65];
+	struct timespec start; /* wall clock */
+	ns_t duration;
+	ns_t stall;
+	uint64_t counters[COUNTERS];
+	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
+	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
+	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
+	unsigned int own_address_count;
+	const char *cut; /* why the source ended before its end, or NULL */
+};
+
+uint64_t run_losses(const struct run *run);
+
+/* Keeps the most frequent of 65536 packet counts by ethertype. */
+void run_set_ethertypes(struct run *run, const uint32_t *packets);
+
+bool run_is_own_address(const struct run *run, const struct address *a);
+
+extern const char *const counter_names[COUNTERS];
+
+struct run_events {
+	void (*started)(void *context); /* watching: run is filled but for duration and counters */
+	void (*settled)(void *context, const struct connection *c); /* each attempt, once */
+	void (*opening)(void *context, const struct connection *c); /* each that is opening, at each sweep */
+	void (*swept)(void *context, ns_t now); /* the sweep is over */
+	void *context;
+};
