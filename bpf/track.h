@@ -23,8 +23,8 @@
 /* A one-way stream leaves the slow path after so many segments with payload. */
 #define ONE_SIDED_SEGMENTS 64
 
-/* A RST counts when its sequence number is this near to the sender's ISN: a flow that is opening has moved little. */
-#define RST_WINDOW (1U << 23)
+/* A flow that is opening has moved little: what lies further from the ISN is of another connection, or forged. */
+#define OPENING_WINDOW (1U << 23)
 
 /* A handshake ACK may have been missed: then the client is found a little further on. */
 #define ACK_WINDOW (1U << 20)
@@ -179,7 +179,7 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 				f->client_rst = now;
 			return SETTLED_NOT;
 		}
-		if (!seq_within(s->seq, f->client_isn, RST_WINDOW))
+		if (!seq_within(s->seq, f->client_isn, OPENING_WINDOW))
 			return SETTLED_NOT;
 		f->client_rst = now;
 		return SETTLED_RST;
@@ -190,8 +190,8 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 			return SETTLED_NOT;
 		}
 		f->server_flags |= SERVER_REFUSED;
-	} else if (f->synack && !seq_within(s->seq, f->server_isn, RST_WINDOW) &&
-		   !(s->flags & TCP_ACK && seq_within(s->ack, f->client_isn, RST_WINDOW))) {
+	} else if (f->synack && !seq_within(s->seq, f->server_isn, OPENING_WINDOW) &&
+		   !(s->flags & TCP_ACK && seq_within(s->ack, f->client_isn, OPENING_WINDOW))) {
 		f->server_flags |= SERVER_ODD;
 		return SETTLED_NOT;
 	}
@@ -211,7 +211,7 @@ static __always_inline bool brings_payload(const struct segment *s, __u32 isn)
 
 static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
 {
-	bool in_window = seq_within(s->seq, f->client_isn + 1, 1U << 30);
+	bool in_window = seq_within(s->seq, f->client_isn + 1, OPENING_WINDOW);
 
 	if (f->synack || f->server_flags & SERVER_SYN) {
 		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
@@ -238,7 +238,7 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 
 	if (!f->synack && !(f->server_flags & SERVER_SYN)) {
 		/* an old connection of the same four-tuple answers like this (challenge ACK, RFC 5961) */
-		if (acked >= 1U << 30 || (acked <= f->syn_payload && !s->payload)) {
+		if (acked >= OPENING_WINDOW || (acked <= f->syn_payload && !s->payload)) {
 			f->server_flags |= SERVER_ODD;
 			return;
 		}

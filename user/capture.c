@@ -152,15 +152,21 @@ static bool is_known_link(int link)
 	return false;
 }
 
+/* Nanoseconds since 1970. A file's 32 bits of them are unsigned, libpcap's are not. */
+static uint64_t packet_time(const struct pcap_pkthdr *h)
+{
+	return h->ts.tv_sec * SECOND_NS + (uint32_t)h->ts.tv_usec;
+}
+
 static void begin(struct capture *c, const struct pcap_pkthdr *h, const char *link)
 {
 	struct run *run = c->run;
 
-	c->first = h->ts.tv_sec * SECOND_NS + h->ts.tv_usec;
+	c->first = packet_time(h);
 	c->now = CAPTURE_START;
 	c->next_sweep = CAPTURE_START + SWEEP_NS;
-	run->start.tv_sec = h->ts.tv_sec;
-	run->start.tv_nsec = h->ts.tv_usec; /* nanoseconds: the file was opened so */
+	run->start.tv_sec = c->first / SECOND_NS;
+	run->start.tv_nsec = c->first % SECOND_NS;
 	run->link = link;
 	c->events->started(c->events->context);
 }
@@ -171,7 +177,7 @@ static void feed(struct capture *c, int link, const struct pcap_pkthdr *h, const
 		.bytes = bytes,
 		.length = h->caplen,
 		.wire_length = h->len,
-		.time = CAPTURE_START + (h->ts.tv_sec * SECOND_NS + h->ts.tv_usec - c->first),
+		.time = CAPTURE_START + (packet_time(h) - c->first),
 	};
 
 	if (f.time > c->now)
