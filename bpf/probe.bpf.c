@@ -125,7 +125,7 @@ struct {
 	__uint(max_entries, 1);
 } scratch SEC(".maps");
 
-const volatile struct hash_seed seed;
+const volatile struct hash_seed run_seed;
 const volatile struct narrow narrow;
 const volatile __u32 queue_size = 131072;
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
@@ -325,11 +325,20 @@ __noinline int watch_described(struct __sk_buff *skb, __u64 hash)
 	return 0;
 }
 
+/* Through a pointer that is not volatile, clang would read the zeros that are in the object file. */
+static __always_inline __u64 hash_of(const struct headers *h)
+{
+	const struct hash_seed seed = { .a = run_seed.a, .b = run_seed.b };
+
+	return flow_hash(h, &seed);
+}
+
 /* The tag that the driver or the kernel took out of the frame. */
 static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
 {
-	h->vlan[0] = skb->vlan_present ? skb->vlan_tci & 0xfff : 0;
-	h->vlan[1] = 0;
+	__builtin_memset(h, 0, sizeof(*h)); /* else clang spills what is not set, and the verifier refuses */
+	if (skb->vlan_present)
+		h->vlan[0] = skb->vlan_tci & 0xfff;
 }
 
 static __always_inline void segment_origin(struct segment *s, const struct __sk_buff *skb, bool egress)
@@ -372,7 +381,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, (const struct hash_seed *)&seed);
+		hash = hash_of(&h);
 		if (is_boring(&h, hash))
 			return TC_NEXT;
 		describe_tcp(&h, &own->segment);
@@ -404,7 +413,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {
-		hash = flow_hash(&h, (const struct hash_seed *)&seed);
+		hash = hash_of(&h);
 		if (likely(is_boring(&h, hash)))
 			return TC_NEXT;
 		own = this_cpu_scratch();

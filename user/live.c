@@ -206,7 +206,7 @@ static int load(struct live *l)
 		return -1;
 	}
 	seed.b |= 1; /* a multiplier: odd, so that no bit is lost */
-	memcpy((void *)&bpf->rodata->seed, &seed, sizeof(seed));
+	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
 	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
 	bpf_program__set_autoload(bpf->progs.probe_ingress, !l->bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress, !l->bare);

@@ -48,7 +48,7 @@ struct native {
 };
 
 /* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
-static const struct hash_seed seed = { .a = 0x2545f4914f6cdd1dULL, .b = 0x9fb21c651e98df25ULL };
+const struct hash_seed native_seed = { .a = 0x2545f4914f6cdd1dULL, .b = 0x9fb21c651e98df25ULL };
 
 static struct entry *entry_of(struct flow *f)
 {
@@ -201,7 +201,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 
 	parsed = locate(&f, frame->link, frame->ethertype, &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, &seed);
+		hash = flow_hash(&h, &native_seed);
 		describe_tcp(&h, &s);
 	} else if (parsed == PARSED_ICMP) {
 		if (!describe_icmp(&f, &h, &s))

@@ -16,6 +16,8 @@
 struct native;
 struct narrow;
 
+extern const struct hash_seed native_seed;
+
 typedef void (*record_fn)(void *context, const struct record *r);
 
 /* A frame as it came: link says what its first byte is, ethertype is used with LINK_BARE alone. */

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The compiled BPF object and the native build on the same packets: the same records, byte by byte.
+ *
+ *	prog_run [CAPTURE...]
+ *
+ * Plays every scenario, then every capture of Ethernet frames, to both; the object runs in the kernel
+ * through BPF_PROG_TEST_RUN, in the packets' own time. If this fails, a live run and a capture of the
+ * same traffic would disagree.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is not Linux' */
+#include <pcap/dlt.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connection.h"
+#include "narrow.h"
+#include "native.h"
+#include "probe.skel.h"
+#include "tape.h"
+
+/* BPF_PROG_TEST_RUN wants the Ethernet and IPv4 headers, and takes no more than a page. */
+#define LEAST_FRAME 34
+#define MOST_FRAME 1024
+
+#define CAPTURE_START (1ULL << 40)
+
+struct records {
+	struct record *at;
+	size_t count;
+	size_t room;
+};
+
+struct both {
+	struct probe_bpf *bpf;
+	struct ring_buffer *ring;
+	struct records from_bpf;
+	struct native *native;
+	struct records from_native;
+	uint64_t now;
+	unsigned int frames;
+};
+
+static void keep(struct records *records, const struct record *r)
+{
+	if (records->count == records->room) {
+		records->room = records->room ? 2 * records->room : 256;
+		records->at = realloc(records->at, records->room * sizeof(*r));
+		if (!records->at)
+			abort();
+	}
+	records->at[records->count++] = *r;
+}
+
+static int keep_bpf(void *context, void *data, size_t size)
+{
+	if (size != sizeof(struct record))
+		abort();
+	keep(context, data);
+	return 0;
+}
+
+static void keep_native(void *context, const struct record *r)
+{
+	keep(context, r);
+}
+
+static int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now, int repeat)
+{
+	struct __sk_buff context = { .tstamp = now };
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size, .ctx_in = &context,
+			    .ctx_size_in = sizeof(context), .repeat = repeat);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
+		return -errno;
+	if ((int)opts.retval != -1) {
+		fprintf(stderr, "a hook answered %d: it would be in the way\n", (int)opts.retval);
+		abort();
+	}
+	return 0;
+}
+
+static void feed(struct both *b, const struct native_frame *frame)
+{
+	struct native_frame f = *frame;
+	int error;
+
+	if (f.length > MOST_FRAME)
+		f.length = MOST_FRAME;
+	if (f.length < LEAST_FRAME)
+		return;
+	f.wire_length = f.length; /* as the kernel will have it */
+	f.from_gateway = f.egress; /* no interface received what test_run makes */
+	f.ifindex = 1;
+	b->now = f.time;
+	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress, (void *)f.bytes, f.length,
+			 f.time, 1);
+	if (error) {
+		fprintf(stderr, "test_run of %u bytes: %s\n", f.length, strerror(-error));
+		abort();
+	}
+	native_feed(b->native, &f);
+	if (++b->frames % 256 == 0)
+		ring_buffer__consume(b->ring);
+}
+
+/* As the live source does: every flow of the map is handed to the kernel, which looks whether it is due. */
+static void sweep_bpf(struct both *b)
+{
+	int map = bpf_map__fd(b->bpf->maps.flows);
+	struct flow_key key, *previous = NULL;
+	struct flow_key keys[4096];
+	uint8_t frame[64] = {};
+	size_t count = 0, i, n;
+	struct flow flow;
+
+	while (count < 4096 && !bpf_map_get_next_key(map, previous, &key)) {
+		keys[count] = key;
+		previous = &keys[count++];
+	}
+	for (i = 0; i < count; i += n) {
+		for (n = 0; n < CANDIDATES && i + n < count; n++) {
+			if (bpf_map_lookup_elem(map, &keys[i + n], &flow))
+				abort();
+			b->bpf->bss->candidates[n].key = keys[i + n];
+			b->bpf->bss->candidates[n].client_isn = flow.client_isn;
+		}
+		b->bpf->bss->candidate_next = 0;
+		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
+			abort();
+		ring_buffer__consume(b->ring);
+	}
+	if (count == 4096)
+		sweep_bpf(b);
+}
+
+static struct both *both_new(void)
+{
+	struct both *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	b->bpf = probe_bpf__open();
+	if (!b->bpf) {
+		fprintf(stderr, "the BPF object cannot be opened: %s\n", strerror(errno));
+		exit(1);
+	}
+	/* the same seed: the slots of the fast path's counters must be equal as well */
+	memcpy((void *)&b->bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
+	b->bpf->rodata->virtual_time = true;
+	bpf_map__set_max_entries(b->bpf->maps.flows, 16384); /* a small one is made quickly */
+	bpf_map__set_max_entries(b->bpf->maps.queue, 16384);
+	b->bpf->rodata->queue_size = 16384;
+	if (probe_bpf__load(b->bpf)) {
+		fprintf(stderr, "the BPF object does not load\n");
+		exit(1);
+	}
+	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
+	b->native = native_new(131072, NULL, keep_native, &b->from_native);
+	if (!b->ring || !b->native)
+		abort();
+	return b;
+}
+
+static void both_free(struct both *b)
+{
+	ring_buffer__free(b->ring);
+	probe_bpf__destroy(b->bpf);
+	native_free(b->native);
+	free(b->from_bpf.at);
+	free(b->from_native.at);
+	free(b);
+}
+
+/* By time and key: at a sweep, two tables give their flows in different orders. */
+static int by_syn(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->flow.syn_times[0] != y->flow.syn_times[0])
+		return x->flow.syn_times[0] < y->flow.syn_times[0] ? -1 : 1;
+	return memcmp(&x->key, &y->key, sizeof(x->key));
+}
+
+static const char *not_given_back(const struct both *b)
+{
+	uint32_t line, counts[16];
+	int map = bpf_map__fd(b->bpf->maps.openings), i;
+
+	for (line = 0; line < bpf_map__max_entries(b->bpf->maps.openings); line++) {
+		if (bpf_map_lookup_elem(map, &line, counts))
+			return "openings cannot be read";
+		for (i = 0; i < 16; i++)
+			if (counts[i])
+				return "a counter of openings was not given back";
+	}
+	return NULL;
+}
+
+/* Ends the run on both sides; what differs, or NULL. */
+static const char *finish(struct both *b)
+{
+	static char difference[256];
+	size_t i;
+
+	b->bpf->bss->ending = true;
+	sweep_bpf(b);
+	ring_buffer__consume(b->ring);
+	native_end(b->native, b->now);
+	if (b->from_bpf.count != b->from_native.count) {
+		snprintf(difference, sizeof(difference), "%zu records from the BPF object, %zu from the native build",
+			 b->from_bpf.count, b->from_native.count);
+		return difference;
+	}
+	if (!b->from_bpf.count)
+		return not_given_back(b);
+	qsort(b->from_bpf.at, b->from_bpf.count, sizeof(struct record), by_syn);
+	qsort(b->from_native.at, b->from_native.count, sizeof(struct record), by_syn);
+	for (i = 0; i < b->from_bpf.count; i++) {
+		struct record *x = &b->from_bpf.at[i], *y = &b->from_native.at[i];
+
+		if (memcmp(x, y, sizeof(*x))) {
+			snprintf(difference, sizeof(difference), "record %zu (port %u to %u, settled by %u and %u) differs", i,
+				 x->key.port[0], x->key.port[1], x->settled_by, y->settled_by);
+			return difference;
+		}
+	}
+	return not_given_back(b);
+}
+
+static const char *play_scenario(const struct scenario *s)
+{
+	static struct tape tape;
+	struct both *b = both_new();
+	const char *wrong;
+	size_t i;
+
+	tape_start(&tape);
+	s->make(&tape);
+	for (i = 0; i < tape.count; i++) {
+		const struct tape_frame *f = &tape.frames[i];
+		struct native_frame frame = { .bytes = f->bytes, .length = f->length, .link = LINK_ETHERNET,
+					      .egress = f->egress, .time = f->at };
+
+		if (f->sweep) {
+			b->now = f->at;
+			sweep_bpf(b);
+			native_sweep(b->native, f->at, NULL, NULL);
+		} else {
+			feed(b, &frame);
+		}
+	}
+	wrong = finish(b);
+	both_free(b);
+	return wrong;
+}
+
+/* What differs, or NULL; *records is how many were compared, -1 when the capture is not of Ethernet frames. */
+static const char *play_capture(const char *path, long *records)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
+	struct native_frame frame = { .link = LINK_ETHERNET };
+	struct pcap_pkthdr *header;
+	uint64_t first = 0, time;
+	const char *wrong;
+	struct both *b;
+
+	*records = -1;
+	if (!pcap || pcap_datalink(pcap) != DLT_EN10MB) {
+		if (pcap)
+			pcap_close(pcap);
+		return NULL;
+	}
+	b = both_new();
+	while (pcap_next_ex(pcap, &header, &frame.bytes) == 1) {
+		time = header->ts.tv_sec * SECOND_NS + (uint32_t)header->ts.tv_usec;
+		if (!first)
+			first = time;
+		frame.length = header->caplen;
+		frame.time = CAPTURE_START + (time - first);
+		feed(b, &frame);
+	}
+	pcap_close(pcap);
+	wrong = finish(b);
+	*records = b->from_native.count;
+	both_free(b);
+	return wrong;
+}
+
+int main(int argc, char **argv)
+{
+	long records, compared = 0, captures = 0;
+	int passed = 0, failed = 0, i;
+	const char *wrong;
+	size_t s;
+
+	libbpf_set_print(NULL);
+	for (s = 0; s < scenario_count; s++) {
+		wrong = play_scenario(&scenarios[s]);
+		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", scenarios[s].name, wrong ? ": " : "", wrong ? wrong : "");
+		wrong ? failed++ : passed++;
+	}
+	for (i = 1; i < argc; i++) {
+		wrong = play_capture(argv[i], &records);
+		if (records < 0)
+			continue;
+		captures++;
+		compared += records;
+		if (wrong)
+			printf("FAIL  %s: %s\n", argv[i], wrong);
+		wrong ? failed++ : passed++;
+	}
+	if (argc > 1)
+		printf("%ld records of %ld captures compared\n", compared, captures);
+	printf("prog_run: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}

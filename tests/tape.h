@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Frames made by hand: a tape is what passes the hook, in order, with its time stamps. The unit
+ * tests play it to the native build, the BPF tests to the compiled object as well.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parse.h"
+#include "record.h"
+
+#define MS MILLISECOND_NS
+#define TAPE_FRAMES 512
+#define FRAME_BYTES 512
+
+enum end { CLIENT, SERVER };
+
+struct tape_frame {
+	uint64_t at; /* ns */
+	uint32_t length;
+	uint32_t wire_length;
+	bool egress;
+	bool sweep; /* no frame: the sweep looks at all flows now */
+	uint8_t bytes[FRAME_BYTES];
+};
+
+/* The state that the next frame is made from; tests change it between frames. */
+struct tape {
+	struct tape_frame frames[TAPE_FRAMES];
+	size_t count;
+	bool ip6;
+	uint8_t address[2][16];
+	uint16_t port[2];
+	uint32_t isn[2];
+	uint16_t ip_id; /* of the next frame; counts up unless repeat_id */
+	bool repeat_id;
+	bool egress;
+	uint16_t vlan[2]; /* tags in the frame, 0 for none */
+	unsigned int options; /* bytes of IPv4 options */
+	unsigned int extension; /* bytes of an IPv6 destination options header */
+	unsigned int padding; /* bytes behind the IP datagram */
+};
+
+void tape_start(struct tape *t);
+
+/* seq is relative to the sender's ISN, ack to the other's. Payload is that many bytes, cut after the first 64. */
+void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t payload);
+
+/* The ICMP error about a segment of the client's with this sequence number, relative to its ISN. */
+void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq);
+
+/* Let time pass, and the sweep look at what it brought. */
+void sweep(struct tape *t, double ms);
+
+/* SYN, SYN-ACK, ACK at ms, ms + 10, ms + 11. */
+void handshake(struct tape *t, double ms);
+
+/* What must come of a tape. check() answers what is wrong, or NULL. */
+struct connection;
+struct scenario {
+	const char *name;
+	const char *otherwise; /* what the user would lose */
+	void (*make)(struct tape *t);
+	const char *(*check)(const struct connection *c, size_t count, const uint64_t *counters);
+};
+
+extern const struct scenario scenarios[];
+extern const size_t scenario_count;

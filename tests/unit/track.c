@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/* parse and track, natively, on each scenario: one line each, TAP-like, and a closing count. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connection.h"
+#include "native.h"
+#include "tape.h"
+
+#define MAX_CONNECTIONS 64
+
+struct heard {
+	struct connection connections[MAX_CONNECTIONS];
+	size_t count;
+};
+
+static void hear(void *context, const struct record *r)
+{
+	struct heard *h = context;
+
+	if (h->count < MAX_CONNECTIONS)
+		connection_of(&h->connections[h->count], r, 0);
+	h->count++;
+}
+
+static void play(const struct tape *tape, struct native *n)
+{
+	struct native_frame frame = { .link = LINK_ETHERNET, .ifindex = 1 };
+	uint8_t *exact;
+	size_t i;
+
+	for (i = 0; i < tape->count; i++) {
+		const struct tape_frame *f = &tape->frames[i];
+
+		if (f->sweep) {
+			native_sweep(n, f->at, NULL, NULL);
+			continue;
+		}
+		/* a copy of just that size, so that the sanitizer sees one byte too far */
+		exact = malloc(f->length ? f->length : 1);
+		if (!exact)
+			abort();
+		memcpy(exact, f->bytes, f->length);
+		frame.bytes = exact;
+		frame.length = f->length;
+		frame.wire_length = f->wire_length;
+		frame.egress = f->egress;
+		frame.time = f->at;
+		native_feed(n, &frame);
+		free(exact);
+	}
+	native_end(n, tape->count ? tape->frames[tape->count - 1].at : 0);
+}
+
+int main(void)
+{
+	static struct tape tape;
+	static struct heard heard;
+	int passed = 0, failed = 0;
+	const char *wrong;
+	struct native *n;
+	size_t i;
+
+	for (i = 0; i < scenario_count; i++) {
+		const struct scenario *s = &scenarios[i];
+
+		tape_start(&tape);
+		s->make(&tape);
+		memset(&heard, 0, sizeof(heard));
+		n = native_new(1000, NULL, hear, &heard);
+		if (!n)
+			return 1;
+		play(&tape, n);
+		wrong = s->check(heard.connections, heard.count, native_counters(n));
+		native_free(n);
+		if (wrong) {
+			printf("FAIL  %s: %s (otherwise lost: %s)\n", s->name, wrong, s->otherwise);
+			failed++;
+		} else {
+			printf("ok    %s\n", s->name);
+			passed++;
+		}
+	}
+	printf("track: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
