@@ -134,11 +134,16 @@ struct segment {
 
 static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset, __u32 size)
 {
+	__u64 bounded = offset;
 	const __u8 *p;
 
 	if (offset > MAX_HEADERS - size)
 		return NULL;
-	p = f->begin + offset;
+#ifdef __bpf__
+	/* kernels before 5.16 forget the bound of a number that clang kept on the stack */
+	asm volatile("%0 &= %1" : "+r"(bounded) : "i"(2 * MAX_HEADERS - 1));
+#endif
+	p = f->begin + bounded;
 	if (p + size > f->end)
 		return NULL;
 	return p;

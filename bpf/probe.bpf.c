@@ -115,7 +115,7 @@ struct scratch {
 	struct segment segment;
 	struct flow flow;
 	__u32 forget;
-	__u8 headers[MAX_HEADERS + 64]; /* the verifier's bound may lie a header behind ours */
+	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
 };
 
 struct {
@@ -366,11 +366,12 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	struct frame f;
 	__u64 hash = 0;
 
-	if (!own || !length)
+	if (!own)
 		return TC_NEXT;
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
-	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
+	/* no frame of ours is shorter than an IPv4 header */
+	if (length < 20 || bpf_skb_load_bytes(skb, 0, own->headers, length)) {
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return TC_NEXT;
 	}

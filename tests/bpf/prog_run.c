@@ -29,7 +29,7 @@
 #define LEAST_FRAME 34
 #define MOST_FRAME 1024
 
-#define CAPTURE_START (1ULL << 40)
+#define START (3600 * SECOND_NS)
 
 struct records {
 	struct record *at;
@@ -98,7 +98,9 @@ static void feed(struct both *b, const struct native_frame *frame)
 	f.wire_length = f.length; /* as the kernel will have it */
 	f.from_gateway = f.egress; /* no interface received what test_run makes */
 	f.ifindex = 1;
-	b->now = f.time;
+	f.time += START;
+	if (f.time > b->now)
+		b->now = f.time;
 	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress, (void *)f.bytes, f.length,
 			 f.time, 1);
 	if (error) {
@@ -162,17 +164,38 @@ static struct both *both_new(void)
 		exit(1);
 	}
 	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
-	b->native = native_new(131072, NULL, keep_native, &b->from_native);
-	if (!b->ring || !b->native)
+	if (!b->ring)
 		abort();
 	return b;
+}
+
+/* All plays go to one loaded object; what it remembers of the one before is wiped out. */
+static void begin(struct both *b)
+{
+	uint32_t lines = bpf_map__max_entries(b->bpf->maps.remembered), i, *indexes = calloc(lines, sizeof(*indexes));
+	void *none = calloc(lines, bpf_map__value_size(b->bpf->maps.remembered));
+
+	if (!indexes || !none)
+		abort();
+	for (i = 0; i < lines; i++)
+		indexes[i] = i;
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.remembered), indexes, none, &lines, NULL))
+		abort();
+	free(indexes);
+	free(none);
+	b->now = START;
+	b->from_bpf.count = 0;
+	b->from_native.count = 0;
+	b->bpf->bss->ending = false;
+	b->native = native_new(131072, NULL, keep_native, &b->from_native);
+	if (!b->native)
+		abort();
 }
 
 static void both_free(struct both *b)
 {
 	ring_buffer__free(b->ring);
 	probe_bpf__destroy(b->bpf);
-	native_free(b->native);
 	free(b->from_bpf.at);
 	free(b->from_native.at);
 	free(b);
@@ -190,17 +213,19 @@ static int by_syn(const void *a, const void *b)
 
 static const char *not_given_back(const struct both *b)
 {
-	uint32_t line, counts[16];
-	int map = bpf_map__fd(b->bpf->maps.openings), i;
+	uint32_t lines = bpf_map__max_entries(b->bpf->maps.openings), position, i, sum = 0;
+	uint32_t *indexes = calloc(lines, sizeof(*indexes)), *counts = calloc(lines, 16 * sizeof(*counts));
 
-	for (line = 0; line < bpf_map__max_entries(b->bpf->maps.openings); line++) {
-		if (bpf_map_lookup_elem(map, &line, counts))
-			return "openings cannot be read";
-		for (i = 0; i < 16; i++)
-			if (counts[i])
-				return "a counter of openings was not given back";
-	}
-	return NULL;
+	if (!indexes || !counts)
+		abort();
+	if (bpf_map_lookup_batch(bpf_map__fd(b->bpf->maps.openings), NULL, &position, indexes, counts, &lines, NULL) &&
+	    errno != ENOENT)
+		return "openings cannot be read";
+	for (i = 0; i < lines * 16; i++)
+		sum += counts[i] != 0;
+	free(indexes);
+	free(counts);
+	return sum ? "a counter of openings was not given back" : NULL;
 }
 
 /* Ends the run on both sides; what differs, or NULL. */
@@ -213,6 +238,7 @@ static const char *finish(struct both *b)
 	sweep_bpf(b);
 	ring_buffer__consume(b->ring);
 	native_end(b->native, b->now);
+	native_free(b->native);
 	if (b->from_bpf.count != b->from_native.count) {
 		snprintf(difference, sizeof(difference), "%zu records from the BPF object, %zu from the native build",
 			 b->from_bpf.count, b->from_native.count);
@@ -234,13 +260,12 @@ static const char *finish(struct both *b)
 	return not_given_back(b);
 }
 
-static const char *play_scenario(const struct scenario *s)
+static const char *play_scenario(struct both *b, const struct scenario *s)
 {
 	static struct tape tape;
-	struct both *b = both_new();
-	const char *wrong;
 	size_t i;
 
+	begin(b);
 	tape_start(&tape);
 	s->make(&tape);
 	for (i = 0; i < tape.count; i++) {
@@ -249,20 +274,18 @@ static const char *play_scenario(const struct scenario *s)
 					      .egress = f->egress, .time = f->at };
 
 		if (f->sweep) {
-			b->now = f->at;
+			b->now = START + f->at;
 			sweep_bpf(b);
-			native_sweep(b->native, f->at, NULL, NULL);
+			native_sweep(b->native, b->now, NULL, NULL);
 		} else {
 			feed(b, &frame);
 		}
 	}
-	wrong = finish(b);
-	both_free(b);
-	return wrong;
+	return finish(b);
 }
 
 /* What differs, or NULL; *records is how many were compared, -1 when the capture is not of Ethernet frames. */
-static const char *play_capture(const char *path, long *records)
+static const char *play_capture(struct both *b, const char *path, long *records)
 {
 	char error[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
@@ -270,7 +293,6 @@ static const char *play_capture(const char *path, long *records)
 	struct pcap_pkthdr *header;
 	uint64_t first = 0, time;
 	const char *wrong;
-	struct both *b;
 
 	*records = -1;
 	if (!pcap || pcap_datalink(pcap) != DLT_EN10MB) {
@@ -278,19 +300,18 @@ static const char *play_capture(const char *path, long *records)
 			pcap_close(pcap);
 		return NULL;
 	}
-	b = both_new();
+	begin(b);
 	while (pcap_next_ex(pcap, &header, &frame.bytes) == 1) {
 		time = header->ts.tv_sec * SECOND_NS + (uint32_t)header->ts.tv_usec;
 		if (!first)
 			first = time;
 		frame.length = header->caplen;
-		frame.time = CAPTURE_START + (time - first);
+		frame.time = time - first;
 		feed(b, &frame);
 	}
 	pcap_close(pcap);
 	wrong = finish(b);
 	*records = b->from_native.count;
-	both_free(b);
 	return wrong;
 }
 
@@ -298,17 +319,19 @@ int main(int argc, char **argv)
 {
 	long records, compared = 0, captures = 0;
 	int passed = 0, failed = 0, i;
+	struct both *b;
 	const char *wrong;
 	size_t s;
 
 	libbpf_set_print(NULL);
+	b = both_new();
 	for (s = 0; s < scenario_count; s++) {
-		wrong = play_scenario(&scenarios[s]);
+		wrong = play_scenario(b, &scenarios[s]);
 		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", scenarios[s].name, wrong ? ": " : "", wrong ? wrong : "");
 		wrong ? failed++ : passed++;
 	}
 	for (i = 1; i < argc; i++) {
-		wrong = play_capture(argv[i], &records);
+		wrong = play_capture(b, argv[i], &records);
 		if (records < 0)
 			continue;
 		captures++;
@@ -317,6 +340,7 @@ int main(int argc, char **argv)
 			printf("FAIL  %s: %s\n", argv[i], wrong);
 		wrong ? failed++ : passed++;
 	}
+	both_free(b);
 	if (argc > 1)
 		printf("%ld records of %ld captures compared\n", compared, captures);
 	printf("prog_run: %d passed, %d failed\n", passed, failed);
