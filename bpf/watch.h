@@ -28,12 +28,14 @@ struct remembered {
 #define REMEMBERED_SLOTS (1 << 16)
 #define KNOWN_SLOTS (1 << 20)
 
-static __always_inline __u32 remembered_tag(__u64 hash, __u32 isn)
+/* The hash is of the four-tuple alone; the same one in another VLAN is another connection. */
+static __always_inline __u32 remembered_tag(const struct flow_key *key, __u64 hash, __u32 isn)
 {
-	return (__u32)(hash >> 8) ^ isn;
+	return (__u32)(hash >> 8) ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
 }
 
-static __always_inline void remember(struct table *t, __u64 hash, __u32 isn, enum settled_by why, __u64 now)
+static __always_inline void remember(struct table *t, const struct flow_key *key, __u64 hash, __u32 isn,
+				     enum settled_by why, __u64 now)
 {
 	struct remembered *r;
 	__u64 until = now;
@@ -44,16 +46,18 @@ static __always_inline void remember(struct table *t, __u64 hash, __u32 isn, enu
 		until += COPY_NS;
 	r = table_remembered(t, hash >> 48);
 	if (r) {
-		r->tag = remembered_tag(hash, isn);
+		r->tag = remembered_tag(key, hash, isn);
 		r->until = (until >> REMEMBERED_SHIFT) + 1;
 	}
 }
 
-static __always_inline bool is_remembered(struct table *t, __u64 hash, __u32 isn, __u64 now)
+static __always_inline bool is_remembered(struct table *t, const struct flow_key *key, __u64 hash, __u32 isn,
+					  __u64 now)
 {
 	const struct remembered *r = table_remembered(t, hash >> 48);
 
-	return r && r->tag == remembered_tag(hash, isn) && (__s32)(r->until - (__u32)(now >> REMEMBERED_SHIFT)) > 0;
+	return r && r->tag == remembered_tag(key, hash, isn) &&
+	       (__s32)(r->until - (__u32)(now >> REMEMBERED_SHIFT)) > 0;
 }
 
 /* FIN, RST or SYN-ACK of a connection whose SYN was not seen: counted once, no verdict is made of it. */
@@ -73,7 +77,7 @@ static __always_inline void start_attempt(struct table *t, const struct flow_key
 	struct flow *f;
 	__u8 *known;
 
-	if (is_remembered(t, hash, s->seq, now)) {
+	if (is_remembered(t, key, hash, s->seq, now)) {
 		table_count(t, COUNT_LATE_SYN_COPIES, 1);
 		return;
 	}
@@ -109,7 +113,7 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 			if (why != SETTLED_NOT) {
 				isn = f->client_isn;
 				table_settle(t, &key, f, why, now);
-				remember(t, hash, isn, why, now);
+				remember(t, &key, hash, isn, why, now);
 			}
 			return;
 		}

@@ -626,17 +626,20 @@ static void make_vlans(struct tape *t)
 	t->vlan[0] = 10;
 	t->vlan[1] = 20;
 	handshake(t, 0);
-	t->vlan[1] = 21; /* the same addresses, another customer */
-	t->isn[CLIENT] += 99;
+	t->vlan[1] = 21; /* the same addresses and numbers, another customer */
 	handshake(t, 100);
 	exchange(t, 112, 120);
+	t->vlan[1] = 22;
+	handshake(t, 200);
+	exchange(t, 212, 220);
 }
 
 CHECK(check_vlans)
 {
-	EXPECT(count == 2);
+	EXPECT(count == 3);
 	EXPECT(c[0].client.vlan[0] == 10 && c[0].client.vlan[1] == 21 && c[0].settled_by == SETTLED_PAYLOAD);
-	EXPECT(c[1].client.vlan[1] == 20 && c[1].settled_by == SETTLED_END && c[1].ack == AT(11));
+	EXPECT(c[1].client.vlan[1] == 22 && c[1].settled_by == SETTLED_PAYLOAD);
+	EXPECT(c[2].client.vlan[1] == 20 && c[2].settled_by == SETTLED_END && c[2].ack == AT(11));
 	UNUSED;
 	return NULL;
 }

@@ -1,0 +1,287 @@
+"""What the lab tests stand on: namespaces of scripts/lab, functions run inside them, a probe watched.
+
+Runs under `scripts/lab`, which names its parts in the environment and removes them on any exit.
+"""
+import ctypes
+import json
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROBE = os.path.join(ROOT, 'probe')
+GATEWAY = os.environ.get('LAB_GW')
+WAN = os.environ.get('LAB_WAN')
+CLIENTS = os.environ.get('LAB_CLIENTS', '').split()
+LAN_IFACE = os.environ.get('LAB_LAN_IFACE', 'eth0')
+WAN_IFACE = os.environ.get('LAB_WAN_IFACE', 'eth1')
+
+SERVER4, SERVER6 = '203.0.113.10', '2001:db8:80::10'
+DEAD4, DEAD6 = '10.200.7.9', '2001:db8:dead::9'
+CLIENT4 = '10.1.4.%d'
+CLIENT6 = 'fd00:1:4::%d'
+
+SECOND = 10 ** 9
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(namespace):
+    with open('/run/netns/' + namespace) as f:
+        if libc.setns(f.fileno(), 0x40000000):
+            raise OSError(ctypes.get_errno(), 'setns ' + namespace)
+
+
+def sh(namespace, *command, check=True, text=None):
+    return subprocess.run(['nsenter', '--net=/run/netns/' + namespace] + list(command), check=check,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, input=text).stdout
+
+
+def fork(namespace, function, *arguments):
+    """Starts function in a process of that namespace; -> a function that waits for what it answers."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(reader)
+            enter(namespace)
+            answer = pickle.dumps(function(*arguments))
+            with os.fdopen(writer, 'wb') as out:
+                out.write(answer)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(writer)
+
+    def wait():
+        with os.fdopen(reader, 'rb') as f:
+            answer = f.read()
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise RuntimeError('%s in %s failed' % (function.__name__, namespace))
+        return pickle.loads(answer)
+    wait.pid = pid
+    return wait
+
+
+def run(namespace, function, *arguments):
+    return fork(namespace, function, *arguments)()
+
+
+class Serve:
+    """A server process: on each (address, port) a behaviour of its own, until the end of the with block."""
+
+    def __init__(self, namespace, behaviours):
+        self.namespace, self.behaviours = namespace, behaviours
+
+    def __enter__(self):
+        ready, told = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                enter(self.namespace)
+                for (address, port), behaviour in self.behaviours.items():
+                    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind((address, port))
+                    s.listen(4096)
+                    threading.Thread(target=self.accept, args=(s, behaviour), daemon=True).start()
+                os.write(told, b'x')
+                signal.pause()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(told)
+        if os.read(ready, 1) != b'x':
+            raise RuntimeError('the server did not start')
+        os.close(ready)
+        return self
+
+    @staticmethod
+    def accept(listener, behaviour):
+        while True:
+            s, _ = listener.accept()
+            threading.Thread(target=Serve.guarded, args=(behaviour, s), daemon=True).start()
+
+    @staticmethod
+    def guarded(behaviour, s):
+        try:
+            with s:
+                behaviour(s)
+        except OSError:
+            pass
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def answers(s):
+    """Reads a request, answers, and waits for the client to close."""
+    if s.recv(65536):
+        s.sendall(b'answer')
+        while s.recv(65536):
+            pass
+
+
+def greets(delay):
+    def behaviour(s):
+        time.sleep(delay)
+        s.sendall(b'220 ready\r\n')
+        while s.recv(65536):
+            pass
+    return behaviour
+
+
+def browse(address, port, think=0.0, request=b'GET / HTTP/1.0\r\n\r\n', port_from=0):
+    """One connection: handshake, think, request, answer, close. -> the client's port"""
+    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+    with s:
+        s.settimeout(30)
+        if port_from:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(('', port_from))
+        s.connect((address, port))
+        local = s.getsockname()[1]
+        if think:
+            time.sleep(think)
+        s.sendall(request)
+        s.recv(65536)
+    return local
+
+
+def try_connect(address, port, timeout):
+    """-> 'ok', or the error's class name"""
+    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+    with s:
+        s.settimeout(timeout)
+        try:
+            s.connect((address, port))
+            return 'ok'
+        except OSError as e:
+            return type(e).__name__
+
+
+class Probe:
+    """The real probe on an interface of a namespace, from the with block's begin to its end."""
+
+    def __init__(self, *arguments, namespace=None, iface=None):
+        self.namespace = namespace or GATEWAY
+        self.command = [PROBE, '--iface', iface or LAN_IFACE] + list(arguments)
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.json_file = os.path.join(self.folder.name, 'out.json')
+        self.command.append('--json=' + self.json_file)
+        self.process = subprocess.Popen(['nsenter', '--net=/run/netns/' + self.namespace] + self.command,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=dict(os.environ, LC_ALL='C.UTF-8'))
+        self.errors = self.process.stderr.readline()
+        if not self.errors.startswith('probe: watching'):
+            raise RuntimeError(self.errors + self.process.stderr.read())
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        return self
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def said(self, text, timeout=20):
+        """Waits until a live line holds text; -> whether it came."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if any(text in line for line in self.lines):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def settle(self):
+        time.sleep(0.2)  # records are drained every 50 ms
+
+    def stop(self, how=signal.SIGINT):
+        if self.process.poll() is None:
+            self.settle()
+            self.process.send_signal(how)
+        self.errors += self.process.stderr.read()
+        self.status = self.process.wait(30)
+        self.reader.join()
+        self.text = ''.join(self.lines)
+        with open(self.json_file) as f:
+            self.json = [json.loads(line) for line in f]
+
+    def __exit__(self, kind, *_):
+        if not hasattr(self, 'status'):
+            self.stop()
+        self.folder.cleanup()
+        if kind:
+            sys.stderr.write(self.errors)
+
+    def of(self, kind, **wanted):
+        return [o for o in self.json if o['type'] == kind and all(o.get(k) == v for k, v in wanted.items())]
+
+    def connections(self, **wanted):
+        return self.of('connection', **wanted)
+
+    @property
+    def summary(self):
+        return self.json[-1]
+
+
+def expect(condition, *what):
+    if not condition:
+        raise AssertionError(' '.join(str(w) for w in what))
+
+
+def checksum(data):
+    data += b'\0' * (len(data) % 2)
+    s = sum(struct.unpack('>%dH' % (len(data) // 2), data))
+    while s >> 16:
+        s = (s & 0xffff) + (s >> 16)
+    return ~s & 0xffff
+
+
+def frame(source, destination, flags, seq, ack, payload=b'', vlans=(), ip_id=1):
+    """An Ethernet frame with IPv4 and TCP; source and destination are (address, port)."""
+    a, b = socket.inet_aton(source[0]), socket.inet_aton(destination[0])
+    tcp = struct.pack('>HHIIBBHHH', source[1], destination[1], seq & 0xffffffff, ack & 0xffffffff, 0x50, flags,
+                      65535, 0, 0) + payload
+    check = checksum(a + b + struct.pack('>HH', 6, len(tcp)) + tcp)
+    tcp = tcp[:16] + struct.pack('>H', check) + tcp[18:]
+    ip = struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(tcp), ip_id, 0x4000, 64, 6, 0) + a + b
+    ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+    tags = b''.join(struct.pack('>HH', 0x8100, v) for v in vlans)
+    return b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02' + tags + b'\x08\0' + ip + tcp
+
+
+def main(tests):
+    wanted = sys.argv[1:]
+    passed = failed = 0
+    for test in tests:
+        name = test.__name__
+        if wanted and name not in wanted:
+            continue
+        began = time.monotonic()
+        try:
+            test()
+            passed += 1
+            print('ok    %s (%.1f s)' % (test.__doc__, time.monotonic() - began), flush=True)
+        except Exception:
+            failed += 1
+            print('FAIL  %s (%s)' % (test.__doc__, name), flush=True)
+            traceback.print_exc(file=sys.stdout)
+    print('lab: %d passed, %d failed' % (passed, failed))
+    return failed != 0
