@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make            ./probe
 # make install    PREFIX, DESTDIR
-# make test       everything in tests/ (as root); make unit: what needs no root
+# make test       everything in tests/, as root; installs what that needs
 # make V=1        shows the commands
 
 CC ?= gcc
@@ -45,6 +45,35 @@ build/probe.skel.h: build/probe.bpf.o
 build:
 	$(Q)mkdir -p $@
 
+# ---- tests ----
+
+TAPE := tests/tape.c tests/scenarios.c tests/tape.h
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
+
+build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
+
+build/test-model: tests/unit/model.c user/model.c user/connection.c user/histogram.c user/format.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
+
+build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+tests: build/test-track build/test-model build/test-prog-run
+
+# The other compiler's opinion of the same sources.
+check-clang: build/probe.skel.h
+	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -fsyntax-only user/*.c tests/*.c tests/*/*.c
+
+check-format:
+	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.c scripts/*.c
+
+check-scripts:
+	$(call say,CHECK,scripts)shellcheck $$(grep -lE '^#!/bin/(ba)?sh' scripts/* tests/run tests/kernels/* .ci/run)
+
+test:
+	tests/run
+
 install: probe
 	install -D -m 0755 probe $(DESTDIR)$(PREFIX)/sbin/probe
 
@@ -54,6 +83,6 @@ uninstall:
 clean:
 	rm -rf build probe
 
-.PHONY: install uninstall clean
+.PHONY: install uninstall clean test tests check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

@@ -17,7 +17,8 @@ struct narrow {
 	__u8 ports[65536 / 8];
 };
 
-static __always_inline bool address_fits(const struct address *a, const volatile struct address *net,
+static __always_inline bool address_fits(const struct address *a,
+					 const volatile struct address *net,
 					 const volatile struct address *mask)
 {
 	int i;

@@ -64,7 +64,8 @@ enum { ICMP6_UNREACHABLE = 1, ICMP6_TIME_EXCEEDED = 3 };
 struct frame {
 	const __u8 *begin;
 	const __u8 *end;
-	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was cut */
+	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
+			      cut */
 	volatile __u32 *forget; /* see forget(); NULL but for PARSE_DEEP in the kernel */
 };
 
@@ -92,7 +93,10 @@ enum parsed {
 	PARSED_SHORT, /* the headers go on behind the frame's end */
 };
 
-/* Where the headers are. The pointers are valid for 20 (ip4), 40 (ip6), 20 (TCP), 8 (UDP, ICMP) bytes. */
+/*
+ * Where the headers are. The pointers are valid for 20 (ip4), 40 (ip6), 20 (TCP), 8 (UDP, ICMP)
+ * bytes.
+ */
 struct headers {
 	const __u8 *ethernet; /* or NULL */
 	const __u8 *ip;
@@ -185,7 +189,8 @@ static __always_inline bool is_ip6_extension(__u8 protocol)
 }
 
 /* From an IP header's offset to its transport header's; PARSED_OTHER stands for "go on". */
-static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offset, struct headers *h, enum depth depth)
+static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offset,
+					      struct headers *h, enum depth depth)
 {
 	const __u8 *ip = header_at(f, offset, 20);
 	__u32 header, total, fragment;
@@ -225,7 +230,8 @@ static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offse
 	return PARSED_OTHER;
 }
 
-static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offset, struct headers *h, enum depth depth)
+static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offset,
+					      struct headers *h, enum depth depth)
 {
 	const __u8 *ip = header_at(f, offset, 40), *extension;
 	__u32 begin = offset + 40, length, step;
@@ -275,7 +281,10 @@ static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offse
 	return PARSED_OTHER;
 }
 
-/* What stands between an Ethernet header and IP other than VLAN tags. Moves *offset, answers the ethertype. */
+/*
+ * What stands between an Ethernet header and IP other than VLAN tags. Moves *offset, answers the
+ * ethertype.
+ */
 static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offset, __u16 ethertype)
 {
 	const __u8 *p;
@@ -300,7 +309,8 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 		if (ppp == PPP_IP6)
 			return ETHERTYPE_IP6;
 	}
-	if (ethertype == ETHERTYPE_MPLS || ethertype == ETHERTYPE_MPLS_UPSTREAM || ppp == PPP_MPLS) {
+	if (ethertype == ETHERTYPE_MPLS || ethertype == ETHERTYPE_MPLS_UPSTREAM ||
+	    ppp == PPP_MPLS) {
 #ifdef __bpf__
 #pragma unroll
 #endif
@@ -309,7 +319,8 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 			if (!p)
 				return ethertype;
 			*offset = forget(f, *offset + 4);
-			if (p[2] & 1) { /* bottom of stack; what follows is told by its first nibble (RFC 4928) */
+			/* at the bottom of the stack, a first nibble tells what follows (RFC 4928) */
+			if (p[2] & 1) {
 				if (p[4] >> 4 == 4)
 					return ETHERTYPE_IP4;
 				if (p[4] >> 4 == 6)
@@ -322,8 +333,8 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 }
 
 /* h->vlan holds the tags that are in the skb's metadata, if any: they are the outer ones. */
-static __always_inline enum parsed locate(const struct frame *f, enum link link, __u16 ethertype, struct headers *h,
-					  enum depth depth)
+static __always_inline enum parsed locate(const struct frame *f, enum link link, __u16 ethertype,
+					  struct headers *h, enum depth depth)
 {
 	__u32 offset = 0;
 	enum parsed parsed;
@@ -375,7 +386,10 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 		h->transport = header_at(f, h->transport_offset, 20);
 		if (!h->transport)
 			return PARSED_SHORT;
-		/* a data offset below 5 words, or a datagram too small for the header (RFC 9293 3.1) */
+		/*
+		 * a data offset below 5 words, or a datagram too small for the header (RFC
+		 * 9293 3.1)
+		 */
 		if (h->transport[12] >> 4 < 5 || h->transport_length < 20)
 			return PARSED_MALFORMED;
 		if (h->transport_length < (__u32)(h->transport[12] >> 4) * 4 && !h->fragment)
@@ -441,7 +455,8 @@ static __always_inline void describe_tcp(const struct headers *h, struct segment
  * After locate() answered PARSED_ICMP: answers whether this is an ICMP error that quotes a TCP
  * segment (RFC 792, RFC 4443). Eight bytes of TCP are quoted at least: ports and sequence number.
  */
-static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h, struct segment *s)
+static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h,
+					  struct segment *s)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};

@@ -16,7 +16,10 @@
 
 #define EEXIST 17
 
-/* Counters and slots stand in lines of a cache line each: array maps of libbpf 1.1 pad elements to 8 bytes. */
+/*
+ * Counters and slots stand in lines of a cache line each: array maps of libbpf 1.1 pad elements to
+ * 8 bytes.
+ */
 #define LINE 64
 
 struct {
@@ -26,7 +29,10 @@ struct {
 	__uint(max_entries, 131072);
 } flows SEC(".maps");
 
-/* Attempts in the order of their first SYN: when the map is full, the oldest without a handshake gives its place. */
+/*
+ * Attempts in the order of their first SYN: when the map is full, the oldest without a handshake
+ * gives its place.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -55,9 +61,10 @@ struct {
 struct table;
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key);
 static __always_inline struct flow *table_new(struct table *t);
-static __always_inline void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now);
-static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why,
-				    __u64 now);
+static __always_inline void table_insert(struct table *t, const struct flow_key *key,
+					 const struct flow *f, __u64 now);
+static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
+				    enum settled_by why, __u64 now);
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
 static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot);
@@ -197,8 +204,8 @@ static __always_inline bool take_out(const struct flow_key *key, __u32 slot)
 }
 
 /* The record is filled before the flow is taken out: afterwards its memory may be another flow's. */
-static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why,
-				    __u64 now)
+static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
+				    enum settled_by why, __u64 now)
 {
 	__u32 slot = f->slot;
 	struct record *r;
@@ -254,7 +261,8 @@ __noinline int evict_one(__u64 now)
 	return 0;
 }
 
-static __always_inline void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now)
+static __always_inline void table_insert(struct table *t, const struct flow_key *key,
+					 const struct flow *f, __u64 now)
 {
 	struct candidate *c;
 	__u32 place;
@@ -321,7 +329,8 @@ __noinline int watch_described(struct __sk_buff *skb, __u64 hash)
 	struct scratch *own = this_cpu_scratch();
 
 	if (own)
-		watch_segment(NULL, &own->segment, hash, virtual_time ? skb->tstamp : bpf_ktime_get_ns());
+		watch_segment(NULL, &own->segment, hash,
+			      virtual_time ? skb->tstamp : bpf_ktime_get_ns());
 	return 0;
 }
 
@@ -336,12 +345,14 @@ static __always_inline __u64 hash_of(const struct headers *h)
 /* The tag that the driver or the kernel took out of the frame. */
 static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
 {
-	__builtin_memset(h, 0, sizeof(*h)); /* else clang spills what is not set, and the verifier refuses */
+	/* else clang spills what is not set, and the verifier refuses */
+	__builtin_memset(h, 0, sizeof(*h));
 	if (skb->vlan_present)
 		h->vlan[0] = skb->vlan_tci & 0xfff;
 }
 
-static __always_inline void segment_origin(struct segment *s, const struct __sk_buff *skb, bool egress)
+static __always_inline void segment_origin(struct segment *s, const struct __sk_buff *skb,
+					   bool egress)
 {
 	s->egress = egress;
 	s->from_gateway = egress && !skb->ingress_ifindex;

@@ -37,18 +37,18 @@ enum client_flag {
 	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN, else key.end[0] */
 	CLIENT_HAS_MAC = 1 << 1,
 	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
-	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does, and no answer was seen */
+	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does; none was seen */
 	CLIENT_RESET_EARLY = 1 << 4, /* reset its own attempt before any answer */
 };
 
 enum server_flag {
 	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen leaving */
-	SERVER_PROVES = 1 << 1, /* spoke as only an open connection does, and a part of the handshake is missing */
+	SERVER_PROVES = 1 << 1, /* spoke as if open; of the handshake a part is missing */
 	SERVER_REFUSED = 1 << 2, /* acceptable RST in answer to the SYN (RFC 9293 3.10.7.3) */
 	SERVER_RST_GATEWAY = 1 << 3, /* this very host made the RST */
-	SERVER_TOOK_SYN_DATA = 1 << 4, /* TCP Fast Open: the SYN's payload was acknowledged (RFC 7413) */
+	SERVER_TOOK_SYN_DATA = 1 << 4, /* Fast Open: the SYN's payload was taken (RFC 7413) */
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
-	SERVER_ODD = 1 << 6, /* an answer that a real client ignores: RST or SYN-ACK with a wrong number */
+	SERVER_ODD = 1 << 6, /* RST or SYN-ACK with a wrong number: a real client ignores it */
 };
 
 enum icmp_flag {
@@ -125,7 +125,8 @@ enum counter {
 	COUNT_ATTEMPTS, /* connection attempts that were given a place */
 	COUNT_PUBLISHED, /* records handed over */
 	COUNT_LATE_SYN_COPIES, /* SYN of a connection that has settled already */
-	COUNT_ALREADY_OPEN, /* connections that were open before the start, as far as they showed themselves */
+	COUNT_ALREADY_OPEN, /* connections that were open before the start, as far as they showed
+			       themselves */
 	COUNT_NARROWED, /* SYNs outside --client, --server, --port */
 	COUNT_UDP_443_BYTES,
 	COUNT_UDP_BYTES, /* without port 443 */
@@ -136,7 +137,8 @@ enum counter {
 	/* losses */
 	COUNT_LOST_MAP, /* attempts without a place: map full */
 	COUNT_LOST_RING, /* records without a place: ring full */
-	COUNT_LOST_EVICTED, /* attempts without handshake that gave their place while the ring was half full */
+	COUNT_LOST_EVICTED, /* attempts without handshake that gave their place while the ring was
+			       half full */
 	COUNT_LOST_TRUNCATED, /* TCP headers that could not be read */
 	COUNTERS,
 };

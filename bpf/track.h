@@ -23,7 +23,10 @@
 /* A one-way stream leaves the slow path after so many segments with payload. */
 #define ONE_SIDED_SEGMENTS 64
 
-/* A flow that is opening has moved little: what lies further from the ISN is of another connection, or forged. */
+/*
+ * A flow that is opening has moved little: what lies further from the ISN is of another connection,
+ * or forged.
+ */
 #define OPENING_WINDOW (1U << 23)
 
 /* A handshake ACK may have been missed: then the client is found a little further on. */
@@ -70,8 +73,8 @@ static __always_inline bool is_handshake_done(const struct flow *f)
 
 static __always_inline __u64 last_sign_of_life(const struct flow *f)
 {
-	const __u64 times[] = { f->synack_last, f->ack, f->icmp, f->client_first, f->server_first,
-				f->client_fin, f->server_fin };
+	const __u64 times[] = { f->synack_last,	 f->ack,	f->icmp,      f->client_first,
+				f->server_first, f->client_fin, f->server_fin };
 	__u64 last = f->syn_last;
 	unsigned int i;
 
@@ -85,7 +88,8 @@ static __always_inline __u64 last_sign_of_life(const struct flow *f)
 }
 
 /* A new attempt, from its first SYN. The caller has zeroed *f. */
-static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1, __u64 now)
+static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1,
+				       __u64 now)
 {
 	f->syn_times[0] = now;
 	f->syn_last = now;
@@ -104,7 +108,8 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 }
 
 /* Does this SYN begin another attempt, although its four-tuple is opening already? */
-static __always_inline bool starts_another(const struct flow *f, const struct segment *s, bool from_client, __u64 now)
+static __always_inline bool starts_another(const struct flow *f, const struct segment *s,
+					   bool from_client, __u64 now)
 {
 	if ((__s64)(now - last_sign_of_life(f)) > (__s64)SILENCE_NS)
 		return true;
@@ -114,7 +119,8 @@ static __always_inline bool starts_another(const struct flow *f, const struct se
 	return f->synack || is_handshake_done(f);
 }
 
-static __always_inline void track_syn(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+static __always_inline void track_syn(struct flow *f, const struct segment *s, bool from_client,
+				      __u64 now)
 {
 	if (!from_client) {
 		f->server_flags |= SERVER_SYN;
@@ -133,7 +139,8 @@ static __always_inline void track_syn(struct flow *f, const struct segment *s, b
 	f->syn_ip_id = s->ip_id;
 }
 
-static __always_inline void track_synack(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+static __always_inline void track_synack(struct flow *f, const struct segment *s, bool from_client,
+					 __u64 now)
 {
 	__u32 taken = s->ack - f->client_isn - 1; /* bytes of the SYN's payload */
 
@@ -170,7 +177,8 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		f->server_isn = s->seq;
 }
 
-static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s,
+						 bool from_client, __u64 now)
 {
 	if (from_client) {
 		if (!f->synack && !is_handshake_done(f)) {
@@ -201,7 +209,10 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 	return SETTLED_RST;
 }
 
-/* Does the payload reach beyond ISN+1? A keep-alive probe and what is out of window do not (RFC 9293 3.8.4). */
+/*
+ * Does the payload reach beyond ISN+1? A keep-alive probe and what is out of window do not (RFC
+ * 9293 3.8.4).
+ */
 static __always_inline bool brings_payload(const struct segment *s, __u32 isn)
 {
 	__u32 reach = s->seq + s->payload - isn - 1;
@@ -237,7 +248,10 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 	__u32 acked = s->ack - f->client_isn - 1;
 
 	if (!f->synack && !(f->server_flags & SERVER_SYN)) {
-		/* an old connection of the same four-tuple answers like this (challenge ACK, RFC 5961) */
+		/*
+		 * an old connection of the same four-tuple answers like this (challenge ACK, RFC
+		 * 5961)
+		 */
 		if (acked >= OPENING_WINDOW || (acked <= f->syn_payload && !s->payload)) {
 			f->server_flags |= SERVER_ODD;
 			return;
@@ -257,9 +271,11 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 		f->server_fin = now;
 }
 
-static __always_inline void track_icmp(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+static __always_inline void track_icmp(struct flow *f, const struct segment *s, bool from_client,
+				       __u64 now)
 {
-	/* "it quotes this attempt's SYN": anything else is about another attempt or a later segment */
+	/* "it quotes this attempt's SYN": anything else is about another attempt or a later segment
+	 */
 	if (!from_client || s->seq != f->client_isn)
 		return;
 	if (f->icmp_flags & ICMP_HARD || (f->icmp_flags & ICMP_SEEN && !s->icmp_hard))
@@ -268,11 +284,16 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 	f->icmp_from = s->icmp_from;
 	f->icmp_type = s->icmp_type;
 	f->icmp_code = s->icmp_code;
-	f->icmp_flags = ICMP_SEEN | (s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
+	f->icmp_flags =
+		ICMP_SEEN | (s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
-/* A segment of a flow that is opening, unless starts_another(). Answers whether the flow has settled, and by what. */
-static __always_inline enum settled_by track(struct flow *f, const struct segment *s, bool from_client, __u64 now)
+/*
+ * A segment of a flow that is opening, unless starts_another(). Answers whether the flow has
+ * settled, and by what.
+ */
+static __always_inline enum settled_by track(struct flow *f, const struct segment *s,
+					     bool from_client, __u64 now)
 {
 	if (s->kind == SEGMENT_ICMP_ERROR) {
 		track_icmp(f, s, from_client, now);
@@ -306,7 +327,8 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 /* Has this flow settled by the passing of time? */
 static __always_inline enum settled_by settle_due(const struct flow *f, __u64 now)
 {
-	/* an established connection without payload may stay idle; one side gone, it is left to die */
+	/* an established connection without payload may stay idle; one side gone, it is left to die
+	 */
 	if (is_handshake_done(f) && !f->client_fin && !f->server_fin)
 		return SETTLED_NOT;
 	if ((__s64)(now - last_sign_of_life(f)) <= (__s64)SILENCE_NS)

@@ -28,11 +28,11 @@
 #ifdef __bpf__
 #define LOAD(type, p) (*(const type *)(p))
 #else
-#define LOAD(type, p)                                        \
-	({                                                   \
-		type loaded;                                 \
+#define LOAD(type, p)                                         \
+	({                                                    \
+		type loaded;                                  \
 		__builtin_memcpy(&loaded, (p), sizeof(type)); \
-		loaded;                                      \
+		loaded;                                       \
 	})
 #endif
 

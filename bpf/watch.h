@@ -6,19 +6,21 @@
  * The including file defines struct table and these, before it includes this file:
  *	table_find	the flow of a key, or NULL
  *	table_new	a zeroed flow to fill in, not yet in the table
- *	table_insert	0, or not: then the attempt is counted as lost, or as a copy where another CPU was faster
- *	table_settle	takes the flow out and publishes its record, once: whoever takes it out publishes
- *	table_count	adds to a counter
- *	table_count_ethertype	adds a packet to what is not understood
- *	table_remembered, table_known	the slot of a hash, or NULL
- *	table_wants	does --client, --server, --port ask for this SYN?
+ *	table_insert	0, or not: then the attempt is counted as lost, or as a copy where another
+ *CPU was faster table_settle	takes the flow out and publishes its record, once: whoever takes it
+ *out publishes table_count	adds to a counter table_count_ethertype	adds a packet to what is not
+ *understood table_remembered, table_known	the slot of a hash, or NULL table_wants	does
+ *--client, --server, --port ask for this SYN?
  */
 #pragma once
 
 #include "track.h"
 #include "narrow.h"
 
-/* A connection that settled a moment ago. Slots are overwritten: what is lost so is a late copy's silence. */
+/*
+ * A connection that settled a moment ago. Slots are overwritten: what is lost so is a late copy's
+ * silence.
+ */
 struct remembered {
 	__u32 tag;
 	__u32 until; /* in units of 2^20 ns, some ms */
@@ -31,11 +33,12 @@ struct remembered {
 /* The hash is of the four-tuple alone; the same one in another VLAN is another connection. */
 static __always_inline __u32 remembered_tag(const struct flow_key *key, __u64 hash, __u32 isn)
 {
-	return (__u32)(hash >> 8) ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
+	return (__u32)(hash >> 8) ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^
+	       key->ifindex << 12;
 }
 
-static __always_inline void remember(struct table *t, const struct flow_key *key, __u64 hash, __u32 isn,
-				     enum settled_by why, __u64 now)
+static __always_inline void remember(struct table *t, const struct flow_key *key, __u64 hash,
+				     __u32 isn, enum settled_by why, __u64 now)
 {
 	struct remembered *r;
 	__u64 until = now;
@@ -51,8 +54,8 @@ static __always_inline void remember(struct table *t, const struct flow_key *key
 	}
 }
 
-static __always_inline bool is_remembered(struct table *t, const struct flow_key *key, __u64 hash, __u32 isn,
-					  __u64 now)
+static __always_inline bool is_remembered(struct table *t, const struct flow_key *key, __u64 hash,
+					  __u32 isn, __u64 now)
 {
 	const struct remembered *r = table_remembered(t, hash >> 48);
 
@@ -60,7 +63,10 @@ static __always_inline bool is_remembered(struct table *t, const struct flow_key
 	       (__s32)(r->until - (__u32)(now >> REMEMBERED_SHIFT)) > 0;
 }
 
-/* FIN, RST or SYN-ACK of a connection whose SYN was not seen: counted once, no verdict is made of it. */
+/*
+ * FIN, RST or SYN-ACK of a connection whose SYN was not seen: counted once, no verdict is made of
+ * it.
+ */
 static __always_inline void note_already_open(struct table *t, __u64 hash)
 {
 	__u8 *known = table_known(t, hash >> 44);
@@ -71,8 +77,9 @@ static __always_inline void note_already_open(struct table *t, __u64 hash)
 	}
 }
 
-static __always_inline void start_attempt(struct table *t, const struct flow_key *key, const struct segment *s,
-					  bool from_end_1, __u64 hash, __u64 now)
+static __always_inline void start_attempt(struct table *t, const struct flow_key *key,
+					  const struct segment *s, bool from_end_1, __u64 hash,
+					  __u64 now)
 {
 	struct flow *f;
 	__u8 *known;
@@ -96,7 +103,8 @@ static __always_inline void start_attempt(struct table *t, const struct flow_key
 	table_insert(t, key, f, now);
 }
 
-static __always_inline void watch_segment(struct table *t, const struct segment *s, __u64 hash, __u64 now)
+static __always_inline void watch_segment(struct table *t, const struct segment *s, __u64 hash,
+					  __u64 now)
 {
 	enum settled_by why;
 	struct flow_key key;
@@ -117,7 +125,8 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 			}
 			return;
 		}
-		table_settle(t, &key, f, settle_due(f, now) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED, now);
+		table_settle(t, &key, f, settle_due(f, now) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED,
+			     now);
 	}
 	if (is_syn(s))
 		start_attempt(t, &key, s, from_end_1, hash, now);
@@ -126,7 +135,8 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 }
 
 /* A frame that is neither a TCP segment nor an ICMP error is only counted. */
-static __always_inline void count_other(struct table *t, const struct headers *h, enum parsed parsed, __u32 bytes)
+static __always_inline void count_other(struct table *t, const struct headers *h,
+					enum parsed parsed, __u32 bytes)
 {
 	switch (parsed) {
 	case PARSED_UDP:

@@ -26,14 +26,14 @@
 #include <unistd.h>
 
 /* The function of this name that libc has, and that ours stands before. */
-#define real(name)							\
-({									\
-	static __typeof__(name) *function;				\
-									\
-	if (!function)							\
-		function = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);	\
-	function;							\
-})
+#define real(name)                                                              \
+	({                                                                      \
+		static __typeof__(name) *function;                              \
+                                                                                \
+		if (!function)                                                  \
+			function = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
+		function;                                                       \
+	})
 
 #define MAX_FD 65536
 
@@ -102,12 +102,12 @@ __attribute__((constructor)) static void read_environment(void)
 static void ask_server(void)
 {
 	struct pollfd fds[] = {
-		{ socket(server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), POLLOUT, 0 },
+		{ socket(server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), POLLOUT,
+		  0 },
 		{ timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), POLLIN, 0 },
 	};
 
-	if (fds[0].fd >= 0 && fds[1].fd >= 0 &&
-	    !timerfd_settime(fds[1].fd, 0, &timeout, NULL) &&
+	if (fds[0].fd >= 0 && fds[1].fd >= 0 && !timerfd_settime(fds[1].fd, 0, &timeout, NULL) &&
 	    real(connect)(fds[0].fd, (struct sockaddr *)&server, server_len) &&
 	    errno == EINPROGRESS)
 		while (poll(fds, 2, -1) < 0 && errno == EINTR)
@@ -121,8 +121,7 @@ static int is_tcp(int fd)
 	int protocol;
 	socklen_t len = sizeof(protocol);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
-	       protocol == IPPROTO_TCP;
+	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_TCP;
 }
 
 /* Asks again whether it is TCP: close() is not watched, the descriptor may be reused. */
@@ -154,8 +153,8 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
 	return real(send)(fd, data, size, flags);
 }
 
-ssize_t sendto(int fd, const void *data, size_t size, int flags,
-	       __CONST_SOCKADDR_ARG address, socklen_t len)
+ssize_t sendto(int fd, const void *data, size_t size, int flags, __CONST_SOCKADDR_ARG address,
+	       socklen_t len)
 {
 	hold(fd);
 	return real(sendto)(fd, data, size, flags, address, len);

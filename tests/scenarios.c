@@ -11,18 +11,18 @@
 /* A time of the tape as connections tell it: the start is at 0 of the source's clock. */
 #define AT(ms) ((ns_t)(1000 * MS + (ms) * (double)MS))
 
-#define EXPECT(condition)                                      \
-	do {                                                   \
-		if (!(condition))                              \
-			return "not so: " #condition;          \
+#define EXPECT(condition)                             \
+	do {                                          \
+		if (!(condition))                     \
+			return "not so: " #condition; \
 	} while (0)
 
 #define CHECK(name) \
 	static const char *name(const struct connection *c, size_t count, const uint64_t *counters)
-#define UNUSED \
-	do { \
-		(void)c; \
-		(void)count; \
+#define UNUSED                  \
+	do {                    \
+		(void)c;        \
+		(void)count;    \
 		(void)counters; \
 	} while (0)
 
@@ -67,7 +67,8 @@ static void make_plain6(struct tape *t)
 CHECK(check_plain6)
 {
 	EXPECT(count == 1 && !is_ip4(&c->client.address));
-	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->client_first == AT(12) && c->server_first == AT(20));
+	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->client_first == AT(12) &&
+	       c->server_first == AT(20));
 	UNUSED;
 	return NULL;
 }
@@ -92,7 +93,8 @@ CHECK(check_syn_again)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
 	EXPECT(c->syn_count == 3 && c->syn_times_count == 3 && !c->syn_copies);
-	EXPECT(c->syn_times[1] == AT(1000) && c->syn_times[2] == AT(3000) && c->syn_last == AT(3000));
+	EXPECT(c->syn_times[1] == AT(1000) && c->syn_times[2] == AT(3000) &&
+	       c->syn_last == AT(3000));
 	EXPECT(c->server_round_trip == NEVER); /* which SYN was answered? */
 	UNUSED;
 	return NULL;
@@ -144,7 +146,8 @@ static void make_other_isn(struct tape *t)
 CHECK(check_other_isn)
 {
 	EXPECT(count == 2);
-	EXPECT(c[0].outcome == OUTCOME_UNANSWERED && c[0].settled_by == SETTLED_SUPERSEDED && c[0].syn_count == 1);
+	EXPECT(c[0].outcome == OUTCOME_UNANSWERED && c[0].settled_by == SETTLED_SUPERSEDED &&
+	       c[0].syn_count == 1);
 	EXPECT(c[1].outcome == OUTCOME_ESTABLISHED && c[1].syn == AT(500) && c[1].syn_count == 1);
 	UNUSED;
 	return NULL;
@@ -293,7 +296,8 @@ static void make_early_client_rst(struct tape *t)
 
 CHECK(check_early_client_rst)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->rst == AT(5) && c->rst_from == SIDE_CLIENT);
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->rst == AT(5) &&
+	       c->rst_from == SIDE_CLIENT);
 	UNUSED;
 	return NULL;
 }
@@ -339,7 +343,8 @@ static void make_one_fin(struct tape *t)
 
 CHECK(check_one_fin)
 {
-	EXPECT(count == 1 && c->settled_by == SETTLED_TIMEOUT && c->fin == AT(600000) && c->fin_from == SIDE_SERVER);
+	EXPECT(count == 1 && c->settled_by == SETTLED_TIMEOUT && c->fin == AT(600000) &&
+	       c->fin_from == SIDE_SERVER);
 	EXPECT(c->settled == AT(730001));
 	UNUSED;
 	return NULL;
@@ -419,7 +424,8 @@ static void make_bad_synack(struct tape *t)
 
 CHECK(check_bad_synack)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->synack == NEVER && c->syn_count == 2);
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->synack == NEVER &&
+	       c->syn_count == 2);
 	UNUSED;
 	return NULL;
 }
@@ -471,7 +477,8 @@ static void make_icmp_then_answer(struct tape *t)
 
 CHECK(check_icmp_then_answer)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->syn_count == 2 && c->icmp == AT(3));
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->syn_count == 2 &&
+	       c->icmp == AT(3));
 	EXPECT(c->syn_times[1] == AT(3.083) && connection_failure(c) == FAILURE_NONE);
 	UNUSED;
 	return NULL;
@@ -487,7 +494,8 @@ static void make_time_exceeded(struct tape *t)
 
 CHECK(check_time_exceeded)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_UNREACHABLE && c->icmp == AT(4) && c->icmp_code == 13);
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNREACHABLE && c->icmp == AT(4) &&
+	       c->icmp_code == 13);
 	UNUSED;
 	return NULL;
 }
@@ -516,13 +524,15 @@ static void make_tuple_again(struct tape *t)
 
 CHECK(check_tuple_again)
 {
-	EXPECT(count == 2 && c[0].settled_by == SETTLED_PAYLOAD && c[1].outcome == OUTCOME_ESTABLISHED);
+	EXPECT(count == 2 && c[0].settled_by == SETTLED_PAYLOAD &&
+	       c[1].outcome == OUTCOME_ESTABLISHED);
 	EXPECT(c[1].syn == AT(100) && !counters[COUNT_LATE_SYN_COPIES]);
 	return NULL;
 }
 
 /* In and out again on one interface: each packet twice, with the same IP id. */
-static void twice(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t payload)
+static void twice(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq,
+		  uint32_t ack, uint32_t payload)
 {
 	t->repeat_id = true;
 	t->egress = false;
@@ -545,7 +555,8 @@ static void make_one_armed(struct tape *t)
 CHECK(check_one_armed)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
-	EXPECT(c->syn_count == 2 && c->syn_copies == 2 && c->synack_count == 1 && c->synack_copies == 1);
+	EXPECT(c->syn_count == 2 && c->syn_copies == 2 && c->synack_count == 1 &&
+	       c->synack_copies == 1);
 	EXPECT(c->syn_times[1] == AT(1000) && c->synack == AT(1010) && c->client_first == AT(1012));
 	EXPECT(!counters[COUNT_ALREADY_OPEN] && c->has_mac);
 	return NULL;
@@ -553,7 +564,8 @@ CHECK(check_one_armed)
 
 static void make_span(struct tape *t)
 {
-	t->repeat_id = true; /* a SPAN port that sees both the way in and the way out: all ingress */
+	t->repeat_id =
+		true; /* a SPAN port that sees both the way in and the way out: all ingress */
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
 	tcp(t, 0.2, CLIENT, SYN, 0, 0, 0);
 	t->ip_id++;
@@ -566,7 +578,8 @@ static void make_span(struct tape *t)
 CHECK(check_span)
 {
 	EXPECT(count == 1 && c->syn_count == 1 && c->syn_copies == 1);
-	EXPECT(c->synack_count == 1 && c->synack_copies == 1 && c->server_round_trip == 10 * (ns_t)MS);
+	EXPECT(c->synack_count == 1 && c->synack_copies == 1 &&
+	       c->server_round_trip == 10 * (ns_t)MS);
 	UNUSED;
 	return NULL;
 }
@@ -597,7 +610,8 @@ static void make_synack_not_seen(struct tape *t)
 
 CHECK(check_synack_not_seen)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->synack == NEVER && c->ack == NEVER);
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->synack == NEVER &&
+	       c->ack == NEVER);
 	EXPECT(c->wait == NEVER && connection_failure(c) == FAILURE_NONE);
 	UNUSED;
 	return NULL;
@@ -616,7 +630,8 @@ static void make_challenge_ack(struct tape *t)
 
 CHECK(check_challenge_ack)
 {
-	EXPECT(count == 1 && c->syn_count == 2 && c->synack == AT(1010) && c->client_first == AT(1012));
+	EXPECT(count == 1 && c->syn_count == 2 && c->synack == AT(1010) &&
+	       c->client_first == AT(1012));
 	UNUSED;
 	return NULL;
 }
@@ -637,7 +652,8 @@ static void make_vlans(struct tape *t)
 CHECK(check_vlans)
 {
 	EXPECT(count == 3);
-	EXPECT(c[0].client.vlan[0] == 10 && c[0].client.vlan[1] == 21 && c[0].settled_by == SETTLED_PAYLOAD);
+	EXPECT(c[0].client.vlan[0] == 10 && c[0].client.vlan[1] == 21 &&
+	       c[0].settled_by == SETTLED_PAYLOAD);
 	EXPECT(c[1].client.vlan[1] == 22 && c[1].settled_by == SETTLED_PAYLOAD);
 	EXPECT(c[2].client.vlan[1] == 20 && c[2].settled_by == SETTLED_END && c[2].ack == AT(11));
 	UNUSED;
@@ -708,7 +724,8 @@ static void make_malformed(struct tape *t)
 CHECK(check_malformed)
 {
 	EXPECT(count == 0);
-	EXPECT(counters[COUNT_MALFORMED] + counters[COUNT_LOST_TRUNCATED] == 7 && counters[COUNT_FRAGMENTS] == 1);
+	EXPECT(counters[COUNT_MALFORMED] + counters[COUNT_LOST_TRUNCATED] == 7 &&
+	       counters[COUNT_FRAGMENTS] == 1);
 	UNUSED;
 	return NULL;
 }
@@ -768,59 +785,79 @@ const struct scenario scenarios[] = {
 	{ "plain connection", "every number", make_plain, check_plain },
 	{ "plain connection over IPv6", "half of the users", make_plain6, check_plain6 },
 	{ "client with the higher address", "who is the client", make_low_client, check_plain },
-	{ "SYN sent three times, then answered", "the peer would be called dead", make_syn_again, check_syn_again },
+	{ "SYN sent three times, then answered", "the peer would be called dead", make_syn_again,
+	  check_syn_again },
 	{ "SYN sent eleven times", "the time-out's shape", make_many_syns, check_many_syns },
 	{ "never answered", "attempts would stay for ever", make_timeout, check_timeout },
-	{ "another ISN on the same four-tuple", "an attempt would go missing", make_other_isn, check_other_isn },
+	{ "another ISN on the same four-tuple", "an attempt would go missing", make_other_isn,
+	  check_other_isn },
 	{ "same ISN again after a RST", "two of Windows' three tries", make_same_isn_after_rst,
 	  check_same_isn_after_rst },
-	{ "simultaneous open", "who is the client", make_simultaneous_open, check_simultaneous_open },
+	{ "simultaneous open", "who is the client", make_simultaneous_open,
+	  check_simultaneous_open },
 	{ "data in the SYN", "fast open would be called a stall", make_syn_data, check_syn_data },
-	{ "data in the SYN, not taken", "the handshake", make_syn_data_not_taken, check_syn_data_not_taken },
-	{ "data in the handshake ACK", "the wait would be missing", make_data_in_ack, check_data_in_ack },
-	{ "keep-alive probes before any data", "the stall would be cut short", make_keep_alive, check_keep_alive },
+	{ "data in the SYN, not taken", "the handshake", make_syn_data_not_taken,
+	  check_syn_data_not_taken },
+	{ "data in the handshake ACK", "the wait would be missing", make_data_in_ack,
+	  check_data_in_ack },
+	{ "keep-alive probes before any data", "the stall would be cut short", make_keep_alive,
+	  check_keep_alive },
 	{ "padded short frames", "padding would end the stall", make_padding, check_five_seconds },
-	{ "sequence numbers that wrap", "connections would be lost at random", make_wrap, check_plain },
-	{ "RST that is not acceptable", "forged RSTs would hide connections", make_bad_rst, check_plain },
+	{ "sequence numbers that wrap", "connections would be lost at random", make_wrap,
+	  check_plain },
+	{ "RST that is not acceptable", "forged RSTs would hide connections", make_bad_rst,
+	  check_plain },
 	{ "client resets before any answer", "it would be called refused", make_early_client_rst,
 	  check_early_client_rst },
 	{ "SYN scan", "scans would count as connections", make_syn_scan, check_syn_scan },
 	{ "FIN before any payload", "spare sockets would be stalls", make_fin_without_payload,
 	  check_fin_without_payload },
-	{ "only one side closes", "half-closed connections would fill the map", make_one_fin, check_one_fin },
-	{ "server speaks first, late", "a late greeting would be the client's fault", make_server_first,
-	  check_server_first },
-	{ "server speaks before the handshake ACK", "a negative time would be lost", make_server_before_ack,
-	  check_server_before_ack },
-	{ "connection open before the start", "verdicts about what was not seen", make_mid_stream, check_mid_stream },
-	{ "SYN-ACK lost and repeated", "the round trip would be a lie", make_synack_again, check_synack_again },
-	{ "SYN-ACK with a wrong number", "a forged answer would count", make_bad_synack, check_bad_synack },
+	{ "only one side closes", "half-closed connections would fill the map", make_one_fin,
+	  check_one_fin },
+	{ "server speaks first, late", "a late greeting would be the client's fault",
+	  make_server_first, check_server_first },
+	{ "server speaks before the handshake ACK", "a negative time would be lost",
+	  make_server_before_ack, check_server_before_ack },
+	{ "connection open before the start", "verdicts about what was not seen", make_mid_stream,
+	  check_mid_stream },
+	{ "SYN-ACK lost and repeated", "the round trip would be a lie", make_synack_again,
+	  check_synack_again },
+	{ "SYN-ACK with a wrong number", "a forged answer would count", make_bad_synack,
+	  check_bad_synack },
 	{ "ICMP unreachable", "the reason of the failure", make_icmp, check_icmp },
-	{ "ICMPv6 unreachable, extension header quoted", "the reason, for IPv6", make_icmp6, check_icmp },
-	{ "ICMP that quotes another attempt", "the wrong peer would be accused", make_icmp_of_another,
-	  check_unanswered },
-	{ "ICMP, then another SYN is answered", "a peer that works would be accused", make_icmp_then_answer,
-	  check_icmp_then_answer },
-	{ "time exceeded, then unreachable", "the hard error", make_time_exceeded, check_time_exceeded },
-	{ "late copy of a SYN after both payloads", "a phantom that nobody answers", make_late_syn_copy,
-	  check_late_syn_copy },
-	{ "the same four-tuple again", "quick clients' connections", make_tuple_again, check_tuple_again },
+	{ "ICMPv6 unreachable, extension header quoted", "the reason, for IPv6", make_icmp6,
+	  check_icmp },
+	{ "ICMP that quotes another attempt", "the wrong peer would be accused",
+	  make_icmp_of_another, check_unanswered },
+	{ "ICMP, then another SYN is answered", "a peer that works would be accused",
+	  make_icmp_then_answer, check_icmp_then_answer },
+	{ "time exceeded, then unreachable", "the hard error", make_time_exceeded,
+	  check_time_exceeded },
+	{ "late copy of a SYN after both payloads", "a phantom that nobody answers",
+	  make_late_syn_copy, check_late_syn_copy },
+	{ "the same four-tuple again", "quick clients' connections", make_tuple_again,
+	  check_tuple_again },
 	{ "one-armed gateway", "copies would be losses", make_one_armed, check_one_armed },
 	{ "SPAN port with copies", "copies would be losses", make_span, check_span },
-	{ "payload from one side only", "a download would stay on the slow path", make_one_sided, check_one_sided },
-	{ "SYN-ACK passes elsewhere", "a peer that works would be called silent", make_synack_not_seen,
-	  check_synack_not_seen },
-	{ "challenge ACK of an old connection", "the retry would be lost", make_challenge_ack, check_challenge_ack },
+	{ "payload from one side only", "a download would stay on the slow path", make_one_sided,
+	  check_one_sided },
+	{ "SYN-ACK passes elsewhere", "a peer that works would be called silent",
+	  make_synack_not_seen, check_synack_not_seen },
+	{ "challenge ACK of an old connection", "the retry would be lost", make_challenge_ack,
+	  check_challenge_ack },
 	{ "same addresses in two VLANs", "two customers would be mixed", make_vlans, check_vlans },
 	{ "IPv4 options", "connections with options", make_options, check_plain },
 	{ "IPv6 extension header", "connections with extensions", make_extension, check_plain6 },
-	{ "frames cut at every length", "a crash, or numbers from nowhere", make_truncated, check_truncated },
-	{ "headers that contradict themselves", "a crash, or numbers from nowhere", make_malformed, check_malformed },
+	{ "frames cut at every length", "a crash, or numbers from nowhere", make_truncated,
+	  check_truncated },
+	{ "headers that contradict themselves", "a crash, or numbers from nowhere", make_malformed,
+	  check_malformed },
 	{ "what is not TCP", "the honest share of what was not measured", make_not_understood,
 	  check_not_understood },
-	{ "same ISN after two minutes of silence", "a new attempt would be a retry", make_silence_then_syn,
-	  check_silence_then_syn },
-	{ "roles swapped on one four-tuple", "who is the client", make_roles_swapped, check_roles_swapped },
+	{ "same ISN after two minutes of silence", "a new attempt would be a retry",
+	  make_silence_then_syn, check_silence_then_syn },
+	{ "roles swapped on one four-tuple", "who is the client", make_roles_swapped,
+	  check_roles_swapped },
 };
 
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

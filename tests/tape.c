@@ -60,8 +60,8 @@ static uint8_t *put_ethernet(const struct tape *t, uint8_t *p, enum end from)
 }
 
 /* An IP header for so many bytes behind it. */
-static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const uint8_t *to, uint8_t protocol,
-		       uint32_t length)
+static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const uint8_t *to,
+		       uint8_t protocol, uint32_t length)
 {
 	if (t->ip6) {
 		p = put32(p, 0x60000000);
@@ -94,7 +94,8 @@ static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const ui
 	return p + 8 + t->options;
 }
 
-static uint8_t *put_tcp(const struct tape *t, uint8_t *p, enum end from, uint8_t flags, uint32_t seq, uint32_t ack)
+static uint8_t *put_tcp(const struct tape *t, uint8_t *p, enum end from, uint8_t flags,
+			uint32_t seq, uint32_t ack)
 {
 	p = put16(put16(p, t->port[from]), t->port[!from]);
 	p = put32(p, t->isn[from] + seq);
@@ -113,7 +114,8 @@ static void finish(struct tape *t, struct tape_frame *f, uint8_t *end, uint32_t 
 	assert(f->length <= FRAME_BYTES);
 }
 
-void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t payload)
+void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
+	 uint32_t payload)
 {
 	struct tape_frame *f = next_frame(t, ms);
 	uint32_t kept = payload > 64 ? 64 : payload;
@@ -134,7 +136,8 @@ void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq)
 	uint8_t *p;
 
 	p = put_ethernet(t, f->bytes, SERVER);
-	p = put_ip(t, p, router, t->address[CLIENT], t->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4, 8 + quote);
+	p = put_ip(t, p, router, t->address[CLIENT], t->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4,
+		   8 + quote);
 	*p++ = type;
 	*p++ = code;
 	p = put32(put16(p, 0), 0);

@@ -46,8 +46,12 @@ struct tape {
 
 void tape_start(struct tape *t);
 
-/* seq is relative to the sender's ISN, ack to the other's. Payload is that many bytes, cut after the first 64. */
-void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t payload);
+/*
+ * seq is relative to the sender's ISN, ack to the other's. Payload is that many bytes, cut after
+ * the first 64.
+ */
+void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
+	 uint32_t payload);
 
 /* The ICMP error about a segment of the client's with this sequence number, relative to its ISN. */
 void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq);

@@ -139,11 +139,17 @@ static bool strip_link(int link, struct native_frame *f)
 	return true;
 }
 
-/* Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the version. */
+/*
+ * Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the
+ * version.
+ */
 static bool is_known_link(int link)
 {
-	static const int known[] = { DLT_EN10MB, DLT_NULL, DLT_LOOP, DLT_RAW, 14, 101, DLT_IPV4, DLT_IPV6, DLT_LINUX_SLL,
-				     DLT_LINUX_SLL2, DLT_PPP, DLT_PPP_SERIAL, DLT_C_HDLC };
+	static const int known[] = { DLT_EN10MB,     DLT_NULL, DLT_LOOP,
+				     DLT_RAW,	     14,       101,
+				     DLT_IPV4,	     DLT_IPV6, DLT_LINUX_SLL,
+				     DLT_LINUX_SLL2, DLT_PPP,  DLT_PPP_SERIAL,
+				     DLT_C_HDLC };
 	size_t i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -214,7 +220,8 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 	link = pcap_datalink(pcap);
 	name = pcap_datalink_val_to_name(link);
 	if (!is_known_link(link)) {
-		fprintf(stderr, "probe: %s: link type %d (%s) is not understood\n", o->read, link, name ? name : "?");
+		fprintf(stderr, "probe: %s: link type %d (%s) is not understood\n", o->read, link,
+			name ? name : "?");
 		pcap_close(pcap);
 		return -1;
 	}
@@ -231,12 +238,14 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 		feed(&c, link, header, bytes);
 	}
 	if (status == PCAP_ERROR) {
-		snprintf(cut, sizeof(cut), "the capture could be read up to here only: %s", pcap_geterr(pcap));
+		snprintf(cut, sizeof(cut), "the capture could be read up to here only: %s",
+			 pcap_geterr(pcap));
 		run->cut = cut;
 	}
 	pcap_close(pcap);
 	if (!begun) {
-		fprintf(stderr, "probe: %s: %s\n", o->read, run->cut ? run->cut : "holds no packet");
+		fprintf(stderr, "probe: %s: %s\n", o->read,
+			run->cut ? run->cut : "holds no packet");
 		native_free(c.native);
 		return -1;
 	}

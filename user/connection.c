@@ -74,7 +74,7 @@ static void endpoint_of(struct endpoint *e, const struct flow_key *key, int end)
 
 void connection_of(struct connection *c, const struct record *r, uint64_t start)
 {
-#define SINCE_START(t) ((t) ? (ns_t)((t) - start) : NEVER)
+#define SINCE_START(t) ((t) ? (ns_t)((t)-start) : NEVER)
 	const struct flow *f = &r->flow;
 	int client = f->client_flags & CLIENT_IS_END_1 ? 1 : 0;
 	unsigned int i;
@@ -113,7 +113,8 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->icmp_from = f->icmp_from;
 	c->from_gateway = f->server_flags & SERVER_RST_GATEWAY || f->icmp_flags & ICMP_GATEWAY;
 
-	if (f->server_flags & SERVER_TOOK_SYN_DATA) { /* the request was in the SYN: nobody held it */
+	if (f->server_flags &
+	    SERVER_TOOK_SYN_DATA) { /* the request was in the SYN: nobody held it */
 		c->client_first = c->syn;
 		c->wait = 0;
 	} else {
@@ -121,7 +122,8 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	}
 	c->banner = NEVER;
 	c->answer = between(c->client_first, c->server_first);
-	if (c->server_first != NEVER && (c->client_first == NEVER || c->server_first < c->client_first)) {
+	if (c->server_first != NEVER &&
+	    (c->client_first == NEVER || c->server_first < c->client_first)) {
 		c->banner = between(c->ack, c->server_first);
 		c->wait = NEVER;
 		c->answer = NEVER;
@@ -133,8 +135,8 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 
 ns_t connection_silence(const struct connection *c)
 {
-	if (c->ack == NEVER || c->client_first != NEVER || c->server_first != NEVER || c->fin != NEVER ||
-	    c->rst != NEVER)
+	if (c->ack == NEVER || c->client_first != NEVER || c->server_first != NEVER ||
+	    c->fin != NEVER || c->rst != NEVER)
 		return NEVER;
 	return c->settled - c->ack;
 }
@@ -159,17 +161,33 @@ const char *icmp_words(bool ip4, uint8_t type, uint8_t code)
 {
 	/* RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1 */
 	static const char *const unreachable4[] = {
-		"network unreachable", "host unreachable", "protocol unreachable", "port unreachable",
-		"fragmentation needed", "source route failed", "network unknown", "host unknown",
-		"source host isolated", "network prohibited", "host prohibited",
-		"network unreachable for this service", "host unreachable for this service",
-		"administratively prohibited", "host precedence violation", "precedence cut-off",
+		"network unreachable",
+		"host unreachable",
+		"protocol unreachable",
+		"port unreachable",
+		"fragmentation needed",
+		"source route failed",
+		"network unknown",
+		"host unknown",
+		"source host isolated",
+		"network prohibited",
+		"host prohibited",
+		"network unreachable for this service",
+		"host unreachable for this service",
+		"administratively prohibited",
+		"host precedence violation",
+		"precedence cut-off",
 	};
 	/* RFC 4443 3.1 */
 	static const char *const unreachable6[] = {
-		"no route", "administratively prohibited", "beyond scope of source address",
-		"address unreachable", "port unreachable", "source address failed policy",
-		"route rejected", "error in source routing header",
+		"no route",
+		"administratively prohibited",
+		"beyond scope of source address",
+		"address unreachable",
+		"port unreachable",
+		"source address failed policy",
+		"route rejected",
+		"error in source routing header",
 	};
 
 	if (type == (ip4 ? 11 : 3))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What does a record mean? One connection attempt in the terms of the field: who is the client, what
- * came of it, how long who waited. Everything behind the sources works on these alone.
+ * What does a record mean? One connection attempt in the terms of the field: who is the client,
+ * what came of it, how long who waited. Everything behind the sources works on these alone.
  *
  * Moments are nanoseconds since the start of the run (of the capture), durations nanoseconds; NEVER
  * stands for both when not seen. Moments of a capture whose clock went backwards may be negative.

@@ -6,8 +6,12 @@
 #include <langinfo.h>
 #include <string.h>
 
-static const struct glyphs ascii = { .arrow = "->", .dot = "|", .plus_minus = "+-", .micro = "us", .dash = "-" };
-static const struct glyphs utf8 = { .arrow = "→", .dot = "·", .plus_minus = "±", .micro = "µs", .dash = "–" };
+static const struct glyphs ascii = {
+	.arrow = "->", .dot = "|", .plus_minus = "+-", .micro = "us", .dash = "-"
+};
+static const struct glyphs utf8 = {
+	.arrow = "→", .dot = "·", .plus_minus = "±", .micro = "µs", .dash = "–"
+};
 
 const struct glyphs *glyphs = &ascii;
 
@@ -32,7 +36,8 @@ char *format_endpoint(char out[FORMAT_ENDPOINT], const struct endpoint *e)
 	int n;
 
 	format_address(address, &e->address);
-	n = snprintf(out, FORMAT_ENDPOINT, is_ip4(&e->address) ? "%s:%u" : "[%s]:%u", address, e->port);
+	n = snprintf(out, FORMAT_ENDPOINT, is_ip4(&e->address) ? "%s:%u" : "[%s]:%u", address,
+		     e->port);
 	if (e->vlan[0] && e->vlan[1])
 		snprintf(out + n, FORMAT_ENDPOINT - n, " vlan %u.%u", e->vlan[0], e->vlan[1]);
 	else if (e->vlan[0])
@@ -49,7 +54,8 @@ char *format_duration(char out[FORMAT_DURATION], ns_t duration)
 	if (duration == NEVER)
 		snprintf(out, FORMAT_DURATION, "%s", glyphs->dash);
 	else if (ns < 100000)
-		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " %s", sign, (ns + 500) / 1000, glyphs->micro);
+		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " %s", sign, (ns + 500) / 1000,
+			 glyphs->micro);
 	else if (ns < 10 * MILLISECOND_NS)
 		snprintf(out, FORMAT_DURATION, "%s%.1f ms", sign, ns / 1e6);
 	else if (ns < 999500000)
@@ -57,10 +63,11 @@ char *format_duration(char out[FORMAT_DURATION], ns_t duration)
 	else if (ns < 60 * SECOND_NS)
 		snprintf(out, FORMAT_DURATION, "%s%.3f s", sign, ns / 1e9);
 	else if (ns < 3600 * SECOND_NS)
-		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " min %" PRIu64 " s", sign, seconds / 60, seconds % 60);
+		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " min %" PRIu64 " s", sign,
+			 seconds / 60, seconds % 60);
 	else
-		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " h %" PRIu64 " min", sign, seconds / 3600,
-			 seconds / 60 % 60);
+		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " h %" PRIu64 " min", sign,
+			 seconds / 3600, seconds / 60 % 60);
 	return out;
 }
 
@@ -93,7 +100,8 @@ char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t)
 	char seconds[FORMAT_TIME - 16];
 	struct tm tm;
 
-	if (!gmtime_r(&t->tv_sec, &tm) || !strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm))
+	if (!gmtime_r(&t->tv_sec, &tm) ||
+	    !strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm))
 		snprintf(out, FORMAT_TIME, "1970-01-01T00:00:00Z");
 	else
 		snprintf(out, FORMAT_TIME, "%s.%09ldZ", seconds, (long)t->tv_nsec);
@@ -107,7 +115,8 @@ void format_json_string(FILE *out, const char *string)
 	for (p = (const unsigned char *)string; *p; p++) {
 		if (*p == '"' || *p == '\\')
 			fprintf(out, "\\%c", *p);
-		else if (*p < 0x20 || *p >= 0x7f) /* bytes that need not be valid UTF-8: as Latin-1 */
+		else if (*p < 0x20 ||
+			 *p >= 0x7f) /* bytes that need not be valid UTF-8: as Latin-1 */
 			fprintf(out, "\\u%04x", *p);
 		else
 			fputc(*p, out);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "histogram.h"
 
-/* Below 32 ns each has its own bucket; above, the five bits behind the highest choose within the octave. */
+/*
+ * Below 32 ns each has its own bucket; above, the five bits behind the highest choose within the
+ * octave.
+ */
 static unsigned int bucket_of(uint64_t duration)
 {
 	unsigned int octave;

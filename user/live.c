@@ -101,7 +101,10 @@ static void say_no_such_interface(const char *name)
 	fputc('\n', stderr);
 }
 
-/* The link layer comes from the interface's type, never from the bytes. False when it is not understood. */
+/*
+ * The link layer comes from the interface's type, never from the bytes. False when it is not
+ * understood.
+ */
 static bool link_of(struct live *l, const char *name)
 {
 	struct ifreq request = {};
@@ -110,7 +113,8 @@ static bool link_of(struct live *l, const char *name)
 	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
 	status = fd < 0 ? -1 : ioctl(fd, SIOCGIFHWADDR, &request);
 	if (status)
-		fprintf(stderr, "probe: %s: cannot ask for its link type: %s\n", name, strerror(errno));
+		fprintf(stderr, "probe: %s: cannot ask for its link type: %s\n", name,
+			strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	if (status)
@@ -132,7 +136,8 @@ static bool link_of(struct live *l, const char *name)
 		l->bare = true;
 		return true;
 	default:
-		fprintf(stderr, "probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
+		fprintf(stderr,
+			"probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
 			name, request.ifr_hwaddr.sa_family);
 		return false;
 	}
@@ -148,11 +153,14 @@ static void own_addresses(struct run *run)
 	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next) {
 		a = &run->own_addresses[run->own_address_count];
 		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
-			*a = (struct address){ .word = { 0, 0, IP4_PREFIX,
-							 ((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr } };
+			*a = (struct address){
+				.word = { 0, 0, IP4_PREFIX,
+					  ((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr }
+			};
 			run->own_address_count++;
 		} else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6) {
-			memcpy(a->word, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, sizeof(a->word));
+			memcpy(a->word, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr,
+			       sizeof(a->word));
 			run->own_address_count++;
 		}
 	}
@@ -172,7 +180,8 @@ static uint64_t interface_bytes(const char *name)
 	while (fgets(line, sizeof(line), f)) {
 		p = line + strspn(line, " ");
 		if (!strncmp(p, name, n) && p[n] == ':' &&
-		    sscanf(p + n + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &received, &sent) == 2)
+		    sscanf(p + n + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &received,
+			   &sent) == 2)
 			sum = received + sent;
 	}
 	fclose(f);
@@ -187,9 +196,11 @@ static int say_load_failure(int error)
 	if (error == -EPERM || error == -EACCES) {
 		fprintf(stderr, "probe: loading BPF programs was refused (%s)\n", strerror(-error));
 		if (geteuid())
-			fprintf(stderr, "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
+			fprintf(stderr,
+				"probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
 	} else {
-		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n", u.release, strerror(-error));
+		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n",
+			u.release, strerror(-error));
 	}
 	fputs(complaints, stderr);
 	return -1;
@@ -232,11 +243,16 @@ static int program_fd(const struct live *l, int direction)
 	return bpf_program__fd(p);
 }
 
-static void clsact_point(const struct live *l, int direction, struct bpf_tc_hook *hook, struct bpf_tc_opts *opts)
+static void clsact_point(const struct live *l, int direction, struct bpf_tc_hook *hook,
+			 struct bpf_tc_opts *opts)
 {
-	*hook = (struct bpf_tc_hook){ .sz = sizeof(*hook), .ifindex = l->ifindex,
-				      .attach_point = direction == INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS };
-	*opts = (struct bpf_tc_opts){ .sz = sizeof(*opts), .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY };
+	*hook = (struct bpf_tc_hook){ .sz = sizeof(*hook),
+				      .ifindex = l->ifindex,
+				      .attach_point = direction == INGRESS ? BPF_TC_INGRESS
+									   : BPF_TC_EGRESS };
+	*opts = (struct bpf_tc_opts){ .sz = sizeof(*opts),
+				      .handle = CLSACT_HANDLE,
+				      .priority = CLSACT_PRIORITY };
 }
 
 static void detach(struct live *l)
@@ -287,7 +303,8 @@ static int attach(struct live *l)
 	int d, error;
 
 	for (d = 0; d < DIRECTIONS; d++) {
-		l->tcx[d] = bpf_link_create(program_fd(l, d), l->ifindex, (enum bpf_attach_type)points[d], NULL);
+		l->tcx[d] = bpf_link_create(program_fd(l, d), l->ifindex,
+					    (enum bpf_attach_type)points[d], NULL);
 		if (l->tcx[d] < 0)
 			break;
 	}
@@ -297,9 +314,11 @@ static int attach(struct live *l)
 	detach(l);
 	error = attach_clsact(l);
 	if (error) {
-		fprintf(stderr, "probe: cannot attach to %s: %s\n", l->options->iface, strerror(-error));
+		fprintf(stderr, "probe: cannot attach to %s: %s\n", l->options->iface,
+			strerror(-error));
 		if (error == -EPERM)
-			fprintf(stderr, "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
+			fprintf(stderr,
+				"probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
 		else
 			fputs(complaints, stderr);
 		detach(l);
@@ -330,14 +349,16 @@ static void drain(struct live *l)
 static void settle_candidates(struct live *l)
 {
 	static uint8_t frame[64];
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-			    .repeat = l->candidates);
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+			    .data_size_in = sizeof(frame), .repeat = l->candidates);
 
 	if (!l->candidates)
 		return;
 	l->bpf->bss->candidate_next = 0;
-	if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) && !l->cut[0]) {
-		snprintf(l->cut, sizeof(l->cut), "the kernel does not let unanswered attempts be settled: %s",
+	if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) &&
+	    !l->cut[0]) {
+		snprintf(l->cut, sizeof(l->cut),
+			 "the kernel does not let unanswered attempts be settled: %s",
 			 strerror(errno));
 		l->ended = true;
 	}
@@ -369,7 +390,8 @@ static void sweep(struct live *l)
 		count = SWEEP_BATCH;
 		error = bpf_map_lookup_batch(map, from, &position, l->keys, l->flows, &count, NULL);
 		if (error && error != -ENOENT)
-			break; /* ENOSPC: a bucket of more than SWEEP_BATCH flows; the hash of the map is seeded */
+			break; /* ENOSPC: a bucket of more than SWEEP_BATCH flows; the hash of the
+				  map is seeded */
 		from = &position;
 		now = monotonic();
 		for (i = 0; i < count; i++) {
@@ -394,7 +416,8 @@ static void tick(struct live *l)
 
 	drain(l);
 	l->run->duration = now - l->start;
-	if (l->options->duration > 0 && now - l->start >= (uint64_t)(l->options->duration * SECOND_NS))
+	if (l->options->duration > 0 &&
+	    now - l->start >= (uint64_t)(l->options->duration * SECOND_NS))
 		l->ended = true;
 	if (now < l->next_sweep)
 		return;
@@ -512,7 +535,8 @@ static void read_counters(struct live *l)
 {
 	size_t cpus = libbpf_num_possible_cpus(), cpu;
 	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(uint64_t));
-	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, zero = 0, position;
+	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, zero = 0,
+		 position;
 	int i;
 
 	memset(l->run->counters, 0, sizeof(l->run->counters));
@@ -522,7 +546,8 @@ static void read_counters(struct live *l)
 				l->run->counters[i] += counts[cpu * COUNTERS + i];
 	lines = calloc(count, sizeof(*lines));
 	if (packets && lines &&
-	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines, packets, &count, NULL) ||
+	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines,
+				   packets, &count, NULL) ||
 	     errno == ENOENT))
 		run_set_ethertypes(l->run, packets);
 	free(lines);
@@ -546,8 +571,10 @@ static void say_costs(const struct live *l, uint64_t began)
 		if (f)
 			fclose(f);
 	}
-	fprintf(stderr, "probe: attached after %.0f ms; maps take %.1f MiB, for %u openings at once\n",
-		(monotonic() - began) / 1e6, sum / 1048576.0, bpf_map__max_entries(l->bpf->maps.flows));
+	fprintf(stderr,
+		"probe: attached after %.0f ms; maps take %.1f MiB, for %u openings at once\n",
+		(monotonic() - began) / 1e6, sum / 1048576.0,
+		bpf_map__max_entries(l->bpf->maps.flows));
 }
 
 static int watch(struct live *l)

@@ -8,5 +8,8 @@
 #include "options.h"
 #include "run.h"
 
-/* Until a signal, the duration's end, or the interface's (see run.cut). 0; or -1, said on standard error. */
+/*
+ * Until a signal, the duration's end, or the interface's (see run.cut). 0; or -1, said on standard
+ * error.
+ */
 int live_run(const struct options *o, struct run *run, const struct run_events *events);

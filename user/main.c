@@ -25,11 +25,11 @@ struct program {
 };
 
 /* Tells every report that wants to hear of it. */
-#define TELL(p, what, ...)                                                          \
-	do {                                                                        \
-		struct program *told = (p);                                         \
-		for (int i = 0; i < told->report_count; i++)                        \
-			if (told->reports[i].format->what)                          \
+#define TELL(p, what, ...)                                                                       \
+	do {                                                                                     \
+		struct program *told = (p);                                                      \
+		for (int i = 0; i < told->report_count; i++)                                     \
+			if (told->reports[i].format->what)                                       \
 				told->reports[i].format->what(&told->reports[i], ##__VA_ARGS__); \
 	} while (0)
 
@@ -39,8 +39,9 @@ static void on_started(void *context)
 	const struct run *run = &p->run;
 
 	if (!run->is_capture && !p->options.quiet)
-		fprintf(stderr, "probe: watching %s (%s, %s). Ctrl-C ends the run and prints the report.\n", run->from,
-			run->link, run->hook);
+		fprintf(stderr,
+			"probe: watching %s (%s, %s). Ctrl-C ends the run and prints the report.\n",
+			run->from, run->link, run->hook);
 	TELL(p, started);
 }
 
@@ -122,7 +123,8 @@ static int close_reports(struct program *p)
 		bool failed = ferror(r->out);
 
 		if (fclose(r->out) || failed) {
-			fprintf(stderr, "probe: could not write all of the report to %s: %s\n", r->out_name, strerror(errno));
+			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
+				r->out_name, strerror(errno));
 			status = -1;
 		}
 	}
@@ -133,17 +135,25 @@ int main(int argc, char **argv)
 {
 	static struct program p;
 	const struct run_events run_events = {
-		.started = on_started, .settled = on_settled, .opening = on_opening, .swept = on_swept, .context = &p,
+		.started = on_started,
+		.settled = on_settled,
+		.opening = on_opening,
+		.swept = on_swept,
+		.context = &p,
 	};
 	const struct model_events model_events = {
-		.stall = on_stall, .late_banner = on_late_banner, .failing = on_failing,
-		.answered_after_all = on_answered_after_all, .context = &p,
+		.stall = on_stall,
+		.late_banner = on_late_banner,
+		.failing = on_failing,
+		.answered_after_all = on_answered_after_all,
+		.context = &p,
 	};
 	int status;
 
 	setlocale(LC_ALL, "");
 	format_init();
-	signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error when writing, not the end */
+	signal(SIGPIPE,
+	       SIG_IGN); /* a reader that goes away is an error when writing, not the end */
 	options_parse(&p.options, argc, argv);
 	p.run.stall = p.options.stall;
 	p.model = model_new(p.options.stall, &model_events);

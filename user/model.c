@@ -32,13 +32,13 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 	return m;
 }
 
-#define FREE_ALL(head, type)                           \
-	do {                                           \
-		type *element, *next;                  \
-		HASH_ITER (hh, head, element, next) {  \
-			HASH_DEL(head, element);       \
-			free(element);                 \
-		}                                      \
+#define FREE_ALL(head, type)                         \
+	do {                                         \
+		type *element, *next;                \
+		HASH_ITER(hh, head, element, next) { \
+			HASH_DEL(head, element);     \
+			free(element);               \
+		}                                    \
 	} while (0)
 
 void model_free(struct model *m)
@@ -55,26 +55,27 @@ void model_free(struct model *m)
 }
 
 /* Adds a zeroed element with this key; element is NULL where there is no room for it. */
-#define ADD_NEW(head, field, value, element, limit, folded)                  \
-	do {                                                                 \
-		(element) = NULL;                                            \
-		if (HASH_COUNT(head) < (limit))                              \
-			(element) = calloc(1, sizeof(*(element)));           \
-		if (element) {                                               \
-			(element)->field = (value);                          \
-			HASH_ADD(hh, head, field, sizeof(value), element);   \
-			if (!(element)->hh.tbl) {                            \
-				free(element);                               \
-				(element) = NULL;                            \
-			}                                                    \
-		}                                                            \
-		if (!(element))                                              \
-			(folded)++;                                          \
+#define ADD_NEW(head, field, value, element, limit, folded)                \
+	do {                                                               \
+		(element) = NULL;                                          \
+		if (HASH_COUNT(head) < (limit))                            \
+			(element) = calloc(1, sizeof(*(element)));         \
+		if (element) {                                             \
+			(element)->field = (value);                        \
+			HASH_ADD(hh, head, field, sizeof(value), element); \
+			if (!(element)->hh.tbl) {                          \
+				free(element);                             \
+				(element) = NULL;                          \
+			}                                                  \
+		}                                                          \
+		if (!(element))                                            \
+			(folded)++;                                        \
 	} while (0)
 
 static struct client *client_of(struct model *m, const struct connection *c)
 {
-	struct place place = { .address = c->client.address, .vlan = { c->client.vlan[0], c->client.vlan[1] } };
+	struct place place = { .address = c->client.address,
+			       .vlan = { c->client.vlan[0], c->client.vlan[1] } };
 	struct client *client;
 
 	HASH_FIND(hh, m->clients, &place, sizeof(place), client);
@@ -138,7 +139,8 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 }
 
 /* Said once for each peer and kind; the counts go on in the report. */
-static void say_failing(struct model *m, struct peer *peer, const struct connection *c, enum failure failure)
+static void say_failing(struct model *m, struct peer *peer, const struct connection *c,
+			enum failure failure)
 {
 	if (failure < FAILURE_SILENT || peer->said & 1U << failure)
 		return;
@@ -146,8 +148,8 @@ static void say_failing(struct model *m, struct peer *peer, const struct connect
 	m->events->failing(m->events->context, c, failure);
 }
 
-static void note_failure(struct model *m, struct peer *peer, struct client *client, const struct connection *c,
-			 enum failure failure)
+static void note_failure(struct model *m, struct peer *peer, struct client *client,
+			 const struct connection *c, enum failure failure)
 {
 	struct trial *trial;
 
@@ -194,7 +196,8 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 	}
 }
 
-static void note_waits(struct model *m, struct peer *peer, struct client *client, const struct connection *c)
+static void note_waits(struct model *m, struct peer *peer, struct client *client,
+		       const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
 	struct stall stall;
@@ -226,7 +229,8 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	if (c->client_first == NEVER && c->server_first == NEVER) {
 		if (c->fin != NEVER || c->rst != NEVER) {
 			m->unused++;
-		} else if (silence != NEVER && silence >= m->stall_ns && c->settled_by == SETTLED_END) {
+		} else if (silence != NEVER && silence >= m->stall_ns &&
+			   c->settled_by == SETTLED_END) {
 			if (client)
 				client->undecided++;
 			stall_of(&stall, client, c, silence);
@@ -235,7 +239,8 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	}
 }
 
-static struct opening *opening_find(struct model *m, const struct connection *c, struct opening *wanted)
+static struct opening *opening_find(struct model *m, const struct connection *c,
+				    struct opening *wanted)
 {
 	struct opening *o;
 
@@ -297,7 +302,8 @@ void model_opening(struct model *m, const struct connection *c)
 
 	m->opening_now++;
 	/* an ICMP error is certain once the client has had the time to try again in spite of it */
-	if (failure == FAILURE_SILENT || (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
+	if (failure == FAILURE_SILENT ||
+	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
 		peer = peer_of(m, &c->server, true);
 		if (peer)
 			say_failing(m, peer, c, failure);
@@ -329,7 +335,7 @@ void model_swept(struct model *m)
 {
 	struct opening *o, *next;
 
-	HASH_ITER (hh, m->openings, o, next)
+	HASH_ITER(hh, m->openings, o, next)
 		if (o->sweep != m->sweep)
 			opening_forget(m, o);
 	m->sweep++;
@@ -430,7 +436,8 @@ bool model_hosts(struct model *m, struct hosts *hosts)
 		}
 		/* a router: each address behind it is a host */
 		while (end < count && hosts->clients[end]->has_mac &&
-		       !memcmp(hosts->clients[end]->mac, hosts->clients[i]->mac, sizeof(hosts->clients[i]->mac)))
+		       !memcmp(hosts->clients[end]->mac, hosts->clients[i]->mac,
+			       sizeof(hosts->clients[i]->mac)))
 			end++;
 		for (n = i; n < end; n++)
 			host_add(hosts, hosts->clients + n, 1);
@@ -536,8 +543,8 @@ out:
 
 static uint64_t certain_failures(const struct peer *p)
 {
-	return p->failures[FAILURE_ONE_SYN] + p->failures[FAILURE_SILENT] + p->failures[FAILURE_REFUSED] +
-	       p->failures[FAILURE_UNREACHABLE];
+	return p->failures[FAILURE_ONE_SYN] + p->failures[FAILURE_SILENT] +
+	       p->failures[FAILURE_REFUSED] + p->failures[FAILURE_UNREACHABLE];
 }
 
 static int by_clients_failed(const void *a, const void *b)

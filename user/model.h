@@ -36,7 +36,8 @@ struct client {
 	uint8_t mac[6];
 	uint64_t connections;
 	uint64_t established;
-	uint64_t decided; /* established, and a first payload was seen: they stalled or they did not */
+	uint64_t decided; /* established, and a first payload was seen: they stalled or they did not
+			   */
 	uint64_t stalls;
 	uint64_t undecided; /* still waiting at the end */
 	ns_t worst_wait; /* NEVER when none was seen */
@@ -174,11 +175,17 @@ struct stall_group {
 	ns_t longest;
 };
 
-/* After model_hosts(). The largest group first. NULL when there is none or out of memory; the caller frees. */
+/*
+ * After model_hosts(). The largest group first. NULL when there is none or out of memory; the
+ * caller frees.
+ */
 struct stall_group *model_stall_groups(const struct model *m, size_t *count);
 
 /* Peers that failed, the most clients first. The array is the caller's, the peers are the model's. */
 struct peer **model_failing_peers(const struct model *m, size_t *count);
 
-/* The trials of a peer, the most failures first, at most room of them; answers how many were filled in. */
+/*
+ * The trials of a peer, the most failures first, at most room of them; answers how many were filled
+ * in.
+ */
 size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room);

@@ -20,8 +20,10 @@ struct entry {
 struct table;
 static struct flow *table_find(struct table *t, const struct flow_key *key);
 static struct flow *table_new(struct table *t);
-static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now);
-static void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why, __u64 now);
+static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
+			 __u64 now);
+static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
+			 enum settled_by why, __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static struct remembered *table_remembered(struct table *t, __u32 slot);
@@ -79,7 +81,8 @@ static void record_of(struct record *r, const struct entry *e, enum settled_by w
 	r->flow = e->flow;
 }
 
-static void table_settle(struct table *t, const struct flow_key *key, struct flow *f, enum settled_by why, __u64 now)
+static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
+			 enum settled_by why, __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
@@ -92,7 +95,10 @@ static void table_settle(struct table *t, const struct flow_key *key, struct flo
 	t->publish(t->context, &r);
 }
 
-/* The oldest attempt without a handshake gives its place; those with one go to the back of the queue. */
+/*
+ * The oldest attempt without a handshake gives its place; those with one go to the back of the
+ * queue.
+ */
 static void evict_one(struct table *t, uint64_t now)
 {
 	struct entry *e;
@@ -114,7 +120,8 @@ static void evict_one(struct table *t, uint64_t now)
 	}
 }
 
-static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f, __u64 now)
+static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
+			 __u64 now)
 {
 	struct entry *e = NULL;
 
@@ -160,7 +167,8 @@ static bool table_wants(struct table *t, const struct segment *s)
 	return !t->narrow || narrow_wants(t->narrow, s);
 }
 
-struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish, void *context)
+struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+			  void *context)
 {
 	struct native *n = calloc(1, sizeof(*n));
 
@@ -179,7 +187,7 @@ void native_free(struct native *n)
 
 	if (!n)
 		return;
-	HASH_ITER (hh, n->table.flows, e, next) {
+	HASH_ITER(hh, n->table.flows, e, next) {
 		HASH_DEL(n->table.flows, e);
 		free(e);
 	}
@@ -191,7 +199,8 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	struct frame f = {
 		.begin = frame->bytes,
 		.end = frame->bytes + frame->length,
-		.wire_length = frame->wire_length > frame->length ? frame->wire_length : frame->length,
+		.wire_length =
+			frame->wire_length > frame->length ? frame->wire_length : frame->length,
 	};
 	struct table *t = &n->table;
 	struct segment s = {};
@@ -222,7 +231,7 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 	enum settled_by why;
 	struct record r;
 
-	HASH_ITER (hh, n->table.flows, e, next) {
+	HASH_ITER(hh, n->table.flows, e, next) {
 		why = settle_due(&e->flow, now);
 		if (why != SETTLED_NOT) {
 			table_settle(&n->table, &e->key, &e->flow, why, now);
@@ -237,7 +246,7 @@ void native_end(struct native *n, uint64_t now)
 {
 	struct entry *e, *next;
 
-	HASH_ITER (hh, n->table.flows, e, next)
+	HASH_ITER(hh, n->table.flows, e, next)
 		table_settle(&n->table, &e->key, &e->flow, SETTLED_END, now);
 }
 

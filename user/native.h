@@ -33,13 +33,17 @@ struct native_frame {
 	uint64_t time;
 };
 
-/* max_flows: how many attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
-struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish, void *context);
+/* max_flows attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
+struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+			  void *context);
 void native_free(struct native *n);
 
 void native_feed(struct native *n, const struct native_frame *frame);
 
-/* Settles what is due at this time, and shows every flow that is left to look_at (may be NULL), as a record not settled. */
+/*
+ * Settles what is due at this time, and shows every flow that is left to look_at (may be NULL), as
+ * a record not settled.
+ */
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context);
 
 /* Settles all that is left: the end of the run. */

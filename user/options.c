@@ -29,20 +29,23 @@ static const char doc[] =
 
 static const struct argp_option argp_options[] = {
 	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
-	{ "read", 'r', "FILE", 0, "Analyse a pcap or pcapng file instead (- for standard input)", 0 },
+	{ "read", 'r', "FILE", 0, "Analyse a pcap or pcapng file instead (- for standard input)",
+	  0 },
 	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 1 },
 	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 1 },
 	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 2 },
 	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 2 },
 	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 2 },
-	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report", 3 },
+	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
+	  3 },
 	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
 	{ 0 },
 };
 
 /* A number of seconds, all of it, finite and not negative; exits with a usage error otherwise. */
-static double parse_seconds(struct argp_state *state, const char *option, const char *text, double least, double most)
+static double parse_seconds(struct argp_state *state, const char *option, const char *text,
+			    double least, double most)
 {
 	double seconds;
 	char *end;
@@ -50,7 +53,8 @@ static double parse_seconds(struct argp_state *state, const char *option, const 
 	errno = 0;
 	seconds = strtod(text, &end);
 	if (end == text || *end || errno || !isfinite(seconds) || seconds < least || seconds > most)
-		argp_error(state, "%s %s: not a number of seconds from %g to %g", option, text, least, most);
+		argp_error(state, "%s %s: not a number of seconds from %g to %g", option, text,
+			   least, most);
 	return seconds;
 }
 
@@ -144,15 +148,22 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		break;
 	case 'c':
 		if (!parse_cidr(argument, &o->narrow->client, &o->narrow->client_mask))
-			argp_error(state, "--client %s: not an address or network like 10.1.4.0/24 or fd00::/8", argument);
+			argp_error(
+				state,
+				"--client %s: not an address or network like 10.1.4.0/24 or fd00::/8",
+				argument);
 		break;
 	case 'S':
 		if (!parse_cidr(argument, &o->narrow->server, &o->narrow->server_mask))
-			argp_error(state, "--server %s: not an address or network like 10.1.4.0/24 or fd00::/8", argument);
+			argp_error(
+				state,
+				"--server %s: not an address or network like 10.1.4.0/24 or fd00::/8",
+				argument);
 		break;
 	case 'p':
 		if (!parse_ports(argument, o->narrow))
-			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100", argument);
+			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100",
+				   argument);
 		break;
 	case 'j':
 		o->json = true;
@@ -181,7 +192,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 void options_parse(struct options *o, int argc, char **argv)
 {
-	static const struct argp argp = { .options = argp_options, .parser = parse_option, .doc = doc };
+	static const struct argp argp = { .options = argp_options,
+					  .parser = parse_option,
+					  .doc = doc };
 	static struct narrow narrow;
 
 	*o = (struct options){ .stall = SECOND_NS, .narrow = &narrow };

@@ -44,8 +44,8 @@ static void field_address(FILE *out, const char *name, const struct address *a)
 static void field_mac(FILE *out, const char *name, bool has_mac, const uint8_t *mac)
 {
 	if (has_mac)
-		fprintf(out, ",\"%s\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", name, mac[0], mac[1], mac[2], mac[3],
-			mac[4], mac[5]);
+		fprintf(out, ",\"%s\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", name, mac[0], mac[1],
+			mac[2], mac[3], mac[4], mac[5]);
 	else
 		fprintf(out, ",\"%s\":null", name);
 }
@@ -122,8 +122,8 @@ static void connection(struct report *r, const struct connection *c)
 	if (c->icmp == NEVER) {
 		fputs(",\"icmp\":null", out);
 	} else {
-		fprintf(out, ",\"icmp\":{\"time\":%" PRId64 ",\"type\":%u,\"code\":%u", c->icmp, c->icmp_type,
-			c->icmp_code);
+		fprintf(out, ",\"icmp\":{\"time\":%" PRId64 ",\"type\":%u,\"code\":%u", c->icmp,
+			c->icmp_type, c->icmp_code);
 		field_address(out, "from", &c->icmp_from);
 		fputc('}', out);
 	}
@@ -185,7 +185,8 @@ static void peer(FILE *out, const struct peer *p)
 	fputs(",\"clients\":[", out);
 	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
 	for (i = 0; i < n; i++)
-		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &trials[i]->who.client->place.address));
+		fprintf(out, "%s\"%s\"", i ? "," : "",
+			format_address(text, &trials[i]->who.client->place.address));
 	fputs("]}\n", out);
 }
 
@@ -201,7 +202,8 @@ static void host(FILE *out, const struct host *h)
 	field_vlans(out, first->place.vlan);
 	fputs(",\"addresses\":[", out);
 	for (i = 0; i < h->client_count; i++)
-		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &h->clients[i]->place.address));
+		fprintf(out, "%s\"%s\"", i ? "," : "",
+			format_address(text, &h->clients[i]->place.address));
 	fputc(']', out);
 	field_count(out, "connections", h->connections);
 	field_count(out, "established", h->established);
@@ -240,7 +242,8 @@ static void summary(struct report *r, const struct model *m, const struct hosts 
 	fprintf(out, ",\"bytes\":{\"all\":%" PRIu64, run->bytes);
 	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
 	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
-	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64, run->counters[COUNT_FRAGMENTS]);
+	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64,
+		run->counters[COUNT_FRAGMENTS]);
 	field_count(out, "malformed", run->counters[COUNT_MALFORMED]);
 	field_count(out, "ip_other", run->counters[COUNT_IP_OTHER]);
 	fputs(",\"ethertypes\":{", out);

@@ -19,10 +19,8 @@
 #define MAX_UNDECIDED_SHOWN 8
 
 const char *const failure_words[FAILURES] = {
-	[FAILURE_TOO_EARLY] = "too early to say",
-	[FAILURE_ONE_SYN] = "given up after one SYN",
-	[FAILURE_SILENT] = "no answer",
-	[FAILURE_REFUSED] = "refused",
+	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
+	[FAILURE_SILENT] = "no answer",		  [FAILURE_REFUSED] = "refused",
 	[FAILURE_UNREACHABLE] = "unreachable",
 };
 
@@ -34,12 +32,13 @@ static const char *plural(uint64_t n)
 static void heading(struct report *r)
 {
 	if (!r->said_heading)
-		fprintf(r->out, "%-8s  %-21s    %-21s  WHAT\n", "TIME", "CLIENT", "SERVER");
+		fprintf(r->out, "%-8s %-21s   %-21s WHAT\n", "TIME", "CLIENT", "SERVER");
 	r->said_heading = true;
 }
 
 static void __attribute__((format(printf, 5, 6)))
-line(struct report *r, ns_t when, const char *client, const struct endpoint *server, const char *what, ...)
+line(struct report *r, ns_t when, const char *client, const struct endpoint *server,
+     const char *what, ...)
 {
 	char clock[FORMAT_TIME], to[FORMAT_ENDPOINT];
 	va_list arguments;
@@ -47,8 +46,8 @@ line(struct report *r, ns_t when, const char *client, const struct endpoint *ser
 	if (r->quiet)
 		return;
 	heading(r);
-	fprintf(r->out, "%s  %-21s %s  %-21s  ", format_clock(clock, &r->run->start, when), client, glyphs->arrow,
-		format_endpoint(to, server));
+	fprintf(r->out, "%s %-21s %s %-21s ", format_clock(clock, &r->run->start, when), client,
+		glyphs->arrow, format_endpoint(to, server));
 	va_start(arguments, what);
 	vfprintf(r->out, what, arguments);
 	va_end(arguments);
@@ -63,11 +62,9 @@ static void stall(struct report *r, const struct stall *s, bool ended)
 	format_duration(wait, s->wait);
 	format_endpoint(client, &s->from);
 	if (ended)
-		line(r, s->start + s->wait, client, &s->to, "stall %s: after the handshake the client kept silent",
-		     wait);
+		line(r, s->start + s->wait, client, &s->to, "stall %s after handshake", wait);
 	else
-		line(r, s->start + s->wait, client, &s->to, "waiting for %s so far: not a byte since the handshake",
-		     wait);
+		line(r, s->start + s->wait, client, &s->to, "waiting for %s so far", wait);
 }
 
 static void late_banner(struct report *r, const struct connection *c)
@@ -75,7 +72,7 @@ static void late_banner(struct report *r, const struct connection *c)
 	char banner[FORMAT_DURATION], client[FORMAT_ENDPOINT];
 
 	line(r, c->server_first, format_endpoint(client, &c->client), &c->server,
-	     "late greeting: the server spoke first, after %s", format_duration(banner, c->banner));
+	     "late greeting, after %s", format_duration(banner, c->banner));
 }
 
 /* "host unreachable", "ICMP type 3 code 13" */
@@ -123,7 +120,8 @@ static void answered_after_all(struct report *r, const struct connection *c)
 	if (c->synack == NEVER)
 		line(r, c->settled, client, &c->server, "answers after all");
 	else
-		line(r, c->synack, client, &c->server, "answers after all: SYN-ACK %s after the first of %u SYN%s",
+		line(r, c->synack, client, &c->server,
+		     "answers after all: SYN-ACK %s after the first of %u SYN%s",
 		     format_duration(span, c->synack - c->syn), c->syn_count, plural(c->syn_count));
 }
 
@@ -140,16 +138,18 @@ static void host_name(char out[FORMAT_ENDPOINT], const struct host *h)
 		snprintf(out + n, FORMAT_ENDPOINT - n, " +%zu", h->client_count - 1);
 }
 
-static void print_stalls(FILE *out, const struct model *m, const struct hosts *hosts, ns_t threshold)
+static void print_stalls(FILE *out, const struct model *m, const struct hosts *hosts,
+			 ns_t threshold)
 {
 	char a[FORMAT_DURATION], b[FORMAT_DURATION], length[2 * FORMAT_DURATION + 8];
 	struct stall_group *groups;
 	size_t count, i;
 
-	fprintf(out, "\nSTALLS  %" PRIu64 " connection%s of %zu host%s waited %s or more\n"
-		     "        between the handshake and the client's first byte\n",
+	fprintf(out,
+		"\nSTALLS  %" PRIu64 " connection%s of %zu host%s waited %g s or more\n"
+		"        between the handshake and the client's first byte\n",
 		m->stall_count, plural(m->stall_count), hosts->affected, plural(hosts->affected),
-		format_duration(a, threshold));
+		threshold / 1e9);
 	groups = model_stall_groups(m, &count);
 	if (!groups)
 		return;
@@ -160,11 +160,11 @@ static void print_stalls(FILE *out, const struct model *m, const struct hosts *h
 		if (g->count == 1)
 			snprintf(length, sizeof(length), "%s", format_duration(a, g->median));
 		else if (g->longest - g->shortest <= 100 * (ns_t)MILLISECOND_NS + g->median / 25)
-			snprintf(length, sizeof(length), "%s %s %s", format_duration(a, g->median), glyphs->plus_minus,
-				 format_duration(b, g->deviation));
+			snprintf(length, sizeof(length), "%s %s %s", format_duration(a, g->median),
+				 glyphs->plus_minus, format_duration(b, g->deviation));
 		else
-			snprintf(length, sizeof(length), "%s to %s", format_duration(a, g->shortest),
-				 format_duration(b, g->longest));
+			snprintf(length, sizeof(length), "%s to %s",
+				 format_duration(a, g->shortest), format_duration(b, g->longest));
 		fprintf(out, "  %-28s %7zu %6zu\n", length, g->count, g->hosts);
 	}
 	if (i < count)
@@ -179,11 +179,13 @@ static void print_undecided(FILE *out, const struct model *m)
 
 	if (!m->undecided.count)
 		return;
-	fprintf(out, "\nUNDECIDED  %zu connection%s still waited at the end: a stall, or a spare socket\n",
+	fprintf(out,
+		"\nUNDECIDED  %zu connection%s still waited at the end: a stall, or a spare socket\n",
 		m->undecided.count, plural(m->undecided.count));
 	for (i = 0; i < m->undecided.count && i < MAX_UNDECIDED_SHOWN; i++)
-		fprintf(out, "  %s %s %s  waiting for %s so far\n", format_endpoint(from, &m->undecided.at[i].from),
-			glyphs->arrow, format_endpoint(to, &m->undecided.at[i].to),
+		fprintf(out, "  %s %s %s  waiting for %s so far\n",
+			format_endpoint(from, &m->undecided.at[i].from), glyphs->arrow,
+			format_endpoint(to, &m->undecided.at[i].to),
 			format_duration(wait, m->undecided.at[i].wait));
 	if (i < m->undecided.count)
 		fprintf(out, "  and %zu more\n", m->undecided.count - i);
@@ -202,7 +204,8 @@ static void print_trials(FILE *out, const struct peer *p)
 	column = fprintf(out, "      tried by");
 	for (i = 0; i < n; i++) {
 		format_address(text, &trials[i]->who.client->place.address);
-		if (column + 2 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, trials[i]->failures) > 78)
+		if (column + 2 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, trials[i]->failures) >
+		    78)
 			column = fprintf(out, "\n              ") - 1;
 		column += fprintf(out, " %s (%" PRIu64 "x)", text, trials[i]->failures);
 	}
@@ -214,30 +217,39 @@ static void print_trials(FILE *out, const struct peer *p)
 static void print_peer(struct report *r, const struct peer *p)
 {
 	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], words[64];
-	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED, FAILURE_UNREACHABLE };
+	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED,
+					      FAILURE_UNREACHABLE };
 	FILE *out = r->out;
 	size_t i, n = 0;
 
-	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYNs, %s to %s\n      ", format_endpoint(text, &p->server),
-		p->clients_failed, plural(p->clients_failed), p->failed_syns,
-		format_clock(first, &r->run->start, p->first_failure), format_clock(last, &r->run->start, p->last_failure));
+	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYNs, %s to %s\n      ",
+		format_endpoint(text, &p->server), p->clients_failed, plural(p->clients_failed),
+		p->failed_syns, format_clock(first, &r->run->start, p->first_failure),
+		format_clock(last, &r->run->start, p->last_failure));
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!p->failures[kinds[i]])
 			continue;
-		fprintf(out, "%s%" PRIu64 " %s", n++ ? ", " : "", p->failures[kinds[i]], failure_words[kinds[i]]);
+		fprintf(out, "%s%" PRIu64 " %s", n++ ? ", " : "", p->failures[kinds[i]],
+			failure_words[kinds[i]]);
 		if (kinds[i] == FAILURE_UNREACHABLE)
-			fprintf(out, " (%s)", icmp_text(words, &p->server.address, p->icmp_type, p->icmp_code));
+			fprintf(out, " (%s)",
+				icmp_text(words, &p->server.address, p->icmp_type, p->icmp_code));
 	}
 	if (p->answered)
-		fprintf(out, "; answered %" PRIu64 " other attempt%s\n", p->answered, plural(p->answered));
+		fprintf(out, "; answered %" PRIu64 " other attempt%s\n", p->answered,
+			plural(p->answered));
 	else
 		fprintf(out, "; never answered in this run\n");
 	if (p->by_gateway && run_is_own_address(r->run, &p->server.address))
 		fprintf(out, "      this address is the gateway's own\n");
 	else if (p->by_gateway)
-		fprintf(out, "      %" PRIu64 " of these came from this very gateway, not from the server\n", p->by_gateway);
+		fprintf(out,
+			"      %" PRIu64
+			" of these came from this very gateway, not from the server\n",
+			p->by_gateway);
 	if (p->answered_late)
-		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n", p->answered_late);
+		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n",
+			p->answered_late);
 	print_trials(out, p);
 }
 
@@ -248,7 +260,8 @@ static void print_peers(struct report *r, const struct model *m)
 
 	peers = model_failing_peers(m, &count);
 	if (count)
-		fprintf(r->out, "\nPEERS THAT FAIL  (as servers, by how many clients they failed)\n");
+		fprintf(r->out,
+			"\nPEERS THAT FAIL  (as servers, by how many clients they failed)\n");
 	for (i = 0; i < count && i < MAX_PEERS_SHOWN; i++)
 		print_peer(r, peers[i]);
 	if (i < count)
@@ -280,8 +293,8 @@ static void print_hosts(FILE *out, const struct hosts *hosts)
 
 	if (!hosts->count)
 		return;
-	fprintf(out, "\nHOSTS  %zu of %zu with a stall\n  %-28s %8s  %20s  %11s\n", hosts->affected, hosts->count, "HOST",
-		"ATTEMPTS", "STALLED", "WORST WAIT");
+	fprintf(out, "\nHOSTS  %zu of %zu with a stall\n  %-28s %8s  %20s  %11s\n", hosts->affected,
+		hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
 
@@ -301,7 +314,8 @@ static void print_percentiles(FILE *out, const char *name, const struct histogra
 	if (!h->count)
 		return;
 	fprintf(out, "  %-26s p50 %-9s p90 %-9s p99 %-9s n=%" PRIu64 "\n", name,
-		format_duration(p50, histogram_percentile(h, 0.50)), format_duration(p90, histogram_percentile(h, 0.90)),
+		format_duration(p50, histogram_percentile(h, 0.50)),
+		format_duration(p90, histogram_percentile(h, 0.90)),
 		format_duration(p99, histogram_percentile(h, 0.99)), h->count);
 }
 
@@ -315,14 +329,19 @@ static void print_network(FILE *out, const struct model *m)
 	print_percentiles(out, "servers answer requests in", &m->answers);
 	print_percentiles(out, "clients send requests in", &m->waits);
 	if (m->retried)
-		fprintf(out, "  %" PRIu64 " attempt%s got an answer only after the second SYN or later\n", m->retried,
-			plural(m->retried));
+		fprintf(out,
+			"  %" PRIu64
+			" attempt%s got an answer only after the second SYN or later\n",
+			m->retried, plural(m->retried));
 	if (m->late_banners)
-		fprintf(out, "  %" PRIu64 " greeting%s of servers that speak first came late\n", m->late_banners,
-			plural(m->late_banners));
+		fprintf(out, "  %" PRIu64 " greeting%s of servers that speak first came late\n",
+			m->late_banners, plural(m->late_banners));
 }
 
-/* One address of this very host behind nearly every attempt: what is behind the NAT cannot be told apart. */
+/*
+ * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
+ * apart.
+ */
 static void print_outer_side(FILE *out, const struct run *run, const struct model *m)
 {
 	const struct client *client;
@@ -333,9 +352,10 @@ static void print_outer_side(FILE *out, const struct run *run, const struct mode
 			own += client->connections;
 	if (m->connections < 3 || own * 10 < m->connections * 9)
 		return;
-	fprintf(out, "\nTHE OUTER SIDE  nearly all attempts come from this host's own address: this is\n"
-		     "  the outer side of its NAT, where the clients cannot be told apart. Watch the\n"
-		     "  interface that the clients are on.\n");
+	fprintf(out,
+		"\nTHE OUTER SIDE  nearly all attempts come from this host's own address: this is\n"
+		"  the outer side of its NAT, where the clients cannot be told apart. Watch the\n"
+		"  interface that the clients are on.\n");
 }
 
 static void print_not_measured(FILE *out, const struct run *run)
@@ -346,19 +366,22 @@ static void print_not_measured(FILE *out, const struct run *run)
 	fprintf(out, "\nNOT MEASURED\n");
 	if (run->bytes)
 		fprintf(out, "  UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%\n",
-			100.0 * c[COUNT_UDP_443_BYTES] / run->bytes, 100.0 * c[COUNT_UDP_BYTES] / run->bytes);
-	fprintf(out, "  %" PRIu64 " connection%s open before the start (seen to close)\n", c[COUNT_ALREADY_OPEN],
-		c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
+			100.0 * c[COUNT_UDP_443_BYTES] / run->bytes,
+			100.0 * c[COUNT_UDP_BYTES] / run->bytes);
+	fprintf(out, "  %" PRIu64 " connection%s open before the start (seen to close)\n",
+		c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
 	if (c[COUNT_NARROWED])
-		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n", c[COUNT_NARROWED],
-			plural(c[COUNT_NARROWED]));
+		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",
+			c[COUNT_NARROWED], plural(c[COUNT_NARROWED]));
 	if (c[COUNT_FRAGMENTS] || c[COUNT_MALFORMED] || c[COUNT_IP_OTHER])
-		fprintf(out, "  %" PRIu64 " later IP fragments, %" PRIu64 " malformed, %" PRIu64
-			     " neither TCP, UDP nor ICMP\n",
+		fprintf(out,
+			"  %" PRIu64 " later IP fragments, %" PRIu64 " malformed, %" PRIu64
+			" neither TCP, UDP nor ICMP\n",
 			c[COUNT_FRAGMENTS], c[COUNT_MALFORMED], c[COUNT_IP_OTHER]);
 	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
-		fprintf(out, "  %" PRIu64 " packet%s of ethertype 0x%04x\n", run->ethertypes[i].packets,
-			plural(run->ethertypes[i].packets), run->ethertypes[i].ethertype);
+		fprintf(out, "  %" PRIu64 " packet%s of ethertype 0x%04x\n",
+			run->ethertypes[i].packets, plural(run->ethertypes[i].packets),
+			run->ethertypes[i].ethertype);
 }
 
 static void print_losses(FILE *out, const struct run *run, const struct model *m)
@@ -366,7 +389,8 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 	static const char *const words[COUNTERS] = {
 		[COUNT_LOST_MAP] = "attempts without a place: too many were opening at once",
 		[COUNT_LOST_RING] = "records without a place: the reader did not keep up",
-		[COUNT_LOST_EVICTED] = "unanswered attempts gave their place to newer ones in a flood",
+		[COUNT_LOST_EVICTED] =
+			"unanswered attempts gave their place to newer ones in a flood",
 		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
 	};
 	int i;
@@ -378,13 +402,15 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 		if (run->counters[i])
 			fprintf(out, "  %" PRIu64 " %s\n", run->counters[i], words[i]);
 	if (m->folded)
-		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n", m->folded);
+		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n",
+			m->folded);
 }
 
 static bool is_anything_wrong(const struct model *m)
 {
-	return m->stall_count || m->undecided.count || m->late_banners || m->failures[FAILURE_SILENT] ||
-	       m->failures[FAILURE_ONE_SYN] || m->failures[FAILURE_REFUSED] || m->failures[FAILURE_UNREACHABLE];
+	return m->stall_count || m->undecided.count || m->late_banners ||
+	       m->failures[FAILURE_SILENT] || m->failures[FAILURE_ONE_SYN] ||
+	       m->failures[FAILURE_REFUSED] || m->failures[FAILURE_UNREACHABLE];
 }
 
 static void print_nothing_wrong(FILE *out, const struct model *m)
@@ -395,8 +421,10 @@ static void print_nothing_wrong(FILE *out, const struct model *m)
 		fprintf(out, "\nNo new connection was seen: nothing can be said.\n");
 		return;
 	}
-	fprintf(out, "\nNOTHING WRONG FOUND  %" PRIu64 " of %" PRIu64 " attempts were answered, and the longest\n"
-		     "  wait of a client was %s. No peer failed.\n",
+	fprintf(out,
+		"\nNOTHING WRONG FOUND  %" PRIu64 " of %" PRIu64
+		" attempts were answered, and the longest\n"
+		"  wait of a client was %s. No peer failed.\n",
 		m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN], m->connections,
 		format_duration(worst, m->waits.count ? m->waits.max : NEVER));
 	if (m->failures[FAILURE_TOO_EARLY])
@@ -417,8 +445,9 @@ static void ended(struct report *r, struct model *m)
 	if (r->said_heading)
 		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
-		format_duration(duration, r->run->duration), r->run->from, glyphs->dot, m->connections,
-		plural(m->connections), glyphs->dot, hosts.count, plural(hosts.count), glyphs->dot, run_losses(r->run));
+		format_duration(duration, r->run->duration), r->run->from, glyphs->dot,
+		m->connections, plural(m->connections), glyphs->dot, hosts.count,
+		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	if (!is_anything_wrong(m))
 		print_nothing_wrong(out, m);
 	if (m->stall_count)

@@ -51,7 +51,8 @@ extern const char *const counter_names[COUNTERS];
 struct run_events {
 	void (*started)(void *context); /* watching: run is filled but for duration and counters */
 	void (*settled)(void *context, const struct connection *c); /* each attempt, once */
-	void (*opening)(void *context, const struct connection *c); /* each that is opening, at each sweep */
+	void (*opening)(void *context,
+			const struct connection *c); /* each that is opening, at each sweep */
 	void (*swept)(void *context, ns_t now); /* the sweep is over */
 	void *context;
 };

@@ -4,9 +4,9 @@
  *
  *	prog_run [CAPTURE...]
  *
- * Plays every scenario, then every capture of Ethernet frames, to both; the object runs in the kernel
- * through BPF_PROG_TEST_RUN, in the packets' own time. If this fails, a live run and a capture of the
- * same traffic would disagree.
+ * Plays every scenario, then every capture of Ethernet frames, to both; the object runs in the
+ *kernel through BPF_PROG_TEST_RUN, in the packets' own time. If this fails, a live run and a
+ *capture of the same traffic would disagree.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -71,11 +71,12 @@ static void keep_native(void *context, const struct record *r)
 	keep(context, r);
 }
 
-static int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now, int repeat)
+static int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now,
+		    int repeat)
 {
 	struct __sk_buff context = { .tstamp = now };
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size, .ctx_in = &context,
-			    .ctx_size_in = sizeof(context), .repeat = repeat);
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size,
+			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = repeat);
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
 		return -errno;
@@ -101,8 +102,8 @@ static void feed(struct both *b, const struct native_frame *frame)
 	f.time += START;
 	if (f.time > b->now)
 		b->now = f.time;
-	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress, (void *)f.bytes, f.length,
-			 f.time, 1);
+	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress,
+			 (void *)f.bytes, f.length, f.time, 1);
 	if (error) {
 		fprintf(stderr, "test_run of %u bytes: %s\n", f.length, strerror(-error));
 		abort();
@@ -112,7 +113,10 @@ static void feed(struct both *b, const struct native_frame *frame)
 		ring_buffer__consume(b->ring);
 }
 
-/* As the live source does: every flow of the map is handed to the kernel, which looks whether it is due. */
+/*
+ * As the live source does: every flow of the map is handed to the kernel, which looks whether it is
+ * due.
+ */
 static void sweep_bpf(struct both *b)
 {
 	int map = bpf_map__fd(b->bpf->maps.flows);
@@ -172,7 +176,8 @@ static struct both *both_new(void)
 /* All plays go to one loaded object; what it remembers of the one before is wiped out. */
 static void begin(struct both *b)
 {
-	uint32_t lines = bpf_map__max_entries(b->bpf->maps.remembered), i, *indexes = calloc(lines, sizeof(*indexes));
+	uint32_t lines = bpf_map__max_entries(b->bpf->maps.remembered), i,
+		 *indexes = calloc(lines, sizeof(*indexes));
 	void *none = calloc(lines, bpf_map__value_size(b->bpf->maps.remembered));
 
 	if (!indexes || !none)
@@ -214,11 +219,13 @@ static int by_syn(const void *a, const void *b)
 static const char *not_given_back(const struct both *b)
 {
 	uint32_t lines = bpf_map__max_entries(b->bpf->maps.openings), position, i, sum = 0;
-	uint32_t *indexes = calloc(lines, sizeof(*indexes)), *counts = calloc(lines, 16 * sizeof(*counts));
+	uint32_t *indexes = calloc(lines, sizeof(*indexes)),
+		 *counts = calloc(lines, 16 * sizeof(*counts));
 
 	if (!indexes || !counts)
 		abort();
-	if (bpf_map_lookup_batch(bpf_map__fd(b->bpf->maps.openings), NULL, &position, indexes, counts, &lines, NULL) &&
+	if (bpf_map_lookup_batch(bpf_map__fd(b->bpf->maps.openings), NULL, &position, indexes,
+				 counts, &lines, NULL) &&
 	    errno != ENOENT)
 		return "openings cannot be read";
 	for (i = 0; i < lines * 16; i++)
@@ -240,7 +247,8 @@ static const char *finish(struct both *b)
 	native_end(b->native, b->now);
 	native_free(b->native);
 	if (b->from_bpf.count != b->from_native.count) {
-		snprintf(difference, sizeof(difference), "%zu records from the BPF object, %zu from the native build",
+		snprintf(difference, sizeof(difference),
+			 "%zu records from the BPF object, %zu from the native build",
 			 b->from_bpf.count, b->from_native.count);
 		return difference;
 	}
@@ -252,7 +260,8 @@ static const char *finish(struct both *b)
 		struct record *x = &b->from_bpf.at[i], *y = &b->from_native.at[i];
 
 		if (memcmp(x, y, sizeof(*x))) {
-			snprintf(difference, sizeof(difference), "record %zu (port %u to %u, settled by %u and %u) differs", i,
+			snprintf(difference, sizeof(difference),
+				 "record %zu (port %u to %u, settled by %u and %u) differs", i,
 				 x->key.port[0], x->key.port[1], x->settled_by, y->settled_by);
 			return difference;
 		}
@@ -270,8 +279,11 @@ static const char *play_scenario(struct both *b, const struct scenario *s)
 	s->make(&tape);
 	for (i = 0; i < tape.count; i++) {
 		const struct tape_frame *f = &tape.frames[i];
-		struct native_frame frame = { .bytes = f->bytes, .length = f->length, .link = LINK_ETHERNET,
-					      .egress = f->egress, .time = f->at };
+		struct native_frame frame = { .bytes = f->bytes,
+					      .length = f->length,
+					      .link = LINK_ETHERNET,
+					      .egress = f->egress,
+					      .time = f->at };
 
 		if (f->sweep) {
 			b->now = START + f->at;
@@ -284,11 +296,15 @@ static const char *play_scenario(struct both *b, const struct scenario *s)
 	return finish(b);
 }
 
-/* What differs, or NULL; *records is how many were compared, -1 when the capture is not of Ethernet frames. */
+/*
+ * What differs, or NULL; *records is how many were compared, -1 when the capture is not of Ethernet
+ * frames.
+ */
 static const char *play_capture(struct both *b, const char *path, long *records)
 {
 	char error[PCAP_ERRBUF_SIZE];
-	pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
+	pcap_t *pcap =
+		pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
 	struct native_frame frame = { .link = LINK_ETHERNET };
 	struct pcap_pkthdr *header;
 	uint64_t first = 0, time;
@@ -327,7 +343,8 @@ int main(int argc, char **argv)
 	b = both_new();
 	for (s = 0; s < scenario_count; s++) {
 		wrong = play_scenario(b, &scenarios[s]);
-		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", scenarios[s].name, wrong ? ": " : "", wrong ? wrong : "");
+		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", scenarios[s].name,
+		       wrong ? ": " : "", wrong ? wrong : "");
 		wrong ? failed++ : passed++;
 	}
 	for (i = 1; i < argc; i++) {

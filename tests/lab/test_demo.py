@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""The demo's claims: who stalled, for how long, and which peer does not answer. Run as root."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import lab
+from lab import SECOND, expect
+
+
+def test_story():
+    """the demo names 10.200.7.9:5274 and shows the 5 s stalls of exactly the clients with the helper"""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, 'demo.json')
+        r = subprocess.run([os.path.join(lab.ROOT, 'scripts', 'demo'), '--json=' + out], capture_output=True, text=True,
+                           cwd=folder)
+        expect(r.returncode == 0, r.stdout, r.stderr)
+        with open(out) as f:
+            lines = [json.loads(line) for line in f]
+    print(r.stdout, end='')
+    helped = {lab.CLIENT4 % n for n in range(21, 33, 2)}
+    hosts = {o['host']: o for o in lines if o['type'] == 'host'}
+    expect(len(hosts) == 12, 'hosts', sorted(hosts))
+    expect({name for name, h in hosts.items() if h['stalls']} == helped, 'who stalled', hosts)
+    for name in helped:
+        h = hosts[name]
+        expect(h['stalls'] == h['decided'], 'the helper holds every connection', h)
+    for name in set(hosts) - helped:
+        expect(hosts[name]['decided'] > 0 and hosts[name]['worst_wait'] < SECOND, hosts[name])
+    stalls = [o for o in lines if o['type'] == 'stall']
+    expect(len(stalls) >= 12, 'stalls', len(stalls))
+    for s in stalls:
+        # not an absolute time: the helper's timer is what the story is about, and it never ends early
+        expect(s['ended'] and s['wait'] >= 4.99 * SECOND, s)
+    waits = sorted(s['wait'] for s in stalls)
+    expect(waits[len(waits) // 2] < 5.5 * SECOND, 'the median stall', waits)
+    peers = [o for o in lines if o['type'] == 'peer']
+    expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'peers that fail', peers)
+    p = peers[0]
+    expect(p['unanswered'] == len(stalls) and p['answered'] == 0 and set(p['clients']) == helped, p)
+    expect(lines[-1]['lost']['sum'] == 0, lines[-1])
+    expect('10.200.7.9:5274' in r.stdout and 'no answer' in r.stdout, r.stdout)
+
+
+if __name__ == '__main__':
+    sys.exit(lab.main([test_story]))

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the model and the words make of connections: hosts, peers, equal waits, percentiles, durations. */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format.h"
+#include "model.h"
+
+static int passed, failed;
+
+#define EXPECT(condition, otherwise)                                                        \
+	do {                                                                                \
+		if (condition) {                                                            \
+			passed++;                                                           \
+		} else {                                                                    \
+			failed++;                                                           \
+			printf("FAIL  line %d: %s (otherwise: %s)\n", __LINE__, #condition, \
+			       otherwise);                                                  \
+		}                                                                           \
+	} while (0)
+
+static unsigned int said[FAILURES], taken_back, stalls_said, waiting_said, banners_said;
+
+static void on_stall(void *context, const struct stall *s, bool ended)
+{
+	(void)context;
+	(void)s;
+	ended ? stalls_said++ : waiting_said++;
+}
+
+static void on_late_banner(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+	banners_said++;
+}
+
+static void on_failing(void *context, const struct connection *c, enum failure failure)
+{
+	(void)context;
+	(void)c;
+	said[failure]++;
+}
+
+static void on_answered_after_all(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+	taken_back++;
+}
+
+static const struct model_events events = {
+	.stall = on_stall,
+	.late_banner = on_late_banner,
+	.failing = on_failing,
+	.answered_after_all = on_answered_after_all,
+};
+
+#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
+
+/* Established, both sides spoke; the client waited so long. */
+static struct connection met(unsigned int client, uint8_t mac, double wait)
+{
+	struct connection c = { .outcome = OUTCOME_ESTABLISHED,
+				.settled_by = SETTLED_PAYLOAD,
+				.has_mac = mac };
+
+	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, client } };
+	c.client.port = 40000;
+	c.server.address = (struct address){ .word = { 0, 0, IP4_PREFIX, 0x01020304 } };
+	c.server.port = 80;
+	c.mac[5] = mac;
+	c.syn_count = 1;
+	c.synack_count = 1;
+	c.synack = SECONDS(0.01);
+	c.ack = SECONDS(0.011);
+	c.client_first = c.ack + SECONDS(wait);
+	c.server_first = c.client_first + SECONDS(0.002);
+	c.wait = SECONDS(wait);
+	c.answer = SECONDS(0.002);
+	c.settled = c.server_first;
+	c.banner = c.fin = c.rst = c.icmp = NEVER;
+	c.server_round_trip = SECONDS(0.01);
+	c.client_round_trip = SECONDS(0.001);
+	return c;
+}
+
+static struct connection silent(unsigned int client, uint8_t mac, unsigned int syns, double watched)
+{
+	struct connection c = met(client, mac, 0);
+
+	c.outcome = OUTCOME_UNANSWERED;
+	c.settled_by = SETTLED_END;
+	c.server.port = 5274;
+	c.syn_count = syns;
+	c.watched = c.settled = SECONDS(watched);
+	c.synack = c.ack = c.client_first = c.server_first = NEVER;
+	c.wait = c.answer = c.server_round_trip = c.client_round_trip = NEVER;
+	return c;
+}
+
+static struct model *fresh(void)
+{
+	struct model *m = model_new(SECONDS(1), &events);
+
+	if (!m)
+		abort();
+	memset(said, 0, sizeof(said));
+	taken_back = stalls_said = waiting_said = banners_said = 0;
+	return m;
+}
+
+static void hears(struct model *m, struct connection c)
+{
+	model_settled(m, &c);
+}
+
+static void test_hosts(void)
+{
+	struct model *m = fresh();
+	struct connection c;
+	struct hosts hosts;
+	unsigned int i;
+
+	hears(m, met(1, 1, 5));
+	c = met(0, 1, 5);
+	c.client.address = (struct address){ .word = { 0xfd, 0, 0, 1 } };
+	hears(m, c);
+	for (i = 10; i < 15; i++) /* five IPv4 addresses behind one MAC: a router */
+		hears(m, met(i, 2, 0));
+	hears(m, met(20, 0, 0)); /* no MAC */
+	EXPECT(model_hosts(m, &hosts), "no hosts at all");
+	EXPECT(hosts.count == 1 + 5 + 1, "users behind a router would be one, or two families two");
+	EXPECT(hosts.affected == 1, "who is affected");
+	EXPECT(hosts.at[0].client_count == 2 && hosts.at[0].stalls == 2,
+	       "the worst host comes first");
+	EXPECT(is_ip4(&hosts.at[0].clients[0]->place.address),
+	       "a host is named by its IPv4 address");
+	hosts_free(&hosts);
+	model_free(m);
+}
+
+static void test_stall_groups(void)
+{
+	static const double waits[] = { 5.001, 5.003, 5.004, 5.010, 1.2, 30.0 };
+	struct stall_group *groups;
+	struct model *m = fresh();
+	struct hosts hosts;
+	size_t count, i;
+
+	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		hears(m, met(i % 3, 1 + i % 3, waits[i]));
+	hears(m, met(9, 9, 0.999));
+	EXPECT(m->stall_count == 6 && stalls_said == 6, "what is below the threshold is no stall");
+	EXPECT(model_hosts(m, &hosts), "no hosts");
+	groups = model_stall_groups(m, &count);
+	EXPECT(groups && count == 3, "a timer would not stand out");
+	if (groups) {
+		EXPECT(groups[0].count == 4 && groups[0].hosts == 3, "how many share the timer");
+		EXPECT(llabs(groups[0].median - SECONDS(5.004)) < SECONDS(0.002),
+		       "the timer's length");
+		EXPECT(groups[0].deviation <= SECONDS(0.006), "how tight it is");
+	}
+	free(groups);
+	hosts_free(&hosts);
+	model_free(m);
+}
+
+static void test_peers(void)
+{
+	const struct trial *trials[4];
+	struct model *m = fresh();
+	struct connection c;
+	struct peer **peers;
+	size_t count;
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		hears(m, silent(1 + i % 2, 1 + i % 2, 3, 10));
+	EXPECT(said[FAILURE_SILENT] == 1, "a peer that fails a thousand times is one line");
+	hears(m, silent(3, 3, 1, 10));
+	hears(m, silent(4, 4, 2, 2.9));
+	EXPECT(m->failures[FAILURE_ONE_SYN] == 1, "one SYN alone does not prove silence");
+	EXPECT(m->failures[FAILURE_TOO_EARLY] == 1,
+	       "an attempt cut off by the run's end proves nothing");
+	peers = model_failing_peers(m, &count);
+	EXPECT(peers && count == 1 && peers[0]->failures[FAILURE_SILENT] == 1000, "the count");
+	EXPECT(count == 1 && peers[0]->clients_failed == 3 && !peers[0]->answered, "who tried it");
+	EXPECT(count == 1 && peer_trials(peers[0], trials, 4) == 3 && trials[0]->failures == 500,
+	       "who tried it most");
+	free(peers);
+
+	c = met(1, 1, 0);
+	c.server.port = 5274;
+	c.syn_count = 4;
+	c.synack = c.syn + SECONDS(3.1);
+	hears(m, c);
+	EXPECT(taken_back == 1, "a late SYN-ACK takes the accusation back");
+	EXPECT(m->retried == 1, "how many were answered only after the second SYN");
+	model_free(m);
+}
+
+static void test_openings(void)
+{
+	struct model *m = fresh();
+	struct connection c = silent(1, 1, 2, 2.9);
+
+	model_opening(m, &c);
+	EXPECT(!said[FAILURE_SILENT], "before 3 s nothing is certain");
+	c.watched = c.settled = SECONDS(3.1);
+	model_opening(m, &c);
+	model_swept(m);
+	model_opening(m, &c);
+	EXPECT(said[FAILURE_SILENT] == 1, "it is said while the run goes on, and once");
+	c.synack = SECONDS(3.2);
+	c.outcome = OUTCOME_HALF_OPEN;
+	model_opening(m, &c);
+	EXPECT(taken_back == 1, "taken back at once");
+
+	c = met(2, 2, 0);
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.settled_by = SETTLED_NOT;
+	c.settled = c.ack + SECONDS(3.2);
+	model_opening(m, &c);
+	model_swept(m);
+	model_opening(m, &c);
+	model_swept(m);
+	EXPECT(waiting_said == 1, "a stall that goes on is said once");
+	model_swept(m);
+	c.settled_by = SETTLED_END;
+	hears(m, c);
+	EXPECT(m->undecided.count == 1 && !m->stall_count, "undecided is not a stall");
+	c = met(2, 2, 0);
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.fin = SECONDS(10);
+	c.settled_by = SETTLED_FIN;
+	hears(m, c);
+	EXPECT(m->unused == 1 && m->undecided.count == 1, "a spare socket is not a stall");
+	c = met(2, 2, 6);
+	c.wait = c.answer = NEVER;
+	c.banner = SECONDS(5);
+	hears(m, c);
+	EXPECT(banners_said == 1 && !m->stall_count, "a late greeting is the server's");
+	model_free(m);
+}
+
+static void test_histogram(void)
+{
+	static struct histogram h;
+	int i;
+
+	EXPECT(histogram_percentile(&h, 0.5) == NEVER, "nothing is not zero");
+	for (i = 1; i <= 1000; i++)
+		histogram_add(&h, i * (ns_t)MILLISECOND_NS);
+	histogram_add(&h, NEVER);
+	EXPECT(h.count == 1000, "what was not seen is not counted");
+	for (i = 1; i < 100; i++) {
+		ns_t p = histogram_percentile(&h, i / 100.0), is = i * 10 * (ns_t)MILLISECOND_NS;
+
+		if (p < is || p > is + is / 32)
+			break;
+	}
+	EXPECT(i == 100, "percentiles off by more than 1/32");
+	EXPECT(histogram_percentile(&h, 1) == h.max && h.max == (ns_t)SECOND_NS, "the largest");
+	histogram_add(&h, INT64_MAX);
+	histogram_add(&h, -5);
+	EXPECT(histogram_percentile(&h, 1) == INT64_MAX && histogram_percentile(&h, 0) == 0,
+	       "the ends");
+}
+
+static void test_words(void)
+{
+	static const struct {
+		ns_t duration;
+		const char *words;
+	} durations[] = {
+		{ 800000, "0.8 ms" },
+		{ 38100000, "38 ms" },
+		{ 5003000000, "5.003 s" },
+		{ 72 * (ns_t)SECOND_NS, "1 min 12 s" },
+		{ 7260 * (ns_t)SECOND_NS, "2 h 1 min" },
+		{ -1500000, "-1.5 ms" },
+		{ 26000, "26 us" },
+		{ NEVER, "-" },
+		{ 999600000, "1.000 s" },
+	};
+	struct endpoint e = { .port = 443, .vlan = { 7, 8 } };
+	struct timespec start = { .tv_sec = 1700000000, .tv_nsec = 5 };
+	char text[FORMAT_ENDPOINT];
+	size_t i;
+
+	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+		EXPECT(!strcmp(format_duration(text, durations[i].duration), durations[i].words),
+		       durations[i].words);
+	e.address = (struct address){ .word = { swap32(0x20010db8), 0, 0, swap32(1) } };
+	EXPECT(!strcmp(format_endpoint(text, &e), "[2001:db8::1]:443 vlan 7.8"),
+	       "IPv6 in brackets");
+	memset(e.address.word, 0xff, sizeof(e.address.word));
+	EXPECT(strlen(format_endpoint(text, &e)) < FORMAT_ENDPOINT - 1,
+	       "the longest endpoint is cut");
+	EXPECT(!strcmp(format_rfc3339(text, &start), "2023-11-14T22:13:20.000000005Z"),
+	       "the start");
+	setenv("TZ", "UTC", 1);
+	EXPECT(!strcmp(format_clock(text, &start, -6), "22:13:19"), "a clock that goes backwards");
+}
+
+int main(void)
+{
+	test_hosts();
+	test_stall_groups();
+	test_peers();
+	test_openings();
+	test_histogram();
+	test_words();
+	printf("model: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
