@@ -11,7 +11,7 @@ static unsigned int bucket_of(uint64_t duration)
 
 	if (duration < HISTOGRAM_STEPS)
 		return duration;
-	octave = 63 - __builtin_clzll(duration) - 5;
+	octave = 63 - __builtin_clzll(duration) - HISTOGRAM_BITS;
 	return (octave + 1) * HISTOGRAM_STEPS + (duration >> octave) % HISTOGRAM_STEPS;
 }
 

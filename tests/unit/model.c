@@ -259,10 +259,10 @@ static void test_histogram(void)
 	for (i = 1; i < 100; i++) {
 		ns_t p = histogram_percentile(&h, i / 100.0), is = i * 10 * (ns_t)MILLISECOND_NS;
 
-		if (p < is || p > is + is / 32)
+		if (p < is || p > is + is / 128)
 			break;
 	}
-	EXPECT(i == 100, "percentiles off by more than 1/32");
+	EXPECT(i == 100, "percentiles off by more than 1/128");
 	EXPECT(histogram_percentile(&h, 1) == h.max && h.max == (ns_t)SECOND_NS, "the largest");
 	histogram_add(&h, INT64_MAX);
 	histogram_add(&h, -5);
