@@ -155,6 +155,17 @@ static __always_inline void table_count(struct table *t, enum counter c, __u64 n
 		line->count[c] += n;
 }
 
+/* For what user space runs as well: there a packet of this CPU may come between load and store. */
+static __always_inline void count_exactly(enum counter c)
+{
+	struct counters *line;
+	__u32 zero = 0;
+
+	line = bpf_map_lookup_elem(&counters, &zero);
+	if (line)
+		__sync_fetch_and_add(&line->count[c], 1);
+}
+
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key)
 {
 	return bpf_map_lookup_elem(&flows, key);
@@ -213,7 +224,7 @@ static __noinline void table_settle(struct table *t, const struct flow_key *key,
 	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
 		if (take_out(key, slot))
-			table_count(t, COUNT_LOST_RING, 1);
+			count_exactly(COUNT_LOST_RING);
 		return;
 	}
 	r->version = RECORD_VERSION;
@@ -224,7 +235,7 @@ static __noinline void table_settle(struct table *t, const struct flow_key *key,
 	__builtin_memcpy(&r->flow, f, sizeof(r->flow));
 	if (take_out(key, slot)) {
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-		table_count(t, COUNT_PUBLISHED, 1);
+		count_exactly(COUNT_PUBLISHED);
 	} else {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 	}
@@ -335,12 +346,7 @@ __noinline int watch_described(struct __sk_buff *skb, __u64 hash)
 }
 
 /* Through a pointer that is not volatile, clang would read the zeros that are in the object file. */
-static __always_inline __u64 hash_of(const struct headers *h)
-{
-	const struct hash_seed seed = { .a = run_seed.a, .b = run_seed.b };
-
-	return flow_hash(h, &seed);
-}
+#define RUN_SEED (&(const struct hash_seed){ .a = run_seed.a, .b = run_seed.b })
 
 /* The tag that the driver or the kernel took out of the frame. */
 static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
@@ -361,7 +367,7 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 
 static __always_inline bool is_boring(const struct headers *h, __u64 hash)
 {
-	return !(h->transport[13] & (TCP_SYN | TCP_FIN | TCP_RST)) && !maybe_opening(hash);
+	return !(h->transport[13] & TCP_LOOK) && !maybe_opening(hash);
 }
 
 /*
@@ -393,7 +399,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
-		hash = hash_of(&h);
+		hash = flow_hash(&h, RUN_SEED);
 		if (is_boring(&h, hash))
 			return TC_NEXT;
 		describe_tcp(&h, &own->segment);
@@ -422,11 +428,14 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	struct headers h;
 	__u64 hash;
 
+	if (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash) &&
+	    likely(!maybe_opening(hash)))
+		return TC_NEXT;
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {
-		hash = hash_of(&h);
-		if (likely(is_boring(&h, hash)))
+		hash = flow_hash(&h, RUN_SEED);
+		if (is_boring(&h, hash))
 			return TC_NEXT;
 		own = this_cpu_scratch();
 		if (!own)

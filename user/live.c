@@ -32,9 +32,8 @@
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
 
-/* Where our filters stand on clsact, beside others'. */
+/* Where our filters stand on clsact, beside others'; the handle is the process, so two probes do not meet. */
 #define CLSACT_PRIORITY 0x7062
-#define CLSACT_HANDLE 1
 
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
@@ -251,7 +250,7 @@ static void clsact_point(const struct live *l, int direction, struct bpf_tc_hook
 				      .attach_point = direction == INGRESS ? BPF_TC_INGRESS
 									   : BPF_TC_EGRESS };
 	*opts = (struct bpf_tc_opts){ .sz = sizeof(*opts),
-				      .handle = CLSACT_HANDLE,
+				      .handle = getpid(),
 				      .priority = CLSACT_PRIORITY };
 }
 
@@ -470,23 +469,24 @@ static int open_timer(void)
 	return fd;
 }
 
-/* The signals that end a run; blocked, so that they are read and nothing is interrupted. */
-static int open_signals(void)
+/* The signals that end a run; blocked before the attach, so that none leaves a filter behind. */
+static const sigset_t *ending_signals(void)
 {
-	sigset_t set;
+	static sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return &set;
 }
 
 static int loop(struct live *l)
 {
 	enum { TIMER, SIGNALS, LINKS, SOURCES };
-	int fds[SOURCES] = { open_timer(), open_signals(), open_link_events() };
+	int fds[SOURCES] = { open_timer(),
+			     signalfd(-1, ending_signals(), SFD_CLOEXEC | SFD_NONBLOCK),
+			     open_link_events() };
 	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
 	struct epoll_event event;
 	uint64_t expirations;
@@ -592,6 +592,7 @@ static int watch(struct live *l)
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
+	sigprocmask(SIG_BLOCK, ending_signals(), NULL);
 	own_addresses(l->run);
 	uname(&u);
 	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
