@@ -144,6 +144,7 @@ __u32 queue_tail; /* the next to give its place */
 struct candidate candidates[CANDIDATES];
 __u32 candidate_next;
 bool ending; /* the run is over: all that is left settles */
+bool pressure; /* the map is nearly full */
 
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n)
 {
@@ -241,9 +242,13 @@ static __noinline void table_settle(struct table *t, const struct flow_key *key,
 	}
 }
 
+/* The queue's oldest entries may have their handshake by now: so many are looked at for one SYN. */
+#define EVICTION_TRIES 16
+
 /*
  * Room for a new attempt: the oldest one without a handshake goes. It is handed over while the ring
  * is at most half full, and only counted otherwise, lest a flood crowd out the records of real ones.
+ * Answers how many went.
  */
 __noinline int evict_one(__u64 now)
 {
@@ -266,10 +271,10 @@ __noinline int evict_one(__u64 now)
 	if (bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > (2 << 20)) {
 		if (take_out(&c->key, f->slot))
 			table_count(t, COUNT_LOST_EVICTED, 1);
-		return 0;
+		return 1;
 	}
 	table_settle(t, &c->key, f, SETTLED_PRESSURE, now);
-	return 0;
+	return 1;
 }
 
 static __always_inline void table_insert(struct table *t, const struct flow_key *key,
@@ -277,14 +282,15 @@ static __always_inline void table_insert(struct table *t, const struct flow_key 
 {
 	struct candidate *c;
 	__u32 place;
+	int evicted = 0, i;
 	long error;
-	int i;
 
 	error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
 	if (error && error != -EEXIST) {
-#pragma unroll
-		for (i = 0; i < 4; i++)
-			evict_one(now);
+		/* two, for the CPUs that insert at this moment as well */
+		for (i = 0; i < EVICTION_TRIES && evicted < 2; i++)
+			if (evict_one(now))
+				evicted++;
 		error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
 	}
 	if (error) {
@@ -496,7 +502,7 @@ int settle_candidate(struct __sk_buff *skb)
 	f = bpf_map_lookup_elem(&flows, &key);
 	if (!f || f->client_isn != isn)
 		return TC_NEXT;
-	why = ending ? SETTLED_END : settle_due(f, now);
+	why = ending ? SETTLED_END : settle_due(f, now, pressure);
 	if (why != SETTLED_NOT)
 		table_settle(NULL, &key, f, why, now);
 	return TC_NEXT;

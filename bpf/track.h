@@ -17,6 +17,10 @@
 /* Linux waits up to 64 s between two SYNs: twice that and nothing more is to be expected. */
 #define SILENCE_NS (130 * SECOND_NS)
 
+/* Under pressure, what has been idle for so long settles early. */
+#define PRESSURE_OPENING_NS (5 * SECOND_NS)
+#define PRESSURE_ESTABLISHED_NS (60 * SECOND_NS)
+
 /* How long a settled connection is remembered, lest a late copy of its SYN make a phantom. */
 #define REMEMBER_NS (2 * SECOND_NS)
 
@@ -324,14 +328,19 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 	return SETTLED_NOT;
 }
 
-/* Has this flow settled by the passing of time? */
-static __always_inline enum settled_by settle_due(const struct flow *f, __u64 now)
+/*
+ * Has this flow settled by the passing of time? Under pressure (the table is nearly full) what is
+ * idle gives its place: soon without a handshake, later with one.
+ */
+static __always_inline enum settled_by settle_due(const struct flow *f, __u64 now, bool pressure)
 {
-	/* an established connection without payload may stay idle; one side gone, it is left to die
-	 */
+	__s64 idle = now - last_sign_of_life(f);
+
+	if (pressure &&
+	    idle > (__s64)(is_handshake_done(f) ? PRESSURE_ESTABLISHED_NS : PRESSURE_OPENING_NS))
+		return SETTLED_PRESSURE;
+	/* an established connection without payload may stay idle; one side gone, it is left to die */
 	if (is_handshake_done(f) && !f->client_fin && !f->server_fin)
 		return SETTLED_NOT;
-	if ((__s64)(now - last_sign_of_life(f)) <= (__s64)SILENCE_NS)
-		return SETTLED_NOT;
-	return SETTLED_TIMEOUT;
+	return idle > (__s64)SILENCE_NS ? SETTLED_TIMEOUT : SETTLED_NOT;
 }

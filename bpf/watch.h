@@ -125,8 +125,8 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 			}
 			return;
 		}
-		table_settle(t, &key, f, settle_due(f, now) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED,
-			     now);
+		why = settle_due(f, now, false) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED;
+		table_settle(t, &key, f, why, now);
 	}
 	if (is_syn(s))
 		start_attempt(t, &key, s, from_end_1, hash, now);

@@ -672,21 +672,31 @@ static void make_extension(struct tape *t)
 	make_plain6(t);
 }
 
-/* Every length of a valid frame from 0 up: cut frames are counted, and do no harm. */
-static void make_truncated(struct tape *t)
+/* The last frame of the tape, in its place every shorter one, from no byte at all. */
+static void every_length(struct tape *t)
 {
-	struct tape_frame whole;
+	struct tape_frame whole = t->frames[--t->count];
 	uint32_t length;
 
-	t->options = 8;
-	t->vlan[0] = 7;
-	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
-	whole = t->frames[0];
-	t->count = 0;
 	for (length = 0; length < whole.length; length++) {
 		t->frames[t->count] = whole;
 		t->frames[t->count++].length = length;
 	}
+}
+
+/* Cut frames are counted, and do no harm. */
+static void make_truncated(struct tape *t)
+{
+	t->options = 8;
+	t->vlan[0] = 7;
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	every_length(t);
+	t->ip6 = true;
+	t->extension = 24;
+	tcp(t, 1, CLIENT, SYN, 0, 0, 0);
+	every_length(t);
+	icmp(t, 2, ICMP6_UNREACHABLE, 1, 0);
+	every_length(t);
 }
 
 CHECK(check_truncated)

@@ -380,7 +380,7 @@ static void sweep(struct live *l)
 {
 	int map = bpf_map__fd(l->bpf->maps.flows), error;
 	struct connection connection;
-	uint32_t position, count, i;
+	uint32_t position, count, seen = 0, i;
 	void *from = NULL;
 	struct record r = { .version = RECORD_VERSION };
 	uint64_t now;
@@ -392,9 +392,11 @@ static void sweep(struct live *l)
 			break; /* ENOSPC: a bucket of more than SWEEP_BATCH flows; the hash of the
 				  map is seeded */
 		from = &position;
+		seen += count;
 		now = monotonic();
 		for (i = 0; i < count; i++) {
-			if (l->bpf->bss->ending || settle_due(&l->flows[i], now) != SETTLED_NOT) {
+			if (l->bpf->bss->ending ||
+			    settle_due(&l->flows[i], now, l->bpf->bss->pressure) != SETTLED_NOT) {
 				add_candidate(l, &l->keys[i], &l->flows[i]);
 				continue;
 			}
@@ -407,6 +409,7 @@ static void sweep(struct live *l)
 		drain(l);
 	} while (!error);
 	settle_candidates(l);
+	l->bpf->bss->pressure = seen > bpf_map__max_entries(l->bpf->maps.flows) / 4 * 3;
 }
 
 static void tick(struct live *l)

@@ -230,7 +230,8 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 		if (c->fin != NEVER || c->rst != NEVER) {
 			m->unused++;
 		} else if (silence != NEVER && silence >= m->stall_ns &&
-			   c->settled_by == SETTLED_END) {
+
+			   (c->settled_by == SETTLED_END || c->settled_by == SETTLED_PRESSURE)) {
 			if (client)
 				client->undecided++;
 			stall_of(&stall, client, c, silence);

@@ -227,12 +227,13 @@ void native_feed(struct native *n, const struct native_frame *frame)
 
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
 {
+	bool pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
 	struct entry *e, *next;
 	enum settled_by why;
 	struct record r;
 
 	HASH_ITER(hh, n->table.flows, e, next) {
-		why = settle_due(&e->flow, now);
+		why = settle_due(&e->flow, now, pressure);
 		if (why != SETTLED_NOT) {
 			table_settle(&n->table, &e->key, &e->flow, why, now);
 		} else if (look_at) {

@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/bpf.h>
 #define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is not Linux' */
 #include <pcap/dlt.h>
@@ -146,12 +147,8 @@ static void sweep_bpf(struct both *b)
 		sweep_bpf(b);
 }
 
-static struct both *both_new(void)
+static void open_object(struct both *b)
 {
-	struct both *b = calloc(1, sizeof(*b));
-
-	if (!b)
-		abort();
 	b->bpf = probe_bpf__open();
 	if (!b->bpf) {
 		fprintf(stderr, "the BPF object cannot be opened: %s\n", strerror(errno));
@@ -170,6 +167,15 @@ static struct both *both_new(void)
 	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
 	if (!b->ring)
 		abort();
+}
+
+static struct both *both_new(void)
+{
+	struct both *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	open_object(b);
 	return b;
 }
 
@@ -331,6 +337,93 @@ static const char *play_capture(struct both *b, const char *path, long *records)
 	return wrong;
 }
 
+#define REAL 100
+#define FLOOD 60000
+
+static void play_last(struct both *b, const struct tape *t)
+{
+	const struct tape_frame *f = &t->frames[t->count - 1];
+
+	if (test_run(b->bpf->progs.probe_ingress, (void *)f->bytes, f->length, START + f->at, 1))
+		abort();
+}
+
+/*
+ * Many more SYNs than the map has places: connections with a handshake keep theirs, and every
+ * attempt is a record or a loss.
+ */
+static const char *play_flood(struct both *b)
+{
+	static struct tape t;
+	uint64_t *counts, sum[COUNTERS] = {};
+	int cpus = libbpf_num_possible_cpus(), cpu, i;
+	size_t established = 0, n;
+	uint32_t zero = 0;
+
+	probe_bpf__destroy(b->bpf);
+	ring_buffer__free(b->ring);
+	open_object(b);
+	begin(b);
+	tape_start(&t);
+	for (i = 0; i < REAL; i++) {
+		t.port[CLIENT] = 1024 + i;
+		t.count = 0;
+		tcp(&t, 0, CLIENT, TCP_SYN, 0, 0, 0);
+		play_last(b, &t);
+		tcp(&t, 1, SERVER, TCP_SYN | TCP_ACK, 0, 1, 0);
+		play_last(b, &t);
+		tcp(&t, 2, CLIENT, TCP_ACK, 1, 1, 0);
+		play_last(b, &t);
+	}
+	t.port[CLIENT] = 1000;
+	for (i = 0; i < FLOOD; i++) {
+		t.address[CLIENT][1] = i >> 8;
+		t.address[CLIENT][2] = i;
+		t.count = 0;
+		tcp(&t, 10, CLIENT, TCP_SYN, 0, 0, 0);
+		play_last(b, &t); /* the ring is not drained: records are lost, and counted */
+	}
+	t.address[CLIENT][1] = 1;
+	t.address[CLIENT][2] = 4;
+	ring_buffer__consume(b->ring);
+	for (i = 0; i < REAL; i++) {
+		t.port[CLIENT] = 1024 + i;
+		t.count = 0;
+		tcp(&t, 5002, CLIENT, TCP_ACK, 1, 1, 10);
+		play_last(b, &t);
+		tcp(&t, 5003, SERVER, TCP_ACK, 1, 11, 10);
+		play_last(b, &t);
+	}
+	b->now = START + 7000 * MS;
+	b->bpf->bss->ending = true;
+	sweep_bpf(b);
+	ring_buffer__consume(b->ring);
+	native_free(b->native);
+
+	counts = calloc(cpus, sizeof(sum));
+	if (!counts || bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.counters), &zero, counts))
+		abort();
+	for (cpu = 0; cpu < cpus; cpu++)
+		for (i = 0; i < COUNTERS; i++)
+			sum[i] += counts[cpu * COUNTERS + i];
+	free(counts);
+	for (n = 0; n < b->from_bpf.count; n++)
+		established += b->from_bpf.at[n].settled_by == SETTLED_PAYLOAD &&
+			       b->from_bpf.at[n].flow.client_first == START + 1000 * MS + 5002 * MS;
+	if (established != REAL)
+		return "connections with a handshake lost their places";
+	if (sum[COUNT_ATTEMPTS] + sum[COUNT_LOST_MAP] != REAL + FLOOD || !sum[COUNT_LOST_EVICTED] ||
+	    sum[COUNT_PUBLISHED] != b->from_bpf.count ||
+	    sum[COUNT_ATTEMPTS] !=
+		    sum[COUNT_PUBLISHED] + sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED])
+		return "attempts are neither records nor losses";
+	printf("      flood of %d SYNs into %u places: %" PRIu64 " records, %" PRIu64
+	       " counted as lost\n",
+	       FLOOD, bpf_map__max_entries(b->bpf->maps.flows), sum[COUNT_PUBLISHED],
+	       sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED] + sum[COUNT_LOST_MAP]);
+	return not_given_back(b);
+}
+
 int main(int argc, char **argv)
 {
 	long records, compared = 0, captures = 0;
@@ -357,6 +450,10 @@ int main(int argc, char **argv)
 			printf("FAIL  %s: %s\n", argv[i], wrong);
 		wrong ? failed++ : passed++;
 	}
+	wrong = play_flood(b);
+	printf("%s SYN flood%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
+	       wrong ? wrong : "");
+	wrong ? failed++ : passed++;
 	both_free(b);
 	if (argc > 1)
 		printf("%ld records of %ld captures compared\n", compared, captures);

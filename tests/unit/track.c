@@ -53,6 +53,55 @@ static void play(const struct tape *tape, struct native *n)
 	native_end(n, tape->count ? tape->frames[tape->count - 1].at : 0);
 }
 
+static void feed_one(struct native *n, const struct tape *tape)
+{
+	const struct tape_frame *f = &tape->frames[tape->count - 1];
+	struct native_frame frame = {
+		.bytes = f->bytes, .length = f->length, .link = LINK_ETHERNET, .time = f->at
+	};
+
+	native_feed(n, &frame);
+}
+
+/* A table of eight: which of the attempts gives its place, and when? */
+static const char *check_full_table(void)
+{
+	static struct heard heard;
+	static struct tape t;
+	struct native *n;
+	int i;
+
+	memset(&heard, 0, sizeof(heard));
+	n = native_new(8, NULL, hear, &heard);
+	if (!n)
+		return "out of memory";
+	tape_start(&t);
+	handshake(&t, 0); /* the oldest has its handshake done */
+	for (i = 0; i < 3; i++)
+		native_feed(n, &(struct native_frame){ .bytes = t.frames[i].bytes,
+						       .length = t.frames[i].length,
+						       .link = LINK_ETHERNET,
+						       .time = t.frames[i].at });
+	for (i = 1; i <= 9; i++) {
+		t.port[CLIENT]++;
+		t.count = 0;
+		tcp(&t, 100 * i, CLIENT, TCP_SYN, 0, 0, 0);
+		feed_one(n, &t);
+	}
+	if (heard.count != 2 || heard.connections[0].settled_by != SETTLED_PRESSURE ||
+	    heard.connections[0].client.port != 51545 || heard.connections[1].client.port != 51546)
+		return "not the oldest without a handshake gave their places";
+	native_sweep(n, 1000 * MS + 5800 * MS, NULL, NULL);
+	if (heard.count != 2 + 5)
+		return "under pressure, five silent attempts were idle for 5 s";
+	native_sweep(n, 1000 * MS + 61000 * MS, NULL, NULL);
+	if (heard.count != 2 + 5)
+		return "without pressure nothing is given up early";
+	native_end(n, 1000 * MS + 62000 * MS);
+	native_free(n);
+	return heard.count == 10 ? NULL : "attempts were lost";
+}
+
 int main(void)
 {
 	static struct tape tape;
@@ -82,6 +131,10 @@ int main(void)
 			passed++;
 		}
 	}
+	wrong = check_full_table();
+	printf("%s full table%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
+	       wrong ? wrong : "");
+	wrong ? failed++ : passed++;
 	printf("track: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
