@@ -17,7 +17,7 @@ import time
 import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROBE = os.path.join(ROOT, 'probe')
+PROBE = os.environ.get('PROBE', os.path.join(ROOT, 'probe'))
 GATEWAY = os.environ.get('LAB_GW')
 WAN = os.environ.get('LAB_WAN')
 CLIENTS = os.environ.get('LAB_CLIENTS', '').split()

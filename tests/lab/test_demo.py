@@ -32,10 +32,10 @@ def test_story():
     stalls = [o for o in lines if o['type'] == 'stall']
     expect(len(stalls) >= 12, 'stalls', len(stalls))
     for s in stalls:
-        # not an absolute time: the helper's timer is what the story is about, and it never ends early
+        # the helper's timer is what the story is about; a slow machine makes it longer, never shorter
         expect(s['ended'] and s['wait'] >= 4.99 * SECOND, s)
     waits = sorted(s['wait'] for s in stalls)
-    expect(waits[len(waits) // 2] < 5.5 * SECOND, 'the median stall', waits)
+    expect(waits[len(waits) // 2] < 2 * waits[0], 'they are of one length', waits)
     peers = [o for o in lines if o['type'] == 'peer']
     expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'peers that fail', peers)
     p = peers[0]
