@@ -533,30 +533,41 @@ static __always_inline __u64 flow_hash(const struct headers *h, const struct has
 #define TCP_LOOK (TCP_SYN | TCP_FIN | TCP_RST)
 
 /*
- * Is this the packet that passes most, a plain segment without SYN, FIN or RST behind plain headers?
- * Then *hash is its flow's. Constant offsets and no store: this is what the probe costs the traffic.
+ * Most packets are a segment without SYN, FIN or RST, or UDP, behind plain headers: these are told
+ * here, by constant offsets and without a store, since this is what the probe costs the traffic.
+ * PARSED_TCP: a plain segment, *hash is its flow's. PARSED_UDP: *transport is its header. All else
+ * is PARSED_DEEP, to be looked at by locate().
  */
-static __always_inline bool glance(const struct frame *f, enum link link, __u16 ethertype,
-				   const struct hash_seed *seed, __u64 *hash)
+static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
+					  const struct hash_seed *seed, __u64 *hash,
+					  const __u8 **transport)
 {
 	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
 
-	if (ip + 40 > f->end)
-		return false;
+	if (ip + 28 > f->end)
+		return PARSED_DEEP;
 	ethertype = link == LINK_ETHERNET ? LOAD(__u16, f->begin + 12) : swap16(ethertype);
 	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
-		if (ip[0] != 0x45 || ip[9] != PROTOCOL_TCP ||
-		    LOAD(__u16, ip + 6) & swap16(0x3fff) || ip[33] & TCP_LOOK)
-			return false;
+		if (ip[0] != 0x45 || LOAD(__u16, ip + 6) & swap16(0x3fff))
+			return PARSED_DEEP;
+		*transport = ip + 20;
+		if (ip[9] == PROTOCOL_UDP)
+			return PARSED_UDP;
+		if (ip[9] != PROTOCOL_TCP || ip + 40 > f->end || ip[33] & TCP_LOOK)
+			return PARSED_DEEP;
 		*hash = tuple_hash(ip, ip + 20, false, seed);
-		return true;
+		return PARSED_TCP;
 	}
 	if (ethertype == swap16(ETHERTYPE_IP6)) {
-		if (ip + 60 > f->end || ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP ||
-		    ip[53] & TCP_LOOK)
-			return false;
+		if (ip + 60 > f->end || ip[0] >> 4 != 6)
+			return PARSED_DEEP;
+		*transport = ip + 40;
+		if (ip[6] == PROTOCOL_UDP)
+			return PARSED_UDP;
+		if (ip[6] != PROTOCOL_TCP || ip[53] & TCP_LOOK)
+			return PARSED_DEEP;
 		*hash = tuple_hash(ip, ip + 40, true, seed);
-		return true;
+		return PARSED_TCP;
 	}
-	return false;
+	return ethertype == swap16(ETHERTYPE_ARP) ? PARSED_ARP : PARSED_DEEP;
 }

@@ -431,12 +431,20 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	};
 	struct scratch *own;
 	enum parsed parsed;
+	const __u8 *transport;
 	struct headers h;
 	__u64 hash;
 
-	if (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash) &&
-	    likely(!maybe_opening(hash)))
+	parsed = glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport);
+	if (likely(parsed == PARSED_TCP)) {
+		if (likely(!maybe_opening(hash)))
+			return TC_NEXT;
+	} else if (parsed == PARSED_UDP) {
+		count_udp(NULL, transport, skb->len);
 		return TC_NEXT;
+	} else if (parsed == PARSED_ARP) {
+		return TC_NEXT;
+	}
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {

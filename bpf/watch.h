@@ -134,16 +134,21 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 		note_already_open(t, hash);
 }
 
+static __always_inline void count_udp(struct table *t, const __u8 *udp, __u32 bytes)
+{
+	if (load16(udp) == 443 || load16(udp + 2) == 443)
+		table_count(t, COUNT_UDP_443_BYTES, bytes);
+	else
+		table_count(t, COUNT_UDP_BYTES, bytes);
+}
+
 /* A frame that is neither a TCP segment nor an ICMP error is only counted. */
 static __always_inline void count_other(struct table *t, const struct headers *h,
 					enum parsed parsed, __u32 bytes)
 {
 	switch (parsed) {
 	case PARSED_UDP:
-		if (load16(h->transport) == 443 || load16(h->transport + 2) == 443)
-			table_count(t, COUNT_UDP_443_BYTES, bytes);
-		else
-			table_count(t, COUNT_UDP_BYTES, bytes);
+		count_udp(t, h->transport, bytes);
 		return;
 	case PARSED_OTHER:
 		table_count(t, COUNT_IP_OTHER, 1);
