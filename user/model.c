@@ -457,6 +457,25 @@ void hosts_free(struct hosts *hosts)
 	memset(hosts, 0, sizeof(*hosts));
 }
 
+struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
+{
+	struct cohort cohort = {};
+	const struct trial *t;
+	struct host *h;
+
+	for (t = p->trials; t; t = t->next) {
+		h = &hosts->at[t->who.client->host];
+		if (h->counted == p)
+			continue;
+		h->counted = p;
+		cohort.tried++;
+		cohort.tried_stalled += h->stalls > 0;
+	}
+	cohort.others = hosts->count - cohort.tried;
+	cohort.others_stalled = hosts->affected - cohort.tried_stalled;
+	return cohort;
+}
+
 /* ---- stalls of equal length ---- */
 
 static int by_wait(const void *a, const void *b)

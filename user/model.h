@@ -152,6 +152,7 @@ struct host {
 	uint64_t stalls;
 	uint64_t undecided;
 	ns_t worst_wait;
+	const struct peer *counted; /* model_cohort()'s */
 };
 
 struct hosts {
@@ -164,6 +165,16 @@ struct hosts {
 /* False when out of memory. The caller frees with hosts_free(). */
 bool model_hosts(struct model *m, struct hosts *hosts);
 void hosts_free(struct hosts *hosts);
+
+/* Did who tried this peer stall, and who did not, not? Counts alone: the verdict is the reader's. */
+struct cohort {
+	size_t tried; /* hosts that failed at the peer */
+	size_t tried_stalled;
+	size_t others;
+	size_t others_stalled;
+};
+
+struct cohort model_cohort(struct hosts *hosts, const struct peer *p);
 
 /* Waits that are equal, within 50 ms or 2 %. */
 struct stall_group {

@@ -152,8 +152,9 @@ static void stall(struct report *r, const struct stall *s, bool ended)
 	fprintf(out, ",\"ended\":%s}\n", ended ? "true" : "false");
 }
 
-static void peer(FILE *out, const struct peer *p)
+static void peer(FILE *out, struct hosts *hosts, const struct peer *p)
 {
+	struct cohort cohort = model_cohort(hosts, p);
 	const struct trial *trials[100];
 	char text[FORMAT_ADDRESS];
 	size_t n, i;
@@ -181,6 +182,10 @@ static void peer(FILE *out, const struct peer *p)
 	field_count(out, "syns", p->failed_syns);
 	field_ns(out, "first", p->first_failure);
 	field_ns(out, "last", p->last_failure);
+	field_count(out, "hosts", cohort.tried);
+	field_count(out, "hosts_stalled", cohort.tried_stalled);
+	field_count(out, "other_hosts", cohort.others);
+	field_count(out, "other_hosts_stalled", cohort.others_stalled);
 	field_count(out, "client_count", p->clients_failed);
 	fputs(",\"clients\":[", out);
 	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
@@ -267,12 +272,13 @@ static void ended(struct report *r, struct model *m)
 
 	for (i = 0; i < m->undecided.count; i++)
 		stall(r, &m->undecided.at[i], false);
-	peers = model_failing_peers(m, &count);
-	for (i = 0; i < count; i++)
-		peer(r->out, peers[i]);
-	free(peers);
+	/* out of memory leaves no hosts; the summary says that details were folded */
 	if (!model_hosts(m, &hosts))
 		m->folded += HASH_COUNT(m->clients);
+	peers = model_failing_peers(m, &count);
+	for (i = 0; i < count && hosts.count; i++)
+		peer(r->out, &hosts, peers[i]);
+	free(peers);
 	for (i = 0; i < hosts.count; i++)
 		host(r->out, &hosts.at[i]);
 	summary(r, m, &hosts);

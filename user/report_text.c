@@ -214,11 +214,12 @@ static void print_trials(FILE *out, const struct peer *p)
 	fputc('\n', out);
 }
 
-static void print_peer(struct report *r, const struct peer *p)
+static void print_peer(struct report *r, struct hosts *hosts, const struct peer *p)
 {
 	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], words[64];
 	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED,
 					      FAILURE_UNREACHABLE };
+	struct cohort cohort;
 	FILE *out = r->out;
 	size_t i, n = 0;
 
@@ -251,9 +252,15 @@ static void print_peer(struct report *r, const struct peer *p)
 		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n",
 			p->answered_late);
 	print_trials(out, p);
+	cohort = model_cohort(hosts, p);
+	if (cohort.tried_stalled)
+		fprintf(out,
+			"      of the %zu host%s that failed here %zu stalled, of the %zu other%s %zu\n",
+			cohort.tried, plural(cohort.tried), cohort.tried_stalled, cohort.others,
+			plural(cohort.others), cohort.others_stalled);
 }
 
-static void print_peers(struct report *r, const struct model *m)
+static void print_peers(struct report *r, const struct model *m, struct hosts *hosts)
 {
 	struct peer **peers;
 	size_t count, i;
@@ -263,7 +270,7 @@ static void print_peers(struct report *r, const struct model *m)
 		fprintf(r->out,
 			"\nPEERS THAT FAIL  (as servers, by how many clients they failed)\n");
 	for (i = 0; i < count && i < MAX_PEERS_SHOWN; i++)
-		print_peer(r, peers[i]);
+		print_peer(r, hosts, peers[i]);
 	if (i < count)
 		fprintf(r->out, "  and %zu more\n", count - i);
 	free(peers);
@@ -453,7 +460,7 @@ static void ended(struct report *r, struct model *m)
 	if (m->stall_count)
 		print_stalls(out, m, &hosts, r->run->stall);
 	print_undecided(out, m);
-	print_peers(r, m);
+	print_peers(r, m, &hosts);
 	print_hosts(out, &hosts);
 	print_network(out, m);
 	print_outer_side(out, r->run, m);

@@ -40,6 +40,7 @@ def test_story():
     expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'peers that fail', peers)
     p = peers[0]
     expect(p['unanswered'] == len(stalls) and p['answered'] == 0 and set(p['clients']) == helped, p)
+    expect((p['hosts'], p['hosts_stalled'], p['other_hosts'], p['other_hosts_stalled']) == (6, 6, 6, 0), p)
     expect(lines[-1]['lost']['sum'] == 0, lines[-1])
     expect('10.200.7.9:5274' in r.stdout and 'no answer' in r.stdout, r.stdout)
 

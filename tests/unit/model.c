@@ -142,6 +142,32 @@ static void test_hosts(void)
 	model_free(m);
 }
 
+static void test_cohort(void)
+{
+	struct model *m = fresh();
+	struct cohort cohort;
+	struct peer **peers;
+	struct hosts hosts;
+	size_t count;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		hears(m, met(1 + i, 1 + i, i < 3 ? 5 : 0)); /* 1, 2, 3 stall */
+		if (i < 2 || i == 5) /* 1, 2, 6 try */
+			hears(m, silent(1 + i, 1 + i, 3, 10));
+	}
+	hears(m, silent(1, 1, 3, 10)); /* again: still one host */
+	EXPECT(model_hosts(m, &hosts), "no hosts");
+	peers = model_failing_peers(m, &count);
+	EXPECT(peers && count == 1, "the peer");
+	cohort = model_cohort(&hosts, peers[0]);
+	EXPECT(cohort.tried == 3 && cohort.tried_stalled == 2, "who tried and stalled");
+	EXPECT(cohort.others == 3 && cohort.others_stalled == 1, "who did not try and stalled");
+	free(peers);
+	hosts_free(&hosts);
+	model_free(m);
+}
+
 static void test_stall_groups(void)
 {
 	static const double waits[] = { 5.001, 5.003, 5.004, 5.010, 1.2, 30.0 };
@@ -309,6 +335,7 @@ static void test_words(void)
 int main(void)
 {
 	test_hosts();
+	test_cohort();
 	test_stall_groups();
 	test_peers();
 	test_openings();
