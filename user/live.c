@@ -1,45 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "live.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "hook.h"
+#include "interface.h"
 #include "narrow.h"
 #include "track.h"
 #include "probe.skel.h"
 
-/* linux/bpf.h of Debian 12 is older than TCX (kernel 6.6). */
-#define ATTACH_TCX_INGRESS 46
-#define ATTACH_TCX_EGRESS 47
-
-/* Where our filters stand on clsact, beside others'; the handle is the process, so two probes do not meet. */
-#define CLSACT_PRIORITY 0x7062
-
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
 #define SWEEP_BATCH 4096
-
-enum { INGRESS, EGRESS, DIRECTIONS };
 
 struct live {
 	const struct options *options;
@@ -47,10 +33,8 @@ struct live {
 	const struct run_events *events;
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
-	int ifindex;
-	bool bare; /* no Ethernet header */
-	int tcx[DIRECTIONS]; /* links, or -1 */
-	bool clsact[DIRECTIONS]; /* attached there */
+	struct interface interface;
+	struct hook hook;
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
 	struct flow_key *keys;
@@ -71,14 +55,11 @@ static uint64_t monotonic(void)
 /* What libbpf has to say is kept back, and shown when the load fails. */
 static char complaints[4096];
 static bool verbose;
-static bool expected; /* what goes wrong now is no news */
 
 static int keep_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	size_t used = strlen(complaints);
 
-	if (expected)
-		return 0;
 	if (verbose && level <= LIBBPF_INFO)
 		return vfprintf(stderr, format, arguments);
 	if (level > LIBBPF_WARN)
@@ -86,106 +67,7 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 	return vsnprintf(complaints + used, sizeof(complaints) - used, format, arguments);
 }
 
-static void say_no_such_interface(const char *name)
-{
-	struct if_nameindex *all = if_nameindex(), *i;
-
-	fprintf(stderr, "probe: %s: no such interface", name);
-	if (all) {
-		for (i = all; i->if_index; i++)
-			fprintf(stderr, "%s%s", i == all ? " (there are: " : ", ", i->if_name);
-		fputs(all->if_index ? ")" : "", stderr);
-		if_freenameindex(all);
-	}
-	fputc('\n', stderr);
-}
-
-/*
- * The link layer comes from the interface's type, never from the bytes. False when it is not
- * understood.
- */
-static bool link_of(struct live *l, const char *name)
-{
-	struct ifreq request = {};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
-
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-	status = fd < 0 ? -1 : ioctl(fd, SIOCGIFHWADDR, &request);
-	if (status)
-		fprintf(stderr, "probe: %s: cannot ask for its link type: %s\n", name,
-			strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (status)
-		return false;
-	switch (request.ifr_hwaddr.sa_family) {
-	case ARPHRD_ETHER:
-	case ARPHRD_LOOPBACK:
-		l->run->link = "ethernet";
-		return true;
-	case ARPHRD_NONE: /* tun, WireGuard */
-	case ARPHRD_PPP:
-	case ARPHRD_RAWIP:
-	case ARPHRD_TUNNEL:
-	case ARPHRD_TUNNEL6:
-	case ARPHRD_SIT:
-	case ARPHRD_IPGRE:
-	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
-		l->run->link = "ip";
-		l->bare = true;
-		return true;
-	default:
-		fprintf(stderr,
-			"probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
-			name, request.ifr_hwaddr.sa_family);
-		return false;
-	}
-}
-
-static void own_addresses(struct run *run)
-{
-	struct ifaddrs *all, *i;
-	struct address *a;
-
-	if (getifaddrs(&all))
-		return;
-	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next) {
-		a = &run->own_addresses[run->own_address_count];
-		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
-			*a = (struct address){
-				.word = { 0, 0, IP4_PREFIX,
-					  ((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr }
-			};
-			run->own_address_count++;
-		} else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6) {
-			memcpy(a->word, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr,
-			       sizeof(a->word));
-			run->own_address_count++;
-		}
-	}
-	freeifaddrs(all);
-}
-
-/* Bytes that the interface received and sent so far; 0 when it is not listed. */
-static uint64_t interface_bytes(const char *name)
-{
-	uint64_t received, sent, sum = 0;
-	FILE *f = fopen("/proc/net/dev", "re");
-	size_t n = strlen(name);
-	char line[512], *p;
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		p = line + strspn(line, " ");
-		if (!strncmp(p, name, n) && p[n] == ':' &&
-		    sscanf(p + n + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &received,
-			   &sent) == 2)
-			sum = received + sent;
-	}
-	fclose(f);
-	return sum;
-}
+static const char advice[] = "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n";
 
 static int say_load_failure(int error)
 {
@@ -195,8 +77,7 @@ static int say_load_failure(int error)
 	if (error == -EPERM || error == -EACCES) {
 		fprintf(stderr, "probe: loading BPF programs was refused (%s)\n", strerror(-error));
 		if (geteuid())
-			fprintf(stderr,
-				"probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
+			fprintf(stderr, "%s", advice);
 	} else {
 		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n",
 			u.release, strerror(-error));
@@ -221,109 +102,38 @@ static int load(struct live *l)
 	seed.b |= 1; /* a multiplier: odd, so that no bit is lost */
 	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
 	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
-	bpf_program__set_autoload(bpf->progs.probe_ingress, !l->bare);
-	bpf_program__set_autoload(bpf->progs.probe_egress, !l->bare);
-	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, l->bare);
-	bpf_program__set_autoload(bpf->progs.probe_egress_ip, l->bare);
+	bpf_program__set_autoload(bpf->progs.probe_ingress, !l->interface.bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress, !l->interface.bare);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, l->interface.bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress_ip, l->interface.bare);
 	error = probe_bpf__load(bpf);
 	if (error)
 		return say_load_failure(error);
 	return 0;
 }
 
-static int program_fd(const struct live *l, int direction)
-{
-	const struct bpf_program *p;
-
-	if (direction == INGRESS)
-		p = l->bare ? l->bpf->progs.probe_ingress_ip : l->bpf->progs.probe_ingress;
-	else
-		p = l->bare ? l->bpf->progs.probe_egress_ip : l->bpf->progs.probe_egress;
-	return bpf_program__fd(p);
-}
-
-static void clsact_point(const struct live *l, int direction, struct bpf_tc_hook *hook,
-			 struct bpf_tc_opts *opts)
-{
-	*hook = (struct bpf_tc_hook){ .sz = sizeof(*hook),
-				      .ifindex = l->ifindex,
-				      .attach_point = direction == INGRESS ? BPF_TC_INGRESS
-									   : BPF_TC_EGRESS };
-	*opts = (struct bpf_tc_opts){ .sz = sizeof(*opts),
-				      .handle = getpid(),
-				      .priority = CLSACT_PRIORITY };
-}
-
-static void detach(struct live *l)
-{
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int d;
-
-	for (d = 0; d < DIRECTIONS; d++) {
-		if (l->tcx[d] >= 0)
-			close(l->tcx[d]);
-		l->tcx[d] = -1;
-		if (l->clsact[d]) {
-			clsact_point(l, d, &hook, &opts);
-			bpf_tc_detach(&hook, &opts);
-		}
-		l->clsact[d] = false;
-	}
-}
-
-static int attach_clsact(struct live *l)
-{
-	struct bpf_tc_hook hook;
-	struct bpf_tc_opts opts;
-	int d, error;
-
-	for (d = 0; d < DIRECTIONS; d++) {
-		clsact_point(l, d, &hook, &opts);
-		expected = true; /* "Exclusivity flag on": the qdisc is there already */
-		error = bpf_tc_hook_create(&hook);
-		expected = false;
-		if (error && error != -EEXIST)
-			return error;
-		opts.prog_fd = program_fd(l, d);
-		error = bpf_tc_attach(&hook, &opts);
-		if (error)
-			return error;
-		l->clsact[d] = true;
-	}
-	l->run->hook = "clsact";
-	return 0;
-}
-
-/* TCX links vanish with the process, even by SIGKILL; kernels before 6.6 have clsact alone. */
 static int attach(struct live *l)
 {
-	static const int points[DIRECTIONS] = { ATTACH_TCX_INGRESS, ATTACH_TCX_EGRESS };
-	int d, error;
+	const struct bpf_program *in = l->bpf->progs.probe_ingress;
+	const struct bpf_program *out = l->bpf->progs.probe_egress;
+	int programs[DIRECTIONS], error;
 
-	for (d = 0; d < DIRECTIONS; d++) {
-		l->tcx[d] = bpf_link_create(program_fd(l, d), l->ifindex,
-					    (enum bpf_attach_type)points[d], NULL);
-		if (l->tcx[d] < 0)
-			break;
+	if (l->interface.bare) {
+		in = l->bpf->progs.probe_ingress_ip;
+		out = l->bpf->progs.probe_egress_ip;
 	}
-	l->run->hook = "tcx";
-	if (d == DIRECTIONS)
+	programs[INGRESS] = bpf_program__fd(in);
+	programs[EGRESS] = bpf_program__fd(out);
+	error = hook_attach(&l->hook, l->interface.index, programs);
+	l->run->hook = l->hook.name;
+	if (!error)
 		return 0;
-	detach(l);
-	error = attach_clsact(l);
-	if (error) {
-		fprintf(stderr, "probe: cannot attach to %s: %s\n", l->options->iface,
-			strerror(-error));
-		if (error == -EPERM)
-			fprintf(stderr,
-				"probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n");
-		else
-			fputs(complaints, stderr);
-		detach(l);
-		return -1;
-	}
-	return 0;
+	fprintf(stderr, "probe: cannot attach to %s: %s\n", l->interface.name, strerror(-error));
+	if (error == -EPERM)
+		fprintf(stderr, "%s", advice);
+	else
+		fputs(complaints, stderr);
+	return -1;
 }
 
 static int take_record(void *context, void *data, size_t size)
@@ -429,37 +239,6 @@ static void tick(struct live *l)
 	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
 }
 
-/* An interface that goes away takes its traffic with it: to run on, blind, would be a lie. */
-static void link_changed(struct live *l, int fd)
-{
-	char buffer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct ifinfomsg *info;
-	struct nlmsghdr *h;
-	ssize_t n;
-
-	while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
-		for (h = (struct nlmsghdr *)buffer; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
-			info = NLMSG_DATA(h);
-			if (h->nlmsg_type == RTM_DELLINK && info->ifi_index == l->ifindex) {
-				snprintf(l->cut, sizeof(l->cut), "%s went away", l->options->iface);
-				l->ended = true;
-			}
-		}
-	}
-}
-
-static int open_link_events(void)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static int open_timer(void)
 {
 	struct itimerspec every = { .it_interval.tv_nsec = DRAIN_NS, .it_value.tv_nsec = DRAIN_NS };
@@ -489,7 +268,7 @@ static int loop(struct live *l)
 	enum { TIMER, SIGNALS, LINKS, SOURCES };
 	int fds[SOURCES] = { open_timer(),
 			     signalfd(-1, ending_signals(), SFD_CLOEXEC | SFD_NONBLOCK),
-			     open_link_events() };
+			     interface_events() };
 	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
 	struct epoll_event event;
 	uint64_t expirations;
@@ -519,7 +298,11 @@ static int loop(struct live *l)
 			l->ended = true;
 			break;
 		case LINKS:
-			link_changed(l, fds[LINKS]);
+			/* to run on, blind, would be a lie */
+			if (interface_is_gone(&l->interface, fds[LINKS])) {
+				snprintf(l->cut, sizeof(l->cut), "%s went away", l->interface.name);
+				l->ended = true;
+			}
 			break;
 		}
 	}
@@ -599,7 +382,7 @@ static int watch(struct live *l)
 	own_addresses(l->run);
 	uname(&u);
 	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
-	bytes = interface_bytes(l->options->iface);
+	bytes = interface_bytes(&l->interface);
 	clock_gettime(CLOCK_REALTIME, &l->run->start);
 	l->start = monotonic();
 	if (attach(l))
@@ -609,9 +392,9 @@ static int watch(struct live *l)
 	l->events->started(l->events->context);
 
 	status = loop(l);
-	detach(l);
+	hook_detach(&l->hook);
 	l->run->duration = monotonic() - l->start;
-	l->run->bytes = interface_bytes(l->options->iface);
+	l->run->bytes = interface_bytes(&l->interface);
 	l->run->bytes = l->run->bytes > bytes ? l->run->bytes - bytes : 0;
 	drain(l);
 	l->bpf->bss->ending = true;
@@ -624,21 +407,17 @@ static int watch(struct live *l)
 
 int live_run(const struct options *o, struct run *run, const struct run_events *events)
 {
-	struct live l = { .options = o, .run = run, .events = events, .tcx = { -1, -1 } };
+	struct live l = { .options = o, .run = run, .events = events, .hook = HOOK_NONE };
 	int status;
 
 	verbose = o->verbose;
 	libbpf_set_print(keep_complaint);
 	run->from = o->iface;
-	l.ifindex = if_nametoindex(o->iface);
-	if (!l.ifindex) {
-		say_no_such_interface(o->iface);
+	if (interface_find(&l.interface, o->iface))
 		return -1;
-	}
-	if (!link_of(&l, o->iface))
-		return -1;
+	run->link = l.interface.link;
 	status = watch(&l);
-	detach(&l);
+	hook_detach(&l.hook);
 	ring_buffer__free(l.ring);
 	probe_bpf__destroy(l.bpf);
 	free(l.keys);
