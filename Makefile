@@ -10,6 +10,8 @@ BPFTOOL ?= bpftool
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 
+export PATH := $(PATH):/usr/sbin:/sbin # where bpftool is, and a user does not look
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 CFLAGS ?= -O2 -g

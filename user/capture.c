@@ -207,7 +207,7 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 	const u_char *bytes;
 	const char *name;
 	bool begun = false;
-	int status, link;
+	int status = 0, link;
 	pcap_t *pcap;
 
 	run->from = o->read;
@@ -231,7 +231,7 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 		pcap_close(pcap);
 		return -1;
 	}
-	while ((status = pcap_next_ex(pcap, &header, &bytes)) == 1) {
+	while (!run->stop && (status = pcap_next_ex(pcap, &header, &bytes)) == 1) {
 		if (!begun)
 			begin(&c, header, name);
 		begun = true;

@@ -76,8 +76,10 @@ static int say_load_failure(int error)
 	uname(&u);
 	if (error == -EPERM || error == -EACCES) {
 		fprintf(stderr, "probe: loading BPF programs was refused (%s)\n", strerror(-error));
-		if (geteuid())
+		if (geteuid()) {
 			fprintf(stderr, "%s", advice);
+			return -1; /* libbpf's guesses would only lead astray */
+		}
 	} else {
 		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n",
 			u.release, strerror(-error));
@@ -281,7 +283,7 @@ static int loop(struct live *l)
 			goto out;
 	}
 	status = 0;
-	while (!l->ended) {
+	while (!l->ended && !l->run->stop) {
 		n = epoll_wait(epoll, &event, 1, -1);
 		if (n < 0 && errno != EINTR) {
 			status = -1;

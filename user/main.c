@@ -4,10 +4,12 @@
  * say it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "capture.h"
 #include "format.h"
@@ -37,11 +39,16 @@ static void on_started(void *context)
 {
 	struct program *p = context;
 	const struct run *run = &p->run;
+	int i;
 
-	if (!run->is_capture && !p->options.quiet)
+	if (!run->is_capture)
 		fprintf(stderr,
 			"probe: watching %s (%s, %s). Ctrl-C ends the run and prints the report.\n",
 			run->from, run->link, run->hook);
+	/* only now that there is something to write, what was in the files before goes */
+	for (i = 0; i < p->report_count; i++)
+		if (p->reports[i].out != stdout)
+			(void)!ftruncate(fileno(p->reports[i].out), 0); /* fails for a device */
 	TELL(p, started);
 }
 
@@ -65,8 +72,11 @@ static void on_swept(void *context, ns_t now)
 
 	(void)now;
 	model_swept(p->model);
-	for (i = 0; i < p->report_count; i++)
-		fflush(p->reports[i].out);
+	for (i = 0; i < p->report_count; i++) {
+		/* a reader that went away, a full disk: nobody hears the rest */
+		if (fflush(p->reports[i].out) || ferror(p->reports[i].out))
+			p->run.stop = true;
+	}
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
@@ -89,6 +99,26 @@ static void on_answered_after_all(void *context, const struct connection *c)
 	TELL(context, answered_after_all, c);
 }
 
+/* As fopen(file, "w"), but what is in the file stays until the run starts. */
+static FILE *open_to_write(const char *file)
+{
+	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
+/* Descriptors 0 to 2 that the caller closed would be taken by our own files. */
+static void keep_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int add_report(struct program *p, const struct report_format *format, const char *file)
 {
 	struct report *r = &p->reports[p->report_count++];
@@ -96,7 +126,7 @@ static int add_report(struct program *p, const struct report_format *format, con
 	r->format = format;
 	r->run = &p->run;
 	r->quiet = p->options.quiet;
-	r->out = file ? fopen(file, "we") : stdout;
+	r->out = file ? open_to_write(file) : stdout;
 	r->out_name = file ? file : "standard output";
 	if (r->out)
 		return 0;
@@ -150,7 +180,8 @@ int main(int argc, char **argv)
 	};
 	int status;
 
-	setlocale(LC_ALL, "");
+	keep_standard_files();
+	setlocale(LC_CTYPE, ""); /* its encoding; numbers stay numbers */
 	format_init();
 	signal(SIGPIPE,
 	       SIG_IGN); /* a reader that goes away is an error when writing, not the end */

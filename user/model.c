@@ -229,8 +229,9 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	if (c->client_first == NEVER && c->server_first == NEVER) {
 		if (c->fin != NEVER || c->rst != NEVER) {
 			m->unused++;
-		} else if (silence != NEVER && silence >= m->stall_ns &&
-
+		} else if (silence != NEVER && silence < m->stall_ns) {
+			m->unspoken++;
+		} else if (silence != NEVER &&
 			   (c->settled_by == SETTLED_END || c->settled_by == SETTLED_PRESSURE)) {
 			if (client)
 				client->undecided++;

@@ -120,6 +120,7 @@ struct model {
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
 	uint64_t unused; /* established, closed without a byte */
+	uint64_t unspoken; /* established, not a byte by the end, for less than a stall */
 	uint64_t late_banners;
 	uint64_t retried; /* answered only after the second SYN or later */
 	uint64_t stall_count; /* all, also those that were folded */

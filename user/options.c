@@ -53,8 +53,8 @@ static double parse_seconds(struct argp_state *state, const char *option, const 
 	errno = 0;
 	seconds = strtod(text, &end);
 	if (end == text || *end || errno || !isfinite(seconds) || seconds < least || seconds > most)
-		argp_error(state, "%s %s: not a number of seconds from %g to %g", option, text,
-			   least, most);
+		argp_error(state, "%s %s: not a number of seconds from %.10g to %.10g", option,
+			   text, least, most);
 	return seconds;
 }
 
@@ -96,6 +96,12 @@ static bool parse_cidr(const char *text, struct address *net, struct address *ma
 		net->word[i] &= mask->word[i];
 	}
 	return true;
+}
+
+/* Even the network of all addresses of a family has bits in its mask, or is the default. */
+static bool is_set(const struct address *mask)
+{
+	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
 }
 
 static bool parse_ports(const char *text, struct narrow *narrow)
@@ -147,6 +153,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
 		break;
 	case 'c':
+		if (is_set(&o->narrow->client_mask))
+			argp_error(state, "--client may be given once");
 		if (!parse_cidr(argument, &o->narrow->client, &o->narrow->client_mask))
 			argp_error(
 				state,
@@ -154,6 +162,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 				argument);
 		break;
 	case 'S':
+		if (is_set(&o->narrow->server_mask))
+			argp_error(state, "--server may be given once");
 		if (!parse_cidr(argument, &o->narrow->server, &o->narrow->server_mask))
 			argp_error(
 				state,
@@ -178,10 +188,14 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->verbose = true;
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state, "%s: what is this? (an interface is given by --iface)", argument);
+		argp_error(state,
+			   "%s: what is this? (names are given by --iface NAME, --json=FILE)",
+			   argument);
 		break;
 	case ARGP_KEY_END:
-		if (!o->iface == !o->read)
+		if (o->iface && o->read)
+			argp_error(state, "--iface or --read, not both");
+		if (!o->iface && !o->read)
 			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
 		break;
 	default:

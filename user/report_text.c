@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "format.h"
 #include "report.h"
@@ -27,6 +29,14 @@ const char *const failure_words[FAILURES] = {
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";
+}
+
+/* The field width that printf(), which counts bytes, needs for so many columns of UTF-8. */
+static int columns(int width, const char *text)
+{
+	for (; *text; text++)
+		width += (*text & 0xc0) == 0x80;
+	return width;
 }
 
 static void heading(struct report *r)
@@ -165,7 +175,7 @@ static void print_stalls(FILE *out, const struct model *m, const struct hosts *h
 		else
 			snprintf(length, sizeof(length), "%s to %s",
 				 format_duration(a, g->shortest), format_duration(b, g->longest));
-		fprintf(out, "  %-28s %7zu %6zu\n", length, g->count, g->hosts);
+		fprintf(out, "  %-*s %7zu %6zu\n", columns(28, length), length, g->count, g->hosts);
 	}
 	if (i < count)
 		fprintf(out, "  and %zu other lengths\n", count - i);
@@ -223,10 +233,12 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 	FILE *out = r->out;
 	size_t i, n = 0;
 
-	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYNs, %s to %s\n      ",
-		format_endpoint(text, &p->server), p->clients_failed, plural(p->clients_failed),
-		p->failed_syns, format_clock(first, &r->run->start, p->first_failure),
-		format_clock(last, &r->run->start, p->last_failure));
+	format_clock(first, &r->run->start, p->first_failure);
+	format_clock(last, &r->run->start, p->last_failure);
+	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYN%s, %s", format_endpoint(text, &p->server),
+		p->clients_failed, plural(p->clients_failed), p->failed_syns,
+		plural(p->failed_syns), first);
+	fprintf(out, strcmp(first, last) ? " to %s\n      " : "\n      ", last);
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!p->failures[kinds[i]])
 			continue;
@@ -255,7 +267,7 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 	cohort = model_cohort(hosts, p);
 	if (cohort.tried_stalled)
 		fprintf(out,
-			"      of the %zu host%s that failed here %zu stalled, of the %zu other%s %zu\n",
+			"      of the %zu host%s that it failed %zu stalled, of the %zu other%s %zu\n",
 			cohort.tried, plural(cohort.tried), cohort.tried_stalled, cohort.others,
 			plural(cohort.others), cohort.others_stalled);
 }
@@ -300,8 +312,11 @@ static void print_hosts(FILE *out, const struct hosts *hosts)
 
 	if (!hosts->count)
 		return;
-	fprintf(out, "\nHOSTS  %zu of %zu with a stall\n  %-28s %8s  %20s  %11s\n", hosts->affected,
-		hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
+	fprintf(out,
+		"\nHOSTS  %zu of %zu with a stall  (+1: one more address; stalled: of the\n"
+		"       connections on which anybody spoke)\n"
+		"  %-28s %8s  %20s  %11s\n",
+		hosts->affected, hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
 
@@ -320,10 +335,11 @@ static void print_percentiles(FILE *out, const char *name, const struct histogra
 
 	if (!h->count)
 		return;
-	fprintf(out, "  %-26s p50 %-9s p90 %-9s p99 %-9s n=%" PRIu64 "\n", name,
-		format_duration(p50, histogram_percentile(h, 0.50)),
-		format_duration(p90, histogram_percentile(h, 0.90)),
-		format_duration(p99, histogram_percentile(h, 0.99)), h->count);
+	format_duration(p50, histogram_percentile(h, 0.50));
+	format_duration(p90, histogram_percentile(h, 0.90));
+	format_duration(p99, histogram_percentile(h, 0.99));
+	fprintf(out, "  %-26s p50 %-*s p90 %-*s p99 %-*s n=%" PRIu64 "\n", name, columns(9, p50),
+		p50, columns(9, p90), p90, columns(9, p99), p99, h->count);
 }
 
 static void print_network(FILE *out, const struct model *m)
@@ -334,7 +350,6 @@ static void print_network(FILE *out, const struct model *m)
 	print_percentiles(out, "round trip to the clients", &m->client_round_trips);
 	print_percentiles(out, "round trip to the servers", &m->server_round_trips);
 	print_percentiles(out, "servers answer requests in", &m->answers);
-	print_percentiles(out, "clients send requests in", &m->waits);
 	if (m->retried)
 		fprintf(out,
 			"  %" PRIu64
@@ -352,12 +367,16 @@ static void print_network(FILE *out, const struct model *m)
 static void print_outer_side(FILE *out, const struct run *run, const struct model *m)
 {
 	const struct client *client;
-	uint64_t own = 0;
+	uint64_t own = 0, inward = 0;
+	const struct peer *peer;
 
 	for (client = m->clients; client; client = client->hh.next)
 		if (run_is_own_address(run, &client->place.address))
 			own += client->connections;
-	if (m->connections < 3 || own * 10 < m->connections * 9)
+	for (peer = m->peers; peer; peer = peer->hh.next)
+		if (run_is_own_address(run, &peer->server.address))
+			inward += peer->connections;
+	if (m->connections < 3 || own * 10 < m->connections * 9 || inward * 10 >= m->connections)
 		return;
 	fprintf(out,
 		"\nTHE OUTER SIDE  nearly all attempts come from this host's own address: this is\n"
@@ -434,6 +453,10 @@ static void print_nothing_wrong(FILE *out, const struct model *m)
 		"  wait of a client was %s. No peer failed.\n",
 		m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN], m->connections,
 		format_duration(worst, m->waits.count ? m->waits.max : NEVER));
+	if (m->unspoken)
+		fprintf(out,
+			"  On %" PRIu64 " connection%s not a byte had passed yet at the end.\n",
+			m->unspoken, plural(m->unspoken));
 	if (m->failures[FAILURE_TOO_EARLY])
 		fprintf(out, "  For %" PRIu64 " attempt%s the run ended too early to say.\n",
 			m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
@@ -449,7 +472,7 @@ static void ended(struct report *r, struct model *m)
 		fprintf(out, "probe: out of memory: no table of hosts\n");
 		return;
 	}
-	if (r->said_heading)
+	if (r->said_heading || isatty(fileno(out))) /* a terminal shows ^C */
 		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
 		format_duration(duration, r->run->duration), r->run->from, glyphs->dot,

@@ -36,6 +36,7 @@ struct run {
 	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
+	bool stop; /* set by the events: nobody hears the rest */
 	const char *cut; /* why the source ended before its end, or NULL */
 };
 

@@ -492,6 +492,32 @@ def test_json_alone():
     expect(r.returncode == 0 and len(lines) == 2 and all(line[0] == '{' for line in lines), r)
 
 
+def test_output_files():
+    """a file is not lost to a typo, nothing strange gets into it, and who cannot be heard stops"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'out.json')
+        with open(path, 'w') as f:
+            f.write('yesterday\n')
+        subprocess.run([lab.PROBE, '-i', 'eth77', '--json=' + path], stderr=subprocess.DEVNULL)
+        with open(path) as f:
+            expect(f.read() == 'yesterday\n', 'lost to a wrong name')
+        inside = ['nsenter', '--net=/run/netns/' + GATEWAY]
+        p = subprocess.Popen(inside + ['sh', '-c', '"$0" -i eth0 --json=%s >&-' % path, lab.PROBE],
+                             stderr=subprocess.PIPE, text=True)
+        p.stderr.readline()
+        lab.run(A, lab.try_connect, SERVER4, 81, 5)
+        time.sleep(0.3)
+        subprocess.run(inside + ['pkill', '-INT', '-P', str(p.pid), 'probe'], check=False)
+        p.send_signal(signal.SIGINT)
+        p.wait(20)
+        with open(path) as f:
+            lines = f.read().splitlines()
+        expect(len(lines) >= 3 and all(line[0] == '{' for line in lines), lines)
+        r = subprocess.run(inside + [lab.PROBE, '-i', 'eth0', '-d', '30', '--json=/dev/full'], capture_output=True,
+                           text=True, timeout=20)
+        expect(r.returncode == 1 and 'could not write all of the report to /dev/full' in r.stderr, r)
+
+
 def test_errors():
     """wrong words and missing rights get a clear sentence and a status that is not 0"""
     def probe(*arguments, prefix=()):
