@@ -156,22 +156,29 @@ static void drain(struct live *l)
 	ring_buffer__consume(l->ring);
 }
 
-/* Candidates are looked at again and settled in the kernel, one run of the program each. */
+/*
+ * Candidates are looked at again and settled in the kernel, one run of the program each. A signal
+ * that waits (even one that only stops and continues us) ends a series of runs early: it is resumed.
+ */
 static void settle_candidates(struct live *l)
 {
 	static uint8_t frame[64];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-			    .data_size_in = sizeof(frame), .repeat = l->candidates);
+			    .data_size_in = sizeof(frame));
+	volatile __u32 *next = &l->bpf->bss->candidate_next;
 
-	if (!l->candidates)
-		return;
-	l->bpf->bss->candidate_next = 0;
-	if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) &&
-	    !l->cut[0]) {
-		snprintf(l->cut, sizeof(l->cut),
-			 "the kernel does not let unanswered attempts be settled: %s",
-			 strerror(errno));
-		l->ended = true;
+	*next = 0;
+	while (*next < l->candidates) {
+		opts.repeat = l->candidates - *next;
+		if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate),
+					   &opts) &&
+		    errno != EINTR) {
+			snprintf(l->cut, sizeof(l->cut),
+				 "the kernel does not let unanswered attempts be settled: %s",
+				 strerror(errno));
+			l->ended = true;
+			break;
+		}
 	}
 	l->candidates = 0;
 	drain(l);

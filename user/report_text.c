@@ -308,7 +308,7 @@ static void print_host(FILE *out, const struct host *h)
 
 static void print_hosts(FILE *out, const struct hosts *hosts)
 {
-	size_t i, affected = 0, unaffected = 0;
+	size_t i, affected = 0, unaffected = 0, speechless = 0;
 
 	if (!hosts->count)
 		return;
@@ -320,13 +320,17 @@ static void print_hosts(FILE *out, const struct hosts *hosts)
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
 
-		if (h->stalls ? affected++ < MAX_AFFECTED : unaffected++ < MAX_UNAFFECTED)
+		if (!h->decided && !h->undecided)
+			speechless++;
+		else if (h->stalls ? affected++ < MAX_AFFECTED : unaffected++ < MAX_UNAFFECTED)
 			print_host(out, h);
 	}
 	if (affected > MAX_AFFECTED)
 		fprintf(out, "  and %zu more with a stall\n", affected - MAX_AFFECTED);
 	if (unaffected > MAX_UNAFFECTED)
 		fprintf(out, "  and %zu more without a stall\n", unaffected - MAX_UNAFFECTED);
+	if (speechless)
+		fprintf(out, "  and %zu on whose connections nobody spoke\n", speechless);
 }
 
 static void print_percentiles(FILE *out, const char *name, const struct histogram *h)

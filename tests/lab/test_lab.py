@@ -330,6 +330,25 @@ def test_interface_goes():
         expect(len(w.probe.connections()) == 1 and 'near went away' in w.probe.summary['cut'], w.probe.json)
 
 
+def test_stopped():
+    """signals that only stop and continue the tool lose no record at the end of a run"""
+    count = 5000
+    with Wire() as w:
+        syns = [('far', lab.frame(('10.1.%d.%d' % (i >> 8, i & 255), 4000), S, SYN, i, 0)) for i in range(count)]
+        w.send(*syns)
+        w.probe.settle()
+        process = w.probe.process
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None:
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.0002)
+        w.probe.stop()
+        expect(w.probe.status == 0, w.probe.status, w.probe.errors)
+        got, lost = len(w.probe.connections()), w.probe.summary['lost']['sum']
+        expect(got == count and lost == 0, got, 'records', lost, 'lost')
+
+
 def test_tun():
     """a device without Ethernet header is understood by its type"""
     name = 'probetun%d' % os.getpid()
