@@ -403,8 +403,8 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 			return PARSED_DEEP;
 	}
 	h->transport = header_at(f, h->transport_offset, 8);
-	if (!h->transport)
-		return PARSED_SHORT;
+	if (!h->transport) /* not short: no TCP header is lost here, which is what PARSED_SHORT says */
+		return depth == PARSE_PLAIN ? PARSED_DEEP : PARSED_MALFORMED;
 	return h->protocol == PROTOCOL_UDP ? PARSED_UDP : PARSED_ICMP;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include "entry.h"
 #include "track.h"
 
 /* TCX_NEXT and TC_ACT_UNSPEC alike: the next program decides. */
@@ -25,7 +26,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct flow_key);
-	__type(value, struct flow);
+	__type(value, struct flow_entry);
 	__uint(max_entries, 131072);
 } flows SEC(".maps");
 
@@ -40,9 +41,24 @@ struct {
 	__uint(max_entries, 131072);
 } queue SEC(".maps");
 
+struct queue_ends {
+	struct bpf_spin_lock lock;
+	__u32 head; /* where the next attempt queues */
+	__u32 tail; /* the next to give its place */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct queue_ends);
+	__uint(max_entries, 1);
+} queue_ends SEC(".maps");
+
+#define RING_BYTES (4 << 20)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
+	__uint(max_entries, RING_BYTES);
 } records SEC(".maps");
 
 /* How many opening flows hash to a slot: 0 says that a packet can be dismissed. */
@@ -63,8 +79,9 @@ static __always_inline struct flow *table_find(struct table *t, const struct flo
 static __always_inline struct flow *table_new(struct table *t);
 static __always_inline void table_insert(struct table *t, const struct flow_key *key,
 					 const struct flow *f, __u64 now);
-static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-				    enum settled_by why, __u64 now);
+static __always_inline void table_settle(struct table *t, const struct flow_key *key,
+					 struct flow *f, __u64 identity, enum settled_by why,
+					 __u64 now);
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
 static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot);
@@ -120,7 +137,10 @@ struct {
 /* Too large for the stack. Softirqs are off on both hooks, so a CPU uses its own one at a time. */
 struct scratch {
 	struct segment segment;
-	struct flow flow;
+	struct {
+		struct flow flow;
+		__u32 lock[2]; /* as in struct flow_entry, where no lock may be */
+	} entry;
 	__u32 forget;
 	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
 };
@@ -136,9 +156,6 @@ const volatile struct hash_seed run_seed;
 const volatile struct narrow narrow;
 const volatile __u32 queue_size = 131072;
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
-
-__u32 queue_head; /* where the next attempt queues; races between CPUs cost a queue place, no flow */
-__u32 queue_tail; /* the next to give its place */
 
 /* What user space hands to settle_candidate(). */
 struct candidate candidates[CANDIDATES];
@@ -169,7 +186,9 @@ static __always_inline void count_exactly(enum counter c)
 
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key)
 {
-	return bpf_map_lookup_elem(&flows, key);
+	struct flow_entry *e = bpf_map_lookup_elem(&flows, key);
+
+	return e ? &e->flow : NULL;
 }
 
 static __always_inline struct scratch *this_cpu_scratch(void)
@@ -185,8 +204,8 @@ static __always_inline struct flow *table_new(struct table *t)
 
 	if (!s)
 		return NULL;
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
-	return &s->flow;
+	__builtin_memset(&s->entry, 0, sizeof(s->entry));
+	return &s->entry.flow;
 }
 
 static __always_inline void count_opening(__u32 slot, __u32 n)
@@ -206,26 +225,55 @@ static __always_inline bool maybe_opening(__u64 hash)
 	return line && *(volatile __u32 *)&line->count[slot % (LINE / sizeof(__u32))];
 }
 
-/* Takes a flow out of the map, answers whether we were the one who did. */
-static __always_inline bool take_out(const struct flow_key *key, __u32 slot)
+/*
+ * An element that another CPU took out may be another flow's at once: what is claimed must still be
+ * what was looked up. Whoever claims it, and nobody else, takes it out and publishes.
+ */
+static __always_inline bool claim(struct flow *f, __u64 identity)
 {
-	if (bpf_map_delete_elem(&flows, key))
+	struct flow_entry *e = (struct flow_entry *)f;
+	bool ours;
+
+	bpf_spin_lock(&e->lock);
+	ours = !e->claimed && e->flow.slot == (__u32)(identity >> 32) &&
+	       e->flow.client_isn == (__u32)identity;
+	if (ours)
+		e->claimed = 1;
+	bpf_spin_unlock(&e->lock);
+	return ours;
+}
+
+/* Of a claimed flow. Where the map is busy (5.11 and later may say so), the sweep comes back to it. */
+static __always_inline bool take_out(const struct flow_key *key, struct flow *f, __u64 identity)
+{
+	if (bpf_map_delete_elem(&flows, key)) {
+		((struct flow_entry *)f)->claimed = 0;
 		return false;
-	count_opening(slot, -1);
+	}
+	count_opening(identity >> 32, -1);
 	return true;
 }
 
-/* The record is filled before the flow is taken out: afterwards its memory may be another flow's. */
-static __noinline void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-				    enum settled_by why, __u64 now)
+/*
+ * The record is filled before the flow is taken out: afterwards its memory may be another flow's.
+ * What has no handshake is reported while the ring is at most half full, and only counted otherwise,
+ * lest a flood crowd out the records of real connections.
+ */
+static __noinline void settle(const struct flow_key *key, struct flow *f, __u64 identity,
+			      enum settled_by why, __u64 now)
 {
-	__u32 slot = f->slot;
-	struct record *r;
+	struct record *r = NULL;
+	bool crowd;
 
-	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	if (!claim(f, identity))
+		return;
+	crowd = !is_answered_and_acked(f) &&
+		bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > RING_BYTES / 2;
+	if (!crowd)
+		r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
-		if (take_out(key, slot))
-			count_exactly(COUNT_LOST_RING);
+		if (take_out(key, f, identity))
+			count_exactly(crowd ? COUNT_LOST_EVICTED : COUNT_LOST_RING);
 		return;
 	}
 	r->version = RECORD_VERSION;
@@ -234,7 +282,7 @@ static __noinline void table_settle(struct table *t, const struct flow_key *key,
 	__builtin_memcpy(&r->key, key, sizeof(r->key));
 	r->pad = 0;
 	__builtin_memcpy(&r->flow, f, sizeof(r->flow));
-	if (take_out(key, slot)) {
+	if (take_out(key, f, identity)) {
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 		count_exactly(COUNT_PUBLISHED);
 	} else {
@@ -242,48 +290,72 @@ static __noinline void table_settle(struct table *t, const struct flow_key *key,
 	}
 }
 
+static __always_inline void table_settle(struct table *t, const struct flow_key *key,
+					 struct flow *f, __u64 identity, enum settled_by why,
+					 __u64 now)
+{
+	settle(key, f, identity, why, now);
+}
+
+/* The next place to fill at the queue's head; one CPU at a time, so that each attempt has its own. */
+static __always_inline __u32 queue_in(struct queue_ends *q)
+{
+	__u32 place;
+
+	bpf_spin_lock(&q->lock);
+	place = q->head++;
+	if (q->head - q->tail > queue_size)
+		q->tail = q->head - queue_size;
+	bpf_spin_unlock(&q->lock);
+	return place % queue_size;
+}
+
+/* The place of the oldest entry, or queue_size when there is none. */
+static __always_inline __u32 queue_out(struct queue_ends *q)
+{
+	__u32 place = queue_size;
+
+	bpf_spin_lock(&q->lock);
+	if (q->tail != q->head)
+		place = q->tail++ % queue_size;
+	bpf_spin_unlock(&q->lock);
+	return place;
+}
+
 /* The queue's oldest entries may have their handshake by now: so many are looked at for one SYN. */
 #define EVICTION_TRIES 16
 
-/*
- * Room for a new attempt: the oldest one without a handshake goes. It is handed over while the ring
- * is at most half full, and only counted otherwise, lest a flood crowd out the records of real ones.
- * Answers how many went.
- */
+/* Room for a new attempt: the oldest one without a handshake goes. Answers how many went. */
 __noinline int evict_one(__u64 now)
 {
-	struct table *t = NULL;
-	struct candidate *c;
+	struct candidate *c, oldest;
+	struct queue_ends *q;
+	__u32 zero = 0, place;
 	struct flow *f;
-	__u32 place;
 
-	if (queue_head - queue_tail > queue_size)
-		queue_tail = queue_head - queue_size;
-	if (queue_tail == queue_head)
+	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	if (!q)
 		return 0;
-	place = queue_tail++ % queue_size;
+	place = queue_out(q);
 	c = bpf_map_lookup_elem(&queue, &place);
 	if (!c)
 		return 0;
-	f = bpf_map_lookup_elem(&flows, &c->key);
-	if (!f || f->client_isn != c->client_isn || is_handshake_done(f))
+	oldest = *c; /* the place may be filled anew while we look */
+	f = table_find(NULL, &oldest.key);
+	if (!f || f->client_isn != oldest.client_isn || !may_be_evicted(f, now))
 		return 0;
-	if (bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > (2 << 20)) {
-		if (take_out(&c->key, f->slot))
-			table_count(t, COUNT_LOST_EVICTED, 1);
-		return 1;
-	}
-	table_settle(t, &c->key, f, SETTLED_PRESSURE, now);
+	settle(&oldest.key, f, flow_identity(f), SETTLED_PRESSURE, now);
 	return 1;
 }
 
 static __always_inline void table_insert(struct table *t, const struct flow_key *key,
 					 const struct flow *f, __u64 now)
 {
+	struct queue_ends *q;
 	struct candidate *c;
-	__u32 place;
-	int evicted = 0, i;
-	long error;
+	__u32 zero = 0, place;
+	int error, evicted = 0,
+		   i; /* int: kernels before 6.4 leave the upper half of a long unset */
 
 	error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
 	if (error && error != -EEXIST) {
@@ -299,7 +371,10 @@ static __always_inline void table_insert(struct table *t, const struct flow_key 
 	}
 	count_opening(f->slot, 1);
 	table_count(t, COUNT_ATTEMPTS, 1);
-	place = queue_head++ % queue_size;
+	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	if (!q)
+		return;
+	place = queue_in(q);
 	c = bpf_map_lookup_elem(&queue, &place);
 	if (c) {
 		__builtin_memcpy(&c->key, key, sizeof(c->key));
@@ -383,7 +458,7 @@ static __always_inline bool is_boring(const struct headers *h, __u64 hash)
 __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
 	struct scratch *own = this_cpu_scratch();
-	__u32 length = skb->len;
+	__u64 length = skb->len;
 	enum parsed parsed;
 	struct headers h;
 	struct frame f;
@@ -393,8 +468,13 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 		return TC_NEXT;
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
-	/* no frame of ours is shorter than an IPv4 header */
-	if (length < 20 || bpf_skb_load_bytes(skb, 0, own->headers, length)) {
+	if (length < 20) { /* no frame of ours is shorter than an IPv4 header */
+		table_count(NULL, COUNT_MALFORMED, 1);
+		return TC_NEXT;
+	}
+	/* clang 19 would pass another register than the one whose bounds were checked */
+	asm volatile("" : "+r"(length));
+	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return TC_NEXT;
 	}
@@ -507,12 +587,12 @@ int settle_candidate(struct __sk_buff *skb)
 		return TC_NEXT;
 	key = candidates[next].key;
 	isn = candidates[next].client_isn;
-	f = bpf_map_lookup_elem(&flows, &key);
+	f = table_find(NULL, &key);
 	if (!f || f->client_isn != isn)
 		return TC_NEXT;
 	why = ending ? SETTLED_END : settle_due(f, now, pressure);
 	if (why != SETTLED_NOT)
-		table_settle(NULL, &key, f, why, now);
+		settle(&key, f, flow_identity(f), why, now);
 	return TC_NEXT;
 }
 

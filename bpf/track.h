@@ -21,6 +21,9 @@
 #define PRESSURE_OPENING_NS (5 * SECOND_NS)
 #define PRESSURE_ESTABLISHED_NS (60 * SECOND_NS)
 
+/* An answered attempt does not give its place to a newer one before the client had time for its ACK. */
+#define ANSWERED_NS SECOND_NS
+
 /* How long a settled connection is remembered, lest a late copy of its SYN make a phantom. */
 #define REMEMBER_NS (2 * SECOND_NS)
 
@@ -73,6 +76,21 @@ static __always_inline bool flow_key_of(struct flow_key *key, const struct segme
 static __always_inline bool is_handshake_done(const struct flow *f)
 {
 	return f->ack || f->server_flags & SERVER_PROVES || f->client_flags & CLIENT_PROVES;
+}
+
+/* Which attempt is this, beside its key? To be read at once when a flow has been looked up. */
+static __always_inline __u64 flow_identity(const struct flow *f)
+{
+	return (__u64)f->slot << 32 | f->client_isn;
+}
+
+/*
+ * Did both sides take part in the handshake, as far as we saw? What one side alone says can be
+ * forged by anybody, so it earns no lasting place in the table.
+ */
+static __always_inline bool is_answered_and_acked(const struct flow *f)
+{
+	return f->synack && f->ack;
 }
 
 static __always_inline __u64 last_sign_of_life(const struct flow *f)
@@ -266,7 +284,9 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 	} else if (brings_payload(s, f->server_isn)) {
 		if (!f->server_first)
 			f->server_first = now;
-		if (!f->ack && f->synack && !f->syn_payload)
+		/* before the handshake ACK: usual with Fast Open only, else the ACK passed elsewhere */
+		if (!f->ack && f->synack &&
+		    (!f->syn_payload || f->server_flags & SERVER_TOOK_SYN_DATA))
 			f->server_flags |= SERVER_PROVES;
 	}
 	if (s->payload && !f->client_first)
@@ -328,6 +348,14 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 	return SETTLED_NOT;
 }
 
+/* May this flow give its place to a newer attempt, when there is no other? */
+static __always_inline bool may_be_evicted(const struct flow *f, __u64 now)
+{
+	if (is_answered_and_acked(f))
+		return false;
+	return !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
+}
+
 /*
  * Has this flow settled by the passing of time? Under pressure (the table is nearly full) what is
  * idle gives its place: soon without a handshake, later with one.
@@ -336,11 +364,11 @@ static __always_inline enum settled_by settle_due(const struct flow *f, __u64 no
 {
 	__s64 idle = now - last_sign_of_life(f);
 
-	if (pressure &&
-	    idle > (__s64)(is_handshake_done(f) ? PRESSURE_ESTABLISHED_NS : PRESSURE_OPENING_NS))
+	if (pressure && idle > (__s64)(is_answered_and_acked(f) ? PRESSURE_ESTABLISHED_NS
+								: PRESSURE_OPENING_NS))
 		return SETTLED_PRESSURE;
 	/* an established connection without payload may stay idle; one side gone, it is left to die */
-	if (is_handshake_done(f) && !f->client_fin && !f->server_fin)
+	if (is_answered_and_acked(f) && !f->client_fin && !f->server_fin)
 		return SETTLED_NOT;
 	return idle > (__s64)SILENCE_NS ? SETTLED_TIMEOUT : SETTLED_NOT;
 }

@@ -110,23 +110,23 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 	struct flow_key key;
 	bool from_end_1, from_client;
 	struct flow *f;
-	__u32 isn;
+	__u64 identity;
 
 	from_end_1 = flow_key_of(&key, s);
 	f = table_find(t, &key);
 	if (f) {
+		identity = flow_identity(f);
 		from_client = from_end_1 == !!(f->client_flags & CLIENT_IS_END_1);
 		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
 			why = track(f, s, from_client, now);
 			if (why != SETTLED_NOT) {
-				isn = f->client_isn;
-				table_settle(t, &key, f, why, now);
-				remember(t, &key, hash, isn, why, now);
+				table_settle(t, &key, f, identity, why, now);
+				remember(t, &key, hash, identity, why, now);
 			}
 			return;
 		}
 		why = settle_due(f, now, false) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED;
-		table_settle(t, &key, f, why, now);
+		table_settle(t, &key, f, identity, why, now);
 	}
 	if (is_syn(s))
 		start_attempt(t, &key, s, from_end_1, hash, now);

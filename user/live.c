@@ -17,6 +17,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "entry.h"
 #include "hook.h"
 #include "interface.h"
 #include "narrow.h"
@@ -26,6 +27,7 @@
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
 #define SWEEP_BATCH 4096
+#define DRAIN_BUDGET 16384 /* more than the ring holds */
 
 struct live {
 	const struct options *options;
@@ -38,8 +40,9 @@ struct live {
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
 	struct flow_key *keys;
-	struct flow *flows;
+	struct flow_entry *flows;
 	uint32_t candidates;
+	int budget; /* records that this drain may still take */
 	bool ended;
 	char cut[128];
 };
@@ -148,11 +151,13 @@ static int take_record(void *context, void *data, size_t size)
 		return 0; /* cannot be: the object is embedded in this very binary */
 	connection_of(&connection, r, l->start);
 	l->events->settled(l->events->context, &connection);
-	return 0;
+	return --l->budget > 0 ? 0 : -E2BIG;
 }
 
+/* No more than so many records at a time: faster than we read, they must not keep us for ever. */
 static void drain(struct live *l)
 {
+	l->budget = DRAIN_BUDGET;
 	ring_buffer__consume(l->ring);
 }
 
@@ -215,13 +220,14 @@ static void sweep(struct live *l)
 		now = monotonic();
 		for (i = 0; i < count; i++) {
 			if (l->bpf->bss->ending ||
-			    settle_due(&l->flows[i], now, l->bpf->bss->pressure) != SETTLED_NOT) {
-				add_candidate(l, &l->keys[i], &l->flows[i]);
+			    settle_due(&l->flows[i].flow, now, l->bpf->bss->pressure) !=
+				    SETTLED_NOT) {
+				add_candidate(l, &l->keys[i], &l->flows[i].flow);
 				continue;
 			}
 			r.settled = now;
 			r.key = l->keys[i];
-			r.flow = l->flows[i];
+			r.flow = l->flows[i].flow;
 			connection_of(&connection, &r, l->start);
 			l->events->opening(l->events->context, &connection);
 		}

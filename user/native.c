@@ -23,7 +23,7 @@ static struct flow *table_new(struct table *t);
 static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
 			 __u64 now);
 static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-			 enum settled_by why, __u64 now);
+			 __u64 identity, enum settled_by why, __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static struct remembered *table_remembered(struct table *t, __u32 slot);
@@ -82,12 +82,13 @@ static void record_of(struct record *r, const struct entry *e, enum settled_by w
 }
 
 static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-			 enum settled_by why, __u64 now)
+			 __u64 identity, enum settled_by why, __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
 
 	(void)key;
+	(void)identity; /* nobody else takes flows out */
 	record_of(&r, e, why, now);
 	HASH_DEL(t->flows, e);
 	free(e);
@@ -106,8 +107,8 @@ static void evict_one(struct table *t, uint64_t now)
 
 	for (tries = 0; tries < 4; tries++) {
 		e = t->flows;
-		if (!is_handshake_done(&e->flow)) {
-			table_settle(t, &e->key, &e->flow, SETTLED_PRESSURE, now);
+		if (may_be_evicted(&e->flow, now)) {
+			table_settle(t, &e->key, &e->flow, 0, SETTLED_PRESSURE, now);
 			return;
 		}
 		HASH_DEL(t->flows, e);
@@ -235,7 +236,7 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 	HASH_ITER(hh, n->table.flows, e, next) {
 		why = settle_due(&e->flow, now, pressure);
 		if (why != SETTLED_NOT) {
-			table_settle(&n->table, &e->key, &e->flow, why, now);
+			table_settle(&n->table, &e->key, &e->flow, 0, why, now);
 		} else if (look_at) {
 			record_of(&r, e, SETTLED_NOT, now);
 			look_at(context, &r);
@@ -248,7 +249,7 @@ void native_end(struct native *n, uint64_t now)
 	struct entry *e, *next;
 
 	HASH_ITER(hh, n->table.flows, e, next)
-		table_settle(&n->table, &e->key, &e->flow, SETTLED_END, now);
+		table_settle(&n->table, &e->key, &e->flow, 0, SETTLED_END, now);
 }
 
 const uint64_t *native_counters(const struct native *n)

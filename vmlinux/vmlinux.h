@@ -71,6 +71,10 @@ enum {
 	BPF_F_LOCK = 4,
 };
 
+struct bpf_spin_lock {
+	__u32 val;
+};
+
 struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "entry.h"
 #include "narrow.h"
 #include "native.h"
 #include "probe.skel.h"
@@ -125,7 +126,7 @@ static void sweep_bpf(struct both *b)
 	struct flow_key keys[4096];
 	uint8_t frame[64] = {};
 	size_t count = 0, i, n;
-	struct flow flow;
+	struct flow_entry entry;
 
 	while (count < 4096 && !bpf_map_get_next_key(map, previous, &key)) {
 		keys[count] = key;
@@ -133,10 +134,10 @@ static void sweep_bpf(struct both *b)
 	}
 	for (i = 0; i < count; i += n) {
 		for (n = 0; n < CANDIDATES && i + n < count; n++) {
-			if (bpf_map_lookup_elem(map, &keys[i + n], &flow))
+			if (bpf_map_lookup_elem(map, &keys[i + n], &entry))
 				abort();
 			b->bpf->bss->candidates[n].key = keys[i + n];
-			b->bpf->bss->candidates[n].client_isn = flow.client_isn;
+			b->bpf->bss->candidates[n].client_isn = entry.flow.client_isn;
 		}
 		b->bpf->bss->candidate_next = 0;
 		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
