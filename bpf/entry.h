@@ -10,5 +10,5 @@
 struct flow_entry {
 	struct flow flow;
 	struct bpf_spin_lock lock; /* held for a claim alone */
-	__u32 claimed; /* somebody is taking it out */
+	__u32 claimed; /* when somebody began to take it out, in units of 2^20 ns; or 0 */
 };

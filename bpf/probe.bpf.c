@@ -227,18 +227,24 @@ static __always_inline bool maybe_opening(__u64 hash)
 
 /*
  * An element that another CPU took out may be another flow's at once: what is claimed must still be
- * what was looked up. Whoever claims it, and nobody else, takes it out and publishes.
+ * what was looked up. Whoever claims it, and nobody else, takes it out and publishes. A claim that
+ * fell on an element about to be reused comes to nothing, so it lasts for a second only; a second
+ * claimer does no harm, since the map gives a flow out once.
  */
-static __always_inline bool claim(struct flow *f, __u64 identity)
+#define CLAIM_SHIFT 20
+#define CLAIM_LASTS (SECOND_NS >> CLAIM_SHIFT)
+
+static __always_inline bool claim(struct flow *f, __u64 identity, __u64 now)
 {
 	struct flow_entry *e = (struct flow_entry *)f;
+	__u32 stamp = now >> CLAIM_SHIFT | 1;
 	bool ours;
 
 	bpf_spin_lock(&e->lock);
-	ours = !e->claimed && e->flow.slot == (__u32)(identity >> 32) &&
-	       e->flow.client_isn == (__u32)identity;
+	ours = (!e->claimed || stamp - e->claimed > CLAIM_LASTS) &&
+	       e->flow.slot == (__u32)(identity >> 32) && e->flow.client_isn == (__u32)identity;
 	if (ours)
-		e->claimed = 1;
+		e->claimed = stamp;
 	bpf_spin_unlock(&e->lock);
 	return ours;
 }
@@ -265,7 +271,7 @@ static __noinline void settle(const struct flow_key *key, struct flow *f, __u64 
 	struct record *r = NULL;
 	bool crowd;
 
-	if (!claim(f, identity))
+	if (!claim(f, identity, now))
 		return;
 	crowd = !is_answered_and_acked(f) &&
 		bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > RING_BYTES / 2;

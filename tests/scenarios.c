@@ -207,6 +207,22 @@ CHECK(check_syn_data)
 	return NULL;
 }
 
+static void make_syn_data_answered_early(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 200);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 201, 0);
+	tcp(t, 11, SERVER, ACK, 1, 201, 1000);
+	tcp(t, 20, CLIENT, ACK, 201, 1001, 0);
+}
+
+CHECK(check_syn_data_answered_early)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->wait == 0);
+	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->server_first == AT(11));
+	UNUSED;
+	return NULL;
+}
+
 static void make_syn_data_not_taken(struct tape *t)
 {
 	tcp(t, 0, CLIENT, SYN, 0, 0, 200);
@@ -806,6 +822,8 @@ const struct scenario scenarios[] = {
 	{ "simultaneous open", "who is the client", make_simultaneous_open,
 	  check_simultaneous_open },
 	{ "data in the SYN", "fast open would be called a stall", make_syn_data, check_syn_data },
+	{ "data in the SYN, answered before the ACK", "fast open would be half open",
+	  make_syn_data_answered_early, check_syn_data_answered_early },
 	{ "data in the SYN, not taken", "the handshake", make_syn_data_not_taken,
 	  check_syn_data_not_taken },
 	{ "data in the handshake ACK", "the wait would be missing", make_data_in_ack,
