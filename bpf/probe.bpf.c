@@ -163,12 +163,17 @@ __u32 candidate_next;
 bool ending; /* the run is over: all that is left settles */
 bool pressure; /* the map is nearly full */
 
-static __always_inline void table_count(struct table *t, enum counter c, __u64 n)
+static __always_inline struct counters *this_cpu_counters(void)
 {
-	struct counters *line;
 	__u32 zero = 0;
 
-	line = bpf_map_lookup_elem(&counters, &zero);
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+static __always_inline void table_count(struct table *t, enum counter c, __u64 n)
+{
+	struct counters *line = this_cpu_counters();
+
 	if (line)
 		line->count[c] += n;
 }
@@ -176,10 +181,8 @@ static __always_inline void table_count(struct table *t, enum counter c, __u64 n
 /* For what user space runs as well: there a packet of this CPU may come between load and store. */
 static __always_inline void count_exactly(enum counter c)
 {
-	struct counters *line;
-	__u32 zero = 0;
+	struct counters *line = this_cpu_counters();
 
-	line = bpf_map_lookup_elem(&counters, &zero);
 	if (line)
 		__sync_fetch_and_add(&line->count[c], 1);
 }
@@ -208,10 +211,16 @@ static __always_inline struct flow *table_new(struct table *t)
 	return &s->entry.flow;
 }
 
-static __always_inline void count_opening(__u32 slot, __u32 n)
+static __always_inline struct openings *openings_line(__u32 slot)
 {
 	__u32 index = slot % OPENING_SLOTS / (LINE / sizeof(__u32));
-	struct openings *line = bpf_map_lookup_elem(&openings, &index);
+
+	return bpf_map_lookup_elem(&openings, &index);
+}
+
+static __always_inline void count_opening(__u32 slot, __u32 n)
+{
+	struct openings *line = openings_line(slot);
 
 	if (line)
 		__sync_fetch_and_add(&line->count[slot % (LINE / sizeof(__u32))], n);
@@ -219,8 +228,8 @@ static __always_inline void count_opening(__u32 slot, __u32 n)
 
 static __always_inline bool maybe_opening(__u64 hash)
 {
-	__u32 slot = hash >> 44, index = slot / (LINE / sizeof(__u32));
-	struct openings *line = bpf_map_lookup_elem(&openings, &index);
+	__u32 slot = slot_of(hash);
+	struct openings *line = openings_line(slot);
 
 	return line && *(volatile __u32 *)&line->count[slot % (LINE / sizeof(__u32))];
 }
@@ -360,8 +369,8 @@ static __always_inline void table_insert(struct table *t, const struct flow_key 
 	struct queue_ends *q;
 	struct candidate *c;
 	__u32 zero = 0, place;
-	int error, evicted = 0,
-		   i; /* int: kernels before 6.4 leave the upper half of a long unset */
+	int evicted = 0, i;
+	int error; /* no long: kernels before 6.4 leave the upper half unset */
 
 	error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
 	if (error && error != -EEXIST) {

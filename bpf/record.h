@@ -38,7 +38,6 @@ enum client_flag {
 	CLIENT_HAS_MAC = 1 << 1,
 	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
 	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does; none was seen */
-	CLIENT_RESET_EARLY = 1 << 4, /* reset its own attempt before any answer */
 };
 
 enum server_flag {

@@ -204,7 +204,6 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 {
 	if (from_client) {
 		if (!f->synack && !is_handshake_done(f)) {
-			f->client_flags |= CLIENT_RESET_EARLY;
 			if (!f->client_rst)
 				f->client_rst = now;
 			return SETTLED_NOT;

@@ -30,6 +30,12 @@ struct remembered {
 #define REMEMBERED_SLOTS (1 << 16)
 #define KNOWN_SLOTS (1 << 20)
 
+/* Of the counters of openings and of what is known, 1 Mi each: the hash's upper bits are its best. */
+static __always_inline __u32 slot_of(__u64 hash)
+{
+	return hash >> 44;
+}
+
 /* The hash is of the four-tuple alone; the same one in another VLAN is another connection. */
 static __always_inline __u32 remembered_tag(const struct flow_key *key, __u64 hash, __u32 isn)
 {
@@ -69,7 +75,7 @@ static __always_inline bool is_remembered(struct table *t, const struct flow_key
  */
 static __always_inline void note_already_open(struct table *t, __u64 hash)
 {
-	__u8 *known = table_known(t, hash >> 44);
+	__u8 *known = table_known(t, slot_of(hash));
 
 	if (known && !*known) {
 		*known = 1;
@@ -88,7 +94,7 @@ static __always_inline void start_attempt(struct table *t, const struct flow_key
 		table_count(t, COUNT_LATE_SYN_COPIES, 1);
 		return;
 	}
-	known = table_known(t, hash >> 44);
+	known = table_known(t, slot_of(hash));
 	if (known)
 		*known = 1;
 	if (!table_wants(t, s)) {
@@ -99,7 +105,7 @@ static __always_inline void start_attempt(struct table *t, const struct flow_key
 	if (!f)
 		return;
 	flow_start(f, s, from_end_1, now);
-	f->slot = hash >> 44;
+	f->slot = slot_of(hash);
 	table_insert(t, key, f, now);
 }
 

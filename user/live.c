@@ -212,9 +212,9 @@ static void sweep(struct live *l)
 	do {
 		count = SWEEP_BATCH;
 		error = bpf_map_lookup_batch(map, from, &position, l->keys, l->flows, &count, NULL);
+		/* no bucket of the map, whose hash is seeded, holds more than SWEEP_BATCH: no ENOSPC */
 		if (error && error != -ENOENT)
-			break; /* ENOSPC: a bucket of more than SWEEP_BATCH flows; the hash of the
-				  map is seeded */
+			break;
 		from = &position;
 		seen += count;
 		now = monotonic();

@@ -302,7 +302,6 @@ void model_opening(struct model *m, const struct connection *c)
 	struct stall stall;
 	struct peer *peer;
 
-	m->opening_now++;
 	/* an ICMP error is certain once the client has had the time to try again in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
@@ -341,7 +340,6 @@ void model_swept(struct model *m)
 		if (o->sweep != m->sweep)
 			opening_forget(m, o);
 	m->sweep++;
-	m->opening_now = 0;
 }
 
 /* ---- hosts ---- */

@@ -124,7 +124,6 @@ struct model {
 	uint64_t late_banners;
 	uint64_t retried; /* answered only after the second SYN or later */
 	uint64_t stall_count; /* all, also those that were folded */
-	uint64_t opening_now; /* at the last sweep */
 	uint64_t folded; /* clients, peers, trials, stalls beyond the bounds */
 	struct histogram waits;
 	struct histogram answers;

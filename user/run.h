@@ -13,7 +13,6 @@
 #define PROBE_VERSION "unknown"
 #endif
 
-#define MAX_INTERFACES 1
 #define MAX_ETHERTYPES 8
 #define MAX_OWN_ADDRESSES 64
 
