@@ -123,6 +123,7 @@ struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes */
+	__u16 mss; /* of a SYN, 0 when it offers none */
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 flags; /* TCP_... */
 	__u8 kind; /* enum segment_kind */
@@ -429,8 +430,23 @@ static __always_inline void describe_addresses(const struct headers *h, struct s
 	read_address(&s->destination, h->ip + (h->ip6 ? 24 : 16), h->ip6);
 }
 
+/*
+ * Of a SYN. Every stack in use sends it as the first option (RFC 9293 3.7.1), and only there it is
+ * looked for; 0 when it is not there.
+ */
+static __always_inline __u16 read_mss(const struct frame *f, const struct headers *h, __u32 header)
+{
+	const __u8 *option;
+
+	if (header < 24)
+		return 0;
+	option = header_at(f, forget(f, h->transport_offset) + 20, 4);
+	return option && load16(option) == 0x0204 ? load16(option + 2) : 0;
+}
+
 /* After locate() answered PARSED_TCP. The caller sets egress, from_gateway and ifindex. */
-static __always_inline void describe_tcp(const struct headers *h, struct segment *s)
+static __always_inline void describe_tcp(const struct frame *f, const struct headers *h,
+					 struct segment *s)
 {
 	const __u8 *tcp = h->transport;
 	__u32 header = (tcp[12] >> 4) * 4;
@@ -446,6 +462,7 @@ static __always_inline void describe_tcp(const struct headers *h, struct segment
 	s->payload = h->transport_length > header ? h->transport_length - header : 0;
 	s->ip_id = h->ip6 ? 0 : load16(h->ip + 4);
 	s->flags = tcp[13];
+	s->mss = s->flags & TCP_SYN ? read_mss(f, h, header) : 0;
 	s->has_mac = h->ethernet != NULL;
 	if (h->ethernet)
 		__builtin_memcpy(s->mac, h->ethernet + 6, 6);

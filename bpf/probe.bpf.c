@@ -503,7 +503,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 		hash = flow_hash(&h, RUN_SEED);
 		if (is_boring(&h, hash))
 			return TC_NEXT;
-		describe_tcp(&h, &own->segment);
+		describe_tcp(&f, &h, &own->segment);
 	} else if (parsed == PARSED_ICMP) {
 		if (!describe_icmp(&f, &h, &own->segment))
 			return TC_NEXT;
@@ -549,7 +549,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 		own = this_cpu_scratch();
 		if (!own)
 			return TC_NEXT;
-		describe_tcp(&h, &own->segment);
+		describe_tcp(&f, &h, &own->segment);
 		segment_origin(&own->segment, skb, egress);
 		watch_described(skb, hash);
 		return TC_NEXT;

@@ -10,10 +10,11 @@
 
 #include "types.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 #define SECOND_NS 1000000000ULL
 #define MILLISECOND_NS 1000000ULL
+#define MICROSECOND_NS 1000ULL
 
 /* IPv4 as ::ffff:a.b.c.d. */
 struct address {
@@ -38,6 +39,8 @@ enum client_flag {
 	CLIENT_HAS_MAC = 1 << 1,
 	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
 	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does; none was seen */
+	CLIENT_GAP = 1 << 4, /* its first payload begins too far on: what came before was lost */
+	CLIENT_ACKED = 1 << 5, /* it acknowledged the server's first payload */
 };
 
 enum server_flag {
@@ -48,6 +51,7 @@ enum server_flag {
 	SERVER_TOOK_SYN_DATA = 1 << 4, /* Fast Open: the SYN's payload was taken (RFC 7413) */
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
 	SERVER_ODD = 1 << 6, /* RST or SYN-ACK with a wrong number: a real client ignores it */
+	SERVER_CHALLENGED = 1 << 7, /* answered the SYN by a bare ACK (RFC 5961 4.2) */
 };
 
 enum icmp_flag {
@@ -67,11 +71,15 @@ struct flow {
 	__u32 client_isn;
 	__u32 syn_count;
 	__u32 syn_copies;
+	__u32 client_again_us; /* when its first payload was last sent again, behind client_first */
+	__u16 client_mss; /* that its SYN offers (RFC 9293 3.7.1), 0 when none was seen */
+	__u16 client_size; /* bytes of its first payload */
 	__u16 syn_ip_id;
 	__u16 syn_payload;
 	__u8 client_mac[6];
 	__u8 client_flags;
-	__u8 client_segments; /* with payload, while the server had sent none */
+	__u8 client_segments; /* with payload, while the server had sent none or it was not acked */
+	__u8 client_again; /* how often its first payload was sent again */
 
 	/* the server's segments write these */
 	__u64 synack;
@@ -82,9 +90,15 @@ struct flow {
 	__u32 server_isn;
 	__u32 synack_count;
 	__u32 synack_copies;
+	__u32 server_again_us;
+	__u16 server_mss;
+	__u16 server_size;
 	__u16 synack_ip_id;
 	__u8 server_flags;
-	__u8 server_segments; /* with payload, while the client had sent none */
+	__u8 server_segments;
+	__u8 server_again;
+	__u8 server_acked; /* it acknowledged the client's first payload */
+	__u8 synack_after_ack; /* SYN-ACKs sent again although the handshake's ACK had passed */
 
 	/* ICMP errors write these */
 	__u64 icmp;
@@ -93,7 +107,7 @@ struct flow {
 	__u8 icmp_code;
 	__u8 icmp_flags;
 
-	__u8 pad;
+	__u8 pad[2];
 	__u32 slot; /* of the counter that says "an opening flow could be meant" */
 };
 

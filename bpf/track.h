@@ -36,6 +36,16 @@
  */
 #define OPENING_WINDOW (1U << 23)
 
+/*
+ * A segment is full when so little of the MSS is missing: options take their part of it (RFC 6691).
+ * Without an MSS, what a 1280-byte packet (the least that IPv6 carries, RFC 8200 5) could not hold.
+ */
+#define FULL_SLACK 60
+#define FULL_SIZE 1220
+
+/* A full segment that was sent again so often without an ACK is not let through. */
+#define BLACK_HOLE_AGAIN 3
+
 /* A handshake ACK may have been missed: then the client is found a little further on. */
 #define ACK_WINDOW (1U << 20)
 
@@ -93,10 +103,21 @@ static __always_inline bool is_answered_and_acked(const struct flow *f)
 	return f->synack && f->ack;
 }
 
+/* 0 when the first payload has not come. */
+static __always_inline __u64 payload_last(__u64 first, __u32 again_us)
+{
+	return first + (__u64)again_us * MICROSECOND_NS;
+}
+
 static __always_inline __u64 last_sign_of_life(const struct flow *f)
 {
-	const __u64 times[] = { f->synack_last,	 f->ack,	f->icmp,      f->client_first,
-				f->server_first, f->client_fin, f->server_fin };
+	const __u64 times[] = { f->synack_last,
+				f->ack,
+				f->icmp,
+				payload_last(f->client_first, f->client_again_us),
+				payload_last(f->server_first, f->server_again_us),
+				f->client_fin,
+				f->server_fin };
 	__u64 last = f->syn_last;
 	unsigned int i;
 
@@ -119,6 +140,7 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 	f->client_isn = s->seq;
 	f->syn_ip_id = s->ip_id;
 	f->syn_payload = s->payload > 0xffff ? 0xffff : s->payload;
+	f->client_mss = s->mss;
 	if (from_end_1)
 		f->client_flags |= CLIENT_IS_END_1;
 	if (s->egress)
@@ -181,6 +203,7 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		f->synack_last = now;
 		f->synack_ip_id = s->ip_id;
 		f->server_isn = s->seq;
+		f->server_mss = s->mss;
 		if (s->egress)
 			f->server_flags |= SERVER_EGRESS;
 		if (taken)
@@ -197,6 +220,8 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 	f->synack_ip_id = s->ip_id;
 	if (!f->ack)
 		f->server_isn = s->seq;
+	else if (f->synack_after_ack < 0xff)
+		f->synack_after_ack++;
 }
 
 static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s,
@@ -241,9 +266,51 @@ static __always_inline bool brings_payload(const struct segment *s, __u32 isn)
 	return s->payload && reach && reach < 1U << 30;
 }
 
+/* Bytes of payload that the handshake itself carried: the first to come begins behind them. */
+static __always_inline __u32 syn_data(const struct flow *f)
+{
+	return f->server_flags & SERVER_TOOK_SYN_DATA ? f->syn_payload : 0;
+}
+
+/*
+ * Was the first payload sent again? behind is how far behind it the segment begins; what comes
+ * within COPY_NS of the last time is a copy.
+ */
+static __always_inline bool is_again(__u32 behind, __u64 first, __u32 *again_us, __u64 now)
+{
+	__u64 us;
+
+	if (behind || (__s64)(now - payload_last(first, *again_us)) <= (__s64)COPY_NS)
+		return false;
+	us = (now - first) / MICROSECOND_NS;
+	*again_us = us > 0xffffffff ? 0xffffffff : us;
+	return true;
+}
+
+static __always_inline bool is_full(__u32 size, __u32 mss)
+{
+	return size + FULL_SLACK >= (mss ? mss : FULL_SIZE + FULL_SLACK);
+}
+
+/*
+ * Both sides have spoken. Is the second one's first payload a full segment that nobody has
+ * acknowledged yet? A black hole for large packets swallows just that one, so it is waited for.
+ */
+static __always_inline bool is_second_unproven(const struct flow *f)
+{
+	if (f->client_first > f->server_first)
+		return !f->server_acked && f->client_again < BLACK_HOLE_AGAIN &&
+		       f->client_segments < ONE_SIDED_SEGMENTS &&
+		       is_full(f->client_size, f->server_mss);
+	return f->synack && !(f->client_flags & CLIENT_ACKED) &&
+	       f->server_again < BLACK_HOLE_AGAIN && f->server_segments < ONE_SIDED_SEGMENTS &&
+	       is_full(f->server_size, f->client_mss);
+}
+
 static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
 {
 	bool in_window = seq_within(s->seq, f->client_isn + 1, OPENING_WINDOW);
+	__u32 behind = s->seq - f->client_isn - 1 - syn_data(f);
 
 	if (f->synack || f->server_flags & SERVER_SYN) {
 		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
@@ -255,11 +322,21 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 		return;
 	}
 	if (brings_payload(s, f->client_isn)) {
-		if (!f->client_first)
+		if (!f->client_first) {
 			f->client_first = now;
-		if (!f->server_first)
+			f->client_size = s->payload > 0xffff ? 0xffff : s->payload;
+			if (behind && in_window)
+				f->client_flags |= CLIENT_GAP;
+		} else if (is_again(behind, f->client_first, &f->client_again_us, now)) {
+			if (f->client_again < 0xff)
+				f->client_again++;
+		}
+		if (f->client_segments < ONE_SIDED_SEGMENTS &&
+		    (!f->server_first || f->client_first > f->server_first))
 			f->client_segments++;
 	}
+	if (f->server_first && seq_within(s->ack, f->server_isn + 2, OPENING_WINDOW))
+		f->client_flags |= CLIENT_ACKED;
 	if (s->flags & TCP_FIN && in_window && !f->client_fin)
 		f->client_fin = now;
 }
@@ -274,21 +351,30 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 		 * 5961)
 		 */
 		if (acked >= OPENING_WINDOW || (acked <= f->syn_payload && !s->payload)) {
-			f->server_flags |= SERVER_ODD;
+			f->server_flags |= SERVER_CHALLENGED;
 			return;
 		}
 		f->server_flags |= SERVER_PROVES;
 		if (s->payload && !f->server_first)
 			f->server_first = now;
 	} else if (brings_payload(s, f->server_isn)) {
-		if (!f->server_first)
+		if (!f->server_first) {
 			f->server_first = now;
+			f->server_size = s->payload > 0xffff ? 0xffff : s->payload;
+		} else if (is_again(s->seq - f->server_isn - 1, f->server_first,
+				    &f->server_again_us, now)) {
+			if (f->server_again < 0xff)
+				f->server_again++;
+		}
 		/* before the handshake ACK: usual with Fast Open only, else the ACK passed elsewhere */
 		if (!f->ack && f->synack &&
 		    (!f->syn_payload || f->server_flags & SERVER_TOOK_SYN_DATA))
 			f->server_flags |= SERVER_PROVES;
 	}
-	if (s->payload && !f->client_first)
+	if (f->client_first && acked > syn_data(f) && acked < OPENING_WINDOW)
+		f->server_acked = 1;
+	if (s->payload && f->server_segments < ONE_SIDED_SEGMENTS &&
+	    (!f->client_first || f->client_first <= f->server_first))
 		f->server_segments++;
 	if (s->flags & TCP_FIN && !f->server_fin)
 		f->server_fin = now;
@@ -338,7 +424,8 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 	else
 		track_server(f, s, now);
 
-	if (f->server_first && (f->client_first || f->server_flags & SERVER_TOOK_SYN_DATA))
+	if (f->server_first && (f->client_first || f->server_flags & SERVER_TOOK_SYN_DATA) &&
+	    !is_second_unproven(f))
 		return SETTLED_PAYLOAD;
 	if (f->client_fin && f->server_fin)
 		return SETTLED_FIN;
@@ -367,7 +454,8 @@ static __always_inline enum settled_by settle_due(const struct flow *f, __u64 no
 								: PRESSURE_OPENING_NS))
 		return SETTLED_PRESSURE;
 	/* an established connection without payload may stay idle; one side gone, it is left to die */
-	if (is_answered_and_acked(f) && !f->client_fin && !f->server_fin)
+	if (is_answered_and_acked(f) && !f->client_fin && !f->server_fin &&
+	    !(f->client_first && f->server_first))
 		return SETTLED_NOT;
 	return idle > (__s64)SILENCE_NS ? SETTLED_TIMEOUT : SETTLED_NOT;
 }

@@ -31,6 +31,7 @@ static void exchange(struct tape *t, double request, double answer)
 {
 	tcp(t, request, CLIENT, ACK, 1, 1, 300);
 	tcp(t, answer, SERVER, ACK, 1, 301, 1400);
+	tcp(t, answer + 1, CLIENT, ACK, 301, 1401, 0);
 }
 
 static void make_plain(struct tape *t)
@@ -648,6 +649,100 @@ CHECK(check_challenge_ack)
 {
 	EXPECT(count == 1 && c->syn_count == 2 && c->synack == AT(1010) &&
 	       c->client_first == AT(1012));
+	EXPECT(c->challenged);
+	UNUSED;
+	return NULL;
+}
+
+static void make_accept_queue(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 220, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 640, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 641, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1011, CLIENT, ACK, 301, 1, 0);
+	tcp(t, 1480, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 1490, SERVER, ACK, 1, 301, 100);
+}
+
+CHECK(check_accept_queue)
+{
+	EXPECT(count == 1 && c->ack == AT(11) && c->client_first == AT(12));
+	EXPECT(c->synack_after_ack == 1 && c->client_payload.again == 3 && c->client_payload.acked);
+	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->settled == AT(1490));
+	UNUSED;
+	return NULL;
+}
+
+static void make_request_swallowed(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 2920); /* two segments that offload has put together */
+	tcp(t, 230, CLIENT, ACK, 1, 1, 1448);
+	tcp(t, 640, CLIENT, ACK, 1, 1, 1448);
+	tcp(t, 9000, CLIENT, RST, 1, 0, 0);
+}
+
+CHECK(check_request_swallowed)
+{
+	EXPECT(count == 1 && payload_is_swallowed(&c->client_payload));
+	EXPECT(c->client_payload.mss == 1460 && c->client_payload.size == 2920);
+	EXPECT(c->client_payload.again == 2 && !payload_is_swallowed(&c->server_payload));
+	UNUSED;
+	return NULL;
+}
+
+static void make_answer_swallowed(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 20, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 230, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 640, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 1480, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 9000, CLIENT, ACK, 301, 1, 0);
+}
+
+CHECK(check_answer_swallowed)
+{
+	EXPECT(count == 1 && payload_is_swallowed(&c->server_payload));
+	EXPECT(c->server_payload.again == 3 && c->client_payload.acked);
+	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->settled == AT(1480));
+	UNUSED;
+	return NULL;
+}
+
+/* The ACK of a large answer never passes here: the flow must not be held for ever. */
+static void make_answer_acked_elsewhere(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 20, SERVER, ACK, 1, 301, 1460);
+	sweep(t, 100000);
+	sweep(t, 130100);
+}
+
+CHECK(check_answer_acked_elsewhere)
+{
+	EXPECT(count == 1 && c->settled_by == SETTLED_TIMEOUT && c->server_first == AT(20));
+	UNUSED;
+	return NULL;
+}
+
+static void make_gap(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 301, 1, 200); /* what came before was lost */
+	tcp(t, 230, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 240, SERVER, ACK, 1, 501, 100);
+}
+
+CHECK(check_gap)
+{
+	EXPECT(count == 1 && c->client_gap && c->client_first == AT(12));
+	EXPECT(c->client_payload.again == 1 && c->settled_by == SETTLED_PAYLOAD);
 	UNUSED;
 	return NULL;
 }
@@ -704,6 +799,7 @@ static void every_length(struct tape *t)
 static void make_truncated(struct tape *t)
 {
 	t->options = 8;
+	t->mss = 0; /* cut behind it, a SYN would be whole */
 	t->vlan[0] = 7;
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
 	every_length(t);
@@ -758,6 +854,7 @@ CHECK(check_malformed)
 
 static void make_not_understood(struct tape *t)
 {
+	t->mss = 0;
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
 	t->frames[0].bytes[12] = 0x88;
 	t->frames[0].bytes[13] = 0xcc; /* LLDP */
@@ -873,6 +970,15 @@ const struct scenario scenarios[] = {
 	  make_synack_not_seen, check_synack_not_seen },
 	{ "challenge ACK of an old connection", "the retry would be lost", make_challenge_ack,
 	  check_challenge_ack },
+	{ "accept queue overflows", "a server that is too slow to accept", make_accept_queue,
+	  check_accept_queue },
+	{ "full-size request swallowed", "an MTU black hole", make_request_swallowed,
+	  check_request_swallowed },
+	{ "full-size answer swallowed", "an MTU black hole", make_answer_swallowed,
+	  check_answer_swallowed },
+	{ "large answer, its ACK passes elsewhere", "settled flows would fill the map",
+	  make_answer_acked_elsewhere, check_answer_acked_elsewhere },
+	{ "first payload with a gap before it", "loss before the gateway", make_gap, check_gap },
 	{ "same addresses in two VLANs", "two customers would be mixed", make_vlans, check_vlans },
 	{ "IPv4 options", "connections with options", make_options, check_plain },
 	{ "IPv6 extension header", "connections with extensions", make_extension, check_plain6 },

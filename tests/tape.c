@@ -28,6 +28,7 @@ void tape_start(struct tape *t)
 	t->isn[CLIENT] = 1000000;
 	t->isn[SERVER] = 77000000;
 	t->ip_id = 100;
+	t->mss = 1460;
 }
 
 static struct tape_frame *next_frame(struct tape *t, double ms)
@@ -100,10 +101,11 @@ static uint8_t *put_tcp(const struct tape *t, uint8_t *p, enum end from, uint8_t
 	p = put16(put16(p, t->port[from]), t->port[!from]);
 	p = put32(p, t->isn[from] + seq);
 	p = put32(p, flags & TCP_ACK ? t->isn[!from] + ack : 0);
-	*p++ = 5 << 4;
+	*p++ = (flags & TCP_SYN && t->mss ? 6 : 5) << 4;
 	*p++ = flags;
 	p = put16(p, 65535);
-	return put32(p, 0);
+	p = put32(p, 0);
+	return flags & TCP_SYN && t->mss ? put16(put16(p, 0x0204), t->mss) : p;
 }
 
 static void finish(struct tape *t, struct tape_frame *f, uint8_t *end, uint32_t cut)
@@ -117,12 +119,12 @@ static void finish(struct tape *t, struct tape_frame *f, uint8_t *end, uint32_t 
 void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
 	 uint32_t payload)
 {
+	uint32_t kept = payload > 64 ? 64 : payload, header = flags & TCP_SYN && t->mss ? 24 : 20;
 	struct tape_frame *f = next_frame(t, ms);
-	uint32_t kept = payload > 64 ? 64 : payload;
 	uint8_t *p;
 
 	p = put_ethernet(t, f->bytes, from);
-	p = put_ip(t, p, t->address[from], t->address[!from], PROTOCOL_TCP, 20 + payload);
+	p = put_ip(t, p, t->address[from], t->address[!from], PROTOCOL_TCP, header + payload);
 	p = put_tcp(t, p, from, flags, seq, ack);
 	memset(p, 'x', kept);
 	finish(t, f, p + kept, payload - kept);
@@ -142,8 +144,7 @@ void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq)
 	*p++ = code;
 	p = put32(put16(p, 0), 0);
 	p = put_ip(t, p, t->address[CLIENT], t->address[SERVER], PROTOCOL_TCP, 20);
-	p = put_tcp(t, p, CLIENT, TCP_SYN, seq, 0);
-	finish(t, f, p, 0);
+	finish(t, f, put_tcp(t, p, CLIENT, 0, seq, 0), 0);
 }
 
 void handshake(struct tape *t, double ms)

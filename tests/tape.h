@@ -42,6 +42,7 @@ struct tape {
 	unsigned int options; /* bytes of IPv4 options */
 	unsigned int extension; /* bytes of an IPv6 destination options header */
 	unsigned int padding; /* bytes behind the IP datagram */
+	uint16_t mss; /* option of SYNs, 0 for none */
 };
 
 void tape_start(struct tape *t);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "connection.h"
+#include "track.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -104,6 +105,18 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->ack = SINCE_START(f->ack);
 	c->client_first = SINCE_START(f->client_first);
 	c->server_first = SINCE_START(f->server_first);
+	c->synack_after_ack = f->synack_after_ack;
+	c->client_payload = (struct payload){ .mss = f->server_mss,
+					      .size = f->client_size,
+					      .again = f->client_again,
+					      .acked = f->server_acked };
+	c->server_payload = (struct payload){ .mss = f->client_mss,
+					      .size = f->server_size,
+					      .again = f->server_again,
+					      .acked = f->client_flags & CLIENT_ACKED };
+	c->client_gap = f->client_flags & CLIENT_GAP;
+	c->challenged = f->server_flags & SERVER_CHALLENGED;
+	c->no_synack = !f->synack && f->client_flags & CLIENT_PROVES;
 	first_of(&c->fin, &c->fin_from, SINCE_START(f->client_fin), SINCE_START(f->server_fin));
 	first_of(&c->rst, &c->rst_from, SINCE_START(f->client_rst), SINCE_START(f->server_rst));
 	c->icmp = SINCE_START(f->icmp);
@@ -131,6 +144,11 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
 	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
 #undef SINCE_START
+}
+
+bool payload_is_swallowed(const struct payload *p)
+{
+	return !p->acked && p->again >= 2 && is_full(p->size, p->mss);
 }
 
 ns_t connection_silence(const struct connection *c)

@@ -35,6 +35,14 @@ struct endpoint {
 
 enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER };
 
+/* A side's first payload. */
+struct payload {
+	uint16_t mss; /* the most that it may send at once, as the other side's SYN said; 0: not said */
+	uint16_t size; /* bytes; 0: none was seen */
+	unsigned int again; /* how often it was sent again */
+	bool acked;
+};
+
 struct connection {
 	struct endpoint client;
 	struct endpoint server;
@@ -57,8 +65,14 @@ struct connection {
 	uint32_t synack_count;
 	uint32_t synack_copies;
 	ns_t ack;
+	unsigned int synack_after_ack; /* SYN-ACKs sent again although the ACK had passed */
 	ns_t client_first;
 	ns_t server_first;
+	struct payload client_payload; /* what was seen until both sides' had been acknowledged */
+	struct payload server_payload;
+	bool client_gap; /* the client's first payload began too far on: what came before was lost */
+	bool challenged; /* the SYN was answered by a bare ACK (RFC 5961 4.2) */
+	bool no_synack; /* the client spoke as if answered, no SYN-ACK was seen: it passes elsewhere */
 	ns_t fin;
 	enum side fin_from;
 	ns_t rst;
@@ -79,6 +93,9 @@ struct connection {
 
 /* start: the source's clock at the start of the run. */
 void connection_of(struct connection *c, const struct record *r, uint64_t start);
+
+/* A full segment that was sent again and again, and never acknowledged. */
+bool payload_is_swallowed(const struct payload *p);
 
 /* Handshake done and not a byte since: it may be held, or a spare socket. Time so far, or NEVER. */
 ns_t connection_silence(const struct connection *c);

@@ -212,7 +212,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	parsed = locate(&f, frame->link, frame->ethertype, &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
 		hash = flow_hash(&h, &native_seed);
-		describe_tcp(&h, &s);
+		describe_tcp(&f, &h, &s);
 	} else if (parsed == PARSED_ICMP) {
 		if (!describe_icmp(&f, &h, &s))
 			return;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What does this gateway itself know of the way to a peer? Facts, gathered when the run ends; the
+ * diagnosis reads them. All zero is "not known", as for a capture.
+ */
+#pragma once
+
+#include <net/if.h>
+
+#include "record.h"
+
+enum route_state {
+	ROUTE_UNKNOWN, /* nobody asked, or the kernel did not say */
+	ROUTE_FOUND,
+	ROUTE_NONE, /* no route: ENETUNREACH */
+	ROUTE_BLACKHOLE, /* a route of this type: dropped without a word */
+	ROUTE_UNREACHABLE, /* answered with ICMP host unreachable */
+	ROUTE_PROHIBIT, /* answered with ICMP administratively prohibited */
+	ROUTE_LOCAL, /* an address of this host */
+};
+
+enum neighbour_state {
+	NEIGHBOUR_UNKNOWN, /* not asked: not on a link of ours, or no entry */
+	NEIGHBOUR_INCOMPLETE, /* asked, no answer yet */
+	NEIGHBOUR_FAILED, /* nobody has that address */
+	NEIGHBOUR_REACHABLE, /* also stale, delay, probe, permanent, noarp */
+};
+
+struct route {
+	enum route_state state;
+	struct address prefix; /* that the matching route is for */
+	unsigned int prefix_length; /* 0: the default route; of 32 for IPv4, of 128 for IPv6 */
+	unsigned int table; /* 254 is main; another one was chosen by a policy rule */
+	bool via_gateway; /* through a next hop, below; else directly connected */
+	struct address gateway;
+	char device[IFNAMSIZ];
+	bool device_up; /* its operational state */
+	bool device_exists;
+	enum neighbour_state neighbour; /* of the next hop, or of the peer where directly connected */
+};
