@@ -2,6 +2,7 @@
 # make            ./probe
 # make install    PREFIX, DESTDIR
 # make test       everything in tests/, as root; installs what that needs
+# make fuzz       looks for inputs that break it; FUZZ_SECONDS=600 for each target
 # make V=1        shows the commands
 
 CC ?= gcc
@@ -61,7 +62,31 @@ build/test-model: tests/unit/model.c user/model.c user/connection.c user/histogr
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-tests: build/test-track build/test-model build/test-prog-run
+# Coverage-guided fuzzing, for as long as FUZZ_SECONDS says, of each target: make fuzz. What it finds
+# is kept in build/fuzz/; what was a defect belongs into tests/fuzz/regressions/.
+FUZZ_SECONDS ?= 600
+FUZZ := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
+FUZZ_SOURCES := user/native.c user/model.c user/connection.c user/histogram.c
+
+build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
+	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^)
+
+build/fuzz-files: tests/fuzz/files.c $(filter-out user/main.c user/live.c user/hook.c user/interface.c user/options.c,$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
+	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
+
+build/fuzz-seeds: tests/fuzz/seeds.c tests/fuzz/input.h $(TAPE) user/connection.c | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c,$^) -lz
+
+build/fuzz/seeds: build/fuzz-seeds
+	$(Q)mkdir -p build/fuzz && $< $@ && touch $@
+
+# A target's own words to stderr are not wanted: close_fd_mask.
+fuzz: build/fuzz-packets build/fuzz-files build/fuzz/seeds
+	$(Q)mkdir -p build/fuzz/packets build/fuzz/files
+	cd build/fuzz && ../fuzz-packets -max_total_time=$(FUZZ_SECONDS) -max_len=8192 packets seeds/packets
+	cd build/fuzz && ../fuzz-files -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -close_fd_mask=2 files seeds/files
+
+tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds
 
 # The other compiler's opinion of the same sources.
 check-clang: build/probe.skel.h
@@ -85,6 +110,6 @@ uninstall:
 clean:
 	rm -rf build probe
 
-.PHONY: install uninstall clean test tests check-clang check-format check-scripts
+.PHONY: install uninstall clean fuzz test tests check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

@@ -23,7 +23,7 @@ struct address {
 
 #define IP4_PREFIX swap32(0xffff)
 
-/* Both directions of a connection have the same key: the lower end, by bytes, comes first. */
+/* Both directions of a connection have the same key: the lower end, word by word, comes first. */
 struct flow_key {
 	struct address end[2];
 	__u16 port[2];

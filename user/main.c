@@ -196,7 +196,7 @@ int main(int argc, char **argv)
 		model_free(p.model);
 		return EXIT_FAILURE;
 	}
-	status = (p.options.read ? capture_run : live_run)(&p.options, &p.run, &run_events);
+	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
 	if (!status) {
 		TELL(&p, ended, p.model);
 		if (p.run.cut)

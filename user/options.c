@@ -23,13 +23,16 @@ static const char doc[] =
 	"  probe --iface eth0 -d 60 --json     JSON lines for one minute\n"
 	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
 	"  probe --read incident.pcap          no root needed\n"
+	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
 	"\n"
 	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
 	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
 
 static const struct argp_option argp_options[] = {
 	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
-	{ "read", 'r', "FILE", 0, "Analyse a pcap or pcapng file instead (- for standard input)",
+	{ "read", 'r', "FILE", 0,
+	  "Analyse this capture instead (pcap or pcapng, also in gzip; - is standard input); may be "
+	  "given more than once",
 	  0 },
 	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 1 },
 	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 1 },
@@ -131,6 +134,29 @@ static bool parse_ports(const char *text, struct narrow *narrow)
 	return !*end;
 }
 
+static void add_read(struct argp_state *state, struct options *o, const char *file)
+{
+	size_t i;
+
+	for (i = 0; i < o->read_count; i++)
+		if (!strcmp(file, "-") && !strcmp(o->reads[i], "-"))
+			argp_error(state, "--read -: standard input can be read once");
+	o->reads = reallocarray(o->reads, o->read_count + 1, sizeof(*o->reads));
+	if (!o->reads)
+		argp_failure(state, 1, errno, "--read");
+	o->reads[o->read_count++] = file;
+}
+
+/* The words of a filter, as tcpdump takes them: joined by spaces. */
+static void add_filter(struct argp_state *state, struct options *o, const char *word)
+{
+	char *before = o->filter;
+
+	if (asprintf(&o->filter, "%s%s%s", before ? before : "", before ? " " : "", word) < 0)
+		argp_failure(state, 1, errno, "%s", word);
+	free(before);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -142,9 +168,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->iface = argument;
 		break;
 	case 'r':
-		if (o->read)
-			argp_error(state, "--read may be given once");
-		o->read = argument;
+		add_read(state, o, argument);
 		break;
 	case 'd':
 		o->duration = parse_seconds(state, "--duration", argument, 0.1, 1e8);
@@ -188,15 +212,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->verbose = true;
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state,
-			   "%s: what is this? (names are given by --iface NAME, --json=FILE)",
-			   argument);
+		add_filter(state, o, argument);
 		break;
 	case ARGP_KEY_END:
-		if (o->iface && o->read)
+		if (o->iface && o->read_count)
 			argp_error(state, "--iface or --read, not both");
-		if (!o->iface && !o->read)
+		if (!o->iface && !o->read_count)
 			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
+		if (o->iface && o->filter)
+			argp_error(
+				state,
+				"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",
+				o->filter);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -208,6 +235,7 @@ void options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct argp argp = { .options = argp_options,
 					  .parser = parse_option,
+					  .args_doc = "[FILTER...]",
 					  .doc = doc };
 	static struct narrow narrow;
 

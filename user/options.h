@@ -13,7 +13,9 @@ struct narrow;
 
 struct options {
 	const char *iface;
-	const char *read; /* file, or NULL */
+	const char **reads; /* files, none with iface */
+	size_t read_count;
+	char *filter; /* for reads, in the language of pcap-filter(7), or NULL */
 	double duration; /* seconds, 0 for "until told" */
 	ns_t stall;
 	bool json;

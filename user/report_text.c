@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "format.h"
+#include "progress.h"
 #include "report.h"
 
 /* So many rows of a table are printed; the rest is said to be left out. */
@@ -41,6 +42,7 @@ static int columns(int width, const char *text)
 
 static void heading(struct report *r)
 {
+	progress_hide();
 	if (!r->said_heading)
 		fprintf(r->out, "%-8s %-21s   %-21s WHAT\n", "TIME", "CLIENT", "SERVER");
 	r->said_heading = true;

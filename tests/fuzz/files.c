@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Any bytes as a capture, through the reader and all the way to the reports: libFuzzer's target. If
+ * this finds something, a file that somebody sent can end the probe, or worse.
+ *
+ * An input of an odd length is read twice over, as two files side by side.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "format.h"
+#include "report.h"
+
+static struct report reports[2];
+
+#define TELL(what, ...)                                                            \
+	do {                                                                       \
+		for (int i = 0; i < 2; i++)                                        \
+			if (reports[i].format->what)                               \
+				reports[i].format->what(&reports[i], __VA_ARGS__); \
+	} while (0)
+
+static void on_started(void *context)
+{
+	(void)context;
+	if (report_json.started)
+		report_json.started(&reports[1]);
+}
+
+static void on_settled(void *context, const struct connection *c)
+{
+	model_settled(context, c);
+	TELL(connection, c);
+}
+
+static void on_opening(void *context, const struct connection *c)
+{
+	model_opening(context, c);
+}
+
+static void on_swept(void *context, ns_t now)
+{
+	(void)now;
+	model_swept(context);
+}
+
+static void on_stall(void *context, const struct stall *s, bool ended)
+{
+	(void)context;
+	TELL(stall, s, ended);
+}
+
+static void on_late_banner(void *context, const struct connection *c)
+{
+	(void)context;
+	TELL(late_banner, c);
+}
+
+static void on_failing(void *context, const struct connection *c, enum failure failure)
+{
+	(void)context;
+	TELL(failing, c, failure);
+}
+
+static void on_answered_after_all(void *context, const struct connection *c)
+{
+	(void)context;
+	TELL(answered_after_all, c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct model_events model_events = {
+		.stall = on_stall,
+		.late_banner = on_late_banner,
+		.failing = on_failing,
+		.answered_after_all = on_answered_after_all,
+	};
+	static FILE *nowhere;
+	struct run run = { .stall = SECOND_NS };
+	struct run_events events = {
+		.started = on_started,
+		.settled = on_settled,
+		.opening = on_opening,
+		.swept = on_swept,
+	};
+	char path[64];
+	const char *files[] = { path, path };
+	struct options options = { .stall = SECOND_NS, .reads = files, .read_count = 1 + size % 2 };
+	int fd = memfd_create("capture", MFD_CLOEXEC), i;
+	struct model *model = model_new(SECOND_NS, &model_events);
+
+	if (!nowhere) {
+		format_init();
+		nowhere = fopen("/dev/null", "we");
+	}
+	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)
+		abort();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	for (i = 0; i < 2; i++)
+		reports[i] = (struct report){ .format = i ? &report_json : &report_text,
+					      .run = &run,
+					      .out = nowhere,
+					      .out_name = "nowhere" };
+	events.context = model;
+	if (!capture_run(&options, &run, &events))
+		TELL(ended, model);
+	model_free(model);
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Any packets in any order at any time, through parse and track: libFuzzer's target. If this finds
+ * something, a packet from anywhere can make the probe lie, or end it.
+ *
+ * An input is a tape: a byte for the table's size, then frames, each behind a struct head.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "native.h"
+#include "track.h"
+#include "input.h"
+
+#define START (1ULL << 62) /* as for captures: their clock may go backwards */
+
+#define REQUIRE(condition)                                           \
+	do {                                                         \
+		if (!(condition)) {                                  \
+			fprintf(stderr, "not so: %s\n", #condition); \
+			abort();                                     \
+		}                                                    \
+	} while (0)
+
+struct play {
+	struct native *native;
+	struct model *model;
+	uint64_t now;
+	uint64_t published;
+	uint64_t opening;
+};
+
+static void ignore_stall(void *context, const struct stall *s, bool ended)
+{
+	(void)context;
+	(void)s;
+	(void)ended;
+}
+
+static void ignore_connection(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+}
+
+static void ignore_failing(void *context, const struct connection *c, enum failure failure)
+{
+	(void)context;
+	(void)c;
+	REQUIRE(failure != FAILURE_NONE);
+}
+
+static const struct model_events deaf = {
+	.stall = ignore_stall,
+	.late_banner = ignore_connection,
+	.failing = ignore_failing,
+	.answered_after_all = ignore_connection,
+};
+
+/* What holds of every record, whatever was on the wire. */
+static void settled(void *context, const struct record *r)
+{
+	const struct flow *f = &r->flow;
+	struct play *p = context;
+	struct connection c;
+
+	REQUIRE(r->version == RECORD_VERSION);
+	REQUIRE(r->settled_by > SETTLED_NOT && r->settled_by < SETTLED_REASONS);
+	REQUIRE(f->syn_count >= 1 && f->syn_times[0] && f->syn_last);
+	REQUIRE(!f->synack == !f->synack_count);
+	REQUIRE(!(f->server_flags & SERVER_REFUSED) || f->server_rst);
+	REQUIRE(!f->icmp == !(f->icmp_flags & ICMP_SEEN));
+	REQUIRE(f->client_segments <= ONE_SIDED_SEGMENTS &&
+		f->server_segments <= ONE_SIDED_SEGMENTS);
+	connection_of(&c, r, START);
+	REQUIRE(c.outcome < OUTCOMES);
+	REQUIRE(c.wait == NEVER || c.banner == NEVER);
+	p->published++;
+	model_settled(p->model, &c);
+}
+
+static void look_at(void *context, const struct record *r)
+{
+	struct play *p = context;
+	struct connection c;
+
+	p->opening++;
+	connection_of(&c, r, START);
+	model_opening(p->model, &c);
+}
+
+/* Every attempt is opening or was published; none is lost without a word. */
+static void sweep(struct play *p)
+{
+	const uint64_t *counters = native_counters(p->native);
+
+	p->opening = 0;
+	native_sweep(p->native, p->now, look_at, p);
+	model_swept(p->model);
+	REQUIRE(counters[COUNT_PUBLISHED] == p->published);
+	REQUIRE(counters[COUNT_ATTEMPTS] == p->published + p->opening);
+}
+
+/* The hook's short ways say what the long one says, or nothing. */
+static void compare_ways(const struct native_frame *frame)
+{
+	struct frame f = { .begin = frame->bytes,
+			   .end = frame->bytes + frame->length,
+			   .wire_length = frame->wire_length > frame->length ? frame->wire_length
+									     : frame->length };
+	struct headers deep = {}, plain = {};
+	enum parsed parsed, shorter, glanced;
+	const uint8_t *transport = NULL;
+	__u64 hash = 0;
+
+	parsed = locate(&f, frame->link, frame->ethertype, &deep, PARSE_DEEP);
+	shorter = locate(&f, frame->link, frame->ethertype, &plain, PARSE_PLAIN);
+	glanced = glance(&f, frame->link, frame->ethertype, &native_seed, &hash, &transport);
+	REQUIRE(parsed != PARSED_DEEP);
+	if (shorter != PARSED_DEEP && shorter != PARSED_SHORT) {
+		REQUIRE(shorter == parsed);
+		REQUIRE(deep.transport == plain.transport);
+		REQUIRE(deep.transport_length == plain.transport_length);
+	}
+	if (glanced == PARSED_TCP) {
+		REQUIRE(parsed == PARSED_TCP || parsed == PARSED_MALFORMED);
+		if (parsed == PARSED_TCP)
+			REQUIRE(hash == flow_hash(&deep, &native_seed));
+	} else if (glanced == PARSED_UDP && parsed == PARSED_UDP) {
+		REQUIRE(transport == deep.transport);
+	} else if (glanced == PARSED_ARP) {
+		REQUIRE(parsed == PARSED_ARP);
+	}
+}
+
+static void feed(struct play *p, const struct head *h, const uint8_t *bytes)
+{
+	struct native_frame frame = {
+		.length = h->length,
+		.wire_length = h->length + (h->what & WHAT_CUT ? 1000 : 0),
+		.link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET,
+		.ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4,
+		.ifindex = h->what & WHAT_OTHER_IFACE ? 2 : 1,
+		.egress = h->what & WHAT_EGRESS,
+		.from_gateway = h->what & WHAT_FROM_GATEWAY,
+		.time = p->now,
+	};
+	/* a copy of just that size, so that the sanitizer sees one byte too far */
+	uint8_t *exact = malloc(h->length ? h->length : 1);
+
+	if (!exact)
+		abort();
+	memcpy(exact, bytes, h->length);
+	frame.bytes = exact;
+	compare_ways(&frame);
+	native_feed(p->native, &frame);
+	free(exact);
+}
+
+static void finish(struct play *p)
+{
+	struct stall_group *groups;
+	const uint64_t *counters = native_counters(p->native);
+	struct hosts hosts;
+	struct peer **peers;
+	size_t count, i;
+
+	native_end(p->native, p->now);
+	REQUIRE(counters[COUNT_PUBLISHED] == p->published);
+	REQUIRE(counters[COUNT_ATTEMPTS] == p->published);
+	REQUIRE(p->model->connections == p->published);
+	if (!model_hosts(p->model, &hosts))
+		abort();
+	groups = model_stall_groups(p->model, &count);
+	free(groups);
+	peers = model_failing_peers(p->model, &count);
+	for (i = 0; i < count; i++)
+		model_cohort(&hosts, peers[i]);
+	free(peers);
+	hosts_free(&hosts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct play p = { .now = START };
+	const uint8_t *end = data + size;
+	struct head h;
+
+	if (!size)
+		return 0;
+	p.native = native_new(1 + data[0] % 32, NULL, settled, &p);
+	p.model = model_new(SECOND_NS, &deaf);
+	if (!p.native || !p.model)
+		abort();
+	data++;
+	while (head_read(&h, &data, end)) {
+		p.now += head_delay(&h);
+		if (h.what & WHAT_SWEEP)
+			sweep(&p);
+		else
+			feed(&p, &h, data);
+		data += h.length;
+	}
+	finish(&p);
+	native_free(p.native);
+	model_free(p.model);
+	return 0;
+}
+
+/* ---- mutation by whole frames: bytes alone seldom make a second packet that fits the first ---- */
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed);
+
+#define MAX_FRAMES 128
+
+/* Where each frame begins, and in at[count] where the last ends. */
+static size_t frames_of(const uint8_t *data, size_t size, const uint8_t *at[MAX_FRAMES + 1])
+{
+	const uint8_t *p = data + 1, *end = data + size;
+	struct head h;
+	size_t count = 0;
+
+	at[0] = p;
+	while (count < MAX_FRAMES && head_read(&h, &p, end)) {
+		p += h.length;
+		at[++count] = p;
+	}
+	return count;
+}
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
+{
+	uint8_t c;
+
+	for (; n--; a++, b++) {
+		c = *a;
+		*a = *b;
+		*b = c;
+	}
+}
+
+/* The other side speaks: addresses, ports and numbers change places. */
+static void turn(uint8_t *frame, const struct head *h)
+{
+	struct frame f = { .begin = frame, .end = frame + h->length, .wire_length = h->length };
+	enum link link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET;
+	uint16_t ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
+	struct headers located = {};
+	uint8_t *ip, *tcp;
+
+	if (locate(&f, link, ethertype, &located, PARSE_DEEP) != PARSED_TCP)
+		return;
+	ip = frame + (located.ip - frame);
+	tcp = frame + (located.transport - frame);
+	if (located.ip6)
+		swap_bytes(ip + 8, ip + 24, 16);
+	else
+		swap_bytes(ip + 12, ip + 16, 4);
+	swap_bytes(tcp, tcp + 2, 2);
+	swap_bytes(tcp + 4, tcp + 8, 4);
+}
+
+/* A header's field that decides, set to something that matters. */
+static void set_field(uint8_t *frame, const struct head *h, unsigned int seed)
+{
+	static const uint8_t flags[] = { TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
+					 TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK };
+	struct frame f = { .begin = frame, .end = frame + h->length, .wire_length = h->length };
+	enum link link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET;
+	uint16_t ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
+	struct headers located = {};
+	uint8_t *tcp;
+
+	if (locate(&f, link, ethertype, &located, PARSE_DEEP) != PARSED_TCP)
+		return;
+	tcp = frame + (located.transport - frame);
+	switch (seed % 4) {
+	case 0:
+		tcp[13] = flags[seed / 4 % sizeof(flags)];
+		break;
+	case 1:
+		tcp[7] += seed / 4; /* sequence number */
+		break;
+	case 2:
+		tcp[11] += seed / 4; /* what is acknowledged */
+		break;
+	case 3:
+		tcp[2 * (seed / 4 % 2) + 1] = seed / 8; /* a port */
+		break;
+	}
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed)
+{
+	const uint8_t *at[MAX_FRAMES + 1];
+	size_t count, one, to, length, grown;
+	uint8_t *frame, *p;
+	struct head h;
+
+	if (size < 1 || seed % 8 == 0)
+		return LLVMFuzzerMutate(data, size, most);
+	count = frames_of(data, size, at);
+	if (!count)
+		return LLVMFuzzerMutate(data, size, most);
+	seed /= 8;
+	one = seed % count;
+	length = at[one + 1] - at[one];
+	frame = data + (at[one] - data);
+	p = frame;
+	head_read(&h, (const uint8_t **)&p, data + size);
+	seed /= 64;
+	switch (seed % 6) {
+	case 0: /* once more, somewhere behind */
+	case 1: /* once more, from the other side */
+		if (size + length > most)
+			return size;
+		to = one + 1 + seed / 6 % (count - one);
+		{
+			uint8_t copy[HEAD_BYTES + 65536];
+
+			if (length > sizeof(copy))
+				return size;
+			memcpy(copy, frame, length);
+			if (seed % 6 == 1)
+				turn(copy + HEAD_BYTES, &h);
+			p = data + (at[to] - data);
+			memmove(p + length, p, data + size - p);
+			memcpy(p, copy, length);
+		}
+		return size + length;
+	case 2: /* away with it */
+		memmove(frame, frame + length, data + size - frame - length);
+		return size - length;
+	case 3:
+		set_field(p, &h, seed / 6);
+		return size;
+	case 4: /* when, and how it came */
+		frame[seed / 6 % 4] = seed / 24;
+		return size;
+	default: /* its bytes, as libFuzzer likes */
+		if (!h.length)
+			return size;
+		grown = LLVMFuzzerMutate(p, h.length, h.length);
+		memset(p + grown, 0, h.length - grown);
+		return size;
+	}
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What stands before the IP header in a capture? Link types are libpcap's (DLT_...). */
+#pragma once
+
+#include "native.h"
+
+bool link_is_known(int link);
+
+/*
+ * f holds a frame as it was captured; moves it behind a link header that is not Ethernet's and says
+ * what follows. A frame too short for its link header is left with an ethertype of 0.
+ */
+void link_strip(int link, struct native_frame *f);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The packets of capture files, in the order of their time: pcap and pcapng by libpcap, gzip by
+ * zlib, "-" for standard input. Of each file one packet is held, so memory does not grow with them;
+ * files that begin later are closed until their time comes.
+ *
+ * Within a file its own order stays, also where its clock went backwards.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct reader;
+
+struct packet {
+	const uint8_t *bytes; /* valid until the next call */
+	uint32_t length;
+	uint32_t wire_length; /* length or more */
+	uint64_t time; /* ns since 1970 */
+	int link; /* libpcap's DLT_... */
+	bool wanted; /* by the filter */
+};
+
+/*
+ * filter in the language of pcap-filter(7), or NULL. Answers NULL after it said what is wrong, to
+ * stderr.
+ */
+struct reader *reader_open(const char *const *files, size_t count, const char *filter);
+void reader_close(struct reader *r);
+
+bool reader_next(struct reader *r, struct packet *p);
+
+/* After the last packet: why that was not the end of all files, or NULL. Valid until closed. */
+const char *reader_cut(const struct reader *r);
+
+/* The first file's link type, in words. */
+const char *reader_link(const struct reader *r);
+
+/* Bytes read so far, and of all files; *total is 0 where that cannot be known. */
+void reader_progress(const struct reader *r, uint64_t *done, uint64_t *total);
