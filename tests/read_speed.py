@@ -48,13 +48,13 @@ def connections(dice):
         yield frame(client, server, False, 17, other + 1 + 1448 * size, isn + 402, 0, number + 3)
 
 
-def write(path, size):
+def write(path, size, block=200000):
     """One block of connections again and again, an hour later each time: Python is slow, disks are not."""
     frames, dice, clock = [], random.Random(5274), 0
     for f in connections(dice):
         frames.append((clock, f))
         clock += dice.randrange(2000, 200000)
-        if len(frames) == 200000:
+        if len(frames) == block:
             break
     written, base = 24, 1700000000
     with open(path, 'wb') as out:

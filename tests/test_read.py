@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""--read: formats, link types, several files, pipes, filters, and what it says of files that it cannot read.
+
+    test_read.py [TEST...]        the probe's path in PROBE
+"""
+import gzip
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, 'lab'))
+import lab  # noqa: E402
+import read_speed  # noqa: E402
+from lab import PROBE, SECOND, expect  # noqa: E402
+
+START = 1700000000 * SECOND + 123456789
+CLIENT, SERVER = ('10.1.4.23', 51544), ('198.51.100.7', 80)
+DEAD = ('10.200.7.9', 5274)
+SYN, SYNACK, ACK, FIN = 2, 18, 16, 17
+
+
+def connection(at, wait, client=CLIENT, server=SERVER, isn=1000):
+    """-> (time, frame): a connection whose client speaks so many ns after its handshake ACK."""
+    other = 77000
+    yield at, lab.frame(client, server, SYN, isn, 0)
+    yield at + 10000001, lab.frame(server, client, SYNACK, other, isn + 1, ip_id=2)
+    yield at + 11000002, lab.frame(client, server, ACK, isn + 1, other + 1, ip_id=3)
+    yield at + 11000002 + wait, lab.frame(client, server, ACK, isn + 1, other + 1, b'GET', ip_id=4)
+    yield at + 21000003 + wait, lab.frame(server, client, ACK, other + 1, isn + 4, b'200', ip_id=5)
+
+
+def silent(at, client=CLIENT, server=DEAD):
+    for i, after in enumerate((0, 1, 3)):
+        yield at + after * SECOND, lab.frame((client[0], 40000), server, SYN, 5, 0, ip_id=10 + i)
+
+
+def story(at=START):
+    return sorted(list(connection(at, 5 * SECOND + 3)) + list(silent(at + 12 * 10**6)))
+
+
+def pcap(packets, order='<', nano=True, link=1, head=b'', snap=65535):
+    """A pcap file; head stands in place of each frame's Ethernet header."""
+    out = [struct.pack(order + 'IHHiIII', 0xa1b23c4d if nano else 0xa1b2c3d4, 2, 4, 0, 0, snap, link)]
+    for at, frame in packets:
+        frame = head + frame[14:] if link != 1 else frame
+        unit = 1 if nano else 1000
+        out.append(struct.pack(order + 'IIII', at // SECOND, at % SECOND // unit, min(len(frame), snap), len(frame)))
+        out.append(frame[:snap])
+    return b''.join(out)
+
+
+def pcapng(packets, order='<'):
+    def block(kind, body):
+        size = struct.pack(order + 'I', 12 + len(body))
+        return struct.pack(order + 'I', kind) + size + body + size
+
+    out = block(0x0a0d0d0a, struct.pack(order + 'IHHq', 0x1a2b3c4d, 1, 0, -1))
+    out += block(1, struct.pack(order + 'HHIHHB3xHH', 1, 0, 65535, 9, 1, 9, 0, 0))
+    for at, frame in packets:
+        out += block(6, struct.pack(order + 'IIIII', 0, at >> 32, at & 0xffffffff, len(frame), len(frame)) + frame +
+                     b'\0' * (-len(frame) % 4))
+    return out
+
+
+class Files:
+    """A folder of capture files, for a with block."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+    def add(self, name, content):
+        path = os.path.join(self.folder.name, name)
+        with open(path, 'wb') as f:
+            f.write(content)
+        return path
+
+
+def run(*arguments, stdin=b''):
+    return subprocess.run([PROBE] + list(arguments), input=stdin, capture_output=True)
+
+
+def read(*arguments, stdin=b'', status=0):
+    """-> the objects of --json, after this exit status"""
+    done = run('--json', *arguments, stdin=stdin)
+    expect(done.returncode == status, arguments, 'status', done.returncode, done.stderr.decode())
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def of(objects, kind, **wanted):
+    return [o for o in objects if o['type'] == kind and all(o[k] == v for k, v in wanted.items())]
+
+
+def times(objects):
+    keys = ('client', 'server', 'outcome', 'syn_times', 'synack', 'ack', 'client_first', 'server_first', 'wait')
+    return sorted(tuple(str(c[k]) for k in keys) for c in of(objects, 'connection'))
+
+
+def test_formats():
+    """every format and byte order, zipped or not, tells the same story to the nanosecond it holds"""
+    with Files() as files:
+        want = times(read('--read', files.add('plain', pcap(story()))))
+        expect(len(want) == 2 and str(5 * SECOND + 3) in want[1], want)
+        for order in '<>':
+            for name, content in (('pcap', pcap(story(), order)), ('pcapng', pcapng(story(), order))):
+                expect(times(read('--read', files.add(name, content))) == want, name, order)
+                expect(times(read('--read', files.add(name, gzip.compress(content)))) == want, name, order, 'gzip')
+                expect(times(read('--read', '-', stdin=content)) == want, name, order, 'pipe')
+                expect(times(read('--read', '-', stdin=gzip.compress(content))) == want, name, order, 'zipped pipe')
+            micro = read('--read', files.add('micro', pcap(story(), order, nano=False)))
+            expect(of(micro, 'connection', server=SERVER[0])[0]['wait'] == 5 * SECOND, micro)
+
+
+def test_link_types():
+    """whatever link the capture was taken on, the connection is the same"""
+    ppp = b'\xff\x03\x00\x21'
+    links = {0: b'\x02\0\0\0', 108: b'\0\0\0\x02', 9: ppp, 50: ppp, 51: b'\x11\0\0\x01\0\0\0\x21', 101: b'', 228: b'',
+             104: b'\x0f\0\x08\0', 113: b'\0\0\0\x01\0\x06' + b'\x02' * 8 + b'\x08\0', 276: b'\x08\0' + b'\0' * 18}
+    with Files() as files:
+        want = times(read('--read', files.add('ethernet', pcap(story()))))
+        for link, head in links.items():
+            expect(times(read('--read', files.add(str(link), pcap(story(), link=link, head=head)))) == want, link)
+        # what netfilter logged: a mark, then the packet, each with its length
+        logged = b''.join(pcap([(at, f)], link=239, head=b'\x02\0\0\0' + struct.pack('<HHI', 8, 3, 1) + struct.pack(
+            '<HH', 4 + len(f) - 14, 9))[24 * (i > 0):] for i, (at, f) in enumerate(story()))
+        expect(times(read('--read', files.add('nflog', logged))) == want, 'nflog')
+
+
+def test_cut_frames():
+    """a capture of headers alone is enough"""
+    with Files() as files:
+        want = times(read('--read', files.add('whole', pcap(story()))))
+        expect(times(read('--read', files.add('cut', pcap(story(), snap=54)))) == want, 'snap length 54')
+
+
+def test_several_files():
+    """files given in any order are read in the order of time, also side by side"""
+    packets = story()
+    with Files() as files:
+        want = times(read('--read', files.add('whole', pcap(packets))))
+        parts = [files.add('part%d' % i, pcap(packets[2 * i:2 * i + 2])) for i in range(4)]
+        parts[1] = files.add('part1.gz', gzip.compress(pcapng(packets[2:4])))
+        for order in ((3, 1, 0, 2), (0, 1, 2, 3)):
+            got = read(*[word for i in order for word in ('--read', parts[i])])
+            expect(times(got) == want, order, times(got))
+        odd, even = files.add('odd', pcap(packets[1::2])), pcap(packets[::2])
+        expect(times(read('--read', odd, '--read', '-', stdin=even)) == want, 'side by side, one of them a pipe')
+        many = [files.add('one%d' % i, pcap([p])) for i, p in enumerate(packets)] * 40
+        start = read(*[word for path in many for word in ('-r', path)])[0]
+        expect(start['file'].endswith('and 319 more'), start)
+
+
+def test_cut_in_the_middle():
+    """a capture that breaks off is told as far as it goes, and the exit status says so"""
+    whole = pcap(story())
+    zipped = gzip.compress(whole)
+    with Files() as files:
+        for name, content in (('pcap', whole[:-3]), ('pcapng', pcapng(story())[:-7]), ('gzip', zipped[:-20]),
+                              ('header', whole[:-70])):
+            path = files.add(name, content)
+            done = run('--read', path)
+            text = done.stdout.decode() + done.stderr.decode()
+            expect(done.returncode == 1, name, done.returncode)
+            expect('CUT SHORT  %s could be read up to here only' % path in text, text)
+            expect('10.200.7.9:5274' in text, 'the report is missing:', text)
+        expect('ends in the middle' in run('--read', os.path.join(files.folder.name, 'gzip')).stderr.decode(), 'gzip')
+        good = files.add('good', pcap(silent(START + 60 * SECOND, ('10.1.4.24', 0))))
+        got = read('--read', os.path.join(files.folder.name, 'pcap'), '--read', good, status=1)
+        expect(len(of(got, 'connection')) == 3, 'the other file is read to its end:', got)
+
+
+def test_errors():
+    """what is no capture is refused in plain words, before anything is printed"""
+    with Files() as files:
+        add = files.add
+        whole = pcap(story())
+        cases = ((add('empty', b''), 'it is empty'), (add('text', b'GET / HTTP/1.0\r\n' * 9), 'not a capture'),
+                 (files.folder.name, 'it is a directory'), ('/nowhere/at/all', 'No such file or directory'),
+                 (add('wifi', pcap(story(), link=105)), 'link type, 105 (IEEE802_11), are not understood'),
+                 (add('odd', pcap(story(), link=60000)), 'not understood'),
+                 (add('zst', b'\x28\xb5\x2f\xfd' + whole), 'zstd -dc FILE | probe --read -'),
+                 (add('none', whole[:24]), 'holds no packet'), (add('half', whole[:20]), 'truncated dump file'),
+                 (add('damaged.gz', b'\x1f\x8b' + whole), 'damaged'), ('-', 'it is empty'))
+        for path, words in cases:
+            done = run('--read', path)
+            said = done.stderr.decode()
+            expect(done.returncode == 1 and not done.stdout, path, done.returncode, done.stdout.decode())
+            expect(words in said and path in said, path, said)
+            expect('AddressSanitizer' not in said and len(said.splitlines()) < 3, said)
+        for words, arguments in (('can be read once', ('-r', '-', '-r', '-')), ('not both', ('-r', 'x', '-i', 'lo')),
+                                 ('narrowed by --client', ('-i', 'lo', 'port', '80'))):
+            done = run(*arguments)
+            expect(done.returncode == 2 and words in done.stderr.decode(), arguments, done.stderr.decode())
+
+
+def test_filter():
+    """a filter as for tcpdump narrows the reading, and moves no time"""
+    with Files() as files:
+        path = files.add('story', pcap(story()))
+        whole = times(read('--read', path))
+        for words in (['host', DEAD[0]], ['tcp dst port 5274 and not host 192.0.2.1']):
+            got = read('--read', path, *words)
+            expect(times(got) == [t for t in whole if DEAD[0] in t[1]], words, times(got))
+            expect(got[0]['start'] == read('--read', path)[0]['start'], 'the start moved')
+        expect(not of(read('--read', path, 'udp'), 'connection'), 'udp')
+        raw = files.add('raw', pcap(story(), link=101))
+        expect(len(of(read('--read', raw, '--read', path, 'port', '80'), 'connection')) == 1, 'on each link type')
+        done = run('--read', path, 'port', 'eighty-one')
+        expect(done.returncode == 1 and 'filter "port eighty-one"' in done.stderr.decode(), done.stderr.decode())
+        done = run('--read', path, raw)
+        expect(done.returncode == 1 and 'Each needs its own --read' in done.stderr.decode(), done.stderr.decode())
+
+
+def test_short_frames():
+    """frames that end within their link header are counted, not passed over"""
+    with Files() as files:
+        short = [(START, b'')] + [(START, b'\0' * 14 + b'\x45' * n) for n in range(1, 4)]
+        for link, head in ((1, b''), (113, b''), (9, b''), (101, b''), (239, b'')):
+            got = read('--read', files.add('short%d' % link, pcap(short, link=link, head=head)))
+            c = got[-1]
+            said = json.dumps(c)
+            expect(c['lost']['sum'] + sum(e['packets'] for e in c.get('ethertypes', [])) >= 3 or 'malformed' in said,
+                   link, said)
+
+
+def test_memory():
+    """a capture eight times as long takes no more memory: any size can be read"""
+    with Files() as files:
+        peaks = []
+        for megabytes in (6, 48):
+            path = os.path.join(files.folder.name, str(megabytes))
+            read_speed.write(path, megabytes * 10**6, 5000)
+            process = subprocess.Popen(['/bin/sh', '-c', 'exec "$0" -r "$1" >/dev/null', PROBE, path])
+            _, status, usage = os.wait4(process.pid, 0)
+            expect(status == 0, 'status', status)
+            peaks.append(usage.ru_maxrss)
+        expect(peaks[1] < 1.3 * peaks[0] + 4096, 'KiB of memory:', peaks)
+
+
+def test_progress():
+    """whoever waits for a long file sees how far it is, and no trace of that in the output"""
+    stream = pcap([(START, frame) for _, frame in story()] * 10000)
+    terminal, end = pty.openpty()
+    said = b''
+
+    def listen():
+        nonlocal said
+        try:
+            while True:
+                data = os.read(terminal, 65536)
+                said += data
+        except OSError:
+            pass
+
+    with subprocess.Popen([PROBE, '--read', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=end) as process:
+        os.close(end)
+        listener = threading.Thread(target=listen)
+        listener.start()
+
+        def write():
+            process.stdin.write(stream)
+            time.sleep(1.2)  # nothing is shown for a file that is read at once
+            process.stdin.write(stream[24:])
+            process.stdin.close()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        output = process.stdout.read()
+        writer.join()
+    listener.join()
+    expect(b'packets, ' in said and said.endswith(b'\r\x1b[K'), said)
+    expect(b'\x1b' not in output and b'attempts' in output, output)
+
+
+TESTS = [value for name, value in list(globals().items()) if name.startswith('test_')]
+
+if __name__ == '__main__':
+    sys.exit(lab.main(TESTS))
