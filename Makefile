@@ -86,14 +86,20 @@ fuzz: build/fuzz-packets build/fuzz-files build/fuzz/seeds
 	cd build/fuzz && ../fuzz-packets -max_total_time=$(FUZZ_SECONDS) -max_len=8192 packets seeds/packets
 	cd build/fuzz && ../fuzz-files -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -close_fd_mask=2 files seeds/files
 
-tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds
+TRIAL := tests/trial/population.c tests/trial/wire.c
+TRIAL_HEADERS := $(wildcard tests/trial/*.h bpf/*.h user/*.h)
+
+build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/format.c $(TRIAL_HEADERS) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lm
+
+tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population
 
 # The other compiler's opinion of the same sources.
 check-clang: build/probe.skel.h
 	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -fsyntax-only user/*.c tests/*.c tests/*/*.c
 
 check-format:
-	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.c scripts/*.c
+	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
 
 check-scripts:
 	$(call say,CHECK,scripts)shellcheck $$(grep -lE '^#!/bin/(ba)?sh' scripts/* tests/run tests/kernels/* .ci/run)

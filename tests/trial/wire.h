@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What would connection_of() make of an attempt that went like this on the wire, seen from start to
+ * end of the run? The rules of settling are track.h's.
+ */
+#pragma once
+
+#include "connection.h"
+
+#define WIRE_SYNS 16
+
+/* All that ever happens to an attempt, also after it has settled or the run has ended. */
+struct wire {
+	struct endpoint client;
+	struct endpoint server;
+	bool has_mac;
+	uint8_t mac[6];
+	ns_t round_trip; /* between the gateway and the client */
+
+	ns_t syns[WIRE_SYNS];
+	unsigned int syn_count;
+	ns_t synack;
+	ns_t synack_again; /* sent once more, before the ACK */
+	ns_t ack;
+	ns_t client_first;
+	ns_t server_first;
+	unsigned int client_size;
+	unsigned int server_size;
+	unsigned int client_again; /* the client's first payload sent again, before the answer */
+	ns_t client_fin;
+	ns_t server_fin;
+	ns_t refused; /* the server's RST in answer to the SYN */
+	ns_t icmp; /* that quotes the SYN */
+	struct address icmp_from;
+};
+
+/* Zeroed, and nothing has happened. */
+void wire_init(struct wire *w);
+
+/* False when it began after the end. */
+bool wire_settle(struct connection *c, const struct wire *w, ns_t end);
