@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import struct
@@ -80,10 +81,14 @@ def run(namespace, function, *arguments):
 
 
 class Serve:
-    """A server process: on each (address, port) a behaviour of its own, until the end of the with block."""
+    """A server process: on each (address, port) a behaviour of its own, until the end of the with block.
 
-    def __init__(self, namespace, behaviours):
+    It accepts at once, or one connection every so many seconds; options are of its listening sockets.
+    """
+
+    def __init__(self, namespace, behaviours, backlog=4096, accept_every=0, options=()):
         self.namespace, self.behaviours = namespace, behaviours
+        self.backlog, self.accept_every, self.options = backlog, accept_every, options
 
     def __enter__(self):
         ready, told = os.pipe()
@@ -94,8 +99,10 @@ class Serve:
                 for (address, port), behaviour in self.behaviours.items():
                     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    for option in self.options:
+                        s.setsockopt(*option)
                     s.bind((address, port))
-                    s.listen(4096)
+                    s.listen(self.backlog)
                     threading.Thread(target=self.accept, args=(s, behaviour), daemon=True).start()
                 os.write(told, b'x')
                 signal.pause()
@@ -109,9 +116,9 @@ class Serve:
         os.close(ready)
         return self
 
-    @staticmethod
-    def accept(listener, behaviour):
+    def accept(self, listener, behaviour):
         while True:
+            time.sleep(self.accept_every)
             s, _ = listener.accept()
             threading.Thread(target=Serve.guarded, args=(behaviour, s), daemon=True).start()
 
@@ -126,6 +133,37 @@ class Serve:
     def __exit__(self, *_):
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+
+
+class Background:
+    """A function in a process of that namespace, from the with block's begin to its end."""
+
+    def __init__(self, namespace, function, *arguments):
+        self.what = namespace, function, arguments
+
+    def __enter__(self):
+        namespace, function, arguments = self.what
+        self.pid = fork(namespace, function, *arguments).pid
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+class Rules:
+    """An nftables table of its own for the duration of a with block."""
+
+    def __init__(self, namespace, rules, family='inet'):
+        self.namespace, self.rules, self.family = namespace, rules, family
+
+    def __enter__(self):
+        rules = re.sub(r'}$', '\n}', self.rules, flags=re.MULTILINE)  # nft wants the brace on a line of its own
+        text = 'table %s test {\n%s\n}' % (self.family, rules)
+        sh(self.namespace, 'nft', '-f', '-', text=text)
+
+    def __exit__(self, *_):
+        sh(self.namespace, 'nft', 'delete', 'table', self.family, 'test')
 
 
 def answers(s):

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import lab
-from lab import CLIENTS, DEAD4, DEAD6, GATEWAY, SECOND, SERVER4, SERVER6, WAN, Probe, Serve, expect
+from lab import CLIENTS, DEAD4, DEAD6, GATEWAY, SECOND, SERVER4, SERVER6, WAN, Probe, Rules, Serve, expect
 
 A, B = CLIENTS[0], CLIENTS[1]
 A4, A6 = lab.CLIENT4 % 21, lab.CLIENT6 % 21
@@ -56,23 +56,12 @@ def test_refused():
         expect('refused (RST) by the server' in p.text, p.text)
 
 
-def with_rule(namespace, rules):
-    """An nftables table of its own for the duration of a with block."""
-    class Rule:
-        def __enter__(self):
-            lab.sh(namespace, 'nft', '-f', '-', text='table inet test {\n%s\n}' % rules.replace('}', '\n}'))
-
-        def __exit__(self, *_):
-            lab.sh(namespace, 'nft', 'delete', 'table', 'inet', 'test')
-    return Rule()
-
-
 def test_refused_by_gateway():
     """the gateway's own firewall is blamed for its RST and its ICMP error, not the server"""
     rules = '''chain f { type filter hook forward priority 0;
         tcp dport 82 reject with tcp reset
         tcp dport 83 reject with icmpx type admin-prohibited }'''
-    with Serve(WAN, WEB), with_rule(GATEWAY, rules), Probe() as p:
+    with Serve(WAN, WEB), Rules(GATEWAY, rules), Probe() as p:
         for server in (SERVER4, SERVER6):
             lab.run(A, lab.try_connect, server, 82, 5)
             lab.run(A, lab.try_connect, server, 83, 2)
@@ -91,7 +80,7 @@ def test_unreachable():
     """an ICMP error from beyond the gateway is given in words, with who sent it"""
     rules = '''chain i { type filter hook input priority 0;
         tcp dport 84 reject with icmpx type host-unreachable }'''
-    with with_rule(WAN, rules), Probe() as p:
+    with Rules(WAN, rules), Probe() as p:
         for server in (SERVER4, SERVER6):
             lab.run(A, lab.try_connect, server, 84, 2)
         p.stop()
@@ -135,7 +124,7 @@ def syn_only(address, port):
 def test_half_open():
     """a SYN-ACK that the client never acknowledges is half open, neither established nor unanswered"""
     rules = 'chain o { type filter hook output priority 0; tcp flags rst drop }'
-    with Serve(WAN, WEB), with_rule(A, rules), Probe() as p:
+    with Serve(WAN, WEB), Rules(A, rules), Probe() as p:
         lab.run(A, syn_only, SERVER4, 80)
         time.sleep(1.2)
         p.stop()
@@ -210,7 +199,7 @@ def test_taken_back():
     """a peer called silent that answers after all is taken back, visibly"""
     rules = 'chain i { type filter hook input priority 0; tcp dport 80 tcp flags syn drop }'
     with Serve(WAN, WEB), Probe() as p:
-        with with_rule(WAN, rules):
+        with Rules(WAN, rules):
             late = lab.fork(A, lab.browse, SERVER4, 80)
             expect(p.said('no answer'), p.lines)
         expect(p.said('answers after all'), p.lines)
@@ -423,7 +412,7 @@ def test_thousand_at_once():
 def test_nat():
     """beyond a NAT the tool records rightly, and says that it is on the outer side"""
     rules = 'chain n { type nat hook postrouting priority 100; oifname "%s" masquerade }' % lab.WAN_IFACE
-    with Serve(WAN, WEB), with_rule(GATEWAY, rules), Probe(iface=lab.WAN_IFACE) as p:
+    with Serve(WAN, WEB), Rules(GATEWAY, rules), Probe(iface=lab.WAN_IFACE) as p:
         for ns in (A, B):
             for _ in range(3):
                 lab.run(ns, lab.browse, SERVER4, 80)
