@@ -86,13 +86,17 @@ fuzz: build/fuzz-packets build/fuzz-files build/fuzz/seeds
 	cd build/fuzz && ../fuzz-packets -max_total_time=$(FUZZ_SECONDS) -max_len=8192 packets seeds/packets
 	cd build/fuzz && ../fuzz-files -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -close_fd_mask=2 files seeds/files
 
-TRIAL := tests/trial/population.c tests/trial/wire.c
+TRIAL := tests/trial/population.c tests/trial/host.c tests/trial/wire.c
 TRIAL_HEADERS := $(wildcard tests/trial/*.h bpf/*.h user/*.h)
 
 build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/format.c $(TRIAL_HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population
+# Memory over a run of days: build/endless feeds 50 million records, tests/run fewer of them.
+build/endless: tests/trial/endless.c tests/trial/wire.c build/model.o build/histogram.o build/connection.o $(TRIAL_HEADERS)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
+
+tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/endless
 
 # The other compiler's opinion of the same sources.
 check-clang: build/probe.skel.h

@@ -2,8 +2,7 @@
 /*
  * A network of invented hosts, what a gateway between them and their servers would have recorded of
  * it, and the truth: who waited for whom. A seed determines all of it. The ranges that it is drawn
- * from stand at the head of population.c; they were fixed before any rule of the diagnosis was
- * tried on them, and rules are never a reason to change them.
+ * from are in ranges.h.
  */
 #pragma once
 
@@ -33,6 +32,8 @@ struct server {
 	unsigned int held; /* waits of a second or more that ended when this one was done */
 	unsigned int held_ip6; /* connects a second or more, until IPv4 was tried instead */
 	unsigned int failed; /* attempts that came to nothing by its fate, not by chance */
+	unsigned int unheard; /* that an outage between it and the gateway kept silent */
+	unsigned int late; /* answers that took a second or more */
 	size_t helper; /* index, or NO_HELPER */
 };
 
@@ -57,7 +58,7 @@ struct helper {
 
 	unsigned int hosts;
 	unsigned int held; /* waits */
-	unsigned int locked; /* attempts that a wait was locked to: see population.c */
+	unsigned int locked; /* attempts that a wait was locked to: see count_holds() */
 };
 
 struct population {
@@ -84,8 +85,12 @@ void population_free(struct population *p);
 /* Did anybody truly wait for it, a second or more? */
 bool population_is_culprit(const struct population *p, const struct endpoint *e);
 
-/* Did an attempt there truly come to nothing? port 0: at any of its ports. */
-bool population_fails(const struct population *p, const struct endpoint *e);
+/* Did attempts there truly come to nothing, in this way? port 0: at any of its ports. */
+bool population_fails(const struct population *p, const struct endpoint *e, enum fate fate);
+
+/* Did it truly answer a request, or greet, so late? */
+bool population_answers_late(const struct population *p, const struct endpoint *e);
+bool population_greets_late(const struct population *p, const struct endpoint *e);
 
 /* Two servers or more in that prefix truly failed, and none there ever answered. */
 bool population_prefix_fails(const struct population *p, const struct address *prefix,
