@@ -59,7 +59,7 @@ enum {
 };
 
 enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 /* code */ };
-enum { ICMP6_UNREACHABLE = 1, ICMP6_TIME_EXCEEDED = 3 };
+enum { ICMP6_UNREACHABLE = 1, ICMP6_TIME_EXCEEDED = 3, ICMP6_PARAMETER_PROBLEM = 4 };
 
 struct frame {
 	const __u8 *begin;
@@ -409,6 +409,47 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 	return h->protocol == PROTOCOL_UDP ? PARSED_UDP : PARSED_ICMP;
 }
 
+/* Secret of this run: without it nobody on the wire can aim at a slot. */
+struct hash_seed {
+	__u64 a;
+	__u64 b;
+};
+
+static __always_inline __u64 hash_mix(__u64 x, const struct hash_seed *seed)
+{
+	x = (x ^ seed->a) * 0x9e3779b97f4a7c15ULL;
+	return (x ^ x >> 32) * seed->b;
+}
+
+/*
+ * A hash of the four-tuple that is equal for both directions: the product of the two ends, each with
+ * the secret in it, and mixed again.
+ */
+static __always_inline __u64 tuple_hash(const __u8 *ip, const __u8 *tcp, bool ip6,
+					const struct hash_seed *seed)
+{
+	__u64 source = LOAD(__u16, tcp), destination = LOAD(__u16, tcp + 2), hash;
+
+	if (ip6) {
+		/* spread the port first: no choice of port undoes a difference of the address */
+		source *= 0x9e3779b97f4a7c15ULL;
+		destination *= 0x9e3779b97f4a7c15ULL;
+		source += hash_mix(LOAD(__u64, ip + 8), seed) ^ LOAD(__u64, ip + 16);
+		destination += hash_mix(LOAD(__u64, ip + 24), seed) ^ LOAD(__u64, ip + 32);
+	} else {
+		source |= (__u64)LOAD(__u32, ip + 12) << 16;
+		destination |= (__u64)LOAD(__u32, ip + 16) << 16;
+	}
+	hash = (source ^ seed->a) * (destination ^ seed->a);
+	return (hash ^ hash >> 32) * seed->b;
+}
+
+/* After PARSED_TCP. */
+static __always_inline __u64 flow_hash(const struct headers *h, const struct hash_seed *seed)
+{
+	return tuple_hash(h->ip, h->transport, h->ip6, seed);
+}
+
 static __always_inline void read_address(struct address *a, const __u8 *p, bool ip6)
 {
 	if (ip6) {
@@ -468,26 +509,33 @@ static __always_inline void describe_tcp(const struct frame *f, const struct hea
 		__builtin_memcpy(s->mac, h->ethernet + 6, 6);
 }
 
+static __always_inline bool is_icmp_error(__u8 type, bool ip6)
+{
+	if (ip6)
+		return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER_PROBLEM;
+	return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED;
+}
+
 /*
  * After locate() answered PARSED_ICMP: answers whether this is an ICMP error that quotes a TCP
  * segment (RFC 792, RFC 4443). Eight bytes of TCP are quoted at least: ports and sequence number.
+ * *hash is that segment's.
  */
 static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h,
-					  struct segment *s)
+					  const struct hash_seed *seed, struct segment *s,
+					  __u64 *hash)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};
 	const __u8 *tcp;
 
+	if (!is_icmp_error(type, h->ip6))
+		return false;
 	if (h->ip6) {
-		if (type < ICMP6_UNREACHABLE || type > 4)
-			return false;
 		s->icmp_hard = type == ICMP6_UNREACHABLE;
 		if (locate_ip6(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
 			return false;
 	} else {
-		if (type != ICMP4_UNREACHABLE && type != ICMP4_TIME_EXCEEDED)
-			return false;
 		s->icmp_hard = type == ICMP4_UNREACHABLE && code != ICMP4_FRAGMENTATION_NEEDED;
 		if (locate_ip4(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
 			return false;
@@ -507,53 +555,17 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
 	s->seq = load32(tcp + 4);
+	*hash = tuple_hash(quoted.ip, tcp, quoted.ip6, seed);
 	return true;
-}
-
-/* Secret of this run: without it nobody on the wire can aim at a slot. */
-struct hash_seed {
-	__u64 a;
-	__u64 b;
-};
-
-static __always_inline __u64 hash_mix(__u64 x, const struct hash_seed *seed)
-{
-	x = (x ^ seed->a) * 0x9e3779b97f4a7c15ULL;
-	return (x ^ x >> 32) * seed->b;
-}
-
-/* A hash of the four-tuple that is equal for both directions. */
-static __always_inline __u64 tuple_hash(const __u8 *ip, const __u8 *tcp, bool ip6,
-					const struct hash_seed *seed)
-{
-	__u64 source = LOAD(__u16, tcp), destination = LOAD(__u16, tcp + 2);
-
-	if (ip6) {
-		/* spread the port first: no choice of port undoes a difference of the address */
-		source *= 0x9e3779b97f4a7c15ULL;
-		destination *= 0x9e3779b97f4a7c15ULL;
-		source += hash_mix(LOAD(__u64, ip + 8), seed) ^ LOAD(__u64, ip + 16);
-		destination += hash_mix(LOAD(__u64, ip + 24), seed) ^ LOAD(__u64, ip + 32);
-	} else {
-		source |= (__u64)LOAD(__u32, ip + 12) << 16;
-		destination |= (__u64)LOAD(__u32, ip + 16) << 16;
-	}
-	return hash_mix(source, seed) + hash_mix(destination, seed);
-}
-
-/* After PARSED_TCP. */
-static __always_inline __u64 flow_hash(const struct headers *h, const struct hash_seed *seed)
-{
-	return tuple_hash(h->ip, h->transport, h->ip6, seed);
 }
 
 #define TCP_LOOK (TCP_SYN | TCP_FIN | TCP_RST)
 
 /*
- * Most packets are a segment without SYN, FIN or RST, or UDP, behind plain headers: these are told
- * here, by constant offsets and without a store, since this is what the probe costs the traffic.
- * PARSED_TCP: a plain segment, *hash is its flow's. PARSED_UDP: *transport is its header. All else
- * is PARSED_DEEP, to be looked at by locate().
+ * Nearly all packets are told here, by constant offsets and without a store, since this is what the
+ * probe costs the traffic. PARSED_TCP: a segment without SYN, FIN or RST, *hash is its flow's.
+ * PARSED_UDP: *transport is its header. PARSED_OTHER, and PARSED_ARP for what is not even counted.
+ * All else is PARSED_DEEP, to be looked at by locate().
  */
 static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
 					  const struct hash_seed *seed, __u64 *hash,
@@ -561,30 +573,53 @@ static __always_inline enum parsed glance(const struct frame *f, enum link link,
 {
 	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
 
-	if (ip + 28 > f->end)
+	if (unlikely(ip + 40 > f->end)) {
+		if (link == LINK_ETHERNET && ip <= f->end &&
+		    LOAD(__u16, f->begin + 12) == swap16(ETHERTYPE_ARP))
+			return PARSED_ARP;
 		return PARSED_DEEP;
+	}
 	ethertype = link == LINK_ETHERNET ? LOAD(__u16, f->begin + 12) : swap16(ethertype);
+	if (link == LINK_ETHERNET && ethertype == swap16(ETHERTYPE_VLAN)) {
+		ethertype = LOAD(__u16, ip + 2);
+		ip += 4;
+		if (ip + 40 > f->end)
+			return PARSED_DEEP;
+	}
 	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
-		if (ip[0] != 0x45 || LOAD(__u16, ip + 6) & swap16(0x3fff))
+		if (ip[0] != 0x45)
 			return PARSED_DEEP;
 		*transport = ip + 20;
+		/* no fragment, and TCP */
+		if (likely((LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP))) {
+			if (ip[33] & TCP_LOOK)
+				return PARSED_DEEP;
+			*hash = tuple_hash(ip, ip + 20, false, seed);
+			return PARSED_TCP;
+		}
+		if (LOAD(__u16, ip + 6) & swap16(0x3fff))
+			return PARSED_DEEP;
 		if (ip[9] == PROTOCOL_UDP)
 			return PARSED_UDP;
-		if (ip[9] != PROTOCOL_TCP || ip + 40 > f->end || ip[33] & TCP_LOOK)
-			return PARSED_DEEP;
-		*hash = tuple_hash(ip, ip + 20, false, seed);
-		return PARSED_TCP;
+		if (ip[9] == PROTOCOL_ICMP4)
+			return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
+		return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
 	}
 	if (ethertype == swap16(ETHERTYPE_IP6)) {
 		if (ip + 60 > f->end || ip[0] >> 4 != 6)
 			return PARSED_DEEP;
 		*transport = ip + 40;
+		if (likely(ip[6] == PROTOCOL_TCP)) {
+			if (ip[53] & TCP_LOOK)
+				return PARSED_DEEP;
+			*hash = tuple_hash(ip, ip + 40, true, seed);
+			return PARSED_TCP;
+		}
 		if (ip[6] == PROTOCOL_UDP)
 			return PARSED_UDP;
-		if (ip[6] != PROTOCOL_TCP || ip[53] & TCP_LOOK)
-			return PARSED_DEEP;
-		*hash = tuple_hash(ip, ip + 40, true, seed);
-		return PARSED_TCP;
+		if (ip[6] == PROTOCOL_ICMP6)
+			return is_icmp_error(ip[40], true) ? PARSED_DEEP : PARSED_ARP;
+		return is_ip6_extension(ip[6]) ? PARSED_DEEP : PARSED_OTHER;
 	}
 	return ethertype == swap16(ETHERTYPE_ARP) ? PARSED_ARP : PARSED_DEEP;
 }

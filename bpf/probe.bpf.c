@@ -17,34 +17,31 @@
 
 #define EEXIST 17
 
-/*
- * Counters and slots stand in lines of a cache line each: array maps of libbpf 1.1 pad elements to
- * 8 bytes.
- */
-#define LINE 64
-
+/* By flow_id(). Sizes are set when the object is loaded, from --max-flows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct flow_key);
+	__type(key, __u64);
 	__type(value, struct flow_entry);
-	__uint(max_entries, 131072);
+	__uint(max_entries, DEFAULT_FLOWS);
 } flows SEC(".maps");
 
 /*
  * Attempts in the order of their first SYN: when the map is full, the oldest without a handshake
- * gives its place.
+ * gives its place. Places are handed out by the chunk, so that the lock is taken once for many.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct candidate);
-	__uint(max_entries, 131072);
+	__uint(max_entries, DEFAULT_FLOWS);
 } queue SEC(".maps");
+
+#define QUEUE_CHUNK 32
 
 struct queue_ends {
 	struct bpf_spin_lock lock;
-	__u32 head; /* where the next attempt queues */
-	__u32 tail; /* the next to give its place */
+	__u32 head; /* the next chunk to fill, counted from the start of the run */
+	__u32 tail; /* the next to look for an attempt that gives its place */
 };
 
 struct {
@@ -54,63 +51,37 @@ struct {
 	__uint(max_entries, 1);
 } queue_ends SEC(".maps");
 
-#define RING_BYTES (4 << 20)
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, RING_BYTES);
+	__uint(max_entries, DEFAULT_RING_BYTES);
 } records SEC(".maps");
 
-/* How many opening flows hash to a slot: 0 says that a packet can be dismissed. */
-struct openings {
-	__u32 count[LINE / sizeof(__u32)];
-};
-#define OPENING_SLOTS (1 << 20)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct openings);
-	__uint(max_entries, OPENING_SLOTS * sizeof(__u32) / LINE);
-} openings SEC(".maps");
-
 struct table;
-static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key);
+static __always_inline __u64 table_now(struct table *t);
+static __always_inline struct lanes *table_lanes(struct table *t);
+static __always_inline struct line *table_line(struct table *t, __u64 hash);
+static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key,
+					       __u64 hash);
 static __always_inline struct flow *table_new(struct table *t);
-static __always_inline void table_insert(struct table *t, const struct flow_key *key,
-					 const struct flow *f, __u64 now);
-static __always_inline void table_settle(struct table *t, const struct flow_key *key,
-					 struct flow *f, __u64 identity, enum settled_by why,
-					 __u64 now);
+static __always_inline bool table_insert(struct table *t, const struct flow_key *key,
+					 const struct flow *f, __u64 hash, __u64 now);
+static __always_inline void table_settle(struct table *t, struct flow *f, __u64 identity,
+					 enum settled_by why, __u64 now);
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
-static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot);
-static __always_inline __u8 *table_known(struct table *t, __u32 slot);
 static __always_inline bool table_wants(struct table *t, const struct segment *s);
 
 #include "watch.h"
 
-struct remembered_line {
-	struct remembered slot[LINE / sizeof(struct remembered)];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct remembered_line);
-	__uint(max_entries, REMEMBERED_SLOTS * sizeof(struct remembered) / LINE);
-} remembered SEC(".maps");
+	__type(value, struct line);
+	__uint(max_entries, LINES);
+} lines SEC(".maps");
 
-struct known_line {
-	__u8 slot[LINE];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct known_line);
-	__uint(max_entries, KNOWN_SLOTS / LINE);
-} known SEC(".maps");
+/* A cache line each: array maps pad elements to 8 bytes. */
+#define LINE 64
 
 struct ethertypes {
 	__u32 packets[LINE / sizeof(__u32)];
@@ -137,9 +108,12 @@ struct {
 /* Too large for the stack. Softirqs are off on both hooks, so a CPU uses its own one at a time. */
 struct scratch {
 	struct segment segment;
+	__u64 virtual_now;
 	struct {
 		struct flow flow;
-		__u32 lock[2]; /* as in struct flow_entry, where no lock may be */
+		struct flow_key key;
+		__u32 lock[3]; /* as in struct flow_entry, where no lock may be */
+		__u64 id;
 	} entry;
 	__u32 forget;
 	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
@@ -154,14 +128,20 @@ struct {
 
 const volatile struct hash_seed run_seed;
 const volatile struct narrow narrow;
-const volatile __u32 queue_size = 131072;
+const volatile __u32 queue_chunks = DEFAULT_FLOWS / QUEUE_CHUNK;
+const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
+
+/* A global, not a map: a hook that calls no helper for its lookup saves and restores no register. */
+struct lanes lanes;
 
 /* What user space hands to settle_candidate(). */
 struct candidate candidates[CANDIDATES];
 __u32 candidate_next;
 bool ending; /* the run is over: all that is left settles */
 bool pressure; /* the map is nearly full */
+
+_Static_assert(sizeof(((struct scratch *)0)->entry) == sizeof(struct flow_entry), "see there");
 
 static __always_inline struct counters *this_cpu_counters(void)
 {
@@ -187,11 +167,25 @@ static __always_inline void count_exactly(enum counter c)
 		__sync_fetch_and_add(&line->count[c], 1);
 }
 
-static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key)
+static __always_inline struct lanes *table_lanes(struct table *t)
 {
-	struct flow_entry *e = bpf_map_lookup_elem(&flows, key);
+	return &lanes;
+}
 
-	return e ? &e->flow : NULL;
+static __always_inline struct line *table_line(struct table *t, __u64 hash)
+{
+	__u32 index = line_of(hash);
+
+	return bpf_map_lookup_elem(&lines, &index);
+}
+
+static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key,
+					       __u64 hash)
+{
+	__u64 id = flow_id(key, hash);
+	struct flow_entry *e = bpf_map_lookup_elem(&flows, &id);
+
+	return e && is_same_key(&e->key, key) ? &e->flow : NULL;
 }
 
 static __always_inline struct scratch *this_cpu_scratch(void)
@@ -199,6 +193,16 @@ static __always_inline struct scratch *this_cpu_scratch(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+static __always_inline __u64 table_now(struct table *t)
+{
+	struct scratch *s;
+
+	if (likely(!virtual_time))
+		return bpf_ktime_get_ns();
+	s = this_cpu_scratch();
+	return s ? s->virtual_now : 0;
 }
 
 static __always_inline struct flow *table_new(struct table *t)
@@ -209,29 +213,6 @@ static __always_inline struct flow *table_new(struct table *t)
 		return NULL;
 	__builtin_memset(&s->entry, 0, sizeof(s->entry));
 	return &s->entry.flow;
-}
-
-static __always_inline struct openings *openings_line(__u32 slot)
-{
-	__u32 index = slot % OPENING_SLOTS / (LINE / sizeof(__u32));
-
-	return bpf_map_lookup_elem(&openings, &index);
-}
-
-static __always_inline void count_opening(__u32 slot, __u32 n)
-{
-	struct openings *line = openings_line(slot);
-
-	if (line)
-		__sync_fetch_and_add(&line->count[slot % (LINE / sizeof(__u32))], n);
-}
-
-static __always_inline bool maybe_opening(__u64 hash)
-{
-	__u32 slot = slot_of(hash);
-	struct openings *line = openings_line(slot);
-
-	return line && *(volatile __u32 *)&line->count[slot % (LINE / sizeof(__u32))];
 }
 
 /*
@@ -259,13 +240,13 @@ static __always_inline bool claim(struct flow *f, __u64 identity, __u64 now)
 }
 
 /* Of a claimed flow. Where the map is busy (5.11 and later may say so), the sweep comes back to it. */
-static __always_inline bool take_out(const struct flow_key *key, struct flow *f, __u64 identity)
+static __always_inline bool take_out(struct flow_entry *e, __u64 id, __u64 identity)
 {
-	if (bpf_map_delete_elem(&flows, key)) {
-		((struct flow_entry *)f)->claimed = 0;
+	if (bpf_map_delete_elem(&flows, &id)) {
+		e->claimed = 0;
 		return false;
 	}
-	count_opening(identity >> 32, -1);
+	count_opening(&lanes, identity >> 32, -1);
 	return true;
 }
 
@@ -274,30 +255,32 @@ static __always_inline bool take_out(const struct flow_key *key, struct flow *f,
  * What has no handshake is reported while the ring is at most half full, and only counted otherwise,
  * lest a flood crowd out the records of real connections.
  */
-static __noinline void settle(const struct flow_key *key, struct flow *f, __u64 identity,
-			      enum settled_by why, __u64 now)
+static __noinline void settle(struct flow *f, __u64 identity, enum settled_by why, __u64 now)
 {
+	struct flow_entry *e = (struct flow_entry *)f;
 	struct record *r = NULL;
 	bool crowd;
+	__u64 id;
 
 	if (!claim(f, identity, now))
 		return;
+	id = e->id;
 	crowd = !is_answered_and_acked(f) &&
-		bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > RING_BYTES / 2;
+		bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > ring_bytes / 2;
 	if (!crowd)
 		r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (!r) {
-		if (take_out(key, f, identity))
+		if (take_out(e, id, identity))
 			count_exactly(crowd ? COUNT_LOST_EVICTED : COUNT_LOST_RING);
 		return;
 	}
 	r->version = RECORD_VERSION;
 	r->settled_by = why;
 	r->settled = now;
-	__builtin_memcpy(&r->key, key, sizeof(r->key));
+	__builtin_memcpy(&r->key, &e->key, sizeof(r->key));
 	r->pad = 0;
 	__builtin_memcpy(&r->flow, f, sizeof(r->flow));
-	if (take_out(key, f, identity)) {
+	if (take_out(e, id, identity)) {
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 		count_exactly(COUNT_PUBLISHED);
 	} else {
@@ -305,36 +288,100 @@ static __noinline void settle(const struct flow_key *key, struct flow *f, __u64 
 	}
 }
 
-static __always_inline void table_settle(struct table *t, const struct flow_key *key,
-					 struct flow *f, __u64 identity, enum settled_by why,
-					 __u64 now)
+static __always_inline void table_settle(struct table *t, struct flow *f, __u64 identity,
+					 enum settled_by why, __u64 now)
 {
-	settle(key, f, identity, why, now);
+	settle(f, identity, why, now);
 }
 
-/* The next place to fill at the queue's head; one CPU at a time, so that each attempt has its own. */
-static __always_inline __u32 queue_in(struct queue_ends *q)
-{
-	__u32 place;
+/* A CPU's own places of the queue: those that it fills, and those that it looks at for room. */
+struct places {
+	__u32 next;
+	__u32 left;
+};
 
-	bpf_spin_lock(&q->lock);
-	place = q->head++;
-	if (q->head - q->tail > queue_size)
-		q->tail = q->head - queue_size;
-	bpf_spin_unlock(&q->lock);
-	return place % queue_size;
+struct own_places {
+	struct places fill;
+	struct places look;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct own_places);
+	__uint(max_entries, 1);
+} own_places SEC(".maps");
+
+static __always_inline void take_places(struct places *p, __u32 chunk)
+{
+	p->next = chunk % queue_chunks * QUEUE_CHUNK;
+	p->left = QUEUE_CHUNK;
 }
 
-/* The place of the oldest entry, or queue_size when there is none. */
-static __always_inline __u32 queue_out(struct queue_ends *q)
+static __always_inline void queue_in(const struct candidate *new)
 {
-	__u32 place = queue_size;
+	__u32 zero = 0, place, chunk;
+	struct own_places *own;
+	struct queue_ends *q;
+	struct candidate *c;
 
-	bpf_spin_lock(&q->lock);
-	if (q->tail != q->head)
-		place = q->tail++ % queue_size;
-	bpf_spin_unlock(&q->lock);
-	return place;
+	own = bpf_map_lookup_elem(&own_places, &zero);
+	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	if (!own || !q)
+		return;
+	if (!own->fill.left) {
+		bpf_spin_lock(&q->lock);
+		chunk = q->head++;
+		if (q->head - q->tail > queue_chunks)
+			q->tail = q->head - queue_chunks;
+		bpf_spin_unlock(&q->lock);
+		take_places(&own->fill, chunk);
+	}
+	place = own->fill.next++;
+	own->fill.left--;
+	c = bpf_map_lookup_elem(&queue, &place);
+	if (c)
+		*c = *new;
+}
+
+/* The queue's oldest entry; false when there is none. */
+static __always_inline bool queue_out(struct candidate *oldest)
+{
+	__u32 zero = 0, place, chunk = 0;
+	struct own_places *own;
+	struct queue_ends *q;
+	struct candidate *c;
+	bool any;
+
+	own = bpf_map_lookup_elem(&own_places, &zero);
+	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	if (!own || !q)
+		return false;
+	if (!own->look.left) {
+		bpf_spin_lock(&q->lock);
+		any = q->tail != q->head;
+		if (any)
+			chunk = q->tail++;
+		bpf_spin_unlock(&q->lock);
+		if (!any)
+			return false;
+		take_places(&own->look, chunk);
+	}
+	place = own->look.next++;
+	own->look.left--;
+	c = bpf_map_lookup_elem(&queue, &place);
+	if (!c)
+		return false;
+	*oldest = *c; /* the place may be filled anew while we look */
+	return true;
+}
+
+static __always_inline struct flow *candidate_flow(const struct candidate *c)
+{
+	__u64 id = c->id;
+	struct flow_entry *e = bpf_map_lookup_elem(&flows, &id);
+
+	return e && e->flow.client_isn == c->client_isn ? &e->flow : NULL;
 }
 
 /* The queue's oldest entries may have their handshake by now: so many are looked at for one SYN. */
@@ -343,74 +390,42 @@ static __always_inline __u32 queue_out(struct queue_ends *q)
 /* Room for a new attempt: the oldest one without a handshake goes. Answers how many went. */
 __noinline int evict_one(__u64 now)
 {
-	struct candidate *c, oldest;
-	struct queue_ends *q;
-	__u32 zero = 0, place;
+	struct candidate oldest;
 	struct flow *f;
 
-	q = bpf_map_lookup_elem(&queue_ends, &zero);
-	if (!q)
+	if (!queue_out(&oldest))
 		return 0;
-	place = queue_out(q);
-	c = bpf_map_lookup_elem(&queue, &place);
-	if (!c)
+	f = candidate_flow(&oldest);
+	if (!f || !may_be_evicted(f, now))
 		return 0;
-	oldest = *c; /* the place may be filled anew while we look */
-	f = table_find(NULL, &oldest.key);
-	if (!f || f->client_isn != oldest.client_isn || !may_be_evicted(f, now))
-		return 0;
-	settle(&oldest.key, f, flow_identity(f), SETTLED_PRESSURE, now);
+	settle(f, flow_identity(f), SETTLED_PRESSURE, now);
 	return 1;
 }
 
-static __always_inline void table_insert(struct table *t, const struct flow_key *key,
-					 const struct flow *f, __u64 now)
+static __always_inline bool table_insert(struct table *t, const struct flow_key *key,
+					 const struct flow *f, __u64 hash, __u64 now)
 {
-	struct queue_ends *q;
-	struct candidate *c;
-	__u32 zero = 0, place;
+	struct flow_entry *e = (struct flow_entry *)f; /* table_new()'s */
+	struct candidate c = { .id = flow_id(key, hash), .client_isn = f->client_isn };
 	int evicted = 0, i;
 	int error; /* no long: kernels before 6.4 leave the upper half unset */
 
-	error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+	e->key = *key;
+	e->id = c.id;
+	error = bpf_map_update_elem(&flows, &c.id, e, BPF_NOEXIST);
 	if (error && error != -EEXIST) {
 		/* two, for the CPUs that insert at this moment as well */
 		for (i = 0; i < EVICTION_TRIES && evicted < 2; i++)
 			if (evict_one(now))
 				evicted++;
-		error = bpf_map_update_elem(&flows, key, f, BPF_NOEXIST);
+		error = bpf_map_update_elem(&flows, &c.id, e, BPF_NOEXIST);
 	}
 	if (error) {
 		table_count(t, error == -EEXIST ? COUNT_LATE_SYN_COPIES : COUNT_LOST_MAP, 1);
-		return;
+		return false;
 	}
-	count_opening(f->slot, 1);
-	table_count(t, COUNT_ATTEMPTS, 1);
-	q = bpf_map_lookup_elem(&queue_ends, &zero);
-	if (!q)
-		return;
-	place = queue_in(q);
-	c = bpf_map_lookup_elem(&queue, &place);
-	if (c) {
-		__builtin_memcpy(&c->key, key, sizeof(c->key));
-		c->client_isn = f->client_isn;
-	}
-}
-
-static __always_inline struct remembered *table_remembered(struct table *t, __u32 slot)
-{
-	__u32 index = slot % REMEMBERED_SLOTS / (LINE / sizeof(struct remembered));
-	struct remembered_line *line = bpf_map_lookup_elem(&remembered, &index);
-
-	return line ? &line->slot[slot % (LINE / sizeof(struct remembered))] : NULL;
-}
-
-static __always_inline __u8 *table_known(struct table *t, __u32 slot)
-{
-	__u32 index = slot % KNOWN_SLOTS / LINE;
-	struct known_line *line = bpf_map_lookup_elem(&known, &index);
-
-	return line ? &line->slot[slot % LINE] : NULL;
+	queue_in(&c);
+	return true;
 }
 
 static __always_inline bool table_wants(struct table *t, const struct segment *s)
@@ -425,20 +440,6 @@ static __always_inline void table_count_ethertype(struct table *t, __u16 etherty
 
 	if (line)
 		__sync_fetch_and_add(&line->packets[ethertype % (LINE / sizeof(__u32))], 1);
-}
-
-/*
- * Global functions are verified once, by themselves, whoever calls them: what most packets never
- * reach adds nothing to the verifier's work on the hooks.
- */
-__noinline int watch_described(struct __sk_buff *skb, __u64 hash)
-{
-	struct scratch *own = this_cpu_scratch();
-
-	if (own)
-		watch_segment(NULL, &own->segment, hash,
-			      virtual_time ? skb->tstamp : bpf_ktime_get_ns());
-	return 0;
 }
 
 /* Through a pointer that is not volatile, clang would read the zeros that are in the object file. */
@@ -463,7 +464,23 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 
 static __always_inline bool is_boring(const struct headers *h, __u64 hash)
 {
-	return !(h->transport[13] & TCP_LOOK) && !maybe_opening(hash);
+	return !(h->transport[13] & TCP_LOOK) && !may_be_opening(&lanes, hash);
+}
+
+/*
+ * Global functions are verified once, by themselves, whoever calls them: what most packets never
+ * reach adds nothing to the verifier's work on the hooks, nor to what a hook saves and restores.
+ */
+__noinline int watch_described(struct __sk_buff *skb, __u64 hash)
+{
+	struct scratch *own = this_cpu_scratch();
+
+	if (own) {
+		if (virtual_time)
+			own->virtual_now = skb->tstamp;
+		watch_segment(NULL, &own->segment, hash);
+	}
+	return 0;
 }
 
 /*
@@ -480,18 +497,18 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	__u64 hash = 0;
 
 	if (!own)
-		return TC_NEXT;
+		return 0;
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20) { /* no frame of ours is shorter than an IPv4 header */
 		table_count(NULL, COUNT_MALFORMED, 1);
-		return TC_NEXT;
+		return 0;
 	}
 	/* clang 19 would pass another register than the one whose bounds were checked */
 	asm volatile("" : "+r"(length));
 	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
-		return TC_NEXT;
+		return 0;
 	}
 	f.begin = own->headers;
 	f.end = own->headers + length;
@@ -502,21 +519,25 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	if (parsed == PARSED_TCP) {
 		hash = flow_hash(&h, RUN_SEED);
 		if (is_boring(&h, hash))
-			return TC_NEXT;
+			return 0;
 		describe_tcp(&f, &h, &own->segment);
 	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &own->segment))
-			return TC_NEXT;
+		if (!describe_icmp(&f, &h, RUN_SEED, &own->segment, &hash))
+			return 0;
 	} else {
 		count_other(NULL, &h, parsed, skb->len);
-		return TC_NEXT;
+		return 0;
 	}
 	segment_origin(&own->segment, skb, egress);
 	watch_described(skb, hash);
-	return TC_NEXT;
+	return 0;
 }
 
-static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
+/*
+ * What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. Answers
+ * whether that was so; else it is for watch_deep().
+ */
+__noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
@@ -526,37 +547,56 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	};
 	struct scratch *own;
 	enum parsed parsed;
-	const __u8 *transport;
 	struct headers h;
 	__u64 hash;
 
-	parsed = glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport);
-	if (likely(parsed == PARSED_TCP)) {
-		if (likely(!maybe_opening(hash)))
-			return TC_NEXT;
-	} else if (parsed == PARSED_UDP) {
-		count_udp(NULL, transport, skb->len);
-		return TC_NEXT;
-	} else if (parsed == PARSED_ARP) {
-		return TC_NEXT;
-	}
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {
 		hash = flow_hash(&h, RUN_SEED);
 		if (is_boring(&h, hash))
-			return TC_NEXT;
+			return true;
 		own = this_cpu_scratch();
 		if (!own)
-			return TC_NEXT;
+			return true;
 		describe_tcp(&f, &h, &own->segment);
 		segment_origin(&own->segment, skb, egress);
 		watch_described(skb, hash);
-		return TC_NEXT;
+		return true;
 	}
 	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
-		return watch_deep(skb, link, egress);
+		return false;
 	count_other(NULL, &h, parsed, skb->len);
+	return true;
+}
+
+static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
+{
+	struct frame f = {
+		.begin = (const __u8 *)(long)skb->data,
+		.end = (const __u8 *)(long)skb->data_end,
+	};
+	const __u8 *transport;
+	__u64 hash;
+
+	switch (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport)) {
+	case PARSED_TCP:
+		if (likely(!may_be_opening(&lanes, hash)))
+			return TC_NEXT;
+		break;
+	case PARSED_UDP:
+		count_udp(NULL, transport, skb->len);
+		return TC_NEXT;
+	case PARSED_OTHER:
+		table_count(NULL, COUNT_IP_OTHER, 1);
+		return TC_NEXT;
+	case PARSED_ARP:
+		return TC_NEXT;
+	default:
+		break;
+	}
+	if (!watch_plain(skb, link, egress))
+		watch_deep(skb, link, egress);
 	return TC_NEXT;
 }
 
@@ -593,21 +633,19 @@ int settle_candidate(struct __sk_buff *skb)
 {
 	__u64 now = virtual_time ? skb->tstamp : bpf_ktime_get_ns();
 	__u32 next = candidate_next++;
+	struct candidate c;
 	enum settled_by why;
-	struct flow_key key;
 	struct flow *f;
-	__u32 isn;
 
 	if (next >= CANDIDATES)
 		return TC_NEXT;
-	key = candidates[next].key;
-	isn = candidates[next].client_isn;
-	f = table_find(NULL, &key);
-	if (!f || f->client_isn != isn)
+	c = candidates[next];
+	f = candidate_flow(&c);
+	if (!f)
 		return TC_NEXT;
 	why = ending ? SETTLED_END : settle_due(f, now, pressure);
 	if (why != SETTLED_NOT)
-		settle(&key, f, flow_identity(f), why, now);
+		settle(f, flow_identity(f), why, now);
 	return TC_NEXT;
 }
 

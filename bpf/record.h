@@ -157,11 +157,3 @@ enum counter {
 };
 
 #define FIRST_LOSS COUNT_LOST_MAP
-
-/* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */
-struct candidate {
-	struct flow_key key;
-	__u32 client_isn;
-};
-
-#define CANDIDATES 64

@@ -397,8 +397,17 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 		ICMP_SEEN | (s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
+/* Does anything that track() and starts_another() may do with this segment need the time? */
+static __always_inline bool needs_time(const struct flow *f, const struct segment *s,
+				       bool from_client)
+{
+	return s->kind != SEGMENT_TCP || s->payload || s->flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
+	       (from_client && !f->ack);
+}
+
 /*
- * A segment of a flow that is opening, unless starts_another(). Answers whether the flow has
+ * A segment of a flow that is opening, unless starts_another(); now may be 0 where needs_time() says
+ * so. Answers whether the flow has
  * settled, and by what.
  */
 static __always_inline enum settled_by track(struct flow *f, const struct segment *s,

@@ -20,6 +20,7 @@
 #include "entry.h"
 #include "hook.h"
 #include "interface.h"
+#include "line.h"
 #include "narrow.h"
 #include "track.h"
 #include "probe.skel.h"
@@ -39,7 +40,7 @@ struct live {
 	struct hook hook;
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
-	struct flow_key *keys;
+	uint64_t *ids;
 	struct flow_entry *flows;
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
@@ -189,12 +190,12 @@ static void settle_candidates(struct live *l)
 	drain(l);
 }
 
-static void add_candidate(struct live *l, const struct flow_key *key, const struct flow *flow)
+static void add_candidate(struct live *l, const struct flow_entry *e)
 {
 	struct candidate *c = &l->bpf->bss->candidates[l->candidates++];
 
-	c->key = *key;
-	c->client_isn = flow->client_isn;
+	c->id = e->id;
+	c->client_isn = e->flow.client_isn;
 	if (l->candidates == CANDIDATES)
 		settle_candidates(l);
 }
@@ -211,7 +212,7 @@ static void sweep(struct live *l)
 
 	do {
 		count = SWEEP_BATCH;
-		error = bpf_map_lookup_batch(map, from, &position, l->keys, l->flows, &count, NULL);
+		error = bpf_map_lookup_batch(map, from, &position, l->ids, l->flows, &count, NULL);
 		/* no bucket of the map, whose hash is seeded, holds more than SWEEP_BATCH: no ENOSPC */
 		if (error && error != -ENOENT)
 			break;
@@ -222,11 +223,11 @@ static void sweep(struct live *l)
 			if (l->bpf->bss->ending ||
 			    settle_due(&l->flows[i].flow, now, l->bpf->bss->pressure) !=
 				    SETTLED_NOT) {
-				add_candidate(l, &l->keys[i], &l->flows[i].flow);
+				add_candidate(l, &l->flows[i]);
 				continue;
 			}
 			r.settled = now;
-			r.key = l->keys[i];
+			r.key = l->flows[i].key;
 			r.flow = l->flows[i].flow;
 			connection_of(&connection, &r, l->start);
 			l->events->opening(l->events->context, &connection);
@@ -387,9 +388,9 @@ static int watch(struct live *l)
 	if (load(l))
 		return -1;
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
-	l->keys = calloc(SWEEP_BATCH, sizeof(*l->keys));
+	l->ids = calloc(SWEEP_BATCH, sizeof(*l->ids));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
-	if (!l->ring || !l->keys || !l->flows) {
+	if (!l->ring || !l->ids || !l->flows) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -435,7 +436,7 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	hook_detach(&l.hook);
 	ring_buffer__free(l.ring);
 	probe_bpf__destroy(l.bpf);
-	free(l.keys);
+	free(l.ids);
 	free(l.flows);
 	return status;
 }

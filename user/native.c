@@ -18,16 +18,17 @@ struct entry {
 };
 
 struct table;
-static struct flow *table_find(struct table *t, const struct flow_key *key);
+static __u64 table_now(struct table *t);
+static struct lanes *table_lanes(struct table *t);
+static struct line *table_line(struct table *t, __u64 hash);
+static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash);
 static struct flow *table_new(struct table *t);
-static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
+static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
+			 __u64 hash, __u64 now);
+static void table_settle(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
 			 __u64 now);
-static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-			 __u64 identity, enum settled_by why, __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
-static struct remembered *table_remembered(struct table *t, __u32 slot);
-static __u8 *table_known(struct table *t, __u32 slot);
 static bool table_wants(struct table *t, const struct segment *s);
 
 #include "watch.h"
@@ -39,10 +40,11 @@ struct table {
 	record_fn publish;
 	void *context;
 	struct flow fresh;
+	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
-	struct remembered remembered[REMEMBERED_SLOTS];
-	uint8_t known[KNOWN_SLOTS];
+	struct lanes lanes;
+	struct line lines[LINES];
 };
 
 struct native {
@@ -57,10 +59,26 @@ static struct entry *entry_of(struct flow *f)
 	return (struct entry *)((char *)f - offsetof(struct entry, flow));
 }
 
-static struct flow *table_find(struct table *t, const struct flow_key *key)
+static __u64 table_now(struct table *t)
+{
+	return t->now;
+}
+
+static struct lanes *table_lanes(struct table *t)
+{
+	return &t->lanes;
+}
+
+static struct line *table_line(struct table *t, __u64 hash)
+{
+	return &t->lines[line_of(hash)];
+}
+
+static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash)
 {
 	struct entry *e;
 
+	(void)hash; /* uthash has its own */
 	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
 	return e ? &e->flow : NULL;
 }
@@ -81,15 +99,15 @@ static void record_of(struct record *r, const struct entry *e, enum settled_by w
 	r->flow = e->flow;
 }
 
-static void table_settle(struct table *t, const struct flow_key *key, struct flow *f,
-			 __u64 identity, enum settled_by why, __u64 now)
+static void table_settle(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
+			 __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
 
-	(void)key;
 	(void)identity; /* nobody else takes flows out */
 	record_of(&r, e, why, now);
+	count_opening(&t->lanes, f->slot, -1);
 	HASH_DEL(t->flows, e);
 	free(e);
 	t->counters[COUNT_PUBLISHED]++;
@@ -108,12 +126,13 @@ static void evict_one(struct table *t, uint64_t now)
 	for (tries = 0; tries < 4; tries++) {
 		e = t->flows;
 		if (may_be_evicted(&e->flow, now)) {
-			table_settle(t, &e->key, &e->flow, 0, SETTLED_PRESSURE, now);
+			table_settle(t, &e->flow, 0, SETTLED_PRESSURE, now);
 			return;
 		}
 		HASH_DEL(t->flows, e);
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
+			count_opening(&t->lanes, e->flow.slot, -1);
 			t->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;
@@ -121,10 +140,12 @@ static void evict_one(struct table *t, uint64_t now)
 	}
 }
 
-static void table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
-			 __u64 now)
+static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
+			 __u64 hash, __u64 now)
 {
 	struct entry *e = NULL;
+
+	(void)hash;
 
 	if (HASH_COUNT(t->flows) >= t->max_flows)
 		evict_one(t, now);
@@ -134,13 +155,12 @@ static void table_insert(struct table *t, const struct flow_key *key, const stru
 		e->key = *key;
 		e->flow = *f;
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
-		if (!e->dropped) {
-			t->counters[COUNT_ATTEMPTS]++;
-			return;
-		}
+		if (!e->dropped)
+			return true;
 		free(e);
 	}
 	t->counters[COUNT_LOST_MAP]++;
+	return false;
 }
 
 static void table_count(struct table *t, enum counter c, __u64 n)
@@ -151,16 +171,6 @@ static void table_count(struct table *t, enum counter c, __u64 n)
 static void table_count_ethertype(struct table *t, __u16 ethertype)
 {
 	t->ethertypes[ethertype]++;
-}
-
-static struct remembered *table_remembered(struct table *t, __u32 slot)
-{
-	return &t->remembered[slot % REMEMBERED_SLOTS];
-}
-
-static __u8 *table_known(struct table *t, __u32 slot)
-{
-	return &t->known[slot % KNOWN_SLOTS];
 }
 
 static bool table_wants(struct table *t, const struct segment *s)
@@ -214,7 +224,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 		hash = flow_hash(&h, &native_seed);
 		describe_tcp(&f, &h, &s);
 	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &s))
+		if (!describe_icmp(&f, &h, &native_seed, &s, &hash))
 			return;
 	} else {
 		count_other(t, &h, parsed, f.wire_length);
@@ -223,7 +233,8 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
-	watch_segment(t, &s, hash, frame->time);
+	t->now = frame->time;
+	watch_segment(t, &s, hash);
 }
 
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
@@ -236,7 +247,7 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 	HASH_ITER(hh, n->table.flows, e, next) {
 		why = settle_due(&e->flow, now, pressure);
 		if (why != SETTLED_NOT) {
-			table_settle(&n->table, &e->key, &e->flow, 0, why, now);
+			table_settle(&n->table, &e->flow, 0, why, now);
 		} else if (look_at) {
 			record_of(&r, e, SETTLED_NOT, now);
 			look_at(context, &r);
@@ -249,7 +260,7 @@ void native_end(struct native *n, uint64_t now)
 	struct entry *e, *next;
 
 	HASH_ITER(hh, n->table.flows, e, next)
-		table_settle(&n->table, &e->key, &e->flow, 0, SETTLED_END, now);
+		table_settle(&n->table, &e->flow, 0, SETTLED_END, now);
 }
 
 const uint64_t *native_counters(const struct native *n)

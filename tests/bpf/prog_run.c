@@ -22,6 +22,7 @@
 
 #include "connection.h"
 #include "entry.h"
+#include "line.h"
 #include "narrow.h"
 #include "native.h"
 #include "probe.skel.h"
@@ -122,8 +123,8 @@ static void feed(struct both *b, const struct native_frame *frame)
 static void sweep_bpf(struct both *b)
 {
 	int map = bpf_map__fd(b->bpf->maps.flows);
-	struct flow_key key, *previous = NULL;
-	struct flow_key keys[4096];
+	uint64_t key, *previous = NULL;
+	uint64_t keys[4096];
 	uint8_t frame[64] = {};
 	size_t count = 0, i, n;
 	struct flow_entry entry;
@@ -136,7 +137,7 @@ static void sweep_bpf(struct both *b)
 		for (n = 0; n < CANDIDATES && i + n < count; n++) {
 			if (bpf_map_lookup_elem(map, &keys[i + n], &entry))
 				abort();
-			b->bpf->bss->candidates[n].key = keys[i + n];
+			b->bpf->bss->candidates[n].id = keys[i + n];
 			b->bpf->bss->candidates[n].client_isn = entry.flow.client_isn;
 		}
 		b->bpf->bss->candidate_next = 0;
@@ -160,7 +161,7 @@ static void open_object(struct both *b)
 	b->bpf->rodata->virtual_time = true;
 	bpf_map__set_max_entries(b->bpf->maps.flows, 16384); /* a small one is made quickly */
 	bpf_map__set_max_entries(b->bpf->maps.queue, 16384);
-	b->bpf->rodata->queue_size = 16384;
+	b->bpf->rodata->queue_chunks = 16384 / 32;
 	if (probe_bpf__load(b->bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		exit(1);
@@ -183,15 +184,14 @@ static struct both *both_new(void)
 /* All plays go to one loaded object; what it remembers of the one before is wiped out. */
 static void begin(struct both *b)
 {
-	uint32_t lines = bpf_map__max_entries(b->bpf->maps.remembered), i,
-		 *indexes = calloc(lines, sizeof(*indexes));
-	void *none = calloc(lines, bpf_map__value_size(b->bpf->maps.remembered));
+	uint32_t count = LINES, i, *indexes = calloc(LINES, sizeof(*indexes));
+	void *none = calloc(LINES, sizeof(struct line));
 
 	if (!indexes || !none)
 		abort();
-	for (i = 0; i < lines; i++)
+	for (i = 0; i < LINES; i++)
 		indexes[i] = i;
-	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.remembered), indexes, none, &lines, NULL))
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.lines), indexes, none, &count, NULL))
 		abort();
 	free(indexes);
 	free(none);
@@ -225,21 +225,12 @@ static int by_syn(const void *a, const void *b)
 
 static const char *not_given_back(const struct both *b)
 {
-	uint32_t lines = bpf_map__max_entries(b->bpf->maps.openings), position, i, sum = 0;
-	uint32_t *indexes = calloc(lines, sizeof(*indexes)),
-		 *counts = calloc(lines, 16 * sizeof(*counts));
+	size_t i;
 
-	if (!indexes || !counts)
-		abort();
-	if (bpf_map_lookup_batch(bpf_map__fd(b->bpf->maps.openings), NULL, &position, indexes,
-				 counts, &lines, NULL) &&
-	    errno != ENOENT)
-		return "openings cannot be read";
-	for (i = 0; i < lines * 16; i++)
-		sum += counts[i] != 0;
-	free(indexes);
-	free(counts);
-	return sum ? "a counter of openings was not given back" : NULL;
+	for (i = 0; i < LANE_WORDS; i++)
+		if (b->bpf->bss->lanes.first[i] || b->bpf->bss->lanes.second[i])
+			return "a counter of openings was not given back";
+	return NULL;
 }
 
 /* Ends the run on both sides; what differs, or NULL. */
