@@ -19,7 +19,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
-LIBS := -lbpf -lelf -lz -lpcap -lm
+LIBS := -lbpf -lelf -lz -lpcap -lmnl -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf
 
@@ -62,6 +62,11 @@ build/test-model: tests/unit/model.c user/model.c user/connection.c user/histogr
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
+build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
+
+tests: build/test-gateway
+
 # Coverage-guided fuzzing, for as long as FUZZ_SECONDS says, of each target: make fuzz. What it finds
 # is kept in build/fuzz/; what was a defect belongs into tests/fuzz/regressions/.
 FUZZ_SECONDS ?= 600
@@ -71,7 +76,7 @@ FUZZ_SOURCES := user/native.c user/model.c user/connection.c user/histogram.c
 build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^)
 
-build/fuzz-files: tests/fuzz/files.c $(filter-out user/main.c user/live.c user/hook.c user/interface.c user/options.c,$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
+build/fuzz-files: tests/fuzz/files.c $(filter-out user/main.c user/live.c user/hook.c user/interface.c user/gateway.c user/options.c,$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
 
 build/fuzz-seeds: tests/fuzz/seeds.c tests/fuzz/input.h $(TAPE) user/connection.c | build

@@ -9,13 +9,16 @@
 
 struct gateway;
 
-/* NULL and errno. gateway_close() takes NULL. */
+/* Of the caller's network namespace. NULL and errno. gateway_close() takes NULL. */
 struct gateway *gateway_open(void);
 void gateway_close(struct gateway *g);
 
 /*
- * The route that the kernel takes for a packet from source, come in by interface ifindex, to
+ * The route that the kernel takes for a TCP packet from source, come in by interface ifindex, to
  * destination: the route that matches, not its next hop alone (RTM_GETROUTE with RTM_F_FIB_MATCH).
+ * A source of this very host is asked for as what it sends itself. ifindex 0 (not known, as when the
+ * SYN was seen leaving), or one by which the kernel would not take that source, is replaced by the
+ * one that leads back to it.
  * 0; or -1 and errno when the kernel could not be asked, then route->state is ROUTE_UNKNOWN.
  */
 int gateway_route(struct gateway *g, const struct address *destination,

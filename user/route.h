@@ -12,11 +12,16 @@
 enum route_state {
 	ROUTE_UNKNOWN, /* nobody asked, or the kernel did not say */
 	ROUTE_FOUND,
-	ROUTE_NONE, /* no route: ENETUNREACH */
-	ROUTE_BLACKHOLE, /* a route of this type: dropped without a word */
+	ROUTE_NONE, /* no route, or a policy rule of type unreachable: ICMP network unreachable */
+	ROUTE_BLACKHOLE, /* a route or policy rule of this type: dropped without a word */
 	ROUTE_UNREACHABLE, /* answered with ICMP host unreachable */
 	ROUTE_PROHIBIT, /* answered with ICMP administratively prohibited */
 	ROUTE_LOCAL, /* an address of this host */
+	/*
+	 * Forwarding is off where the packet comes in. Either that is the fault, or this host stands
+	 * beside the path (a mirror port, a bridge) and its routes say nothing of it.
+	 */
+	ROUTE_NOT_FORWARDED,
 };
 
 enum neighbour_state {
@@ -30,11 +35,16 @@ struct route {
 	enum route_state state;
 	struct address prefix; /* that the matching route is for */
 	unsigned int prefix_length; /* 0: the default route; of 32 for IPv4, of 128 for IPv6 */
-	unsigned int table; /* 254 is main; another one was chosen by a policy rule */
+	/*
+	 * 254 is main; another one was chosen by a policy rule. 0: it cannot be told which route it
+	 * is, and prefix and prefix_length say nothing either.
+	 */
+	unsigned int table;
 	bool via_gateway; /* through a next hop, below; else directly connected */
-	struct address gateway;
+	struct address gateway; /* of multipath one; IPv4's default: of this source and destination */
 	char device[IFNAMSIZ];
-	bool device_up; /* its operational state */
+	bool device_up; /* its operational state (RFC 2863): administratively up, and with carrier */
 	bool device_exists;
 	enum neighbour_state neighbour; /* of the next hop, or of the peer where directly connected */
+	bool unsure; /* a policy rule looks at marks, ports or TOS, which were not asked with */
 };
