@@ -97,6 +97,17 @@ TRIAL_HEADERS := $(wildcard tests/trial/*.h bpf/*.h user/*.h)
 build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/format.c $(TRIAL_HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
+# The diagnosis on synthetic populations: make trial for the long run, tests/run has a short one.
+DIAGNOSIS := connection format histogram model hosts statistics diagnose $(patsubst user/%.c,%,$(wildcard user/cause*.c))
+
+build/trial: tests/trial/trial.c $(TRIAL) $(DIAGNOSIS:%=build/%.o) $(TRIAL_HEADERS)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
+
+TRIAL_HIGH ?= 3000
+trial: build/trial
+	build/trial --until-high $(TRIAL_HIGH)
+	build/trial --impostors --populations 200
+
 # Memory over a run of days: build/endless feeds 50 million records, tests/run fewer of them.
 build/endless: tests/trial/endless.c tests/trial/wire.c build/model.o build/histogram.o build/connection.o $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
@@ -125,6 +136,6 @@ uninstall:
 clean:
 	rm -rf build probe
 
-.PHONY: install uninstall clean fuzz test tests check-clang check-format check-scripts
+.PHONY: install uninstall clean fuzz test tests trial check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

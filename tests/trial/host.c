@@ -39,6 +39,7 @@ struct socket {
 	ns_t use; /* when the program wants to send; INT64_MAX: it does not know yet */
 	ns_t closes; /* unused */
 	bool is_done; /* published */
+	bool waited_for_page;
 	unsigned int held_by; /* gates, as bits */
 	struct hold holds[MAX_GATES];
 };
@@ -48,7 +49,7 @@ struct page {
 	uint32_t waiting[MAX_WAITING];
 	unsigned int waiting_count;
 	ns_t document; /* when it came, NEVER: not yet */
-	double answer; /* how much of that was the server's */
+	ns_t far_side; /* how much of that was spent beyond the gateway: there the server is */
 };
 
 enum event_kind {
@@ -497,8 +498,8 @@ static void socket_sends(struct host *h, uint32_t index, ns_t now)
 	struct page *page = s->page == NONE ? NULL : &h->pages[s->page];
 
 	count_holds(h, s, w->ack, now);
-	if (s->purpose == PRECONNECT && page->document != NEVER && now - w->ack >= STALL_NS &&
-	    page->answer >= 0.5 * (double)(now - w->ack) / (double)SECOND_NS)
+	if (s->purpose == PRECONNECT && s->waited_for_page && now - w->ack >= STALL_NS &&
+	    page->far_side >= (now - w->ack) / 2)
 		server_at(h, h->world->sites[page->site].document)->held++;
 	while (draw_chance(&h->draw, h->loss)) { /* lost before the gateway */
 		now += SECONDS(rto);
@@ -508,7 +509,7 @@ static void socket_sends(struct host *h, uint32_t index, ns_t now)
 	w->server_first = answered(h, w, server, now, takes);
 	if (s->purpose == DOCUMENT) {
 		page->document = w->server_first;
-		page->answer = takes;
+		page->far_side = w->synack - w->syns[0] + w->server_first - w->client_first;
 		after(h, w->server_first + SECONDS(0.001 + draw_exponential(&h->draw, 0.02)),
 		      PAGE_FOLLOWS, s->page, 0);
 		next_page(h, w->server_first);
@@ -535,7 +536,9 @@ static void socket_waits(struct host *h, uint32_t index, ns_t now)
 	if (s->purpose == PRECONNECT) {
 		struct page *page = &h->pages[s->page];
 
-		if (page->document == NEVER || page->document > now) {
+		if (s->wire.server.port != 443 && /* TLS starts at once */
+		    (page->document == NEVER || page->document > now)) {
+			s->waited_for_page = true;
 			if (page->waiting_count < MAX_WAITING)
 				page->waiting[page->waiting_count++] = index;
 			return;
