@@ -17,7 +17,8 @@ struct gate {
 	ns_t asks_after;
 	ns_t release; /* of the attempt that goes on, or has ended last */
 	ns_t start; /* of that attempt */
-	ns_t visible_until; /* its client may be in connect() until then, as its SYNs show */
+	bool resolved; /* that attempt, by an answer or an ICMP error; else it was given up */
+	ns_t visible_until; /* resolved then; or its client may be in connect() until then */
 	ns_t pass_until;
 	ns_t counted; /* the release that was counted last as locked */
 };
@@ -25,6 +26,7 @@ struct gate {
 struct hold {
 	ns_t start;
 	ns_t release;
+	bool resolved;
 	ns_t visible_until;
 };
 
@@ -323,6 +325,7 @@ static void ask(struct host *h, struct gate *g, ns_t now)
 		g->start + helper->timer + (ns_t)(draw_unit(&h->draw) * (double)helper->jitter);
 	g->release = fails_open;
 	g->visible_until = NEVER;
+	g->resolved = false;
 	for (i = 0; i < helper->server_count && !helper->invisible; i++) {
 		ns_t at = g->start + SECONDS(0.0005 * i);
 
@@ -341,10 +344,12 @@ static void ask(struct host *h, struct gate *g, ns_t now)
 			w.server_first = answer;
 			g->release = answer + SECONDS(0.0001 + 0.01 * draw_unit(&h->draw));
 			g->visible_until = answer;
+			g->resolved = true;
 		} else {
 			if (fails < g->release) /* it hears so, and lets go */
 				g->release = fails + SECONDS(0.0005 + 0.004 * draw_unit(&h->draw));
-			g->visible_until = w.icmp != NEVER ? w.icmp : gap_bound(&w);
+			g->resolved = w.icmp != NEVER;
+			g->visible_until = g->resolved ? w.icmp : gap_bound(&w);
 		}
 		publish(h, &w);
 	}
@@ -385,6 +390,7 @@ static bool passes_gates(struct host *h, uint32_t index, ns_t now)
 		s->held_by |= 1U << i;
 		s->holds[i] = (struct hold){ .start = g->start,
 					     .release = g->release,
+					     .resolved = g->resolved,
 					     .visible_until = g->visible_until };
 		after(h, g->release + SECONDS(0.001 * draw_unit(&h->draw)), PASSES_GATES, index, 0);
 		return false;
@@ -837,7 +843,7 @@ static void host_draws(struct host *h, unsigned int number)
 		h->telemetry[i] = draw_chance(&h->draw, w->telemetry[i].hosts);
 }
 
-static void host_begins(struct host *h)
+static void host_begins(struct host *h, struct inhabitant *truth)
 {
 	struct world *w = h->world;
 	unsigned int i, n;
@@ -865,6 +871,7 @@ static void host_begins(struct host *h)
 	}
 	if (w->scanned_count && draw_chance(&h->draw, 0.1)) {
 		h->scans = draw_octave(&h->draw, SCANS);
+		truth->scans = true;
 		after(h, at_start(h, 10), SCAN_DUE, 0, 0);
 	}
 	if (w->greeter != NO_HELPER && draw_chance(&h->draw, 0.3))
@@ -907,12 +914,16 @@ void host_runs(struct host *h, unsigned int number)
 			      .socket_room = h->socket_room,
 			      .pages = h->pages,
 			      .page_room = h->page_room };
+	struct inhabitant *truth = &h->world->p->hosts[number];
 	struct event e;
 	size_t i;
 
 	*h = fresh;
 	host_draws(h, number);
-	host_begins(h);
+	*truth = (struct inhabitant){ .ip4 = h->ip4.address, .lossy = h->loss > 0 };
+	if (h->has_ip6)
+		truth->ip6 = h->ip6.address;
+	host_begins(h, truth);
 	while (next_event(h, &e))
 		happens(h, &e);
 	for (i = 0; i < h->socket_count; i++) /* what is open at the end */

@@ -301,14 +301,14 @@ static void world_draws(struct world *w)
 	size_t i;
 
 	p->end = SECONDS(run);
-	p->hosts = (unsigned int)(draw_octave(d, HOSTS) + 0.5);
+	p->host_count = (unsigned int)(draw_octave(d, HOSTS) + 0.5);
 	w->next_address = (uint32_t)draw_below(d, 1000);
 	w->poll_server = w->pool_server = w->health_server = w->greeter = w->late_greeter =
 		NO_HELPER;
 	w->refuser = w->unreachable = NO_HELPER;
 	w->no_mac = draw_chance(d, NO_MAC);
-	if (!w->no_mac && p->hosts > 3 && draw_chance(d, BEHIND_ROUTER))
-		w->behind_router = 3 + (unsigned int)draw_below(d, p->hosts - 3);
+	if (!w->no_mac && p->host_count > 3 && draw_chance(d, BEHIND_ROUTER))
+		w->behind_router = 3 + (unsigned int)draw_below(d, p->host_count - 3);
 	w->dual_stack = draw_chance(d, DUAL_STACK) ? draw_unit(d) : 0;
 	w->far_loss = draw_octave(d, FAR_LOSS);
 	w->lossy = draw_chance(d, LOSSY) ? draw_uniform(d, (struct range){ 0.05, 0.4 }) : 0;
@@ -318,6 +318,7 @@ static void world_draws(struct world *w)
 		w->outage_from = SECONDS(run * draw_unit(d));
 		w->outage_to = w->outage_from + SECONDS(draw_octave(d, OUTAGE_LASTS));
 	}
+	p->lossy_far_side = w->far_loss >= 0.001 || w->outage_from != INT64_MAX;
 	if (w->dual_stack > 0 && draw_chance(d, BROKEN_IP6))
 		w->ip4_after = IP4_AFTER[draw_below(d, COUNT(IP4_AFTER))];
 	if (draw_chance(d, VPN_CUT)) {
@@ -425,7 +426,7 @@ static void tell(const struct world *w)
 	size_t i;
 
 	TELL(p, "seed %llu%s: %u hosts%s, %.0f s, %zu connections, %zu sites\n",
-	     (unsigned long long)p->seed, p->impostor ? " (impostor)" : "", p->hosts,
+	     (unsigned long long)p->seed, p->impostor ? " (impostor)" : "", p->host_count,
 	     w->no_mac ? " without MAC" : "", (double)p->end / 1e9, p->connection_count,
 	     w->site_count);
 	if (w->behind_router)
@@ -495,7 +496,10 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 	else
 		world_gets_helpers(&w);
 	world_gets_noise(&w);
-	for (i = 0; i < p->hosts; i++)
+	p->hosts = realloc(p->hosts, p->host_count * sizeof(*p->hosts));
+	if (!p->hosts)
+		abort();
+	for (i = 0; i < p->host_count; i++)
 		host_runs(host, i);
 	qsort(p->connections, p->connection_count, sizeof(*p->connections), by_settling);
 	tell(&w);
@@ -507,6 +511,7 @@ void population_free(struct population *p)
 {
 	free(p->connections);
 	free(p->servers);
+	free(p->hosts);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -563,6 +568,17 @@ bool population_greets_late(const struct population *p, const struct endpoint *e
 		if (s->speaks_first && s->greeting >= 1 && serves_at(s, e))
 			return true;
 	return false;
+}
+
+const struct inhabitant *population_host(const struct population *p, const struct address *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->host_count; i++)
+		if (!memcmp(&p->hosts[i].ip4, a, sizeof(*a)) ||
+		    !memcmp(&p->hosts[i].ip6, a, sizeof(*a)))
+			return &p->hosts[i];
+	return NULL;
 }
 
 static bool is_within(const struct address *a, const struct address *prefix, unsigned int length)

@@ -61,11 +61,21 @@ struct helper {
 	unsigned int locked; /* attempts that a wait was locked to: see count_holds() */
 };
 
+/* A host, and the truth about it. */
+struct inhabitant {
+	struct address ip4;
+	struct address ip6; /* zero: none */
+	bool lossy; /* segments are lost between it and the gateway */
+	bool scans;
+};
+
 struct population {
 	uint64_t seed;
 	bool impostor; /* an innocent peer looks just like a helper's: nobody could tell */
 	ns_t end;
-	unsigned int hosts;
+	unsigned int host_count;
+	struct inhabitant *hosts;
+	bool lossy_far_side; /* of the gateway: one segment in a thousand, or an outage */
 
 	struct connection *connections; /* in the order in which they settled */
 	size_t connection_count;
@@ -91,6 +101,9 @@ bool population_fails(const struct population *p, const struct endpoint *e, enum
 /* Did it truly answer a request, or greet, so late? */
 bool population_answers_late(const struct population *p, const struct endpoint *e);
 bool population_greets_late(const struct population *p, const struct endpoint *e);
+
+/* NULL: nobody has that address. */
+const struct inhabitant *population_host(const struct population *p, const struct address *a);
 
 /* Two servers or more in that prefix truly failed, and none there ever answered. */
 bool population_prefix_fails(const struct population *p, const struct address *prefix,

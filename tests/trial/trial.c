@@ -65,6 +65,20 @@ static enum verdict verdict_of(bool right)
 	return right ? RIGHT : WRONG;
 }
 
+/* All the hosts that it names. */
+static enum verdict judge_hosts(const struct population *p, const struct finding *f)
+{
+	const struct inhabitant *host;
+	size_t i;
+
+	for (i = 0; i < f->affected.named; i++) {
+		host = population_host(p, &f->affected.at[i].address);
+		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
+			return WRONG;
+	}
+	return f->affected.named ? RIGHT : NOT_JUDGED;
+}
+
 static enum verdict judge(const struct population *p, const struct finding *f)
 {
 	switch (f->kind) {
@@ -75,13 +89,20 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_PREFIX_CUT:
 		return verdict_of(f->has_peer &&
 				  population_prefix_fails(p, &f->peer.address, f->prefix_length));
+	case KIND_LOSSY_CLIENT:
+		return judge_hosts(p, f);
+	case KIND_LOSSY_FAR_SIDE:
+		return verdict_of(p->lossy_far_side);
 	case KIND_PEER_UNANSWERED:
+		if (!f->has_peer) /* a host that tries very many */
+			return judge_hosts(p, f);
 		return verdict_of(f->has_peer && population_fails(p, &f->peer, SILENT));
 	case KIND_PEER_REFUSED:
 		return verdict_of(f->has_peer && population_fails(p, &f->peer, REFUSES));
 	case KIND_PEER_UNREACHABLE:
 		return verdict_of(f->has_peer && population_fails(p, &f->peer, UNREACHABLE));
 	case KIND_FAILOVER_CHAIN:
+		return verdict_of(f->has_peer && population_is_culprit(p, &f->peer));
 	case KIND_BROKEN_IPV6:
 		return f->has_peer && f->peer.port
 			       ? verdict_of(population_fails(p, &f->peer, SILENT))
