@@ -144,10 +144,11 @@ class Background:
     def __enter__(self):
         namespace, function, arguments = self.what
         self.pid = fork(namespace, function, *arguments).pid
+        os.setpgid(self.pid, self.pid)  # its children go with it
         return self
 
     def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGKILL)
+        os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
 
 
