@@ -423,8 +423,8 @@ static void count_holds(struct host *h, const struct socket *s, ns_t from, ns_t 
 			server_at(h, g->helper->servers[n])->held++;
 		if (g->helper->invisible || !linked || to - hold->release > SECONDS(0.05) ||
 		    hold->start - from > SECONDS(0.25) ||
-		    (g->helper->slow ? to - hold->visible_until > SECONDS(0.1)
-				     : to > hold->visible_until))
+		    (hold->resolved ? to - hold->visible_until > SECONDS(0.1)
+				    : to > hold->visible_until))
 			continue;
 		if (g->counted == NEVER || hold->release - g->counted > SECONDS(0.1)) {
 			g->truth->locked++;
