@@ -246,6 +246,7 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 		case ANSWERS:
 			break;
 		}
+		s->answered++;
 		w->synack = back;
 		w->ack = back + w->round_trip;
 		if (draw_chance(&h->draw, h->loss)) { /* the SYN-ACK was lost: both come again */

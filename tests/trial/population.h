@@ -33,6 +33,7 @@ struct server {
 	unsigned int held_ip6; /* connects a second or more, until IPv4 was tried instead */
 	unsigned int failed; /* attempts that came to nothing by its fate, not by chance */
 	unsigned int unheard; /* that an outage between it and the gateway kept silent */
+	unsigned int answered; /* attempts */
 	unsigned int late; /* answers that took a second or more */
 	size_t helper; /* index, or NO_HELPER */
 };
@@ -105,6 +106,6 @@ bool population_greets_late(const struct population *p, const struct endpoint *e
 /* NULL: nobody has that address. */
 const struct inhabitant *population_host(const struct population *p, const struct address *a);
 
-/* Two servers or more in that prefix truly failed, and none there ever answered. */
+/* Two servers or more in that prefix truly failed, and none there answered all the time. */
 bool population_prefix_fails(const struct population *p, const struct address *prefix,
 			     unsigned int length);

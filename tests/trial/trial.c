@@ -24,7 +24,7 @@
 
 #define POWER_FLOOR 0.95
 #define LOCKED_ENOUGH 3 /* observations that high confidence takes */
-#define MAX_LINES 100 /* of each list are printed */
+#define MAX_LINES 50 /* of each list are printed */
 
 enum verdict { NOT_JUDGED, RIGHT, WRONG, VERDICTS };
 
@@ -50,7 +50,7 @@ struct totals {
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
-	struct list wrong;
+	struct list wrong[CONFIDENCES];
 	struct list missed;
 };
 
@@ -173,13 +173,15 @@ static void list_print(struct list *l, const char *title)
 		printf("%s\n", l->lines[i]);
 		free(l->lines[i]);
 	}
+	if (l->count > MAX_LINES)
+		printf("and more\n");
 }
 
 static void note_wrong(struct totals *t, const struct population *p, const struct finding *f)
 {
 	char peer[FORMAT_ENDPOINT];
 
-	list_add(&t->wrong, "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
+	list_add(&t->wrong[f->confidence], "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
 		 (unsigned long long)p->seed, confidence_names[f->confidence],
 		 finding_kinds[f->kind], f->has_peer ? format_endpoint(peer, &f->peer) : "nobody",
 		 f->prefix_length, (unsigned long long)f->locked, (unsigned long long)f->stalls,
@@ -460,7 +462,9 @@ int main(int argc, char **argv)
 	population_free(&p);
 	print_table(&t);
 	power = print_power(&t);
-	list_print(&t.wrong, "wrong findings");
+	list_print(&t.wrong[CONFIDENCE_HIGH], "wrong findings of high confidence");
+	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
+	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
 	list_print(&t.missed, "culprits that were not named");
 	if (impostors || one)
 		return 0;
