@@ -70,6 +70,10 @@ static __always_inline void table_settle(struct table *t, struct flow *f, __u64 
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
 static __always_inline bool table_wants(struct table *t, const struct segment *s);
+static __always_inline bool table_keeps_packets(struct table *t);
+static __always_inline void table_keep_packet(struct table *t, const struct flow_key *key,
+					      const struct flow *f, const struct segment *s,
+					      bool from_client, __u64 now);
 
 #include "watch.h"
 
@@ -130,6 +134,8 @@ const volatile struct hash_seed run_seed;
 const volatile struct narrow narrow;
 const volatile __u32 queue_chunks = DEFAULT_FLOWS / QUEUE_CHUNK;
 const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
+const volatile bool keep_packets; /* for --write */
+const volatile __u32 snap = MAX_HEADERS; /* bytes of each packet that is kept */
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
 
 /* A global, not a map: a hook that calls no helper for its lookup saves and restores no register. */
@@ -442,6 +448,75 @@ static __always_inline void table_count_ethertype(struct table *t, __u16 etherty
 		__sync_fetch_and_add(&line->packets[ethertype % (LINE / sizeof(__u32))], 1);
 }
 
+/* Packets that decide something, while they are kept; user space sets the sizes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} packets SEC(".maps");
+
+struct packet_room {
+	struct packet_head head;
+	__u8 bytes[MOST_SNAP];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct packet_room);
+	__uint(max_entries, 1);
+} packet_room SEC(".maps");
+
+static __always_inline bool table_keeps_packets(struct table *t)
+{
+	return t;
+}
+
+/* Of the segment in this CPU's scratch. */
+static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key *key,
+				   const struct flow *f, bool from_client, __u64 now)
+{
+	struct scratch *own = this_cpu_scratch();
+	__u64 length = skb->len;
+	struct packet_room *p;
+	__u32 zero = 0;
+	__u8 roles;
+
+	p = bpf_map_lookup_elem(&packet_room, &zero);
+	if (!p || !own)
+		return;
+	roles = roles_of(f, &own->segment, from_client, now);
+	if (!roles)
+		return;
+	__builtin_memcpy(&p->head.key, key, sizeof(p->head.key));
+	p->head.syn = f->syn_times[0];
+	p->head.time = now;
+	p->head.roles = roles;
+	p->head.flags = (own->segment.egress ? PACKET_EGRESS : 0) |
+			(f->client_flags & CLIENT_IS_END_1 ? PACKET_CLIENT_IS_END_1 : 0);
+	p->head.wire_length = skb->len;
+	p->head.vlan_protocol = skb->vlan_present ? swap16(skb->vlan_proto) : 0;
+	p->head.vlan_tci = skb->vlan_tci;
+	if (length > snap)
+		length = snap;
+	if (length > MOST_SNAP)
+		length = MOST_SNAP;
+	if (length < 20)
+		return;
+	p->head.length = length;
+	/* as in watch_deep() */
+	asm volatile("" : "+r"(length));
+	if (bpf_skb_load_bytes(skb, 0, p->bytes, length) ||
+	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
+		table_count(NULL, COUNT_LOST_PACKETS, 1);
+}
+
+static __always_inline void table_keep_packet(struct table *t, const struct flow_key *key,
+					      const struct flow *f, const struct segment *s,
+					      bool from_client, __u64 now)
+{
+	keep_packet((struct __sk_buff *)t, key, f, from_client, now);
+}
+
 /* Through a pointer that is not volatile, clang would read the zeros that are in the object file. */
 #define RUN_SEED (&(const struct hash_seed){ .a = run_seed.a, .b = run_seed.b })
 
@@ -467,20 +542,43 @@ static __always_inline bool is_boring(const struct headers *h, __u64 hash)
 	return !(h->transport[13] & TCP_LOOK) && !may_be_opening(&lanes, hash);
 }
 
-/*
- * Global functions are verified once, by themselves, whoever calls them: what most packets never
- * reach adds nothing to the verifier's work on the hooks, nor to what a hook saves and restores.
- */
-__noinline int watch_described(struct __sk_buff *skb, __u64 hash)
+/* The hooks' table needs no handle; for table_keep_packet() it is the packet. */
+static __always_inline int watch_own(struct __sk_buff *skb, struct table *t, __u64 hash)
 {
 	struct scratch *own = this_cpu_scratch();
 
 	if (own) {
 		if (virtual_time)
 			own->virtual_now = skb->tstamp;
-		watch_segment(NULL, &own->segment, hash);
+		watch_segment(t, &own->segment, hash);
 	}
 	return 0;
+}
+
+/*
+ * Global functions are verified once, by themselves, whoever calls them: what most packets never
+ * reach adds nothing to the verifier's work on the hooks, nor to what a hook saves and restores.
+ */
+__noinline int watch_and_forget(struct __sk_buff *skb, __u64 hash)
+{
+	return watch_own(skb, NULL, hash);
+}
+
+static __noinline int watch_and_keep(struct __sk_buff *skb, __u64 hash)
+{
+	return watch_own(skb, (struct table *)skb, hash);
+}
+
+/*
+ * What the segment in this CPU's scratch changes. Two copies of the code: while no packets are kept,
+ * the verifier takes the one that keeps them out of the program, which costs nothing then.
+ */
+static __always_inline void watch_described(struct __sk_buff *skb, __u64 hash)
+{
+	if (keep_packets)
+		watch_and_keep(skb, hash);
+	else
+		watch_and_forget(skb, hash);
 }
 
 /*

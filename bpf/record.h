@@ -153,6 +153,7 @@ enum counter {
 	COUNT_LOST_EVICTED, /* attempts without handshake that gave their place while the ring was
 			       half full */
 	COUNT_LOST_TRUNCATED, /* TCP headers that could not be read */
+	COUNT_LOST_PACKETS, /* for --write, without a place: ring full */
 	COUNTERS,
 };
 

@@ -16,10 +16,12 @@
  *	table_count	adds to a counter
  *	table_count_ethertype	adds a packet to what is not understood
  *	table_wants	does --client, --server, --port ask for this SYN?
+ *	table_keeps_packets	for --write, see packet.h
+ *	table_keep_packet	hands over the packet of this segment, if roles_of() names one
  */
 #pragma once
 
-#include "track.h"
+#include "packet.h"
 #include "narrow.h"
 
 #include "line.h"
@@ -73,6 +75,8 @@ static __always_inline void start_attempt(struct table *t, struct line *line,
 		return;
 	flow_start(f, s, from_end_1, now);
 	f->slot = slot_of(hash);
+	if (table_keeps_packets(t))
+		table_keep_packet(t, key, f, s, true, now);
 	if (table_insert(t, key, f, hash, now)) {
 		count_opening(table_lanes(t), f->slot, 1);
 		table_count(t, COUNT_ATTEMPTS, 1);
@@ -100,6 +104,8 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 			now = table_now(t);
 		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
 			why = track(f, s, from_client, now);
+			if (now && table_keeps_packets(t))
+				table_keep_packet(t, &key, f, s, from_client, now);
 			if (why != SETTLED_NOT) {
 				if (!now)
 					now = table_now(t);

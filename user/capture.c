@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "evidence.h"
 #include "format.h"
 #include "link.h"
 #include "native.h"
@@ -31,6 +32,7 @@ struct capture {
 	const struct run_events *events;
 	struct native *native;
 	struct reader *reader;
+	struct packet packet; /* that is being looked at */
 	uint64_t first; /* packet's time, since 1970 */
 	uint64_t now;
 	uint64_t next_sweep;
@@ -96,6 +98,17 @@ static void opening(void *context, const struct record *r)
 	c->events->opening(c->events->context, &connection);
 }
 
+static void keep(void *context, const struct packet_head *head)
+{
+	struct capture *c = context;
+	struct packet_head whole = *head;
+
+	whole.length = c->packet.length;
+	whole.wire_length = c->packet.wire_length;
+	evidence_packet(c->run->evidence, &whole, c->packet.bytes, CAPTURE_START, c->packet.link,
+			false);
+}
+
 static void begin(struct capture *c, const struct packet *p)
 {
 	struct run *run = c->run;
@@ -158,13 +171,12 @@ static void feed(struct capture *c, const struct packet *p)
 static int read_all(struct capture *c)
 {
 	struct run *run = c->run;
-	struct packet packet;
 	static char cut[1024];
 
-	while (!run->stop && reader_next(c->reader, &packet)) {
+	while (!run->stop && reader_next(c->reader, &c->packet)) {
 		if (!c->packets)
-			begin(c, &packet);
-		feed(c, &packet);
+			begin(c, &c->packet);
+		feed(c, &c->packet);
 	}
 	progress_hide();
 	if (reader_cut(c->reader)) {
@@ -205,6 +217,8 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 		return -1;
 	c.native = native_new(CAPTURE_MAX_FLOWS, o->narrow, settled, &c);
 	if (c.native) {
+		if (run->evidence)
+			native_keep_packets(c.native, keep);
 		status = read_all(&c);
 	} else {
 		fprintf(stderr, "probe: out of memory\n");

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pcap/dlt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "entry.h"
+#include "evidence.h"
 #include "hook.h"
 #include "interface.h"
 #include "line.h"
@@ -29,6 +31,7 @@
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
 #define SWEEP_BATCH 4096
 #define DRAIN_BUDGET 16384 /* more than the ring holds */
+#define PACKETS_BYTES (8 << 20)
 
 struct live {
 	const struct options *options;
@@ -36,6 +39,7 @@ struct live {
 	const struct run_events *events;
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
+	struct ring_buffer *packets; /* with --write, else NULL */
 	struct interface interface;
 	struct hook hook;
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
@@ -44,6 +48,7 @@ struct live {
 	struct flow_entry *flows;
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
+	int packet_budget;
 	bool ended;
 	char cut[128];
 };
@@ -112,6 +117,12 @@ static int load(struct live *l)
 	bpf_program__set_autoload(bpf->progs.probe_egress, !l->interface.bare);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, l->interface.bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress_ip, l->interface.bare);
+	if (l->run->evidence) {
+		bpf->rodata->keep_packets = true;
+		if (l->options->snap)
+			bpf->rodata->snap = l->options->snap;
+		bpf_map__set_max_entries(bpf->maps.packets, PACKETS_BYTES);
+	}
 	error = probe_bpf__load(bpf);
 	if (error)
 		return say_load_failure(error);
@@ -142,6 +153,24 @@ static int attach(struct live *l)
 	return -1;
 }
 
+static int take_packet(void *context, void *data, size_t size)
+{
+	const struct packet_head *head = data;
+	struct live *l = context;
+
+	if (size >= sizeof(*head) && head->length <= size - sizeof(*head))
+		evidence_packet(l->run->evidence, head, (const uint8_t *)(head + 1), l->start,
+				l->interface.bare ? DLT_RAW : DLT_EN10MB, true);
+	return --l->packet_budget > 0 ? 0 : -E2BIG;
+}
+
+/* Before each record, whose packets were handed over before it. */
+static void drain_packets(struct live *l)
+{
+	if (l->packets && l->packet_budget > 0)
+		ring_buffer__consume(l->packets);
+}
+
 static int take_record(void *context, void *data, size_t size)
 {
 	const struct record *r = data;
@@ -150,6 +179,7 @@ static int take_record(void *context, void *data, size_t size)
 
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
 		return 0; /* cannot be: the object is embedded in this very binary */
+	drain_packets(l);
 	connection_of(&connection, r, l->start);
 	l->events->settled(l->events->context, &connection);
 	return --l->budget > 0 ? 0 : -E2BIG;
@@ -159,6 +189,8 @@ static int take_record(void *context, void *data, size_t size)
 static void drain(struct live *l)
 {
 	l->budget = DRAIN_BUDGET;
+	l->packet_budget = 8 * DRAIN_BUDGET;
+	drain_packets(l);
 	ring_buffer__consume(l->ring);
 }
 
@@ -390,7 +422,10 @@ static int watch(struct live *l)
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
 	l->ids = calloc(SWEEP_BATCH, sizeof(*l->ids));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
-	if (!l->ring || !l->ids || !l->flows) {
+	if (l->run->evidence)
+		l->packets =
+			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
+	if (!l->ring || (l->run->evidence && !l->packets) || !l->ids || !l->flows) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -435,6 +470,7 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	status = watch(&l);
 	hook_detach(&l.hook);
 	ring_buffer__free(l.ring);
+	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
 	free(l.ids);
 	free(l.flows);

@@ -12,11 +12,12 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "evidence.h"
 #include "format.h"
 #include "live.h"
 #include "report.h"
 
-#define MAX_REPORTS 2
+#define MAX_REPORTS 3
 
 struct program {
 	struct options options;
@@ -57,6 +58,8 @@ static void on_settled(void *context, const struct connection *c)
 	struct program *p = context;
 
 	model_settled(p->model, c);
+	if (p->run.evidence)
+		evidence_settled(p->run.evidence, c);
 	TELL(p, connection, c);
 }
 
@@ -70,8 +73,9 @@ static void on_swept(void *context, ns_t now)
 	struct program *p = context;
 	int i;
 
-	(void)now;
 	model_swept(p->model);
+	if (p->run.evidence)
+		evidence_swept(p->run.evidence, now);
 	for (i = 0; i < p->report_count; i++) {
 		/* a reader that went away, a full disk: nobody hears the rest */
 		if (fflush(p->reports[i].out) || ferror(p->reports[i].out))
@@ -137,6 +141,15 @@ static int add_report(struct program *p, const struct report_format *format, con
 
 static int open_reports(struct program *p)
 {
+	if (p->options.write_file) {
+		p->run.evidence = evidence_new(p->options.stall, p->options.snap);
+		if (!p->run.evidence) {
+			fprintf(stderr, "probe: out of memory\n");
+			return -1;
+		}
+		if (add_report(p, &report_pcapng, p->options.write_file))
+			return -1;
+	}
 	if (p->options.json && add_report(p, &report_json, p->options.json_file))
 		return -1;
 	if (p->options.json && !p->options.json_file)
@@ -204,6 +217,7 @@ int main(int argc, char **argv)
 	}
 	if (close_reports(&p) || p.run.cut)
 		status = -1;
+	evidence_free(p.run.evidence);
 	model_free(p.model);
 	return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -30,6 +30,9 @@ static void table_settle(struct table *t, struct flow *f, __u64 identity, enum s
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static bool table_wants(struct table *t, const struct segment *s);
+static bool table_keeps_packets(struct table *t);
+static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
+			      const struct segment *s, bool from_client, __u64 now);
 
 #include "watch.h"
 
@@ -38,7 +41,9 @@ struct table {
 	uint32_t max_flows;
 	const struct narrow *narrow;
 	record_fn publish;
+	packet_fn keep; /* or NULL */
 	void *context;
+	const struct native_frame *frame; /* that is being fed */
 	struct flow fresh;
 	uint64_t now;
 	uint64_t counters[COUNTERS];
@@ -178,6 +183,30 @@ static bool table_wants(struct table *t, const struct segment *s)
 	return !t->narrow || narrow_wants(t->narrow, s);
 }
 
+static bool table_keeps_packets(struct table *t)
+{
+	return t->keep;
+}
+
+static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
+			      const struct segment *s, bool from_client, __u64 now)
+{
+	struct packet_head head = {
+		.key = *key,
+		.wire_length = t->frame->wire_length,
+		.syn = f->syn_times[0],
+		.time = now,
+		.roles = roles_of(f, s, from_client, now),
+	};
+
+	if (t->frame->egress)
+		head.flags |= PACKET_EGRESS;
+	if (f->client_flags & CLIENT_IS_END_1)
+		head.flags |= PACKET_CLIENT_IS_END_1;
+	if (head.roles)
+		t->keep(t->context, &head);
+}
+
 struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
 			  void *context)
 {
@@ -205,6 +234,11 @@ void native_free(struct native *n)
 	free(n);
 }
 
+void native_keep_packets(struct native *n, packet_fn keep)
+{
+	n->table.keep = keep;
+}
+
 void native_feed(struct native *n, const struct native_frame *frame)
 {
 	struct frame f = {
@@ -230,6 +264,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 		count_other(t, &h, parsed, f.wire_length);
 		return;
 	}
+	t->frame = frame;
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;

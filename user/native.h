@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "parse.h"
+#include "packet.h"
 #include "record.h"
 
 struct native;
@@ -37,6 +37,13 @@ struct native_frame {
 struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
 			  void *context);
 void native_free(struct native *n);
+
+/*
+ * From now on keep is told, within native_feed(), that the frame it was given decides something;
+ * head.length is 0. Before the attempt's record.
+ */
+typedef void (*packet_fn)(void *context, const struct packet_head *head);
+void native_keep_packets(struct native *n, packet_fn keep);
 
 void native_feed(struct native *n, const struct native_frame *frame);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "narrow.h"
+#include "packet.h"
 #include "run.h"
 
 const char *argp_program_version = "probe " PROBE_VERSION;
@@ -28,6 +29,8 @@ static const char doc[] =
 	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
 	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
 
+enum { SNAP = 0x100 }; /* options without a letter */
+
 static const struct argp_option argp_options[] = {
 	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
 	{ "read", 'r', "FILE", 0,
@@ -41,6 +44,9 @@ static const struct argp_option argp_options[] = {
 	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 2 },
 	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
 	  3 },
+	{ "write", 'w', "FILE", 0,
+	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
+	{ "snap", SNAP, "BYTES", 0, "Write so much of each of them (default: the headers)", 3 },
 	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
 	{ 0 },
@@ -59,6 +65,20 @@ static double parse_seconds(struct argp_state *state, const char *option, const 
 		argp_error(state, "%s %s: not a number of seconds from %.10g to %.10g", option,
 			   text, least, most);
 	return seconds;
+}
+
+static unsigned long parse_bytes(struct argp_state *state, const char *option, const char *text,
+				 unsigned long least, unsigned long most)
+{
+	unsigned long bytes;
+	char *end;
+
+	errno = 0;
+	bytes = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || bytes < least || bytes > most)
+		argp_error(state, "%s %s: not a number of bytes from %lu to %lu", option, text,
+			   least, most);
+	return bytes;
 }
 
 static bool parse_cidr(const char *text, struct address *net, struct address *mask)
@@ -205,6 +225,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (argument && !*argument)
 			argp_error(state, "--json=FILE: the file has no name");
 		break;
+	case 'w':
+		if (o->write_file)
+			argp_error(state, "--write may be given once");
+		if (!*argument || !strcmp(argument, "-"))
+			argp_error(state, "--write FILE: it needs the name of a file");
+		o->write_file = argument;
+		break;
+	case SNAP:
+		o->snap = parse_bytes(state, "--snap", argument, 20, MOST_SNAP);
+		break;
 	case 'q':
 		o->quiet = true;
 		break;
@@ -215,6 +245,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		add_filter(state, o, argument);
 		break;
 	case ARGP_KEY_END:
+		if (o->snap && !o->write_file)
+			argp_error(state, "--snap is for --write FILE");
 		if (o->iface && o->read_count)
 			argp_error(state, "--iface or --read, not both");
 		if (!o->iface && !o->read_count)

@@ -33,6 +33,7 @@ struct report {
 
 extern const struct report_format report_text;
 extern const struct report_format report_json;
+extern const struct report_format report_pcapng; /* of run->evidence */
 
 /* How a peer fails, in a word: "no answer", "refused", ... */
 extern const char *const failure_words[FAILURES];

@@ -424,6 +424,8 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 		[COUNT_LOST_EVICTED] =
 			"unanswered attempts gave their place to newer ones in a flood",
 		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
+		[COUNT_LOST_PACKETS] =
+			"packets for --write without a place: the reader did not keep up",
 	};
 	int i;
 

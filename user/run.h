@@ -16,6 +16,8 @@
 #define MAX_ETHERTYPES 8
 #define MAX_OWN_ADDRESSES 64
 
+struct evidence;
+
 struct unknown_ethertype {
 	uint16_t ethertype;
 	uint64_t packets;
@@ -35,6 +37,7 @@ struct run {
 	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
+	struct evidence *evidence; /* takes the packets that decide, or NULL */
 	bool stop; /* set by the events: nobody hears the rest */
 	const char *cut; /* why the source ended before its end, or NULL */
 };

@@ -40,9 +40,22 @@ struct records {
 	size_t room;
 };
 
+/* Packets as they are kept for --write: heads, and a hash of the bytes. */
+struct packets {
+	struct {
+		struct packet_head head;
+		uint64_t bytes;
+	} * at;
+	size_t count;
+	size_t room;
+};
+
 struct both {
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
+	struct packets packets_from_bpf;
+	struct packets packets_from_native;
+	const struct native_frame *frame; /* that is being fed */
 	struct records from_bpf;
 	struct native *native;
 	struct records from_native;
@@ -71,7 +84,45 @@ static int keep_bpf(void *context, void *data, size_t size)
 
 static void keep_native(void *context, const struct record *r)
 {
-	keep(context, r);
+	struct both *b = context;
+
+	keep(&b->from_native, r);
+}
+
+static void keep_packet(struct packets *p, const struct packet_head *head, const uint8_t *bytes)
+{
+	uint32_t i;
+
+	if (p->count == p->room) {
+		p->room = p->room ? 2 * p->room : 256;
+		p->at = realloc(p->at, p->room * sizeof(*p->at));
+		if (!p->at)
+			abort();
+	}
+	p->at[p->count].head = *head;
+	p->at[p->count].bytes = 0;
+	for (i = 0; i < head->length; i++)
+		p->at[p->count].bytes = p->at[p->count].bytes * 1000003 + bytes[i];
+	p->count++;
+}
+
+static int keep_packet_bpf(void *context, void *data, size_t size)
+{
+	const struct packet_head *head = data;
+
+	if (size < sizeof(*head) || head->length > size - sizeof(*head))
+		abort();
+	keep_packet(context, head, (const uint8_t *)(head + 1));
+	return 0;
+}
+
+static void keep_packet_native(void *context, const struct packet_head *head)
+{
+	struct both *b = context;
+	struct packet_head whole = *head;
+
+	whole.length = b->frame->length < MAX_HEADERS ? b->frame->length : MAX_HEADERS;
+	keep_packet(&b->packets_from_native, &whole, b->frame->bytes);
 }
 
 static int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now,
@@ -111,6 +162,7 @@ static void feed(struct both *b, const struct native_frame *frame)
 		fprintf(stderr, "test_run of %u bytes: %s\n", f.length, strerror(-error));
 		abort();
 	}
+	b->frame = &f;
 	native_feed(b->native, &f);
 	if (++b->frames % 256 == 0)
 		ring_buffer__consume(b->ring);
@@ -159,6 +211,8 @@ static void open_object(struct both *b)
 	/* the same seed: the slots of the fast path's counters must be equal as well */
 	memcpy((void *)&b->bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
 	b->bpf->rodata->virtual_time = true;
+	b->bpf->rodata->keep_packets = true;
+	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
 	bpf_map__set_max_entries(b->bpf->maps.flows, 16384); /* a small one is made quickly */
 	bpf_map__set_max_entries(b->bpf->maps.queue, 16384);
 	b->bpf->rodata->queue_chunks = 16384 / 32;
@@ -167,7 +221,8 @@ static void open_object(struct both *b)
 		exit(1);
 	}
 	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
-	if (!b->ring)
+	if (!b->ring || ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets),
+					 keep_packet_bpf, &b->packets_from_bpf))
 		abort();
 }
 
@@ -199,9 +254,12 @@ static void begin(struct both *b)
 	b->from_bpf.count = 0;
 	b->from_native.count = 0;
 	b->bpf->bss->ending = false;
-	b->native = native_new(131072, NULL, keep_native, &b->from_native);
+	b->packets_from_bpf.count = 0;
+	b->packets_from_native.count = 0;
+	b->native = native_new(131072, NULL, keep_native, b);
 	if (!b->native)
 		abort();
+	native_keep_packets(b->native, keep_packet_native);
 }
 
 static void both_free(struct both *b)
@@ -210,6 +268,8 @@ static void both_free(struct both *b)
 	probe_bpf__destroy(b->bpf);
 	free(b->from_bpf.at);
 	free(b->from_native.at);
+	free(b->packets_from_bpf.at);
+	free(b->packets_from_native.at);
 	free(b);
 }
 
@@ -233,6 +293,17 @@ static const char *not_given_back(const struct both *b)
 	return NULL;
 }
 
+static const char *packets_differ(const struct both *b)
+{
+	const struct packets *x = &b->packets_from_bpf, *y = &b->packets_from_native;
+
+	if (x->count != y->count)
+		return "the object and the native build keep different packets";
+	if (x->count && memcmp(x->at, y->at, x->count * sizeof(*x->at)))
+		return "a packet that is kept differs";
+	return NULL;
+}
+
 /* Ends the run on both sides; what differs, or NULL. */
 static const char *finish(struct both *b)
 {
@@ -250,6 +321,8 @@ static const char *finish(struct both *b)
 			 b->from_bpf.count, b->from_native.count);
 		return difference;
 	}
+	if (packets_differ(b))
+		return packets_differ(b);
 	if (!b->from_bpf.count)
 		return not_given_back(b);
 	qsort(b->from_bpf.at, b->from_bpf.count, sizeof(struct record), by_syn);
