@@ -210,16 +210,16 @@ static uint16_t file_link(int link)
 	return link == DLT_RAW || link == 14 ? 101 : link;
 }
 
-static void write_interface(struct report *r, const struct kept_packet *p, struct block *b)
+static void write_interface(struct report *r, int link, uint32_t ifindex, struct block *b)
 {
 	const uint8_t resolution = NANOSECONDS;
 	char name[IF_NAMESIZE];
 
 	begin_block(b, BLOCK_INTERFACE);
-	put16s(b, file_link(p->link), 0);
+	put16s(b, file_link(link), 0);
 	put32(b, SNAP_LENGTH);
-	if (p->ifindex)
-		put_text(b, OPTION_NAME, if_indextoname(p->ifindex, name) ? name : r->run->from);
+	if (ifindex)
+		put_text(b, OPTION_NAME, if_indextoname(ifindex, name) ? name : r->run->from);
 	put_option(b, OPTION_RESOLUTION, &resolution, sizeof(resolution));
 	end_block(b, r->out);
 }
@@ -251,6 +251,7 @@ static void ended(struct report *r, struct model *m)
 	struct block block = {};
 	uint32_t count = 0, j;
 	size_t n = 0, i;
+	uint64_t lost;
 
 	packets = evidence_packets(r->run->evidence, &n);
 	block.failed = !packets;
@@ -265,12 +266,20 @@ static void ended(struct report *r, struct model *m)
 			continue; /* more interfaces than are watched, more link types than we know */
 		if (j == count) {
 			interfaces[count++] = p;
-			write_interface(r, p, &block);
+			write_interface(r, p->link, p->ifindex, &block);
 		}
 		write_packet(r, p, j, &block);
 	}
+	if (!n) /* readers want to know of one interface at least */
+		write_interface(r, DLT_EN10MB, 0, &block);
 	if (block.failed)
 		fprintf(stderr, "probe: out of memory: %s is not whole\n", r->out_name);
+	lost = evidence_lost(r->run->evidence);
+	if (lost)
+		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
+			r->out_name, lost);
+	else if (!block.failed && !fflush(r->out) && !r->quiet)
+		fprintf(stderr, "probe: %zu packets written to %s\n", n, r->out_name);
 	free(packets);
 	free(block.at);
 }
