@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""--write on a live gateway: the evidence beside what tcpdump saw and what the report says.
+
+    scripts/lab --clients 4 tests/lab/test_evidence.py [TEST...]
+"""
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import lab
+from lab import (CLIENTS, DEAD4, GATEWAY, LAN_IFACE, SECOND, SERVER4, SERVER6, WAN, Probe, Serve, expect,
+                 Rules)
+from test_lab import SYN, WEB, C, S, Wire
+
+A, B = CLIENTS[0], CLIENTS[1]
+
+
+class Tcpdump:
+    """tcpdump on the probe's interface, from the with block's begin to stop()."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            ['nsenter', '--net=/run/netns/' + GATEWAY, 'tcpdump', '-i', LAN_IFACE, '--immediate-mode', '-U', '-Z', 'root',
+             '--time-stamp-precision=nano', '-s', '256', '-w', self.path, 'tcp or icmp or icmp6'],
+            stderr=subprocess.PIPE, text=True)
+        while 'listening on' not in self.process.stderr.readline():
+            pass
+        return self
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+
+
+def packets_of(path):
+    """-> (ns since 1970, bytes) of a pcapng of ours or a pcap of tcpdump's, both in this host's byte order"""
+    with open(path, 'rb') as f:
+        data = f.read()
+    if data[:4] == b'\x0a\x0d\x0d\x0a':
+        at = 0
+        while at < len(data):
+            kind, size = struct.unpack_from('II', data, at)
+            if kind == 6:
+                _, high, low, length, _ = struct.unpack_from('IIIII', data, at + 8)
+                yield high << 32 | low, data[at + 28:at + 28 + length]
+            at += size
+        return
+    at = 24
+    while at + 16 <= len(data):
+        seconds, ns, length, _ = struct.unpack_from('IIII', data, at)
+        yield seconds * SECOND + ns, data[at + 16:at + 16 + length]
+        at += 16 + length
+
+
+def read(path):
+    text = subprocess.run([lab.PROBE, '--read', path, '--json'], capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def identity(c):
+    return c['client'], c['client_port'], c['server'], c['server_port']
+
+
+def test_beside_tcpdump():
+    """the evidence of a live run is the wire's own packets, and a dump beside it tells the same story"""
+    rules = '''chain i { type filter hook input priority 0;
+        tcp dport 84 reject with icmpx type host-unreachable }'''
+    keys = ('outcome', 'syn_count', 'synack_count', 'rst_from', 'fin_from')
+    with tempfile.TemporaryDirectory() as folder, Serve(WAN, WEB), Rules(WAN, rules):
+        dump, evidence = os.path.join(folder, 'dump.pcap'), os.path.join(folder, 'evidence.pcapng')
+        with Tcpdump(dump) as tcpdump, Probe('--write', evidence) as p:
+            waits = [lab.fork(A, lab.try_connect, DEAD4, 5274, 3.5), lab.fork(A, lab.browse, SERVER4, 80, 1.5)]
+            for server in (SERVER4, SERVER6):
+                lab.run(B, lab.browse, server, 80)
+                lab.run(B, lab.browse, server, 80, 1.2)
+                lab.run(B, lab.try_connect, server, 81, 5)
+                lab.run(B, lab.try_connect, server, 84, 2)
+            for wait in waits:
+                wait()
+            p.stop()
+            tcpdump.stop()
+        live = {identity(c): c for c in p.connections()}
+        beside = {identity(c): c for c in read(dump) if c['type'] == 'connection'}
+        expect(len(live) == 10 and set(live) == set(beside), sorted(live), sorted(beside))
+        for who, c in live.items():
+            expect(all(c[k] == beside[who][k] for k in keys), c, beside[who])
+            for k in ('synack', 'ack', 'client_first', 'server_first', 'rst'):
+                expect((c[k] is None) == (beside[who][k] is None), k, c, beside[who])
+                if c[k] is not None:  # within a packet's way through this host, however busy that is
+                    differ = (c[k] - c['syn']) - (beside[who][k] - beside[who]['syn'])
+                    expect(abs(differ) < SECOND // 10, k, differ)
+
+        # two connections were well; of each other one all times are to be seen, to the nanosecond
+        shown = {identity(c): c for c in read(evidence) if c['type'] == 'connection'}
+        matter = {who: c for who, c in live.items() if (c['wait'] or 0) >= SECOND or c['outcome'] != 'established'}
+        expect(len(matter) == 8 and set(shown) == set(matter), sorted(shown), sorted(matter))
+        for who, c in matter.items():
+            for k in ('synack', 'ack', 'client_first', 'server_first', 'rst'):
+                expect((c[k] or c['syn']) - c['syn'] == (shown[who][k] or shown[who]['syn']) - shown[who]['syn'], k, c)
+            expect([t - c['syn'] for t in c['syn_times']] == [t - shown[who]['syn'] for t in shown[who]['syn_times']], c)
+
+        wire = {}
+        for at, data in packets_of(dump):
+            wire.setdefault(data[:54], []).append((at, data))
+        count = 0
+        for at, data in packets_of(evidence):
+            match = [t for t, d in wire.get(data[:54], ()) if d.startswith(data)]
+            expect(match, 'not on the wire:', data.hex())
+            expect(min(abs(t - at) for t in match) < SECOND // 10, at, match)
+            count += 1
+        expect(count >= 8 * 2, count)
+        expect('%d packets written to %s' % (count, evidence) in p.errors, p.errors)
+        expect(p.summary['lost']['sum'] == 0, p.summary)
+
+
+def test_vlan():
+    """a VLAN tag that the kernel took out of the frame is where it was on the wire"""
+    with tempfile.TemporaryDirectory() as folder, Wire('--write', folder + '/evidence.pcapng') as w:
+        for ip_id in (1, 3):
+            w.send(*[('far', lab.frame(C, S, SYN, 100, 0, vlans=vlans, ip_id=ip_id)) for vlans in ((7,), (9, 10))])
+            time.sleep(1.7)
+        w.probe.stop()
+        got = [data for _, data in packets_of(folder + '/evidence.pcapng')]
+        want = [lab.frame(C, S, SYN, 100, 0, vlans=v, ip_id=i) for i in (1, 3) for v in ((7,), (9, 10))]
+        for frame in want:
+            expect(frame in got, frame.hex(), [g.hex() for g in got])
+
+
+TESTS = [test_beside_tcpdump, test_vlan]
+
+if __name__ == '__main__':
+    sys.exit(lab.main(TESTS))
