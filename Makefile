@@ -56,7 +56,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
-build/test-model: tests/unit/model.c user/model.c user/connection.c user/histogram.c user/format.c $(wildcard bpf/*.h user/*.h) | build
+build/test-model: tests/unit/model.c user/model.c user/hosts.c user/connection.c user/histogram.c user/format.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h

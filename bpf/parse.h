@@ -59,7 +59,12 @@ enum {
 };
 
 enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 /* code */ };
-enum { ICMP6_UNREACHABLE = 1, ICMP6_TIME_EXCEEDED = 3, ICMP6_PARAMETER_PROBLEM = 4 };
+enum {
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_TOO_BIG = 2,
+	ICMP6_TIME_EXCEEDED = 3,
+	ICMP6_PARAMETER_PROBLEM = 4,
+};
 
 struct frame {
 	const __u8 *begin;
@@ -131,6 +136,7 @@ struct segment {
 	bool from_gateway; /* this very host made the packet */
 	bool has_mac;
 	bool icmp_hard;
+	bool icmp_too_big;
 	__u8 mac[6]; /* source */
 	__u8 icmp_type;
 	__u8 icmp_code;
@@ -533,10 +539,12 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 		return false;
 	if (h->ip6) {
 		s->icmp_hard = type == ICMP6_UNREACHABLE;
+		s->icmp_too_big = type == ICMP6_TOO_BIG;
 		if (locate_ip6(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
 			return false;
 	} else {
-		s->icmp_hard = type == ICMP4_UNREACHABLE && code != ICMP4_FRAGMENTATION_NEEDED;
+		s->icmp_too_big = type == ICMP4_UNREACHABLE && code == ICMP4_FRAGMENTATION_NEEDED;
+		s->icmp_hard = type == ICMP4_UNREACHABLE && !s->icmp_too_big;
 		if (locate_ip4(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
 			return false;
 	}

@@ -58,6 +58,7 @@ enum icmp_flag {
 	ICMP_SEEN = 1 << 0,
 	ICMP_HARD = 1 << 1, /* unreachable: the attempt fails (RFC 1122 4.2.3.9) */
 	ICMP_GATEWAY = 1 << 2, /* this very host made it */
+	ICMP_TOO_BIG = 1 << 3, /* about a later segment (RFC 1191 4, RFC 8201) */
 };
 
 struct flow {

@@ -383,6 +383,9 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 static __always_inline void track_icmp(struct flow *f, const struct segment *s, bool from_client,
 				       __u64 now)
 {
+	if (s->icmp_too_big &&
+	    seq_within(s->seq, (from_client ? f->client_isn : f->server_isn) + 1, OPENING_WINDOW))
+		f->icmp_flags |= ICMP_TOO_BIG;
 	/* "it quotes this attempt's SYN": anything else is about another attempt or a later segment
 	 */
 	if (!from_client || s->seq != f->client_isn)
@@ -393,8 +396,8 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 	f->icmp_from = s->icmp_from;
 	f->icmp_type = s->icmp_type;
 	f->icmp_code = s->icmp_code;
-	f->icmp_flags =
-		ICMP_SEEN | (s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
+	f->icmp_flags = (f->icmp_flags & ICMP_TOO_BIG) | ICMP_SEEN |
+			(s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
 /* Does anything that track() and starts_another() may do with this segment need the time? */

@@ -124,6 +124,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->icmp_code = f->icmp_code;
 	c->icmp_hard = f->icmp_flags & ICMP_HARD;
 	c->icmp_from = f->icmp_from;
+	c->too_big = f->icmp_flags & ICMP_TOO_BIG;
 	c->from_gateway = f->server_flags & SERVER_RST_GATEWAY || f->icmp_flags & ICMP_GATEWAY;
 
 	if (f->server_flags &
@@ -146,9 +147,14 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 #undef SINCE_START
 }
 
+bool payload_is_full(const struct payload *p)
+{
+	return p->size && is_full(p->size, p->mss);
+}
+
 bool payload_is_swallowed(const struct payload *p)
 {
-	return !p->acked && p->again >= 2 && is_full(p->size, p->mss);
+	return !p->acked && p->again >= 2 && payload_is_full(p);
 }
 
 ns_t connection_silence(const struct connection *c)

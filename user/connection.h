@@ -82,6 +82,7 @@ struct connection {
 	uint8_t icmp_code;
 	bool icmp_hard;
 	struct address icmp_from;
+	bool too_big; /* an ICMP error said that a segment of the opening was too big to go on */
 	bool from_gateway; /* the RST or ICMP error was made by the host that we run on */
 
 	ns_t wait; /* the client held its request; NEVER where the server speaks first */
@@ -93,6 +94,9 @@ struct connection {
 
 /* start: the source's clock at the start of the run. */
 void connection_of(struct connection *c, const struct record *r, uint64_t start);
+
+/* As large as the MSS lets it be, nearly. */
+bool payload_is_full(const struct payload *p);
 
 /* A full segment that was sent again and again, and never acknowledged. */
 bool payload_is_swallowed(const struct payload *p);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdbool.h>
 
-/* Out of memory is one more thing that is folded: uthash undoes the insertion. */
+/* Out of memory is one more bound: uthash undoes the insertion. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
 
@@ -24,42 +24,29 @@ struct opening {
 struct model *model_new(ns_t stall_ns, const struct model_events *events)
 {
 	struct model *m = calloc(1, sizeof(*m));
+	int i;
 
 	if (!m)
 		return NULL;
 	m->stall_ns = stall_ns;
 	m->events = events;
+	m->first = m->last = NEVER;
+	TAILQ_INIT(&m->stalls);
+	TAILQ_INIT(&m->operations);
+	for (i = 0; i < 2; i++) {
+		TAILQ_INIT(&m->clients_by_use[i]);
+		TAILQ_INIT(&m->peers_by_use[i]);
+		TAILQ_INIT(&m->trials_by_use[i]);
+	}
 	return m;
 }
 
-#define FREE_ALL(head, type)                         \
-	do {                                         \
-		type *element, *next;                \
-		HASH_ITER(hh, head, element, next) { \
-			HASH_DEL(head, element);     \
-			free(element);               \
-		}                                    \
-	} while (0)
+/* ---- what is kept, and what gives its place ---- */
 
-void model_free(struct model *m)
-{
-	if (!m)
-		return;
-	FREE_ALL(m->clients, struct client);
-	FREE_ALL(m->peers, struct peer);
-	FREE_ALL(m->trials, struct trial);
-	FREE_ALL(m->openings, struct opening);
-	free(m->stalls.at);
-	free(m->undecided.at);
-	free(m);
-}
-
-/* Adds a zeroed element with this key; element is NULL where there is no room for it. */
-#define ADD_NEW(head, field, value, element, limit, folded)                \
+/* Adds a zeroed element with this key; element is NULL where there is no memory for it. */
+#define ADD_NEW(head, field, value, element)                               \
 	do {                                                               \
-		(element) = NULL;                                          \
-		if (HASH_COUNT(head) < (limit))                            \
-			(element) = calloc(1, sizeof(*(element)));         \
+		(element) = calloc(1, sizeof(*(element)));                 \
 		if (element) {                                             \
 			(element)->field = (value);                        \
 			HASH_ADD(hh, head, field, sizeof(value), element); \
@@ -68,23 +55,121 @@ void model_free(struct model *m)
 				(element) = NULL;                          \
 			}                                                  \
 		}                                                          \
-		if (!(element))                                            \
-			(folded)++;                                        \
 	} while (0)
+
+/* What was used least recently, of the unproven first; NULL when there is nothing. */
+#define LEAST_USED(lists) \
+	(TAILQ_EMPTY(&(lists)[false]) ? TAILQ_FIRST(&(lists)[true]) : TAILQ_FIRST(&(lists)[false]))
+
+#define MOVE_TO_END(lists, element, from, to)                     \
+	do {                                                      \
+		TAILQ_REMOVE(&(lists)[from], element, by_use);    \
+		TAILQ_INSERT_TAIL(&(lists)[to], element, by_use); \
+	} while (0)
+
+static void stall_forget(struct model *m, struct stall *s)
+{
+	TAILQ_REMOVE(&s->client->kept_stalls, s, of_client);
+	TAILQ_REMOVE(&m->stalls, s, by_age);
+	s->client->stall_room--;
+	m->stalls_kept--;
+	free(s);
+}
+
+static void operation_forget(struct model *m, struct operation *o)
+{
+	TAILQ_REMOVE(&o->client->operations, o, of_client);
+	TAILQ_REMOVE(&m->operations, o, by_age);
+	o->client->operation_room--;
+	o->client->forgot_operations = true;
+	m->operations_kept--;
+	free(o);
+}
+
+static void trial_forget(struct model *m, struct trial *t)
+{
+	LIST_REMOVE(t, of_client);
+	LIST_REMOVE(t, of_peer);
+	TAILQ_REMOVE(&m->trials_by_use[t->failures > 0], t, by_use);
+	HASH_DEL(m->trials, t);
+	free(t);
+}
+
+static void client_forget(struct model *m, struct client *c)
+{
+	while (!TAILQ_EMPTY(&c->kept_stalls))
+		stall_forget(m, TAILQ_FIRST(&c->kept_stalls));
+	while (!TAILQ_EMPTY(&c->operations))
+		operation_forget(m, TAILQ_FIRST(&c->operations));
+	while (!LIST_EMPTY(&c->trials))
+		trial_forget(m, LIST_FIRST(&c->trials));
+	m->begun_kept -= c->begun != NULL;
+	free(c->begun);
+	TAILQ_REMOVE(&m->clients_by_use[c->proven], c, by_use);
+	HASH_DEL(m->clients, c);
+	free(c);
+}
+
+static void peer_forget(struct model *m, struct peer *p)
+{
+	while (!LIST_EMPTY(&p->trials))
+		trial_forget(m, LIST_FIRST(&p->trials));
+	m->troubles_kept -= p->troubles != NULL;
+	free(p->troubles);
+	TAILQ_REMOVE(&m->peers_by_use[p->proven], p, by_use);
+	HASH_DEL(m->peers, p);
+	free(p);
+}
+
+static void opening_forget(struct model *m, struct opening *o)
+{
+	HASH_DEL(m->openings, o);
+	free(o);
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	while (m->clients)
+		client_forget(m, m->clients);
+	while (m->peers)
+		peer_forget(m, m->peers);
+	while (m->openings)
+		opening_forget(m, m->openings);
+	free(m->undecided.at);
+	free(m);
+}
 
 static struct client *client_of(struct model *m, const struct connection *c)
 {
 	struct place place = { .address = c->client.address,
 			       .vlan = { c->client.vlan[0], c->client.vlan[1] } };
+	bool proves = c->outcome == OUTCOME_ESTABLISHED;
 	struct client *client;
 
 	HASH_FIND(hh, m->clients, &place, sizeof(place), client);
 	if (!client) {
-		ADD_NEW(m->clients, place, place, client, MAX_CLIENTS, m->folded);
-		if (!client)
+		if (HASH_COUNT(m->clients) >= MAX_CLIENTS) {
+			client_forget(m, LEAST_USED(m->clients_by_use));
+			m->folded++;
+		}
+		ADD_NEW(m->clients, place, place, client);
+		if (!client) {
+			m->folded++;
 			return NULL;
+		}
 		client->worst_wait = NEVER;
+		client->first_syn = c->syn;
+		TAILQ_INIT(&client->kept_stalls);
+		TAILQ_INIT(&client->operations);
+		LIST_INIT(&client->trials);
+		TAILQ_INSERT_TAIL(&m->clients_by_use[false], client, by_use);
 	}
+	MOVE_TO_END(m->clients_by_use, client, client->proven, client->proven || proves);
+	client->proven |= proves;
+	if (c->syn < client->first_syn)
+		client->first_syn = c->syn;
 	if (c->has_mac) {
 		client->has_mac = true;
 		memcpy(client->mac, c->mac, sizeof(c->mac));
@@ -92,39 +177,105 @@ static struct client *client_of(struct model *m, const struct connection *c)
 	return client;
 }
 
-static struct peer *peer_of(struct model *m, const struct endpoint *server, bool add)
+static struct peer *peer_find(struct model *m, const struct endpoint *server)
 {
 	struct peer *peer;
 
 	HASH_FIND(hh, m->peers, server, sizeof(*server), peer);
-	if (!peer && add) {
-		ADD_NEW(m->peers, server, *server, peer, MAX_PEERS, m->folded);
-		if (peer) {
-			peer->first_failure = NEVER;
-			peer->last_failure = NEVER;
-			peer->worst_banner = NEVER;
-		}
-	}
 	return peer;
 }
 
-static void stalls_add(struct model *m, struct stalls *stalls, const struct stall *stall)
+static struct peer *peer_of(struct model *m, const struct endpoint *server)
 {
-	struct stall *grown;
-	size_t room;
+	struct peer *peer = peer_find(m, server);
 
-	if (stalls->count == stalls->room) {
-		room = stalls->room ? stalls->room * 2 : 64;
-		grown = room <= 2 * MAX_STALLS ? realloc(stalls->at, room * sizeof(*grown)) : NULL;
-		if (!grown) {
+	if (!peer) {
+		if (HASH_COUNT(m->peers) >= MAX_PEERS) {
+			peer_forget(m, LEAST_USED(m->peers_by_use));
 			m->folded++;
-			return;
 		}
-		stalls->at = grown;
-		stalls->room = room;
+		ADD_NEW(m->peers, server, *server, peer);
+		if (!peer) {
+			m->folded++;
+			return NULL;
+		}
+		peer->first_failure = peer->last_failure = peer->last_answer = NEVER;
+		LIST_INIT(&peer->trials);
+		TAILQ_INSERT_TAIL(&m->peers_by_use[false], peer, by_use);
 	}
-	stalls->at[stalls->count++] = *stall;
+	MOVE_TO_END(m->peers_by_use, peer, peer->proven, peer->proven);
+	return peer;
 }
+
+static void peer_proves(struct model *m, struct peer *peer)
+{
+	MOVE_TO_END(m->peers_by_use, peer, peer->proven, true);
+	peer->proven = true;
+}
+
+struct troubles *peer_troubles(struct model *m, struct peer *p)
+{
+	if (!p->troubles && m->troubles_kept < MAX_TROUBLES) {
+		p->troubles = calloc(1, sizeof(*p->troubles));
+		if (p->troubles) {
+			p->troubles->worst_banner = NEVER;
+			m->troubles_kept++;
+		}
+	}
+	m->folded += !p->troubles;
+	return p->troubles;
+}
+
+static struct trial *trial_of(struct model *m, struct client *client, struct peer *peer)
+{
+	struct trial wanted = { .who = { client, peer } };
+	struct trial *trial;
+
+	HASH_FIND(hh, m->trials, &wanted.who, sizeof(wanted.who), trial);
+	if (!trial) {
+		if (HASH_COUNT(m->trials) >= MAX_TRIALS) {
+			trial_forget(m, LEAST_USED(m->trials_by_use));
+			m->folded++;
+		}
+		ADD_NEW(m->trials, who, wanted.who, trial);
+		if (!trial) {
+			m->folded++;
+			return NULL;
+		}
+		LIST_INSERT_HEAD(&client->trials, trial, of_client);
+		LIST_INSERT_HEAD(&peer->trials, trial, of_peer);
+		TAILQ_INSERT_TAIL(&m->trials_by_use[false], trial, by_use);
+	}
+	MOVE_TO_END(m->trials_by_use, trial, trial->failures > 0, trial->failures > 0);
+	return trial;
+}
+
+static void samples_add(struct samples *s, ns_t duration)
+{
+	if (duration != NEVER)
+		s->at[s->count++ % SAMPLES] = duration;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+ns_t samples_median(const struct samples *s)
+{
+	size_t n = s->count < SAMPLES ? s->count : SAMPLES;
+	ns_t sorted[SAMPLES];
+
+	if (!n)
+		return NEVER;
+	memcpy(sorted, s->at, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), by_ns);
+	return sorted[n / 2];
+}
+
+/* ---- waits ---- */
 
 static void stall_of(struct stall *s, struct client *client, const struct connection *c, ns_t wait)
 {
@@ -134,95 +285,228 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 	s->to = c->server;
 	s->has_mac = c->has_mac;
 	memcpy(s->mac, c->mac, sizeof(s->mac));
+	s->syn = c->syn;
+	s->synack = c->synack;
 	s->start = c->ack;
 	s->wait = wait;
+	s->round_trip = c->client_round_trip;
 }
 
-/* Said once for each peer and kind; the counts go on in the report. */
-static void say_failing(struct model *m, struct peer *peer, const struct connection *c,
-			enum failure failure)
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 {
-	if (failure < FAILURE_SILENT || peer->said & 1U << failure)
-		return;
-	peer->said |= 1U << failure;
-	m->events->failing(m->events->context, c, failure);
+	return !memcmp(a, b, sizeof(*a));
 }
 
-static void note_failure(struct model *m, struct peer *peer, struct client *client,
-			 const struct connection *c, enum failure failure)
+/* Which of the client's other connections began and got through while this one waited? */
+static void count_meanwhile(struct stall *s)
 {
-	struct trial *trial;
+	const struct client *client = s->client;
+	unsigned int i, n = client->begun_count < BEGUN ? client->begun_count : BEGUN;
 
-	peer->failures[failure]++;
-	if (failure == FAILURE_TOO_EARLY)
-		return;
-	peer->failed_syns += c->syn_count;
-	peer->by_gateway += c->from_gateway;
-	if (peer->first_failure == NEVER || c->syn < peer->first_failure)
-		peer->first_failure = c->syn;
-	if (peer->last_failure == NEVER || c->syn_last > peer->last_failure)
-		peer->last_failure = c->syn_last;
-	if (failure == FAILURE_UNREACHABLE) {
-		peer->icmp_type = c->icmp_type;
-		peer->icmp_code = c->icmp_code;
-		peer->icmp_from = c->icmp_from;
+	for (i = 0; client->begun && i < n; i++) {
+		const struct begun *b = &client->begun[i];
+		uint8_t *count = same_endpoint(&b->to, &s->to) ? &s->siblings : &s->passed;
+
+		if (b->prompt && b->syn > s->start && b->syn < s->start + s->wait && *count < 0xff)
+			++*count;
 	}
-	say_failing(m, peer, c, failure);
-	if (client) {
-		struct trial wanted = { .who = { client, peer } };
+}
 
-		HASH_FIND(hh, m->trials, &wanted.who, sizeof(wanted.who), trial);
-		if (!trial) {
-			ADD_NEW(m->trials, who, wanted.who, trial, MAX_TRIALS, m->folded);
-			if (trial) {
-				peer->clients_failed++;
-				trial->next = peer->trials;
-				peer->trials = trial;
-			}
+static void keep_stall(struct model *m, const struct stall *stall)
+{
+	struct client *client = stall->client;
+	struct stall *kept;
+
+	if (client && client->stall_room >= MAX_CLIENT_STALLS) {
+		stall_forget(m, TAILQ_FIRST(&client->kept_stalls));
+		m->folded++;
+	}
+	if (client && m->stalls_kept >= MAX_STALLS) {
+		stall_forget(m, TAILQ_FIRST(&m->stalls));
+		m->folded++;
+	}
+	kept = client ? malloc(sizeof(*kept)) : NULL;
+	if (!kept) {
+		m->folded++;
+		return;
+	}
+	*kept = *stall;
+	TAILQ_INSERT_TAIL(&client->kept_stalls, kept, of_client);
+	TAILQ_INSERT_TAIL(&m->stalls, kept, by_age);
+	client->stall_room++;
+	m->stalls_kept++;
+}
+
+static void keep_undecided(struct model *m, const struct stall *stall)
+{
+	struct stalls *u = &m->undecided;
+	struct stall *grown;
+	size_t room;
+
+	if (u->count == u->room) {
+		room = u->room ? u->room * 2 : 64;
+		grown = room <= MAX_UNDECIDED ? realloc(u->at, room * sizeof(*grown)) : NULL;
+		if (!grown) {
+			m->folded++;
+			return;
 		}
-		if (trial)
-			trial->failures++;
+		u->at = grown;
+		u->room = room;
 	}
+	u->at[u->count++] = *stall;
 }
 
-static void note_answer(struct model *m, struct peer *peer, const struct connection *c)
+static void keep_begun(struct model *m, struct client *client, const struct connection *c)
 {
-	peer->answered++;
-	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)
-		peer->answered_late++;
-	if (peer->said) {
-		peer->said = 0;
-		m->events->answered_after_all(m->events->context, c);
+	struct begun *b;
+
+	if (!client->begun && m->begun_kept < MAX_BEGUN) {
+		client->begun = calloc(BEGUN, sizeof(*client->begun));
+		m->begun_kept += client->begun != NULL;
 	}
+	if (!client->begun)
+		return;
+	b = &client->begun[client->begun_count++ % BEGUN];
+	b->syn = c->syn;
+	b->to = c->server;
+	b->answered = c->outcome == OUTCOME_ESTABLISHED;
+	b->prompt = (c->client_first != NEVER || c->server_first != NEVER) &&
+		    (c->wait == NEVER || c->wait < m->stall_ns / 2) &&
+		    (c->banner == NEVER || c->banner < m->stall_ns / 2);
+}
+
+/*
+ * The end of a connect() that fails is invisible: it may have gone on for twice the last gap between
+ * two SYNs, and with one SYN alone for the time after which a second one is overdue.
+ */
+static ns_t end_of_connect(const struct connection *c)
+{
+	ns_t gap;
+
+	if (c->syn_count < 2)
+		return c->syn + 3 * (ns_t)SECOND_NS;
+	if (c->syn_count <= c->syn_times_count)
+		gap = c->syn_last - c->syn_times[c->syn_count - 2];
+	else
+		gap = (c->syn_last - c->syn_times[c->syn_times_count - 1]) /
+		      (c->syn_count - c->syn_times_count);
+	return c->syn_last + 2 * gap;
+}
+
+/* Was this something that another connection of the client may have waited for? */
+static bool operation_of(const struct model *m, struct operation *o, const struct connection *c)
+{
+	ns_t least = m->stall_ns / 10 * 8;
+
+	memset(o, 0, sizeof(*o));
+	o->to = c->server;
+	o->start = c->syn;
+	o->syn_last = c->syn_last;
+	o->syn_count = c->syn_count;
+	memcpy(o->syn_times, c->syn_times, sizeof(o->syn_times));
+	o->failed = true;
+	o->resolved = true;
+	switch (c->outcome) {
+	case OUTCOME_UNANSWERED:
+		o->end = end_of_connect(c);
+		o->resolved = false;
+		return true;
+	case OUTCOME_UNREACHABLE:
+		/* the client may go on trying in spite of it */
+		o->resolved = c->syn_last <= c->icmp;
+		o->end = o->resolved ? c->icmp : end_of_connect(c);
+		return o->end - o->start >= least;
+	case OUTCOME_REFUSED:
+		o->end = c->rst;
+		return o->end - o->start >= least;
+	case OUTCOME_HALF_OPEN:
+		return false;
+	default:
+		break;
+	}
+	/* what the client itself held back says nothing of the server */
+	if (c->wait != NEVER && c->wait > least / 8)
+		return false;
+	if (c->server_first != NEVER) {
+		o->failed = false;
+		o->end = c->server_first;
+	} else if (c->client_first == NEVER) {
+		return false;
+	} else if (c->fin != NEVER || c->rst != NEVER) {
+		o->end = c->fin != NEVER && (c->rst == NEVER || c->fin < c->rst) ? c->fin : c->rst;
+	} else {
+		o->end = c->settled;
+		o->resolved = false;
+	}
+	return o->end - o->start >= least;
+}
+
+static void keep_operation(struct model *m, struct client *client, const struct connection *c)
+{
+	struct operation o, *kept;
+
+	if (!operation_of(m, &o, c))
+		return;
+	if (client->operation_room >= MAX_CLIENT_OPERATIONS) {
+		operation_forget(m, TAILQ_FIRST(&client->operations));
+		m->folded++;
+	}
+	if (m->operations_kept >= MAX_OPERATIONS) {
+		operation_forget(m, TAILQ_FIRST(&m->operations));
+		m->folded++;
+	}
+	kept = malloc(sizeof(*kept));
+	if (!kept) {
+		m->folded++;
+		return;
+	}
+	*kept = o;
+	kept->client = client;
+	TAILQ_INSERT_TAIL(&client->operations, kept, of_client);
+	TAILQ_INSERT_TAIL(&m->operations, kept, by_age);
+	client->operation_room++;
+	m->operations_kept++;
 }
 
 static void note_waits(struct model *m, struct peer *peer, struct client *client,
 		       const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
+	struct troubles *t;
 	struct stall stall;
 
 	histogram_add(&m->waits, c->wait);
 	histogram_add(&m->answers, c->answer);
 	if (client && (c->wait != NEVER || c->banner != NEVER)) {
 		client->decided++;
+		samples_add(&client->waits, c->wait);
 		if (c->wait != NEVER && c->wait > client->worst_wait)
 			client->worst_wait = c->wait;
 	}
+	if (peer) {
+		peer->requests += c->wait != NEVER;
+		peer->banners += c->banner != NEVER;
+	}
 	if (c->wait != NEVER && c->wait >= m->stall_ns) {
 		m->stall_count++;
-		if (client)
-			client->stalls++;
 		stall_of(&stall, client, c, c->wait);
-		stalls_add(m, &m->stalls, &stall);
+		if (client) {
+			client->stalls++;
+			count_meanwhile(&stall);
+		}
+		keep_stall(m, &stall);
 		m->events->stall(m->events->context, &stall, true);
 	}
 	if (c->banner != NEVER && c->banner >= m->stall_ns) {
 		m->late_banners++;
-		if (peer) {
+		t = peer ? peer_troubles(m, peer) : NULL;
+		if (peer)
 			peer->late_banners++;
-			if (c->banner > peer->worst_banner)
-				peer->worst_banner = c->banner;
+		if (t) {
+			samples_add(&t->banners, c->banner);
+			t->last_odd = *c;
+			if (c->banner > t->worst_banner)
+				t->worst_banner = c->banner;
 		}
 		m->events->late_banner(m->events->context, c);
 	}
@@ -235,10 +519,116 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 			   (c->settled_by == SETTLED_END || c->settled_by == SETTLED_PRESSURE)) {
 			if (client)
 				client->undecided++;
-			stall_of(&stall, client, c, silence);
-			stalls_add(m, &m->undecided, &stall);
+			stall_of(&stall, NULL, c, silence);
+			keep_undecided(m, &stall);
 		}
 	}
+}
+
+/* ---- peers that fail, and what is odd about a server or the way to it ---- */
+
+/* Said once for each peer and kind; the counts go on in the report. */
+static void say_failing(struct model *m, struct peer *peer, const struct connection *c,
+			enum failure failure)
+{
+	if (failure < FAILURE_SILENT || peer->said & 1U << failure)
+		return;
+	peer->said |= 1U << failure;
+	m->events->failing(m->events->context, c, failure);
+}
+
+static void note_failure(struct model *m, struct peer *peer, struct trial *trial,
+			 const struct connection *c, enum failure failure)
+{
+	peer->failures[failure]++;
+	if (failure == FAILURE_TOO_EARLY)
+		return;
+	peer->failed_syns += c->syn_count;
+	peer->by_gateway += c->from_gateway;
+	peer->ifindex = c->ifindex;
+	peer->asked_by = c->client.address;
+	if (peer->first_failure == NEVER || c->syn < peer->first_failure)
+		peer->first_failure = c->syn;
+	if (peer->last_failure == NEVER || c->syn_last > peer->last_failure)
+		peer->last_failure = c->syn_last;
+	if (failure == FAILURE_UNREACHABLE) {
+		peer->icmp_type = c->icmp_type;
+		peer->icmp_code = c->icmp_code;
+		peer->icmp_from = c->icmp_from;
+	}
+	say_failing(m, peer, c, failure);
+	if (!trial)
+		return;
+	if (!trial->failures++) {
+		MOVE_TO_END(m->trials_by_use, trial, false, true);
+		if (++peer->clients_failed == 2)
+			peer_proves(m, peer);
+	}
+}
+
+static void note_answer(struct model *m, struct peer *peer, const struct connection *c)
+{
+	peer->answered++;
+	if (c->synack != NEVER && (peer->last_answer == NEVER || c->synack > peer->last_answer))
+		peer->last_answer = c->synack;
+	if (!peer->proven)
+		peer_proves(m, peer);
+	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)
+		peer->answered_late++;
+	if (peer->said) {
+		peer->said = 0;
+		m->events->answered_after_all(m->events->context, c);
+	}
+}
+
+/*
+ * A SYN-ACK that is repeated before the ACK came, or a first payload with a hole before it: lost
+ * between the client and us. A SYN or a request that had to be sent again and was answered then: lost
+ * behind us.
+ */
+static void note_loss(struct model *m, struct client *client, const struct connection *c)
+{
+	bool near = c->client_gap || (c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER);
+	bool far = c->syn_count > 1 || (c->client_payload.again && c->client_payload.acked &&
+					!c->synack_after_ack && !c->client_gap);
+
+	m->lost_near += near;
+	m->lost_far += far;
+	if (client) {
+		client->lost_near += near;
+		client->lost_far += far;
+	}
+}
+
+static void note_troubles(struct model *m, struct peer *peer, const struct connection *c)
+{
+	bool request = payload_is_swallowed(&c->client_payload) && !c->synack_after_ack;
+	bool answer = payload_is_swallowed(&c->server_payload);
+	bool accept_queue = c->synack_after_ack && c->client_payload.again;
+	bool deferred = c->synack_after_ack && !c->client_payload.again;
+	bool half_open = c->outcome == OUTCOME_HALF_OPEN;
+	bool slow = c->answer != NEVER && c->answer >= m->stall_ns && !accept_queue &&
+		    !c->client_payload.again;
+	struct troubles *t;
+
+	if (!request && !answer && !accept_queue && !deferred && !half_open && !slow &&
+	    !c->challenged)
+		return;
+	t = peer_troubles(m, peer);
+	if (!t)
+		return;
+	t->swallowed_requests += request;
+	t->swallowed_answers += answer;
+	t->too_big += (request || answer) && c->too_big;
+	t->accept_queue += accept_queue;
+	t->deferred += deferred;
+	t->half_open += half_open;
+	t->challenged += c->challenged;
+	if (slow) {
+		t->slow_answers++;
+		samples_add(&t->answers, c->answer);
+	}
+	t->last_odd = *c;
 }
 
 static struct opening *opening_find(struct model *m, const struct connection *c,
@@ -254,44 +644,54 @@ static struct opening *opening_find(struct model *m, const struct connection *c,
 	return o;
 }
 
-static void opening_forget(struct model *m, struct opening *o)
-{
-	HASH_DEL(m->openings, o);
-	free(o);
-}
-
 void model_settled(struct model *m, const struct connection *c)
 {
 	struct client *client = client_of(m, c);
-	struct peer *peer = peer_of(m, &c->server, true);
+	struct peer *peer = peer_of(m, &c->server);
 	enum failure failure = connection_failure(c);
+	struct trial *trial = client && peer ? trial_of(m, client, peer) : NULL;
 	struct opening wanted, *o;
 
 	o = opening_find(m, c, &wanted);
 	if (o)
 		opening_forget(m, o);
 
+	if (m->first == NEVER || c->syn < m->first)
+		m->first = c->syn;
+	if (m->last == NEVER || c->settled > m->last)
+		m->last = c->settled;
 	m->connections++;
 	m->outcomes[c->outcome]++;
 	m->failures[failure]++;
+	m->no_synack += c->no_synack;
 	histogram_add(&m->server_round_trips, c->server_round_trip);
 	histogram_add(&m->client_round_trips, c->client_round_trip);
-	if (client)
+	if (trial)
+		trial->attempts++;
+	if (client) {
 		client->connections++;
+		samples_add(&client->round_trips, c->client_round_trip);
+		keep_operation(m, client, c);
+	}
 	if (peer) {
 		peer->connections++;
 		if (failure != FAILURE_NONE)
-			note_failure(m, peer, client, c, failure);
+			note_failure(m, peer, trial, c, failure);
 		else
 			note_answer(m, peer, c);
+		note_troubles(m, peer, c);
 	}
-	if (c->outcome != OUTCOME_ESTABLISHED)
-		return;
-	if (c->syn_count > 1)
-		m->retried++;
+	if (c->outcome == OUTCOME_ESTABLISHED) {
+		m->full_acked += payload_is_full(&c->client_payload) && c->client_payload.acked;
+		m->full_acked += payload_is_full(&c->server_payload) && c->server_payload.acked;
+		m->retried += c->syn_count > 1;
+		note_loss(m, client, c);
+		if (client)
+			client->established++;
+		note_waits(m, peer, client, c);
+	}
 	if (client)
-		client->established++;
-	note_waits(m, peer, client, c);
+		keep_begun(m, client, c);
 }
 
 void model_opening(struct model *m, const struct connection *c)
@@ -305,13 +705,13 @@ void model_opening(struct model *m, const struct connection *c)
 	/* an ICMP error is certain once the client has had the time to try again in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
-		peer = peer_of(m, &c->server, true);
+		peer = peer_of(m, &c->server);
 		if (peer)
 			say_failing(m, peer, c, failure);
 		return;
 	}
 	if (failure == FAILURE_NONE && c->synack != NEVER) {
-		peer = peer_of(m, &c->server, false);
+		peer = peer_find(m, &c->server);
 		if (peer && peer->said) {
 			peer->said = 0;
 			m->events->answered_after_all(m->events->context, c);
@@ -320,10 +720,12 @@ void model_opening(struct model *m, const struct connection *c)
 	if (silence == NEVER || silence < m->stall_ns || silence < SAY_WAITING_NS)
 		return;
 	o = opening_find(m, c, &wanted);
-	if (!o)
-		ADD_NEW(m->openings, which, wanted.which, o, MAX_STALLS, m->folded);
-	if (!o)
+	if (!o && HASH_COUNT(m->openings) < MAX_OPENINGS)
+		ADD_NEW(m->openings, which, wanted.which, o);
+	if (!o) {
+		m->folded++;
 		return;
+	}
 	o->sweep = m->sweep;
 	if (!o->said_waiting) {
 		o->said_waiting = true;
@@ -340,280 +742,4 @@ void model_swept(struct model *m)
 		if (o->sweep != m->sweep)
 			opening_forget(m, o);
 	m->sweep++;
-}
-
-/* ---- hosts ---- */
-
-/* Clients in the order of their hosts: by MAC, within it IPv4 first; those without a MAC last. */
-static int by_mac(const void *a, const void *b)
-{
-	const struct client *x = *(struct client *const *)a, *y = *(struct client *const *)b;
-	int order = y->has_mac - x->has_mac;
-
-	if (!order && x->has_mac)
-		order = memcmp(x->mac, y->mac, sizeof(x->mac));
-	if (!order)
-		order = is_ip4(&y->place.address) - is_ip4(&x->place.address);
-	if (!order)
-		order = memcmp(&x->place, &y->place, sizeof(x->place));
-	return order;
-}
-
-static int by_stalls(const void *a, const void *b)
-{
-	const struct host *x = a, *y = b;
-
-	if (x->stalls != y->stalls)
-		return x->stalls < y->stalls ? 1 : -1;
-	if (x->undecided != y->undecided)
-		return x->undecided < y->undecided ? 1 : -1;
-	if (x->worst_wait != y->worst_wait)
-		return x->worst_wait < y->worst_wait ? 1 : -1;
-	return memcmp(&x->clients[0]->place, &y->clients[0]->place, sizeof(struct place));
-}
-
-/* How many clients from the first on are one host; 0 if their MAC is a router's. */
-static size_t same_mac(struct client **clients, size_t count)
-{
-	unsigned int ip4 = 0, ip6 = 0;
-	size_t n;
-
-	if (!clients[0]->has_mac)
-		return 1;
-	for (n = 0; n < count && clients[n]->has_mac; n++) {
-		if (memcmp(clients[n]->mac, clients[0]->mac, sizeof(clients[0]->mac)))
-			break;
-		if (is_ip4(&clients[n]->place.address))
-			ip4++;
-		else
-			ip6++;
-	}
-	return ip4 > MAX_HOST_IP4 || ip6 > MAX_HOST_IP6 ? 0 : n;
-}
-
-static void host_add(struct hosts *hosts, struct client **clients, size_t count)
-{
-	struct host *h = &hosts->at[hosts->count++];
-	size_t i;
-
-	memset(h, 0, sizeof(*h));
-	h->clients = clients;
-	h->client_count = count;
-	h->worst_wait = NEVER;
-	for (i = 0; i < count; i++) {
-		h->connections += clients[i]->connections;
-		h->established += clients[i]->established;
-		h->decided += clients[i]->decided;
-		h->stalls += clients[i]->stalls;
-		h->undecided += clients[i]->undecided;
-		if (clients[i]->worst_wait > h->worst_wait)
-			h->worst_wait = clients[i]->worst_wait;
-	}
-	hosts->affected += h->stalls > 0;
-}
-
-bool model_hosts(struct model *m, struct hosts *hosts)
-{
-	size_t count = HASH_COUNT(m->clients), i = 0, j, n, end;
-	struct client *client;
-
-	memset(hosts, 0, sizeof(*hosts));
-	hosts->clients = calloc(count + 1, sizeof(struct client *));
-	hosts->at = calloc(count + 1, sizeof(*hosts->at));
-	if (!hosts->clients || !hosts->at) {
-		hosts_free(hosts);
-		return false;
-	}
-	for (client = m->clients; client; client = client->hh.next)
-		hosts->clients[i++] = client;
-	qsort(hosts->clients, count, sizeof(struct client *), by_mac);
-	for (i = 0; i < count; i = end) {
-		n = same_mac(hosts->clients + i, count - i);
-		end = i + (n ? n : 1);
-		if (n) {
-			host_add(hosts, hosts->clients + i, n);
-			continue;
-		}
-		/* a router: each address behind it is a host */
-		while (end < count && hosts->clients[end]->has_mac &&
-		       !memcmp(hosts->clients[end]->mac, hosts->clients[i]->mac,
-			       sizeof(hosts->clients[i]->mac)))
-			end++;
-		for (n = i; n < end; n++)
-			host_add(hosts, hosts->clients + n, 1);
-	}
-	qsort(hosts->at, hosts->count, sizeof(*hosts->at), by_stalls);
-	for (i = 0; i < hosts->count; i++)
-		for (j = 0; j < hosts->at[i].client_count; j++)
-			hosts->at[i].clients[j]->host = i;
-	return true;
-}
-
-void hosts_free(struct hosts *hosts)
-{
-	free(hosts->at);
-	free(hosts->clients);
-	memset(hosts, 0, sizeof(*hosts));
-}
-
-struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
-{
-	struct cohort cohort = {};
-	const struct trial *t;
-	struct host *h;
-
-	for (t = p->trials; t; t = t->next) {
-		h = &hosts->at[t->who.client->host];
-		if (h->counted == p)
-			continue;
-		h->counted = p;
-		cohort.tried++;
-		cohort.tried_stalled += h->stalls > 0;
-	}
-	cohort.others = hosts->count - cohort.tried;
-	cohort.others_stalled = hosts->affected - cohort.tried_stalled;
-	return cohort;
-}
-
-/* ---- stalls of equal length ---- */
-
-static int by_wait(const void *a, const void *b)
-{
-	const struct stall *x = *(struct stall *const *)a, *y = *(struct stall *const *)b;
-
-	return x->wait < y->wait ? -1 : x->wait > y->wait;
-}
-
-static int by_ns(const void *a, const void *b)
-{
-	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static int by_count(const void *a, const void *b)
-{
-	const struct stall_group *x = a, *y = b;
-
-	if (x->count != y->count)
-		return x->count < y->count ? 1 : -1;
-	return by_ns(&x->median, &y->median);
-}
-
-static ns_t slack(ns_t wait)
-{
-	return wait / 50 > 50 * (ns_t)MILLISECOND_NS ? wait / 50 : 50 * (ns_t)MILLISECOND_NS;
-}
-
-/* sorted: count stalls of one group; scratch: room for as many numbers. */
-static void group_fill(struct stall_group *g, struct stall **sorted, size_t count, ns_t *scratch)
-{
-	size_t i, j;
-
-	g->count = count;
-	g->shortest = sorted[0]->wait;
-	g->longest = sorted[count - 1]->wait;
-	g->median = sorted[count / 2]->wait;
-	for (i = 0; i < count; i++)
-		scratch[i] = llabs(sorted[i]->wait - g->median);
-	qsort(scratch, count, sizeof(*scratch), by_ns);
-	g->deviation = scratch[count / 2];
-
-	for (i = 0; i < count; i++)
-		scratch[i] = sorted[i]->client ? (ns_t)sorted[i]->client->host : -1;
-	qsort(scratch, count, sizeof(*scratch), by_ns);
-	for (i = 0, j = 0; i < count; i++)
-		j += !i || scratch[i] != scratch[i - 1];
-	g->hosts = j;
-}
-
-struct stall_group *model_stall_groups(const struct model *m, size_t *count)
-{
-	size_t n = m->stalls.count, i, begin, groups = 0;
-	struct stall **sorted = calloc(n + 1, sizeof(*sorted));
-	struct stall_group *g = calloc(n + 1, sizeof(*g));
-	ns_t *scratch = calloc(n + 1, sizeof(*scratch));
-
-	*count = 0;
-	if (!n || !sorted || !g || !scratch)
-		goto out;
-	for (i = 0; i < n; i++)
-		sorted[i] = &m->stalls.at[i];
-	qsort(sorted, n, sizeof(*sorted), by_wait);
-	for (begin = 0, i = 1; i <= n; i++) {
-		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= slack(sorted[i]->wait))
-			continue;
-		group_fill(&g[groups++], sorted + begin, i - begin, scratch);
-		begin = i;
-	}
-	qsort(g, groups, sizeof(*g), by_count);
-	*count = groups;
-out:
-	free(sorted);
-	free(scratch);
-	if (!*count) {
-		free(g);
-		return NULL;
-	}
-	return g;
-}
-
-/* ---- peers ---- */
-
-static uint64_t certain_failures(const struct peer *p)
-{
-	return p->failures[FAILURE_ONE_SYN] + p->failures[FAILURE_SILENT] +
-	       p->failures[FAILURE_REFUSED] + p->failures[FAILURE_UNREACHABLE];
-}
-
-static int by_clients_failed(const void *a, const void *b)
-{
-	const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
-
-	if (x->clients_failed != y->clients_failed)
-		return x->clients_failed < y->clients_failed ? 1 : -1;
-	if (certain_failures(x) != certain_failures(y))
-		return certain_failures(x) < certain_failures(y) ? 1 : -1;
-	return memcmp(&x->server, &y->server, sizeof(x->server));
-}
-
-struct peer **model_failing_peers(const struct model *m, size_t *count)
-{
-	struct peer **peers = calloc(HASH_COUNT(m->peers) + 1, sizeof(struct peer *));
-	struct peer *p;
-	size_t n = 0;
-
-	*count = 0;
-	if (!peers)
-		return NULL;
-	for (p = m->peers; p; p = p->hh.next)
-		if (certain_failures(p))
-			peers[n++] = p;
-	qsort(peers, n, sizeof(struct peer *), by_clients_failed);
-	*count = n;
-	return peers;
-}
-
-static bool comes_before(const struct trial *a, const struct trial *b)
-{
-	if (a->failures != b->failures)
-		return a->failures > b->failures;
-	return memcmp(&a->who.client->place, &b->who.client->place, sizeof(struct place)) < 0;
-}
-
-size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room)
-{
-	const struct trial *t;
-	size_t kept = 0, i;
-
-	for (t = p->trials; t && room; t = t->next) {
-		if (kept < room)
-			kept++;
-		else if (!comes_before(t, trials[kept - 1]))
-			continue;
-		for (i = kept - 1; i > 0 && comes_before(t, trials[i - 1]); i--)
-			trials[i] = trials[i - 1];
-		trials[i] = t;
-	}
-	return kept;
 }

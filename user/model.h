@@ -3,19 +3,33 @@
  * Who are the clients, the peers, the attempts, the waits, and when? Built from connections alone;
  * knows nothing of where they come from, nor of how they are printed.
  *
- * Memory is bounded: what exceeds a bound is folded into the totals and counted in model.folded.
+ * Memory is bounded, however long a run is and whoever floods it: the numbers below are the bound.
+ * Where one is full, what was used least recently gives its place, and of that first what never
+ * proved to be real (clients that never finished a handshake, peers that never answered). The totals
+ * hold; each detail that went is counted in model.folded.
  */
 #pragma once
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 #include "connection.h"
 #include "histogram.h"
+#include "route.h"
 
-#define MAX_CLIENTS 200000
-#define MAX_PEERS 200000
-#define MAX_TRIALS 400000
-#define MAX_STALLS 100000
+#define MAX_CLIENTS (1 << 17)
+#define MAX_PEERS (1 << 17)
+#define MAX_TRIALS (1 << 19)
+#define MAX_TROUBLES (1 << 14)
+#define MAX_STALLS (1 << 17)
+#define MAX_CLIENT_STALLS 128
+#define MAX_OPERATIONS (1 << 18)
+#define MAX_CLIENT_OPERATIONS 256
+#define MAX_UNDECIDED (1 << 14)
+#define MAX_OPENINGS (1 << 17)
+#define MAX_BEGUN (1 << 14) /* clients whose latest connections are kept, BEGUN each */
+#define BEGUN 64
+#define SAMPLES 8
 
 /* A MAC with more addresses of one family than these is a router's: then each address is a host. */
 #define MAX_HOST_IP4 2
@@ -29,10 +43,32 @@ struct place {
 	uint16_t vlan[2];
 };
 
+/* The latest durations of a kind, enough for a median. */
+struct samples {
+	ns_t at[SAMPLES];
+	uint32_t count; /* all that there were */
+};
+
+/* A connection of a client's, as far as it matters to its other ones. */
+struct begun {
+	ns_t syn;
+	struct endpoint to;
+	bool prompt; /* established, and nobody waited for the first payloads */
+	bool answered;
+};
+
+TAILQ_HEAD(stall_list, stall);
+TAILQ_HEAD(operation_list, operation);
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(peer_list, peer);
+TAILQ_HEAD(trial_list, trial);
+LIST_HEAD(trials_of, trial);
+
 /* One address on the client side. */
 struct client {
 	struct place place;
 	bool has_mac;
+	bool proven; /* finished a handshake */
 	uint8_t mac[6];
 	uint64_t connections;
 	uint64_t established;
@@ -40,14 +76,47 @@ struct client {
 			   */
 	uint64_t stalls;
 	uint64_t undecided; /* still waiting at the end */
+	uint32_t lost_near; /* handshakes or first payloads with loss between it and this gateway */
+	uint32_t lost_far; /* with loss behind this gateway */
+	ns_t first_syn;
 	ns_t worst_wait; /* NEVER when none was seen */
+	struct samples waits; /* of all its first payloads */
+	struct samples round_trips;
+	struct stall_list kept_stalls; /* the latest MAX_CLIENT_STALLS, as they ended */
+	struct operation_list operations; /* the latest MAX_CLIENT_OPERATIONS, as they settled */
+	uint32_t stall_room, operation_room; /* how many are kept */
+	bool forgot_operations;
+	struct begun *begun; /* a ring of BEGUN; NULL when there was no room */
+	uint32_t begun_count;
+	struct trials_of trials;
 	size_t host; /* index into hosts.at, once model_hosts() has been called */
+	TAILQ_ENTRY(client) by_use;
 	UT_hash_handle hh;
+};
+
+/* What is odd about a server. */
+struct troubles {
+	uint32_t accept_queue; /* SYN-ACKs repeat while the request is not taken */
+	uint32_t deferred; /* SYN-ACKs repeat while the client is idle */
+	uint32_t swallowed_requests; /* full segments that are never acknowledged */
+	uint32_t swallowed_answers;
+	uint32_t too_big; /* of these, an ICMP "too big" was seen */
+	uint32_t challenged;
+	uint32_t half_open;
+	uint32_t slow_answers;
+	ns_t worst_banner;
+	struct samples banners; /* the late ones */
+	struct samples answers; /* the slow ones */
+	struct connection last_odd; /* an example */
+	struct route route; /* to it, when it fails */
 };
 
 /* A server's address and port. */
 struct peer {
 	struct endpoint server;
+	bool proven; /* answered, or failed two clients */
+	uint32_t ifindex;
+	struct address asked_by; /* the last client that failed here */
 	uint64_t connections;
 	uint64_t answered; /* by a SYN-ACK */
 	uint64_t answered_late; /* so late that it had been called silent */
@@ -56,25 +125,37 @@ struct peer {
 	uint64_t by_gateway; /* failures that this very host made */
 	ns_t first_failure;
 	ns_t last_failure;
+	ns_t last_answer;
 	uint32_t clients_failed; /* how many clients failed here */
-	struct trial *trials; /* by those clients, the latest first */
+	uint32_t requests; /* with a first payload of the client's */
+	uint32_t banners; /* where it spoke first */
+	uint32_t late_banners;
+	struct trials_of trials; /* the clients that tried it, the latest first */
 	uint8_t icmp_type; /* of the last ICMP error */
 	uint8_t icmp_code;
 	struct address icmp_from;
-	uint64_t late_banners;
-	ns_t worst_banner;
+	struct troubles *troubles; /* NULL: none */
 	unsigned int said; /* failures said live, as bits */
+	TAILQ_ENTRY(peer) by_use;
 	UT_hash_handle hh;
 };
 
 struct stall {
-	struct client *client; /* NULL when folded */
+	struct client *client; /* NULL when it is not kept */
 	struct endpoint from;
 	struct endpoint to;
 	bool has_mac;
 	uint8_t mac[6];
+	uint8_t siblings; /* connections to the same server that began and got through meanwhile */
+	uint8_t passed; /* to others */
+	ns_t syn;
+	ns_t synack;
 	ns_t start; /* the handshake ACK */
 	ns_t wait; /* so far, while undecided */
+	ns_t round_trip; /* the client's; NEVER */
+	const void *explained; /* the diagnosis' own */
+	TAILQ_ENTRY(stall) of_client;
+	TAILQ_ENTRY(stall) by_age;
 };
 
 struct stalls {
@@ -83,14 +164,35 @@ struct stalls {
 	size_t room;
 };
 
-/* Attempts of one client at one peer that failed. */
+/*
+ * Something that a client asked for and did not get at once: an attempt that failed, or a connection
+ * that was slow to be answered. Only these can be what a stall waited for.
+ */
+struct operation {
+	struct client *client;
+	struct endpoint to;
+	ns_t start; /* the first SYN */
+	ns_t end; /* resolved, or until when the client may have gone on waiting for it */
+	ns_t syn_last;
+	ns_t syn_times[SYN_TIMES];
+	uint32_t syn_count;
+	bool resolved; /* by an answer, a refusal, an ICMP error, or the client's giving up */
+	bool failed; /* no answer ever came */
+	TAILQ_ENTRY(operation) of_client;
+	TAILQ_ENTRY(operation) by_age;
+};
+
+/* One client at one peer. */
 struct trial {
 	struct {
 		struct client *client;
 		struct peer *peer;
 	} who;
+	uint64_t attempts;
 	uint64_t failures;
-	struct trial *next; /* at the same peer */
+	LIST_ENTRY(trial) of_client;
+	LIST_ENTRY(trial) of_peer;
+	TAILQ_ENTRY(trial) by_use;
 	UT_hash_handle hh;
 };
 
@@ -111,11 +213,18 @@ struct model {
 	struct client *clients;
 	struct peer *peers;
 	struct trial *trials;
-	struct stalls stalls;
+	struct stall_list stalls; /* the oldest first */
+	struct operation_list operations;
 	struct stalls undecided;
 	struct opening *openings;
 	uint64_t sweep;
 
+	struct client_list clients_by_use[2]; /* [proven] */
+	struct peer_list peers_by_use[2];
+	struct trial_list trials_by_use[2]; /* [failed] */
+	size_t stalls_kept, operations_kept, begun_kept, troubles_kept;
+
+	ns_t first, last; /* moments of what was seen */
 	uint64_t connections;
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
@@ -123,8 +232,11 @@ struct model {
 	uint64_t unspoken; /* established, not a byte by the end, for less than a stall */
 	uint64_t late_banners;
 	uint64_t retried; /* answered only after the second SYN or later */
+	uint64_t lost_near, lost_far; /* connections with loss on either side of this gateway */
+	uint64_t no_synack; /* the client spoke as if answered, no answer was seen */
+	uint64_t full_acked; /* full-size first payloads that were acknowledged */
 	uint64_t stall_count; /* all, also those that were folded */
-	uint64_t folded; /* clients, peers, trials, stalls beyond the bounds */
+	uint64_t folded; /* details that gave their place */
 	struct histogram waits;
 	struct histogram answers;
 	struct histogram client_round_trips;
@@ -142,6 +254,12 @@ void model_settled(struct model *m, const struct connection *c);
 void model_opening(struct model *m, const struct connection *c);
 void model_swept(struct model *m);
 
+/* The median of what is kept; NEVER when there is none. */
+ns_t samples_median(const struct samples *s);
+
+/* For the route to be filled in; NULL when out of memory. */
+struct troubles *peer_troubles(struct model *m, struct peer *p);
+
 /* What users have: addresses that share a MAC, unless it is a router's. */
 struct host {
 	struct client **clients; /* the first one names the host: IPv4 before IPv6 */
@@ -152,7 +270,7 @@ struct host {
 	uint64_t stalls;
 	uint64_t undecided;
 	ns_t worst_wait;
-	const struct peer *counted; /* model_cohort()'s */
+	const void *counted; /* by whom it was counted last: the counter's own */
 };
 
 struct hosts {

@@ -95,6 +95,9 @@ static struct connection silent(unsigned int client, uint8_t mac, unsigned int s
 	c.settled_by = SETTLED_END;
 	c.server.port = 5274;
 	c.syn_count = syns;
+	c.syn_times_count = syns < SYN_TIMES ? syns : SYN_TIMES;
+	for (unsigned int i = 0; i < c.syn_times_count; i++)
+		c.syn_times[i] = SECONDS(i);
 	c.watched = c.settled = SECONDS(watched);
 	c.synack = c.ack = c.client_first = c.server_first = NEVER;
 	c.wait = c.answer = c.server_round_trip = c.client_round_trip = NEVER;
