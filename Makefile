@@ -50,14 +50,16 @@ build:
 
 # ---- tests ----
 
+MODEL := user/model.c user/hosts.c user/histogram.c
+DIAGNOSIS := user/diagnose.c user/statistics.c user/format.c $(wildcard user/cause_*.c)
 TAPE := tests/tape.c tests/scenarios.c tests/tape.h
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 
 build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-model: tests/unit/model.c user/model.c user/hosts.c user/connection.c user/histogram.c user/format.c $(wildcard bpf/*.h user/*.h) | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
+build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
@@ -71,10 +73,10 @@ tests: build/test-gateway
 # is kept in build/fuzz/; what was a defect belongs into tests/fuzz/regressions/.
 FUZZ_SECONDS ?= 600
 FUZZ := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
-FUZZ_SOURCES := user/native.c user/model.c user/connection.c user/histogram.c
+FUZZ_SOURCES := user/native.c user/connection.c $(MODEL) $(DIAGNOSIS)
 
 build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
-	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^)
+	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out user/main.c user/live.c user/hook.c user/interface.c user/gateway.c user/options.c,$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm

@@ -110,6 +110,7 @@ struct finding {
 /* What bounds the view, apart from the model. */
 struct view {
 	bool is_capture;
+	struct timespec start; /* wall clock, for times of day */
 	bool narrowed_clients; /* --client */
 	bool narrowed_servers; /* --server or --port */
 	uint64_t lost; /* records */

@@ -6,12 +6,24 @@
 #include <langinfo.h>
 #include <string.h>
 
-static const struct glyphs ascii = {
-	.arrow = "->", .dot = "|", .plus_minus = "+-", .micro = "us", .dash = "-"
-};
-static const struct glyphs utf8 = {
-	.arrow = "→", .dot = "·", .plus_minus = "±", .micro = "µs", .dash = "–"
-};
+static const struct glyphs ascii = { .arrow = "->",
+				     .dot = "|",
+				     .plus_minus = "+-",
+				     .micro = "us",
+				     .dash = "-",
+				     .line = "-",
+				     .from = "|",
+				     .to = "|",
+				     .below = "`" };
+static const struct glyphs utf8 = { .arrow = "→",
+				    .dot = "·",
+				    .plus_minus = "±",
+				    .micro = "µs",
+				    .dash = "–",
+				    .line = "─",
+				    .from = "├",
+				    .to = "┤",
+				    .below = "└" };
 
 const struct glyphs *glyphs = &ascii;
 

@@ -23,6 +23,10 @@ struct glyphs {
 	const char *plus_minus;
 	const char *micro;
 	const char *dash;
+	const char *line; /* a time line: this long, from here, to there, and what hangs below */
+	const char *from;
+	const char *to;
+	const char *below;
 };
 
 extern const struct glyphs *glyphs;

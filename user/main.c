@@ -15,6 +15,7 @@
 #include "evidence.h"
 #include "format.h"
 #include "live.h"
+#include "narrow.h"
 #include "report.h"
 
 #define MAX_REPORTS 3
@@ -130,6 +131,7 @@ static int add_report(struct program *p, const struct report_format *format, con
 	r->format = format;
 	r->run = &p->run;
 	r->quiet = p->options.quiet;
+	r->verbose = p->options.verbose;
 	r->out = file ? open_to_write(file) : stdout;
 	r->out_name = file ? file : "standard output";
 	if (r->out)
@@ -174,6 +176,45 @@ static int close_reports(struct program *p)
 	return status;
 }
 
+/*
+ * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
+ * apart.
+ */
+static bool is_outer_side(const struct run *run, const struct model *m)
+{
+	uint64_t own = 0, inward = 0;
+	const struct client *client;
+	const struct peer *peer;
+
+	for (client = m->clients; client; client = client->hh.next)
+		if (run_is_own_address(run, &client->place.address))
+			own += client->connections;
+	for (peer = m->peers; peer; peer = peer->hh.next)
+		if (run_is_own_address(run, &peer->server.address))
+			inward += peer->connections;
+	return m->connections >= 3 && own * 10 >= m->connections * 9 &&
+	       inward * 10 < m->connections;
+}
+
+static bool is_set(const struct address *mask)
+{
+	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
+}
+
+static struct view view_of(const struct program *p)
+{
+	const struct narrow *narrow = p->options.narrow;
+
+	return (struct view){
+		.is_capture = p->run.is_capture,
+		.start = p->run.start,
+		.narrowed_clients = is_set(&narrow->client_mask),
+		.narrowed_servers = is_set(&narrow->server_mask) || narrow->by_port,
+		.lost = run_losses(&p->run),
+		.outer_side = is_outer_side(&p->run, p->model),
+	};
+}
+
 int main(int argc, char **argv)
 {
 	static struct program p;
@@ -191,6 +232,8 @@ int main(int argc, char **argv)
 		.answered_after_all = on_answered_after_all,
 		.context = &p,
 	};
+	struct diagnosis diagnosis;
+	struct view view;
 	int status;
 
 	keep_standard_files();
@@ -211,7 +254,11 @@ int main(int argc, char **argv)
 	}
 	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
 	if (!status) {
-		TELL(&p, ended, p.model);
+		view = view_of(&p);
+		if (!diagnose(&diagnosis, p.model, &view))
+			fprintf(stderr, "probe: out of memory: no diagnosis\n");
+		TELL(&p, ended, p.model, &diagnosis);
+		diagnosis_free(&diagnosis);
 		if (p.run.cut)
 			fprintf(stderr, "probe: %s\n", p.run.cut);
 	}

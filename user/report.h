@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "model.h"
+#include "diagnose.h"
 #include "run.h"
 
 struct report;
@@ -19,7 +19,7 @@ struct report_format {
 	void (*late_banner)(struct report *r, const struct connection *c);
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*answered_after_all)(struct report *r, const struct connection *c);
-	void (*ended)(struct report *r, struct model *m);
+	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
 };
 
 struct report {
@@ -28,6 +28,7 @@ struct report {
 	FILE *out;
 	const char *out_name; /* for error messages */
 	bool quiet; /* no lines while it runs, only the report */
+	bool verbose; /* the tables as well */
 	bool said_heading;
 };
 

@@ -4,6 +4,7 @@
  * since the run's start, durations integer nanoseconds, what was not seen is null.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "format.h"
@@ -219,7 +220,8 @@ static void host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
-static void summary(struct report *r, const struct model *m, const struct hosts *hosts)
+static void summary(struct report *r, const struct model *m, const struct hosts *hosts,
+		    const struct diagnosis *d)
 {
 	const struct run *run = r->run;
 	FILE *out = r->out;
@@ -234,6 +236,7 @@ static void summary(struct report *r, const struct model *m, const struct hosts 
 	field_count(out, "hosts_stalled", hosts->affected);
 	field_count(out, "stalls", m->stall_count);
 	field_count(out, "undecided", m->undecided.count);
+	field_count(out, "findings", d->count);
 	field_count(out, "late_banners", m->late_banners);
 	field_count(out, "unused", m->unused);
 	field_count(out, "retried", m->retried);
@@ -264,7 +267,104 @@ static void summary(struct report *r, const struct model *m, const struct hosts 
 	fputs("}\n", out);
 }
 
-static void ended(struct report *r, struct model *m)
+static void field_endpoint(FILE *out, const char *name, const struct endpoint *e)
+{
+	char text[FORMAT_ADDRESS];
+
+	fprintf(out, ",\"%s\":{\"address\":\"%s\"", name, format_address(text, &e->address));
+	field_count(out, "port", e->port);
+	field_vlans(out, e->vlan);
+	fputc('}', out);
+}
+
+static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
+{
+	char text[FORMAT_ADDRESS];
+	size_t i;
+
+	fprintf(out, ",\"%s\":[", name);
+	for (i = 0; i < hosts->named; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &hosts->at[i].address));
+	fputc(']', out);
+}
+
+static void field_example(FILE *out, const struct example *e)
+{
+	unsigned int i;
+
+	fputs(",\"example\":{\"type\":\"wait\"", out);
+	field_endpoint(out, "client", &e->client);
+	field_endpoint(out, "server", &e->server);
+	field_ns(out, "syn", e->syn);
+	field_ns(out, "synack", e->synack);
+	field_ns(out, "ack", e->ack);
+	field_ns(out, "first", e->first);
+	if (e->waited_for.port)
+		field_endpoint(out, "waited_for", &e->waited_for);
+	else
+		fputs(",\"waited_for\":null", out);
+	fputs(",\"syn_times\":[", out);
+	for (i = 0; i < e->syn_count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
+	fputc(']', out);
+	field_ns(out, "resolved", e->resolved);
+	fputc('}', out);
+}
+
+static void finding(FILE *out, const struct finding *f)
+{
+	size_t i;
+
+	fputs("{\"type\":\"finding\"", out);
+	field_string(out, "kind", finding_kinds[f->kind]);
+	field_string(out, "confidence", confidence_names[f->confidence]);
+	if (f->has_peer)
+		field_endpoint(out, "peer", &f->peer);
+	else
+		fputs(",\"peer\":null", out);
+	field_count(out, "prefix_length", f->prefix_length);
+	fputs(",\"also\":[", out);
+	for (i = 0; i < f->also_count; i++) {
+		char text[FORMAT_ADDRESS];
+
+		fprintf(out, "%s{\"address\":\"%s\",\"port\":%u}", i ? "," : "",
+			format_address(text, &f->also[i].address), f->also[i].port);
+	}
+	fputc(']', out);
+	field_count(out, "stalls", f->stalls);
+	field_count(out, "locked", f->locked);
+	field_ns(out, "timer", f->timer);
+	field_ns(out, "deviation", f->deviation);
+	field_count(out, "hosts", f->hosts_hurt);
+	field_hosts(out, "affected", &f->affected);
+	field_count(out, "affected_count", f->affected.count);
+	field_hosts(out, "unaffected", &f->unaffected);
+	field_count(out, "unaffected_count", f->unaffected.count);
+	fputs(",\"cohort\":{\"type\":\"2x2\"", out);
+	field_count(out, "tried", f->cohort.tried);
+	field_count(out, "tried_stalled", f->cohort.tried_stalled);
+	field_count(out, "others", f->cohort.others);
+	field_count(out, "others_stalled", f->cohort.others_stalled);
+	if (isnan(f->p_value))
+		fputs("},\"p_value\":null", out);
+	else
+		fprintf(out, "},\"p_value\":%.3e", f->p_value);
+	field_string(out, "text", f->text);
+	fputs(",\"evidence\":[", out);
+	for (i = 0; i < f->line_count; i++) {
+		fprintf(out, "%s{\"label\":\"%s\",\"text\":\"", i ? "," : "", f->lines[i].label);
+		format_json_string(out, f->lines[i].text);
+		fputs("\"}", out);
+	}
+	fputc(']', out);
+	if (f->has_example)
+		field_example(out, &f->example);
+	else
+		fputs(",\"example\":null", out);
+	fputs("}\n", out);
+}
+
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	struct peer **peers;
 	struct hosts hosts;
@@ -281,7 +381,9 @@ static void ended(struct report *r, struct model *m)
 	free(peers);
 	for (i = 0; i < hosts.count; i++)
 		host(r->out, &hosts.at[i]);
-	summary(r, m, &hosts);
+	for (i = 0; i < d->count; i++)
+		finding(r->out, &d->at[i]);
+	summary(r, m, &hosts, d);
 	hosts_free(&hosts);
 }
 

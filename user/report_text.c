@@ -20,6 +20,11 @@
 #define MAX_CLIENTS_SHOWN 6
 #define MAX_GROUPS_SHOWN 8
 #define MAX_UNDECIDED_SHOWN 8
+#define MAX_FINDINGS_SHOWN 12
+#define MAX_AFFECTED_NAMED 8
+
+/* The evidence of a finding begins in this column. */
+#define LABEL_WIDTH 16
 
 const char *const failure_words[FAILURES] = {
 	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
@@ -366,30 +371,6 @@ static void print_network(FILE *out, const struct model *m)
 			m->late_banners, plural(m->late_banners));
 }
 
-/*
- * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
- * apart.
- */
-static void print_outer_side(FILE *out, const struct run *run, const struct model *m)
-{
-	const struct client *client;
-	uint64_t own = 0, inward = 0;
-	const struct peer *peer;
-
-	for (client = m->clients; client; client = client->hh.next)
-		if (run_is_own_address(run, &client->place.address))
-			own += client->connections;
-	for (peer = m->peers; peer; peer = peer->hh.next)
-		if (run_is_own_address(run, &peer->server.address))
-			inward += peer->connections;
-	if (m->connections < 3 || own * 10 < m->connections * 9 || inward * 10 >= m->connections)
-		return;
-	fprintf(out,
-		"\nTHE OUTER SIDE  nearly all attempts come from this host's own address: this is\n"
-		"  the outer side of its NAT, where the clients cannot be told apart. Watch the\n"
-		"  interface that the clients are on.\n");
-}
-
 static void print_not_measured(FILE *out, const struct run *run)
 {
 	const uint64_t *c = run->counters;
@@ -440,6 +421,142 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 			m->folded);
 }
 
+/* Columns that so many bytes of UTF-8 take. */
+static int width(const char *text, size_t bytes)
+{
+	int n = 0;
+
+	for (; bytes--; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
+/* Text from a column on, in 80 of them; what does not fit goes on below. */
+static void print_wrapped(FILE *out, int column, int indent, const char *text)
+{
+	size_t bytes;
+
+	for (; *text; text += bytes + strspn(text + bytes, " ")) {
+		bytes = strcspn(text, " ");
+		if (column + 1 + width(text, bytes) > 80)
+			column = fprintf(out, "\n%*s", indent, "") - 1;
+		fprintf(out, " %.*s", (int)bytes, text);
+		column += 1 + width(text, bytes);
+	}
+	fputc('\n', out);
+}
+
+static void print_labelled(FILE *out, const char *label, const char *text)
+{
+	print_wrapped(out, fprintf(out, "   %-12s", label), LABEL_WIDTH - 1, text);
+}
+
+static void print_line(FILE *out, int length)
+{
+	while (length-- > 0)
+		fputs(glyphs->line, out);
+}
+
+static void print_attempts(FILE *out, const struct example *e, ns_t since)
+{
+	char to[FORMAT_ENDPOINT], text[FORMAT_DURATION];
+	unsigned int i;
+
+	fprintf(out, "%*s%s SYN to %s at", LABEL_WIDTH, "", glyphs->below,
+		format_endpoint(to, &e->waited_for));
+	for (i = 0; i < e->syn_count && i < 3; i++)
+		fprintf(out, "%s %s%s", i ? "," : "", e->syn_times[i] < since ? "" : "+",
+			format_duration(text, e->syn_times[i] - since));
+	if (e->syn_count > i)
+		fprintf(out, ", ...");
+	if (e->resolved == NEVER)
+		fprintf(out, ": no answer\n");
+	else
+		fprintf(out, "\n%*s  resolved at +%s\n", LABEL_WIDTH, "",
+			format_duration(text, e->resolved - since));
+}
+
+/* One wait as a line in time, and below it what was pending meanwhile. */
+static void print_example(struct report *r, const struct example *e)
+{
+	char a[FORMAT_DURATION], b[FORMAT_DURATION], wait[FORMAT_DURATION], from[FORMAT_ENDPOINT],
+		to[FORMAT_ENDPOINT], clock[FORMAT_TIME];
+	FILE *out = r->out;
+	ns_t start = e->ack != NEVER ? e->ack : e->waited_for.port ? e->syn_times[0] : e->syn;
+	int room;
+
+	format_endpoint(to, &e->server);
+	format_clock(clock, &r->run->start, start);
+	if (e->client.port)
+		format_endpoint(from, &e->client);
+	else
+		format_address(from, &e->client.address);
+	fprintf(out, "   %-12s %s %s %s at %s\n", "example", from, glyphs->arrow, to, clock);
+	if (e->ack == NEVER) { /* the wait lies before the SYN */
+		format_duration(wait, e->syn - start);
+		fprintf(out, "%*s%s", LABEL_WIDTH, "", glyphs->from);
+		print_line(out, 16);
+		fprintf(out, " %s ", wait);
+		print_line(out, 16);
+		fprintf(out, "%s SYN\n", glyphs->to);
+	} else {
+		format_duration(wait, e->first - e->ack);
+		room = fprintf(out, "%*sSYN ", LABEL_WIDTH, "");
+		fprintf(out, "%s%s%s", glyphs->line,
+			format_duration(a, e->synack == NEVER ? NEVER : e->synack - e->syn),
+			glyphs->line);
+		fprintf(out, " SYN-ACK %s%s%s ACK %s", glyphs->line,
+			format_duration(b, e->synack == NEVER ? NEVER : e->ack - e->synack),
+			glyphs->line, glyphs->from);
+		room += strlen(a) + strlen(b) + strlen(wait) + 18 + 3 + strlen("first byte");
+		room = room < 76 ? (78 - room) / 2 : 1;
+		print_line(out, room);
+		fprintf(out, " %s ", wait);
+		print_line(out, room);
+		fprintf(out, "%s first byte\n", glyphs->to);
+	}
+	if (e->waited_for.port)
+		print_attempts(out, e, start);
+}
+
+static void print_affected(FILE *out, const struct finding_hosts *hosts)
+{
+	char text[MAX_AFFECTED_NAMED * (FORMAT_ADDRESS + 1) + 32] = "", address[FORMAT_ADDRESS];
+	size_t i, n = 0;
+
+	for (i = 0; i < hosts->named && i < MAX_AFFECTED_NAMED; i++)
+		n += snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "",
+			      format_address(address, &hosts->at[i].address));
+	if (hosts->count > i)
+		snprintf(text + n, sizeof(text) - n, " and %zu more", hosts->count - i);
+	if (i)
+		print_labelled(out, "hosts", text);
+}
+
+static void print_finding(struct report *r, const struct finding *f, size_t number)
+{
+	FILE *out = r->out;
+	size_t i;
+
+	print_wrapped(out, fprintf(out, "\n%zu ", number) - 1, 2, f->text);
+	print_labelled(out, "confidence", confidence_names[f->confidence]);
+	for (i = 0; i < f->line_count; i++)
+		print_labelled(out, f->lines[i].label, f->lines[i].text);
+	print_affected(out, &f->affected);
+	if (f->has_example)
+		print_example(r, &f->example);
+}
+
+static void print_findings(struct report *r, const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count && (r->verbose || i < MAX_FINDINGS_SHOWN); i++)
+		print_finding(r, &d->at[i], i + 1);
+	if (i < d->count)
+		fprintf(r->out, "\nand %zu more findings, with -v or --json\n", d->count - i);
+}
+
 static bool is_anything_wrong(const struct model *m)
 {
 	return m->stall_count || m->undecided.count || m->late_banners ||
@@ -470,7 +587,7 @@ static void print_nothing_wrong(FILE *out, const struct model *m)
 			m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
 }
 
-static void ended(struct report *r, struct model *m)
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	char duration[FORMAT_DURATION];
 	FILE *out = r->out;
@@ -488,13 +605,15 @@ static void ended(struct report *r, struct model *m)
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	if (!is_anything_wrong(m))
 		print_nothing_wrong(out, m);
-	if (m->stall_count)
-		print_stalls(out, m, &hosts, r->run->stall);
+	print_findings(r, d);
 	print_undecided(out, m);
-	print_peers(r, m, &hosts);
-	print_hosts(out, &hosts);
+	if (r->verbose) {
+		if (m->stall_count)
+			print_stalls(out, m, &hosts, r->run->stall);
+		print_peers(r, m, &hosts);
+		print_hosts(out, &hosts);
+	}
 	print_network(out, m);
-	print_outer_side(out, r->run, m);
 	print_not_measured(out, r->run);
 	print_losses(out, r->run, m);
 	if (r->run->cut)

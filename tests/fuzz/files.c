@@ -93,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct options options = { .stall = SECOND_NS, .reads = files, .read_count = 1 + size % 2 };
 	int fd = memfd_create("capture", MFD_CLOEXEC), i;
 	struct model *model = model_new(SECOND_NS, &model_events);
+	struct diagnosis diagnosis;
 
 	if (!nowhere) {
 		format_init();
@@ -107,8 +108,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      .out = nowhere,
 					      .out_name = "nowhere" };
 	events.context = model;
-	if (!capture_run(&options, &run, &events))
-		TELL(ended, model);
+	if (!capture_run(&options, &run, &events)) {
+		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
+			abort();
+		TELL(ended, model, &diagnosis);
+		diagnosis_free(&diagnosis);
+	}
 	model_free(model);
 	close(fd);
 	return 0;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "diagnose.h"
 #include "native.h"
 #include "track.h"
 #include "input.h"
@@ -163,6 +163,8 @@ static void finish(struct play *p)
 {
 	struct stall_group *groups;
 	const uint64_t *counters = native_counters(p->native);
+	struct view view = {};
+	struct diagnosis d;
 	struct hosts hosts;
 	struct peer **peers;
 	size_t count, i;
@@ -180,6 +182,11 @@ static void finish(struct play *p)
 		model_cohort(&hosts, peers[i]);
 	free(peers);
 	hosts_free(&hosts);
+	if (!diagnose(&d, p->model, &view))
+		abort();
+	for (i = 0; i < d.count; i++)
+		REQUIRE(d.at[i].text[0] && d.at[i].locked <= p->published);
+	diagnosis_free(&d);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What begins only after an attempt has failed: connections whose very SYN was held back, the second
+ * server of a chain, IPv4 after IPv6. The wait lies before the SYN, so it is no stall; it shows as a
+ * constant time from one attempt's first SYN to another's.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cause.h"
+#include "format.h"
+
+/* Sooner than this nobody notices (RFC 8305 has 250 ms between two families). */
+#define SOONEST_NS (300 * (ns_t)MILLISECOND_NS)
+
+/* Linux' connect() gives up after 127 s. */
+#define LATEST_NS (130 * (ns_t)SECOND_NS)
+
+/* A connection that began after an attempt had failed to be answered at once. */
+struct follow {
+	const struct operation *after;
+	const struct begun *begun;
+	const struct host_view *view;
+	ns_t t;
+};
+
+struct follows {
+	struct follow *at;
+	size_t count;
+	size_t room;
+	size_t attempts; /* that could have been followed */
+	double rate; /* of any connection that could follow by chance, a second */
+	struct peer *peer; /* NULL: all of IPv6 */
+};
+
+static bool follows_add(struct follows *f, const struct follow *follow)
+{
+	struct follow *grown;
+	size_t room;
+
+	if (f->count == f->room) {
+		room = f->room ? 2 * f->room : 64;
+		grown = realloc(f->at, room * sizeof(*grown));
+		if (!grown)
+			return false;
+		f->at = grown;
+		f->room = room;
+	}
+	f->at[f->count++] = *follow;
+	return true;
+}
+
+static bool is_broken_ipv6(const struct operation *o, const struct begun *b)
+{
+	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port &&
+	       b->answered;
+}
+
+/* The moment since when all of the client's connections are still known. */
+static ns_t known_since(const struct client *c)
+{
+	ns_t oldest = NEVER;
+	unsigned int i, n = c->begun_count < BEGUN ? c->begun_count : BEGUN;
+
+	if (c->begun_count <= BEGUN)
+		return c->first_syn;
+	for (i = 0; i < n; i++)
+		if (oldest == NEVER || c->begun[i].syn < oldest)
+			oldest = c->begun[i].syn;
+	return oldest;
+}
+
+static bool collect(struct follows *f, const struct host_view *v, const struct operation *o,
+		    bool ipv6)
+{
+	const struct host *h = v->host;
+	bool could = false;
+	size_t i, j, n;
+
+	for (i = 0; i < h->client_count; i++) {
+		const struct client *c = h->clients[i];
+
+		if (!c->begun || o->start < known_since(c))
+			continue;
+		could = true;
+		n = c->begun_count < BEGUN ? c->begun_count : BEGUN;
+		for (j = 0; j < n; j++) {
+			const struct begun *b = &c->begun[j];
+			struct follow follow = { o, b, v, b->syn - o->start };
+
+			if (follow.t < SOONEST_NS || follow.t > LATEST_NS ||
+			    same_endpoint(&b->to, &o->to) || is_broken_ipv6(o, b) != ipv6)
+				continue;
+			if (!ipv6 && !b->answered)
+				continue;
+			if (!follows_add(f, &follow))
+				return false;
+		}
+	}
+	f->attempts += could;
+	return true;
+}
+
+static int by_t(const void *a, const void *b)
+{
+	const struct follow *x = a, *y = b;
+
+	if (x->t != y->t)
+		return x->t < y->t ? -1 : 1;
+	return memcmp(&x->begun->to, &y->begun->to, sizeof(x->begun->to));
+}
+
+/* Attempts that run by a clock meet whatever else runs by a clock at a constant distance. */
+static bool is_periodic(const struct host_view *v, const struct endpoint *to, ns_t t)
+{
+	ns_t before = NEVER, intervals[64], middle;
+	size_t i, n = 0, near = 0;
+
+	for (i = 0; i < v->operation_count && n < 64; i++) {
+		const struct operation *o = v->operations[i];
+
+		if (!same_endpoint(&o->to, to))
+			continue;
+		if (before != NEVER)
+			intervals[n++] = o->start - before;
+		before = o->start;
+	}
+	if (n < 2)
+		return false;
+	middle = median(intervals, n);
+	for (i = 0; i < n; i++)
+		near += llabs(intervals[i] - middle) <= timer_slack(middle);
+	/* unless the next attempt comes as soon as what followed is through: a loop, not a clock */
+	return near * 10 >= n * 7 && (middle - t) * 5 > middle;
+}
+
+/* A stretch of follows by t, and how many attempts, hosts and destinations are in it. */
+struct stretch {
+	size_t first;
+	size_t count;
+	size_t attempts;
+	size_t hosts;
+	size_t destinations;
+	ns_t median;
+	ns_t deviation;
+	double chance;
+	bool periodic;
+	const struct endpoint *destination; /* the first */
+};
+
+static void measure(struct follows *f, struct stretch *s)
+{
+	size_t i, j;
+	ns_t *t = malloc(s->count * sizeof(*t));
+	double width, hit;
+
+	s->attempts = s->hosts = s->destinations = 0;
+	s->periodic = false;
+	for (i = s->first; i < s->first + s->count; i++) {
+		bool attempt = true, host = true, destination = true;
+
+		for (j = s->first; j < i; j++) {
+			attempt &= f->at[j].after != f->at[i].after;
+			host &= f->at[j].view != f->at[i].view;
+			destination &= !same_endpoint(&f->at[j].begun->to, &f->at[i].begun->to);
+		}
+		s->attempts += attempt;
+		s->hosts += host;
+		s->destinations += destination;
+		if (host && is_periodic(f->at[i].view, &f->at[i].after->to, f->at[i].t))
+			s->periodic = true;
+	}
+	s->destination = &f->at[s->first].begun->to;
+	s->median = f->at[s->first + s->count / 2].t;
+	s->deviation = 0;
+	for (i = 0; t && i < s->count; i++)
+		t[i] = f->at[s->first + i].t;
+	if (t)
+		s->deviation = deviation(t, s->count, s->median);
+	free(t);
+	width = (f->at[s->first + s->count - 1].t - f->at[s->first].t) / 1e9;
+	if (width < 2e-3)
+		width = 2e-3;
+	hit = 1 - exp(-f->rate * width);
+	s->chance = binomial_tail(s->attempts, f->attempts, hit) * (LATEST_NS / 1e9) / width;
+	if (s->chance > 1)
+		s->chance = 1;
+}
+
+/* The stretch as wide as one timer's runs that holds the most attempts. */
+static struct stretch densest(struct follows *f)
+{
+	struct stretch best = {}, s;
+	size_t first = 0, last;
+
+	qsort(f->at, f->count, sizeof(*f->at), by_t);
+	for (last = 0; last < f->count; last++) {
+		while (f->at[last].t - f->at[first].t > 2 * timer_slack(f->at[last].t))
+			first++;
+		if (last - first + 1 > best.count) {
+			best.first = first;
+			best.count = last - first + 1;
+		}
+	}
+	if (best.count)
+		measure(f, &best);
+	/* the waits of one timer are tighter than its slack: what is around it is not its own */
+	if (best.count > 4) {
+		s = best;
+		while (s.count > 3 && f->at[s.first + s.count - 1].t - best.median >
+					      4 * best.deviation + 2 * (ns_t)MILLISECOND_NS)
+			s.count--;
+		while (s.count > 3 && best.median - f->at[s.first].t >
+					      4 * best.deviation + 2 * (ns_t)MILLISECOND_NS) {
+			s.first++;
+			s.count--;
+		}
+		measure(f, &s);
+		if (s.chance < best.chance)
+			best = s;
+	}
+	return best;
+}
+
+/* Connections a second of the hosts that the follows are of. */
+static double rate_of(const struct follows *f)
+{
+	const struct host_view *v = NULL;
+	double connections = 0, seconds = 0;
+	size_t i, j;
+
+	for (i = 0; i < f->count; i++) {
+		if (f->at[i].view == v)
+			continue;
+		v = f->at[i].view;
+		for (j = 0; j < v->host->client_count; j++) {
+			const struct client *c = v->host->clients[j];
+
+			connections += c->begun_count < BEGUN ? c->begun_count : BEGUN;
+		}
+		seconds += v->watched / 1e9;
+	}
+	return seconds > 0 ? connections / seconds : 1;
+}
+
+static void set_example(struct finding *f, const struct follow *follow)
+{
+	const struct operation *o = follow->after;
+
+	f->has_example = true;
+	f->example = (struct example){
+		.client = { .address = follow->view->host->clients[0]->place.address },
+		.server = follow->begun->to,
+		.syn = follow->begun->syn,
+		.synack = NEVER,
+		.ack = NEVER,
+		.first = NEVER,
+		.waited_for = o->to,
+		.resolved = o->resolved ? o->end : NEVER,
+		.syn_count = o->syn_count < SYN_TIMES ? o->syn_count : SYN_TIMES,
+	};
+	memcpy(f->example.syn_times, o->syn_times, sizeof(o->syn_times));
+}
+
+static void name(struct diagnosing *g, struct follows *f, const struct stretch *s)
+{
+	char peer[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], t[FORMAT_DURATION],
+		spread[FORMAT_DURATION];
+	const struct host_view *v = NULL;
+	enum confidence confidence;
+	enum finding_kind kind;
+	struct finding *finding;
+	size_t i, j;
+
+	if (!f->peer)
+		kind = KIND_BROKEN_IPV6;
+	else
+		kind = s->destinations > 1 ? KIND_HELD_BEFORE_CONNECT : KIND_FAILOVER_CHAIN;
+	confidence = s->chance <= 1e-4 ? by_count(s->attempts) : CONFIDENCE_LOW;
+	if (s->periodic)
+		confidence = CONFIDENCE_LOW;
+	finding = finding_new(g, kind, confidence);
+	if (!finding)
+		return;
+	finding->timer = s->median;
+	finding->deviation = s->deviation;
+	finding->locked = s->attempts;
+	finding->stalls = f->attempts;
+	finding->hosts_hurt = s->hosts;
+	for (i = s->first; i < s->first + s->count; i++) {
+		bool known = false;
+
+		v = f->at[i].view;
+		for (j = s->first; j < i && !known; j++)
+			known = f->at[j].view == v;
+		if (!known)
+			finding_add_host(g, &finding->affected, v->host);
+	}
+	format_duration(t, s->median);
+	format_duration(spread, s->deviation);
+	format_endpoint(to, s->destination);
+	if (f->peer) {
+		finding_set_peer(finding, &f->peer->server);
+		format_endpoint(peer, &f->peer->server);
+	}
+	if (kind == KIND_BROKEN_IPV6) {
+		finding_set_peer(finding, &f->at[s->first].after->to);
+		finding_text(
+			finding,
+			"IPv6 does not get through for %zu host%s: each try costs %s before IPv4 "
+			"is used",
+			s->hosts, plural(s->hosts), t);
+	} else if (kind == KIND_FAILOVER_CHAIN) {
+		finding_text(finding, "%s does not answer, and %s is tried only %s later", peer, to,
+			     t);
+	} else {
+		finding_text(finding, "%s does not answer, and %zu host%s connect%s nowhere for %s",
+			     peer, s->hosts, plural(s->hosts), s->hosts == 1 ? "s" : "", t);
+	}
+	finding_line(finding, "",
+		     "after %zu of %zu attempts without an answer a connection to %zu server%s",
+		     s->attempts, f->attempts, s->destinations, plural(s->destinations));
+	finding_line(finding, "", "began %s %s %s after the first SYN", t, glyphs->plus_minus,
+		     spread);
+	if (f->peer)
+		finding_say_route(finding, f->peer);
+	if (s->periodic)
+		finding_line(
+			finding, "against",
+			"the attempts come at regular intervals: so may the others, by chance");
+	if (f->attempts > s->attempts)
+		finding_line(finding, s->periodic ? "" : "against",
+			     "%zu attempt%s without such a connection after %s",
+			     f->attempts - s->attempts, plural(f->attempts - s->attempts),
+			     f->attempts - s->attempts == 1 ? "it" : "them");
+	set_example(finding, &f->at[s->first + s->count / 2]);
+}
+
+static void judge(struct diagnosing *g, struct follows *f)
+{
+	struct stretch s;
+
+	if (!f->count)
+		return;
+	f->rate = rate_of(f);
+	s = densest(f);
+	/* a fixed time after the attempt, most of the times */
+	if (s.attempts >= 2 && s.attempts * 2 > f->attempts && s.chance <= 1e-2)
+		name(g, f, &s);
+}
+
+static bool is_explained(const struct diagnosing *g, const struct endpoint *peer)
+{
+	size_t i, j;
+
+	for (i = 0; i < g->d->count; i++) {
+		const struct finding *f = &g->d->at[i];
+
+		if (f->has_peer && same_endpoint(&f->peer, peer))
+			return true;
+		for (j = 0; j < f->also_count; j++)
+			if (same_endpoint(&f->also[j], peer))
+				return true;
+	}
+	return false;
+}
+
+static int by_to(const void *a, const void *b)
+{
+	const struct operation *x = *(struct operation *const *)a,
+			       *y = *(struct operation *const *)b;
+	int order = memcmp(&x->to, &y->to, sizeof(x->to));
+
+	if (order)
+		return order;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+void cause_chains(struct diagnosing *g)
+{
+	struct follows ipv6 = {}, f = {};
+	struct operation **failed, *o;
+	size_t i, n = 0;
+
+	failed = calloc(g->m->operations_kept + 1, sizeof(*failed));
+	if (!failed) {
+		g->out_of_memory = true;
+		return;
+	}
+	TAILQ_FOREACH(o, &g->m->operations, by_age)
+	if (o->failed)
+		failed[n++] = o;
+	qsort(failed, n, sizeof(*failed), by_to);
+	for (i = 0; i < n; i++) {
+		const struct host_view *v = &g->views[failed[i]->client->host];
+
+		if (!i || !same_endpoint(&failed[i]->to, &failed[i - 1]->to)) {
+			f.count = f.attempts = 0;
+			f.peer = is_explained(g, &failed[i]->to)
+					 ? NULL
+					 : diagnosing_peer(g, &failed[i]->to);
+		}
+		if (f.peer && !collect(&f, v, failed[i], false))
+			g->out_of_memory = true;
+		if (!is_ip4(&failed[i]->to.address) && !collect(&ipv6, v, failed[i], true))
+			g->out_of_memory = true;
+		if (f.peer && (i + 1 == n || !same_endpoint(&failed[i]->to, &failed[i + 1]->to)))
+			judge(g, &f);
+	}
+	judge(g, &ipv6);
+	free(f.at);
+	free(ipv6.at);
+	free(failed);
+}
