@@ -201,7 +201,9 @@ void finding_say_route(struct finding *f, const struct peer *p)
 	down = r->device_exists && !r->device_up ? ", which is down" : "";
 	switch (r->state) {
 	case ROUTE_FOUND:
-		if (!r->prefix_length && is_private(&p->server.address))
+		if (!r->table)
+			finding_line(f, "route", "leaves by %s%s", r->device, down);
+		else if (!r->prefix_length && is_private(&p->server.address))
 			finding_line(
 				f, "route",
 				"%s is a private address that leaves by the default route (%s%s): "
@@ -239,11 +241,20 @@ void finding_say_route(struct finding *f, const struct peer *p)
 	case ROUTE_LOCAL:
 		finding_line(f, "route", "%s is an address of this gateway itself", address);
 		break;
+	case ROUTE_NOT_FORWARDED:
+		finding_line(
+			f, "route",
+			"forwarding is off where these SYNs come in: either that is the fault, or "
+			"this host only looks on");
+		break;
 	case ROUTE_UNKNOWN:
 		return;
 	}
 	if (r->state != ROUTE_LOCAL && r->table && r->table != 254 && r->table != 255)
 		finding_line(f, "", "a policy rule chose table %u for it", r->table);
+	if (r->unsure)
+		finding_line(f, "",
+			     "(policy rules that look at marks or ports may choose otherwise)");
 }
 
 /* ---- what the diagnosis looks at ---- */

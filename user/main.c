@@ -14,11 +14,15 @@
 #include "capture.h"
 #include "evidence.h"
 #include "format.h"
+#include "gateway.h"
 #include "live.h"
 #include "narrow.h"
 #include "report.h"
 
 #define MAX_REPORTS 3
+
+/* Routes are asked for of so many peers that fail, the most clients first. */
+#define MAX_ASKED 1000
 
 struct program {
 	struct options options;
@@ -176,6 +180,25 @@ static int close_reports(struct program *p)
 	return status;
 }
 
+/* What this host knows of the way to the peers that fail. */
+static void ask_gateway(struct model *m)
+{
+	struct gateway *gateway = gateway_open();
+	struct troubles *t;
+	struct peer **peers;
+	size_t count, i;
+
+	peers = gateway ? model_failing_peers(m, &count) : NULL;
+	for (i = 0; peers && i < count && i < MAX_ASKED; i++) {
+		t = peer_troubles(m, peers[i]);
+		if (t)
+			gateway_route(gateway, &peers[i]->server.address, &peers[i]->asked_by,
+				      peers[i]->ifindex, &t->route);
+	}
+	free(peers);
+	gateway_close(gateway);
+}
+
 /*
  * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
  * apart.
@@ -254,6 +277,8 @@ int main(int argc, char **argv)
 	}
 	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
 	if (!status) {
+		if (!p.run.is_capture)
+			ask_gateway(p.model);
 		view = view_of(&p);
 		if (!diagnose(&diagnosis, p.model, &view))
 			fprintf(stderr, "probe: out of memory: no diagnosis\n");
