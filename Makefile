@@ -100,9 +100,9 @@ build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/forma
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 # The diagnosis on synthetic populations: make trial for the long run, tests/run has a short one.
-DIAGNOSIS := connection format histogram model hosts statistics diagnose $(patsubst user/%.c,%,$(wildcard user/cause*.c))
+DIAGNOSIS_OBJECTS := $(patsubst user/%.c,build/%.o,user/connection.c $(MODEL) $(DIAGNOSIS))
 
-build/trial: tests/trial/trial.c $(TRIAL) $(DIAGNOSIS:%=build/%.o) $(TRIAL_HEADERS)
+build/trial: tests/trial/trial.c $(TRIAL) $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
 TRIAL_HIGH ?= 3000
@@ -111,7 +111,7 @@ trial: build/trial
 	build/trial --impostors --populations 200
 
 # Memory over a run of days: build/endless feeds 50 million records, tests/run fewer of them.
-build/endless: tests/trial/endless.c tests/trial/wire.c build/model.o build/histogram.o build/connection.o $(TRIAL_HEADERS)
+build/endless: tests/trial/endless.c tests/trial/wire.c build/model.o build/hosts.o build/histogram.o build/connection.o $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
 tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/endless

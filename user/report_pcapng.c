@@ -245,7 +245,7 @@ static void write_packet(struct report *r, const struct kept_packet *p, uint32_t
 	end_block(b, r->out);
 }
 
-static void ended(struct report *r, struct model *m)
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	const struct kept_packet *interfaces[MAX_INTERFACES], **packets;
 	struct block block = {};
@@ -253,6 +253,7 @@ static void ended(struct report *r, struct model *m)
 	size_t n = 0, i;
 	uint64_t lost;
 
+	(void)d;
 	packets = evidence_packets(r->run->evidence, &n);
 	block.failed = !packets;
 	write_section(r, m, &block);
