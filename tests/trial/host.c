@@ -82,6 +82,7 @@ struct event {
 
 struct host {
 	struct world *world;
+	struct inhabitant *truth;
 	struct draw draw;
 	struct endpoint ip4;
 	struct endpoint ip6;
@@ -420,6 +421,7 @@ static void count_holds(struct host *h, const struct socket *s, ns_t from, ns_t 
 		if (!(s->held_by & 1U << i) || hold->release < from)
 			continue;
 		g->truth->held++;
+		h->truth->held_by |= 1U << (g->helper - h->world->p->helpers);
 		for (n = 0; n < g->helper->server_count && !g->helper->invisible; n++)
 			server_at(h, g->helper->servers[n])->held++;
 		if (g->helper->invisible || !linked || to - hold->release > SECONDS(0.05) ||
@@ -844,7 +846,7 @@ static void host_draws(struct host *h, unsigned int number)
 		h->telemetry[i] = draw_chance(&h->draw, w->telemetry[i].hosts);
 }
 
-static void host_begins(struct host *h, struct inhabitant *truth)
+static void host_begins(struct host *h)
 {
 	struct world *w = h->world;
 	unsigned int i, n;
@@ -872,7 +874,7 @@ static void host_begins(struct host *h, struct inhabitant *truth)
 	}
 	if (w->scanned_count && draw_chance(&h->draw, 0.1)) {
 		h->scans = draw_octave(&h->draw, SCANS);
-		truth->scans = true;
+		h->truth->scans = true;
 		after(h, at_start(h, 10), SCAN_DUE, 0, 0);
 	}
 	if (w->greeter != NO_HELPER && draw_chance(&h->draw, 0.3))
@@ -908,6 +910,7 @@ void host_free(struct host *h)
 void host_runs(struct host *h, unsigned int number)
 {
 	struct host fresh = { .world = h->world,
+			      .truth = &h->world->p->hosts[number],
 			      .draw = { .state = draw_bits(&h->world->draw) },
 			      .events = h->events,
 			      .event_room = h->event_room,
@@ -915,16 +918,15 @@ void host_runs(struct host *h, unsigned int number)
 			      .socket_room = h->socket_room,
 			      .pages = h->pages,
 			      .page_room = h->page_room };
-	struct inhabitant *truth = &h->world->p->hosts[number];
 	struct event e;
 	size_t i;
 
 	*h = fresh;
 	host_draws(h, number);
-	*truth = (struct inhabitant){ .ip4 = h->ip4.address, .lossy = h->loss > 0 };
+	*h->truth = (struct inhabitant){ .ip4 = h->ip4.address, .lossy = h->loss > 0 };
 	if (h->has_ip6)
-		truth->ip6 = h->ip6.address;
-	host_begins(h, truth);
+		h->truth->ip6 = h->ip6.address;
+	host_begins(h);
 	while (next_event(h, &e))
 		happens(h, &e);
 	for (i = 0; i < h->socket_count; i++) /* what is open at the end */

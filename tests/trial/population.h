@@ -68,6 +68,7 @@ struct inhabitant {
 	struct address ip6; /* zero: none */
 	bool lossy; /* segments are lost between it and the gateway */
 	bool scans;
+	unsigned int held_by; /* helpers, as bits */
 };
 
 struct population {

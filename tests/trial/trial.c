@@ -50,6 +50,8 @@ struct totals {
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
+	uint64_t affected; /* hosts that findings say a helper made wait */
+	uint64_t affected_wrong; /* of them, it never did */
 	struct list wrong[CONFIDENCES];
 	struct list missed;
 };
@@ -188,6 +190,19 @@ static void note_wrong(struct totals *t, const struct population *p, const struc
 		 f->text);
 }
 
+static void note_affected(struct totals *t, const struct population *p, const struct finding *f,
+			  unsigned int helper)
+{
+	const struct inhabitant *host;
+	size_t i;
+
+	for (i = 0; i < f->affected.named; i++) {
+		host = population_host(p, &f->affected.at[i].address);
+		t->affected++;
+		t->affected_wrong += !host || !(host->held_by & 1U << helper);
+	}
+}
+
 static void note(struct totals *t, const struct population *p, const struct diagnosis *d)
 {
 	enum verdict verdict;
@@ -217,6 +232,7 @@ static void note(struct totals *t, const struct population *p, const struct diag
 			if (!names_culprit(f->kind) || !finding_names(f, p, helper))
 				continue;
 			named = true;
+			note_affected(t, p, f, (unsigned int)i);
 			high = high || f->confidence == CONFIDENCE_HIGH;
 		}
 		if (!named) {
@@ -400,6 +416,9 @@ static double print_power(const struct totals *t)
 		named += at_all;
 		high += at_high;
 	}
+	printf("\n%llu times a host was said to wait for one of them, %llu times (%.2f %%) it never did\n",
+	       (unsigned long long)t->affected, (unsigned long long)t->affected_wrong,
+	       t->affected ? 100 * share(t->affected_wrong, t->affected) : 0);
 	return share(named, culprits);
 }
 
