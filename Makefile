@@ -111,10 +111,10 @@ trial: build/trial
 	build/trial --impostors --populations 200
 
 # Memory over a run of days: build/endless feeds 50 million records, tests/run fewer of them.
-build/endless: tests/trial/endless.c tests/trial/wire.c build/model.o build/hosts.o build/histogram.o build/connection.o $(TRIAL_HEADERS)
+build/endless: tests/trial/endless.c tests/trial/wire.c $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
-tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/endless
+tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # The other compiler's opinion of the same sources.
 check-clang: build/probe.skel.h
