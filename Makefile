@@ -69,6 +69,11 @@ build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/fo
 
 tests: build/test-gateway
 
+# Somebody else's program on a hook.
+tests: build/foreign
+build/foreign: tests/lab/foreign.c | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lbpf
+
 # Coverage-guided fuzzing, for as long as FUZZ_SECONDS says, of each target: make fuzz. What it finds
 # is kept in build/fuzz/; what was a defect belongs into tests/fuzz/regressions/.
 FUZZ_SECONDS ?= 600
@@ -78,7 +83,10 @@ FUZZ_SOURCES := user/native.c user/connection.c $(MODEL) $(DIAGNOSIS)
 build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
-build/fuzz-files: tests/fuzz/files.c $(filter-out user/main.c user/live.c user/hook.c user/interface.c user/gateway.c user/options.c,$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
+# What only an interface needs, and the libraries for it.
+LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c netlink.c rights.c sight.c)
+
+build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
 
 build/fuzz-seeds: tests/fuzz/seeds.c tests/fuzz/input.h $(TAPE) user/connection.c | build

@@ -146,6 +146,7 @@ struct candidate candidates[CANDIDATES];
 __u32 candidate_next;
 bool ending; /* the run is over: all that is left settles */
 bool pressure; /* the map is nearly full */
+bool seen[2]; /* a packet came in, went out; user space takes it back and looks again */
 
 _Static_assert(sizeof(((struct scratch *)0)->entry) == sizeof(struct flow_entry), "see there");
 
@@ -677,6 +678,8 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	const __u8 *transport;
 	__u64 hash;
 
+	if (!*(volatile bool *)&seen[egress])
+		seen[egress] = true;
 	switch (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport)) {
 	case PARSED_TCP:
 		if (likely(!may_be_opening(&lanes, hash)))

@@ -2,17 +2,22 @@
 #include "interface.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
-#include <inttypes.h>
+#include <limits.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "netlink.h"
+
+#define IFF_LOWER_UP 0x10000 /* linux/if.h has it, and quarrels with net/if.h */
 
 static void say_no_such_interface(const char *name)
 {
@@ -28,25 +33,65 @@ static void say_no_such_interface(const char *name)
 	fputc('\n', stderr);
 }
 
+static int read_link(const struct nlmsghdr *h, void *context)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	const struct rtnl_link_stats64 *stats;
+	const struct nlattr *a, *inner;
+	struct link_state *l = context;
+
+	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
+		return MNL_CB_OK;
+	*l = (struct link_state){
+		.index = info->ifi_index,
+		.type = info->ifi_type,
+		.up = (info->ifi_flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP),
+		/* a bridge says so of a port that leaves it, and means the port only */
+		.gone = h->nlmsg_type == RTM_DELLINK && info->ifi_family == AF_UNSPEC,
+	};
+	mnl_attr_for_each(a, h, sizeof(*info))
+	{
+		switch (mnl_attr_get_type(a)) {
+		case IFLA_IFNAME:
+			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
+			break;
+		case IFLA_STATS64:
+			stats = mnl_attr_get_payload(a);
+			l->packets[INGRESS] = stats->rx_packets;
+			l->packets[EGRESS] = stats->tx_packets;
+			l->bytes = stats->rx_bytes + stats->tx_bytes;
+			break;
+		case IFLA_XDP:
+			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
+							       IFLA_XDP_PROG_ID) l->xdp =
+				mnl_attr_get_u32(inner);
+			break;
+		case IFLA_NEW_NETNSID:
+			l->moved = true;
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+int link_ask(struct link_state *l, int index, const char *name)
+{
+	struct netlink_request r;
+	struct ifinfomsg *info = netlink_begin(&r, RTM_GETLINK, false, sizeof(*info));
+
+	info->ifi_index = index;
+	if (!index)
+		mnl_attr_put_strz((struct nlmsghdr *)r.bytes, IFLA_IFNAME, name);
+	return netlink_ask(&r, read_link, l);
+}
+
 /*
  * The link layer comes from the interface's type, never from the bytes. False when it is not
  * understood.
  */
-static bool find_link(struct interface *i)
+static bool understand_link(struct interface *i, unsigned short type)
 {
-	struct ifreq request = {};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
-
-	strncpy(request.ifr_name, i->name, IFNAMSIZ - 1);
-	status = fd < 0 ? -1 : ioctl(fd, SIOCGIFHWADDR, &request);
-	if (status)
-		fprintf(stderr, "probe: %s: cannot ask for its link type: %s\n", i->name,
-			strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (status)
-		return false;
-	switch (request.ifr_hwaddr.sa_family) {
+	switch (type) {
 	case ARPHRD_ETHER:
 	case ARPHRD_LOOPBACK:
 		i->link = "ethernet";
@@ -65,42 +110,36 @@ static bool find_link(struct interface *i)
 	default:
 		fprintf(stderr,
 			"probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
-			i->name, request.ifr_hwaddr.sa_family);
+			i->name, type);
 		return false;
 	}
 }
 
+int interface_of(struct interface *i, const struct link_state *l)
+{
+	*i = (struct interface){ .index = l->index };
+	strcpy(i->name, l->name);
+	return understand_link(i, l->type) ? 0 : -1;
+}
+
 int interface_find(struct interface *i, const char *name)
 {
-	*i = (struct interface){ .name = name, .index = if_nametoindex(name) };
-	if (!i->index) {
+	struct link_state l;
+	int error = strlen(name) < IFNAMSIZ ? link_ask(&l, 0, name) : -ENODEV;
+
+	if (error == -ENODEV) {
 		say_no_such_interface(name);
 		return -1;
 	}
-	return find_link(i) ? 0 : -1;
-}
-
-uint64_t interface_bytes(const struct interface *i)
-{
-	uint64_t received, sent, sum = 0;
-	FILE *f = fopen("/proc/net/dev", "re");
-	size_t n = strlen(i->name);
-	char line[512], *p;
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		p = line + strspn(line, " ");
-		if (!strncmp(p, i->name, n) && p[n] == ':' &&
-		    sscanf(p + n + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &received,
-			   &sent) == 2)
-			sum = received + sent;
+	if (error) {
+		fprintf(stderr, "probe: %s: cannot ask the kernel for it: %s\n", name,
+			strerror(-error));
+		return -1;
 	}
-	fclose(f);
-	return sum;
+	return interface_of(i, &l);
 }
 
-int interface_events(void)
+int link_events(void)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -112,44 +151,81 @@ int interface_events(void)
 	return fd;
 }
 
-bool interface_is_gone(const struct interface *i, int events)
+bool link_events_read(int events, void (*tell)(void *context, const struct link_state *l),
+		      void *context)
 {
-	char buffer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct ifinfomsg *info;
-	struct nlmsghdr *h;
-	bool gone = false;
+	char buffer[NETLINK_ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct nlmsghdr *h;
+	bool complete = true;
+	struct link_state l;
 	ssize_t n;
+	int left;
 
-	while ((n = recv(events, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0) {
-		for (h = (struct nlmsghdr *)buffer; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
-			info = NLMSG_DATA(h);
-			if (h->nlmsg_type == RTM_DELLINK && info->ifi_index == i->index)
-				gone = true;
+	while ((n = recv(events, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0 || errno == ENOBUFS) {
+		if (n < 0) {
+			complete = false;
+			continue;
+		}
+		left = n;
+		for (h = (struct nlmsghdr *)buffer; mnl_nlmsg_ok(h, left);
+		     h = mnl_nlmsg_next(h, &left)) {
+			l.index = 0;
+			read_link(h, &l);
+			if (l.index)
+				tell(context, &l);
 		}
 	}
-	return gone;
+	return complete;
+}
+
+int netns_enter(const char *name_or_pid)
+{
+	char path[PATH_MAX];
+	int fd, status;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name_or_pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && name_or_pid[strspn(name_or_pid, "0123456789")] == '\0') {
+		snprintf(path, sizeof(path), "/proc/%s/ns/net", name_or_pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		fprintf(stderr, "probe: --netns %s: cannot open %s: %s%s\n", name_or_pid, path,
+			strerror(errno),
+			errno == ENOENT
+				? " (it takes a name that `ip netns` shows, or a process id)"
+				: "");
+		return -1;
+	}
+	status = setns(fd, CLONE_NEWNET);
+	if (status)
+		fprintf(stderr, "probe: --netns %s: cannot enter it: %s%s\n", name_or_pid,
+			strerror(errno), errno == EPERM ? " (this takes CAP_SYS_ADMIN)" : "");
+	close(fd);
+	return status;
+}
+
+static bool read_address(const struct sockaddr *from, struct address *a)
+{
+	if (from && from->sa_family == AF_INET)
+		*a = (struct address){ .word = { 0, 0, IP4_PREFIX,
+						 ((struct sockaddr_in *)from)->sin_addr.s_addr } };
+	else if (from && from->sa_family == AF_INET6)
+		memcpy(a->word, &((struct sockaddr_in6 *)from)->sin6_addr, sizeof(a->word));
+	else
+		return false;
+	return true;
 }
 
 void own_addresses(struct run *run)
 {
 	struct ifaddrs *all, *i;
-	struct address *a;
+	struct address a;
 
 	if (getifaddrs(&all))
 		return;
-	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next) {
-		a = &run->own_addresses[run->own_address_count];
-		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
-			*a = (struct address){
-				.word = { 0, 0, IP4_PREFIX,
-					  ((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr }
-			};
-			run->own_address_count++;
-		} else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6) {
-			memcpy(a->word, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr,
-			       sizeof(a->word));
-			run->own_address_count++;
-		}
-	}
+	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next)
+		if (read_address(i->ifa_addr, &a) && !run_is_own_address(run, &a))
+			run->own_addresses[run->own_address_count++] = a;
 	freeifaddrs(all);
 }

@@ -1,27 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is this interface, what passed it so far, and is it still there? */
+/* What is this interface, what passed it so far, and what becomes of it? */
 #pragma once
+
+#include <net/if.h>
 
 #include "run.h"
 
+/* What the kernel says of a link, when asked (rtnetlink(7), RTM_GETLINK) or by itself. */
+struct link_state {
+	int index;
+	char name[IFNAMSIZ];
+	unsigned short type; /* ARPHRD_... */
+	bool up; /* set up, and with a carrier */
+	bool gone; /* this is the last that is heard of it here ... */
+	bool moved; /* ... because it is in another network namespace now */
+	uint64_t packets[DIRECTIONS];
+	uint64_t bytes; /* received and sent */
+	uint32_t xdp; /* the id of the XDP program in front of it, or 0 */
+};
+
 struct interface {
-	const char *name;
+	char name[IFNAMSIZ];
 	int index;
 	bool bare; /* no Ethernet header */
 	const char *link; /* "ethernet" or "ip" */
 };
 
-/* 0; or -1, said on standard error: there is none of that name, or its link layer is not understood. */
+/* By index, or by name when that is 0. 0 or a negative errno. */
+int link_ask(struct link_state *l, int index, const char *name);
+
+/* 0; or -1, said on standard error: its link layer is not understood. */
+int interface_of(struct interface *i, const struct link_state *l);
+
+/* The same for a name; -1, said, also when there is none of that name. */
 int interface_find(struct interface *i, const char *name);
 
-/* Bytes received and sent so far, all protocols; 0 when not known. */
-uint64_t interface_bytes(const struct interface *i);
+/* A socket that becomes readable when a link changes; -1 and errno. The caller closes it. */
+int link_events(void);
 
-/* A socket that becomes readable when an interface changes; -1 and errno. The caller closes it. */
-int interface_events(void);
+/* Reads such a socket empty. False: some events were lost, ask. */
+bool link_events_read(int events, void (*tell)(void *context, const struct link_state *l),
+		      void *context);
 
-/* Reads such a socket empty; answers whether this interface went away. */
-bool interface_is_gone(const struct interface *i, int events);
+/*
+ * From here on this process is in that network namespace: one of `ip netns`, or that of a process.
+ * 0; or -1, said on standard error.
+ */
+int netns_enter(const char *name_or_pid);
 
-/* Fills run->own_addresses with this host's. */
+/* Adds this host's addresses to run->own_addresses. */
 void own_addresses(struct run *run);

@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@
 #include "interface.h"
 #include "line.h"
 #include "narrow.h"
+#include "rights.h"
+#include "sight.h"
 #include "track.h"
 #include "probe.skel.h"
 
@@ -42,6 +45,10 @@ struct live {
 	struct ring_buffer *packets; /* with --write, else NULL */
 	struct interface interface;
 	struct hook hook;
+	bool up; /* the interface, as far as we said */
+	bool away; /* the interface; we wait for its return (--follow) */
+	struct sight sight[DIRECTIONS];
+	uint64_t bytes; /* of the interface, when it was last asked */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
 	uint64_t *ids;
@@ -49,51 +56,157 @@ struct live {
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
 	int packet_budget;
+	int64_t slept; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	bool ended;
 	char cut[128];
 };
 
-static uint64_t monotonic(void)
+static int64_t read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * SECOND_NS + t.tv_nsec;
 }
 
-/* What libbpf has to say is kept back, and shown when the load fails. */
-static char complaints[4096];
+/*
+ * The hook's clock as well (bpf_ktime_get_ns). Setting the time of day does not move it; it stands
+ * still while the machine is suspended.
+ */
+static uint64_t monotonic(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+static int64_t slept_so_far(void)
+{
+	return read_clock(CLOCK_BOOTTIME) - read_clock(CLOCK_MONOTONIC);
+}
+
+static void __attribute__((format(printf, 2, 3))) notice(struct live *l, const char *format, ...)
+{
+	char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	l->events->notice(l->events->context, monotonic() - l->start, text);
+}
+
+static void __attribute__((format(printf, 2, 3))) cut_short(struct live *l, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(l->cut, sizeof(l->cut), format, arguments);
+	va_end(arguments);
+	l->ended = true;
+}
+
+/* The last of what libbpf has to say is kept back, and shown when the load fails. */
+static char complaints[8192];
 static bool verbose;
 
 static int keep_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	size_t used = strlen(complaints);
+	size_t used = strlen(complaints), room = sizeof(complaints) - 1, n;
+	char *text;
 
 	if (verbose && level <= LIBBPF_INFO)
 		return vfprintf(stderr, format, arguments);
-	if (level > LIBBPF_WARN)
+	if (level > LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	return vsnprintf(complaints + used, sizeof(complaints) - used, format, arguments);
+	n = strlen(text);
+	if (n > room) {
+		used = 0;
+		strcpy(complaints, text + n - room);
+	} else {
+		if (used + n > room) {
+			memmove(complaints, complaints + used + n - room, room - n);
+			used = room - n;
+		}
+		strcpy(complaints + used, text);
+	}
+	free(text);
+	return 0;
 }
 
-static const char advice[] = "probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN\n";
+#define RIGHTS_TO_LOAD (RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN))
+#define BTF "/sys/kernel/btf/vmlinux"
+#define VERIFIER_LINES 20
+
+/* The kernel's reasons stand at the end of its log. */
+static void say_verifier_failure(const char *release, char *log)
+{
+	char *line = log + strlen(log);
+	int lines = 0;
+
+	while (line > log && lines <= VERIFIER_LINES)
+		if (*--line == '\n')
+			lines++;
+	fprintf(stderr,
+		"probe: the verifier of this kernel (%s) rejects the BPF programs; its last words:\n",
+		release);
+	for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n"))
+		fprintf(stderr, "  | %s\n", line);
+	fprintf(stderr,
+		"probe: this is a defect of probe " PROBE_VERSION
+		" on that kernel. Please send its authors these lines with the output of `uname -a`; "
+		"--verbose shows the whole log.\n");
+}
+
+static void say_why_refused(const char *release)
+{
+	int version = 0, patch = 0;
+	struct rlimit locked;
+	char lockdown[128];
+	FILE *f;
+
+	if (rights_missing(RIGHTS_TO_LOAD)) {
+		rights_say_needed(stderr, RIGHTS_TO_LOAD);
+		return; /* libbpf's guesses would only lead astray */
+	}
+	getrlimit(RLIMIT_MEMLOCK, &locked);
+	sscanf(release, "%d.%d", &version, &patch);
+	if (version == 5 && patch < 11 && locked.rlim_cur != RLIM_INFINITY) {
+		fprintf(stderr,
+			"before 5.11 the kernel counts maps as locked memory, which is limited to %ju KiB here: "
+			"`ulimit -l unlimited` before, or give probe CAP_SYS_RESOURCE as well\n",
+			(uintmax_t)locked.rlim_cur / 1024);
+		return;
+	}
+	fprintf(stderr,
+		"the capabilities are there, so it was a security module, the seccomp filter of "
+		"a container, or kernel lockdown");
+	f = fopen("/sys/kernel/security/lockdown", "re");
+	if (f && fgets(lockdown, sizeof(lockdown), f))
+		fprintf(stderr, " (lockdown is %.*s)", (int)strcspn(lockdown, "\n"), lockdown);
+	if (f)
+		fclose(f);
+	fprintf(stderr, "\n%s", complaints);
+}
 
 static int say_load_failure(int error)
 {
 	struct utsname u;
 
 	uname(&u);
-	if (error == -EPERM || error == -EACCES) {
-		fprintf(stderr, "probe: loading BPF programs was refused (%s)\n", strerror(-error));
-		if (geteuid()) {
-			fprintf(stderr, "%s", advice);
-			return -1; /* libbpf's guesses would only lead astray */
-		}
+	if (access(BTF, F_OK)) {
+		fprintf(stderr,
+			"probe: this kernel (%s) has no BTF (no " BTF
+			"), without which it cannot check the "
+			"BPF programs: it takes one built with CONFIG_DEBUG_INFO_BTF\n%s",
+			u.release, complaints);
+	} else if (strstr(complaints, "END PROG LOAD LOG")) {
+		say_verifier_failure(u.release, complaints);
+	} else if (error == -EPERM || error == -EACCES) {
+		fprintf(stderr, "probe: loading BPF programs was refused: ");
+		say_why_refused(u.release);
 	} else {
-		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n",
-			u.release, strerror(-error));
+		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n%s",
+			u.release, strerror(-error), complaints);
 	}
-	fputs(complaints, stderr);
 	return -1;
 }
 
@@ -101,6 +214,7 @@ static int load(struct live *l)
 {
 	struct probe_bpf *bpf;
 	struct hash_seed seed;
+	bool ethernet, bare;
 	int error;
 
 	bpf = l->bpf = probe_bpf__open();
@@ -113,10 +227,13 @@ static int load(struct live *l)
 	seed.b |= 1; /* a multiplier: odd, so that no bit is lost */
 	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
 	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
-	bpf_program__set_autoload(bpf->progs.probe_ingress, !l->interface.bare);
-	bpf_program__set_autoload(bpf->progs.probe_egress, !l->interface.bare);
-	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, l->interface.bare);
-	bpf_program__set_autoload(bpf->progs.probe_egress_ip, l->interface.bare);
+	/* an interface that comes back may be of the other kind */
+	ethernet = !l->interface.bare || l->options->follow;
+	bare = l->interface.bare || l->options->follow;
+	bpf_program__set_autoload(bpf->progs.probe_ingress, ethernet);
+	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
 	if (l->run->evidence) {
 		bpf->rodata->keep_packets = true;
 		if (l->options->snap)
@@ -133,7 +250,7 @@ static int attach(struct live *l)
 {
 	const struct bpf_program *in = l->bpf->progs.probe_ingress;
 	const struct bpf_program *out = l->bpf->progs.probe_egress;
-	int programs[DIRECTIONS], error;
+	int programs[DIRECTIONS], status;
 
 	if (l->interface.bare) {
 		in = l->bpf->progs.probe_ingress_ip;
@@ -141,16 +258,11 @@ static int attach(struct live *l)
 	}
 	programs[INGRESS] = bpf_program__fd(in);
 	programs[EGRESS] = bpf_program__fd(out);
-	error = hook_attach(&l->hook, l->interface.index, programs);
+	status = hook_attach(&l->hook, l->interface.name, l->interface.index, l->options->hook,
+			     programs);
 	l->run->hook = l->hook.name;
-	if (!error)
-		return 0;
-	fprintf(stderr, "probe: cannot attach to %s: %s\n", l->interface.name, strerror(-error));
-	if (error == -EPERM)
-		fprintf(stderr, "%s", advice);
-	else
-		fputs(complaints, stderr);
-	return -1;
+	l->run->link = l->interface.link;
+	return status;
 }
 
 static int take_packet(void *context, void *data, size_t size)
@@ -211,10 +323,8 @@ static void settle_candidates(struct live *l)
 		if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate),
 					   &opts) &&
 		    errno != EINTR) {
-			snprintf(l->cut, sizeof(l->cut),
-				 "the kernel does not let unanswered attempts be settled: %s",
-				 strerror(errno));
-			l->ended = true;
+			cut_short(l, "the kernel does not let unanswered attempts be settled: %s",
+				  strerror(errno));
 			break;
 		}
 	}
@@ -270,6 +380,143 @@ static void sweep(struct live *l)
 	l->bpf->bss->pressure = seen > bpf_map__max_entries(l->bpf->maps.flows) / 4 * 3;
 }
 
+/* ---- what becomes of the interface ---- */
+
+static const char *const traffic[DIRECTIONS] = { "receives", "sends" };
+
+static void say_blind(struct live *l, const struct link_state *link, int direction)
+{
+	static const char *const sides[DIRECTIONS] = { "ingress", "egress" };
+	char why[1536];
+
+	hook_why_blind(&l->hook, l->interface.name, direction, link->xdp, why, sizeof(why));
+	notice(l, "BLIND to what %s %s: it counts packets, and none reaches the hook (%s %s). %s",
+	       l->interface.name, traffic[direction], l->hook.name, sides[direction], why);
+}
+
+/* Compares what the interface counts with what the hook sees. */
+static void look(struct live *l)
+{
+	ns_t now = monotonic() - l->start;
+	bool seen[DIRECTIONS];
+	struct link_state link;
+	int d;
+
+	/* first what was seen, then what was counted: what comes between counts as seen the next time */
+	for (d = 0; d < DIRECTIONS; d++)
+		seen[d] = __atomic_exchange_n(&l->bpf->bss->seen[d], false, __ATOMIC_RELAXED);
+	if (l->away || link_ask(&link, l->interface.index, NULL))
+		return;
+	if (link.bytes > l->bytes)
+		l->run->bytes += link.bytes - l->bytes;
+	l->bytes = link.bytes;
+	for (d = 0; d < DIRECTIONS; d++) {
+		switch (sight_look(&l->sight[d], seen[d], link.packets[d], now)) {
+		case SIGHT_LOST:
+			say_blind(l, &link, d);
+			break;
+		case SIGHT_BACK:
+			notice(l, "sees again what %s %s", l->interface.name, traffic[d]);
+			break;
+		case SIGHT_SAME:
+			break;
+		}
+	}
+}
+
+static void begin_looking(struct live *l, const struct link_state *link)
+{
+	int d;
+
+	l->bytes = link->bytes;
+	l->up = link->up;
+	for (d = 0; d < DIRECTIONS; d++)
+		sight_begin(&l->sight[d], link->packets[d], monotonic() - l->start);
+}
+
+static void went_away(struct live *l, const struct link_state *link)
+{
+	const char *what = link->moved ? "was moved to another network namespace" : "went away";
+
+	/* its last words hold its last counts */
+	if (link->bytes > l->bytes)
+		l->run->bytes += link->bytes - l->bytes;
+	hook_detach(&l->hook);
+	if (!l->options->follow) {
+		cut_short(l, "%s %s", l->interface.name,
+			  what); /* to run on, blind, would be a lie */
+		return;
+	}
+	l->away = true;
+	notice(l, "%s %s; waiting for it to come back", l->interface.name, what);
+}
+
+static void came_back(struct live *l, const struct link_state *link)
+{
+	struct link_state still;
+
+	if (interface_of(&l->interface, link) || attach(l)) {
+		if (!link_ask(&still, link->index, NULL))
+			cut_short(l, "%s came back, and cannot be watched any more", link->name);
+		return;
+	}
+	l->away = false;
+	own_addresses(l->run);
+	begin_looking(l, link);
+	notice(l, "%s is back (%s, %s)", l->interface.name, l->interface.link, l->hook.name);
+}
+
+static void on_link(void *context, const struct link_state *link)
+{
+	struct live *l = context;
+
+	if (l->ended)
+		return;
+	if (l->away) {
+		if (!link->gone && !strcmp(link->name, l->run->from))
+			came_back(l, link);
+		return;
+	}
+	if (link->index != l->interface.index)
+		return;
+	if (link->gone) {
+		went_away(l, link);
+		return;
+	}
+	if (link->name[0] && strcmp(link->name, l->interface.name)) {
+		notice(l, "%s is called %s now", l->interface.name, link->name);
+		strcpy(l->interface.name, link->name);
+	}
+	if (link->up != l->up)
+		notice(l, "%s is %s", l->interface.name, link->up ? "up again" : "down");
+	l->up = link->up;
+}
+
+/* Of what no event told. */
+static void ask_link(struct live *l)
+{
+	struct link_state link = { .index = l->interface.index };
+	int error = l->away ? link_ask(&link, 0, l->run->from)
+			    : link_ask(&link, l->interface.index, NULL);
+
+	link.gone = error == -ENODEV;
+	if (!error || link.gone)
+		on_link(l, &link);
+}
+
+static void notice_sleep(struct live *l)
+{
+	int64_t slept = slept_so_far() - l->slept;
+
+	if (slept < (int64_t)SECOND_NS)
+		return;
+	l->slept += slept;
+	notice(l,
+	       "this machine was suspended for %.0f s: they are in no duration, and the times of day "
+	       "from here on are too early by as much",
+	       slept / 1e9);
+}
+
 static void tick(struct live *l)
 {
 	uint64_t now = monotonic(), took;
@@ -282,6 +529,8 @@ static void tick(struct live *l)
 	if (now < l->next_sweep)
 		return;
 	sweep(l);
+	look(l);
+	notice_sleep(l);
 	l->events->swept(l->events->context, now - l->start);
 	took = monotonic() - now;
 	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
@@ -299,24 +548,49 @@ static int open_timer(void)
 	return fd;
 }
 
-/* The signals that end a run; blocked before the attach, so that none leaves a filter behind. */
-static const sigset_t *ending_signals(void)
-{
-	static sigset_t set;
+/* ---- the loop ---- */
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	return &set;
+static int wake = -1; /* an eventfd */
+
+/*
+ * The first signal lets what is being written go on; a second one interrupts it, so that a reader
+ * that stands still cannot hold the run.
+ */
+static void on_ending_signal(int number)
+{
+	struct sigaction interrupt = { .sa_handler = on_ending_signal };
+	uint64_t one = 1;
+	int saved = errno;
+
+	sigaction(number, &interrupt, NULL);
+	(void)!write(wake, &one, sizeof(one));
+	errno = saved;
+}
+
+/* From before the attach on, so that no signal leaves a filter behind. -1 and errno. */
+static int catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_ending_signal, .sa_flags = SA_RESTART },
+			 before;
+	size_t i;
+
+	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (sigaction(numbers[i], NULL, &before))
+			return -1;
+		/* nohup: it is to outlive its terminal */
+		if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
+			continue;
+		sigaction(numbers[i], &action, NULL);
+	}
+	return wake;
 }
 
 static int loop(struct live *l)
 {
 	enum { TIMER, SIGNALS, LINKS, SOURCES };
-	int fds[SOURCES] = { open_timer(),
-			     signalfd(-1, ending_signals(), SFD_CLOEXEC | SFD_NONBLOCK),
-			     interface_events() };
+	int fds[SOURCES] = { open_timer(), wake, link_events() };
 	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
 	struct epoll_event event;
 	uint64_t expirations;
@@ -328,6 +602,7 @@ static int loop(struct live *l)
 		if (fds[i] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event))
 			goto out;
 	}
+	ask_link(l); /* what happened before the events were listened to */
 	status = 0;
 	while (!l->ended && !l->run->stop) {
 		n = epoll_wait(epoll, &event, 1, -1);
@@ -346,17 +621,15 @@ static int loop(struct live *l)
 			l->ended = true;
 			break;
 		case LINKS:
-			/* to run on, blind, would be a lie */
-			if (interface_is_gone(&l->interface, fds[LINKS])) {
-				snprintf(l->cut, sizeof(l->cut), "%s went away", l->interface.name);
-				l->ended = true;
-			}
+			if (!link_events_read(fds[LINKS], on_link, l))
+				ask_link(l);
 			break;
 		}
 	}
 out:
 	if (status)
 		fprintf(stderr, "probe: cannot wait for events: %s\n", strerror(errno));
+	wake = -1; /* a further signal writes nowhere */
 	for (i = 0; i < SOURCES; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -411,11 +684,42 @@ static void say_costs(const struct live *l, uint64_t began)
 		bpf_map__max_entries(l->bpf->maps.flows));
 }
 
+/* Reading maps and running the settling program: all that the run still asks of bpf(). */
+static bool can_settle(void *context)
+{
+	static uint8_t frame[64];
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+			    .data_size_in = sizeof(frame));
+	struct live *l = context;
+	uint32_t position, count = 1;
+
+	l->bpf->bss->candidate_next = CANDIDATES; /* none of them */
+	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->keys,
+				 l->flows, &count, NULL) &&
+	    errno == EPERM)
+		return false;
+	return !bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) ||
+	       errno != EPERM;
+}
+
+static void give_up_rights(struct live *l)
+{
+	/* taking a filter away, or putting it on an interface that comes back */
+	uint64_t keep = l->hook.clsact.owner >= 0 ? RIGHT(CAP_NET_ADMIN) : 0;
+	char text[128];
+
+	keep = rights_drop(keep, can_settle, l);
+	if (verbose)
+		fprintf(stderr, "probe: rights kept: %s\n", rights_text(text, keep));
+}
+
 static int watch(struct live *l)
 {
-	uint64_t began = monotonic(), bytes;
+	uint64_t began = monotonic();
+	int status, left, error;
 	struct utsname u;
-	int status;
+	struct link_state link;
+	bool qdisc;
 
 	if (load(l))
 		return -1;
@@ -429,28 +733,43 @@ static int watch(struct live *l)
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
-	sigprocmask(SIG_BLOCK, ending_signals(), NULL);
+	if (catch_signals() < 0) {
+		fprintf(stderr, "probe: cannot catch signals: %s\n", strerror(errno));
+		return -1;
+	}
 	own_addresses(l->run);
 	uname(&u);
 	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
-	bytes = interface_bytes(&l->interface);
+	error = clsact_reap(l->interface.index, &left, &qdisc);
+	if (link_ask(&link, l->interface.index, NULL))
+		link = (struct link_state){ .up = true };
 	clock_gettime(CLOCK_REALTIME, &l->run->start);
 	l->start = monotonic();
+	l->slept = slept_so_far();
+	begin_looking(l, &link);
 	if (attach(l))
 		return -1;
 	if (verbose)
 		say_costs(l, began);
+	give_up_rights(l);
 	l->events->started(l->events->context);
+	if (left)
+		notice(l, "removed %d filter%s that a killed run had left on %s", left,
+		       left == 1 ? "" : "s", l->interface.name);
+	if (error)
+		notice(l, "could not look for what a killed run left on %s: %s", l->interface.name,
+		       strerror(-error));
 
 	status = loop(l);
+	look(l);
 	hook_detach(&l->hook);
 	l->run->duration = monotonic() - l->start;
-	l->run->bytes = interface_bytes(&l->interface);
-	l->run->bytes = l->run->bytes > bytes ? l->run->bytes - bytes : 0;
 	drain(l);
 	l->bpf->bss->ending = true;
 	sweep(l);
 	read_counters(l);
+	l->run->blind[INGRESS] = sight_blind(&l->sight[INGRESS], l->run->duration);
+	l->run->blind[EGRESS] = sight_blind(&l->sight[EGRESS], l->run->duration);
 	if (l->cut[0])
 		l->run->cut = strdup(l->cut);
 	return status;
@@ -466,7 +785,6 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	run->from = o->iface;
 	if (interface_find(&l.interface, o->iface))
 		return -1;
-	run->link = l.interface.link;
 	status = watch(&l);
 	hook_detach(&l.hook);
 	ring_buffer__free(l.ring);

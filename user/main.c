@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "evidence.h"
 #include "format.h"
 #include "gateway.h"
+#include "hook.h"
+#include "interface.h"
 #include "live.h"
 #include "narrow.h"
 #include "report.h"
@@ -76,16 +79,25 @@ static void on_opening(void *context, const struct connection *c)
 static void on_swept(void *context, ns_t now)
 {
 	struct program *p = context;
+	struct pollfd reader = {};
 	int i;
 
 	model_swept(p->model);
 	if (p->run.evidence)
 		evidence_swept(p->run.evidence, now);
 	for (i = 0; i < p->report_count; i++) {
-		/* a reader that went away, a full disk: nobody hears the rest */
-		if (fflush(p->reports[i].out) || ferror(p->reports[i].out))
+		/* a full disk, a reader that went away, even before there is more to say: the rest is lost */
+		reader.fd = fileno(p->reports[i].out);
+		if (fflush(p->reports[i].out) || ferror(p->reports[i].out) ||
+		    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
 			p->run.stop = true;
 	}
+}
+
+static void on_notice(void *context, ns_t now, const char *text)
+{
+	fprintf(stderr, "probe: %s\n", text);
+	TELL(context, notice, now, text);
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
@@ -246,6 +258,7 @@ int main(int argc, char **argv)
 		.settled = on_settled,
 		.opening = on_opening,
 		.swept = on_swept,
+		.notice = on_notice,
 		.context = &p,
 	};
 	const struct model_events model_events = {
@@ -262,9 +275,14 @@ int main(int argc, char **argv)
 	keep_standard_files();
 	setlocale(LC_CTYPE, ""); /* its encoding; numbers stay numbers */
 	format_init();
-	signal(SIGPIPE,
-	       SIG_IGN); /* a reader that goes away is an error when writing, not the end */
+	/* a reader that goes away, a file that may not grow: errors when writing, not the end */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	options_parse(&p.options, argc, argv);
+	if (p.options.netns && netns_enter(p.options.netns))
+		return EXIT_FAILURE;
+	if (p.options.cleanup)
+		return hook_cleanup(p.options.iface) ? EXIT_FAILURE : EXIT_SUCCESS;
 	p.run.stall = p.options.stall;
 	p.model = model_new(p.options.stall, &model_events);
 	if (!p.model) {

@@ -29,7 +29,7 @@ static const char doc[] =
 	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
 	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
 
-enum { SNAP = 0x100 }; /* options without a letter */
+enum { SNAP = 0x100, CLEANUP }; /* options without a letter */
 
 static const struct argp_option argp_options[] = {
 	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
@@ -37,6 +37,14 @@ static const struct argp_option argp_options[] = {
 	  "Analyse this capture instead (pcap or pcapng, also in gzip; - is standard input); may be "
 	  "given more than once",
 	  0 },
+	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
+	  1 },
+	{ "netns", 'n', "NAME|PID", 0, "The interface of another network namespace, of a container",
+	  1 },
+	{ "hook", 'H', "KIND", 0, "tcx or clsact; by itself it takes tcx where the kernel has it",
+	  1 },
+	{ "cleanup", CLEANUP, NULL, 0,
+	  "Only remove what killed runs left behind, on --iface or on all, and end", 1 },
 	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 1 },
 	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 1 },
 	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 2 },
@@ -190,6 +198,25 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'r':
 		add_read(state, o, argument);
 		break;
+	case 'f':
+		o->follow = true;
+		break;
+	case 'n':
+		if (!*argument)
+			argp_error(state, "--netns: the namespace has no name");
+		o->netns = argument;
+		break;
+	case 'H':
+		if (!strcmp(argument, "tcx"))
+			o->hook = HOOK_TCX;
+		else if (!strcmp(argument, "clsact"))
+			o->hook = HOOK_CLSACT;
+		else
+			argp_error(state, "--hook %s: there are tcx and clsact", argument);
+		break;
+	case CLEANUP:
+		o->cleanup = true;
+		break;
 	case 'd':
 		o->duration = parse_seconds(state, "--duration", argument, 0.1, 1e8);
 		break;
@@ -249,7 +276,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--snap is for --write FILE");
 		if (o->iface && o->read_count)
 			argp_error(state, "--iface or --read, not both");
-		if (!o->iface && !o->read_count)
+		if (o->read_count && (o->netns || o->hook || o->follow || o->cleanup))
+			argp_error(
+				state,
+				"--netns, --hook, --follow and --cleanup are about an interface, "
+				"not about --read FILE");
+		if (!o->iface && !o->read_count && !o->cleanup)
 			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
 		if (o->iface && o->filter)
 			argp_error(

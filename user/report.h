@@ -19,6 +19,7 @@ struct report_format {
 	void (*late_banner)(struct report *r, const struct connection *c);
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*answered_after_all)(struct report *r, const struct connection *c);
+	void (*notice)(struct report *r, ns_t now, const char *text);
 	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
 };
 

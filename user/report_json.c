@@ -153,6 +153,14 @@ static void stall(struct report *r, const struct stall *s, bool ended)
 	fprintf(out, ",\"ended\":%s}\n", ended ? "true" : "false");
 }
 
+static void notice(struct report *r, ns_t now, const char *text)
+{
+	fputs("{\"type\":\"notice\"", r->out);
+	field_ns(r->out, "time", now);
+	field_string(r->out, "text", text);
+	fputs("}\n", r->out);
+}
+
 static void peer(FILE *out, struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = model_cohort(hosts, p);
@@ -262,6 +270,9 @@ static void summary(struct report *r, const struct model *m, const struct hosts 
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		field_count(out, counter_names[i], run->counters[i]);
 	field_count(out, "folded", m->folded);
+	fputc('}', out);
+	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run->blind[INGRESS]);
+	field_ns(out, "sent", run->blind[EGRESS]);
 	fputc('}', out);
 	field_string(out, "cut", run->cut);
 	fputs("}\n", out);
@@ -397,5 +408,6 @@ const struct report_format report_json = {
 	.started = started,
 	.connection = connection,
 	.stall = stall_ended,
+	.notice = notice,
 	.ended = ended,
 };

@@ -371,6 +371,26 @@ static void print_network(FILE *out, const struct model *m)
 			m->late_banners, plural(m->late_banners));
 }
 
+/* Before all findings: a run that saw half of the conversations accuses everybody. */
+static void print_blindness(FILE *out, const struct run *run)
+{
+	static const char *const what[DIRECTIONS] = { "received", "sent" };
+	char duration[FORMAT_DURATION];
+	int d;
+
+	if (!run->blind[INGRESS] && !run->blind[EGRESS])
+		return;
+	fprintf(out, "\nBLIND");
+	for (d = 0; d < DIRECTIONS; d++)
+		if (run->blind[d])
+			fprintf(out, "  for %s to what %s %s\n",
+				format_duration(duration, run->blind[d]), run->from, what[d]);
+	fprintf(out,
+		"  Packets passed the interface and did not reach the probe: in that time servers\n"
+		"  may seem silent that are not, and connections are missing. The reason was said\n"
+		"  when it began.\n");
+}
+
 static void print_not_measured(FILE *out, const struct run *run)
 {
 	const uint64_t *c = run->counters;
@@ -603,6 +623,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		format_duration(duration, r->run->duration), r->run->from, glyphs->dot,
 		m->connections, plural(m->connections), glyphs->dot, hosts.count,
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
+	print_blindness(out, r->run);
 	if (!is_anything_wrong(m))
 		print_nothing_wrong(out, m);
 	print_findings(r, d);

@@ -17,6 +17,8 @@
 #define MAX_OWN_ADDRESSES 64
 
 struct evidence;
+/* Of a packet, as the interface sees it. */
+enum { INGRESS, EGRESS, DIRECTIONS };
 
 struct unknown_ethertype {
 	uint16_t ethertype;
@@ -38,6 +40,7 @@ struct run {
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
 	struct evidence *evidence; /* takes the packets that decide, or NULL */
+	ns_t blind[DIRECTIONS]; /* how long packets passed the interface unseen */
 	bool stop; /* set by the events: nobody hears the rest */
 	const char *cut; /* why the source ended before its end, or NULL */
 };
@@ -57,5 +60,7 @@ struct run_events {
 	void (*opening)(void *context,
 			const struct connection *c); /* each that is opening, at each sweep */
 	void (*swept)(void *context, ns_t now); /* the sweep is over */
+	void (*notice)(void *context, ns_t now,
+		       const char *text); /* something that happened to the run itself */
 	void *context;
 };

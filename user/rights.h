@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Which capabilities does this process have, and which does it still need? See capabilities(7). */
+#pragma once
+
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A set of capabilities is a mask. */
+#define RIGHT(capability) (UINT64_C(1) << (capability))
+
+uint64_t rights_missing(uint64_t of);
+
+/* "this takes CAP_BPF and ...", and how to come by it. A line. */
+void rights_say_needed(FILE *out, uint64_t needed);
+
+/*
+ * Gives up for good, with no_new_privs, what the run does not need any more: keeps those of `keep`,
+ * and of the rest the least with which works() says yes. Kernels differ in what they ask for, so it
+ * is tried. Answers what was kept.
+ */
+uint64_t rights_drop(uint64_t keep, bool (*works)(void *context), void *context);
+
+/* "CAP_NET_ADMIN", "CAP_BPF, CAP_NET_ADMIN", or "none". */
+const char *rights_text(char text[128], uint64_t rights);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Do the packets that an interface counts reach our hook? A program in front of ours may end the
+ * chain, an offload may take packets past it; a run that sees half of a conversation would accuse
+ * everybody.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "connection.h"
+
+/* In one direction. */
+struct sight {
+	uint64_t packets; /* the interface's count, and ... */
+	ns_t since; /* ... the time, when the hook was last known to see, or looking began */
+	bool blind;
+	ns_t blind_since;
+	ns_t blind_for; /* blind times that are over, together */
+};
+
+enum sight_change { SIGHT_SAME, SIGHT_LOST, SIGHT_BACK };
+
+/* Begins, or begins again with another interface, at a time in ns. */
+void sight_begin(struct sight *s, uint64_t packets, ns_t now);
+
+/* So many packets by now; did the hook see any since the last call? */
+enum sight_change sight_look(struct sight *s, bool seen, uint64_t packets, ns_t now);
+
+/* All blind time up to now. */
+ns_t sight_blind(const struct sight *s, ns_t now);
