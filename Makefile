@@ -36,7 +36,7 @@ probe: $(OBJECTS)
 build/%.o: user/%.c | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-build/run.o build/options.o build/report_json.o build/report_pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
+build/run.o build/live.o build/options.o build/report_json.o build/report_pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
 build/live.o: build/probe.skel.h
 
 build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build

@@ -132,28 +132,31 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
-#define RIGHTS_TO_LOAD (RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN))
+/* Without CAP_PERFMON the verifier forbids the parser's sums of a packet pointer and a number. */
+#define RIGHTS_TO_LOAD (RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAP_PERFMON))
 #define BTF "/sys/kernel/btf/vmlinux"
-#define VERIFIER_LINES 20
+#define VERIFIER_LINES 15
+#define LOG_ENDS "-- END PROG LOAD LOG --"
 
-/* The kernel's reasons stand at the end of its log. */
+/* The kernel's reasons stand at the end of its log; libbpf names the program behind it. */
 static void say_verifier_failure(const char *release, char *log)
 {
-	char *line = log + strlen(log);
+	char *end = strstr(log, LOG_ENDS), *line = end, *name = strstr(end, "prog '");
 	int lines = 0;
 
 	while (line > log && lines <= VERIFIER_LINES)
 		if (*--line == '\n')
 			lines++;
-	fprintf(stderr,
-		"probe: the verifier of this kernel (%s) rejects the BPF programs; its last words:\n",
-		release);
+	name = name ? strchr(name, '\'') + 1 : "";
+	fprintf(stderr, "probe: the verifier of this kernel (%s) rejects the program %.*s:\n",
+		release, (int)strcspn(name, "'"), name);
+	*end = '\0';
 	for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n"))
 		fprintf(stderr, "  | %s\n", line);
 	fprintf(stderr,
-		"probe: this is a defect of probe " PROBE_VERSION
-		" on that kernel. Please send its authors these lines with the output of `uname -a`; "
-		"--verbose shows the whole log.\n");
+		"probe: that is a defect of probe %s on this kernel. Please send its authors these lines "
+		"with the output of `uname -a`; --verbose shows the whole log.\n",
+		PROBE_VERSION);
 }
 
 static void say_why_refused(const char *release)
@@ -198,7 +201,7 @@ static int say_load_failure(int error)
 			"), without which it cannot check the "
 			"BPF programs: it takes one built with CONFIG_DEBUG_INFO_BTF\n%s",
 			u.release, complaints);
-	} else if (strstr(complaints, "END PROG LOAD LOG")) {
+	} else if (strstr(complaints, LOG_ENDS)) {
 		say_verifier_failure(u.release, complaints);
 	} else if (error == -EPERM || error == -EACCES) {
 		fprintf(stderr, "probe: loading BPF programs was refused: ");

@@ -67,9 +67,7 @@ void rights_say_needed(FILE *out, uint64_t needed)
 	fprintf(out, "this takes %s; missing here: %s\n", rights_text(all, needed),
 		rights_text(missing, rights_missing(needed)));
 	fprintf(out,
-		"probe: run it as root (sudo), or give it CAP_BPF and CAP_NET_ADMIN, best with "
-		"CAP_PERFMON:\n"
-		"       setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
+		"probe: run it as root (sudo), or: setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
 }
 
 uint64_t rights_drop(uint64_t keep, bool (*works)(void *context), void *context)

@@ -222,6 +222,7 @@ class Probe:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
+        os.chmod(self.folder.name, 0o777)  # for a probe without root
         self.json_file = os.path.join(self.folder.name, 'out.json')
         self.command.append('--json=' + self.json_file)
         self.process = subprocess.Popen(['nsenter', '--net=/run/netns/' + self.namespace] + self.command,
@@ -231,13 +232,18 @@ class Probe:
         if not self.errors.startswith('probe: watching'):
             raise RuntimeError(self.errors + self.process.stderr.read())
         self.lines = []
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        self.readers = [threading.Thread(target=read, daemon=True) for read in (self.read, self.read_errors)]
+        for reader in self.readers:
+            reader.start()
         return self
 
     def read(self):
         for line in self.process.stdout:
             self.lines.append(line)
+
+    def read_errors(self):
+        for line in self.process.stderr:
+            self.errors += line
 
     def said(self, text, timeout=20):
         """Waits until a live line holds text; -> whether it came."""
@@ -255,9 +261,9 @@ class Probe:
         if self.process.poll() is None:
             self.settle()
             self.process.send_signal(how)
-        self.errors += self.process.stderr.read()
         self.status = self.process.wait(30)
-        self.reader.join()
+        for reader in self.readers:
+            reader.join()
         self.text = ''.join(self.lines)
         with open(self.json_file) as f:
             self.json = [json.loads(line) for line in f]
@@ -266,6 +272,8 @@ class Probe:
         if not hasattr(self, 'status'):
             self.stop()
         self.folder.cleanup()
+        self.process.stdout.close()
+        self.process.stderr.close()
         if kind:
             sys.stderr.write(self.errors)
 
@@ -278,6 +286,13 @@ class Probe:
     @property
     def summary(self):
         return self.json[-1]
+
+
+def wait_for(condition, what, timeout=30):
+    end = time.monotonic() + timeout
+    while not condition():
+        expect(time.monotonic() < end, 'waited in vain for', what)
+        time.sleep(0.02)
 
 
 def expect(condition, *what):
