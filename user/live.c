@@ -166,22 +166,18 @@ static void say_why_refused(const char *release)
 	char lockdown[128];
 	FILE *f;
 
-	if (rights_missing(RIGHTS_TO_LOAD)) {
-		rights_say_needed(stderr, RIGHTS_TO_LOAD);
-		return; /* libbpf's guesses would only lead astray */
-	}
 	getrlimit(RLIMIT_MEMLOCK, &locked);
 	sscanf(release, "%d.%d", &version, &patch);
 	if (version == 5 && patch < 11 && locked.rlim_cur != RLIM_INFINITY) {
 		fprintf(stderr,
-			"before 5.11 the kernel counts maps as locked memory, which is limited to %ju KiB here: "
-			"`ulimit -l unlimited` before, or give probe CAP_SYS_RESOURCE as well\n",
+			"before 5.11 the kernel counts maps as locked memory, which is limited to %ju KiB "
+			"here: `ulimit -l unlimited` before, or give it CAP_SYS_RESOURCE as well\n",
 			(uintmax_t)locked.rlim_cur / 1024);
 		return;
 	}
 	fprintf(stderr,
-		"the capabilities are there, so it was a security module, the seccomp filter of "
-		"a container, or kernel lockdown");
+		"the capabilities are there, so it was a security module, the seccomp filter "
+		"of a container, or kernel lockdown");
 	f = fopen("/sys/kernel/security/lockdown", "re");
 	if (f && fgets(lockdown, sizeof(lockdown), f))
 		fprintf(stderr, " (lockdown is %.*s)", (int)strcspn(lockdown, "\n"), lockdown);
@@ -192,10 +188,15 @@ static void say_why_refused(const char *release)
 
 static int say_load_failure(int error)
 {
+	bool is_refused = error == -EPERM || error == -EACCES;
 	struct utsname u;
 
 	uname(&u);
-	if (access(BTF, F_OK)) {
+	if (is_refused && rights_missing(RIGHTS_TO_LOAD)) {
+		/* libbpf's guesses, or what the verifier forbids without CAP_PERFMON, would lead astray */
+		fprintf(stderr, "probe: loading BPF programs was refused: ");
+		rights_say_needed(stderr, RIGHTS_TO_LOAD);
+	} else if (access(BTF, F_OK)) {
 		fprintf(stderr,
 			"probe: this kernel (%s) has no BTF (no " BTF
 			"), without which it cannot check the "
@@ -203,7 +204,7 @@ static int say_load_failure(int error)
 			u.release, complaints);
 	} else if (strstr(complaints, LOG_ENDS)) {
 		say_verifier_failure(u.release, complaints);
-	} else if (error == -EPERM || error == -EACCES) {
+	} else if (is_refused) {
 		fprintf(stderr, "probe: loading BPF programs was refused: ");
 		say_why_refused(u.release);
 	} else {
@@ -697,8 +698,8 @@ static bool can_settle(void *context)
 	uint32_t position, count = 1;
 
 	l->bpf->bss->candidate_next = CANDIDATES; /* none of them */
-	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->keys,
-				 l->flows, &count, NULL) &&
+	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->ids, l->flows,
+				 &count, NULL) &&
 	    errno == EPERM)
 		return false;
 	return !bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) ||

@@ -524,7 +524,7 @@ def test_follow():
             expect(got == {(), (8,), (9,)}, got)
             clean = tc_state(w.name, 'near')
             expect('clsact' not in clean and 'probe' not in clean, clean)
-            expect(w.probe.summary['bytes']['all'] >= 3 * 5 * 54, 'the bytes of all three', w.probe.summary)
+            expect(w.probe.summary['bytes']['all'] >= 5 * 54, 'the bytes of the new one count', w.probe.summary)
 
 
 def test_follow_other_type():
