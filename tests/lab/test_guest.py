@@ -176,7 +176,7 @@ def test_not_blind():
         w.send(*conversation())
         lab.sh(w.name, 'ip', 'link', 'set', 'far', 'down')
         time.sleep(4)  # longer than blindness needs to be said
-        lab.sh(w.name, 'ip', 'link', 'set', 'far', 'up')
+        bring_up(w.name, 'far', 'near')
         w.send(*conversation(b'again'))
         w.probe.stop()
         expect('BLIND' not in w.probe.errors and w.probe.summary['blind'] == {'received': 0, 'sent': 0},
@@ -451,6 +451,14 @@ def test_pid_namespace():
 
 # ---- the interface lives ----
 
+def bring_up(namespace, *ifaces):
+    """Sets them up, and waits until packets pass: the kernel lets them through only some time after."""
+    for iface in ifaces:
+        lab.sh(namespace, 'ip', 'link', 'set', iface, 'up')
+    for iface in ifaces:
+        wait_for(lambda: ' UP ' in lab.sh(namespace, 'ip', '-br', 'link', 'show', 'dev', iface), iface + ' up')
+
+
 def test_down_and_up():
     """down and up again: said, and the run goes on, on both hooks"""
     for hook in HOOKS:
@@ -458,7 +466,7 @@ def test_down_and_up():
             w.send(*conversation())
             lab.sh(w.name, 'ip', 'link', 'set', 'near', 'down')
             told(w.probe, 'near is down')
-            lab.sh(w.name, 'ip', 'link', 'set', 'near', 'up')
+            bring_up(w.name, 'near', 'far')
             told(w.probe, 'near is up again')
             w.send(*other_conversation())
             w.probe.stop()
@@ -475,8 +483,9 @@ def test_renamed():
     for hook in HOOKS:
         with Wire('--hook', hook) as w:
             w.send(*conversation())
-            for command in ('near down', 'near name lan7', 'lan7 up'):
+            for command in ('near down', 'near name lan7'):
                 lab.sh(w.name, 'ip', 'link', 'set', *command.split())
+            bring_up(w.name, 'lan7', 'far')
             told(w.probe, 'near is called lan7 now')
             told(w.probe, 'lan7 is up again')
             frames = [('lan7' if end == 'near' else end, data) for end, data in other_conversation()]
@@ -501,8 +510,8 @@ def test_deleted():
 
 
 def make_again(w):
-    for command in ('add near type veth peer name far', 'set near up', 'set far up'):
-        lab.sh(w.name, 'ip', 'link', *command.split())
+    lab.sh(w.name, *'ip link add near type veth peer name far'.split())
+    bring_up(w.name, 'near', 'far')
 
 
 def test_follow():
@@ -571,7 +580,7 @@ def test_moved():
                 told(w.probe, 'near was moved to another network namespace; waiting')
                 lab.sh(other, 'ip', 'link', 'set', 'near', 'netns', w.name)
                 told(w.probe, 'near is back')
-                lab.sh(w.name, 'ip', 'link', 'set', 'near', 'up')
+                bring_up(w.name, 'near', 'far')
                 w.send(*conversation())
                 w.probe.stop()
                 expect(w.probe.status == 0 and len(w.probe.connections(settled_by='payload')) == 1, w.probe.json)
