@@ -4,8 +4,9 @@
     captures.py PROBE ORACLE_DIRECTORY [FILE...]
 
 Compared are the oracle's strict records outside tunnels: outcome, counts and every time stamp up to
-the moment our record settled, to the nanosecond. Prints a row per file, and each difference.
-If this fails, the user is told of stalls and failures that were not on the wire, or not told of some.
+the moment our record settled, to the nanosecond. A record that the oracle knows nothing of, as one
+made of a connection that was open before, is a difference as well. Prints a row per file, and each
+difference, with its reason where that is known. If this fails, the user is told of stalls and failures that were not on the wire, or not told of some.
 """
 import json
 import os
@@ -73,8 +74,8 @@ def main():
 
     pcaps = os.path.join(directory, 'pcaps')
     files = sys.argv[3:] or sorted(os.path.join(pcaps, f) for f in os.listdir(pcaps))
-    total = agreed = explained = unreadable = 0
-    print('%-66s %7s %7s %6s' % ('capture', 'strict', 'agree', 'more'))
+    total = agreed = explained = unreadable = phantoms = 0
+    print('%-66s %7s %7s %8s' % ('capture', 'strict', 'agree', 'phantoms'))
     for path in files:
         try:
             theirs, meta = oracle.analyse(path)
@@ -106,13 +107,19 @@ def main():
                     ' (settled by %s)' % got['settled_by'] if got else ''))
         total += len(strict)
         agreed += good
-        extra = len(records) - len([r for r in theirs if r['outcome'] != 'midstream' and not r['tunnel']])
-        if strict:
-            print('%-66s %7d %7d %+6d' % (os.path.basename(path)[-66:], len(strict), good, extra))
+        known = {(r['client_ip'], r['client_port'], r['server_ip'], r['server_port'], r['t_syn'])
+                 for r in theirs if r['outcome'] != 'midstream'}
+        more = [key for key in records if key not in known]
+        for key in more:
+            print('  %s %s:%s > %s:%s at %d: the oracle knows of no such attempt' % (
+                os.path.basename(path)[-60:], *key))
+        phantoms += len(more)
+        if strict or more:
+            print('%-66s %7d %7d %8d' % (os.path.basename(path)[-66:], len(strict), good, len(more)))
     differ = total - agreed - explained
-    print('%d files, %d not readable; %d strict records, %d agree, %d explained, %d differ' % (
-        len(files), unreadable, total, agreed, explained, differ))
-    return differ != 0
+    print('%d files, %d not readable; %d strict records, %d agree, %d explained, %d differ; %d phantoms' % (
+        len(files), unreadable, total, agreed, explained, differ, phantoms))
+    return differ + phantoms != 0
 
 
 if __name__ == '__main__':

@@ -12,14 +12,17 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "evidence.h"
 #include "format.h"
 #include "report.h"
 
-static struct report reports[2];
+#define REPORTS 3
+
+static struct report reports[REPORTS];
 
 #define TELL(what, ...)                                                            \
 	do {                                                                       \
-		for (int i = 0; i < 2; i++)                                        \
+		for (int i = 0; i < REPORTS; i++)                                  \
 			if (reports[i].format->what)                               \
 				reports[i].format->what(&reports[i], __VA_ARGS__); \
 	} while (0)
@@ -27,13 +30,13 @@ static struct report reports[2];
 static void on_started(void *context)
 {
 	(void)context;
-	if (report_json.started)
-		report_json.started(&reports[1]);
+	report_json.started(&reports[1]);
 }
 
 static void on_settled(void *context, const struct connection *c)
 {
 	model_settled(context, c);
+	evidence_settled(reports[0].run->evidence, c);
 	TELL(connection, c);
 }
 
@@ -44,8 +47,8 @@ static void on_opening(void *context, const struct connection *c)
 
 static void on_swept(void *context, ns_t now)
 {
-	(void)now;
 	model_swept(context);
+	evidence_swept(reports[0].run->evidence, now);
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
@@ -80,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.failing = on_failing,
 		.answered_after_all = on_answered_after_all,
 	};
+	static const struct report_format *const formats[REPORTS] = { &report_text, &report_json,
+								      &report_pcapng };
 	static FILE *nowhere;
 	struct run run = { .stall = SECOND_NS };
 	struct run_events events = {
@@ -102,11 +107,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	for (i = 0; i < 2; i++)
-		reports[i] = (struct report){ .format = i ? &report_json : &report_text,
+	run.evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
+	if (!run.evidence)
+		abort();
+	for (i = 0; i < REPORTS; i++)
+		reports[i] = (struct report){ .format = formats[i],
 					      .run = &run,
 					      .out = nowhere,
-					      .out_name = "nowhere" };
+					      .out_name = "nowhere",
+					      .quiet = i == 2 };
 	events.context = model;
 	if (!capture_run(&options, &run, &events)) {
 		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
@@ -114,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);
 	}
+	evidence_free(run.evidence);
 	model_free(model);
 	close(fd);
 	return 0;

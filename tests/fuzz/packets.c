@@ -91,6 +91,14 @@ static void look_at(void *context, const struct record *r)
 	model_opening(p->model, &c);
 }
 
+static void keep(void *context, const struct packet_head *head)
+{
+	struct play *p = context;
+
+	REQUIRE(head->roles && head->time == p->now && head->syn);
+	REQUIRE(!(head->roles & ROLE_SYN) || !(head->roles & ~ROLE_SYN));
+}
+
 /* Every attempt is opening or was published; none is lost without a word. */
 static void sweep(struct play *p)
 {
@@ -201,6 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p.model = model_new(SECOND_NS, &deaf);
 	if (!p.native || !p.model)
 		abort();
+	native_keep_packets(p.native, keep);
 	data++;
 	while (head_read(&h, &data, end)) {
 		p.now += head_delay(&h);
