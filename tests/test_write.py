@@ -41,12 +41,13 @@ def test_comments():
         _, path = write(files, story())
         rows = tshark(path, 'frame.time_epoch', 'frame.comment')
         want = {0: '', 2: 'handshake done; 5.000 s of silence begin here',
-                3: 'no answer to this SYN', 6: '5.000 s of silence end here: first client byte'}
+                3: 'no answer to this SYN: finding 1', 6: '5.000 s of silence end here: first client byte'}
         for i, words in want.items():
             expect(rows[i][1] == words, i, rows)
         expect([int(t.replace('.', '')) for t, _ in rows] == [t for t, _ in story()], 'times', rows)
         about = subprocess.run(['capinfos', path], capture_output=True, text=True).stdout
-        for words in ('2 attempts, 1 stalled, 1 not answered', 'probe ', 'nanoseconds (9)', 'Number of packets:   8'):
+        for words in ('2 attempts, 1 stalled, 1 not answered', '1: 10.200.7.9:5274 does not answer: ',
+                      'probe ', 'nanoseconds (9)', 'Number of packets:   8'):
             expect(words in about, words, about)
 
 
@@ -70,7 +71,7 @@ def test_what_is_kept():
         expect(len(tshark(path, 'frame.number')) == 8, 'not those 8')
         rst = [(START, lab.frame(CLIENT, SERVER, SYN, 9, 0)), (START + 5, lab.frame(SERVER, CLIENT, 20, 0, 10))]
         _, path = write(files, rst)
-        expect(tshark(path, 'frame.comment')[1] == ['refused by the server'], 'RST', tshark(path, 'frame.comment'))
+        expect(tshark(path, 'frame.comment')[1][0].startswith('refused by the server'), 'RST', tshark(path, 'frame.comment'))
 
 
 def test_slow_helper():
@@ -114,7 +115,8 @@ def test_icmp():
     with Files() as files:
         _, path = write(files, [(START, syn), (START + 4 * SECOND, syn[:12] + b'\x08\0' + ip + icmp)])
         rows = tshark(path, 'frame.cap_len', 'frame.comment', '_ws.malformed')
-        expect(rows[1] == [str(14 + 20 + 8 + 40), 'host unreachable, says 10.1.4.1', ''], rows)
+        expect(rows[1][::2] == [str(14 + 20 + 8 + 40), ''] and
+               rows[1][1].startswith('host unreachable, says 10.1.4.1'), rows)
 
 
 def test_links():

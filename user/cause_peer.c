@@ -258,25 +258,6 @@ static unsigned int group_bits(const struct address *a)
 	return is_ip4(a) ? 24 : 64;
 }
 
-static void prefix_of(struct address *out, const struct address *a, unsigned int bits)
-{
-	unsigned int i, from = is_ip4(a) ? 96 : 0;
-
-	*out = *a;
-	for (i = from + bits; i < 128; i++)
-		((uint8_t *)out)[i / 8] &= ~(0x80 >> i % 8);
-}
-
-static bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits)
-{
-	struct address own;
-
-	if (is_ip4(a) != is_ip4(prefix))
-		return false;
-	prefix_of(&own, a, bits);
-	return !memcmp(&own, prefix, sizeof(own));
-}
-
 /* The prefix that this peer fails with: the one of its route where that is known and narrow. */
 static void common_prefix(const struct peer *p, struct address *prefix, unsigned int *bits)
 {

@@ -71,6 +71,25 @@ bool is_private(const struct address *a)
 	       (byte[0] == 192 && byte[1] == 168) || (byte[0] == 100 && byte[1] >> 6 == 1);
 }
 
+void prefix_of(struct address *out, const struct address *a, unsigned int bits)
+{
+	unsigned int i, from = is_ip4(a) ? 96 : 0;
+
+	*out = *a;
+	for (i = from + bits; i < 128; i++)
+		((uint8_t *)out)[i / 8] &= ~(0x80 >> i % 8);
+}
+
+bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits)
+{
+	struct address own;
+
+	if (is_ip4(a) != is_ip4(prefix))
+		return false;
+	prefix_of(&own, a, bits);
+	return !memcmp(&own, prefix, sizeof(own));
+}
+
 enum confidence by_count(uint64_t n)
 {
 	return n >= 3 ? CONFIDENCE_HIGH : n == 2 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
@@ -382,6 +401,23 @@ static int by_hurt(const void *a, const void *b)
 	return memcmp(&x->peer, &y->peer, sizeof(x->peer));
 }
 
+/* Findings change places: what points to one goes with it. */
+static void sort_findings(struct diagnosing *g)
+{
+	struct finding *sorted[MAX_FINDINGS];
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++)
+		g->d->at[i].place = i;
+	qsort(g->d->at, g->d->count, sizeof(*g->d->at), by_hurt);
+	for (i = 0; i < g->d->count; i++)
+		sorted[g->d->at[i].place] = &g->d->at[i];
+	for (i = 0; i < g->stall_count; i++)
+		if (g->stalls[i]->explained)
+			g->stalls[i]->explained =
+				sorted[(const struct finding *)g->stalls[i]->explained - g->d->at];
+}
+
 bool diagnose(struct diagnosis *d, struct model *m, const struct view *view)
 {
 	struct diagnosing g = { .d = d, .m = m, .view = view };
@@ -400,7 +436,7 @@ bool diagnose(struct diagnosis *d, struct model *m, const struct view *view)
 	cause_waits(&g);
 	cause_peers(&g);
 	cause_path(&g);
-	qsort(d->at, d->count, sizeof(*d->at), by_hurt);
+	sort_findings(&g);
 	for (i = 0; i < d->count; i++) {
 		struct finding *f = &d->at[i];
 
@@ -430,4 +466,46 @@ void diagnosis_free(struct diagnosis *d)
 	}
 	free(d->at);
 	memset(d, 0, sizeof(*d));
+}
+
+size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
+			 const struct endpoint *client, const struct endpoint *server, ns_t start)
+{
+	struct place place = { .address = client->address,
+			       .vlan = { client->vlan[0], client->vlan[1] } };
+	const struct client *c;
+	const struct stall *s;
+
+	HASH_FIND(hh, m->clients, &place, sizeof(place), c);
+	if (!c)
+		return 0;
+	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
+	if (s->start == start && s->explained && same_endpoint(&s->from, client) &&
+	    same_endpoint(&s->to, server))
+		return (const struct finding *)s->explained - d->at + 1;
+	return 0;
+}
+
+static bool is_about(const struct finding *f, const struct endpoint *server)
+{
+	size_t i;
+
+	for (i = 0; i < f->also_count; i++)
+		if (same_endpoint(&f->also[i], server))
+			return true;
+	if (f->prefix_length)
+		return in_prefix(&server->address, &f->peer.address, f->prefix_length);
+	if (!f->has_peer)
+		return false;
+	return f->peer.port ? same_endpoint(&f->peer, server) : same_address(&f->peer, server);
+}
+
+size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *server)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (is_about(&d->at[i], server))
+			return i + 1;
+	return 0;
 }

@@ -105,6 +105,7 @@ struct finding {
 	size_t line_count;
 	bool has_example;
 	struct example example;
+	size_t place; /* the diagnosis' own */
 };
 
 /* What bounds the view, apart from the model. */
@@ -124,4 +125,12 @@ struct diagnosis {
 
 /* False when out of memory. The caller frees with diagnosis_free(). */
 bool diagnose(struct diagnosis *d, struct model *m, const struct view *view);
+
+/*
+ * To which finding, counted from 1, does the wait belong that began at this handshake ACK, or an
+ * attempt at this server? 0: to none.
+ */
+size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
+			 const struct endpoint *client, const struct endpoint *server, ns_t start);
+size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *server);
 void diagnosis_free(struct diagnosis *d);

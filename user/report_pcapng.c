@@ -102,8 +102,21 @@ static void end_block(struct block *b, FILE *out)
 
 /* ---- comments ---- */
 
+/* The finding that an attempt belongs to, counted from 1; 0: to none. */
+static size_t finding_of(const struct diagnosis *d, const struct model *m,
+			 const struct kept_attempt *a)
+{
+	const struct connection *c = &a->connection;
+
+	if (a->reason == REASON_STALL)
+		return diagnosis_of_wait(d, m, &c->client, &c->server, c->ack);
+	if (a->reason == REASON_UNDECIDED)
+		return 0;
+	return diagnosis_of_server(d, &c->server);
+}
+
 /* What this packet says; "" where it only belongs to those that do. */
-static void comment_on(char out[COMMENT], const struct kept_packet *p)
+static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t finding)
 {
 	const struct connection *c = &p->attempt->connection;
 	const struct silence *ended = &p->attempt->ended;
@@ -160,12 +173,15 @@ static void comment_on(char out[COMMENT], const struct kept_packet *p)
 	default:
 		break;
 	}
+	if (*out && finding)
+		snprintf(out + strlen(out), COMMENT - strlen(out), ": finding %zu", finding);
 }
 
-static void comment_on_section(struct report *r, const struct model *m, char **text)
+static void comment_on_section(struct report *r, const struct model *m, const struct diagnosis *d,
+			       char **text)
 {
 	char start[FORMAT_TIME], duration[FORMAT_DURATION];
-	size_t size;
+	size_t size, i;
 	FILE *out = open_memstream(text, &size);
 
 	if (!out)
@@ -178,6 +194,9 @@ static void comment_on_section(struct report *r, const struct model *m, char **t
 		duration, r->run->from, start, m->connections, m->stall_count,
 		m->failures[FAILURE_SILENT] + m->failures[FAILURE_ONE_SYN],
 		m->failures[FAILURE_REFUSED], m->failures[FAILURE_UNREACHABLE]);
+	for (i = 0; i < d->count; i++)
+		fprintf(out, "\n%zu: %s (confidence %s)", i + 1, d->at[i].text,
+			confidence_names[d->at[i].confidence]);
 	fprintf(out, "\nOnly the packets that decided what became of these are here.");
 	if (evidence_lost(r->run->evidence))
 		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
@@ -187,12 +206,13 @@ static void comment_on_section(struct report *r, const struct model *m, char **t
 
 /* ---- the file ---- */
 
-static void write_section(struct report *r, const struct model *m, struct block *b)
+static void write_section(struct report *r, const struct model *m, const struct diagnosis *d,
+			  struct block *b)
 {
 	static const int32_t unknown_length[] = { -1, -1 };
 	char *text = NULL;
 
-	comment_on_section(r, m, &text);
+	comment_on_section(r, m, d, &text);
 	begin_block(b, BLOCK_SECTION);
 	put32(b, BYTE_ORDER_MAGIC);
 	put16s(b, 1, 0); /* version */
@@ -224,14 +244,14 @@ static void write_interface(struct report *r, int link, uint32_t ifindex, struct
 	end_block(b, r->out);
 }
 
-static void write_packet(struct report *r, const struct kept_packet *p, uint32_t interface,
-			 struct block *b)
+static void write_packet(struct report *r, const struct kept_packet *p, size_t finding,
+			 uint32_t interface, struct block *b)
 {
 	uint64_t time = r->run->start.tv_sec * SECOND_NS + r->run->start.tv_nsec + p->time;
 	uint32_t flags = p->egress ? 2 : 1;
 	char comment[COMMENT];
 
-	comment_on(comment, p);
+	comment_on(comment, p, finding);
 	begin_block(b, BLOCK_PACKET);
 	put32(b, interface);
 	put32(b, time >> 32);
@@ -253,10 +273,9 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	size_t n = 0, i;
 	uint64_t lost;
 
-	(void)d;
 	packets = evidence_packets(r->run->evidence, &n);
 	block.failed = !packets;
-	write_section(r, m, &block);
+	write_section(r, m, d, &block);
 	for (i = 0; i < n; i++) {
 		const struct kept_packet *p = packets[i];
 
@@ -269,7 +288,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 			interfaces[count++] = p;
 			write_interface(r, p->link, p->ifindex, &block);
 		}
-		write_packet(r, p, j, &block);
+		write_packet(r, p, finding_of(d, m, p->attempt), j, &block);
 	}
 	if (!n) /* readers want to know of one interface at least */
 		write_interface(r, DLT_EN10MB, 0, &block);

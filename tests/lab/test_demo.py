@@ -10,15 +10,36 @@ import lab
 from lab import SECOND, expect
 
 
+def check_evidence(path, lines):
+    """Wireshark shows each stall with the report's own length, and which finding it belongs to."""
+    r = subprocess.run(['tshark', '-r', path, '-T', 'fields', '-E', 'separator=|', '-e', 'frame.time_epoch', '-e',
+                        'tcp.stream', '-e', 'frame.comment'], capture_output=True, text=True, check=True)
+    began, waits, silent, explained = {}, [], 0, 0
+    for line in r.stdout.splitlines():
+        at, stream, comment = line.split('|')
+        at = int(at.replace('.', ''))
+        if 'of silence begin here' in comment:
+            began[stream] = at
+        elif 'of silence end here: first client byte' in comment:
+            explained += comment.endswith(': finding 1')
+            waits.append(at - began[stream])
+        silent += comment == 'no answer to this SYN: finding 1'
+    expect(sorted(waits) == sorted(o['wait'] for o in lines if o['type'] == 'stall'), waits)
+    expect(explained > len(waits) / 2, 'stalls that finding 1 explains', explained, len(waits))
+    expect(silent == sum(o['syns'] for o in lines if o['type'] == 'peer'), silent)
+
+
 def test_story():
     """the demo names 10.200.7.9:5274 and shows the 5 s stalls of exactly the clients with the helper"""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, 'demo.json')
-        r = subprocess.run([os.path.join(lab.ROOT, 'scripts', 'demo'), '--json=' + out], capture_output=True, text=True,
-                           cwd=folder)
+        evidence = os.path.join(folder, 'demo.pcapng')
+        r = subprocess.run([os.path.join(lab.ROOT, 'scripts', 'demo'), '--json=' + out, '--write', evidence],
+                           capture_output=True, text=True, cwd=folder)
         expect(r.returncode == 0, r.stdout, r.stderr)
         with open(out) as f:
             lines = [json.loads(line) for line in f]
+        check_evidence(evidence, lines)
     print(r.stdout, end='')
     helped = {lab.CLIENT4 % n for n in range(21, 33, 2)}
     hosts = {o['host']: o for o in lines if o['type'] == 'host'}
