@@ -8,8 +8,8 @@
  * the rate of errors stays below with a probability of 95 % (Clopper and Pearson 1934, one-sided),
  * and each wrong finding with its seed. The same seeds print the same table.
  *
- * Ends with a status of 1 when a finding of high confidence was wrong, or when fewer culprits than
- * POWER_FLOOR were named. --impostors draws populations in which an innocent peer looks just like a
+ * Ends with a status of 1 when a finding of high confidence was wrong, when fewer culprits than
+ * POWER_FLOOR were named, or when the same records made other findings the second time. --impostors draws populations in which an innocent peer looks just like a
  * culprit: what it takes to fool the rules. There, nothing is demanded.
  */
 #include <math.h>
@@ -24,6 +24,7 @@
 
 #define POWER_FLOOR 0.95
 #define LOCKED_ENOUGH 3 /* observations that high confidence takes */
+#define REPEATED 10 /* one population in so many is diagnosed twice */
 #define MAX_LINES 50 /* of each list are printed */
 
 enum verdict { NOT_JUDGED, RIGHT, WRONG, VERDICTS };
@@ -50,6 +51,7 @@ struct totals {
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
+	uint64_t different; /* populations of which the same records made other findings */
 	uint64_t affected; /* hosts that findings say a helper made wait */
 	uint64_t affected_wrong; /* of them, it never did */
 	struct list wrong[CONFIDENCES];
@@ -294,6 +296,27 @@ static void run(struct diagnosis *d, struct model **m, const struct population *
 		abort();
 }
 
+static bool are_same(const struct diagnosis *a, const struct diagnosis *b)
+{
+	size_t i, j;
+
+	if (a->count != b->count)
+		return false;
+	for (i = 0; i < a->count; i++) {
+		const struct finding *x = &a->at[i], *y = &b->at[i];
+
+		if (x->kind != y->kind || x->confidence != y->confidence ||
+		    memcmp(&x->peer, &y->peer, sizeof(x->peer)) || x->stalls != y->stalls ||
+		    x->locked != y->locked || x->timer != y->timer || strcmp(x->text, y->text) ||
+		    x->affected.count != y->affected.count || x->line_count != y->line_count)
+			return false;
+		for (j = 0; j < x->line_count; j++)
+			if (strcmp(x->lines[j].text, y->lines[j].text))
+				return false;
+	}
+	return true;
+}
+
 static void print_finding(const struct population *p, const struct finding *f)
 {
 	static const char *const words[] = { "not judged", "right", "WRONG" };
@@ -428,8 +451,8 @@ int main(int argc, char **argv)
 	bool impostors = false, verbose = false, one = false;
 	struct population p = { 0 };
 	struct totals t = { 0 };
-	struct diagnosis d;
-	struct model *m;
+	struct diagnosis d, again;
+	struct model *m, *other;
 	double power;
 	int a, passed = 0, failed = 0;
 	size_t j;
@@ -473,6 +496,12 @@ int main(int argc, char **argv)
 		population_make(&p, seed + i, impostors, verbose ? stdout : NULL);
 		run(&d, &m, &p);
 		note(&t, &p, &d);
+		if (i % REPEATED == 0) {
+			run(&again, &other, &p);
+			t.different += !are_same(&d, &again);
+			diagnosis_free(&again);
+			model_free(other);
+		}
 		for (j = 0; verbose && j < d.count; j++)
 			print_finding(&p, &d.at[j]);
 		diagnosis_free(&d);
@@ -487,8 +516,12 @@ int main(int argc, char **argv)
 	list_print(&t.missed, "culprits that were not named");
 	if (impostors || one)
 		return 0;
+	/* a tool that misses culprits is not worth its run */
 	*(power >= POWER_FLOOR ? &passed : &failed) += 1;
+	/* one false accusation, and nobody believes the next */
 	*(wrong_at(&t, CONFIDENCE_HIGH) ? &failed : &passed) += 1;
+	/* two engineers with one capture would not agree */
+	*(t.different ? &failed : &passed) += 1;
 	printf("\ntrial: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
