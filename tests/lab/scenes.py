@@ -190,8 +190,24 @@ class Actors:
                 wait()
 
 
-def connect(address, port, timeout=30):
+source = None  # the address that this process speaks from, where it has several
+
+
+def speaking_from(address, function, *arguments):
+    global source
+    source = address
+    function(*arguments)
+
+
+def new_socket(address):
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+    if source:
+        s.bind((source, 0))
+    return s
+
+
+def connect(address, port, timeout=30):
+    s = new_socket(address)
     s.settimeout(timeout)
     s.connect((address, port))
     return s
@@ -225,8 +241,7 @@ def visit(pages, pause=0.3, hold=None, sites=None, after=0.0, before=None):
 def ask(peer, timeout, request=None):
     """What a helper does: connects to its server, waits for its word if it asks for one, gives up after a time."""
     end = time.monotonic() + timeout
-    s = socket.socket(socket.AF_INET6 if ':' in peer[0] else socket.AF_INET)
-    with s:
+    with new_socket(peer[0]) as s:
         s.setblocking(False)
         s.connect_ex(peer)
         if not wait_for(s, select.POLLOUT, end) or s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -399,6 +414,35 @@ def d1_two():
             a.go(n, visit, 4, 0.5, fail_open(3.5, (DEAD6, 443)))
         for n in (25, 26):
             a.go(n, visit, 12, 1.2)
+    return p
+
+
+@scene('D1', 'the same behind a router of the office\'s own: six hosts with one MAC', 1,
+       [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(121, 123, 125), others=(122, 124, 126), timer=5)],
+       [DEAD, CUT])
+def d1_router():
+    with Serve(WAN, WEB), Probe() as p, Actors() as a:
+        for n in range(121, 127):
+            ip(client(21), 'address add %s/32 dev eth0' % CLIENT4 % n)
+            if n % 2:
+                a.go(21, speaking_from, CLIENT4 % n, visit, 3, 0.2, fail_open(5.0), SITES[:3])
+            else:
+                a.go(21, speaking_from, CLIENT4 % n, visit, 12, 1.1, None, SITES[:3])
+    return p
+
+
+@scene('D1', 'the helper\'s server comes back after a while, and nobody waits any more', 4,
+       [Finding('waits-for-peer', '203.0.113.11:5274', 'high', hosts=(21, 23), others=(22, 24), timer=4)],
+       [Finding('peer-unanswered', '203.0.113.11:5274')])
+def d1_back():
+    with Serve(WAN, {**WEB, (OTHER4, 5274): web}), Probe() as p, Actors() as a:
+        with Rules(WAN, 'chain i { type filter hook input priority 0; tcp dport 5274 tcp flags syn drop }'):
+            for n in (21, 23):
+                a.go(n, visit, 12, 0.7, fail_open(4.0, (OTHER4, 5274)))
+            for n in (22, 24):
+                a.go(n, visit, 16, 1.1)
+            time.sleep(13.5)
+    expect(p.connections(server=OTHER4, server_port=5274, outcome='established'), 'it did not come back')
     return p
 
 
@@ -1194,7 +1238,7 @@ def chromium():
             p.stop()
         mine = p.connections(client='10.1.4.21')
         pages = [c for c in mine if c['server_port'] == 80]
-        expect(len(pages) >= 8, 'Chromium did not browse', mine)
+        expect(len(pages) >= 4, 'Chromium did not browse', mine)
         expect(waits(p, 21) or p.summary['unused'] or p.summary['undecided'], 'no spare sockets', pages)
     return p
 
@@ -1307,6 +1351,33 @@ def f7():
             a.go(n, surf, n)
         for n in (23, 24):
             a.go(n, visit, 14, 1.1)
+    return p
+
+
+@scene('F7', 'two hosts that scan for dead addresses while their users think', 4,
+       may=[Finding('peer-unanswered'), Finding('prefix-cut')])
+def f7_scan():
+    """among many dead peers some attempt begins with each wait: none of them is what it waits for"""
+    def scan(seconds, first):
+        end = time.monotonic() + seconds
+        for i in range(first, first + 250):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(('10.200.7.%d' % i, 6881))
+            sockets.append(s)
+            if len(sockets) > 40:
+                sockets.pop(0).close()
+            time.sleep(max(0.0, min(0.09, end - time.monotonic())))
+
+    sockets = []
+    with Serve(WAN, WEB), Probe() as p, Actors() as a:
+        for n in (21, 22):
+            a.go(n, visit, 6, 0.3, thinking(n + 70, 1.5, 5))
+            a.go(n, scan, 20, 1)
+        for n in (23, 24):
+            a.go(n, visit, 16, 1.1)
+    expect(len(waits(p, 21, 22)) >= 12, waits(p, 21, 22))
+    expect(len(p.of('finding')) <= 10, 'a scan drowns the report in', len(p.of('finding')), 'findings')
     return p
 
 
@@ -1600,8 +1671,11 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         for s, out in zip(wanted, pool.map(lambda s: perform(s, o.keep), wanted)):
             failed += bool(out['wrong'])
-            print_row('FAIL' if out['wrong'] else 'ok', [[s.row], [s.title], s.expected, out['found'] or ['nothing']])
-            for line in out['wrong']:
+            found = out['found'] or ['nothing']
+            if len(found) > 8:
+                found[7:] = ['and %d more' % (len(found) - 7)]
+            print_row('FAIL' if out['wrong'] else 'ok', [[s.row], [s.title], s.expected, found])
+            for line in out['wrong'][:8]:
                 print('      * ' + line.strip().replace('\n', '\n        ')[-1500:])
             sys.stdout.flush()
     print('scenes: %d passed, %d failed' % (len(wanted) - failed, failed))
