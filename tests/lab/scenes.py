@@ -713,7 +713,8 @@ def d13_gateway():
 
 
 @scene('D14', 'a tunnel goes down: its network now leaves by the default route, unheard', 4,
-       [Finding('prefix-cut', '10.88.0.0/16', 'medium', hosts=(21, 22, 23), says='default route')], [],
+       [Finding('prefix-cut', '10.88.0.0/16', 'medium', hosts=(21, 22, 23), says='default route')],
+       [Finding('peer-unanswered', '10.88.2.7')],
        [Finding('not-the-network')])
 def d14():
     inner = [('10.88.1.5', 80), ('10.88.1.6', 445), ('10.88.2.7', 443)]
