@@ -200,6 +200,7 @@ static struct peer *peer_of(struct model *m, const struct endpoint *server)
 			return NULL;
 		}
 		peer->first_failure = peer->last_failure = peer->last_answer = NEVER;
+		peer->taken_back = NEVER;
 		LIST_INIT(&peer->trials);
 		TAILQ_INSERT_TAIL(&m->peers_by_use[false], peer, by_use);
 	}
@@ -533,8 +534,21 @@ static void say_failing(struct model *m, struct peer *peer, const struct connect
 {
 	if (failure < FAILURE_SILENT || peer->said & 1U << failure)
 		return;
+	if (peer->taken_back != NEVER && c->syn <= peer->taken_back)
+		return; /* the peer has answered somebody since */
 	peer->said |= 1U << failure;
+	peer->said_of = c->syn_last;
 	m->events->failing(m->events->context, c, failure);
+}
+
+/* By an answer to anybody, as long as it is younger than what was said. */
+static void take_back(struct model *m, struct peer *peer, const struct connection *c)
+{
+	if (!peer->said || c->synack == NEVER || c->synack <= peer->said_of)
+		return;
+	peer->said = 0;
+	peer->taken_back = c->synack;
+	m->events->answered_after_all(m->events->context, c);
 }
 
 static void note_failure(struct model *m, struct peer *peer, struct trial *trial,
@@ -575,10 +589,7 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 		peer_proves(m, peer);
 	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)
 		peer->answered_late++;
-	if (peer->said) {
-		peer->said = 0;
-		m->events->answered_after_all(m->events->context, c);
-	}
+	take_back(m, peer, c);
 }
 
 /*
@@ -712,10 +723,8 @@ void model_opening(struct model *m, const struct connection *c)
 	}
 	if (failure == FAILURE_NONE && c->synack != NEVER) {
 		peer = peer_find(m, &c->server);
-		if (peer && peer->said) {
-			peer->said = 0;
-			m->events->answered_after_all(m->events->context, c);
-		}
+		if (peer)
+			take_back(m, peer, c);
 	}
 	if (silence == NEVER || silence < m->stall_ns || silence < SAY_WAITING_NS)
 		return;

@@ -136,6 +136,8 @@ struct peer {
 	struct address icmp_from;
 	struct troubles *troubles; /* NULL: none */
 	unsigned int said; /* failures said live, as bits */
+	ns_t said_of; /* the last SYN of the attempt they were said of */
+	ns_t taken_back; /* the SYN-ACK that took them back */
 	TAILQ_ENTRY(peer) by_use;
 	UT_hash_handle hh;
 };

@@ -234,7 +234,7 @@ static void test_peers(void)
 static void test_openings(void)
 {
 	struct model *m = fresh();
-	struct connection c = silent(1, 1, 2, 2.9);
+	struct connection c = silent(1, 1, 2, 2.9), answered;
 
 	model_opening(m, &c);
 	EXPECT(!said[FAILURE_SILENT], "before 3 s nothing is certain");
@@ -247,6 +247,29 @@ static void test_openings(void)
 	c.outcome = OUTCOME_HALF_OPEN;
 	model_opening(m, &c);
 	EXPECT(taken_back == 1, "taken back at once");
+	model_free(m);
+
+	m = fresh();
+	c = silent(1, 1, 3, 3.1);
+	c.syn_last = SECONDS(2);
+	answered = met(2, 2, 0);
+	answered.server = c.server;
+	answered.server_first = answered.answer = NEVER;
+	answered.settled_by = SETTLED_NOT;
+	for (int i = 0; i < 3; i++) {
+		model_opening(m, &c);
+		model_opening(m, &answered);
+		model_swept(m);
+	}
+	EXPECT(said[FAILURE_SILENT] == 1 && !taken_back, "an older answer takes nothing back");
+	answered.synack = SECONDS(3.2);
+	for (int i = 0; i < 3; i++) {
+		model_opening(m, &answered);
+		model_opening(m, &c);
+		model_swept(m);
+	}
+	EXPECT(said[FAILURE_SILENT] == 1 && taken_back == 1,
+	       "said and taken back once, not by turns");
 
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
