@@ -994,7 +994,8 @@ def d22():
 
 
 @scene('D22', 'the provider\'s line loses a quarter of all packets', 4,
-       [Finding('lossy-far-side', least='medium')], [Finding('peer-unanswered', most='low')],
+       [Finding('lossy-far-side', least='medium')],
+       [Finding('peer-unanswered', most='low'), Finding('peer-unreachable', most='medium')],
        [Finding('not-the-network|lossy-client')])
 def d22_far():
     with Serve(WAN, WEB), Rules(WAN, loss([('ingress', 'eth0'), ('egress', 'eth0')], 25), 'netdev'), \
@@ -1611,6 +1612,8 @@ def play(name):
         if p.status:
             out['wrong'].append('the probe ended with status %d: %s' % (p.status, p.errors))
         out['text'], out['json'] = p.text, p.json
+    except AssertionError as e:
+        out['wrong'] = ['the scene: %s' % e]
     except BaseException:
         out['wrong'] = ['not staged: ' + traceback.format_exc()]
     print(json.dumps(out))
