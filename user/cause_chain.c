@@ -11,11 +11,19 @@
 #include "cause.h"
 #include "format.h"
 
-/* Sooner than this nobody notices (RFC 8305 has 250 ms between two families). */
-#define SOONEST_NS (300 * (ns_t)MILLISECOND_NS)
+/* Sooner than this nobody notices IPv6 (RFC 8305 has 250 ms between two families). */
+#define SOONEST_IPV6_NS (300 * (ns_t)MILLISECOND_NS)
+
+/* Sooner than this it may be the next thing that a page asks for. */
+#define SOONEST_NS (ns_t) SECOND_NS
 
 /* Linux' connect() gives up after 127 s. */
 #define LATEST_NS (130 * (ns_t)SECOND_NS)
+
+/* Later than this a coincidence is never called certain. */
+#define LATE_NS (45 * (ns_t)SECOND_NS)
+
+#define CHANCE_HIGH 1e-8
 
 /* A connection that began after an attempt had failed to be answered at once. */
 struct follow {
@@ -53,8 +61,7 @@ static bool follows_add(struct follows *f, const struct follow *follow)
 
 static bool is_broken_ipv6(const struct operation *o, const struct begun *b)
 {
-	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port &&
-	       b->answered;
+	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port;
 }
 
 /* The moment since when all of the client's connections are still known. */
@@ -89,10 +96,9 @@ static bool collect(struct follows *f, const struct host_view *v, const struct o
 			const struct begun *b = &c->begun[j];
 			struct follow follow = { o, b, v, b->syn - o->start };
 
-			if (follow.t < SOONEST_NS || follow.t > LATEST_NS ||
-			    same_endpoint(&b->to, &o->to) || is_broken_ipv6(o, b) != ipv6)
-				continue;
-			if (!ipv6 && !b->answered)
+			if (follow.t < (ipv6 ? SOONEST_IPV6_NS : SOONEST_NS) ||
+			    follow.t > LATEST_NS || same_endpoint(&b->to, &o->to) ||
+			    is_broken_ipv6(o, b) != ipv6)
 				continue;
 			if (!follows_add(f, &follow))
 				return false;
@@ -112,7 +118,7 @@ static int by_t(const void *a, const void *b)
 }
 
 /* Attempts that run by a clock meet whatever else runs by a clock at a constant distance. */
-static bool is_periodic(const struct host_view *v, const struct endpoint *to, ns_t t)
+static bool is_periodic(const struct host_view *v, const struct endpoint *to)
 {
 	ns_t before = NEVER, intervals[64], middle;
 	size_t i, n = 0, near = 0;
@@ -131,8 +137,7 @@ static bool is_periodic(const struct host_view *v, const struct endpoint *to, ns
 	middle = median(intervals, n);
 	for (i = 0; i < n; i++)
 		near += llabs(intervals[i] - middle) <= timer_slack(middle);
-	/* unless the next attempt comes as soon as what followed is through: a loop, not a clock */
-	return near * 10 >= n * 7 && (middle - t) * 5 > middle;
+	return near * 10 >= n * 7;
 }
 
 /* A stretch of follows by t, and how many attempts, hosts and destinations are in it. */
@@ -153,7 +158,7 @@ static void measure(struct follows *f, struct stretch *s)
 {
 	size_t i, j;
 	ns_t *t = malloc(s->count * sizeof(*t));
-	double width, hit;
+	double width, hit, rate = f->rate, local = 0;
 
 	s->attempts = s->hosts = s->destinations = 0;
 	s->periodic = false;
@@ -168,7 +173,7 @@ static void measure(struct follows *f, struct stretch *s)
 		s->attempts += attempt;
 		s->hosts += host;
 		s->destinations += destination;
-		if (host && is_periodic(f->at[i].view, &f->at[i].after->to, f->at[i].t))
+		if (host && is_periodic(f->at[i].view, &f->at[i].after->to))
 			s->periodic = true;
 	}
 	s->destination = &f->at[s->first].begun->to;
@@ -182,7 +187,13 @@ static void measure(struct follows *f, struct stretch *s)
 	width = (f->at[s->first + s->count - 1].t - f->at[s->first].t) / 1e9;
 	if (width < 2e-3)
 		width = 2e-3;
-	hit = 1 - exp(-f->rate * width);
+	/* or the rate near by, where that is larger */
+	for (i = 0; i < f->count; i++)
+		local += f->at[i].t > s->median / 3 * 2 && f->at[i].t < s->median / 2 * 3;
+	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->attempts);
+	if (local > rate)
+		rate = local;
+	hit = 1 - exp(-rate * width);
 	s->chance = binomial_tail(s->attempts, f->attempts, hit) * (LATEST_NS / 1e9) / width;
 	if (s->chance > 1)
 		s->chance = 1;
@@ -277,8 +288,11 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 		kind = KIND_BROKEN_IPV6;
 	else
 		kind = s->destinations > 1 ? KIND_HELD_BEFORE_CONNECT : KIND_FAILOVER_CHAIN;
-	confidence = s->chance <= 1e-4 ? by_count(s->attempts) : CONFIDENCE_LOW;
-	if (s->periodic)
+	confidence = s->chance <= CHANCE_HIGH ? by_count(s->attempts) : CONFIDENCE_LOW;
+	/* that late, people and clocks begin things of their own */
+	if (s->median > LATE_NS && confidence == CONFIDENCE_HIGH)
+		confidence = CONFIDENCE_MEDIUM;
+	if (s->periodic && s->destinations < 3)
 		confidence = CONFIDENCE_LOW;
 	finding = finding_new(g, kind, confidence);
 	if (!finding)

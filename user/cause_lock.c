@@ -14,8 +14,11 @@
 #include "cause.h"
 #include "format.h"
 
-/* A peer that is tried so much more often during stalls than else. */
-#define LEAST_LIFT 5
+/* A peer that is tried less often than this during stalls, compared with else, is tried for itself. */
+#define LEAST_LIFT 1
+
+/* What a released connection leads to, a page and what it asks for next, ends a little later. */
+#define SHADOW_NS (500 * (ns_t)MILLISECOND_NS)
 
 /* Fewer locked observations than these name nobody. */
 #define LEAST_LOCKED 2
@@ -50,6 +53,8 @@ struct suspect {
 	size_t locked; /* of these, ended together with it, or by the same timer */
 	size_t locked_stalls;
 	size_t passed; /* connections that got through meanwhile */
+	size_t elsewhere; /* stalls as long that began without an attempt at it */
+	bool coupled; /* the ends keep time with its attempts, not with the stalls' own beginnings */
 	double lift; /* how much more often its hosts try it during their stalls than else */
 	size_t hosts;
 	bool several_destinations;
@@ -262,6 +267,53 @@ static double lift_of(const struct suspect *s)
 	return inside / stalled / (outside / (watched - stalled));
 }
 
+/*
+ * Stalls as long, of hosts that this peer could have held, that began without any attempt at it: then
+ * the timer is somebody else's.
+ */
+static size_t count_elsewhere(const struct diagnosing *g, const struct suspect *s)
+{
+	ns_t slack = timer_slack(s->timer), off;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < s->count; i++)
+		s->matches[i].stall->held = s;
+	for (i = 0; i < g->hosts.count; i++)
+		for (j = 0; j < g->views[i].stall_count; j++) {
+			const struct stall *stall = g->views[i].stalls[j];
+
+			off = llabs(stall->wait - s->timer);
+			n += off <= slack && stall->held != s && !stall->explained;
+		}
+	return n;
+}
+
+/* Which is steadier, the time from the attempt to the end, or the stall itself? */
+static bool is_coupled(const struct suspect *s)
+{
+	ns_t *waits = malloc(s->count * sizeof(*waits)), middle;
+	const struct match *before = NULL;
+	bool coupled = true;
+	size_t i, n = 0;
+
+	for (i = 0; waits && i < s->count; i++) {
+		const struct match *m = &s->matches[i];
+
+		/* of those that went on together the first one waited for all of it */
+		if (m->locked && m->strong && is_observed(m, before))
+			waits[n++] = m->stall->wait;
+		if (m->locked && m->strong)
+			before = m;
+	}
+	if (n >= 3) {
+		middle = median(waits, n);
+		coupled =
+			s->deviation <= 3 * deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
+	}
+	free(waits);
+	return coupled;
+}
+
 static void count_locked(struct suspect *s, ns_t least, ns_t most)
 {
 	const struct endpoint *destination = NULL;
@@ -297,7 +349,7 @@ static void count_locked(struct suspect *s, ns_t least, ns_t most)
 }
 
 /* What speaks for this suspect, looking at stalls that nothing has explained yet? */
-static bool weigh(struct suspect *s)
+static bool weigh(const struct diagnosing *g, struct suspect *s)
 {
 	ns_t *times = malloc(s->count * sizeof(*times)), *ends = malloc(s->count * sizeof(*ends));
 	const struct match *before = NULL;
@@ -342,6 +394,8 @@ static bool weigh(struct suspect *s)
 		count_locked(s, s->timer - 2 * timer_slack(s->timer),
 			     s->timer + 2 * timer_slack(s->timer));
 		s->lift = lift_of(s);
+		s->elsewhere = s->by_end ? 0 : count_elsewhere(g, s);
+		s->coupled = s->by_end || is_coupled(s);
 	}
 	free(times);
 	free(ends);
@@ -392,16 +446,18 @@ static bool is_proxied(const struct suspect *s)
 static bool confidence_of(const struct suspect *s, const struct cohort *c, bool proxied,
 			  enum confidence *confidence)
 {
-	bool spread = s->hosts > 1 || s->several_destinations || proxied;
-	bool contradicted = c->tried > 2 * c->tried_stalled || s->passed > 2 * s->locked_stalls;
+	/* one application with a timer of its own looks like this at many hosts, to one server */
+	bool spread = s->several_destinations || proxied;
+	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < LEAST_LIFT ||
+			    s->elsewhere * 2 > s->locked_stalls || !s->coupled;
 
 	if (s->locked < LEAST_LOCKED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
 		return false;
-	contradicted |= s->lift < LEAST_LIFT;
-	if (s->locked >= 3 && s->chance_of_starts <= 1e-3 && s->chance_of_ends <= 1e-3 && spread &&
-	    !contradicted)
+	if (s->locked >= 3 && s->locked * 2 > s->strong && s->chance_of_starts <= 1e-3 &&
+	    s->chance_of_ends <= (s->by_end ? 1e-3 : 1e-6) && spread && !contradicted)
 		*confidence = CONFIDENCE_HIGH;
-	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && spread && !contradicted)
+	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && s->locked * 3 > s->strong &&
+		 (spread || (s->hosts > 1 && s->passed <= 2 * s->locked_stalls)) && !contradicted)
 		*confidence = CONFIDENCE_MEDIUM;
 	else
 		*confidence = CONFIDENCE_LOW;
@@ -472,6 +528,9 @@ static void say_against(struct diagnosing *g, struct finding *f, const struct su
 	if (c->tried > c->tried_stalled)
 		finding_line(f, others ? "" : "against", "%zu host%s tried it and did not wait",
 			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled));
+	if (s->elsewhere)
+		finding_line(f, "", "%zu of them are as long, and began without an attempt at it",
+			     s->elsewhere);
 	if (s->passed)
 		finding_line(f, others || c->tried > c->tried_stalled ? "" : "against",
 			     "%zu connection%s of these hosts got through during the waits",
@@ -529,7 +588,7 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	enum confidence confidence = CONFIDENCE_LOW;
 	bool proxied = is_proxied(s);
 	struct finding *f;
-	ns_t furthest = 0;
+	ns_t furthest = 0, shadow = s->timer / 4 > SHADOW_NS ? s->timer / 4 : SHADOW_NS;
 	size_t i;
 
 	f = p ? finding_new(g, s->failed ? KIND_WAITS_FOR_PEER : KIND_SLOW_HELPER, confidence)
@@ -546,6 +605,8 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	for (i = 0; i < s->count; i++) {
 		const struct match *m = &s->matches[i];
 
+		if (m->t >= s->timer && m->t <= s->timer + shadow)
+			m->stall->explained = f;
 		if (!m->locked)
 			continue;
 		m->stall->explained = f;
@@ -560,23 +621,23 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 		     f->hosts_hurt, g->hosts.count, f->hosts_hurt == 1 ? "s" : "");
 	format_duration(timer, s->timer);
 	format_duration(spread, s->deviation);
-	finding_line(f, "", "%zu of %zu stalls began within %s of a SYN to it", s->locked_stalls,
-		     g->stall_count, format_duration(offset, furthest));
-	if (s->by_end && s->failed)
-		finding_line(f, "", "and ended when that attempt failed, after %s %s %s", timer,
+	format_duration(offset, furthest);
+	if (s->by_end)
+		finding_line(f, "",
+			     "%zu of %zu stalls began within %s of a SYN to it and ended when %s, "
+			     "after %s %s %s",
+			     s->locked_stalls, g->stall_count, offset,
+			     s->failed ? "that attempt failed" : "it answered", timer,
 			     glyphs->plus_minus, spread);
-	else if (s->by_end)
-		finding_line(f, "", "and ended when it answered, after %s %s %s", timer,
-			     glyphs->plus_minus, spread);
-	else if (s->locked >= 3)
-		finding_line(f, "", "and ended %s %s %s after it: a fixed timer, not load%s%s%s",
-			     timer, glyphs->plus_minus, spread,
+	else
+		finding_line(f, "",
+			     "%zu of %zu stalls began within %s of a SYN to it and ended %s %s %s "
+			     "after it%s%s%s%s",
+			     s->locked_stalls, g->stall_count, offset, timer, glyphs->plus_minus,
+			     spread, s->locked >= 3 ? ": a fixed timer, not load" : "",
 			     known_timer(s->timer) ? " (as " : "",
 			     known_timer(s->timer) ? known_timer(s->timer) : "",
 			     known_timer(s->timer) ? ")" : "");
-	else
-		finding_line(f, "", "and ended %s %s %s after it", timer, glyphs->plus_minus,
-			     spread);
 	for (i = 0; i < count && f->also_count < MAX_FINDING_ALSO; i++) {
 		f->also[f->also_count++] = also[i].peer;
 		finding_line(f, i ? "" : "or",
@@ -655,7 +716,7 @@ void cause_locks(struct diagnosing *g)
 	for (named = 0; suspects && named < MAX_NAMED; named++) {
 		best = NULL;
 		for (i = 0; i < count; i++) {
-			if (!weigh(&suspects[i]))
+			if (!weigh(g, &suspects[i]))
 				g->out_of_memory = true;
 			if (is_named(&suspects[i]) && (!best || is_stronger(&suspects[i], best)))
 				best = &suspects[i];

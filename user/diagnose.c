@@ -319,7 +319,7 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 			v->from = c->first_syn;
 		TAILQ_FOREACH(s, &c->kept_stalls, of_client)
 		{
-			s->explained = NULL;
+			s->explained = s->held = NULL;
 			/* a spare socket: another one to the same server was in use meanwhile */
 			if (s->siblings)
 				g->spare++;

@@ -370,7 +370,6 @@ static void keep_begun(struct model *m, struct client *client, const struct conn
 	b = &client->begun[client->begun_count++ % BEGUN];
 	b->syn = c->syn;
 	b->to = c->server;
-	b->answered = c->outcome == OUTCOME_ESTABLISHED;
 	b->prompt = (c->client_first != NEVER || c->server_first != NEVER) &&
 		    (c->wait == NEVER || c->wait < m->stall_ns / 2) &&
 		    (c->banner == NEVER || c->banner < m->stall_ns / 2);
@@ -392,6 +391,18 @@ static ns_t end_of_connect(const struct connection *c)
 		gap = (c->syn_last - c->syn_times[c->syn_times_count - 1]) /
 		      (c->syn_count - c->syn_times_count);
 	return c->syn_last + 2 * gap;
+}
+
+/* By the server: what was lost on the way and sent again is not its fault. */
+static ns_t time_taken(const struct connection *c)
+{
+	ns_t taken = c->server_round_trip != NEVER ? c->server_round_trip : 0;
+
+	if (c->banner != NEVER)
+		taken += c->banner;
+	else if (c->answer != NEVER && !c->client_payload.again)
+		taken += c->answer;
+	return taken;
 }
 
 /* Was this something that another connection of the client may have waited for? */
@@ -431,6 +442,7 @@ static bool operation_of(const struct model *m, struct operation *o, const struc
 	if (c->server_first != NEVER) {
 		o->failed = false;
 		o->end = c->server_first;
+		return time_taken(c) >= least;
 	} else if (c->client_first == NEVER) {
 		return false;
 	} else if (c->fin != NEVER || c->rst != NEVER) {
@@ -700,9 +712,9 @@ void model_settled(struct model *m, const struct connection *c)
 		if (client)
 			client->established++;
 		note_waits(m, peer, client, c);
+		if (client)
+			keep_begun(m, client, c);
 	}
-	if (client)
-		keep_begun(m, client, c);
 }
 
 void model_opening(struct model *m, const struct connection *c)

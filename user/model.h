@@ -49,12 +49,11 @@ struct samples {
 	uint32_t count; /* all that there were */
 };
 
-/* A connection of a client's, as far as it matters to its other ones. */
+/* A connection of a client's that was established, as far as it matters to its other ones. */
 struct begun {
 	ns_t syn;
 	struct endpoint to;
-	bool prompt; /* established, and nobody waited for the first payloads */
-	bool answered;
+	bool prompt; /* nobody waited for the first payloads */
 };
 
 TAILQ_HEAD(stall_list, stall);
@@ -155,7 +154,8 @@ struct stall {
 	ns_t start; /* the handshake ACK */
 	ns_t wait; /* so far, while undecided */
 	ns_t round_trip; /* the client's; NEVER */
-	const void *explained; /* the diagnosis' own */
+	const void *explained; /* the diagnosis' own, both */
+	const void *held;
 	TAILQ_ENTRY(stall) of_client;
 	TAILQ_ENTRY(stall) by_age;
 };
