@@ -61,6 +61,9 @@ build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(w
 build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
+build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
+
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
@@ -122,7 +125,7 @@ trial: build/trial
 build/endless: tests/trial/endless.c tests/trial/wire.c $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
-tests: build/test-track build/test-model build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-evidence build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # The other compiler's opinion of the same sources.
 check-clang: build/probe.skel.h

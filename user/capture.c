@@ -201,7 +201,8 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 	struct capture c = {
 		.run = run,
 		.events = events,
-		.shows_progress = isatty(STDERR_FILENO) && !o->quiet,
+		.shows_progress = isatty(STDERR_FILENO) && !o->quiet &&
+				  !(o->json && !o->json_file && isatty(STDOUT_FILENO)),
 	};
 	static char from[256];
 	int status;

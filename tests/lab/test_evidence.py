@@ -92,7 +92,12 @@ def test_beside_tcpdump():
             p.stop()
             tcpdump.stop()
         live = {identity(c): c for c in p.connections()}
-        beside = {identity(c): c for c in read(dump) if c['type'] == 'connection'}
+        dumped = read(dump)
+        beside = {identity(c): c for c in dumped if c['type'] == 'connection'}
+        # what the findings accuse, of whom, and how sure; the route to it is known to the gateway alone
+        accused = [sorted((f['kind'], f['peer']['address'], f['peer']['port'], f['confidence'], f['hosts'])
+                          for f in objects if f['type'] == 'finding' and f['peer']) for objects in (p.json, dumped)]
+        expect(len(accused[0]) >= 5 and accused[0] == accused[1], *accused)
         expect(len(live) == 10 and set(live) == set(beside), sorted(live), sorted(beside))
         for who, c in live.items():
             expect(all(c[k] == beside[who][k] for k in keys), c, beside[who])

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the evidence keeps, for how long, and in how much memory. If this fails, --write leaves out
+ * what the report speaks of, or eats the gateway's memory in a scan.
+ */
+#include <pcap/dlt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "evidence.h"
+
+#define SCAN 1000000 /* attempts that fail, of some 1.2 KB each: more than there is room for */
+#define CHURN 2000000 /* connections that are well */
+#define MOST_MEMORY (512L << 10) /* KiB, of all that is kept and of what malloc adds */
+
+#define EXPECT(condition)                             \
+	do {                                          \
+		if (!(condition))                     \
+			return "not so: " #condition; \
+	} while (0)
+
+/* Attempt number n, from a client of its own; the client is end 0. */
+static void attempt(struct connection *c, struct packet_head *head, uint32_t n, ns_t at)
+{
+	memset(c, 0, sizeof(*c));
+	memset(head, 0, sizeof(*head));
+	c->client.address.word[2] = c->server.address.word[2] = IP4_PREFIX;
+	c->client.address.word[3] = 10 | n << 8;
+	c->server.address.word[3] = 0xffffffff;
+	c->client.port = 1000 + n % 60000;
+	c->server.port = 80;
+	c->syn = at;
+	c->settled = at + 4 * (ns_t)SECOND_NS;
+	c->watched = 4 * (ns_t)SECOND_NS;
+	c->syn_last = at;
+	c->syn_count = 1;
+	c->synack = c->ack = c->client_first = c->server_first = c->fin = c->rst = c->icmp = NEVER;
+	c->wait = c->banner = c->answer = NEVER;
+	c->outcome = OUTCOME_UNANSWERED;
+	c->settled_by = SETTLED_END;
+	head->key.end[0] = c->client.address;
+	head->key.end[1] = c->server.address;
+	head->key.port[0] = c->client.port;
+	head->key.port[1] = c->server.port;
+	head->syn = head->time = at;
+	head->roles = ROLE_SYN;
+	head->length = head->wire_length = 54;
+}
+
+static void give(struct evidence *e, const struct packet_head *head)
+{
+	static const uint8_t bytes[54] = { [12] = 8, [13] = 0, [14] = 0x45, [23] = 6 };
+
+	evidence_packet(e, head, bytes, 0, DLT_EN10MB, true);
+}
+
+static void established(struct connection *c, ns_t wait, ns_t answer)
+{
+	c->outcome = OUTCOME_ESTABLISHED;
+	c->synack = c->syn + 1000;
+	c->ack = c->syn + 2000;
+	c->client_first = c->ack + wait;
+	c->server_first = c->client_first + answer;
+	c->wait = wait;
+	c->answer = answer;
+	c->settled = c->server_first;
+	c->settled_by = SETTLED_PAYLOAD;
+}
+
+static size_t shown(struct evidence *e)
+{
+	const struct kept_packet **packets;
+	size_t n = 0;
+
+	packets = evidence_packets(e, &n);
+	free(packets);
+	return n;
+}
+
+static const char *check_scan(void)
+{
+	struct evidence *e = evidence_new(SECOND_NS, 0);
+	struct packet_head head;
+	struct connection c;
+	struct rusage usage;
+	size_t n;
+	uint32_t i;
+
+	for (i = 0; i < SCAN; i++) {
+		attempt(&c, &head, i, i * 1000LL);
+		give(e, &head);
+		evidence_settled(e, &c);
+		if (i % 1000 == 0)
+			evidence_swept(e, c.settled);
+	}
+	n = shown(e);
+	EXPECT(n > 100000 && evidence_lost(e) > 0);
+	EXPECT(n + evidence_lost(e) == SCAN);
+	evidence_free(e);
+	getrusage(RUSAGE_SELF, &usage);
+	EXPECT(usage.ru_maxrss < MOST_MEMORY);
+	return NULL;
+}
+
+/* What is well comes and goes; the one that is not stays, and so does what it waited for. */
+static const char *check_churn(void)
+{
+	struct evidence *e = evidence_new(SECOND_NS, 0);
+	const struct kept_packet **packets;
+	struct packet_head head;
+	struct connection c;
+	struct rusage usage;
+	uint32_t i;
+	size_t n;
+
+	for (i = 0; i < CHURN; i++) {
+		attempt(&c, &head, i, i * 100000LL);
+		give(e, &head);
+		if (i == 5000) /* stalls for 5 s */
+			established(&c, 5 * (ns_t)SECOND_NS, 1000);
+		else
+			established(&c, 1000, 1000);
+		if (i == 5001) { /* the same client's, answered when that stall is over */
+			c.client.address.word[3] = head.key.end[0].word[3] = 10 | 5000 << 8;
+			head.syn = head.time = c.syn += 1;
+			give(e, &head);
+			established(&c, 1000, 5 * (ns_t)SECOND_NS - 200000);
+		}
+		evidence_settled(e, &c);
+		if (i % 1000 == 0)
+			evidence_swept(e, c.settled);
+	}
+	packets = evidence_packets(e, &n);
+	EXPECT(packets && n == 2 && !evidence_lost(e));
+	EXPECT(packets[0]->attempt->reason == REASON_STALL);
+	EXPECT(packets[1]->attempt->reason == REASON_WAITED_FOR);
+	EXPECT(packets[1]->attempt->ended.server.port == 80);
+	free(packets);
+	evidence_free(e);
+	getrusage(RUSAGE_SELF, &usage);
+	EXPECT(usage.ru_maxrss < MOST_MEMORY);
+	return NULL;
+}
+
+/* Where a clock stands still, every packet looks as if it decided. */
+static const char *check_frozen_clock(void)
+{
+	struct evidence *e = evidence_new(SECOND_NS, 0);
+	struct packet_head head;
+	struct connection c;
+	uint32_t i;
+
+	attempt(&c, &head, 1, 1000);
+	for (i = 0; i < 1000; i++)
+		give(e, &head);
+	evidence_settled(e, &c);
+	EXPECT(shown(e) == 1);
+	evidence_free(e);
+	return NULL;
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		const char *(*check)(void);
+	} tests[] = {
+		{ "a clock that stands still", check_frozen_clock },
+		{ "two million connections that are well, one that is not", check_churn },
+		{ "a scan that is larger than the memory", check_scan },
+	};
+	int passed = 0, failed = 0;
+	const char *wrong;
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		wrong = tests[i].check();
+		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", tests[i].name, wrong ? ": " : "",
+		       wrong ? wrong : "");
+		wrong ? failed++ : passed++;
+	}
+	printf("evidence: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
