@@ -54,7 +54,7 @@ static const struct argp_option argp_options[] = {
 	  3 },
 	{ "write", 'w', "FILE", 0,
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
-	{ "snap", SNAP, "BYTES", 0, "Write so much of each of them (default: the headers)", 3 },
+	{ "snap", SNAP, "BYTES", 0, "With --write: so much of each packet (default: its headers)", 3 },
 	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
 	{ 0 },

@@ -121,6 +121,7 @@ static void compare_ways(const struct native_frame *frame)
 	struct headers deep = {}, plain = {};
 	enum parsed parsed, shorter, glanced;
 	const uint8_t *transport = NULL;
+	struct segment quoted = {};
 	__u64 hash = 0;
 
 	parsed = locate(&f, frame->link, frame->ethertype, &deep, PARSE_DEEP);
@@ -132,14 +133,28 @@ static void compare_ways(const struct native_frame *frame)
 		REQUIRE(deep.transport == plain.transport);
 		REQUIRE(deep.transport_length == plain.transport_length);
 	}
-	if (glanced == PARSED_TCP) {
+	switch (glanced) {
+	case PARSED_TCP:
 		REQUIRE(parsed == PARSED_TCP || parsed == PARSED_MALFORMED);
 		if (parsed == PARSED_TCP)
 			REQUIRE(hash == flow_hash(&deep, &native_seed));
-	} else if (glanced == PARSED_UDP && parsed == PARSED_UDP) {
-		REQUIRE(transport == deep.transport);
-	} else if (glanced == PARSED_ARP) {
-		REQUIRE(parsed == PARSED_ARP);
+		break;
+	case PARSED_UDP:
+		REQUIRE(parsed == PARSED_UDP || parsed == PARSED_MALFORMED);
+		if (parsed == PARSED_UDP)
+			REQUIRE(transport == deep.transport);
+		break;
+	case PARSED_ARP: /* what is not even counted */
+		REQUIRE(parsed == PARSED_ARP || parsed == PARSED_ICMP ||
+			parsed == PARSED_MALFORMED);
+		if (parsed == PARSED_ICMP)
+			REQUIRE(!describe_icmp(&f, &deep, &native_seed, &quoted, &hash));
+		break;
+	case PARSED_OTHER:
+		REQUIRE(parsed == PARSED_OTHER);
+		break;
+	default:
+		REQUIRE(glanced == PARSED_DEEP);
 	}
 }
 
