@@ -20,8 +20,8 @@
 /* Captures may begin at time 0, and clocks may go backwards: neither may look like "not seen". */
 #define CAPTURE_START (1ULL << 62)
 
-/* Four years: a time further away than this is a damaged one, and sums of it overflow nothing. */
-#define CAPTURE_MOST (1LL << 57)
+/* 36 years: a time further away than this is a damaged one, and sums of a few overflow nothing. */
+#define CAPTURE_MOST (1LL << 60)
 
 #define SWEEP_NS SECOND_NS
 

@@ -143,7 +143,7 @@ static void name_slow(struct diagnosing *g, struct peer *p)
 
 	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
 		return;
-	if (usual == NEVER || (slow < TIMES_SLOWER * usual && !most))
+	if (usual == NEVER || (slow / TIMES_SLOWER < usual && !most))
 		return;
 	f = finding_new(g, KIND_SLOW_SERVER, most ? by_count(t->slow_answers) : CONFIDENCE_LOW);
 	if (!f)
