@@ -20,8 +20,12 @@
 /* Captures may begin at time 0, and clocks may go backwards: neither may look like "not seen". */
 #define CAPTURE_START (1ULL << 62)
 
-/* 36 years: a time further away than this is a damaged one, and sums of a few overflow nothing. */
-#define CAPTURE_MOST (1LL << 60)
+/*
+ * From the first packet on, 73 years, and back, 36: a time further away than this is a damaged one,
+ * and sums of a few overflow nothing. Captures were merged from decades, and clocks began in 1970.
+ */
+#define CAPTURE_ON (1LL << 61)
+#define CAPTURE_BACK (1LL << 60)
 
 #define SWEEP_NS SECOND_NS
 
@@ -137,10 +141,10 @@ static uint64_t since_start(const struct capture *c, uint64_t time)
 {
 	int64_t since = time - c->first;
 
-	if (since > CAPTURE_MOST)
-		since = CAPTURE_MOST;
-	if (since < -CAPTURE_MOST)
-		since = -CAPTURE_MOST;
+	if (since > CAPTURE_ON)
+		since = CAPTURE_ON;
+	if (since < -CAPTURE_BACK)
+		since = -CAPTURE_BACK;
 	return CAPTURE_START + since;
 }
 
