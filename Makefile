@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make            ./probe
 # make install    PREFIX, DESTDIR
+# make bench      what it costs; installs what that needs, some minutes
 # make test       everything in tests/, as root; installs what that needs
 # make fuzz       looks for inputs that break it; FUZZ_SECONDS=600 for each target
 # make V=1        shows the commands
@@ -64,6 +65,9 @@ build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(w
 build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
 
+build/test-race: tests/bpf/race.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
+
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
@@ -125,11 +129,27 @@ trial: build/trial
 build/endless: tests/trial/endless.c tests/trial/wire.c $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
-tests: build/test-track build/test-model build/test-evidence build/test-prog-run build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-evidence build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+
+# ---- the benchmark: what the probe costs, see scripts/bench ----
+
+build/drive.bpf.o: tests/bench/drive.bpf.c tests/bench/drive.h $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
+	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -Itests/bench -c -o $@ $<
+
+build/drive.skel.h: build/drive.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name drive_bpf > $@.tmp && mv $@.tmp $@
+
+build/bench-%: tests/bench/%.c tests/tape.c tests/tape.h tests/bench/drive.h build/hook.o build/drive.skel.h build/probe.skel.h
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+bench-tools: build/bench-cost build/bench-hold build/bench-rate build/bench-traffic
+
+bench:
+	scripts/bench
 
 # The other compiler's opinion of the same sources.
-check-clang: build/probe.skel.h
-	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -fsyntax-only user/*.c tests/*.c tests/*/*.c
+check-clang: build/probe.skel.h build/drive.skel.h
+	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench -fsyntax-only user/*.c tests/*.c $(filter-out %.bpf.c,$(wildcard tests/*/*.c))
 
 check-format:
 	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
@@ -149,6 +169,6 @@ uninstall:
 clean:
 	rm -rf build probe
 
-.PHONY: install uninstall clean fuzz test tests trial check-clang check-format check-scripts
+.PHONY: bench bench-tools install uninstall clean fuzz test tests trial check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

@@ -7,8 +7,12 @@
 #include <linux/bpf.h>
 #endif
 
-#define DEFAULT_FLOWS 131072
-#define DEFAULT_RING_BYTES (4 << 20)
+/* With these all maps fit in 64 MiB, on hundreds of CPUs as well. */
+#define DEFAULT_FLOWS 120000
+#define DEFAULT_RING_BYTES (8 << 20)
+
+/* Of the queue of attempts: --max-flows is rounded up to chunks. */
+#define QUEUE_CHUNK 32
 
 struct flow_entry {
 	struct flow flow;

@@ -26,17 +26,20 @@ struct {
 } flows SEC(".maps");
 
 /*
- * Attempts in the order of their first SYN: when the map is full, the oldest without a handshake
- * gives its place. Places are handed out by the chunk, so that the lock is taken once for many.
+ * Who gives its place when the map is full? Attempts of clients that have never been seen to complete
+ * a handshake first, so that a flood from invented addresses finds its victims among its own; then
+ * the others. Each kind has a queue in the order of the first SYN. Places are handed out by the
+ * chunk, so that the lock is taken once for many.
  */
+enum { STRANGERS, PROVEN, QUEUES };
+
+/* The flow's id; the places of STRANGERS come first. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct candidate);
-	__uint(max_entries, DEFAULT_FLOWS);
+	__type(value, __u64);
+	__uint(max_entries, QUEUES *DEFAULT_FLOWS);
 } queue SEC(".maps");
-
-#define QUEUE_CHUNK 32
 
 struct queue_ends {
 	struct bpf_spin_lock lock;
@@ -48,8 +51,28 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct queue_ends);
-	__uint(max_entries, 1);
+	__uint(max_entries, QUEUES);
 } queue_ends SEC(".maps");
+
+/*
+ * By a hash of the client's address. Anybody can forge an address, and a client of ours may be the
+ * flood: so many SYNs in a second, and the rest is a stranger's.
+ */
+struct credit {
+	__u16 second; /* of the last SYN */
+	__u16 syns; /* in that second; PROVEN_CLIENT beside it */
+};
+
+#define CREDITS (1 << 16)
+#define PROVEN_CLIENT 0x8000
+#define CREDITED_SYNS 256
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct credit[2]); /* array maps pad to 8 bytes */
+	__uint(max_entries, CREDITS / 2);
+} credits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -65,8 +88,11 @@ static __always_inline struct flow *table_find(struct table *t, const struct flo
 static __always_inline struct flow *table_new(struct table *t);
 static __always_inline bool table_insert(struct table *t, const struct flow_key *key,
 					 const struct flow *f, __u64 hash, __u64 now);
-static __always_inline void table_settle(struct table *t, struct flow *f, __u64 identity,
-					 enum settled_by why, __u64 now);
+static __always_inline bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now);
+static __always_inline void table_end(struct table *t, struct flow *f, enum settled_by why,
+				      __u64 now);
+static __always_inline void table_publish(struct table *t, struct flow *f, __u64 identity,
+					  enum settled_by why, __u64 now);
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
 static __always_inline bool table_wants(struct table *t, const struct segment *s);
@@ -132,7 +158,7 @@ struct {
 
 const volatile struct hash_seed run_seed;
 const volatile struct narrow narrow;
-const volatile __u32 queue_chunks = DEFAULT_FLOWS / QUEUE_CHUNK;
+const volatile __u32 queue_chunks = DEFAULT_FLOWS / QUEUE_CHUNK; /* of each queue */
 const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
 const volatile bool keep_packets; /* for --write */
 const volatile __u32 snap = MAX_HEADERS; /* bytes of each packet that is kept */
@@ -223,27 +249,77 @@ static __always_inline struct flow *table_new(struct table *t)
 }
 
 /*
- * An element that another CPU took out may be another flow's at once: what is claimed must still be
- * what was looked up. Whoever claims it, and nobody else, takes it out and publishes. A claim that
- * fell on an element about to be reused comes to nothing, so it lasts for a second only; a second
- * claimer does no harm, since the map gives a flow out once.
+ * An element that another CPU took out may be another flow's at once, and both directions may be at
+ * work on two CPUs. So whoever changes a flow holds its lock, and looks whether it is still the
+ * attempt that was looked up; whoever settles it claims it, and nobody else changes it, takes it out
+ * or publishes it. A claim that fell on an element about to be reused comes to nothing, so it lasts
+ * for a second only; a second claimer does no harm, since the map gives a flow out once.
  */
 #define CLAIM_SHIFT 20
 #define CLAIM_LASTS (SECOND_NS >> CLAIM_SHIFT)
 
-static __always_inline bool claim(struct flow *f, __u64 identity, __u64 now)
+static __always_inline __u32 claim_stamp(__u64 now)
+{
+	return now >> CLAIM_SHIFT | 1;
+}
+
+static __always_inline bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now)
 {
 	struct flow_entry *e = (struct flow_entry *)f;
-	__u32 stamp = now >> CLAIM_SHIFT | 1;
-	bool ours;
 
 	bpf_spin_lock(&e->lock);
-	ours = (!e->claimed || stamp - e->claimed > CLAIM_LASTS) &&
-	       e->flow.slot == (__u32)(identity >> 32) && e->flow.client_isn == (__u32)identity;
-	if (ours)
-		e->claimed = stamp;
+	if (e->flow.slot == (__u32)(identity >> 32) && e->flow.client_isn == (__u32)identity &&
+	    (!e->claimed || (now && claim_stamp(now) - e->claimed > CLAIM_LASTS)))
+		return true;
 	bpf_spin_unlock(&e->lock);
-	return ours;
+	return false;
+}
+
+static __always_inline void table_end(struct table *t, struct flow *f, enum settled_by why,
+				      __u64 now)
+{
+	struct flow_entry *e = (struct flow_entry *)f;
+
+	if (why != SETTLED_NOT)
+		e->claimed = claim_stamp(now);
+	bpf_spin_unlock(&e->lock);
+}
+
+static __always_inline struct credit *credit_of(const struct address *a)
+{
+	const struct hash_seed seed = { .a = run_seed.a, .b = run_seed.b };
+	__u64 hash = hash_mix((__u64)a->word[0] << 32 | a->word[1], &seed);
+	struct credit *pair;
+	__u32 index;
+
+	hash = hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), &seed);
+	index = hash >> 49;
+	pair = bpf_map_lookup_elem(&credits, &index);
+	return pair ? &pair[hash >> 48 & 1] : NULL;
+}
+
+static __always_inline const struct address *client_of(const struct flow_key *key,
+						       const struct flow *f)
+{
+	return f->client_flags & CLIENT_IS_END_1 ? &key->end[1] : &key->end[0];
+}
+
+/* Another SYN of this client: whose place does its attempt take? */
+static __always_inline __u32 queue_of(const struct address *client, __u64 now)
+{
+	struct credit *c = credit_of(client);
+	__u16 second = now >> 30;
+
+	if (!c)
+		return STRANGERS;
+	if (c->second != second) {
+		c->second = second;
+		c->syns &= PROVEN_CLIENT;
+	}
+	if ((c->syns & ~PROVEN_CLIENT) >= CREDITED_SYNS)
+		return STRANGERS;
+	c->syns++;
+	return c->syns & PROVEN_CLIENT ? PROVEN : STRANGERS;
 }
 
 /* Of a claimed flow. Where the map is busy (5.11 and later may say so), the sweep comes back to it. */
@@ -262,16 +338,20 @@ static __always_inline bool take_out(struct flow_entry *e, __u64 id, __u64 ident
  * What has no handshake is reported while the ring is at most half full, and only counted otherwise,
  * lest a flood crowd out the records of real connections.
  */
-static __noinline void settle(struct flow *f, __u64 identity, enum settled_by why, __u64 now)
+static __noinline void publish(struct flow *f, __u64 identity, enum settled_by why, __u64 now)
 {
 	struct flow_entry *e = (struct flow_entry *)f;
 	struct record *r = NULL;
+	struct credit *c;
 	bool crowd;
 	__u64 id;
 
-	if (!claim(f, identity, now))
-		return;
 	id = e->id;
+	if (is_answered_and_acked(f)) {
+		c = credit_of(client_of(&e->key, f));
+		if (c)
+			c->syns |= PROVEN_CLIENT;
+	}
 	crowd = !is_answered_and_acked(f) &&
 		bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > ring_bytes / 2;
 	if (!crowd)
@@ -283,7 +363,7 @@ static __noinline void settle(struct flow *f, __u64 identity, enum settled_by wh
 	}
 	r->version = RECORD_VERSION;
 	r->settled_by = why;
-	r->settled = now;
+	r->settled = settled_at(f, now);
 	__builtin_memcpy(&r->key, &e->key, sizeof(r->key));
 	r->pad = 0;
 	__builtin_memcpy(&r->flow, f, sizeof(r->flow));
@@ -295,21 +375,21 @@ static __noinline void settle(struct flow *f, __u64 identity, enum settled_by wh
 	}
 }
 
-static __always_inline void table_settle(struct table *t, struct flow *f, __u64 identity,
-					 enum settled_by why, __u64 now)
+static __always_inline void table_publish(struct table *t, struct flow *f, __u64 identity,
+					  enum settled_by why, __u64 now)
 {
-	settle(f, identity, why, now);
+	publish(f, identity, why, now);
 }
 
-/* A CPU's own places of the queue: those that it fills, and those that it looks at for room. */
+/* A CPU's own places of a queue: those that it fills, and those that it looks at for room. */
 struct places {
 	__u32 next;
 	__u32 left;
 };
 
 struct own_places {
-	struct places fill;
-	struct places look;
+	struct places fill[QUEUES];
+	struct places look[QUEUES];
 };
 
 struct {
@@ -319,93 +399,99 @@ struct {
 	__uint(max_entries, 1);
 } own_places SEC(".maps");
 
-static __always_inline void take_places(struct places *p, __u32 chunk)
+static __always_inline void take_places(struct places *p, __u32 which, __u32 chunk)
 {
-	p->next = chunk % queue_chunks * QUEUE_CHUNK;
+	p->next = (which * queue_chunks + chunk % queue_chunks) * QUEUE_CHUNK;
 	p->left = QUEUE_CHUNK;
 }
 
-static __always_inline void queue_in(const struct candidate *new)
+static __always_inline void queue_in(__u32 which, __u64 id)
 {
-	__u32 zero = 0, place, chunk;
+	struct places *fill;
 	struct own_places *own;
+	__u32 zero = 0, chunk;
 	struct queue_ends *q;
-	struct candidate *c;
+	__u64 *place;
 
 	own = bpf_map_lookup_elem(&own_places, &zero);
-	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	q = bpf_map_lookup_elem(&queue_ends, &which);
 	if (!own || !q)
 		return;
-	if (!own->fill.left) {
+	fill = which == PROVEN ? &own->fill[PROVEN] : &own->fill[STRANGERS];
+	if (!fill->left) {
 		bpf_spin_lock(&q->lock);
 		chunk = q->head++;
 		if (q->head - q->tail > queue_chunks)
 			q->tail = q->head - queue_chunks;
 		bpf_spin_unlock(&q->lock);
-		take_places(&own->fill, chunk);
+		take_places(fill, which, chunk);
 	}
-	place = own->fill.next++;
-	own->fill.left--;
-	c = bpf_map_lookup_elem(&queue, &place);
-	if (c)
-		*c = *new;
+	place = bpf_map_lookup_elem(&queue, &fill->next);
+	fill->next++;
+	fill->left--;
+	if (place)
+		*place = id;
 }
 
-/* The queue's oldest entry; false when there is none. */
-static __always_inline bool queue_out(struct candidate *oldest)
+/* The id of the queue's oldest entry, which may have settled; 0 when there is none. */
+static __always_inline __u64 queue_out(__u32 which)
 {
-	__u32 zero = 0, place, chunk = 0;
 	struct own_places *own;
+	struct places *look;
+	__u32 zero = 0, chunk = 0;
 	struct queue_ends *q;
-	struct candidate *c;
+	__u64 *place;
 	bool any;
 
 	own = bpf_map_lookup_elem(&own_places, &zero);
-	q = bpf_map_lookup_elem(&queue_ends, &zero);
+	q = bpf_map_lookup_elem(&queue_ends, &which);
 	if (!own || !q)
-		return false;
-	if (!own->look.left) {
+		return 0;
+	look = which == PROVEN ? &own->look[PROVEN] : &own->look[STRANGERS];
+	if (!look->left) {
 		bpf_spin_lock(&q->lock);
 		any = q->tail != q->head;
 		if (any)
 			chunk = q->tail++;
 		bpf_spin_unlock(&q->lock);
 		if (!any)
-			return false;
-		take_places(&own->look, chunk);
+			return 0;
+		take_places(look, which, chunk);
 	}
-	place = own->look.next++;
-	own->look.left--;
-	c = bpf_map_lookup_elem(&queue, &place);
-	if (!c)
-		return false;
-	*oldest = *c; /* the place may be filled anew while we look */
-	return true;
+	place = bpf_map_lookup_elem(&queue, &look->next);
+	look->next++;
+	look->left--;
+	return place ? *place : 0;
 }
 
-static __always_inline struct flow *candidate_flow(const struct candidate *c)
+static __always_inline struct flow *flow_of(__u64 id)
 {
-	__u64 id = c->id;
 	struct flow_entry *e = bpf_map_lookup_elem(&flows, &id);
 
-	return e && e->flow.client_isn == c->client_isn ? &e->flow : NULL;
+	return e ? &e->flow : NULL;
 }
 
-/* The queue's oldest entries may have their handshake by now: so many are looked at for one SYN. */
-#define EVICTION_TRIES 16
+/* A queue's oldest entries may have settled by now: so many are looked at for one SYN. */
+#define EVICTION_TRIES 64
 
-/* Room for a new attempt: the oldest one without a handshake goes. Answers how many went. */
+/* Room for a new attempt: the oldest one that may gives its place. Answers how many did. */
 __noinline int evict_one(__u64 now)
 {
-	struct candidate oldest;
+	bool proven = false;
 	struct flow *f;
+	__u64 id;
 
-	if (!queue_out(&oldest))
+	id = queue_out(STRANGERS);
+	if (!id) {
+		proven = true;
+		id = queue_out(PROVEN);
+	}
+	if (!id)
 		return 0;
-	f = candidate_flow(&oldest);
-	if (!f || !may_be_evicted(f, now))
+	f = flow_of(id);
+	if (!f || !may_be_evicted(f, proven, now))
 		return 0;
-	settle(f, flow_identity(f), SETTLED_PRESSURE, now);
+	settle(NULL, f, flow_identity(f), SETTLED_PRESSURE, now);
 	return 1;
 }
 
@@ -413,25 +499,25 @@ static __always_inline bool table_insert(struct table *t, const struct flow_key 
 					 const struct flow *f, __u64 hash, __u64 now)
 {
 	struct flow_entry *e = (struct flow_entry *)f; /* table_new()'s */
-	struct candidate c = { .id = flow_id(key, hash), .client_isn = f->client_isn };
+	__u64 id = flow_id(key, hash);
 	int evicted = 0, i;
 	int error; /* no long: kernels before 6.4 leave the upper half unset */
 
 	e->key = *key;
-	e->id = c.id;
-	error = bpf_map_update_elem(&flows, &c.id, e, BPF_NOEXIST);
+	e->id = id;
+	error = bpf_map_update_elem(&flows, &id, e, BPF_NOEXIST);
 	if (error && error != -EEXIST) {
 		/* two, for the CPUs that insert at this moment as well */
 		for (i = 0; i < EVICTION_TRIES && evicted < 2; i++)
 			if (evict_one(now))
 				evicted++;
-		error = bpf_map_update_elem(&flows, &c.id, e, BPF_NOEXIST);
+		error = bpf_map_update_elem(&flows, &id, e, BPF_NOEXIST);
 	}
 	if (error) {
 		table_count(t, error == -EEXIST ? COUNT_LATE_SYN_COPIES : COUNT_LOST_MAP, 1);
 		return false;
 	}
-	queue_in(&c);
+	queue_in(queue_of(client_of(key, f), now), id);
 	return true;
 }
 
@@ -741,12 +827,12 @@ int settle_candidate(struct __sk_buff *skb)
 	if (next >= CANDIDATES)
 		return TC_NEXT;
 	c = candidates[next];
-	f = candidate_flow(&c);
-	if (!f)
+	f = flow_of(c.id);
+	if (!f || f->client_isn != c.client_isn)
 		return TC_NEXT;
 	why = ending ? SETTLED_END : settle_due(f, now, pressure);
 	if (why != SETTLED_NOT)
-		settle(f, flow_identity(f), why, now);
+		settle(NULL, f, flow_identity(f), why, now);
 	return TC_NEXT;
 }
 

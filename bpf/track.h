@@ -400,7 +400,7 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 			(s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
-/* Does anything that track() and starts_another() may do with this segment need the time? */
+/* Does anything that this segment may do need the time: a field, another attempt, the end? */
 static __always_inline bool needs_time(const struct flow *f, const struct segment *s,
 				       bool from_client)
 {
@@ -446,12 +446,21 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 	return SETTLED_NOT;
 }
 
-/* May this flow give its place to a newer attempt, when there is no other? */
-static __always_inline bool may_be_evicted(const struct flow *f, __u64 now)
+/*
+ * May this flow give its place to a newer attempt, when there is no other? Of a client that has
+ * never been seen to complete a handshake, any attempt may: a flood's SYNs are answered as well.
+ */
+static __always_inline bool may_be_evicted(const struct flow *f, bool proven_client, __u64 now)
 {
 	if (is_answered_and_acked(f))
 		return false;
-	return !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
+	return !proven_client || !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
+}
+
+/* Another CPU may have read its clock before this flow's SYN came, and look at the flow after it. */
+static __always_inline __u64 settled_at(const struct flow *f, __u64 now)
+{
+	return (__s64)(now - f->syn_times[0]) < 0 ? f->syn_times[0] : now;
 }
 
 /*

@@ -11,8 +11,9 @@
  *	table_new	a zeroed flow to fill in, not yet in the table
  *	table_insert	false when it has no place: then it is counted as lost, or as a copy where
  *			another CPU was faster
- *	table_settle	takes the flow out and publishes its record, once: whoever takes it out
- *			publishes
+ *	table_begin	is the flow still this attempt, and nobody's to take out? Then it is held
+ *	table_end	lets go of a flow that is held; one that has settled is ours to take out
+ *	table_publish	takes such a flow out and publishes its record, once
  *	table_count	adds to a counter
  *	table_count_ethertype	adds a packet to what is not understood
  *	table_wants	does --client, --server, --port ask for this SYN?
@@ -83,6 +84,16 @@ static __always_inline void start_attempt(struct table *t, struct line *line,
 	}
 }
 
+/* A flow that settles by what is no segment of its own. */
+static __always_inline void settle(struct table *t, struct flow *f, __u64 identity,
+				   enum settled_by why, __u64 now)
+{
+	if (!table_begin(t, f, identity, now))
+		return;
+	table_end(t, f, why, now);
+	table_publish(t, f, identity, why, now);
+}
+
 static __always_inline void watch_segment(struct table *t, const struct segment *s, __u64 hash)
 {
 	struct line *line = table_line(t, hash);
@@ -103,19 +114,20 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 		if (needs_time(f, s, from_client))
 			now = table_now(t);
 		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
+			if (!table_begin(t, f, identity, now))
+				return;
 			why = track(f, s, from_client, now);
+			table_end(t, f, why, now);
 			if (now && table_keeps_packets(t))
 				table_keep_packet(t, &key, f, s, from_client, now);
 			if (why != SETTLED_NOT) {
-				if (!now)
-					now = table_now(t);
-				table_settle(t, f, identity, why, now);
+				table_publish(t, f, identity, why, now);
 				remember(line, &key, hash, identity, why, now);
 			}
 			return;
 		}
 		why = settle_due(f, now, false) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED;
-		table_settle(t, f, identity, why, now);
+		settle(t, f, identity, why, now);
 	}
 	if (is_syn(s)) {
 		start_attempt(t, line, &key, s, from_end_1, hash, now ? now : table_now(t));

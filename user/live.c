@@ -33,7 +33,7 @@
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
 #define SWEEP_BATCH 4096
-#define DRAIN_BUDGET 16384 /* more than the ring holds */
+#define DRAIN_BUDGET 32768 /* more than the ring holds, by default */
 #define PACKETS_BYTES (8 << 20)
 
 struct live {
@@ -214,6 +214,18 @@ static int say_load_failure(int error)
 	return -1;
 }
 
+static void set_sizes(struct live *l)
+{
+	uint32_t chunks = (l->options->max_flows + QUEUE_CHUNK - 1) / QUEUE_CHUNK;
+	struct probe_bpf *bpf = l->bpf;
+
+	bpf_map__set_max_entries(bpf->maps.flows, l->options->max_flows);
+	bpf_map__set_max_entries(bpf->maps.queue, 2 * chunks * QUEUE_CHUNK);
+	bpf->rodata->queue_chunks = chunks;
+	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
+	bpf->rodata->ring_bytes = l->options->ring_bytes;
+}
+
 static int load(struct live *l)
 {
 	struct probe_bpf *bpf;
@@ -238,6 +250,7 @@ static int load(struct live *l)
 	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
+	set_sizes(l);
 	if (l->run->evidence) {
 		bpf->rodata->keep_packets = true;
 		if (l->options->snap)

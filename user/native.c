@@ -25,8 +25,10 @@ static struct flow *table_find(struct table *t, const struct flow_key *key, __u6
 static struct flow *table_new(struct table *t);
 static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
 			 __u64 hash, __u64 now);
-static void table_settle(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
-			 __u64 now);
+static bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now);
+static void table_end(struct table *t, struct flow *f, enum settled_by why, __u64 now);
+static void table_publish(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
+			  __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static bool table_wants(struct table *t, const struct segment *s);
@@ -99,13 +101,25 @@ static void record_of(struct record *r, const struct entry *e, enum settled_by w
 	memset(r, 0, sizeof(*r));
 	r->version = RECORD_VERSION;
 	r->settled_by = why;
-	r->settled = now;
+	r->settled = settled_at(&e->flow, now);
 	r->key = e->key;
 	r->flow = e->flow;
 }
 
-static void table_settle(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
-			 __u64 now)
+/* Nobody else is at work on the flows. */
+static bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now)
+{
+	(void)t, (void)f, (void)identity, (void)now;
+	return true;
+}
+
+static void table_end(struct table *t, struct flow *f, enum settled_by why, __u64 now)
+{
+	(void)t, (void)f, (void)why, (void)now;
+}
+
+static void table_publish(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
+			  __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
@@ -130,8 +144,8 @@ static void evict_one(struct table *t, uint64_t now)
 
 	for (tries = 0; tries < 4; tries++) {
 		e = t->flows;
-		if (may_be_evicted(&e->flow, now)) {
-			table_settle(t, &e->flow, 0, SETTLED_PRESSURE, now);
+		if (may_be_evicted(&e->flow, true, now)) {
+			table_publish(t, &e->flow, 0, SETTLED_PRESSURE, now);
 			return;
 		}
 		HASH_DEL(t->flows, e);
@@ -282,7 +296,7 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 	HASH_ITER(hh, n->table.flows, e, next) {
 		why = settle_due(&e->flow, now, pressure);
 		if (why != SETTLED_NOT) {
-			table_settle(&n->table, &e->flow, 0, why, now);
+			table_publish(&n->table, &e->flow, 0, why, now);
 		} else if (look_at) {
 			record_of(&r, e, SETTLED_NOT, now);
 			look_at(context, &r);
@@ -295,7 +309,7 @@ void native_end(struct native *n, uint64_t now)
 	struct entry *e, *next;
 
 	HASH_ITER(hh, n->table.flows, e, next)
-		table_settle(&n->table, &e->flow, 0, SETTLED_END, now);
+		table_publish(&n->table, &e->flow, 0, SETTLED_END, now);
 }
 
 const uint64_t *native_counters(const struct native *n)

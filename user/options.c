@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "entry.h"
 #include "narrow.h"
 #include "packet.h"
 #include "run.h"
@@ -29,7 +30,7 @@ static const char doc[] =
 	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
 	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
 
-enum { SNAP = 0x100, CLEANUP }; /* options without a letter */
+enum { SNAP = 0x100, CLEANUP, MAX_FLOWS, RING_SIZE }; /* options without a letter */
 
 static const struct argp_option argp_options[] = {
 	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
@@ -56,6 +57,10 @@ static const struct argp_option argp_options[] = {
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
 	{ "snap", SNAP, "BYTES", 0, "With --write: so much of each packet (default: its headers)",
 	  3 },
+	{ "max-flows", MAX_FLOWS, "N", 0,
+	  "So many attempts may be opening at once (default 120000)", 4 },
+	{ "ring-size", RING_SIZE, "MIB", 0,
+	  "For records on their way from the kernel: a power of two (default 8)", 4 },
 	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
 	{ 0 },
@@ -76,18 +81,18 @@ static double parse_seconds(struct argp_state *state, const char *option, const 
 	return seconds;
 }
 
-static unsigned long parse_bytes(struct argp_state *state, const char *option, const char *text,
-				 unsigned long least, unsigned long most)
+static unsigned long parse_number(struct argp_state *state, const char *option, const char *text,
+				  const char *of, unsigned long least, unsigned long most)
 {
-	unsigned long bytes;
+	unsigned long number;
 	char *end;
 
 	errno = 0;
-	bytes = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end || errno || bytes < least || bytes > most)
-		argp_error(state, "%s %s: not a number of bytes from %lu to %lu", option, text,
+	number = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || number < least || number > most)
+		argp_error(state, "%s %s: not a number of %s from %lu to %lu", option, text, of,
 			   least, most);
-	return bytes;
+	return number;
 }
 
 static bool parse_cidr(const char *text, struct address *net, struct address *mask)
@@ -261,7 +266,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->write_file = argument;
 		break;
 	case SNAP:
-		o->snap = parse_bytes(state, "--snap", argument, 20, MOST_SNAP);
+		o->snap = parse_number(state, "--snap", argument, "bytes", 20, MOST_SNAP);
+		break;
+	case MAX_FLOWS:
+		o->max_flows =
+			parse_number(state, "--max-flows", argument, "attempts", 1024, 1 << 20);
+		break;
+	case RING_SIZE:
+		o->ring_bytes = parse_number(state, "--ring-size", argument, "MiB", 1, 256) << 20;
+		if (o->ring_bytes & (o->ring_bytes - 1))
+			argp_error(state, "--ring-size %s: not a power of two", argument);
 		break;
 	case 'q':
 		o->quiet = true;
@@ -304,7 +318,10 @@ void options_parse(struct options *o, int argc, char **argv)
 					  .doc = doc };
 	static struct narrow narrow;
 
-	*o = (struct options){ .stall = SECOND_NS, .narrow = &narrow };
+	*o = (struct options){ .stall = SECOND_NS,
+			       .narrow = &narrow,
+			       .max_flows = DEFAULT_FLOWS,
+			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 }

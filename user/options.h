@@ -29,6 +29,8 @@ struct options {
 	const char *write_file; /* pcapng, or NULL */
 	uint32_t snap; /* bytes of each packet that is written; 0: its headers */
 	struct narrow *narrow; /* --client, --server, --port */
+	uint32_t max_flows; /* attempts opening at once */
+	uint32_t ring_bytes; /* of the ring buffer of records */
 	bool quiet;
 	bool verbose;
 };

@@ -214,8 +214,8 @@ static void open_object(struct both *b)
 	b->bpf->rodata->keep_packets = true;
 	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
 	bpf_map__set_max_entries(b->bpf->maps.flows, 16384); /* a small one is made quickly */
-	bpf_map__set_max_entries(b->bpf->maps.queue, 16384);
-	b->bpf->rodata->queue_chunks = 16384 / 32;
+	bpf_map__set_max_entries(b->bpf->maps.queue, 2 * 16384);
+	b->bpf->rodata->queue_chunks = 16384 / QUEUE_CHUNK;
 	if (probe_bpf__load(b->bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		exit(1);
