@@ -139,8 +139,10 @@ build/drive.bpf.o: tests/bench/drive.bpf.c tests/bench/drive.h $(wildcard bpf/*.
 build/drive.skel.h: build/drive.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name drive_bpf > $@.tmp && mv $@.tmp $@
 
-build/bench-%: tests/bench/%.c tests/tape.c tests/tape.h tests/bench/drive.h build/hook.o build/drive.skel.h build/probe.skel.h
+build/bench-%: tests/bench/%.c tests/tape.c tests/tape.h tests/bench/drive.h build/drive.skel.h build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+build/bench-hold: $(filter-out build/main.o,$(OBJECTS)) # it attaches as the probe does
 
 bench-tools: build/bench-cost build/bench-hold build/bench-rate build/bench-traffic
 

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a packet costs at the hook, over an empty program in the same place.
+ *
+ *	cost [ROUNDS]
+ *
+ * Each case is measured in rounds, the empty program and the probe in turn, by the CPU time of this
+ * thread: the median of the differences is printed with its 95 % confidence interval, one line a
+ * case: NAME MEDIAN LOW HIGH UNIT.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "drive.h"
+#include "drive.skel.h"
+#include "entry.h"
+#include "line.h"
+#include "narrow.h"
+#include "native.h"
+#include "probe.skel.h"
+#include "tape.h"
+
+#define MAX_ROUNDS 201
+#define PACKETS 200000 /* a round of one case */
+#define CONNECTIONS 5000 /* a round; their records fit the ring */
+#define STORM 100000 /* answered openings pending */
+
+struct bench {
+	struct probe_bpf *probe;
+	struct drive_bpf *drive;
+	struct ring_buffer *ring;
+	unsigned long records;
+	uint64_t seed; /* of the next round */
+	int rounds;
+};
+
+struct frame_bytes {
+	uint8_t at[FRAME_BYTES];
+	uint32_t length;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "cost: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t cpu_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * SECOND_NS + t.tv_nsec;
+}
+
+/* -> nanoseconds for one run */
+static double run(const struct bpf_program *program, const struct frame_bytes *frame, int repeat)
+{
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->at,
+			    .data_size_in = frame->length, .repeat = repeat);
+	uint64_t began = cpu_time(), took;
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
+		die("BPF_PROG_TEST_RUN");
+	took = cpu_time() - began;
+	if ((int)opts.retval != -1) {
+		fprintf(stderr, "cost: a hook answered %d\n", (int)opts.retval);
+		exit(1);
+	}
+	return (double)took / repeat;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The interval that holds the median with 95 %: order statistics, normal approximation. */
+static void print_median(const char *name, double *sample, int n, const char *unit)
+{
+	int k = (int)((n - 1.96 * __builtin_sqrt(n)) / 2);
+
+	qsort(sample, n, sizeof(*sample), by_size);
+	if (k < 0)
+		k = 0;
+	printf("%s %.2f %.2f %.2f %s\n", name, sample[n / 2], sample[k], sample[n - 1 - k], unit);
+	fflush(stdout);
+}
+
+static void aim(struct bench *b, const struct bpf_program *program)
+{
+	uint32_t zero = 0, fd = bpf_program__fd(program);
+
+	if (bpf_map_update_elem(bpf_map__fd(b->drive->maps.target), &zero, &fd, BPF_ANY))
+		die("prog array");
+}
+
+/* One frame again and again: everything that it touches is in the cache. */
+static void measure_frame(struct bench *b, const char *name, const struct frame_bytes *frame)
+{
+	double sample[MAX_ROUNDS], base;
+	int i;
+
+	for (i = -1; i < b->rounds; i++) {
+		base = run(b->drive->progs.empty, frame, PACKETS);
+		base = run(b->probe->progs.probe_ingress, frame, PACKETS) - base;
+		if (i >= 0)
+			sample[i] = base;
+	}
+	print_median(name, sample, b->rounds, "ns");
+}
+
+/* The empty program against itself: what the method cannot tell from nothing. */
+static void measure_control(struct bench *b, const struct frame_bytes *frame)
+{
+	double sample[MAX_ROUNDS];
+	int i;
+
+	for (i = 0; i < b->rounds; i++) {
+		sample[i] = run(b->drive->progs.empty, frame, PACKETS);
+		sample[i] -= run(b->drive->progs.empty, frame, PACKETS);
+	}
+	print_median("control", sample, b->rounds, "ns");
+}
+
+/* xorshift64 needs many bits set to begin well. */
+static uint64_t dice_of(uint64_t seed)
+{
+	return seed * 0x9e3779b97f4a7c15ULL;
+}
+
+static double drive_tuples(struct bench *b, const struct bpf_program *program,
+			   const struct frame_bytes *frame)
+{
+	aim(b, program);
+	b->drive->bss->dice = dice_of(b->seed);
+	return run(b->drive->progs.drive_tuples, frame, PACKETS);
+}
+
+/* A packet of another four-tuple each time. */
+static void measure_tuples(struct bench *b, const char *name, const struct frame_bytes *frame)
+{
+	double sample[MAX_ROUNDS], base;
+	int i;
+
+	for (i = -1; i < b->rounds; i++) {
+		b->seed++;
+		base = drive_tuples(b, b->drive->progs.empty, frame);
+		base = drive_tuples(b, b->probe->progs.probe_ingress, frame) - base;
+		if (i >= 0)
+			sample[i] = base;
+	}
+	print_median(name, sample, b->rounds, "ns");
+}
+
+/* -> nanoseconds for one connection */
+static double drive_connections(struct bench *b, const struct bpf_program *program,
+				const struct frame_bytes *frame, int steps, int connections)
+{
+	aim(b, program);
+	memcpy(b->drive->bss->steps, whole_connection, sizeof(whole_connection));
+	b->drive->bss->step_count = steps;
+	b->drive->bss->step = 0;
+	b->drive->bss->dice = dice_of(b->seed);
+	return run(b->drive->progs.drive_connections, frame, connections * steps) * steps;
+}
+
+static void measure_connection(struct bench *b, const char *name, const struct frame_bytes *frame,
+			       int steps)
+{
+	double sample[MAX_ROUNDS], base;
+	unsigned long records = b->records;
+	int i;
+
+	for (i = -1; i < b->rounds; i++) {
+		b->seed++; /* a tuple that comes again so soon would be a late copy */
+		base = drive_connections(b, b->drive->progs.empty, frame, steps, CONNECTIONS);
+		base = drive_connections(b, b->probe->progs.probe_ingress, frame, steps,
+					 CONNECTIONS) -
+		       base;
+		ring_buffer__consume(b->ring);
+		if (i >= 0)
+			sample[i] = base / 1000;
+	}
+	records = b->records - records;
+	if (records != (b->rounds + 1UL) * CONNECTIONS) {
+		fprintf(stderr, "cost: %lu records of %lu connections\n", records,
+			(b->rounds + 1UL) * CONNECTIONS);
+		exit(1);
+	}
+	print_median(name, sample, b->rounds, "us");
+}
+
+static int take_record(void *context, void *data, size_t size)
+{
+	struct bench *b = context;
+
+	(void)data;
+	(void)size;
+	b->records++;
+	return 0;
+}
+
+static void load(struct bench *b)
+{
+	struct hash_seed seed;
+
+	b->probe = probe_bpf__open();
+	b->drive = drive_bpf__open_and_load();
+	if (!b->probe || !b->drive)
+		die("the BPF objects cannot be opened");
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		die("random numbers");
+	seed.b |= 1;
+	memcpy((void *)&b->probe->rodata->run_seed, &seed, sizeof(seed));
+	if (probe_bpf__load(b->probe))
+		die("the BPF object does not load");
+	b->ring = ring_buffer__new(bpf_map__fd(b->probe->maps.records), take_record, b, NULL);
+	if (!b->ring)
+		die("ring buffer");
+}
+
+static struct frame_bytes frame_of(const struct tape *t)
+{
+	struct frame_bytes f = {};
+
+	f.length = t->frames[t->count - 1].length;
+	memcpy(f.at, t->frames[t->count - 1].bytes, f.length);
+	return f;
+}
+
+static struct frame_bytes segment(bool ip6, uint16_t vlan, uint32_t payload)
+{
+	static struct tape t;
+
+	tape_start(&t);
+	t.ip6 = ip6;
+	t.vlan[0] = vlan;
+	tcp(&t, 0, CLIENT, TCP_ACK, 1, 1, payload);
+	return frame_of(&t);
+}
+
+/* The same frame with another protocol behind IP, or another ethertype. */
+static struct frame_bytes with_protocol(struct frame_bytes f, bool ip6, uint8_t protocol)
+{
+	f.at[14 + (ip6 ? 6 : 9)] = protocol;
+	f.at[14 + (ip6 ? 40 : 20)] = 8; /* for ICMP: an echo request */
+	return f;
+}
+
+static struct frame_bytes with_ethertype(struct frame_bytes f, uint16_t ethertype)
+{
+	f.at[12] = ethertype >> 8;
+	f.at[13] = ethertype;
+	return f;
+}
+
+/* The share of random four-tuples that the lanes of openings cannot dismiss. */
+static void print_false_maybes(struct bench *b)
+{
+	const struct hash_seed *seed = (const struct hash_seed *)&b->probe->rodata->run_seed;
+	struct lanes *lanes = (struct lanes *)&b->probe->bss->lanes;
+	unsigned int maybes = 0, i, j;
+	uint8_t ip[40] = {};
+
+	srandom(1);
+	for (i = 0; i < 1000000; i++) {
+		for (j = 12; j < 24; j++)
+			ip[j] = random() >> 8;
+		maybes += may_be_opening(lanes, tuple_hash(ip, ip + 20, false, seed));
+	}
+	printf("false_maybe %.3f %.3f %.3f %%\n", maybes / 1e4, maybes / 1e4, maybes / 1e4);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = { .rounds = argc > 1 ? atoi(argv[1]) : 31 };
+	struct frame_bytes data4 = segment(false, 0, 64), data6 = segment(true, 0, 64), f;
+
+	if (b.rounds < 1 || b.rounds > MAX_ROUNDS) {
+		fprintf(stderr, "usage: cost [ROUNDS]    1 to %d\n", MAX_ROUNDS);
+		return 2;
+	}
+	libbpf_set_print(NULL);
+	load(&b);
+
+	measure_control(&b, &data4);
+	measure_frame(&b, "data_v4", &data4);
+	measure_frame(&b, "data_v6", &data6);
+	f = segment(false, 0, 0);
+	measure_frame(&b, "ack_v4", &f);
+	f = segment(true, 0, 0);
+	measure_frame(&b, "ack_v6", &f);
+	f = with_protocol(data4, false, PROTOCOL_UDP);
+	measure_frame(&b, "udp_v4", &f);
+	f = with_protocol(data6, true, PROTOCOL_UDP);
+	measure_frame(&b, "udp_v6", &f);
+	f = with_ethertype(data4, ETHERTYPE_ARP);
+	measure_frame(&b, "arp", &f);
+	f = with_protocol(data4, false, PROTOCOL_ICMP4);
+	measure_frame(&b, "icmp_echo_v4", &f);
+	f = with_protocol(data6, true, PROTOCOL_ICMP6);
+	measure_frame(&b, "icmp_echo_v6", &f);
+	f = with_protocol(data4, false, 50);
+	measure_frame(&b, "esp_v4", &f);
+	f = segment(false, 7, 64);
+	measure_frame(&b, "vlan_in_data", &f);
+	f = with_ethertype(data4, 0x88cc);
+	measure_frame(&b, "lldp", &f);
+	measure_tuples(&b, "tuples_v4", &data4);
+	measure_tuples(&b, "tuples_v6", &data6);
+
+	measure_connection(&b, "opening", &data4, OPENING_STEPS);
+	measure_connection(&b, "opening_and_closing", &data4, ALL_STEPS);
+
+	/* answered openings, without end: 100 000 connections of SYN and SYN-ACK */
+	drive_connections(&b, b.probe->progs.probe_ingress, &data4, ANSWERED_STEPS, STORM);
+	print_false_maybes(&b);
+	measure_tuples(&b, "storm_v4", &data4);
+	measure_tuples(&b, "storm_v6", &data6);
+	measure_connection(&b, "storm_opening", &data4, OPENING_STEPS);
+
+	ring_buffer__free(b.ring);
+	probe_bpf__destroy(b.probe);
+	drive_bpf__destroy(b.drive);
+	return 0;
+}
