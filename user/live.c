@@ -159,6 +159,20 @@ static void say_verifier_failure(const char *release, char *log)
 		PROBE_VERSION);
 }
 
+/* As in a rootless container: its root has all capabilities, and none that counts here. */
+static bool is_in_user_namespace(void)
+{
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	uint32_t count = UINT32_MAX;
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%*u %*u %" SCNu32, &count) != 1)
+		count = UINT32_MAX;
+	fclose(f);
+	return count != UINT32_MAX;
+}
+
 static void say_why_refused(const char *release)
 {
 	int version = 0, patch = 0;
@@ -166,6 +180,12 @@ static void say_why_refused(const char *release)
 	char lockdown[128];
 	FILE *f;
 
+	if (is_in_user_namespace()) {
+		fprintf(stderr,
+			"this is a user namespace (a rootless container?), whose root may not; run "
+			"it on the host, with --netns PID of the container's process\n");
+		return;
+	}
 	getrlimit(RLIMIT_MEMLOCK, &locked);
 	sscanf(release, "%d.%d", &version, &patch);
 	if (version == 5 && patch < 11 && locked.rlim_cur != RLIM_INFINITY) {

@@ -719,8 +719,8 @@ def test_rights_missing():
         expect(r.returncode == 1 and '--netns' in r.stderr and 'CAP_SYS_ADMIN' in r.stderr, r)
 
 
-def test_verifier_rejects():
-    """a rejection by the verifier shows its last lines, the kernel's version, and what to send"""
+def broken_probe(folder):
+    """A copy whose first program the verifier rejects: r6 = r9, which was never written."""
     with open(os.path.join(lab.ROOT, 'build', 'probe.bpf.o'), 'rb') as f:
         program = f.read()
     with open(lab.PROBE, 'rb') as f:
@@ -728,17 +728,38 @@ def test_verifier_rejects():
     at = section(program, b'tc')
     where = binary.find(program[at:at + 512])
     expect(where > 0, 'the object is not found in the binary')
+    broken = os.path.join(folder, 'probe')
+    with open(broken, 'wb') as f:
+        f.write(binary[:where] + bytes([0xbf, 0x96, 0, 0, 0, 0, 0, 0]) + binary[where + 8:])
+    os.chmod(broken, 0o755)
+    return broken
+
+
+def test_verifier_rejects():
+    """a rejection by the verifier shows its last lines, the kernel's version, and what to send"""
     with tempfile.TemporaryDirectory() as folder:
-        broken = os.path.join(folder, 'probe')
-        with open(broken, 'wb') as f:
-            # r6 = r9, which was never written
-            f.write(binary[:where] + bytes([0xbf, 0x96, 0, 0, 0, 0, 0, 0]) + binary[where + 8:])
-        os.chmod(broken, 0o755)
-        r = subprocess.run([broken, '-i', 'lo', '-d', '1'], capture_output=True, text=True)
+        r = subprocess.run([broken_probe(folder), '-i', 'lo', '-d', '1'], capture_output=True, text=True)
     expect(r.returncode == 1 and 'R9 !read_ok' in r.stderr, r.stderr)
     expect('the verifier of this kernel (%s) rejects the program probe_ingress' % os.uname().release in r.stderr, r.stderr)
     expect('Please send' in r.stderr and 'uname -a' in r.stderr, r.stderr)
     expect(len(r.stderr.splitlines()) < 30, 'too long for a screen', r.stderr)
+
+
+def test_no_btf():
+    """where the kernel shows no BTF it runs if the verifier lets it, and says what is missing if not"""
+    hidden = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', 'sh']
+    with tempfile.TemporaryDirectory() as folder:
+        for binary, status, words in ((lab.PROBE, 0, 'watching lo'),
+                                      (broken_probe(folder), 1, 'has no BTF (no /sys/kernel/btf/vmlinux)')):
+            r = subprocess.run(hidden + [binary, '-i', 'lo', '-d', '0.5'], capture_output=True, text=True)
+            expect(r.returncode == status and words in r.stderr, r)
+
+
+def test_user_namespace():
+    """the root of a rootless container is told that it is none"""
+    r = subprocess.run(['unshare', '--user', '--map-root-user', lab.PROBE, '-i', 'lo', '-d', '1'], capture_output=True,
+                       text=True)
+    expect(r.returncode == 1 and 'user namespace' in r.stderr and '--netns PID' in r.stderr, r)
 
 
 def section(elf, name):
