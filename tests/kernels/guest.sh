@@ -101,8 +101,8 @@ done
 stop
 grep suspended err.txt
 ran=$(sed -n 's/.*"type":"summary","duration":\([0-9]*\)[0-9]\{9\},.*/\1/p' out.json)
-echo "suspended: away $took s, ran $ran s"
-[ "$took" -gt "$ran" ] && echo "suspended: the run is shorter than the absence"
+echo "suspended: away $took s, ran ${ran:-0} s"
+[ "$took" -gt "${ran:-0}" ] && echo "suspended: the run is shorter than the absence"
 
 mount -t securityfs security /sys/kernel/security
 echo confidentiality >/sys/kernel/security/lockdown

@@ -62,6 +62,21 @@ def tc_state(namespace, iface):
     return re.sub(r'(\[|\bid )\d+', r'\1N', shown)
 
 
+def programs_of(process):
+    """The ids of the BPF programs that a process has loaded; tc shows nothing of TCX."""
+    folder = '/proc/%d/fdinfo' % process.pid
+    text = ''.join(open(os.path.join(folder, fd)).read() for fd in os.listdir(folder))
+    ids = set(re.findall(r'^prog_id:\t(\d+)', text, re.M))
+    expect(len(ids) >= 3, 'programs for both directions, and one that settles', text)
+    return ids
+
+
+def are_gone(programs):
+    wait_for(lambda: not any(subprocess.run(['bpftool', 'prog', 'show', 'id', i], stdout=subprocess.DEVNULL,
+                                            stderr=subprocess.DEVNULL).returncode == 0 for i in programs),
+             'the end of BPF programs')
+
+
 def packets(namespace, iface):
     """(received, sent) as the interface counts"""
     text = lab.sh(namespace, 'cat', '/proc/net/dev')
@@ -250,6 +265,7 @@ def test_ways_to_end():
         for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, None):
             with Serve(WAN, WEB), Probe('--hook', hook, *(['--duration=1'] if how is None else [])) as p:
                 load = lab.fork(A, many, SERVER4, 300)
+                programs = programs_of(p.process)
                 wait_for(lambda: packets(GATEWAY, 'eth0')[0] > 0, 'load')
                 if how is None:
                     p.process.wait(30)
@@ -257,6 +273,7 @@ def test_ways_to_end():
                 load()
                 expect(p.status == 0 and p.summary['connections'] > 0 and 'NOT MEASURED' in p.text, hook, how, p.text)
             expect(tc_state(GATEWAY, 'eth0') == before, hook, how, 'left', tc_state(GATEWAY, 'eth0'))
+            are_gone(programs)
 
 
 def many(address, count):
@@ -379,6 +396,7 @@ def test_killed():
         with Serve(WAN, WEB):
             with Probe('--hook', hook) as p:
                 load = lab.fork(A, many, SERVER4, 300)
+                programs = programs_of(p.process)
                 seen = packets(GATEWAY, 'eth0')[0]
                 wait_for(lambda: packets(GATEWAY, 'eth0')[0] > seen + 100, 'load')
                 kill(p)
@@ -386,6 +404,7 @@ def test_killed():
             left = tc_state(GATEWAY, 'eth0')
             if hook == 'tcx':
                 expect(left == before, 'TCX left', left)
+                are_gone(programs)
                 continue
             expect(left.count('direct-action') == 2, 'SIGKILL gives no chance to clean up', left)
             # its priority alone makes nobody ours
