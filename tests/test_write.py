@@ -149,6 +149,11 @@ def test_failures():
         expect(process.returncode == 1 and b'Broken pipe' in said, process.returncode, said)
         done = run('--read', source, '--write', '/nowhere/x')
         expect(done.returncode == 1 and b'cannot write /nowhere/x' in done.stderr and not done.stdout, done.stderr)
+        for arguments in (('--write', source), ('--json=' + source,), ('--write', source + 'x', '--json=' + source + 'x')):
+            done = run('--read', source, *arguments)
+            expect(done.returncode == 1 and b'would overwrite' in done.stderr, arguments, done.stderr)
+        with open(source, 'rb') as f:
+            expect(f.read() == pcap(story()), 'the capture was destroyed')
         old = files.add('old', b'precious')
         done = run('--read', '/nowhere/y', '--write', old)
         with open(old, 'rb') as f:

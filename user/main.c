@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture.h"
@@ -140,9 +141,33 @@ static void keep_standard_files(void)
 		close(fd);
 }
 
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* What writing to this report's file would destroy: a capture that is read, another report. Or NULL. */
+static const char *overwrites(const struct program *p, const struct report *r)
+{
+	const struct report *other;
+	struct stat own, st;
+	size_t i;
+
+	if (fstat(fileno(r->out), &own))
+		return NULL;
+	for (i = 0; i < p->options.read_count; i++)
+		if (!stat(p->options.reads[i], &st) && is_same_file(&own, &st))
+			return p->options.reads[i];
+	for (other = p->reports; other < r; other++)
+		if (!fstat(fileno(other->out), &st) && is_same_file(&own, &st))
+			return other->out_name;
+	return NULL;
+}
+
 static int add_report(struct program *p, const struct report_format *format, const char *file)
 {
 	struct report *r = &p->reports[p->report_count++];
+	const char *victim;
 
 	r->format = format;
 	r->run = &p->run;
@@ -150,11 +175,17 @@ static int add_report(struct program *p, const struct report_format *format, con
 	r->verbose = p->options.verbose;
 	r->out = file ? open_to_write(file) : stdout;
 	r->out_name = file ? file : "standard output";
-	if (r->out)
-		return 0;
-	fprintf(stderr, "probe: cannot write %s: %s\n", file, strerror(errno));
-	p->report_count--;
-	return -1;
+	if (!r->out) {
+		fprintf(stderr, "probe: cannot write %s: %s\n", file, strerror(errno));
+		p->report_count--;
+		return -1;
+	}
+	victim = file ? overwrites(p, r) : NULL;
+	if (victim) {
+		fprintf(stderr, "probe: cannot write %s: that would overwrite %s\n", file, victim);
+		return -1;
+	}
+	return 0;
 }
 
 static int open_reports(struct program *p)
@@ -183,9 +214,13 @@ static int close_reports(struct program *p)
 		struct report *r = &p->reports[i];
 		bool failed = ferror(r->out);
 
-		if (fclose(r->out) || failed) {
+		if (fclose(r->out) && !r->error)
+			r->error = errno;
+		if (failed && !r->error)
+			r->error = EIO;
+		if (r->error) {
 			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
-				r->out_name, strerror(errno));
+				r->out_name, strerror(r->error));
 			status = -1;
 		}
 	}

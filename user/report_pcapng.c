@@ -3,6 +3,7 @@
  * The evidence: the packets that decided, as pcapng with comments. Blocks as the IETF's draft
  * (draft-ietf-opsawg-pcapng) lays them out, in this host's byte order.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <pcap/dlt.h>
@@ -87,7 +88,7 @@ static void begin_block(struct block *b, uint32_t type)
 	put32(b, 0); /* the length, once it is known */
 }
 
-static void end_block(struct block *b, FILE *out)
+static void end_block(struct block *b, struct report *r)
 {
 	uint32_t length;
 
@@ -97,7 +98,8 @@ static void end_block(struct block *b, FILE *out)
 	if (b->failed)
 		return;
 	memcpy(b->at + 4, &length, sizeof(length));
-	fwrite(b->at, b->length, 1, out);
+	if (fwrite(b->at, b->length, 1, r->out) != 1 && !r->error)
+		r->error = errno;
 }
 
 /* ---- comments ---- */
@@ -220,7 +222,7 @@ static void write_section(struct report *r, const struct model *m, const struct 
 	if (text)
 		put_text(b, OPTION_COMMENT, text);
 	put_text(b, OPTION_APPLICATION, "probe " PROBE_VERSION);
-	end_block(b, r->out);
+	end_block(b, r);
 	free(text);
 }
 
@@ -241,7 +243,7 @@ static void write_interface(struct report *r, int link, uint32_t ifindex, struct
 	if (ifindex)
 		put_text(b, OPTION_NAME, if_indextoname(ifindex, name) ? name : r->run->from);
 	put_option(b, OPTION_RESOLUTION, &resolution, sizeof(resolution));
-	end_block(b, r->out);
+	end_block(b, r);
 }
 
 static void write_packet(struct report *r, const struct kept_packet *p, size_t finding,
@@ -262,7 +264,7 @@ static void write_packet(struct report *r, const struct kept_packet *p, size_t f
 	put_text(b, OPTION_COMMENT, comment);
 	if (p->has_direction)
 		put_option(b, OPTION_FLAGS, &flags, sizeof(flags));
-	end_block(b, r->out);
+	end_block(b, r);
 }
 
 static void ended(struct report *r, struct model *m, const struct diagnosis *d)
@@ -298,7 +300,9 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (lost)
 		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
 			r->out_name, lost);
-	else if (!block.failed && !fflush(r->out) && !r->quiet)
+	if (fflush(r->out) && !r->error)
+		r->error = errno;
+	if (!lost && !block.failed && !r->error && !r->quiet)
 		fprintf(stderr, "probe: %zu packets written to %s\n", n, r->out_name);
 	free(packets);
 	free(block.at);
