@@ -190,20 +190,21 @@ static int add_report(struct program *p, const struct report_format *format, con
 
 static int open_reports(struct program *p)
 {
-	if (p->options.write_file) {
-		p->run.evidence = evidence_new(p->options.stall, p->options.snap);
-		if (!p->run.evidence) {
-			fprintf(stderr, "probe: out of memory\n");
-			return -1;
-		}
-		if (add_report(p, &report_pcapng, p->options.write_file))
-			return -1;
-	}
-	if (p->options.json && add_report(p, &report_json, p->options.json_file))
+	const struct options *o = &p->options;
+
+	if (o->json && add_report(p, &report_json, o->json_file))
 		return -1;
-	if (p->options.json && !p->options.json_file)
-		return 0; /* nothing else goes to standard output */
-	return add_report(p, &report_text, NULL);
+	/* JSON on standard output has it for itself */
+	if ((!o->json || o->json_file) && add_report(p, &report_text, NULL))
+		return -1;
+	if (!o->write_file)
+		return 0;
+	p->run.evidence = evidence_new(o->stall, o->snap);
+	if (!p->run.evidence) {
+		fprintf(stderr, "probe: out of memory\n");
+		return -1;
+	}
+	return add_report(p, &report_pcapng, o->write_file);
 }
 
 static int close_reports(struct program *p)

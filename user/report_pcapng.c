@@ -303,7 +303,9 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (fflush(r->out) && !r->error)
 		r->error = errno;
 	if (!lost && !block.failed && !r->error && !r->quiet)
-		fprintf(stderr, "probe: %zu packets written to %s\n", n, r->out_name);
+		fprintf(stderr,
+			"probe: %zu packets written to %s; in Wireshark, filter by frame.comment\n",
+			n, r->out_name);
 	free(packets);
 	free(block.at);
 }
