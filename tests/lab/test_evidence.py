@@ -3,6 +3,7 @@
 
     scripts/lab --clients 4 tests/lab/test_evidence.py [TEST...]
 """
+import fcntl
 import json
 import os
 import signal
@@ -143,7 +144,55 @@ def test_vlan():
             expect(frame in got, frame.hex(), [g.hex() for g in got])
 
 
-TESTS = [test_beside_tcpdump, test_vlan]
+def test_tun():
+    """packets of a device without a link header are written as what they are, with their direction"""
+    name = 'probetun%d' % os.getpid()
+    syn = lab.frame(('10.9.0.2', 5000), ('10.9.0.1', 80), SYN, 1, 0)[14:]
+
+    def go(path):
+        tun = os.open('/dev/net/tun', os.O_RDWR)
+        fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'tun0', 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+        subprocess.run('ip addr add 10.9.0.1/24 dev tun0 && ip link set tun0 up', shell=True, check=True)
+        with Probe('--write', path, namespace=name, iface='tun0') as p:
+            os.write(tun, syn)
+            time.sleep(0.3)
+            p.stop()
+
+    subprocess.run(['ip', 'netns', 'add', name], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = folder + '/evidence.pcapng'
+        try:
+            lab.run(name, go, path)
+        finally:
+            subprocess.run(['ip', 'netns', 'del', name], check=True)
+        packets = [data for _, data in packets_of(path)]
+        expect(len(packets) == 2 and packets[0] == syn, [p.hex() for p in packets])
+        fields = ['-e', 'frame.comment', '-e', 'frame.packet_flags_direction', '-e', 'frame.interface_name']
+        rows = subprocess.run(['tshark', '-r', path, '-T', 'fields', '-E', 'separator=|'] + fields, capture_output=True,
+                              text=True, check=True).stdout.splitlines()
+        expect(rows[0].endswith('|0x00000001|tun0') and rows[1].endswith('|0x00000002|tun0'), rows)
+        expect(rows[1].startswith('refused by this gateway itself, not by the server'), rows)
+
+
+def many(address, count):
+    for _ in range(count):
+        lab.browse(address, 80)
+
+
+def test_thousands():
+    """thousands of connections one after another cost no packet, and those that are well leave none"""
+    with tempfile.TemporaryDirectory() as folder, Serve(WAN, WEB), \
+            Probe('--write', folder + '/evidence.pcapng') as p:
+        waits = [lab.fork(ns, many, server, 500) for ns in (A, B) for server in (SERVER4, SERVER6)]
+        for wait in waits:
+            wait()
+        p.stop()
+        expect(len(p.connections(settled_by='payload')) == 2000 and p.summary['lost']['sum'] == 0, p.summary)
+        slow = sum((c['wait'] or 0) >= SECOND or (c['banner'] or 0) >= SECOND for c in p.connections())
+        expect(slow or not list(packets_of(folder + '/evidence.pcapng')), 'packets of connections that were well')
+
+
+TESTS = [test_beside_tcpdump, test_vlan, test_tun, test_thousands]
 
 if __name__ == '__main__':
     sys.exit(lab.main(TESTS))
