@@ -203,6 +203,18 @@ def test_errors():
             expect(done.returncode == 2 and words in done.stderr.decode(), arguments, done.stderr.decode())
 
 
+def test_two_interfaces():
+    """where libpcap cannot read on, at an interface of another kind, the way out is said"""
+    whole = pcapng(story())
+    second = bytearray(whole[28:28 + 32])  # the description of an interface
+    struct.pack_into('<I', second, 12, 96)
+    with Files() as files:
+        path = files.add('two', whole + bytes(second))
+        done = run('--read', path)
+        expect(done.returncode == 1 and b'10.200.7.9' in done.stdout, done.stdout.decode())
+        expect(b"tshark -r FILE -Y 'frame.interface_id == 0' -F pcap -w ONE" in done.stderr, done.stderr.decode())
+
+
 def test_filter():
     """a filter as for tcpdump narrows the reading, and moves no time"""
     with Files() as files:

@@ -41,7 +41,7 @@ struct reader {
 	struct source *current; /* its packet was handed out */
 	uint64_t until; /* the time of the next packet of all others */
 	const char *link;
-	char cut[2 * PCAP_ERRBUF_SIZE];
+	char cut[4 * PCAP_ERRBUF_SIZE];
 	size_t cut_length;
 	unsigned int cuts;
 };
@@ -248,7 +248,8 @@ static void add_cut(struct reader *r, const struct source *s, const char *what, 
 
 static void note_cut(struct reader *r, const struct source *s)
 {
-	const char *why = pcap_geterr(s->pcap);
+	const char *why = pcap_geterr(s->pcap), *advice = "";
+	char words[2 * PCAP_ERRBUF_SIZE];
 	int error = Z_OK;
 
 	if (s->zipped) {
@@ -258,7 +259,13 @@ static void note_cut(struct reader *r, const struct source *s)
 		else if (error != Z_OK)
 			why = "the gzip file is damaged";
 	}
-	add_cut(r, s, "could be read up to here only", why);
+	/* libpcap's pcapng wants interfaces of one kind */
+	if (strstr(why, "of the first interface"))
+		advice =
+			"; one interface alone: tshark -r FILE -Y 'frame.interface_id == 0' -F pcap "
+			"-w ONE";
+	snprintf(words, sizeof(words), "%s%s", why, advice);
+	add_cut(r, s, "could be read up to here only", words);
 }
 
 /* To the source's next packet. */
