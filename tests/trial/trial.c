@@ -9,8 +9,9 @@
  * and each wrong finding with its seed. The same seeds print the same table.
  *
  * Ends with a status of 1 when a finding of high confidence was wrong, when fewer culprits than
- * POWER_FLOOR were named, or when the same records made other findings the second time. --impostors draws populations in which an innocent peer looks just like a
- * culprit: what it takes to fool the rules. There, nothing is demanded.
+ * POWER_FLOOR were named, or when the same records made other findings the second time.
+ * --impostors draws populations in which an innocent peer looks just like a culprit: what it takes
+ * to fool the rules. There, nothing is demanded.
  */
 #include <math.h>
 #include <stdarg.h>
