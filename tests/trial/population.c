@@ -607,7 +607,7 @@ bool population_prefix_fails(const struct population *p, const struct address *p
 
 		if (is_within(&s->ip4.address, prefix, length)) {
 			failed += s->failed || s->unheard;
-			if (s->answered && !s->failed && !s->unheard)
+			if (s->fate == ANSWERS && s->answered && !s->unheard)
 				return false;
 		} else if (s->has_ip6 && is_within(&s->ip6.address, prefix, length)) {
 			failed += s->failed || s->unheard;
