@@ -99,8 +99,12 @@ def median_interval(values):
     return statistics.median(v), v[k], v[-1 - k]
 
 
-def rounds(count, seconds, read):
-    """read() counts what the traffic has done so far; -> {variant: (median, low, high) of rate / empty's}"""
+def rounds(count, seconds, traffic, read):
+    """read() counts what the traffic has done so far; -> {variant: (median, low, high) of rate / empty's}
+
+    The traffic rests while a variant comes and goes: at its priority the kernel's own threads on that core
+    would hardly get on.
+    """
     rates = {v.key: [] for v in VARIANTS}
     for number in range(count):
         order = [EMPTY] + VARIANTS
@@ -108,10 +112,12 @@ def rounds(count, seconds, read):
         this = {}
         for variant in order[turn:] + order[:turn]:
             with variant:
+                traffic.send_signal(signal.SIGCONT)
                 time.sleep(SETTLE)
                 began, before = time.monotonic(), read()
                 time.sleep(seconds)
                 this[variant.key] = (read() - before) / (time.monotonic() - began)
+                traffic.send_signal(signal.SIGSTOP)
         for key, values in rates.items():
             values.append(this[key] / this['empty'])
     return {key: median_interval(values) for key, values in rates.items()}, this['empty']
@@ -132,8 +138,8 @@ def bulk(count, seconds):
                 if 'eth0:' in line:
                     return int(line.split(':')[1].split()[0])
     try:
-        time.sleep(1)
-        return rounds(count, seconds, read)
+        client.send_signal(signal.SIGSTOP)
+        return rounds(count, seconds, client, read)
     finally:
         stop(client, signal.SIGKILL)
         stop(server, signal.SIGKILL)
@@ -147,9 +153,10 @@ def churn(count, seconds):
         client = start(CLIENTS[0], traffic, 'churn', SERVER4, '8080', f.name)
         pin(client.pid)
         try:
-            time.sleep(1)
+            time.sleep(0.2)
+            client.send_signal(signal.SIGSTOP)
             with mmap.mmap(f.fileno(), 8) as shared:
-                return rounds(count, seconds, lambda: struct.unpack('Q', shared[:8])[0])
+                return rounds(count, seconds, client, lambda: struct.unpack('Q', shared[:8])[0])
         finally:
             stop(client, signal.SIGKILL)
             stop(server, signal.SIGKILL)
