@@ -474,7 +474,10 @@ static void begin_looking(struct live *l, const struct link_state *link)
 static void went_away(struct live *l, const struct link_state *link)
 {
 	const char *what = link->moved ? "was moved to another network namespace" : "went away";
+	int d;
 
+	for (d = 0; d < DIRECTIONS; d++) /* where nothing is, nobody is blind */
+		sight_begin(&l->sight[d], 0, monotonic() - l->start);
 	/* its last words hold its last counts */
 	if (link->bytes > l->bytes)
 		l->run->bytes += link->bytes - l->bytes;

@@ -22,6 +22,16 @@ stop() {
 	ended=$?
 }
 
+# Waits until the probe has said it, not for ever.
+await() {
+	tries=0
+	until grep -q "$1" err.txt; do
+		sleep 0.1
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || break
+	done
+}
+
 right() {
 	sed -n "s/^$1:\t0*\(.\)/\1/p" "/proc/$probe/status"
 }
@@ -93,16 +103,25 @@ echo 0 >/sys/class/rtc/rtc0/wakealarm
 echo +20 >/sys/class/rtc/rtc0/wakealarm
 echo mem >/sys/power/state
 took=$(($(date +%s) - began))
-until grep -q suspended err.txt; do
-	sleep 0.1
-	: $((tries = tries + 1))
-	[ $tries -lt 300 ] || break
-done
+await suspended
 stop
 grep suspended err.txt
 ran=$(sed -n 's/.*"type":"summary","duration":\([0-9]*\)[0-9]\{9\},.*/\1/p' out.json)
 echo "suspended: away $took s, ran ${ran:-0} s"
 [ "$took" -gt "${ran:-0}" ] && echo "suspended: the run is shorter than the absence"
+
+# The interface is deleted and made again, after the rights are gone.
+start probe -i lan0 --follow --json=out.json
+ip link del lan0
+await waiting
+ip link add lan0 address 02:00:0a:01:04:01 type veth peer eth0 netns client
+await 'is back'
+stop
+echo "follow: status $ended, $(grep -o 'lan0 is back' err.txt)"
+ip addr add 10.1.4.1/24 dev lan0
+ip link set lan0 up
+ip -n client link set eth0 up
+ip neigh replace 10.1.4.99 lladdr 02:00:0a:01:04:63 dev lan0
 
 mount -t securityfs security /sys/kernel/security
 echo confidentiality >/sys/kernel/security/lockdown

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * foreign IFACE ingress|egress front|back|PRIORITY next|end
+ * foreign IFACE ingress|egress front|back|xdp|PRIORITY next|end
  *
  * Somebody else's program on a hook: counts packets, and lets the chain go on or ends it. A TCX
- * program before or behind all others, or a tc filter of that priority. Says "ready", then the
+ * program before or behind all others, an XDP program, or a tc filter of that priority. Says "ready", then the
  * count for each line that it reads; goes at the end of its input.
  */
 #include <bpf/bpf.h>
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 #define GO_ON (-1) /* TCX_NEXT, TC_ACT_UNSPEC */
 #define END 0 /* TCX_PASS, TC_ACT_OK */
 
-static int load(int map, int verdict)
+static int load(enum bpf_prog_type type, int map, int verdict)
 {
 	const struct bpf_insn program[] = {
 		{ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4 },
@@ -46,8 +47,8 @@ static int load(int map, int verdict)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 
-	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", program,
-			     sizeof(program) / sizeof(program[0]), NULL);
+	return bpf_prog_load(type, "foreign", "GPL", program, sizeof(program) / sizeof(program[0]),
+			     NULL);
 }
 
 static void die(const char *what, int error)
@@ -63,20 +64,26 @@ int main(int argc, char **argv)
 	LIBBPF_OPTS(bpf_tc_opts, filter);
 	int map, program, ifindex, error;
 	uint64_t count = 0;
-	bool egress, tcx;
+	bool egress, tcx, xdp, end;
 	char line[16];
 	uint32_t zero = 0;
 
 	if (argc != 5)
 		return 2;
 	egress = !strcmp(argv[2], "egress");
+	end = !strcmp(argv[4], "end");
+	xdp = !strcmp(argv[3], "xdp");
 	tcx = !strcmp(argv[3], "front") || !strcmp(argv[3], "back");
 	ifindex = if_nametoindex(argv[1]);
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "foreign", 4, 8, 1, NULL);
-	program = map < 0 ? map : load(map, strcmp(argv[4], "end") ? GO_ON : END);
+	program = map < 0 ? map
+		  : xdp	  ? load(BPF_PROG_TYPE_XDP, map, end ? XDP_DROP : XDP_PASS)
+			  : load(BPF_PROG_TYPE_SCHED_CLS, map, end ? END : GO_ON);
 	if (program < 0)
 		die("load", program);
-	if (tcx) {
+	if (xdp) {
+		error = bpf_xdp_attach(ifindex, program, XDP_FLAGS_SKB_MODE, NULL);
+	} else if (tcx) {
 		link.flags = argv[3][0] == 'f' ? ATTACH_BEFORE : ATTACH_AFTER;
 		error = bpf_link_create(program, ifindex,
 					(enum bpf_attach_type)(egress ? ATTACH_TCX_EGRESS
@@ -102,7 +109,9 @@ int main(int argc, char **argv)
 		printf("%" PRIu64 "\n", count);
 		fflush(stdout);
 	}
-	if (!tcx) {
+	if (xdp) {
+		bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+	} else if (!tcx) {
 		filter.prog_fd = filter.prog_id = filter.flags = 0;
 		bpf_tc_detach(&hook, &filter);
 	}

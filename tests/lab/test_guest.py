@@ -176,6 +176,19 @@ def test_blind_on_tcx():
     blind_in('tcx', 'egress', 'front', 'bpftool net show dev eth0')
 
 
+def test_blind_by_xdp():
+    """an XDP program that takes the packets before any hook is named as what may do so"""
+    for hook in HOOKS:
+        with Probe('--hook', hook) as p, Foreign(GATEWAY, 'eth0', 'ingress', 'xdp', 'end'):
+            def knock():
+                lab.run(A, lab.try_connect, SERVER4, 80, 0.2)
+                return 'BLIND' in p.errors
+            wait_for(knock, 'a word of blindness')
+            p.stop()
+            expect(re.search(r'BLIND to what eth0 receives.*The XDP program \d+ in front of the hook', p.errors),
+                   p.errors)
+
+
 def test_filter_removed():
     """when somebody removes the qdisc under us, that is what the tool says"""
     with Serve(WAN, WEB), Probe('--hook', 'clsact') as p:
