@@ -288,7 +288,7 @@ class Probe:
         return self.json[-1]
 
 
-def wait_for(condition, what, timeout=30):
+def wait_for(condition, what, timeout=60):
     end = time.monotonic() + timeout
     while not condition():
         expect(time.monotonic() < end, 'waited in vain for', what)

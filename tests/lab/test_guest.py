@@ -176,12 +176,19 @@ def test_blind_on_tcx():
     blind_in('tcx', 'egress', 'front', 'bpftool net show dev eth0')
 
 
+def send_udp(count):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(count):
+        s.sendto(b'', (SERVER4, 9))
+
+
 def test_blind_by_xdp():
     """an XDP program that takes the packets before any hook is named as what may do so"""
     for hook in HOOKS:
+        lab.run(A, lab.try_connect, SERVER4, 81, 5)  # so that it knows the gateway's MAC
         with Probe('--hook', hook) as p, Foreign(GATEWAY, 'eth0', 'ingress', 'xdp', 'end'):
             def knock():
-                lab.run(A, lab.try_connect, SERVER4, 80, 0.2)
+                lab.run(A, send_udp, 50)
                 return 'BLIND' in p.errors
             wait_for(knock, 'a word of blindness')
             p.stop()
