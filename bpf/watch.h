@@ -121,6 +121,9 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 			if (now && table_keeps_packets(t))
 				table_keep_packet(t, &key, f, s, from_client, now);
 			if (why != SETTLED_NOT) {
+				/* a bare ACK can be what was missing */
+				if (!now)
+					now = table_now(t);
 				table_publish(t, f, identity, why, now);
 				remember(line, &key, hash, identity, why, now);
 			}
