@@ -19,6 +19,11 @@ static void hear(void *context, const struct record *r)
 {
 	struct heard *h = context;
 
+	/* whatever settles a flow knows the time */
+	if (r->settled < r->flow.syn_times[0]) {
+		fprintf(stderr, "a record settled before its SYN\n");
+		abort();
+	}
 	if (h->count < MAX_CONNECTIONS)
 		connection_of(&h->connections[h->count], r, 0);
 	h->count++;
