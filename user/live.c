@@ -45,6 +45,7 @@ struct live {
 	struct ring_buffer *packets; /* with --write, else NULL */
 	struct interface interface;
 	struct hook hook;
+	int links; /* events of the interfaces */
 	bool up; /* the interface, as far as we said */
 	bool away; /* the interface; we wait for its return (--follow) */
 	struct sight sight[DIRECTIONS];
@@ -509,12 +510,15 @@ static void came_back(struct live *l, const struct link_state *link)
 static void on_link(void *context, const struct link_state *link)
 {
 	struct live *l = context;
+	struct link_state now;
 
 	if (l->ended)
 		return;
 	if (l->away) {
-		if (!link->gone && !strcmp(link->name, l->run->from))
-			came_back(l, link);
+		/* what is told may be long ago: of the one that went */
+		if (!link->gone && !strcmp(link->name, l->run->from) &&
+		    !link_ask(&now, 0, l->run->from))
+			came_back(l, &now);
 		return;
 	}
 	if (link->index != l->interface.index)
@@ -630,7 +634,7 @@ static int catch_signals(void)
 static int loop(struct live *l)
 {
 	enum { TIMER, SIGNALS, LINKS, SOURCES };
-	int fds[SOURCES] = { open_timer(), wake, link_events() };
+	int fds[SOURCES] = { open_timer(), wake, l->links };
 	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
 	struct epoll_event event;
 	uint64_t expirations;
@@ -642,7 +646,6 @@ static int loop(struct live *l)
 		if (fds[i] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event))
 			goto out;
 	}
-	ask_link(l); /* what happened before the events were listened to */
 	status = 0;
 	while (!l->ended && !l->run->stop) {
 		n = epoll_wait(epoll, &event, 1, -1);
@@ -773,6 +776,7 @@ static int watch(struct live *l)
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
+	l->links = link_events(); /* from before the attach on */
 	if (catch_signals() < 0) {
 		fprintf(stderr, "probe: cannot catch signals: %s\n", strerror(errno));
 		return -1;
