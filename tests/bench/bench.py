@@ -259,6 +259,12 @@ def cost(count):
     return {w[0]: tuple(float(x) for x in w[1:4]) for w in map(str.split, output.splitlines())}
 
 
+def cpu_seconds(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 class Running:
     """A probe with its JSON lines, until the end of the with block."""
 
@@ -271,11 +277,6 @@ class Running:
         self.process = start(GATEWAY, lab.PROBE, '--iface', LAN_IFACE, '--json=' + self.json_file, *self.arguments,
                              ready='watching')
         return self
-
-    def cpu_seconds(self):
-        with open('/proc/%d/stat' % self.process.pid) as f:
-            fields = f.read().rsplit(')', 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
     def memory_mib(self):
         with open('/proc/%d/status' % self.process.pid) as f:
@@ -311,17 +312,17 @@ def start_time(count):
 
 def user_side(rate, seconds):
     """The real probe reads as many records a second. -> CPU share of one core, losses"""
-    with Running('-q') as p:
-        before = p.cpu_seconds()
-        output = lab.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
-        share = (p.cpu_seconds() - before) / seconds
-        time.sleep(0.5)
-        p.end()
-        made = int(output.split()[0])
-        late = float(re.search(r'([\d.]+) s late', output).group(1))
-        return {'records': made, 'rate': made / (seconds + late), 'cpu': share,
-                'ring_lost': p.summary['lost']['ring_full'], 'connections': p.summary['connections'],
-                'lost': p.summary['lost']['sum']}
+    process = start(GATEWAY, lab.PROBE, '-q', '--iface', LAN_IFACE, ready='watching')
+    before = cpu_seconds(process.pid)
+    output = lab.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
+    share = (cpu_seconds(process.pid) - before) / seconds
+    time.sleep(0.5)
+    report = stop(process)
+    lost = re.search(r'(\d+) records without a place', report)
+    late = float(re.search(r'([\d.]+) s late', output).group(1))
+    return {'records': int(output.split()[0]), 'rate': int(output.split()[0]) / (seconds + late), 'cpu': share,
+            'ring_lost': int(lost.group(1)) if lost else 0,
+            'connections': int(re.search(r'(\d+) attempt', report).group(1))}
 
 
 def table(rows):
