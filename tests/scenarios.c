@@ -57,6 +57,21 @@ CHECK(check_plain)
 	return NULL;
 }
 
+static void make_acked(struct tape *t)
+{
+	handshake(t, 0);
+	exchange(t, 12, 20); /* a full segment: it is waited for until it has arrived */
+	tcp(t, 21, CLIENT, ACK, 301, 1401, 0);
+}
+
+CHECK(check_acked)
+{
+	EXPECT(count == 1 && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(c->settled == AT(21) && c->watched == 21 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
 static void make_plain6(struct tape *t)
 {
 	t->ip6 = true;
@@ -958,6 +973,8 @@ const struct scenario scenarios[] = {
 	  make_icmp_then_answer, check_icmp_then_answer },
 	{ "time exceeded, then unreachable", "the hard error", make_time_exceeded,
 	  check_time_exceeded },
+	{ "a full answer settles with the bare ACK for it", "when, and late copies' silence",
+	  make_acked, check_acked },
 	{ "late copy of a SYN after both payloads", "a phantom that nobody answers",
 	  make_late_syn_copy, check_late_syn_copy },
 	{ "the same four-tuple again", "quick clients' connections", make_tuple_again,
