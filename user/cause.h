@@ -43,6 +43,7 @@ struct diagnosing {
 /* NULL when there are MAX_FINDINGS already. */
 struct finding *finding_new(struct diagnosing *g, enum finding_kind kind,
 			    enum confidence confidence);
+bool has_finding(const struct diagnosing *g, enum finding_kind kind);
 void finding_set_peer(struct finding *f, const struct endpoint *peer);
 
 /* The sentence; a line of evidence. */
@@ -51,6 +52,10 @@ void finding_line(struct finding *f, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 void finding_add_host(struct diagnosing *g, struct finding_hosts *hosts, const struct host *h);
+
+/* The hosts that tried this peer, of those with one of the oddities; of all with 0. */
+void finding_add_hosts(struct diagnosing *g, struct finding *f, const struct peer *p,
+		       unsigned int odd);
 
 /* A host that spoke, so that it can be compared: it stalled or it did not. */
 bool host_is_comparable(const struct host *h);

@@ -28,7 +28,7 @@
 /* A connection that began after an attempt had failed to be answered at once. */
 struct follow {
 	const struct operation *after;
-	const struct begun *begun;
+	struct begun *begun;
 	const struct host_view *view;
 	ns_t t;
 };
@@ -37,7 +37,9 @@ struct follows {
 	struct follow *at;
 	size_t count;
 	size_t room;
-	size_t attempts; /* that could have been followed */
+	size_t attempts; /* that could have been followed, those of one moment once */
+	size_t operations; /* all of them */
+	const struct operation *before; /* the last of them */
 	double rate; /* of any connection that could follow by chance, a second */
 	struct peer *peer; /* NULL: all of IPv6 */
 };
@@ -78,6 +80,13 @@ static ns_t known_since(const struct client *c)
 	return oldest;
 }
 
+/* Attempts of a host that begin together are one. */
+static bool is_one_moment(const struct operation *a, const struct operation *b)
+{
+	return a == b ||
+	       (a->client->host == b->client->host && llabs(a->start - b->start) < (ns_t)SECOND_NS);
+}
+
 static bool collect(struct follows *f, const struct host_view *v, const struct operation *o,
 		    bool ipv6)
 {
@@ -93,18 +102,22 @@ static bool collect(struct follows *f, const struct host_view *v, const struct o
 		could = true;
 		n = c->begun_count < BEGUN ? c->begun_count : BEGUN;
 		for (j = 0; j < n; j++) {
-			const struct begun *b = &c->begun[j];
+			struct begun *b = &c->begun[j];
 			struct follow follow = { o, b, v, b->syn - o->start };
 
 			if (follow.t < (ipv6 ? SOONEST_IPV6_NS : SOONEST_NS) ||
 			    follow.t > LATEST_NS || same_endpoint(&b->to, &o->to) ||
-			    is_broken_ipv6(o, b) != ipv6)
+			    is_broken_ipv6(o, b) != ipv6 || b->explained)
 				continue;
 			if (!follows_add(f, &follow))
 				return false;
 		}
 	}
-	f->attempts += could;
+	f->operations += could;
+	if (could && !(f->before && is_one_moment(f->before, o))) {
+		f->attempts++;
+		f->before = o;
+	}
 	return true;
 }
 
@@ -151,7 +164,8 @@ struct stretch {
 	ns_t deviation;
 	double chance;
 	bool periodic;
-	const struct endpoint *destination; /* the first */
+	const struct endpoint *destination; /* the most frequent one */
+	size_t there; /* attempts that led to it */
 };
 
 static void measure(struct follows *f, struct stretch *s)
@@ -166,7 +180,7 @@ static void measure(struct follows *f, struct stretch *s)
 		bool attempt = true, host = true, destination = true;
 
 		for (j = s->first; j < i; j++) {
-			attempt &= f->at[j].after != f->at[i].after;
+			attempt &= !is_one_moment(f->at[j].after, f->at[i].after);
 			host &= f->at[j].view != f->at[i].view;
 			destination &= !same_endpoint(&f->at[j].begun->to, &f->at[i].begun->to);
 		}
@@ -176,7 +190,17 @@ static void measure(struct follows *f, struct stretch *s)
 		if (host && is_periodic(f->at[i].view, &f->at[i].after->to))
 			s->periodic = true;
 	}
-	s->destination = &f->at[s->first].begun->to;
+	s->there = 0;
+	for (i = s->first; i < s->first + s->count; i++) {
+		size_t there = 0;
+
+		for (j = s->first; j < s->first + s->count; j++)
+			there += same_endpoint(&f->at[j].begun->to, &f->at[i].begun->to);
+		if (there > s->there) {
+			s->there = there;
+			s->destination = &f->at[i].begun->to;
+		}
+	}
 	s->median = f->at[s->first + s->count / 2].t;
 	s->deviation = 0;
 	for (i = 0; t && i < s->count; i++)
@@ -190,24 +214,22 @@ static void measure(struct follows *f, struct stretch *s)
 	/* or the rate near by, where that is larger */
 	for (i = 0; i < f->count; i++)
 		local += f->at[i].t > s->median / 3 * 2 && f->at[i].t < s->median / 2 * 3;
-	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->attempts);
+	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->operations);
 	if (local > rate)
 		rate = local;
-	hit = 1 - exp(-rate * width);
+	hit = 1 - exp(-rate * width * f->operations / f->attempts);
 	s->chance = binomial_tail(s->attempts, f->attempts, hit) * (LATEST_NS / 1e9) / width;
 	if (s->chance > 1)
 		s->chance = 1;
 }
 
-/* The stretch as wide as one timer's runs that holds the most attempts. */
-static struct stretch densest(struct follows *f)
+static struct stretch densest(struct follows *f, ns_t width, double share)
 {
-	struct stretch best = {}, s;
+	struct stretch best = {};
 	size_t first = 0, last;
 
-	qsort(f->at, f->count, sizeof(*f->at), by_t);
 	for (last = 0; last < f->count; last++) {
-		while (f->at[last].t - f->at[first].t > 2 * timer_slack(f->at[last].t))
+		while (f->at[last].t - f->at[first].t > width + (ns_t)(f->at[last].t * share))
 			first++;
 		if (last - first + 1 > best.count) {
 			best.first = first;
@@ -216,19 +238,25 @@ static struct stretch densest(struct follows *f)
 	}
 	if (best.count)
 		measure(f, &best);
-	/* the waits of one timer are tighter than its slack: what is around it is not its own */
-	if (best.count > 4) {
-		s = best;
-		while (s.count > 3 && f->at[s.first + s.count - 1].t - best.median >
-					      4 * best.deviation + 2 * (ns_t)MILLISECOND_NS)
-			s.count--;
-		while (s.count > 3 && best.median - f->at[s.first].t >
-					      4 * best.deviation + 2 * (ns_t)MILLISECOND_NS) {
-			s.first++;
-			s.count--;
-		}
-		measure(f, &s);
-		if (s.chance < best.chance)
+	return best;
+}
+
+/*
+ * The stretch that chance explains least: one timer's runs lie more or less close together, by how
+ * steady a helper is. How soon IPv4 is tried is less steady.
+ */
+static struct stretch steadiest(struct follows *f)
+{
+	static const ns_t widths[] = { 4 * (ns_t)MILLISECOND_NS, 25 * (ns_t)MILLISECOND_NS,
+				       100 * (ns_t)MILLISECOND_NS };
+	struct stretch best, s;
+	size_t i;
+
+	qsort(f->at, f->count, sizeof(*f->at), by_t);
+	best = densest(f, 100 * (ns_t)MILLISECOND_NS, f->peer ? 0.04 : 0.2);
+	for (i = 0; f->peer && i < sizeof(widths) / sizeof(widths[0]); i++) {
+		s = densest(f, widths[i], 0);
+		if (s.attempts * 2 > f->attempts && s.chance < best.chance)
 			best = s;
 	}
 	return best;
@@ -287,12 +315,17 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	if (!f->peer)
 		kind = KIND_BROKEN_IPV6;
 	else
-		kind = s->destinations > 1 ? KIND_HELD_BEFORE_CONNECT : KIND_FAILOVER_CHAIN;
+		kind = s->there * 10 < s->count * 8 ? KIND_HELD_BEFORE_CONNECT
+						    : KIND_FAILOVER_CHAIN;
 	confidence = s->chance <= CHANCE_HIGH ? by_count(s->attempts) : CONFIDENCE_LOW;
 	/* that late, people and clocks begin things of their own */
 	if (s->median > LATE_NS && confidence == CONFIDENCE_HIGH)
 		confidence = CONFIDENCE_MEDIUM;
-	if (s->periodic && s->destinations < 3)
+	if (f->peer && s->periodic && s->destinations < 3)
+		confidence = CONFIDENCE_LOW;
+	/* a server that answers others is not what the chain is about */
+	if (f->peer && f->peer->answered > f->peer->failures[FAILURE_SILENT] &&
+	    f->peer->last_answer > f->peer->first_failure)
 		confidence = CONFIDENCE_LOW;
 	finding = finding_new(g, kind, confidence);
 	if (!finding)
@@ -305,6 +338,7 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	for (i = s->first; i < s->first + s->count; i++) {
 		bool known = false;
 
+		f->at[i].begun->explained = true;
 		v = f->at[i].view;
 		for (j = s->first; j < i && !known; j++)
 			known = f->at[j].view == v;
@@ -339,29 +373,28 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 		     spread);
 	if (f->peer)
 		finding_say_route(finding, f->peer);
-	if (s->periodic)
+	if (f->peer && s->periodic && s->destinations < 3)
 		finding_line(
 			finding, "against",
 			"the attempts come at regular intervals: so may the others, by chance");
 	if (f->attempts > s->attempts)
-		finding_line(finding, s->periodic ? "" : "against",
+		finding_line(finding, finding->confidence == CONFIDENCE_LOW ? "" : "against",
 			     "%zu attempt%s without such a connection after %s",
 			     f->attempts - s->attempts, plural(f->attempts - s->attempts),
 			     f->attempts - s->attempts == 1 ? "it" : "them");
 	set_example(finding, &f->at[s->first + s->count / 2]);
 }
 
-static void judge(struct diagnosing *g, struct follows *f)
+/* A fixed time after the attempt, most of the times. */
+static bool is_chain(struct follows *f, struct stretch *s)
 {
-	struct stretch s;
-
 	if (!f->count)
-		return;
+		return false;
 	f->rate = rate_of(f);
-	s = densest(f);
-	/* a fixed time after the attempt, most of the times */
-	if (s.attempts >= 2 && s.attempts * 2 > f->attempts && s.chance <= 1e-2)
-		name(g, f, &s);
+	*s = steadiest(f);
+	if (s->attempts < 2 || s->attempts * 2 <= f->attempts || s->chance > 1e-2)
+		return false;
+	return true;
 }
 
 static bool is_explained(const struct diagnosing *g, const struct endpoint *peer)
@@ -388,42 +421,96 @@ static int by_to(const void *a, const void *b)
 
 	if (order)
 		return order;
+	if (x->client->host != y->client->host)
+		return x->client->host < y->client->host ? -1 : 1;
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+/* A peer's failed attempts, of all of them, and how likely its chain is by chance. */
+struct candidate_chain {
+	size_t first;
+	size_t count;
+	double chance;
+};
+
+static int by_chance(const void *a, const void *b)
+{
+	const struct candidate_chain *x = a, *y = b;
+
+	if (x->chance != y->chance)
+		return x->chance < y->chance ? -1 : 1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+static void forget_explained(struct diagnosing *g)
+{
+	struct client *c;
+	size_t i;
+
+	for (c = g->m->clients; c; c = c->hh.next)
+		for (i = 0; c->begun && i < BEGUN; i++)
+			c->begun[i].explained = false;
+}
+
+/* Answers whether there is a chain behind these attempts. */
+static bool look_at(struct diagnosing *g, struct follows *f, struct operation **failed,
+		    size_t count, bool ipv6, struct stretch *s)
+{
+	size_t i;
+
+	f->count = f->attempts = f->operations = 0;
+	f->before = NULL;
+	f->peer = ipv6 ? NULL : diagnosing_peer(g, &failed[0]->to);
+	if (!ipv6 && (!f->peer || is_explained(g, &failed[0]->to)))
+		return false;
+	for (i = 0; i < count; i++)
+		if (!(ipv6 && is_ip4(&failed[i]->to.address)) &&
+		    !collect(f, &g->views[failed[i]->client->host], failed[i], ipv6))
+			g->out_of_memory = true;
+	return is_chain(f, s);
+}
+
+/*
+ * The least likely chain is named first, and what it explains is taken away: attempts that were made
+ * in the same moments as the true ones have the same followers.
+ */
 void cause_chains(struct diagnosing *g)
 {
-	struct follows ipv6 = {}, f = {};
+	struct candidate_chain *chains;
 	struct operation **failed, *o;
-	size_t i, n = 0;
+	size_t i, n = 0, count = 0;
+	struct follows f = {};
+	struct stretch s;
 
+	forget_explained(g);
 	failed = calloc(g->m->operations_kept + 1, sizeof(*failed));
-	if (!failed) {
+	chains = calloc(g->m->operations_kept + 1, sizeof(*chains));
+	if (!failed || !chains) {
 		g->out_of_memory = true;
-		return;
+		goto out;
 	}
 	TAILQ_FOREACH(o, &g->m->operations, by_age)
 	if (o->failed)
 		failed[n++] = o;
 	qsort(failed, n, sizeof(*failed), by_to);
 	for (i = 0; i < n; i++) {
-		const struct host_view *v = &g->views[failed[i]->client->host];
-
-		if (!i || !same_endpoint(&failed[i]->to, &failed[i - 1]->to)) {
-			f.count = f.attempts = 0;
-			f.peer = is_explained(g, &failed[i]->to)
-					 ? NULL
-					 : diagnosing_peer(g, &failed[i]->to);
-		}
-		if (f.peer && !collect(&f, v, failed[i], false))
-			g->out_of_memory = true;
-		if (!is_ip4(&failed[i]->to.address) && !collect(&ipv6, v, failed[i], true))
-			g->out_of_memory = true;
-		if (f.peer && (i + 1 == n || !same_endpoint(&failed[i]->to, &failed[i + 1]->to)))
-			judge(g, &f);
+		if (!i || !same_endpoint(&failed[i]->to, &failed[i - 1]->to))
+			chains[count++].first = i;
+		chains[count - 1].count++;
 	}
-	judge(g, &ipv6);
+	for (i = 0; i < count; i++) {
+		chains[i].chance = 1;
+		if (look_at(g, &f, failed + chains[i].first, chains[i].count, false, &s))
+			chains[i].chance = s.chance;
+	}
+	qsort(chains, count, sizeof(*chains), by_chance);
+	if (look_at(g, &f, failed, n, true, &s))
+		name(g, &f, &s);
+	for (i = 0; i < count && chains[i].chance < 1; i++)
+		if (look_at(g, &f, failed + chains[i].first, chains[i].count, false, &s))
+			name(g, &f, &s);
+out:
 	free(f.at);
-	free(ipv6.at);
+	free(chains);
 	free(failed);
 }

@@ -70,53 +70,55 @@ static void name_lossy_client(struct diagnosing *g, size_t index)
 	f->locked = lost;
 	finding_text(f, "packets are lost between %s and this gateway",
 		     format_address(name, &h->clients[0]->place.address));
-	finding_line(f, "",
-		     "on %llu of %llu connections a SYN-ACK had to be repeated before the ACK, or",
-		     (unsigned long long)lost, (unsigned long long)h->established);
-	finding_line(f, "",
-		     "the first payload came with a hole before it; of the others on %llu of %llu",
-		     (unsigned long long)others, (unsigned long long)established);
+	finding_line(
+		f, "",
+		"on %llu of %llu connections the handshake had to be repeated on this side, or the "
+		"first payload came with a hole before it; of the other hosts on %llu of %llu",
+		(unsigned long long)lost, (unsigned long long)h->established,
+		(unsigned long long)others, (unsigned long long)established);
 	if (waits)
 		finding_line(f, "", "%zu stall%s of up to 3 s %s such a loss: cable, Wi-Fi, duplex",
 			     waits, plural(waits),
 			     waits == 1 ? "has the shape of" : "have the shape of");
 }
 
+/* Loss at one server alone is that server's. */
 static void name_lossy_far_side(struct diagnosing *g)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
-	size_t i, hosts = 0, clients;
+	struct peer *p, *worst = NULL;
 	struct finding *f;
+	size_t servers = 0;
 
 	if (g->m->lost_far < LOSS_LEAST || g->m->lost_far < LOSS_SHARE * established)
 		return;
-	f = finding_new(g, KIND_LOSSY_FAR_SIDE, CONFIDENCE_LOW);
+	for (p = g->m->peers; p; p = p->hh.next) {
+		servers += p->lost > 0;
+		if (!worst || p->lost > worst->lost)
+			worst = p;
+	}
+	if (servers < 2 || worst->lost * 10 > g->m->lost_far * 8)
+		return;
+	f = finding_new(g, KIND_LOSSY_FAR_SIDE,
+			servers >= 3 && g->m->lost_far >= 2 * LOSS_LEAST ? CONFIDENCE_HIGH
+									 : CONFIDENCE_MEDIUM);
 	if (!f)
 		return;
-	for (i = 0; i < g->hosts.count; i++) {
-		const struct host *h = &g->hosts.at[i];
-		uint32_t lost = 0;
-
-		for (clients = 0; clients < h->client_count; clients++)
-			lost += h->clients[clients]->lost_far;
-		if (lost) {
-			finding_add_host(g, &f->affected, h);
-			hosts++;
-		}
-	}
-	f->hosts_hurt = hosts;
+	for (p = g->m->peers; p; p = p->hh.next)
+		if (p->lost)
+			finding_add_hosts(g, f, p, 0);
+	f->hosts_hurt = f->affected.count;
 	f->stalls = established;
 	f->locked = g->m->lost_far;
-	if (hosts > 1)
-		f->confidence =
-			g->m->lost_far >= 2 * LOSS_LEAST ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
 	finding_text(
 		f,
 		"packets are lost behind this gateway: %llu of %llu connections had to try again",
 		(unsigned long long)g->m->lost_far, (unsigned long long)established);
-	finding_line(f, "",
-		     "a SYN or a first request was sent again and answered then, for %zu host%s",
-		     hosts, plural(hosts));
+	finding_line(
+		f, "",
+		"the SYN was sent again and answered then, at %zu servers; none of them alone has "
+		"most of it",
+		servers);
 }
 
 void cause_loss(struct diagnosing *g)
@@ -279,23 +281,10 @@ static void name_no_verdict(struct diagnosing *g)
 
 static bool is_path_at_fault(const struct diagnosing *g)
 {
-	size_t i;
-
-	for (i = 0; i < g->d->count; i++) {
-		switch (g->d->at[i].kind) {
-		case KIND_PREFIX_CUT:
-		case KIND_MTU_BLACK_HOLE:
-		case KIND_LOSSY_CLIENT:
-		case KIND_LOSSY_FAR_SIDE:
-		case KIND_SLOW_ACCESS:
-		case KIND_ONE_DIRECTION:
-		case KIND_NO_VERDICT:
-			return true;
-		default:
-			break;
-		}
-	}
-	return false;
+	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_MTU_BLACK_HOLE) ||
+	       has_finding(g, KIND_LOSSY_CLIENT) || has_finding(g, KIND_LOSSY_FAR_SIDE) ||
+	       has_finding(g, KIND_SLOW_ACCESS) || has_finding(g, KIND_ONE_DIRECTION) ||
+	       has_finding(g, KIND_NO_VERDICT);
 }
 
 /* Prompt and without loss, both ways: whoever is slow, it is not what lies between. */

@@ -9,10 +9,9 @@
 /* So many peers must fail together before the common cause is named. */
 #define TOGETHER 3
 
-/* A flood: so many attempts that never finish, from so many clients, a second. */
+/* A flood: so many attempts that never finish, from so many clients. */
 #define FLOOD_ATTEMPTS 1000
 #define FLOOD_CLIENTS 200
-#define FLOOD_RATE 50
 
 /* A host that alone tries more dead peers than these says more of itself than of them. */
 #define SCANNED 8
@@ -24,6 +23,7 @@ struct failing {
 	struct peer *peer;
 	const struct host *only; /* the one host that tried it in vain, or NULL */
 	bool grouped; /* said together with others */
+	bool proven; /* not by single SYNs alone */
 };
 
 /* Lines that several findings may be about the same peer are said once: by the one that explains. */
@@ -63,6 +63,13 @@ static size_t failed_hosts(struct diagnosing *g, struct finding *f, struct peer 
 	return n;
 }
 
+/* It answers nobody any more, whatever it did before. */
+static bool is_silent(const struct peer *p)
+{
+	return (p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN]) &&
+	       (p->last_answer == NEVER || p->last_answer < p->first_failure);
+}
+
 static uint64_t unanswered(const struct peer *p)
 {
 	return p->failures[FAILURE_SILENT] + p->failures[FAILURE_ONE_SYN];
@@ -79,7 +86,7 @@ static void say_when(struct finding *f, const struct diagnosing *g, const struct
 		     p->last_answer != NEVER && p->last_answer < p->first_failure
 			     ? "; before that it answered"
 			     : "");
-	if (p->answered)
+	if (p->answered && !is_silent(p))
 		finding_line(f, "against", "it answered %llu other attempt%s",
 			     (unsigned long long)p->answered, plural(p->answered));
 }
@@ -112,7 +119,7 @@ static void say_neighbours(struct diagnosing *g, struct finding *f, const struct
 static void name_silent(struct diagnosing *g, struct peer *p)
 {
 	enum confidence confidence =
-		p->answered ? CONFIDENCE_LOW : by_count(p->failures[FAILURE_SILENT]);
+		is_silent(p) ? by_count(p->failures[FAILURE_SILENT]) : CONFIDENCE_LOW;
 	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, confidence);
 	char peer[FORMAT_ENDPOINT];
 
@@ -121,7 +128,7 @@ static void name_silent(struct diagnosing *g, struct peer *p)
 	finding_set_peer(f, &p->server);
 	f->hosts_hurt = failed_hosts(g, f, p);
 	format_endpoint(peer, &p->server);
-	if (p->answered)
+	if (!is_silent(p))
 		finding_text(f, "%s did not answer %llu of %llu attempts", peer,
 			     (unsigned long long)unanswered(p), (unsigned long long)p->connections);
 	else
@@ -161,8 +168,10 @@ static void name_refused(struct diagnosing *g, struct peer *p)
 
 static void name_unreachable(struct diagnosing *g, struct peer *p)
 {
-	struct finding *f =
-		finding_new(g, KIND_PEER_UNREACHABLE, by_count(p->failures[FAILURE_UNREACHABLE]));
+	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE,
+					p->answered > p->failures[FAILURE_UNREACHABLE]
+						? CONFIDENCE_LOW
+						: by_count(p->failures[FAILURE_UNREACHABLE]));
 	const char *words = icmp_words(is_ip4(&p->server.address), p->icmp_type, p->icmp_code);
 	char peer[FORMAT_ENDPOINT], from[FORMAT_ADDRESS];
 
@@ -182,23 +191,30 @@ static void name_unreachable(struct diagnosing *g, struct peer *p)
 	finding_say_route(f, p);
 }
 
+static size_t count_clients(const struct peer *p)
+{
+	const struct trial *t;
+	size_t n = 0;
+
+	LIST_FOREACH(t, &p->trials, of_peer)
+	n++;
+	return n;
+}
+
 static bool is_flooded(const struct peer *p)
 {
 	uint64_t half = p->troubles ? p->troubles->half_open : 0, n = unanswered(p) + half;
 
 	return n >= FLOOD_ATTEMPTS && n * 10 >= p->connections * 9 &&
-	       p->clients_failed + half >= FLOOD_CLIENTS;
+	       count_clients(p) >= FLOOD_CLIENTS;
 }
 
 static void name_flood(struct diagnosing *g, struct peer *p)
 {
 	uint64_t half = p->troubles ? p->troubles->half_open : 0, n = unanswered(p) + half;
-	double seconds = (p->last_failure - p->first_failure) / 1e9;
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
-	if (n < FLOOD_RATE * seconds)
-		return;
 	f = finding_new(g, KIND_SYN_FLOOD, CONFIDENCE_HIGH);
 	if (!f)
 		return;
@@ -206,8 +222,8 @@ static void name_flood(struct diagnosing *g, struct peer *p)
 	format_endpoint(peer, &p->server);
 	finding_text(f, "SYN flood at %s: %llu attempts that nobody finished", peer,
 		     (unsigned long long)n);
-	finding_line(f, "", "from %u and more addresses, %llu answered by a SYN-ACK in vain",
-		     p->clients_failed, (unsigned long long)half);
+	finding_line(f, "", "from %zu and more addresses, %llu answered by a SYN-ACK in vain",
+		     count_clients(p), (unsigned long long)half);
 	finding_line(f, "", "the sources are forged as a rule: no client is accused");
 }
 
@@ -258,14 +274,21 @@ static unsigned int group_bits(const struct address *a)
 	return is_ip4(a) ? 24 : 64;
 }
 
-/* The prefix that this peer fails with: the one of its route where that is known and narrow. */
+/*
+ * The prefix that this peer fails with: the one of its route where that is narrower than all. A private
+ * address that leaves by the default route had a route of its own, of a size that is not known any more.
+ */
 static void common_prefix(const struct peer *p, struct address *prefix, unsigned int *bits)
 {
 	const struct route *r = p->troubles ? &p->troubles->route : NULL;
 
 	*bits = group_bits(&p->server.address);
-	if (r && r->state == ROUTE_FOUND && r->prefix_length && r->prefix_length < *bits)
-		*bits = r->prefix_length;
+	if (r && r->state == ROUTE_FOUND && r->table) {
+		if (r->prefix_length && r->prefix_length < *bits)
+			*bits = r->prefix_length;
+		else if (!r->prefix_length && is_private(&p->server.address))
+			*bits = is_ip4(&p->server.address) ? 16 : 48;
+	}
 	prefix_of(prefix, &p->server.address, *bits);
 }
 
@@ -283,7 +306,8 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 	for (i = 0; i < count; i++) {
 		bool known = false;
 
-		if (all[i].grouped || !in_prefix(&all[i].peer->server.address, &prefix, bits) ||
+		if (all[i].grouped || !all[i].proven ||
+		    !in_prefix(&all[i].peer->server.address, &prefix, bits) ||
 		    memcmp(all[i].peer->server.vlan, p->server.vlan, sizeof(p->server.vlan)))
 			continue;
 		for (j = 0; j < i && !known; j++)
@@ -332,7 +356,7 @@ static void name_port(struct diagnosing *g, struct failing *all, size_t count, s
 	struct finding *f;
 
 	for (i = 0; i < count; i++)
-		n += !all[i].grouped && all[i].peer->server.port == p->server.port;
+		n += !all[i].grouped && all[i].proven && all[i].peer->server.port == p->server.port;
 	if (n < TOGETHER)
 		return;
 	for (q = g->m->peers; q; q = q->hh.next)
@@ -365,10 +389,16 @@ static void name_port(struct diagnosing *g, struct failing *all, size_t count, s
 	finding_say_route(f, p);
 }
 
+/* One SYN alone may be a client that changed its mind; three are worth a line. */
+static bool is_worth_saying(const struct peer *p)
+{
+	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
+}
+
 void cause_peers(struct diagnosing *g)
 {
-	struct peer **peers;
 	struct failing *silent;
+	struct peer **peers, *p;
 	size_t count, i, n = 0;
 
 	peers = model_failing_peers(g->m, &count);
@@ -377,37 +407,38 @@ void cause_peers(struct diagnosing *g)
 		g->out_of_memory = true;
 		goto out;
 	}
-	for (i = 0; i < count; i++) {
-		if (is_flooded(peers[i]))
-			name_flood(g, peers[i]);
-		else if (peers[i]->failures[FAILURE_SILENT] && !peers[i]->answered &&
-			 n < MAX_LOOKED)
-			silent[n++] = (struct failing){ .peer = peers[i],
-							.only = only_host(g, peers[i]) };
-	}
+	for (p = g->m->peers; p; p = p->hh.next)
+		if (is_flooded(p))
+			name_flood(g, p);
+	for (i = 0; i < count; i++)
+		if (is_silent(peers[i]) && n < MAX_LOOKED && !is_flooded(peers[i]))
+			silent[n++] = (struct failing){
+				.peer = peers[i],
+				.only = only_host(g, peers[i]),
+				.proven = peers[i]->failures[FAILURE_SILENT] > 0,
+			};
 	for (i = 0; i < n; i++)
 		if (!silent[i].grouped)
 			name_scanner(g, silent, n, i);
 	for (i = 0; i < n; i++)
-		if (!silent[i].grouped)
+		if (!silent[i].grouped && silent[i].proven)
 			name_prefix(g, silent, n, i);
 	for (i = 0; i < n; i++)
-		if (!silent[i].grouped && !is_named(g, silent[i].peer))
+		if (!silent[i].grouped && silent[i].proven && !is_named(g, silent[i].peer))
 			name_port(g, silent, n, i);
 	for (i = 0; i < n; i++)
-		if (!silent[i].grouped && !is_named(g, silent[i].peer))
+		if (!silent[i].grouped && is_worth_saying(silent[i].peer) &&
+		    !is_named(g, silent[i].peer))
 			name_silent(g, silent[i].peer);
 	for (i = 0; i < count; i++) {
-		struct peer *p = peers[i];
-
+		p = peers[i];
 		if (is_flooded(p) || is_named(g, p))
 			continue;
 		if (p->failures[FAILURE_UNREACHABLE])
 			name_unreachable(g, p);
 		else if (p->failures[FAILURE_REFUSED])
 			name_refused(g, p);
-		else if (p->answered ? p->failures[FAILURE_SILENT] > 0
-				     : !p->failures[FAILURE_SILENT] && p->failures[FAILURE_ONE_SYN])
+		else if (!is_silent(p) && p->failures[FAILURE_SILENT])
 			name_silent(g, p);
 	}
 out:

@@ -30,52 +30,71 @@ static bool is_timer(const struct cluster *c, const struct samples *s)
 	return c->count >= 3 && c->count * 2 > n && c->deviation <= timer_slack(c->median);
 }
 
-/* Of a late greeting: did the server ask back at port 113 of a client, in vain, and wait for that? */
-static size_t count_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
+/* Of the greetings to those clients that the server asks at port 113 in vain. */
+struct ident {
+	size_t questions;
+	uint32_t banners;
+	uint32_t late;
+};
+
+static struct ident ask_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
 {
 	struct place place = { .address = p->server.address,
 			       .vlan = { p->server.vlan[0], p->server.vlan[1] } };
 	const struct operation *o;
+	struct ident ident = {};
 	struct client *as_client;
 	struct trial *t;
-	size_t n = 0;
+	size_t asked;
 
 	HASH_FIND(hh, g->m->clients, &place, sizeof(place), as_client);
 	if (!as_client)
-		return 0;
-	TAILQ_FOREACH(o, &as_client->operations, of_client)
+		return ident;
+	LIST_FOREACH(t, &p->trials, of_peer)
 	{
-		if (o->to.port != IDENT_PORT || !o->failed)
+		asked = 0;
+		TAILQ_FOREACH(o, &as_client->operations, of_client)
+		asked += o->to.port == IDENT_PORT && o->failed &&
+			 !memcmp(&t->who.client->place.address, &o->to.address,
+				 sizeof(o->to.address));
+		if (!asked)
 			continue;
-		/* is who it asks a client of this server? */
-		LIST_FOREACH(t, &p->trials, of_peer)
-		if (!memcmp(&t->who.client->place.address, &o->to.address, sizeof(o->to.address)))
-			break;
-		if (!t)
-			continue;
-		n++;
+		ident.questions += asked;
+		ident.banners += t->banners;
+		ident.late += t->late_banners;
 		if (f && host_of(g, t->who.client)->counted != f) {
 			host_of(g, t->who.client)->counted = f;
 			finding_add_host(g, &f->affected, host_of(g, t->who.client));
 		}
 	}
-	return n;
+	return ident;
 }
 
-static void add_trying_hosts(struct diagnosing *g, struct finding *f, const struct peer *p)
+static void name_ident(struct diagnosing *g, struct peer *p, const struct ident *ident)
 {
-	const struct trial *t;
+	struct cluster c = samples_cluster(&p->troubles->banners);
+	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION];
+	bool most = ident->late * 2 > ident->banners;
+	struct finding *f;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
-		struct host *h = host_of(g, t->who.client);
-
-		if (h->counted == f)
-			continue;
-		h->counted = f;
-		finding_add_host(g, &f->affected, h);
-	}
+	f = finding_new(g, KIND_IDENT, most ? by_count(ident->late) : CONFIDENCE_LOW);
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	ask_ident(g, p, f);
 	f->hosts_hurt = f->affected.count;
+	f->stalls = ident->banners;
+	f->locked = ident->late;
+	f->timer = c.median;
+	f->deviation = c.deviation;
+	finding_text(f,
+		     "%s greets only after %s: it asks port 113 (ident) of these clients in vain",
+		     format_endpoint(peer, &p->server), format_duration(late, c.median));
+	finding_line(
+		f, "",
+		"%zu question%s without an answer; %u of %u greetings to these clients were late: "
+		"let the questions be refused, not dropped, or turn ident off at the server",
+		ident->questions, plural(ident->questions), ident->late, ident->banners);
 }
 
 static void name_banner(struct diagnosing *g, struct peer *p)
@@ -83,20 +102,26 @@ static void name_banner(struct diagnosing *g, struct peer *p)
 	struct troubles *t = p->troubles;
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->banners);
-	size_t ident = count_ident(g, p, NULL);
 	bool timer = is_timer(&c, &t->banners), most = p->late_banners * 2 > p->banners;
+	struct ident ident = ask_ident(g, p, NULL);
 	enum confidence confidence = CONFIDENCE_LOW;
 	struct finding *f;
 
-	if (p->late_banners >= 3 && most && (timer || ident >= 3))
+	if (ident.late) {
+		name_ident(g, p, &ident);
+		if (ident.late * 2 > p->late_banners)
+			return;
+	}
+	if (p->late_banners >= 3 && most && timer)
 		confidence = CONFIDENCE_HIGH;
 	else if (p->late_banners >= 2 && most)
 		confidence = CONFIDENCE_MEDIUM;
-	f = finding_new(g, ident ? KIND_IDENT : KIND_LATE_BANNER, confidence);
+	f = finding_new(g, KIND_LATE_BANNER, confidence);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	format_endpoint(peer, &p->server);
+	finding_add_hosts(g, f, p, 0);
+	f->hosts_hurt = f->affected.count;
 	if (timer) {
 		f->timer = c.median;
 		f->deviation = c.deviation;
@@ -104,30 +129,15 @@ static void name_banner(struct diagnosing *g, struct peer *p)
 	f->stalls = p->banners;
 	f->locked = p->late_banners;
 	format_duration(late, timer ? c.median : t->worst_banner);
-	if (ident) {
-		count_ident(g, p, f);
-		f->hosts_hurt = f->affected.count;
-		finding_text(
-			f,
-			"%s greets only after %s: it asks port 113 (ident) of its clients in vain",
-			peer, late);
-		finding_line(f, "",
-			     "%zu such question%s without an answer: let them be refused, not",
-			     ident, plural(ident));
-		finding_line(f, "", "dropped, or turn ident off at the server");
-	} else {
-		add_trying_hosts(g, f, p);
-		finding_text(f, "%s greets only after %s", peer, late);
-		if (timer)
-			finding_line(f, "",
-				     "each time %s %s %s: a look-up of the server that times out",
-				     late, glyphs->plus_minus,
-				     format_duration(spread, c.deviation));
-		finding_line(f, "", "its reverse DNS of the client is the usual suspect; its own");
-		finding_line(f, "", "questions were not seen here");
-	}
-	finding_line(f, "", "%u of its %u greetings were late; the clients held nothing back",
-		     p->late_banners, p->banners);
+	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
+	if (timer)
+		finding_line(f, "", "each time %s %s %s: a look-up of the server that times out",
+			     late, glyphs->plus_minus, format_duration(spread, c.deviation));
+	finding_line(
+		f, "",
+		"%u of its %u greetings were late; the clients held nothing back. Its reverse DNS "
+		"of the client is the usual suspect; its own questions were not seen here",
+		p->late_banners, p->banners);
 	if (!most)
 		finding_line(f, "against", "most of its greetings came in time");
 }
@@ -143,13 +153,18 @@ static void name_slow(struct diagnosing *g, struct peer *p)
 
 	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
 		return;
+	/* one late answer may be a lost one */
+	if (t->slow_answers < 2 ||
+	    ((t->slow_answers < 3 || has_finding(g, KIND_LOSSY_FAR_SIDE)) && !most))
+		return;
 	if (usual == NEVER || (slow / TIMES_SLOWER < usual && !most))
 		return;
 	f = finding_new(g, KIND_SLOW_SERVER, most ? by_count(t->slow_answers) : CONFIDENCE_LOW);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	add_trying_hosts(g, f, p);
+	finding_add_hosts(g, f, p, ODD_SLOW);
+	f->hosts_hurt = f->affected.count;
 	f->stalls = p->requests;
 	f->locked = t->slow_answers;
 	finding_text(f, "%s is slow: the request is there, the answer comes %s later",
@@ -165,13 +180,20 @@ static void name_slow(struct diagnosing *g, struct peer *p)
 
 static void name_accept_queue(struct diagnosing *g, struct peer *p)
 {
-	struct finding *f = finding_new(g, KIND_ACCEPT_QUEUE, by_count(p->troubles->accept_queue));
+	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
+	uint32_t n = p->troubles->accept_queue;
 	char peer[FORMAT_ENDPOINT];
+	struct finding *f;
 
+	/* an ACK that is lost behind us looks the same: where loss is usual it takes more */
+	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
+		return;
+	f = finding_new(g, KIND_ACCEPT_QUEUE, by_count(n));
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	add_trying_hosts(g, f, p);
+	finding_add_hosts(g, f, p, ODD_ACCEPT_QUEUE);
+	f->hosts_hurt = f->affected.count;
 	f->stalls = p->connections;
 	f->locked = p->troubles->accept_queue;
 	finding_text(f, "%s does not accept its connections: its accept queue is full",
@@ -208,15 +230,16 @@ static void name_port_reuse(struct diagnosing *g, struct peer *p)
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	add_trying_hosts(g, f, p);
+	finding_add_hosts(g, f, p, ODD_CHALLENGED);
+	f->hosts_hurt = f->affected.count;
 	f->locked = p->troubles->challenged;
 	finding_text(f, "%s still holds old connections from ports that clients use again",
 		     format_endpoint(peer, &p->server));
-	finding_line(f, "",
-		     "%u SYN%s answered by a bare ACK (RFC 5961), and the client had to try again:",
-		     p->troubles->challenged, p->troubles->challenged == 1 ? " was" : "s were");
-	finding_line(f, "",
-		     "a NAT or a client that runs out of ports, or a server that was cut off");
+	finding_line(
+		f, "",
+		"%u SYN%s answered by a bare ACK (RFC 5961), and the client had to try again: a NAT "
+		"or a client that runs out of ports, or a server that was cut off",
+		p->troubles->challenged, p->troubles->challenged == 1 ? " was" : "s were");
 }
 
 void cause_servers(struct diagnosing *g)

@@ -149,12 +149,11 @@ static bool name_timer(struct diagnosing *g, struct waiting *w, size_t count)
 		waits[i] = w[i].stall->wait;
 	c = cluster_of(waits, count);
 	free(waits);
-	if (c.count < 3 || c.deviation > timer_slack(c.median) || c.chance > 1e-2 ||
-	    !is_spread(w + c.first, c.count))
+	if (c.count < 3 || c.deviation > timer_slack(c.median) || c.chance > 1e-3 ||
+	    c.median < NOTABLE_NS || !is_spread(w + c.first, c.count))
 		return false;
 	f = finding_new(g, KIND_TIMER_UNEXPLAINED,
-			c.chance <= 1e-4 && c.median >= NOTABLE_NS ? CONFIDENCE_MEDIUM
-								   : CONFIDENCE_LOW);
+			c.chance <= 1e-4 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW);
 	if (!f)
 		return false;
 	f->timer = c.median;

@@ -116,6 +116,16 @@ struct finding *finding_new(struct diagnosing *g, enum finding_kind kind,
 	return f;
 }
 
+bool has_finding(const struct diagnosing *g, enum finding_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++)
+		if (g->d->at[i].kind == kind)
+			return true;
+	return false;
+}
+
 void finding_set_peer(struct finding *f, const struct endpoint *peer)
 {
 	f->has_peer = true;
@@ -154,6 +164,22 @@ void finding_add_host(struct diagnosing *g, struct finding_hosts *hosts, const s
 		g->out_of_memory = true;
 	else if (hosts->named < MAX_FINDING_HOSTS)
 		hosts->at[hosts->named++] = h->clients[0]->place;
+}
+
+void finding_add_hosts(struct diagnosing *g, struct finding *f, const struct peer *p,
+		       unsigned int odd)
+{
+	const struct trial *t;
+
+	LIST_FOREACH(t, &p->trials, of_peer)
+	{
+		struct host *h = host_of(g, t->who.client);
+
+		if (h->counted == f || (odd && !(t->odd & odd)))
+			continue;
+		h->counted = f;
+		finding_add_host(g, &f->affected, h);
+	}
 }
 
 static int by_place(const void *a, const void *b)
@@ -431,8 +457,8 @@ bool diagnose(struct diagnosis *d, struct model *m, const struct view *view)
 	}
 	cause_locks(&g);
 	cause_chains(&g);
-	cause_servers(&g);
 	cause_loss(&g);
+	cause_servers(&g);
 	cause_waits(&g);
 	cause_peers(&g);
 	cause_path(&g);

@@ -393,10 +393,16 @@ static ns_t end_of_connect(const struct connection *c)
 	return c->syn_last + 2 * gap;
 }
 
-/* By the server: what was lost on the way and sent again is not its fault. */
+/*
+ * By the server: a SYN or a request that was lost once and sent again is not its fault. What it let go
+ * unanswered twice is.
+ */
 static ns_t time_taken(const struct connection *c)
 {
-	ns_t taken = c->server_round_trip != NEVER ? c->server_round_trip : 0;
+	ns_t taken = 0;
+
+	if (c->synack != NEVER && c->syn_count != 2)
+		taken = c->synack - c->syn;
 
 	if (c->banner != NEVER)
 		taken += c->banner;
@@ -482,7 +488,7 @@ static void keep_operation(struct model *m, struct client *client, const struct 
 }
 
 static void note_waits(struct model *m, struct peer *peer, struct client *client,
-		       const struct connection *c)
+		       struct trial *trial, const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
 	struct troubles *t;
@@ -499,6 +505,10 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	if (peer) {
 		peer->requests += c->wait != NEVER;
 		peer->banners += c->banner != NEVER;
+	}
+	if (trial) {
+		trial->banners += c->banner != NEVER;
+		trial->late_banners += c->banner != NEVER && c->banner >= m->stall_ns;
 	}
 	if (c->wait != NEVER && c->wait >= m->stall_ns) {
 		m->stall_count++;
@@ -605,30 +615,36 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 }
 
 /*
- * A SYN-ACK that is repeated before the ACK came, or a first payload with a hole before it: lost
- * between the client and us. A SYN or a request that had to be sent again and was answered then: lost
- * behind us.
+ * A SYN-ACK or SYN that is repeated although the other one had passed, or a first payload with a hole
+ * before it: lost between the client and us. A SYN that was repeated before any answer passed: lost
+ * behind us, unless the server answered it by a challenge.
  */
-static void note_loss(struct model *m, struct client *client, const struct connection *c)
+static void note_loss(struct model *m, struct client *client, struct peer *peer,
+		      const struct connection *c)
 {
-	bool near = c->client_gap || (c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER);
-	bool far = c->syn_count > 1 || (c->client_payload.again && c->client_payload.acked &&
-					!c->synack_after_ack && !c->client_gap);
+	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER;
+	bool syn_again = c->syn_count > 1 && c->synack != NEVER;
+	bool near = c->client_gap || synack_again || (syn_again && c->syn_last > c->synack);
+	bool far = syn_again && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&
+		   !c->challenged;
 
 	m->lost_near += near;
 	m->lost_far += far;
-	if (client) {
+	if (client)
 		client->lost_near += near;
-		client->lost_far += far;
-	}
+	if (peer)
+		peer->lost += far;
 }
 
-static void note_troubles(struct model *m, struct peer *peer, const struct connection *c)
+static void note_troubles(struct model *m, struct peer *peer, struct trial *trial,
+			  const struct connection *c)
 {
 	bool request = payload_is_swallowed(&c->client_payload) && !c->synack_after_ack;
 	bool answer = payload_is_swallowed(&c->server_payload);
-	bool accept_queue = c->synack_after_ack && c->client_payload.again;
-	bool deferred = c->synack_after_ack && !c->client_payload.again;
+	/* a SYN-ACK is not repeated sooner than after a second: a client that had spoken then is not idle */
+	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= m->stall_ns / 2);
+	bool accept_queue = c->synack_after_ack && !(idle && !c->client_payload.again);
+	bool deferred = c->synack_after_ack && !accept_queue;
 	bool half_open = c->outcome == OUTCOME_HALF_OPEN;
 	bool slow = c->answer != NEVER && c->answer >= m->stall_ns && !accept_queue &&
 		    !c->client_payload.again;
@@ -637,6 +653,10 @@ static void note_troubles(struct model *m, struct peer *peer, const struct conne
 	if (!request && !answer && !accept_queue && !deferred && !half_open && !slow &&
 	    !c->challenged)
 		return;
+	if (trial)
+		trial->odd |= (request || answer ? ODD_SWALLOWED : 0) |
+			      (c->challenged ? ODD_CHALLENGED : 0) |
+			      (accept_queue ? ODD_ACCEPT_QUEUE : 0) | (slow ? ODD_SLOW : 0);
 	t = peer_troubles(m, peer);
 	if (!t)
 		return;
@@ -702,16 +722,16 @@ void model_settled(struct model *m, const struct connection *c)
 			note_failure(m, peer, trial, c, failure);
 		else
 			note_answer(m, peer, c);
-		note_troubles(m, peer, c);
+		note_troubles(m, peer, trial, c);
 	}
 	if (c->outcome == OUTCOME_ESTABLISHED) {
 		m->full_acked += payload_is_full(&c->client_payload) && c->client_payload.acked;
 		m->full_acked += payload_is_full(&c->server_payload) && c->server_payload.acked;
 		m->retried += c->syn_count > 1;
-		note_loss(m, client, c);
+		note_loss(m, client, peer, c);
 		if (client)
 			client->established++;
-		note_waits(m, peer, client, c);
+		note_waits(m, peer, client, trial, c);
 		if (client)
 			keep_begun(m, client, c);
 	}

@@ -54,6 +54,7 @@ struct begun {
 	ns_t syn;
 	struct endpoint to;
 	bool prompt; /* nobody waited for the first payloads */
+	bool explained; /* the diagnosis' own */
 };
 
 TAILQ_HEAD(stall_list, stall);
@@ -76,7 +77,6 @@ struct client {
 	uint64_t stalls;
 	uint64_t undecided; /* still waiting at the end */
 	uint32_t lost_near; /* handshakes or first payloads with loss between it and this gateway */
-	uint32_t lost_far; /* with loss behind this gateway */
 	ns_t first_syn;
 	ns_t worst_wait; /* NEVER when none was seen */
 	struct samples waits; /* of all its first payloads */
@@ -127,6 +127,7 @@ struct peer {
 	ns_t last_answer;
 	uint32_t clients_failed; /* how many clients failed here */
 	uint32_t requests; /* with a first payload of the client's */
+	uint32_t lost; /* connections whose SYN was lost behind this gateway */
 	uint32_t banners; /* where it spoke first */
 	uint32_t late_banners;
 	struct trials_of trials; /* the clients that tried it, the latest first */
@@ -184,6 +185,14 @@ struct operation {
 	TAILQ_ENTRY(operation) by_age;
 };
 
+/* What happened to a client at a server, see struct troubles. */
+enum odd {
+	ODD_SWALLOWED = 1 << 0,
+	ODD_CHALLENGED = 1 << 1,
+	ODD_ACCEPT_QUEUE = 1 << 2,
+	ODD_SLOW = 1 << 3,
+};
+
 /* One client at one peer. */
 struct trial {
 	struct {
@@ -192,6 +201,9 @@ struct trial {
 	} who;
 	uint64_t attempts;
 	uint64_t failures;
+	uint32_t banners; /* where the server spoke first */
+	uint32_t late_banners;
+	uint32_t odd; /* enum odd, as bits */
 	LIST_ENTRY(trial) of_client;
 	LIST_ENTRY(trial) of_peer;
 	TAILQ_ENTRY(trial) by_use;

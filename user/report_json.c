@@ -88,6 +88,14 @@ static void started(struct report *r)
 	fputs("}\n", r->out);
 }
 
+static void field_payload(FILE *out, const char *name, const struct payload *p)
+{
+	fprintf(out, ",\"%s\":{\"size\":%u", name, p->size);
+	field_count(out, "mss", p->mss);
+	field_count(out, "again", p->again);
+	fprintf(out, ",\"acked\":%s}", p->acked ? "true" : "false");
+}
+
 static void connection(struct report *r, const struct connection *c)
 {
 	FILE *out = r->out;
@@ -129,6 +137,10 @@ static void connection(struct report *r, const struct connection *c)
 		fputc('}', out);
 	}
 	fprintf(out, ",\"from_gateway\":%s", c->from_gateway ? "true" : "false");
+	field_count(out, "synack_after_ack", c->synack_after_ack);
+	fprintf(out, ",\"challenged\":%s", c->challenged ? "true" : "false");
+	field_payload(out, "client_payload", &c->client_payload);
+	field_payload(out, "server_payload", &c->server_payload);
 	field_ns(out, "wait", c->wait);
 	field_ns(out, "answer", c->answer);
 	field_ns(out, "banner", c->banner);

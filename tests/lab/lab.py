@@ -144,7 +144,10 @@ class Background:
     def __enter__(self):
         namespace, function, arguments = self.what
         self.pid = fork(namespace, function, *arguments).pid
-        os.setpgid(self.pid, self.pid)  # its children go with it
+        try:
+            os.setpgid(self.pid, self.pid)  # its children go with it
+        except PermissionError:
+            pass  # it has called exec() already, in a group of its own
         return self
 
     def __exit__(self, *_):
