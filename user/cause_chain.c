@@ -490,8 +490,8 @@ void cause_chains(struct diagnosing *g)
 		goto out;
 	}
 	TAILQ_FOREACH(o, &g->m->operations, by_age)
-	if (o->failed)
-		failed[n++] = o;
+		if (o->failed)
+			failed[n++] = o;
 	qsort(failed, n, sizeof(*failed), by_to);
 	for (i = 0; i < n; i++) {
 		if (!i || !same_endpoint(&failed[i]->to, &failed[i - 1]->to))

@@ -430,8 +430,8 @@ static bool is_proxied(const struct suspect *s)
 			c = m->view->host->clients[j];
 			of_proxy = 0;
 			LIST_FOREACH(t, &c->trials, of_client)
-			if (same_endpoint(&t->who.peer->server, &m->stall->to))
-				of_proxy = t->attempts;
+				if (same_endpoint(&t->who.peer->server, &m->stall->to))
+					of_proxy = t->attempts;
 			if (c == m->stall->client && of_proxy * 10 < c->established * 9)
 				return false;
 		}

@@ -159,22 +159,9 @@ static void name_black_hole(struct diagnosing *g)
 	if (!f)
 		return;
 	finding_set_peer(f, &worst->server);
-	for (p = g->m->peers; p; p = p->hh.next) {
-		struct trial *trial;
-
-		if (!p->troubles ||
-		    !(p->troubles->swallowed_requests + p->troubles->swallowed_answers))
-			continue;
-		LIST_FOREACH(trial, &p->trials, of_peer)
-		{
-			struct host *h = host_of(g, trial->who.client);
-
-			if (h->counted == f)
-				continue;
-			h->counted = f;
-			finding_add_host(g, &f->affected, h);
-		}
-	}
+	for (p = g->m->peers; p; p = p->hh.next)
+		if (p->troubles)
+			finding_add_hosts(g, f, p, ODD_SWALLOWED);
 	f->hosts_hurt = f->affected.count;
 	f->locked = requests + answers;
 	format_endpoint(peer, &worst->server);

@@ -50,8 +50,7 @@ static size_t failed_hosts(struct diagnosing *g, struct finding *f, struct peer 
 	const struct trial *t;
 	size_t n = 0;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		struct host *h = host_of(g, t->who.client);
 
 		if (!t->failures || h->counted == f)
@@ -197,7 +196,7 @@ static size_t count_clients(const struct peer *p)
 	size_t n = 0;
 
 	LIST_FOREACH(t, &p->trials, of_peer)
-	n++;
+		n++;
 	return n;
 }
 
@@ -234,8 +233,7 @@ static const struct host *only_host(struct diagnosing *g, const struct peer *p)
 	const struct host *only = NULL;
 	const struct trial *t;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		if (!t->failures || host_of(g, t->who.client) == only)
 			continue;
 		if (only)

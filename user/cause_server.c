@@ -50,13 +50,12 @@ static struct ident ask_ident(struct diagnosing *g, const struct peer *p, struct
 	HASH_FIND(hh, g->m->clients, &place, sizeof(place), as_client);
 	if (!as_client)
 		return ident;
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		asked = 0;
 		TAILQ_FOREACH(o, &as_client->operations, of_client)
-		asked += o->to.port == IDENT_PORT && o->failed &&
-			 !memcmp(&t->who.client->place.address, &o->to.address,
-				 sizeof(o->to.address));
+			asked += o->to.port == IDENT_PORT && o->failed &&
+				 !memcmp(&t->who.client->place.address, &o->to.address,
+					 sizeof(o->to.address));
 		if (!asked)
 			continue;
 		ident.questions += asked;
@@ -258,7 +257,7 @@ void cause_servers(struct diagnosing *g)
 			name_banner(g, p);
 		if (t->accept_queue)
 			name_accept_queue(g, p);
-		if (t->deferred)
+		if (t->deferred && !t->accept_queue)
 			name_deferred(g, p);
 		if (t->slow_answers)
 			name_slow(g, p);

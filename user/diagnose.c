@@ -171,8 +171,7 @@ void finding_add_hosts(struct diagnosing *g, struct finding *f, const struct pee
 {
 	const struct trial *t;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		struct host *h = host_of(g, t->who.client);
 
 		if (h->counted == f || (odd && !(t->odd & odd)))
@@ -212,7 +211,7 @@ void finding_compare(struct diagnosing *g, struct finding *f, struct peer *p)
 	size_t i;
 
 	LIST_FOREACH(t, &p->trials, of_peer)
-	host_of(g, t->who.client)->counted = f;
+		host_of(g, t->who.client)->counted = f;
 	for (i = 0; i < g->hosts.count; i++) {
 		const struct host *h = &g->hosts.at[i];
 		bool tried = h->counted == f, stalled = g->views[i].stall_count > 0;
@@ -343,8 +342,7 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 
 		if (c->first_syn < v->from)
 			v->from = c->first_syn;
-		TAILQ_FOREACH(s, &c->kept_stalls, of_client)
-		{
+		TAILQ_FOREACH(s, &c->kept_stalls, of_client) {
 			s->explained = s->held = NULL;
 			/* a spare socket: another one to the same server was in use meanwhile */
 			if (s->siblings)
@@ -353,7 +351,7 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 				stalls[v->stall_count++] = s;
 		}
 		TAILQ_FOREACH(o, &c->operations, of_client)
-		operations[v->operation_count++] = o;
+			operations[v->operation_count++] = o;
 	}
 	qsort(stalls, v->stall_count, sizeof(*stalls), by_end);
 	qsort(operations, v->operation_count, sizeof(*operations), by_start);
@@ -506,9 +504,9 @@ size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 	if (!c)
 		return 0;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
-	if (s->start == start && s->explained && same_endpoint(&s->from, client) &&
-	    same_endpoint(&s->to, server))
-		return (const struct finding *)s->explained - d->at + 1;
+		if (s->start == start && s->explained && same_endpoint(&s->from, client) &&
+		    same_endpoint(&s->to, server))
+			return (const struct finding *)s->explained - d->at + 1;
 	return 0;
 }
 

@@ -462,14 +462,14 @@ const struct kept_packet **evidence_packets(struct evidence *e, size_t *count)
 	while ((a = TAILQ_FIRST(&e->lists[LINGERING])))
 		attempt_decide(e, a);
 	TAILQ_FOREACH(a, &e->lists[KEPT], list)
-	n += a->packet_count;
+		n += a->packet_count;
 	packets = calloc(n + 1, sizeof(struct kept_packet *));
 	if (!packets)
 		return NULL;
 	n = 0;
 	TAILQ_FOREACH(a, &e->lists[KEPT], list)
-	for (p = a->packets; p; p = p->next)
-		packets[n++] = p;
+		for (p = a->packets; p; p = p->next)
+			packets[n++] = p;
 	qsort(packets, n, sizeof(struct kept_packet *), by_time);
 	*count = n;
 	return packets;

@@ -124,8 +124,7 @@ struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
 	const struct trial *t;
 	struct host *h;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		h = &hosts->at[t->who.client->host];
 		if (!t->failures || h->counted == p)
 			continue;
@@ -202,7 +201,7 @@ struct stall_group *model_stall_groups(const struct model *m, size_t *count)
 	if (!n || !sorted || !g || !scratch)
 		goto out;
 	TAILQ_FOREACH(s, &m->stalls, by_age)
-	sorted[i++] = s;
+		sorted[i++] = s;
 	qsort(sorted, n, sizeof(*sorted), by_wait);
 	for (begin = 0, i = 1; i <= n; i++) {
 		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= slack(sorted[i]->wait))
@@ -270,8 +269,7 @@ size_t peer_trials(const struct peer *p, const struct trial **trials, size_t roo
 	const struct trial *t;
 	size_t kept = 0, i;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
-	{
+	LIST_FOREACH(t, &p->trials, of_peer) {
 		if (!t->failures || !room)
 			continue;
 		if (kept < room)

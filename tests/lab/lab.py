@@ -2,6 +2,7 @@
 
 Runs under `scripts/lab`, which names its parts in the environment and removes them on any exit.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -143,12 +144,15 @@ class Background:
 
     def __enter__(self):
         namespace, function, arguments = self.what
-        self.pid = fork(namespace, function, *arguments).pid
-        try:
-            os.setpgid(self.pid, self.pid)  # its children go with it
-        except PermissionError:
-            pass  # it has called exec() already, in a group of its own
+        self.pid = fork(namespace, self.lead, function, *arguments).pid
+        with contextlib.suppress(PermissionError):  # it did so itself, and has called exec() already
+            os.setpgid(self.pid, self.pid)
         return self
+
+    @staticmethod
+    def lead(function, *arguments):
+        os.setpgid(0, 0)  # its children go with it
+        return function(*arguments)
 
     def __exit__(self, *_):
         os.killpg(self.pid, signal.SIGKILL)
