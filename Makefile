@@ -68,6 +68,9 @@ build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/c
 build/test-race: tests/bpf/race.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
 
+build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
+
 build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
@@ -129,7 +132,7 @@ trial: build/trial
 build/endless: tests/trial/endless.c tests/trial/wire.c $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
-tests: build/test-track build/test-model build/test-evidence build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-diagnose build/test-evidence build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The numbers behind the verdicts, and the verdicts on stories whose truth is plain. */
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnose.h"
+#include "statistics.h"
+
+static int passed, failed;
+
+#define EXPECT(condition, otherwise)                                                        \
+	do {                                                                                \
+		if (condition) {                                                            \
+			passed++;                                                           \
+		} else {                                                                    \
+			failed++;                                                           \
+			printf("FAIL  line %d: %s (otherwise: %s)\n", __LINE__, #condition, \
+			       otherwise);                                                  \
+		}                                                                           \
+	} while (0)
+
+#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
+
+static bool is_near(double is, double wanted)
+{
+	return fabs(is - wanted) <= wanted * 1e-6;
+}
+
+/* The expected values are of exact integer arithmetic, done apart. */
+static void test_statistics(void)
+{
+	ns_t times[] = { SECONDS(5.003), SECONDS(1.1), SECONDS(5.001),
+			 SECONDS(5.004), SECONDS(2.7), SECONDS(5.002) };
+	ns_t broad[] = { SECONDS(1.2), SECONDS(3.9), SECONDS(2.2), SECONDS(7.7) };
+	struct cluster c;
+
+	EXPECT(is_near(fisher_exact(14, 0, 0, 17), 1.0 / 265182525), "the story's p value");
+	EXPECT(is_near(fisher_exact(3, 1, 1, 3), 34.0 / 70), "Fisher's own cup of tea");
+	EXPECT(is_near(fisher_exact(1, 9, 11, 3), 41.0 / 14858), "both tails count");
+	EXPECT(fisher_exact(0, 0, 4, 5) == 1 && fisher_exact(4, 5, 0, 0) == 1, "an empty row");
+	EXPECT(is_near(fisher_exact(5000, 10, 10, 5000), fisher_exact(10, 5000, 5000, 10)),
+	       "large tables");
+	EXPECT(is_near(binomial_tail(3, 3, 0.1), 1e-3), "three of three");
+	EXPECT(is_near(binomial_tail(2, 4, 0.5), 11.0 / 16), "two or more of four");
+	EXPECT(binomial_tail(0, 5, 0.1) == 1 && binomial_tail(6, 5, 0.1) == 0, "the ends");
+	c = cluster_of(times, 6);
+	EXPECT(c.count == 4 && llabs(c.median - SECONDS(5.003)) <= SECONDS(0.001), "the timer");
+	EXPECT(c.chance < 1e-6, "four within 3 ms are no chance");
+	c = cluster_of(broad, 4);
+	EXPECT(c.count == 1 && c.chance == 1, "people's pauses are no timer");
+	EXPECT(known_timer(SECONDS(5.01)) && !known_timer(SECONDS(4.4)), "whose timer");
+	EXPECT(timer_slack(SECONDS(1)) == SECONDS(0.05) && timer_slack(SECONDS(30)) == SECONDS(0.6),
+	       "how far two runs of a timer differ");
+}
+
+static void ignore_stall(void *context, const struct stall *s, bool ended)
+{
+	(void)context;
+	(void)s;
+	(void)ended;
+}
+
+static void ignore_connection(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+}
+
+static void ignore_failing(void *context, const struct connection *c, enum failure failure)
+{
+	(void)failure;
+	ignore_connection(context, c);
+}
+
+static const struct model_events events = {
+	.stall = ignore_stall,
+	.late_banner = ignore_connection,
+	.failing = ignore_failing,
+	.answered_after_all = ignore_connection,
+};
+
+static struct connection between(unsigned int client, unsigned int server, unsigned int port,
+				 double at)
+{
+	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .settled_by = SETTLED_PAYLOAD };
+
+	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, swap32(client) } };
+	c.client.port = 40000;
+	c.server.address = (struct address){ .word = { 0, 0, IP4_PREFIX, swap32(server) } };
+	c.server.port = port;
+	c.syn = c.syn_times[0] = c.syn_last = SECONDS(at);
+	c.syn_count = c.syn_times_count = c.synack_count = 1;
+	c.synack = c.syn + SECONDS(0.01);
+	c.ack = c.synack + SECONDS(0.001);
+	c.server_round_trip = SECONDS(0.01);
+	c.client_round_trip = SECONDS(0.001);
+	c.fin = c.rst = c.icmp = c.banner = NEVER;
+	return c;
+}
+
+static void request(struct model *m, unsigned int client, unsigned int server, double at,
+		    double wait)
+{
+	struct connection c = between(client, server, 80, at);
+
+	c.wait = SECONDS(wait);
+	c.client_first = c.ack + c.wait;
+	c.answer = SECONDS(0.004);
+	c.server_first = c.settled = c.client_first + c.answer;
+	model_settled(m, &c);
+}
+
+/* SYNs at 0, 1 and 3 s, and no answer. */
+static void in_vain(struct model *m, unsigned int client, unsigned int server, double at)
+{
+	struct connection c = between(client, server, 5274, at);
+	int i;
+
+	c.outcome = OUTCOME_UNANSWERED;
+	c.settled_by = SETTLED_END;
+	c.syn_count = c.syn_times_count = 3;
+	for (i = 1; i < 3; i++)
+		c.syn_times[i] = SECONDS(at + (i == 1 ? 1 : 3));
+	c.syn_last = c.syn_times[2];
+	c.settled = SECONDS(at + 130);
+	c.watched = SECONDS(130);
+	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.synack_count = 0;
+	model_settled(m, &c);
+}
+
+#define HELPER 0x0ac80709 /* 10.200.7.9 */
+#define HOST(i) (0x0a010400u + 20 + (i))
+#define SITE(i) (0xcb007100u + 10 + (i))
+
+/* The story of the README: the hosts below `ill` have the helper, and wait 5 s before each request. */
+static struct model *office(unsigned int hosts, unsigned int ill, unsigned int requests)
+{
+	struct model *m = model_new(SECOND_NS, &events);
+	unsigned int i, j;
+	double at;
+
+	if (!m)
+		abort();
+	for (i = 0; i < hosts; i++)
+		for (j = 0; j < requests; j++) {
+			at = 10 * j + 0.37 * i;
+			request(m, HOST(i), SITE(j % 2), at,
+				i < ill ? 5.003 + 0.001 * (i % 3) : 0.0008);
+			if (i < ill)
+				in_vain(m, HOST(i), HELPER, at + 0.013);
+		}
+	return m;
+}
+
+static const struct finding *find(const struct diagnosis *d, enum finding_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->at[i].kind == kind)
+			return &d->at[i];
+	return NULL;
+}
+
+static bool says(const struct finding *f, const char *words)
+{
+	size_t i;
+
+	for (i = 0; i < f->line_count; i++)
+		if (strstr(f->lines[i].text, words))
+			return true;
+	return strstr(f->text, words);
+}
+
+static void test_story(void)
+{
+	struct model *m = office(31, 14, 4);
+	const struct finding *f;
+	struct view view = {};
+	struct troubles *t;
+	struct diagnosis d, again;
+	struct peer *p;
+	size_t i;
+
+	for (p = m->peers; p && p->server.port != 5274; p = p->hh.next)
+		;
+	t = p ? peer_troubles(m, p) : NULL;
+	if (!t)
+		abort();
+	t->route = (struct route){ .state = ROUTE_FOUND,
+				   .device = "eth1",
+				   .device_exists = true,
+				   .device_up = true,
+				   .table = 254 };
+	EXPECT(diagnose(&d, m, &view), "a diagnosis at all");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH, "the culprit, first");
+	if (!f)
+		exit(1);
+	EXPECT(f->peer.port == 5274 && f->locked == 56 && f->stalls == 56, "how many stalls");
+	EXPECT(llabs(f->timer - SECONDS(5.001)) < SECONDS(0.003), "the timer");
+	EXPECT(f->affected.count == 14 && f->unaffected.count == 17, "who waits and who does not");
+	EXPECT(is_near(f->p_value, 1.0 / 265182525), "the comparison");
+	EXPECT(says(f, "its own route is gone"), "the lost route");
+	EXPECT(says(f, "none tried it"), "the neighbours are immune");
+	EXPECT(f->has_example && f->example.syn_count == 3, "an example");
+	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the same peer is accused once");
+	EXPECT(diagnose(&again, m, &view) && again.count == d.count, "the same input");
+	for (i = 0; i < d.count && i < again.count; i++) {
+		struct finding copy = again.at[i];
+
+		/* but for what points to memory of its own */
+		copy.affected.at = d.at[i].affected.at;
+		copy.unaffected.at = d.at[i].unaffected.at;
+		EXPECT(!memcmp(&d.at[i], &copy, sizeof(copy)), "the same findings");
+	}
+	diagnosis_free(&again);
+	diagnosis_free(&d);
+	model_free(m);
+}
+
+/* What bounds the view bounds the verdict. */
+static void test_view(void)
+{
+	struct model *m = office(6, 6, 4);
+	struct view view = { .narrowed_clients = true };
+	const struct finding *f;
+	struct diagnosis d;
+
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && isnan(f->p_value) && says(f, "no comparison group: --client"),
+	       "--client would silently cut the comparison away");
+	diagnosis_free(&d);
+	view = (struct view){ .lost = 5 };
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f->confidence == CONFIDENCE_LOW && d.at[0].kind == KIND_NO_VERDICT,
+	       "verdicts in spite of losses");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
+static void test_innocent(void)
+{
+	struct model *m = office(8, 0, 4);
+	const struct finding *f;
+	struct view view = {};
+	struct diagnosis d;
+	unsigned int i;
+
+	/* telemetry in vain every 9 s, and people who think */
+	for (i = 0; i < 8; i++) {
+		unsigned int j;
+
+		for (j = 0; j < 5; j++) {
+			in_vain(m, HOST(i), HELPER, 9 * j + 0.4 * i);
+			request(m, HOST(i), SITE(0), 100 + 20 * j + i, 1.5 + 0.83 * j + 0.31 * i);
+		}
+	}
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(!find(&d, KIND_WAITS_FOR_PEER), "an innocent peer would be accused");
+	EXPECT(find(&d, KIND_PEER_UNANSWERED), "that it is silent is true all the same");
+	f = find(&d, KIND_STALLS_UNEXPLAINED);
+	EXPECT(f && f->confidence == CONFIDENCE_LOW, "what has no cause on the wire");
+	diagnosis_free(&d);
+	model_free(m);
+
+	m = office(8, 0, 4);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(d.count == 1 && d.at[0].kind == KIND_NOT_THE_NETWORK, "the best verdict of all");
+	diagnosis_free(&d);
+	model_free(m);
+
+	m = model_new(SECOND_NS, &events);
+	EXPECT(m && diagnose(&d, m, &view) && !d.count, "nothing from nothing");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	test_statistics();
+	test_story();
+	test_view();
+	test_innocent();
+	printf("diagnose: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
