@@ -115,7 +115,7 @@ TRIAL := tests/trial/population.c tests/trial/host.c tests/trial/wire.c
 TRIAL_HEADERS := $(wildcard tests/trial/*.h bpf/*.h user/*.h)
 
 build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/format.c $(TRIAL_HEADERS) | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lm
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 # The diagnosis on synthetic populations: make trial for the long run, tests/run has a short one.
 DIAGNOSIS_OBJECTS := $(patsubst user/%.c,build/%.o,user/connection.c $(MODEL) $(DIAGNOSIS))

@@ -69,7 +69,6 @@ void finding_say_route(struct finding *f, const struct peer *p);
 
 struct peer *diagnosing_peer(struct diagnosing *g, const struct endpoint *e);
 
-bool same_endpoint(const struct endpoint *a, const struct endpoint *b);
 bool same_address(const struct endpoint *a, const struct endpoint *b);
 const char *plural(uint64_t n);
 

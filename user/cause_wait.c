@@ -66,13 +66,15 @@ static void say_checked(struct diagnosing *g, struct finding *f, const struct wa
 
 	n = count_pending(w, count, most);
 	if (g->view->narrowed_servers) {
-		finding_line(f, "not seen",
-			     "--server or --port leaves out what these hosts try elsewhere:");
-		finding_line(f, "", "run without it to see what they wait for");
+		finding_line(
+			f, "not seen",
+			"--server or --port leaves out what these hosts try elsewhere: run without "
+			"it to see what they wait for");
 	} else if (!n) {
-		finding_line(f, "checked",
-			     "no TCP attempt of these hosts failed or was slow meanwhile;");
-		finding_line(f, "", "DNS and what passes elsewhere was not looked at");
+		finding_line(
+			f, "checked",
+			"no TCP attempt of these hosts failed or was slow meanwhile; DNS and what "
+			"passes elsewhere was not looked at");
 	}
 	for (i = 0; i < n; i++)
 		finding_line(f, i ? "" : "meanwhile",
@@ -209,11 +211,12 @@ void cause_waits(struct diagnosing *g)
 	if (f) {
 		finding_text(f, "the cause of %zu stall%s is not visible on the wire", n,
 			     plural(n));
-		finding_line(f, "", "from %s to %s: people think, and browsers open spare sockets,",
-			     format_duration(least, w[0].stall->wait),
-			     format_duration(most, w[n - 1].stall->wait));
-		finding_line(f, "",
-			     "just like this; without a timer or a failing peer nobody is accused");
+		finding_line(
+			f, "",
+			"from %s to %s: people think, and browsers open spare sockets, just like "
+			"this; without a timer or a failing peer nobody is accused",
+			format_duration(least, w[0].stall->wait),
+			format_duration(most, w[n - 1].stall->wait));
 		describe(g, f, w, n);
 		say_checked(g, f, w, n);
 	}

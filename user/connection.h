@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <string.h>
 
 #include "record.h"
 
@@ -32,6 +33,11 @@ struct endpoint {
 	uint16_t vlan[2];
 	uint16_t zero; /* no padding: endpoints are compared by bytes */
 };
+
+static inline bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
 
 enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER };
 

@@ -49,11 +49,6 @@ const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-	return !memcmp(a, b, sizeof(*a));
-}
-
 bool same_address(const struct endpoint *a, const struct endpoint *b)
 {
 	return !memcmp(&a->address, &b->address, sizeof(a->address)) &&

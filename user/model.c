@@ -21,6 +21,32 @@ struct opening {
 	UT_hash_handle hh;
 };
 
+static void ignore_stall(void *context, const struct stall *s, bool ended)
+{
+	(void)context;
+	(void)s;
+	(void)ended;
+}
+
+static void ignore_connection(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+}
+
+static void ignore_failing(void *context, const struct connection *c, enum failure failure)
+{
+	(void)failure;
+	ignore_connection(context, c);
+}
+
+static const struct model_events nobody = {
+	.stall = ignore_stall,
+	.late_banner = ignore_connection,
+	.failing = ignore_failing,
+	.answered_after_all = ignore_connection,
+};
+
 struct model *model_new(ns_t stall_ns, const struct model_events *events)
 {
 	struct model *m = calloc(1, sizeof(*m));
@@ -29,7 +55,7 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 	if (!m)
 		return NULL;
 	m->stall_ns = stall_ns;
-	m->events = events;
+	m->events = events ? events : &nobody;
 	m->first = m->last = NEVER;
 	TAILQ_INIT(&m->stalls);
 	TAILQ_INIT(&m->operations);
@@ -291,11 +317,6 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 	s->start = c->ack;
 	s->wait = wait;
 	s->round_trip = c->client_round_trip;
-}
-
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-	return !memcmp(a, b, sizeof(*a));
 }
 
 /* Which of the client's other connections began and got through while this one waited? */

@@ -257,7 +257,7 @@ struct model {
 	struct histogram server_round_trips;
 };
 
-/* NULL when out of memory. events must outlive the model. */
+/* NULL when out of memory. events must outlive the model; NULL: nobody wants to hear of any. */
 struct model *model_new(ns_t stall_ns, const struct model_events *events);
 void model_free(struct model *m);
 

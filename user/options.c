@@ -62,7 +62,7 @@ static const struct argp_option argp_options[] = {
 	{ "ring-size", RING_SIZE, "MIB", 0,
 	  "For records on their way from the kernel: a power of two (default 8)", 4 },
 	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
-	{ "verbose", 'v', NULL, 0, "Say what is done, and what it costs", 3 },
+	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
 	{ 0 },
 };
 

@@ -7,23 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "format.h"
 #include "population.h"
 
 #define POPULATIONS 60
-
-static int passed, failed;
-
-#define EXPECT(condition, otherwise)                                                        \
-	do {                                                                                \
-		if (condition) {                                                            \
-			passed++;                                                           \
-		} else {                                                                    \
-			failed++;                                                           \
-			printf("FAIL  line %d: %s (otherwise: %s)\n", __LINE__, #condition, \
-			       otherwise);                                                  \
-		}                                                                           \
-	} while (0)
 
 /* Moments that both were seen come in this order. */
 static bool in_order(ns_t first, ns_t second)

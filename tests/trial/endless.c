@@ -25,33 +25,6 @@
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 #define SLACK (4 << 20) /* bytes: what hash tables and the allocator round up by */
 
-static void ignore_stall(void *context, const struct stall *s, bool ended)
-{
-	(void)context;
-	(void)s;
-	(void)ended;
-}
-
-static void ignore_connection(void *context, const struct connection *c)
-{
-	(void)context;
-	(void)c;
-}
-
-static void ignore_failing(void *context, const struct connection *c, enum failure failure)
-{
-	(void)context;
-	(void)c;
-	(void)failure;
-}
-
-static const struct model_events silence = {
-	.stall = ignore_stall,
-	.late_banner = ignore_connection,
-	.failing = ignore_failing,
-	.answered_after_all = ignore_connection,
-};
-
 /* A record that settles at the moment, or nearly so. */
 static void any_record(struct connection *c, struct draw *d, ns_t now)
 {
@@ -144,7 +117,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [RECORDS]\n", argv[0]);
 		return 2;
 	}
-	m = model_new(SECOND_NS, &silence);
+	m = model_new(SECOND_NS, NULL);
 	if (!m)
 		abort();
 	printf("%12s  %12s  %16s  %14s\n", "records", "days", "bytes allocated", "ns a record");

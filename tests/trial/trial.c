@@ -255,40 +255,13 @@ static void note(struct totals *t, const struct population *p, const struct diag
 	t->connections += p->connection_count;
 }
 
-static void ignore_stall(void *context, const struct stall *s, bool ended)
-{
-	(void)context;
-	(void)s;
-	(void)ended;
-}
-
-static void ignore_connection(void *context, const struct connection *c)
-{
-	(void)context;
-	(void)c;
-}
-
-static void ignore_failing(void *context, const struct connection *c, enum failure failure)
-{
-	(void)context;
-	(void)c;
-	(void)failure;
-}
-
-static const struct model_events silence = {
-	.stall = ignore_stall,
-	.late_banner = ignore_connection,
-	.failing = ignore_failing,
-	.answered_after_all = ignore_connection,
-};
-
 /* The caller frees *d. */
 static void run(struct diagnosis *d, struct model **m, const struct population *p)
 {
 	struct view view = { 0 };
 	size_t i;
 
-	*m = model_new(SECOND_NS, &silence);
+	*m = model_new(SECOND_NS, NULL);
 	if (!*m)
 		abort();
 	for (i = 0; i < p->connection_count; i++)

@@ -6,21 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "diagnose.h"
 #include "statistics.h"
-
-static int passed, failed;
-
-#define EXPECT(condition, otherwise)                                                        \
-	do {                                                                                \
-		if (condition) {                                                            \
-			passed++;                                                           \
-		} else {                                                                    \
-			failed++;                                                           \
-			printf("FAIL  line %d: %s (otherwise: %s)\n", __LINE__, #condition, \
-			       otherwise);                                                  \
-		}                                                                           \
-	} while (0)
 
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
@@ -55,32 +43,6 @@ static void test_statistics(void)
 	EXPECT(timer_slack(SECONDS(1)) == SECONDS(0.05) && timer_slack(SECONDS(30)) == SECONDS(0.6),
 	       "how far two runs of a timer differ");
 }
-
-static void ignore_stall(void *context, const struct stall *s, bool ended)
-{
-	(void)context;
-	(void)s;
-	(void)ended;
-}
-
-static void ignore_connection(void *context, const struct connection *c)
-{
-	(void)context;
-	(void)c;
-}
-
-static void ignore_failing(void *context, const struct connection *c, enum failure failure)
-{
-	(void)failure;
-	ignore_connection(context, c);
-}
-
-static const struct model_events events = {
-	.stall = ignore_stall,
-	.late_banner = ignore_connection,
-	.failing = ignore_failing,
-	.answered_after_all = ignore_connection,
-};
 
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at)
@@ -140,7 +102,7 @@ static void in_vain(struct model *m, unsigned int client, unsigned int server, d
 /* The story of the README: the hosts below `ill` have the helper, and wait 5 s before each request. */
 static struct model *office(unsigned int hosts, unsigned int ill, unsigned int requests)
 {
-	struct model *m = model_new(SECOND_NS, &events);
+	struct model *m = model_new(SECOND_NS, NULL);
 	unsigned int i, j;
 	double at;
 
@@ -277,7 +239,7 @@ static void test_innocent(void)
 	diagnosis_free(&d);
 	model_free(m);
 
-	m = model_new(SECOND_NS, &events);
+	m = model_new(SECOND_NS, NULL);
 	EXPECT(m && diagnose(&d, m, &view) && !d.count, "nothing from nothing");
 	diagnosis_free(&d);
 	model_free(m);

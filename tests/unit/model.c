@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "format.h"
 #include "model.h"
-
-static int passed, failed;
-
-#define EXPECT(condition, otherwise)                                                        \
-	do {                                                                                \
-		if (condition) {                                                            \
-			passed++;                                                           \
-		} else {                                                                    \
-			failed++;                                                           \
-			printf("FAIL  line %d: %s (otherwise: %s)\n", __LINE__, #condition, \
-			       otherwise);                                                  \
-		}                                                                           \
-	} while (0)
 
 static unsigned int said[FAILURES], taken_back, stalls_said, waiting_said, banners_said;
 
