@@ -23,6 +23,9 @@
 /* Later than this a coincidence is never called certain. */
 #define LATE_NS (45 * (ns_t)SECOND_NS)
 
+/* A timer is steadier; what accompanies a page is not. */
+#define UNSTEADY_NS (20 * (ns_t)MILLISECOND_NS)
+
 #define CHANCE_HIGH 1e-8
 
 /* A connection that began after an attempt had failed to be answered at once. */
@@ -90,6 +93,8 @@ static bool is_one_moment(const struct operation *a, const struct operation *b)
 static bool collect(struct follows *f, const struct host_view *v, const struct operation *o,
 		    bool ipv6)
 {
+	/* nobody waits for what has failed already */
+	ns_t pending = o->end - o->start + (ns_t)SECOND_NS;
 	const struct host *h = v->host;
 	bool could = false;
 	size_t i, j, n;
@@ -106,8 +111,9 @@ static bool collect(struct follows *f, const struct host_view *v, const struct o
 			struct follow follow = { o, b, v, b->syn - o->start };
 
 			if (follow.t < (ipv6 ? SOONEST_IPV6_NS : SOONEST_NS) ||
-			    follow.t > LATEST_NS || same_endpoint(&b->to, &o->to) ||
-			    is_broken_ipv6(o, b) != ipv6 || b->explained)
+			    follow.t > (ipv6 ? LATEST_NS : pending) ||
+			    same_endpoint(&b->to, &o->to) || is_broken_ipv6(o, b) != ipv6 ||
+			    b->explained)
 				continue;
 			if (!follows_add(f, &follow))
 				return false;
@@ -319,7 +325,8 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 						    : KIND_FAILOVER_CHAIN;
 	confidence = s->chance <= CHANCE_HIGH ? by_count(s->attempts) : CONFIDENCE_LOW;
 	/* that late, people and clocks begin things of their own */
-	if (s->median > LATE_NS && confidence == CONFIDENCE_HIGH)
+	if ((s->median > LATE_NS || (f->peer && s->deviation > UNSTEADY_NS)) &&
+	    confidence == CONFIDENCE_HIGH)
 		confidence = CONFIDENCE_MEDIUM;
 	if (f->peer && s->periodic && s->destinations < 3)
 		confidence = CONFIDENCE_LOW;

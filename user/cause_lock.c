@@ -17,6 +17,9 @@
 /* A peer that is tried less often than this during stalls, compared with else, is tried for itself. */
 #define LEAST_LIFT 1
 
+/* A timer that is not loaded runs as steadily as this. */
+#define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
+
 /* What a released connection leads to, a page and what it asks for next, ends a little later. */
 #define SHADOW_NS (500 * (ns_t)MILLISECOND_NS)
 
@@ -448,13 +451,17 @@ static bool confidence_of(const struct suspect *s, const struct cohort *c, bool 
 {
 	/* one application with a timer of its own looks like this at many hosts, to one server */
 	bool spread = s->several_destinations || proxied;
+	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
 	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < LEAST_LIFT ||
-			    s->elsewhere * 2 > s->locked_stalls || !s->coupled;
+			    s->elsewhere * 4 > s->locked_stalls || !s->coupled;
+	/* nobody to compare with: then the timer must be steady, and be this peer's alone */
+	bool alone = unaffected < 2 && !s->by_end &&
+		     (s->elsewhere * 20 > s->locked_stalls || s->deviation > STEADY_NS);
 
 	if (s->locked < LEAST_LOCKED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
 		return false;
 	if (s->locked >= 3 && s->locked * 2 > s->strong && s->chance_of_starts <= 1e-3 &&
-	    s->chance_of_ends <= (s->by_end ? 1e-3 : 1e-6) && spread && !contradicted)
+	    s->chance_of_ends <= (s->by_end ? 1e-3 : 1e-6) && spread && !contradicted && !alone)
 		*confidence = CONFIDENCE_HIGH;
 	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && s->locked * 3 > s->strong &&
 		 (spread || (s->hosts > 1 && s->passed <= 2 * s->locked_stalls)) && !contradicted)
