@@ -595,6 +595,7 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	enum confidence confidence = CONFIDENCE_LOW;
 	bool proxied = is_proxied(s);
 	struct finding *f;
+	const char *pending = "";
 	ns_t furthest = 0, shadow = s->timer / 4 > SHADOW_NS ? s->timer / 4 : SHADOW_NS;
 	size_t i;
 
@@ -619,7 +620,9 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 		m->stall->explained = f;
 		f->hosts_hurt += m->view != v;
 		v = m->view;
-		if (m->strong && llabs(m->operation->start - m->stall->start) > furthest)
+		if (!m->strong)
+			pending = ", or while it was pending,";
+		else if (llabs(m->operation->start - m->stall->start) > furthest)
 			furthest = llabs(m->operation->start - m->stall->start);
 	}
 
@@ -630,21 +633,24 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	format_duration(spread, s->deviation);
 	format_duration(offset, furthest);
 	if (s->by_end)
-		finding_line(f, "",
-			     "%zu of %zu stalls began within %s of a SYN to it and ended when %s, "
-			     "after %s %s %s",
-			     s->locked_stalls, g->stall_count, offset,
-			     s->failed ? "that attempt failed" : "it answered", timer,
-			     glyphs->plus_minus, spread);
+		finding_line(
+			f, "",
+			"%zu of %zu stalls began within %s of a SYN to it%s and ended when %s, "
+			"after %s %s %s",
+			s->locked_stalls, g->stall_count, offset, pending,
+			s->failed ? "that attempt failed" : "it answered", timer,
+			glyphs->plus_minus, spread);
 	else
-		finding_line(f, "",
-			     "%zu of %zu stalls began within %s of a SYN to it and ended %s %s %s "
-			     "after it%s%s%s%s",
-			     s->locked_stalls, g->stall_count, offset, timer, glyphs->plus_minus,
-			     spread, s->locked >= 3 ? ": a fixed timer, not load" : "",
-			     known_timer(s->timer) ? " (as " : "",
-			     known_timer(s->timer) ? known_timer(s->timer) : "",
-			     known_timer(s->timer) ? ")" : "");
+		finding_line(
+			f, "",
+			"%zu of %zu stalls began within %s of a SYN to it%s and ended %s %s %s "
+			"after it%s%s%s%s",
+			s->locked_stalls, g->stall_count, offset, pending, timer,
+			glyphs->plus_minus, spread,
+			s->locked >= 3 ? ": a fixed timer, not load" : "",
+			known_timer(s->timer) ? " (as " : "",
+			known_timer(s->timer) ? known_timer(s->timer) : "",
+			known_timer(s->timer) ? ")" : "");
 	for (i = 0; i < count && f->also_count < MAX_FINDING_ALSO; i++) {
 		f->also[f->also_count++] = also[i].peer;
 		finding_line(f, i ? "" : "or",
