@@ -316,6 +316,7 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	enum confidence confidence;
 	enum finding_kind kind;
 	struct finding *finding;
+	bool clockwork; /* another server's port, and all by the clock */
 	size_t i, j;
 
 	if (!f->peer)
@@ -328,7 +329,9 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	if ((s->median > LATE_NS || (f->peer && s->deviation > UNSTEADY_NS)) &&
 	    confidence == CONFIDENCE_HIGH)
 		confidence = CONFIDENCE_MEDIUM;
-	if (f->peer && s->periodic && s->destinations < 3)
+	clockwork = f->peer && s->periodic && s->destinations < 3 &&
+		    s->destination->port != f->peer->server.port;
+	if (clockwork)
 		confidence = CONFIDENCE_LOW;
 	/* a server that answers others is not what the chain is about */
 	if (f->peer && f->peer->answered > f->peer->failures[FAILURE_SILENT] &&
@@ -380,7 +383,7 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 		     spread);
 	if (f->peer)
 		finding_say_route(finding, f->peer);
-	if (f->peer && s->periodic && s->destinations < 3)
+	if (clockwork)
 		finding_line(
 			finding, "against",
 			"the attempts come at regular intervals: so may the others, by chance");
