@@ -36,7 +36,6 @@ struct diagnosing {
 	struct stall **stalls; /* own what the views point into */
 	struct operation **operations;
 	size_t stall_count;
-	size_t spare; /* stalls left out: spare sockets */
 	bool out_of_memory;
 };
 

@@ -340,9 +340,7 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 		TAILQ_FOREACH(s, &c->kept_stalls, of_client) {
 			s->explained = s->held = NULL;
 			/* a spare socket: another one to the same server was in use meanwhile */
-			if (s->siblings)
-				g->spare++;
-			else
+			if (!s->siblings)
 				stalls[v->stall_count++] = s;
 		}
 		TAILQ_FOREACH(o, &c->operations, of_client)

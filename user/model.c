@@ -56,7 +56,7 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 		return NULL;
 	m->stall_ns = stall_ns;
 	m->events = events ? events : &nobody;
-	m->first = m->last = NEVER;
+	m->last = NEVER;
 	TAILQ_INIT(&m->stalls);
 	TAILQ_INIT(&m->operations);
 	for (i = 0; i < 2; i++) {
@@ -548,7 +548,6 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 			peer->late_banners++;
 		if (t) {
 			samples_add(&t->banners, c->banner);
-			t->last_odd = *c;
 			if (c->banner > t->worst_banner)
 				t->worst_banner = c->banner;
 		}
@@ -692,7 +691,6 @@ static void note_troubles(struct model *m, struct peer *peer, struct trial *tria
 		t->slow_answers++;
 		samples_add(&t->answers, c->answer);
 	}
-	t->last_odd = *c;
 }
 
 static struct opening *opening_find(struct model *m, const struct connection *c,
@@ -720,8 +718,6 @@ void model_settled(struct model *m, const struct connection *c)
 	if (o)
 		opening_forget(m, o);
 
-	if (m->first == NEVER || c->syn < m->first)
-		m->first = c->syn;
 	if (m->last == NEVER || c->settled > m->last)
 		m->last = c->settled;
 	m->connections++;

@@ -106,7 +106,6 @@ struct troubles {
 	ns_t worst_banner;
 	struct samples banners; /* the late ones */
 	struct samples answers; /* the slow ones */
-	struct connection last_odd; /* an example */
 	struct route route; /* to it, when it fails */
 };
 
@@ -238,7 +237,7 @@ struct model {
 	struct trial_list trials_by_use[2]; /* [failed] */
 	size_t stalls_kept, operations_kept, begun_kept, troubles_kept;
 
-	ns_t first, last; /* moments of what was seen */
+	ns_t last; /* the latest moment of what was seen */
 	uint64_t connections;
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
