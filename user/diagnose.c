@@ -485,6 +485,22 @@ void diagnosis_free(struct diagnosis *d)
 	memset(d, 0, sizeof(*d));
 }
 
+static bool is_problem(enum finding_kind kind)
+{
+	return kind != KIND_DEFERRED_ACCEPT && kind != KIND_NO_VERDICT &&
+	       kind != KIND_NOT_THE_NETWORK;
+}
+
+bool diagnosis_has_problem(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (is_problem(d->at[i].kind))
+			return true;
+	return false;
+}
+
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start)
 {

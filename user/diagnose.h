@@ -127,6 +127,12 @@ struct diagnosis {
 bool diagnose(struct diagnosis *d, struct model *m, const struct view *view);
 
 /*
+ * Is there a finding that names a problem (--exit-code)? All do but three kinds: what is harmless, what
+ * praises the network, and what says that nothing can be said.
+ */
+bool diagnosis_has_problem(const struct diagnosis *d);
+
+/*
  * To which finding, counted from 1, does the wait belong that began at this handshake ACK, or an
  * attempt at this server? 0: to none.
  */

@@ -305,6 +305,7 @@ int main(int argc, char **argv)
 		.context = &p,
 	};
 	struct diagnosis diagnosis;
+	bool found = false;
 	struct view view;
 	int status;
 
@@ -334,8 +335,11 @@ int main(int argc, char **argv)
 		if (!p.run.is_capture)
 			ask_gateway(p.model);
 		view = view_of(&p);
-		if (!diagnose(&diagnosis, p.model, &view))
+		if (!diagnose(&diagnosis, p.model, &view)) {
 			fprintf(stderr, "probe: out of memory: no diagnosis\n");
+			status = -1;
+		}
+		found = diagnosis_has_problem(&diagnosis);
 		TELL(&p, ended, p.model, &diagnosis);
 		diagnosis_free(&diagnosis);
 		if (p.run.cut)
@@ -345,5 +349,7 @@ int main(int argc, char **argv)
 		status = -1;
 	evidence_free(p.run.evidence);
 	model_free(p.model);
-	return status ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (status)
+		return EXIT_FAILURE;
+	return found && p.options.exit_code ? EXIT_FOUND : EXIT_SUCCESS;
 }

@@ -15,54 +15,75 @@
 #include "packet.h"
 #include "run.h"
 
-const char *argp_program_version = "probe " PROBE_VERSION;
-
 static const char doc[] =
-	"Watch TCP connections pass a gateway and tell which of them stall after the handshake, and which peers do not "
-	"answer.\v"
+	"Tells, on the gateway itself, why it is slow for some: which TCP connections stalled after the handshake, "
+	"which peers do not answer, and which of these peers the stalled clients waited for. "
+	"It watches how connections open, and lets every packet pass untouched.\v"
 	"Examples:\n"
 	"  probe --iface eth0                  until Ctrl-C, then the report\n"
-	"  probe --iface eth0 -d 60 --json     JSON lines for one minute\n"
 	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
+	"  probe --iface ppp0 --follow --duration 28800 --json=night.json\n"
+	"  probe --iface eth0 --write evidence.pcapng      packets for Wireshark\n"
+	"  probe --netns web --iface eth0 --duration 60 --quiet --exit-code\n"
 	"  probe --read incident.pcap          no root needed\n"
 	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
 	"\n"
 	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
-	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage.";
+	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage, 3 with --exit-code when something was "
+	"found.";
 
-enum { SNAP = 0x100, CLEANUP, MAX_FLOWS, RING_SIZE }; /* options without a letter */
+enum {
+	SNAP = 0x100,
+	CLEANUP,
+	MAX_FLOWS,
+	RING_SIZE,
+	EXIT_CODE,
+	USAGE
+}; /* options without a letter */
 
+/*
+ * Parser and --help come from this table; a test holds the man page, the completion and the README
+ * against --help. A heading without a name begins each group.
+ */
 static const struct argp_option argp_options[] = {
-	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 0 },
+	{ NULL, 0, NULL, 0, "What to watch", 1 },
+	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 1 },
 	{ "read", 'r', "FILE", 0,
 	  "Analyse this capture instead (pcap or pcapng, also in gzip; - is standard input); may be "
-	  "given more than once",
-	  0 },
-	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
+	  "given more than once, and a FILTER as tcpdump takes it may follow",
 	  1 },
 	{ "netns", 'n', "NAME|PID", 0, "The interface of another network namespace, of a container",
 	  1 },
-	{ "hook", 'H', "KIND", 0, "tcx or clsact; by itself it takes tcx where the kernel has it",
+	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
 	  1 },
-	{ "cleanup", CLEANUP, NULL, 0,
-	  "Only remove what killed runs left behind, on --iface or on all, and end", 1 },
-	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 1 },
-	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 1 },
-	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 2 },
-	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 2 },
-	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 2 },
+	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 1 },
+	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 1 },
+	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 1 },
+	{ NULL, 0, NULL, 0, "When it ends, and what counts", 2 },
+	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 2 },
+	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 2 },
+	{ "exit-code", EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
+	{ NULL, 0, NULL, 0, "What comes out", 3 },
 	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
 	  3 },
 	{ "write", 'w', "FILE", 0,
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
 	{ "snap", SNAP, "BYTES", 0, "With --write: so much of each packet (default: its headers)",
 	  3 },
+	{ "quiet", 'q', NULL, 0, "Nothing while it runs, only the report", 3 },
+	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
+	{ NULL, 0, NULL, 0, "How it watches", 4 },
+	{ "hook", 'H', "KIND", 0, "tcx or clsact; by itself it takes tcx where the kernel has it",
+	  4 },
 	{ "max-flows", MAX_FLOWS, "N", 0,
 	  "So many attempts may be opening at once (default 120000)", 4 },
 	{ "ring-size", RING_SIZE, "MIB", 0,
 	  "For records on their way from the kernel: a power of two (default 8)", 4 },
-	{ "quiet", 'q', NULL, 0, "No lines while it runs, only the report", 3 },
-	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
+	{ "cleanup", CLEANUP, NULL, 0,
+	  "Only remove what killed runs left behind, on --iface or on all, and end", 4 },
+	{ "help", 'h', NULL, 0, "Print this", 5 },
+	{ "usage", USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* that argp's errors speak of */
+	{ "version", 'V', NULL, 0, "Print the version", 5 },
 	{ 0 },
 };
 
@@ -277,6 +298,18 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (o->ring_bytes & (o->ring_bytes - 1))
 			argp_error(state, "--ring-size %s: not a power of two", argument);
 		break;
+	case EXIT_CODE:
+		o->exit_code = true;
+		break;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		break;
+	case USAGE:
+		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+		break;
+	case 'V':
+		puts("probe " PROBE_VERSION);
+		exit(EXIT_SUCCESS);
 	case 'q':
 		o->quiet = true;
 		break;
@@ -323,5 +356,5 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .max_flows = DEFAULT_FLOWS,
 			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, o);
+	argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o); /* the options have it */
 }

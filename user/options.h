@@ -31,10 +31,12 @@ struct options {
 	struct narrow *narrow; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts opening at once */
 	uint32_t ring_bytes; /* of the ring buffer of records */
+	bool exit_code; /* EXIT_FOUND when the diagnosis found something */
 	bool quiet;
 	bool verbose;
 };
 
 #define EXIT_USAGE 2
+#define EXIT_FOUND 3
 
 void options_parse(struct options *o, int argc, char **argv);
