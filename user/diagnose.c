@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "cause.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -541,4 +542,26 @@ size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *ser
 		if (is_about(&d->at[i], server))
 			return i + 1;
 	return 0;
+}
+
+const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosis *d,
+			      const struct model *m)
+{
+	char worst[FORMAT_DURATION];
+
+	if (d->count)
+		snprintf(out, DIAGNOSIS_VERDICT, "%s", d->at[0].text);
+	else if (!m->connections)
+		snprintf(out, DIAGNOSIS_VERDICT, "no new connection was seen: nothing can be said");
+	else if (m->stall_count || m->undecided.count || m->late_banners ||
+		 m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN] < m->connections)
+		snprintf(out, DIAGNOSIS_VERDICT,
+			 "too little was seen to blame anything: see what waited and what failed");
+	else
+		snprintf(out, DIAGNOSIS_VERDICT,
+			 "nothing wrong was found: %" PRIu64 " attempt%s, all of them answered, "
+			 "the longest wait of a client %s",
+			 m->connections, plural(m->connections),
+			 format_duration(worst, m->waits.count ? m->waits.max : NEVER));
+	return out;
 }

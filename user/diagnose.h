@@ -123,6 +123,12 @@ struct diagnosis {
 	size_t count;
 };
 
+#define DIAGNOSIS_VERDICT 256
+
+/* The run in one sentence, without its full stop: the first finding's, or that nothing is wrong. */
+const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosis *d,
+			      const struct model *m);
+
 /* False when out of memory. The caller frees with diagnosis_free(). */
 bool diagnose(struct diagnosis *d, struct model *m, const struct view *view);
 

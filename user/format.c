@@ -107,6 +107,13 @@ char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at)
 	return out;
 }
 
+long format_utc_offset(const struct timespec *t)
+{
+	struct tm tm;
+
+	return localtime_r(&t->tv_sec, &tm) ? tm.tm_gmtoff : 0;
+}
+
 char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t)
 {
 	char seconds[FORMAT_TIME - 16];
@@ -120,17 +127,49 @@ char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t)
 	return out;
 }
 
+unsigned int format_utf8(const char *text, uint32_t *code)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 }; /* by length */
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned int length, i;
+
+	if (*p < 0x80) {
+		*code = *p;
+		return 1;
+	}
+	length = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+	if (*p < 0xc0 || *p >= 0xf8)
+		return 0;
+	*code = *p & (0x7f >> length);
+	for (i = 1; i < length; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (p[i] & 0x3f);
+	}
+	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
+		return 0;
+	return length;
+}
+
 void format_json_string(FILE *out, const char *string)
 {
-	const unsigned char *p;
+	unsigned int length;
+	uint32_t code;
 
-	for (p = (const unsigned char *)string; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			fprintf(out, "\\%c", *p);
-		else if (*p < 0x20 ||
-			 *p >= 0x7f) /* bytes that need not be valid UTF-8: as Latin-1 */
-			fprintf(out, "\\u%04x", *p);
+	for (; *string; string += length) {
+		length = format_utf8(string, &code);
+		if (!length) { /* a name need not be UTF-8: that byte as Latin-1 */
+			code = (unsigned char)*string;
+			length = 1;
+		}
+		if (code == '"' || code == '\\')
+			fprintf(out, "\\%c", (char)code);
+		else if (code >= 0x10000)
+			fprintf(out, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
+				0xdc00 + (code & 0x3ff));
+		else if (code < 0x20 || code >= 0x7f)
+			fprintf(out, "\\u%04x", code);
 		else
-			fputc(*p, out);
+			fputc((int)code, out);
 	}
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -46,8 +47,17 @@ char *format_duration(char out[FORMAT_DURATION], ns_t duration);
 /* 12:01:03, local time, at so many ns behind start. */
 char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at);
 
+/* How many seconds the local time of format_clock() is ahead of UTC. */
+long format_utc_offset(const struct timespec *t);
+
 /* RFC 3339 with nanoseconds, in UTC. */
 char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t);
 
-/* A string from outside, without a control character, as the inside of a JSON string. */
+/*
+ * The code point that text begins with, and of how many bytes it is; 0 when they are not UTF-8 (RFC
+ * 3629). The locale does not matter.
+ */
+unsigned int format_utf8(const char *text, uint32_t *code);
+
+/* A string from outside as the inside of a JSON string: ASCII, without a control character. */
 void format_json_string(FILE *out, const char *string);

@@ -53,3 +53,19 @@ ns_t histogram_percentile(const struct histogram *h, double share)
 	end = bucket_end(i);
 	return end < h->max ? end : h->max;
 }
+
+bool histogram_next(const struct histogram *h, struct histogram_span *span)
+{
+	unsigned int i;
+
+	while (span->bucket < HISTOGRAM_BUCKETS) {
+		span->count = 0;
+		span->from = span->bucket ? bucket_end(span->bucket - 1) + 1 : 0;
+		for (i = 0; i < HISTOGRAM_SPAN; i++)
+			span->count += h->buckets[span->bucket++];
+		span->to = bucket_end(span->bucket - 1);
+		if (span->count)
+			return true;
+	}
+	return false;
+}

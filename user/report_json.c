@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "format.h"
-#include "report.h"
+#include "report_json.h"
 
 /* Every object begins with its type, so each further field brings its comma. */
 static void field_ns(FILE *out, const char *name, ns_t value)
@@ -63,12 +63,21 @@ static void field_vlans(FILE *out, const uint16_t *vlan)
 
 static void field_percentiles(FILE *out, const char *name, const struct histogram *h)
 {
+	struct histogram_span span = {};
+	const char *comma = "";
+
 	fprintf(out, ",\"%s\":{\"count\":%" PRIu64, name, h->count);
 	field_ns(out, "p50", histogram_percentile(h, 0.50));
 	field_ns(out, "p90", histogram_percentile(h, 0.90));
 	field_ns(out, "p99", histogram_percentile(h, 0.99));
 	field_ns(out, "max", h->count ? h->max : NEVER);
-	fputc('}', out);
+	fputs(",\"buckets\":[", out);
+	while (histogram_next(h, &span)) {
+		fprintf(out, "%s[%" PRId64 ",%" PRId64 ",%" PRIu64 "]", comma, span.from, span.to,
+			span.count);
+		comma = ",";
+	}
+	fputs("]}", out);
 }
 
 static void started(struct report *r)
@@ -84,6 +93,7 @@ static void started(struct report *r)
 	field_string(r->out, "hook", run->hook);
 	field_string(r->out, "kernel", run->is_capture ? NULL : run->kernel);
 	field_string(r->out, "start", format_rfc3339(text, &run->start));
+	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&run->start));
 	field_ns(r->out, "stall", run->stall);
 	fputs("}\n", r->out);
 }
@@ -149,7 +159,7 @@ static void connection(struct report *r, const struct connection *c)
 	fputs("}\n", out);
 }
 
-static void stall(struct report *r, const struct stall *s, bool ended)
+void json_stall(struct report *r, const struct stall *s, bool ended)
 {
 	FILE *out = r->out;
 
@@ -173,7 +183,7 @@ static void notice(struct report *r, ns_t now, const char *text)
 	fputs("}\n", r->out);
 }
 
-static void peer(FILE *out, struct hosts *hosts, const struct peer *p)
+void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = model_cohort(hosts, p);
 	const struct trial *trials[100];
@@ -216,7 +226,7 @@ static void peer(FILE *out, struct hosts *hosts, const struct peer *p)
 	fputs("]}\n", out);
 }
 
-static void host(FILE *out, const struct host *h)
+void json_host(FILE *out, const struct host *h)
 {
 	const struct client *first = h->clients[0];
 	char text[FORMAT_ADDRESS];
@@ -240,14 +250,16 @@ static void host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
-static void summary(struct report *r, const struct model *m, const struct hosts *hosts,
-		    const struct diagnosis *d)
+void json_summary(struct report *r, const struct model *m, const struct hosts *hosts,
+		  const struct diagnosis *d)
 {
 	const struct run *run = r->run;
+	char verdict[DIAGNOSIS_VERDICT];
 	FILE *out = r->out;
 	int i;
 
 	fputs("{\"type\":\"summary\"", out);
+	field_string(out, "verdict", diagnosis_verdict(verdict, d, m));
 	field_ns(out, "duration", run->duration);
 	field_count(out, "connections", m->connections);
 	for (i = 0; i < OUTCOMES; i++)
@@ -334,7 +346,7 @@ static void field_example(FILE *out, const struct example *e)
 	fputc('}', out);
 }
 
-static void finding(FILE *out, const struct finding *f)
+void json_finding(FILE *out, const struct finding *f)
 {
 	size_t i;
 
@@ -394,26 +406,26 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	size_t count, i;
 
 	for (i = 0; i < m->undecided.count; i++)
-		stall(r, &m->undecided.at[i], false);
+		json_stall(r, &m->undecided.at[i], false);
 	/* out of memory leaves no hosts; the summary says that details were folded */
 	if (!model_hosts(m, &hosts))
 		m->folded += HASH_COUNT(m->clients);
 	peers = model_failing_peers(m, &count);
 	for (i = 0; i < count && hosts.count; i++)
-		peer(r->out, &hosts, peers[i]);
+		json_peer(r->out, &hosts, peers[i]);
 	free(peers);
 	for (i = 0; i < hosts.count; i++)
-		host(r->out, &hosts.at[i]);
+		json_host(r->out, &hosts.at[i]);
 	for (i = 0; i < d->count; i++)
-		finding(r->out, &d->at[i]);
-	summary(r, m, &hosts, d);
+		json_finding(r->out, &d->at[i]);
+	json_summary(r, m, &hosts, d);
 	hosts_free(&hosts);
 }
 
 static void stall_ended(struct report *r, const struct stall *s, bool is_over)
 {
 	if (is_over) /* what is still going on comes once, at the end */
-		stall(r, s, true);
+		json_stall(r, s, true);
 }
 
 const struct report_format report_json = {

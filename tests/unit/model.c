@@ -286,6 +286,24 @@ static void test_openings(void)
 	model_free(m);
 }
 
+static void test_spans(const struct histogram *h)
+{
+	struct histogram_span span = {};
+	uint64_t count = 0;
+	ns_t last = -1;
+	bool is_in_order = true, is_narrow = true;
+
+	while (histogram_next(h, &span)) {
+		is_in_order = is_in_order && span.from > last && span.to >= span.from && span.count;
+		is_narrow = is_narrow && span.to - span.from <= span.from / 7 + HISTOGRAM_SPAN;
+		last = span.to;
+		count += span.count;
+	}
+	EXPECT(is_in_order, "a picture with bars over each other");
+	EXPECT(is_narrow, "a timer that is as broad as its neighbourhood");
+	EXPECT(count == h->count && last == INT64_MAX, "bars that do not add up");
+}
+
 static void test_histogram(void)
 {
 	static struct histogram h;
@@ -306,8 +324,37 @@ static void test_histogram(void)
 	EXPECT(histogram_percentile(&h, 1) == h.max && h.max == (ns_t)SECOND_NS, "the largest");
 	histogram_add(&h, INT64_MAX);
 	histogram_add(&h, -5);
+	test_spans(&h);
 	EXPECT(histogram_percentile(&h, 1) == INT64_MAX && histogram_percentile(&h, 0) == 0,
 	       "the ends");
+}
+
+static void test_json_string(void)
+{
+	static const struct {
+		const char *text, *json;
+	} strings[] = {
+		{ "5 s \xc2\xb1 24 \xc2\xb5s", "5 s \\u00b1 24 \\u00b5s" },
+		{ "\xf0\x9f\x98\x80", "\\ud83d\\ude00" }, /* beyond 16 bits: a pair of surrogates */
+		{ "a\"b\\c\n\x7f", "a\\\"b\\\\c\\u000a\\u007f" },
+		/* not UTF-8: alone, cut off, longer than need be, a surrogate, beyond Unicode */
+		{ "\xff", "\\u00ff" },
+		{ "\xe2\x82", "\\u00e2\\u0082" },
+		{ "\xc0\xaf", "\\u00c0\\u00af" },
+		{ "\xed\xa0\x80", "\\u00ed\\u00a0\\u0080" },
+		{ "\xf4\x90\x80\x80", "\\u00f4\\u0090\\u0080\\u0080" },
+	};
+	char *text = NULL;
+	size_t size, i;
+	FILE *out;
+
+	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		out = open_memstream(&text, &size);
+		format_json_string(out, strings[i].text);
+		fclose(out);
+		EXPECT(!strcmp(text, strings[i].json), "JSON that shows other letters, or is none");
+		free(text);
+	}
 }
 
 static void test_words(void)
@@ -354,6 +401,7 @@ int main(void)
 	test_peers();
 	test_openings();
 	test_histogram();
+	test_json_string();
 	test_words();
 	printf("model: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
