@@ -69,6 +69,15 @@ static int read_link(const struct nlmsghdr *h, void *context)
 		case IFLA_NEW_NETNSID:
 			l->moved = true;
 			break;
+		case IFLA_MASTER:
+			l->master = mnl_attr_get_u32(a);
+			break;
+		case IFLA_LINKINFO:
+			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
+							       IFLA_INFO_SLAVE_KIND)
+				snprintf(l->part_of, sizeof(l->part_of), "%s",
+					 mnl_attr_get_str(inner));
+			break;
 		}
 	}
 	return MNL_CB_OK;

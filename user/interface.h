@@ -17,6 +17,8 @@ struct link_state {
 	uint64_t packets[DIRECTIONS];
 	uint64_t bytes; /* received and sent */
 	uint32_t xdp; /* the id of the XDP program in front of it, or 0 */
+	int master; /* the index of the device that it is a part of, or 0 ... */
+	char part_of[IFNAMSIZ]; /* ... and of what kind: "bond", "bridge", "team", "vrf" */
 };
 
 struct interface {

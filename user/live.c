@@ -28,6 +28,7 @@
 #include "rights.h"
 #include "sight.h"
 #include "track.h"
+#include "wire.h"
 #include "probe.skel.h"
 
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
@@ -35,6 +36,7 @@
 #define SWEEP_BATCH 4096
 #define DRAIN_BUDGET 32768 /* more than the ring holds, by default */
 #define PACKETS_BYTES (8 << 20)
+#define WIRE_NS (5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
 
 struct live {
 	const struct options *options;
@@ -50,6 +52,8 @@ struct live {
 	bool away; /* the interface; we wait for its return (--follow) */
 	struct sight sight[DIRECTIONS];
 	uint64_t bytes; /* of the interface, when it was last asked */
+	uint64_t packets_before, bytes_before; /* when the watch of this interface began */
+	ns_t next_wire; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
 	uint64_t *ids;
@@ -432,6 +436,42 @@ static void say_blind(struct live *l, const struct link_state *link, int directi
 	       l->interface.name, traffic[direction], l->hook.name, sides[direction], why);
 }
 
+static void read_counters(struct live *l);
+
+/* Until the first attempt is seen: can any be seen here? */
+static void look_at_wire(struct live *l, const struct link_state *link, ns_t now)
+{
+	char text[sizeof(l->run->strange)];
+
+	if (l->next_wire == NEVER || now < l->next_wire)
+		return;
+	l->next_wire = now + WIRE_NS;
+	read_counters(l);
+	if (l->run->counters[COUNT_ATTEMPTS])
+		l->next_wire = NEVER;
+	else if (wire_is_strange(l->run,
+				 link->packets[INGRESS] + link->packets[EGRESS] - l->packets_before,
+				 link->bytes - l->bytes_before, text, sizeof(text))) {
+		l->next_wire = NEVER;
+		strcpy(l->run->strange, text);
+		notice(l, "%s: %s", l->interface.name, text);
+	}
+}
+
+/* Each member of a bond carries a share of its packets, and the two directions choose apart. */
+static void say_part(struct live *l, const struct link_state *link)
+{
+	char master[IFNAMSIZ] = "it";
+
+	if (!link->master || (strcmp(link->part_of, "bond") && strcmp(link->part_of, "team")))
+		return;
+	if_indextoname(link->master, master);
+	notice(l,
+	       "%s is a member of the %s %s and carries a share of its packets, of some connections one "
+	       "direction alone. Watch %s",
+	       l->interface.name, link->part_of, master, master);
+}
+
 /* Compares what the interface counts with what the hook sees. */
 static void look(struct live *l)
 {
@@ -448,6 +488,7 @@ static void look(struct live *l)
 	if (link.bytes > l->bytes)
 		l->run->bytes += link.bytes - l->bytes;
 	l->bytes = link.bytes;
+	look_at_wire(l, &link, now);
 	for (d = 0; d < DIRECTIONS; d++) {
 		switch (sight_look(&l->sight[d], seen[d], link.packets[d], now)) {
 		case SIGHT_LOST:
@@ -466,7 +507,8 @@ static void begin_looking(struct live *l, const struct link_state *link)
 {
 	int d;
 
-	l->bytes = link->bytes;
+	l->bytes = l->bytes_before = link->bytes;
+	l->packets_before = link->packets[INGRESS] + link->packets[EGRESS];
 	l->up = link->up;
 	for (d = 0; d < DIRECTIONS; d++)
 		sight_begin(&l->sight[d], link->packets[d], monotonic() - l->start);
@@ -797,6 +839,7 @@ static int watch(struct live *l)
 		say_costs(l, began);
 	give_up_rights(l);
 	l->events->started(l->events->context);
+	say_part(l, &link);
 	if (left)
 		notice(l, "removed %d filter%s that a killed run had left on %s", left,
 		       left == 1 ? "" : "s", l->interface.name);
@@ -821,7 +864,9 @@ static int watch(struct live *l)
 
 int live_run(const struct options *o, struct run *run, const struct run_events *events)
 {
-	struct live l = { .options = o, .run = run, .events = events, .hook = HOOK_NONE };
+	struct live l = {
+		.options = o, .run = run, .events = events, .hook = HOOK_NONE, .next_wire = WIRE_NS
+	};
 	int status;
 
 	verbose = o->verbose;

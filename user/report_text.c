@@ -12,6 +12,7 @@
 #include "format.h"
 #include "progress.h"
 #include "report.h"
+#include "wire.h"
 
 /* So many rows of a table are printed; the rest is said to be left out. */
 #define MAX_AFFECTED 40
@@ -391,6 +392,15 @@ static void print_blindness(FILE *out, const struct run *run)
 		"  when it began.\n");
 }
 
+static void print_ethertype(FILE *out, const struct unknown_ethertype *e)
+{
+	const char *name = ethertype_name(e->ethertype);
+
+	fprintf(out, "  %" PRIu64 " packet%s of ethertype 0x%04x", e->packets, plural(e->packets),
+		e->ethertype);
+	fprintf(out, name ? " (%s)\n" : "\n", name);
+}
+
 static void print_not_measured(FILE *out, const struct run *run)
 {
 	const uint64_t *c = run->counters;
@@ -412,9 +422,7 @@ static void print_not_measured(FILE *out, const struct run *run)
 			" neither TCP, UDP nor ICMP\n",
 			c[COUNT_FRAGMENTS], c[COUNT_MALFORMED], c[COUNT_IP_OTHER]);
 	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
-		fprintf(out, "  %" PRIu64 " packet%s of ethertype 0x%04x\n",
-			run->ethertypes[i].packets, plural(run->ethertypes[i].packets),
-			run->ethertypes[i].ethertype);
+		print_ethertype(out, &run->ethertypes[i]);
 }
 
 static void print_losses(FILE *out, const struct run *run, const struct model *m)
@@ -584,12 +592,16 @@ static bool is_anything_wrong(const struct model *m)
 	       m->failures[FAILURE_REFUSED] || m->failures[FAILURE_UNREACHABLE];
 }
 
-static void print_nothing_wrong(FILE *out, const struct model *m)
+static void print_wrapped(FILE *out, int column, int indent, const char *text);
+
+static void print_nothing_wrong(FILE *out, const struct model *m, const struct run *run)
 {
 	char worst[FORMAT_DURATION];
 
 	if (!m->connections) {
 		fprintf(out, "\nNo new connection was seen: nothing can be said.\n");
+		if (run->strange[0])
+			print_wrapped(out, fprintf(out, " "), 2, run->strange);
 		return;
 	}
 	fprintf(out,
@@ -625,7 +637,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	print_blindness(out, r->run);
 	if (!is_anything_wrong(m))
-		print_nothing_wrong(out, m);
+		print_nothing_wrong(out, m, r->run);
 	print_findings(r, d);
 	print_undecided(out, m);
 	if (r->verbose) {

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "parse.h"
+#include "wire.h"
+
 const char *const counter_names[COUNTERS] = {
 	[COUNT_ATTEMPTS] = "attempts",
 	[COUNT_PUBLISHED] = "published",
@@ -32,20 +35,29 @@ uint64_t run_losses(const struct run *run)
 	return sum;
 }
 
+static void keep_ethertype(struct unknown_ethertype *e, int type, uint64_t packets)
+{
+	int i;
+
+	if (packets <= e[MAX_ETHERTYPES - 1].packets)
+		return;
+	for (i = MAX_ETHERTYPES - 1; i > 0 && packets > e[i - 1].packets; i--)
+		e[i] = e[i - 1];
+	e[i].ethertype = type;
+	e[i].packets = packets;
+}
+
 void run_set_ethertypes(struct run *run, const uint32_t *packets)
 {
-	struct unknown_ethertype *e = run->ethertypes;
-	int type, i;
+	uint64_t without = 0;
+	int type;
 
 	memset(run->ethertypes, 0, sizeof(run->ethertypes));
-	for (type = 0; type < 65536; type++) {
-		if (packets[type] <= e[MAX_ETHERTYPES - 1].packets)
-			continue;
-		for (i = MAX_ETHERTYPES - 1; i > 0 && packets[type] > e[i - 1].packets; i--)
-			e[i] = e[i - 1];
-		e[i].ethertype = type;
-		e[i].packets = packets[type];
-	}
+	for (type = 0; type < ETHERTYPE_MIN; type++)
+		without += packets[type];
+	keep_ethertype(run->ethertypes, ETHERTYPE_LLC, without);
+	for (; type < 65536; type++)
+		keep_ethertype(run->ethertypes, type, packets[type]);
 }
 
 bool run_is_own_address(const struct run *run, const struct address *a)

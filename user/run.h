@@ -36,6 +36,7 @@ struct run {
 	ns_t stall;
 	uint64_t counters[COUNTERS];
 	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
+	char strange[512]; /* why no connection can be seen here, when that was said */
 	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
@@ -47,7 +48,10 @@ struct run {
 
 uint64_t run_losses(const struct run *run);
 
-/* Keeps the most frequent of 65536 packet counts by ethertype. */
+/*
+ * Keeps the most frequent of 65536 packet counts by ethertype. Below 0x600 they are lengths (IEEE
+ * 802.3): these count together as Linux' ETH_P_802_2, 0x0004.
+ */
 void run_set_ethertypes(struct run *run, const uint32_t *packets);
 
 bool run_is_own_address(const struct run *run, const struct address *a);
