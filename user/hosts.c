@@ -6,7 +6,7 @@
 
 #include "model.h"
 
-/* Clients in the order of their hosts: by MAC, within it IPv4 first; those without a MAC last. */
+/* Clients in the order of their hosts: by MAC and VLANs, IPv4 first; those without a MAC last. */
 static int by_mac(const void *a, const void *b)
 {
 	const struct client *x = *(struct client *const *)a, *y = *(struct client *const *)b;
@@ -14,6 +14,8 @@ static int by_mac(const void *a, const void *b)
 
 	if (!order && x->has_mac)
 		order = memcmp(x->mac, y->mac, sizeof(x->mac));
+	if (!order)
+		order = memcmp(x->place.vlan, y->place.vlan, sizeof(x->place.vlan));
 	if (!order)
 		order = is_ip4(&y->place.address) - is_ip4(&x->place.address);
 	if (!order)
@@ -34,6 +36,13 @@ static int by_stalls(const void *a, const void *b)
 	return memcmp(&x->clients[0]->place, &y->clients[0]->place, sizeof(struct place));
 }
 
+/* A MAC is only unique within its VLANs, as an address is. */
+static bool has_same_mac(const struct client *a, const struct client *b)
+{
+	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
+	       !memcmp(a->place.vlan, b->place.vlan, sizeof(a->place.vlan));
+}
+
 /* How many clients from the first on are one host; 0 if their MAC is a router's. */
 static size_t same_mac(struct client **clients, size_t count)
 {
@@ -42,9 +51,7 @@ static size_t same_mac(struct client **clients, size_t count)
 
 	if (!clients[0]->has_mac)
 		return 1;
-	for (n = 0; n < count && clients[n]->has_mac; n++) {
-		if (memcmp(clients[n]->mac, clients[0]->mac, sizeof(clients[0]->mac)))
-			break;
+	for (n = 0; n < count && has_same_mac(clients[n], clients[0]); n++) {
 		if (is_ip4(&clients[n]->place.address))
 			ip4++;
 		else
@@ -97,9 +104,7 @@ bool model_hosts(struct model *m, struct hosts *hosts)
 			continue;
 		}
 		/* a router: each address behind it is a host */
-		while (end < count && hosts->clients[end]->has_mac &&
-		       !memcmp(hosts->clients[end]->mac, hosts->clients[i]->mac,
-			       sizeof(hosts->clients[i]->mac)))
+		while (end < count && has_same_mac(hosts->clients[end], hosts->clients[i]))
 			end++;
 		for (n = i; n < end; n++)
 			host_add(hosts, hosts->clients + n, 1);

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import lab
@@ -281,8 +282,11 @@ def test_wireguard():
             keys[name] = private, subprocess.run(['wg', 'pubkey'], input=private, stdout=subprocess.PIPE, text=True,
                                                  check=True).stdout.strip()
         for own, other, peer in ((net.g, net.c, '10.1.4.21'), (net.c, net.g, '10.1.4.1')):
-            sh(own, 'wg', 'set', 'wg0', 'listen-port', '51820', 'private-key', '/dev/stdin', 'peer', keys[other][1],
-               'endpoint', peer + ':51820', 'allowed-ips', '0.0.0.0/0', text=keys[own][0])
+            with tempfile.NamedTemporaryFile('w') as f:
+                f.write(keys[own][0])
+                f.flush()
+                sh(own, 'wg', 'set', 'wg0', 'listen-port', '51820', 'private-key', f.name, 'peer', keys[other][1],
+                   'endpoint', peer + ':51820', 'allowed-ips', '0.0.0.0/0')
         net.ip('''g link set wg0 up
             c link set wg0 up
             g addr add 10.8.0.1/24 dev wg0
