@@ -122,8 +122,12 @@ static void test_hosts(void)
 	for (i = 10; i < 15; i++) /* five IPv4 addresses behind one MAC: a router */
 		hears(m, met(i, 2, 0));
 	hears(m, met(20, 0, 0)); /* no MAC */
+	c = met(1, 1, 0); /* the first one's address and MAC, in another VLAN */
+	c.client.vlan[0] = c.server.vlan[0] = 7;
+	hears(m, c);
 	EXPECT(model_hosts(m, &hosts), "no hosts at all");
-	EXPECT(hosts.count == 1 + 5 + 1, "users behind a router would be one, or two families two");
+	EXPECT(hosts.count == 1 + 5 + 1 + 1,
+	       "users behind a router or in two VLANs would be one, or two families two");
 	EXPECT(hosts.affected == 1, "who is affected");
 	EXPECT(hosts.at[0].client_count == 2 && hosts.at[0].stalls == 2,
 	       "the worst host comes first");
