@@ -3,6 +3,7 @@
 # make install    PREFIX, DESTDIR
 # make bench      what it costs; installs what that needs, some minutes
 # make test       everything in tests/, as root; installs what that needs
+# make test-kernels   the probe under other kernels, with objects of other compilers; some minutes
 # make fuzz       looks for inputs that break it; FUZZ_SECONDS=600 for each target
 # make V=1        shows the commands
 
@@ -132,6 +133,26 @@ trial: build/trial
 build/endless: tests/trial/endless.c tests/trial/wire.c $(DIAGNOSIS_OBJECTS) $(TRIAL_HEADERS)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) -lm
 
+# The tool and its BPF tests with the object of another compiler, clang-16 say: build/clang-16/probe. The
+# rest of the program is the same. See tests/kernels/run.
+build/clang-%/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h
+	$(Q)mkdir -p $(@D)
+	$(call say,BPF,$@)clang-$* $(BPF_CFLAGS) -c -o $@ $<
+
+build/clang-%/probe.skel.h: build/clang-%/probe.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
+
+build/clang-%/probe: build/clang-%/probe.skel.h $(OBJECTS)
+	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ user/live.c $(filter-out build/live.o %.h,$^) $(LIBS)
+
+build/clang-%/test-prog-run: tests/bpf/prog_run.c build/clang-%/probe.skel.h $(TAPE) build/native.o build/connection.o
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
+
+build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildcard bpf/*.h)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBS)
+
+.SECONDARY: # what only patterns name is kept as well
+
 tests: build/test-track build/test-model build/test-diagnose build/test-evidence build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
@@ -165,6 +186,9 @@ check-scripts:
 test:
 	tests/run
 
+test-kernels:
+	tests/kernels/run
+
 install: probe
 	install -D -m 0755 probe $(DESTDIR)$(PREFIX)/sbin/probe
 
@@ -174,6 +198,6 @@ uninstall:
 clean:
 	rm -rf build probe
 
-.PHONY: bench bench-tools install uninstall clean fuzz test tests trial check-clang check-format check-scripts
+.PHONY: bench bench-tools install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

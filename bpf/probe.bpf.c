@@ -648,11 +648,15 @@ static __always_inline int watch_own(struct __sk_buff *skb, struct table *t, __u
  */
 __noinline int watch_and_forget(struct __sk_buff *skb, __u64 hash)
 {
+	if (keep_packets)
+		return 0;
 	return watch_own(skb, NULL, hash);
 }
 
-static __noinline int watch_and_keep(struct __sk_buff *skb, __u64 hash)
+__noinline int watch_and_keep(struct __sk_buff *skb, __u64 hash)
 {
+	if (!keep_packets)
+		return 0;
 	return watch_own(skb, (struct table *)skb, hash);
 }
 

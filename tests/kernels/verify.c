@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How much work the verifier of this kernel has with each program, as each option makes it:
+ *
+ *	verify
+ *
+ * prints "PROGRAM INSTRUCTIONS OPTIONS" for each: how many instructions the verifier walked through,
+ * which gives up at a million. Status 1 when it rejects one, with the end of its log.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "entry.h"
+#include "line.h"
+#include "narrow.h"
+#include "probe.skel.h"
+
+#define LOG_STATISTICS 4 /* BPF_LOG_STATS */
+#define LOG_BYTES (16 << 20)
+#define MOST_PROGRAMS 16
+
+/* Read-only data that the verifier knows: it follows only the branches that these leave open. */
+static const struct {
+	const char *options;
+	bool all;
+} variants[] = {
+	{ "without options", false },
+	{ "--write --client --server --port", true },
+};
+
+static int say(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
+}
+
+static void narrow_all(struct narrow *n)
+{
+	memset(n, 0xff, sizeof(*n));
+	n->by_port = 1;
+}
+
+static int print_work(const struct bpf_program *program, const char *log, const char *options)
+{
+	const char *line = strstr(log, "processed ");
+	unsigned int instructions;
+
+	if (!line || sscanf(line, "processed %u insns", &instructions) != 1) {
+		fprintf(stderr, "verify: this kernel says nothing of its work with %s: %s\n",
+			bpf_program__name(program), log);
+		return -1;
+	}
+	printf("%s %u %s\n", bpf_program__name(program), instructions, options);
+	return 0;
+}
+
+static int verify(size_t variant)
+{
+	struct probe_bpf *bpf = probe_bpf__open();
+	char *logs[MOST_PROGRAMS] = {};
+	struct bpf_program *program;
+	int count = 0, status = -1, i;
+
+	if (!bpf) {
+		fprintf(stderr, "verify: the object cannot be opened: %s\n", strerror(errno));
+		return -1;
+	}
+	if (variants[variant].all) {
+		bpf->rodata->keep_packets = true;
+		narrow_all((struct narrow *)&bpf->rodata->narrow);
+	}
+	bpf_map__set_max_entries(bpf->maps.flows, QUEUE_CHUNK); /* small ones are made quickly */
+	bpf_map__set_max_entries(bpf->maps.queue, 2 * QUEUE_CHUNK);
+	bpf_object__for_each_program(program, bpf->obj)
+	{
+		if (count == MOST_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))
+			goto out;
+		bpf_program__set_log_level(program, LOG_STATISTICS);
+		bpf_program__set_log_buf(program, logs[count++], LOG_BYTES);
+	}
+	status = probe_bpf__load(bpf);
+	i = 0;
+	bpf_object__for_each_program(program, bpf->obj)
+	{
+		const char *log = logs[i++];
+		size_t length = strlen(log);
+
+		if (!status)
+			status = print_work(program, log, variants[variant].options);
+		else if (bpf_program__fd(program) < 0 && length)
+			fprintf(stderr, "verify: %s, %s: ... %s\n", bpf_program__name(program),
+				variants[variant].options,
+				log + (length > 3000 ? length - 3000 : 0));
+	}
+out:
+	for (i = 0; i < count; i++)
+		free(logs[i]);
+	probe_bpf__destroy(bpf);
+	return status;
+}
+
+int main(void)
+{
+	int status = 0;
+	size_t i;
+
+	libbpf_set_print(say);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
+		if (verify(i))
+			status = 1;
+	return status;
+}
