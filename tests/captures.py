@@ -8,10 +8,12 @@ the moment our record settled, to the nanosecond. A record that the oracle knows
 made of a connection that was open before, is a difference as well. Prints a row per file, and each
 difference, with its reason where that is known. If this fails, the user is told of stalls and failures that were not on the wire, or not told of some.
 """
-import json
 import os
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lab'))
+import schema  # noqa: E402
 
 OUTCOMES = {'unreachable_icmp': 'unreachable'}
 TIMES = (('t_synack', 'synack'), ('t_ack', 'ack'), ('t_first_payload_client', 'client_first'),
@@ -29,7 +31,7 @@ EXPLAINED = {
 def ours(probe, path):
     """-> (records by identity, summary, exit status); None where probe cannot read the file at all."""
     run = subprocess.run([probe, '--read', path, '--json'], capture_output=True, text=True)
-    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    lines = schema.load(run.stdout)
     if not lines:
         return None, None, run.stderr.strip()
     records = {}

@@ -3,7 +3,6 @@
 
     test_write.py [TEST...]        the probe's path in PROBE
 """
-import json
 import os
 import struct
 import subprocess
@@ -12,6 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, 'lab'))
 import lab  # noqa: E402
+import schema  # noqa: E402
 from lab import PROBE, SECOND, expect  # noqa: E402
 from test_read import (ACK, CLIENT, DEAD, SERVER, START, SYN, SYNACK, Files, connection, of, pcap, read, run,  # noqa: E402
                        silent, story, times)
@@ -173,9 +173,9 @@ def test_round_trip():
             if not done.stdout:
                 continue
 
-            whole = [json.loads(line) for line in done.stdout.splitlines()]
+            whole = schema.load(done.stdout.decode())
             again = run('--json', '--read', out)
-            evidence = [json.loads(line) for line in again.stdout.splitlines()]
+            evidence = schema.load(again.stdout.decode())
             expect(again.returncode == 0 or b'holds no packet' in again.stderr, name, again.stderr)
 
             def story_of(objects):

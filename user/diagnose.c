@@ -502,6 +502,13 @@ bool diagnosis_has_problem(const struct diagnosis *d)
 	return false;
 }
 
+size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s)
+{
+	const struct finding *f = s->explained;
+
+	return f ? f - d->at + 1 : 0;
+}
+
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start)
 {
@@ -514,9 +521,9 @@ size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 	if (!c)
 		return 0;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
-		if (s->start == start && s->explained && same_endpoint(&s->from, client) &&
+		if (s->start == start && same_endpoint(&s->from, client) &&
 		    same_endpoint(&s->to, server))
-			return (const struct finding *)s->explained - d->at + 1;
+			return diagnosis_of_stall(d, s);
 	return 0;
 }
 

@@ -139,9 +139,10 @@ bool diagnose(struct diagnosis *d, struct model *m, const struct view *view);
 bool diagnosis_has_problem(const struct diagnosis *d);
 
 /*
- * To which finding, counted from 1, does the wait belong that began at this handshake ACK, or an
- * attempt at this server? 0: to none.
+ * To which finding, counted from 1, does a stall belong, the wait that began at this handshake ACK, or
+ * an attempt at this server? 0: to none.
  */
+size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s);
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start);
 size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *server);

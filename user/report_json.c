@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * JSON lines: one object a line, schema 1, described in the README. Times are integer nanoseconds
+ * JSON lines: one object a line, as report.schema.json describes them. Moments are integer nanoseconds
  * since the run's start, durations integer nanoseconds, what was not seen is null.
  */
 #include <inttypes.h>
@@ -61,12 +61,49 @@ static void field_vlans(FILE *out, const uint16_t *vlan)
 	fputc(']', out);
 }
 
-static void field_percentiles(FILE *out, const char *name, const struct histogram *h)
+static void field_flag(FILE *out, const char *name, bool value)
+{
+	fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void write_endpoint(FILE *out, const struct endpoint *e)
+{
+	char text[FORMAT_ADDRESS];
+
+	fprintf(out, "{\"address\":\"%s\"", format_address(text, &e->address));
+	if (e->port)
+		field_count(out, "port", e->port);
+	else
+		field_string(out, "port", NULL);
+	field_vlans(out, e->vlan);
+	fputc('}', out);
+}
+
+static void field_endpoint(FILE *out, const char *name, const struct endpoint *e)
+{
+	if (!e) {
+		field_string(out, name, NULL);
+		return;
+	}
+	fprintf(out, ",\"%s\":", name);
+	write_endpoint(out, e);
+}
+
+static void field_cohort(FILE *out, const struct cohort *c)
+{
+	fprintf(out, ",\"cohort\":{\"tried\":%zu", c->tried);
+	field_count(out, "tried_stalled", c->tried_stalled);
+	field_count(out, "others", c->others);
+	field_count(out, "others_stalled", c->others_stalled);
+	fputc('}', out);
+}
+
+static void write_percentiles(FILE *out, const char *name, const struct histogram *h)
 {
 	struct histogram_span span = {};
 	const char *comma = "";
 
-	fprintf(out, ",\"%s\":{\"count\":%" PRIu64, name, h->count);
+	fprintf(out, "\"%s\":{\"count\":%" PRIu64, name, h->count);
 	field_ns(out, "p50", histogram_percentile(h, 0.50));
 	field_ns(out, "p90", histogram_percentile(h, 0.90));
 	field_ns(out, "p99", histogram_percentile(h, 0.99));
@@ -102,8 +139,9 @@ static void field_payload(FILE *out, const char *name, const struct payload *p)
 {
 	fprintf(out, ",\"%s\":{\"size\":%u", name, p->size);
 	field_count(out, "mss", p->mss);
-	field_count(out, "again", p->again);
-	fprintf(out, ",\"acked\":%s}", p->acked ? "true" : "false");
+	field_count(out, "retransmissions", p->again);
+	field_flag(out, "acked", p->acked);
+	fputc('}', out);
 }
 
 static void connection(struct report *r, const struct connection *c)
@@ -146,24 +184,24 @@ static void connection(struct report *r, const struct connection *c)
 		field_address(out, "from", &c->icmp_from);
 		fputc('}', out);
 	}
-	fprintf(out, ",\"from_gateway\":%s", c->from_gateway ? "true" : "false");
+	field_flag(out, "from_gateway", c->from_gateway);
 	field_count(out, "synack_after_ack", c->synack_after_ack);
-	fprintf(out, ",\"challenged\":%s", c->challenged ? "true" : "false");
+	field_flag(out, "challenged", c->challenged);
 	field_payload(out, "client_payload", &c->client_payload);
 	field_payload(out, "server_payload", &c->server_payload);
 	field_ns(out, "wait", c->wait);
 	field_ns(out, "answer", c->answer);
 	field_ns(out, "banner", c->banner);
+	field_ns(out, "client_round_trip", c->client_round_trip);
+	field_ns(out, "server_round_trip", c->server_round_trip);
 	field_string(out, "settled_by", settled_by_names[c->settled_by]);
 	field_ns(out, "watched", c->watched);
 	fputs("}\n", out);
 }
 
-void json_stall(struct report *r, const struct stall *s, bool ended)
+/* What names a wait: the connection, and when it began. */
+static void fields_wait(FILE *out, const struct stall *s)
 {
-	FILE *out = r->out;
-
-	fputs("{\"type\":\"stall\"", out);
 	field_address(out, "client", &s->from.address);
 	field_count(out, "client_port", s->from.port);
 	field_mac(out, "client_mac", s->has_mac, s->mac);
@@ -172,7 +210,14 @@ void json_stall(struct report *r, const struct stall *s, bool ended)
 	field_vlans(out, s->from.vlan);
 	field_ns(out, "start", s->start);
 	field_ns(out, "wait", s->wait);
-	fprintf(out, ",\"ended\":%s}\n", ended ? "true" : "false");
+}
+
+void json_stall(struct report *r, const struct stall *s, bool ended)
+{
+	fputs("{\"type\":\"stall\"", r->out);
+	fields_wait(r->out, s);
+	field_flag(r->out, "ended", ended);
+	fputs("}\n", r->out);
 }
 
 static void notice(struct report *r, ns_t now, const char *text)
@@ -210,13 +255,10 @@ void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
 		fputs(",\"icmp\":null", out);
 	}
 	field_count(out, "by_gateway", p->by_gateway);
-	field_count(out, "syns", p->failed_syns);
-	field_ns(out, "first", p->first_failure);
-	field_ns(out, "last", p->last_failure);
-	field_count(out, "hosts", cohort.tried);
-	field_count(out, "hosts_stalled", cohort.tried_stalled);
-	field_count(out, "other_hosts", cohort.others);
-	field_count(out, "other_hosts_stalled", cohort.others_stalled);
+	field_count(out, "failed_syns", p->failed_syns);
+	field_ns(out, "first_failure", p->first_failure);
+	field_ns(out, "last_failure", p->last_failure);
+	field_cohort(out, &cohort);
 	field_count(out, "client_count", p->clients_failed);
 	fputs(",\"clients\":[", out);
 	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
@@ -274,18 +316,24 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "retried", m->retried);
 	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
 	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
+	field_count(out, "folded", m->folded);
 	field_count(out, "late_syn_copies", run->counters[COUNT_LATE_SYN_COPIES]);
-	field_percentiles(out, "wait", &m->waits);
-	field_percentiles(out, "answer", &m->answers);
-	field_percentiles(out, "client_round_trip", &m->client_round_trips);
-	field_percentiles(out, "server_round_trip", &m->server_round_trips);
-	fprintf(out, ",\"bytes\":{\"all\":%" PRIu64, run->bytes);
+	fputs(",\"percentiles\":{", out);
+	write_percentiles(out, "wait", &m->waits);
+	fputc(',', out);
+	write_percentiles(out, "answer", &m->answers);
+	fputc(',', out);
+	write_percentiles(out, "client_round_trip", &m->client_round_trips);
+	fputc(',', out);
+	write_percentiles(out, "server_round_trip", &m->server_round_trips);
+	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, run->bytes);
 	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
 	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
 	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64,
 		run->counters[COUNT_FRAGMENTS]);
 	field_count(out, "malformed", run->counters[COUNT_MALFORMED]);
 	field_count(out, "ip_other", run->counters[COUNT_IP_OTHER]);
+	field_count(out, "unknown_link", run->counters[COUNT_UNKNOWN_LINK]);
 	fputs(",\"ethertypes\":{", out);
 	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
 		fprintf(out, "%s\"0x%04x\":%" PRIu64, i ? "," : "", run->ethertypes[i].ethertype,
@@ -293,23 +341,12 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	fprintf(out, "}},\"lost\":{\"sum\":%" PRIu64, run_losses(run));
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		field_count(out, counter_names[i], run->counters[i]);
-	field_count(out, "folded", m->folded);
 	fputc('}', out);
 	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run->blind[INGRESS]);
 	field_ns(out, "sent", run->blind[EGRESS]);
 	fputc('}', out);
 	field_string(out, "cut", run->cut);
 	fputs("}\n", out);
-}
-
-static void field_endpoint(FILE *out, const char *name, const struct endpoint *e)
-{
-	char text[FORMAT_ADDRESS];
-
-	fprintf(out, ",\"%s\":{\"address\":\"%s\"", name, format_address(text, &e->address));
-	field_count(out, "port", e->port);
-	field_vlans(out, e->vlan);
-	fputc('}', out);
 }
 
 static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
@@ -327,17 +364,14 @@ static void field_example(FILE *out, const struct example *e)
 {
 	unsigned int i;
 
-	fputs(",\"example\":{\"type\":\"wait\"", out);
-	field_endpoint(out, "client", &e->client);
+	fputs(",\"example\":{\"client\":", out);
+	write_endpoint(out, &e->client);
 	field_endpoint(out, "server", &e->server);
 	field_ns(out, "syn", e->syn);
 	field_ns(out, "synack", e->synack);
 	field_ns(out, "ack", e->ack);
-	field_ns(out, "first", e->first);
-	if (e->waited_for.port)
-		field_endpoint(out, "waited_for", &e->waited_for);
-	else
-		fputs(",\"waited_for\":null", out);
+	field_ns(out, "first_payload", e->first);
+	field_endpoint(out, "waited_for", e->waited_for.port ? &e->waited_for : NULL);
 	fputs(",\"syn_times\":[", out);
 	for (i = 0; i < e->syn_count; i++)
 		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
@@ -346,44 +380,39 @@ static void field_example(FILE *out, const struct example *e)
 	fputc('}', out);
 }
 
-void json_finding(FILE *out, const struct finding *f)
+void json_finding(FILE *out, const struct finding *f, size_t number)
 {
 	size_t i;
 
 	fputs("{\"type\":\"finding\"", out);
+	field_count(out, "number", number);
 	field_string(out, "kind", finding_kinds[f->kind]);
 	field_string(out, "confidence", confidence_names[f->confidence]);
-	if (f->has_peer)
-		field_endpoint(out, "peer", &f->peer);
+	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
+	if (f->prefix_length)
+		field_count(out, "prefix_length", f->prefix_length);
 	else
-		fputs(",\"peer\":null", out);
-	field_count(out, "prefix_length", f->prefix_length);
+		field_string(out, "prefix_length", NULL);
 	fputs(",\"also\":[", out);
 	for (i = 0; i < f->also_count; i++) {
-		char text[FORMAT_ADDRESS];
-
-		fprintf(out, "%s{\"address\":\"%s\",\"port\":%u}", i ? "," : "",
-			format_address(text, &f->also[i].address), f->also[i].port);
+		fputs(i ? "," : "", out);
+		write_endpoint(out, &f->also[i]);
 	}
 	fputc(']', out);
 	field_count(out, "stalls", f->stalls);
 	field_count(out, "locked", f->locked);
 	field_ns(out, "timer", f->timer);
 	field_ns(out, "deviation", f->deviation);
-	field_count(out, "hosts", f->hosts_hurt);
+	field_count(out, "hosts_hurt", f->hosts_hurt);
 	field_hosts(out, "affected", &f->affected);
 	field_count(out, "affected_count", f->affected.count);
 	field_hosts(out, "unaffected", &f->unaffected);
 	field_count(out, "unaffected_count", f->unaffected.count);
-	fputs(",\"cohort\":{\"type\":\"2x2\"", out);
-	field_count(out, "tried", f->cohort.tried);
-	field_count(out, "tried_stalled", f->cohort.tried_stalled);
-	field_count(out, "others", f->cohort.others);
-	field_count(out, "others_stalled", f->cohort.others_stalled);
+	field_cohort(out, &f->cohort);
 	if (isnan(f->p_value))
-		fputs("},\"p_value\":null", out);
+		field_string(out, "p_value", NULL);
 	else
-		fprintf(out, "},\"p_value\":%.3e", f->p_value);
+		fprintf(out, ",\"p_value\":%.3e", f->p_value);
 	field_string(out, "text", f->text);
 	fputs(",\"evidence\":[", out);
 	for (i = 0; i < f->line_count; i++) {
@@ -397,6 +426,23 @@ void json_finding(FILE *out, const struct finding *f)
 	else
 		fputs(",\"example\":null", out);
 	fputs("}\n", out);
+}
+
+/* Which finding explains which stall: one line each. */
+static void causes(FILE *out, const struct model *m, const struct diagnosis *d)
+{
+	const struct stall *s;
+	size_t number;
+
+	TAILQ_FOREACH(s, &m->stalls, by_age) {
+		number = diagnosis_of_stall(d, s);
+		if (!number)
+			continue;
+		fputs("{\"type\":\"cause\"", out);
+		field_count(out, "finding", number);
+		fields_wait(out, s);
+		fputs("}\n", out);
+	}
 }
 
 static void ended(struct report *r, struct model *m, const struct diagnosis *d)
@@ -417,7 +463,8 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	for (i = 0; i < hosts.count; i++)
 		json_host(r->out, &hosts.at[i]);
 	for (i = 0; i < d->count; i++)
-		json_finding(r->out, &d->at[i]);
+		json_finding(r->out, &d->at[i], i + 1);
+	causes(r->out, m, d);
 	json_summary(r, m, &hosts, d);
 	hosts_free(&hosts);
 }

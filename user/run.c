@@ -22,7 +22,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_LOST_RING] = "ring_full",
 	[COUNT_LOST_EVICTED] = "evicted",
 	[COUNT_LOST_TRUNCATED] = "truncated",
-	[COUNT_LOST_PACKETS] = "packets",
+	[COUNT_LOST_PACKETS] = "evidence_packets",
 };
 
 uint64_t run_losses(const struct run *run)

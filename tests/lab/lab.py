@@ -4,7 +4,6 @@ Runs under `scripts/lab`, which names its parts in the environment and removes t
 """
 import contextlib
 import ctypes
-import json
 import os
 import pickle
 import re
@@ -17,6 +16,8 @@ import tempfile
 import threading
 import time
 import traceback
+
+import schema
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROBE = os.environ.get('PROBE', os.path.join(ROOT, 'probe'))
@@ -273,7 +274,7 @@ class Probe:
             reader.join()
         self.text = ''.join(self.lines)
         with open(self.json_file) as f:
-            self.json = [json.loads(line) for line in f]
+            self.json = schema.load(f)
 
     def __exit__(self, kind, *_):
         if not hasattr(self, 'status'):

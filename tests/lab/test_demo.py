@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The demo's claims: who stalled, for how long, and which peer does not answer. Run as root."""
-import json
 import os
 import subprocess
 import sys
 import tempfile
 
 import lab
+import schema
 from lab import SECOND, expect
 
 
@@ -26,7 +26,7 @@ def check_evidence(path, lines):
         silent += comment == 'no answer to this SYN: finding 1'
     expect(sorted(waits) == sorted(o['wait'] for o in lines if o['type'] == 'stall'), waits)
     expect(explained > len(waits) / 2, 'stalls that finding 1 explains', explained, len(waits))
-    expect(silent == sum(o['syns'] for o in lines if o['type'] == 'peer'), silent)
+    expect(silent == sum(o['failed_syns'] for o in lines if o['type'] == 'peer'), silent)
 
 
 def test_story():
@@ -38,7 +38,7 @@ def test_story():
                            capture_output=True, text=True, cwd=folder)
         expect(r.returncode == 0, r.stdout, r.stderr)
         with open(out) as f:
-            lines = [json.loads(line) for line in f]
+            lines = schema.load(f)
         check_evidence(evidence, lines)
     print(r.stdout, end='')
     helped = {lab.CLIENT4 % n for n in range(21, 33, 2)}
@@ -61,7 +61,7 @@ def test_story():
     expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'peers that fail', peers)
     p = peers[0]
     expect(p['unanswered'] == len(stalls) and p['answered'] == 0 and set(p['clients']) == helped, p)
-    expect((p['hosts'], p['hosts_stalled'], p['other_hosts'], p['other_hosts_stalled']) == (6, 6, 6, 0), p)
+    expect(p['cohort'] == {'tried': 6, 'tried_stalled': 6, 'others': 6, 'others_stalled': 0}, p)
     expect(lines[-1]['lost']['sum'] == 0, lines[-1])
     expect('10.200.7.9:5274' in r.stdout and 'no answer' in r.stdout, r.stdout)
 

@@ -4,7 +4,6 @@
     scripts/lab --clients 4 tests/lab/test_evidence.py [TEST...]
 """
 import fcntl
-import json
 import os
 import signal
 import struct
@@ -14,6 +13,7 @@ import tempfile
 import time
 
 import lab
+import schema
 from lab import (CLIENTS, DEAD4, GATEWAY, LAN_IFACE, SECOND, SERVER4, SERVER6, WAN, Probe, Serve, expect,
                  Rules)
 from test_lab import SYN, WEB, C, S, Wire
@@ -67,7 +67,7 @@ def packets_of(path):
 
 def read(path):
     text = subprocess.run([lab.PROBE, '--read', path, '--json'], capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in text.splitlines()]
+    return schema.load(text)
 
 
 def identity(c):
@@ -96,7 +96,7 @@ def test_beside_tcpdump():
         dumped = read(dump)
         beside = {identity(c): c for c in dumped if c['type'] == 'connection'}
         # what the findings accuse, of whom, and how sure; the route to it is known to the gateway alone
-        accused = [sorted((f['kind'], f['peer']['address'], f['peer']['port'], f['confidence'], f['hosts'])
+        accused = [sorted((f['kind'], f['peer']['address'], f['peer']['port'], f['confidence'], f['hosts_hurt'])
                           for f in objects if f['type'] == 'finding' and f['peer']) for objects in (p.json, dumped)]
         expect(len(accused[0]) >= 5 and accused[0] == accused[1], *accused)
         expect(len(live) == 10 and set(live) == set(beside), sorted(live), sorted(beside))

@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import lab
+import schema
 from lab import CLIENTS, GATEWAY, SECOND, SERVER4, WAN, Probe, Serve, expect, wait_for
 from test_lab import C, S, SYN, WEB, Wire, conversation
 
@@ -312,6 +313,11 @@ def last_line(path):
         return (f.read().splitlines() or [''])[-1]
 
 
+def lines_of(path):
+    with open(path) as f:
+        return schema.load(f)
+
+
 def test_closed_terminal():
     """when its terminal is closed the run ends, its files are whole, and nothing is left behind"""
     before = tc_state(GATEWAY, 'eth0')
@@ -331,7 +337,7 @@ def test_closed_terminal():
             os.close(master)
             p.wait(30)
             expect(p.returncode == 1, 'who could not hear the report must know', p.returncode)
-            expect('"type":"summary"' in last_line(path), last_line(path))
+            expect(lines_of(path)[-1]['type'] == 'summary', last_line(path))
         expect(tc_state(GATEWAY, 'eth0') == before, hook, tc_state(GATEWAY, 'eth0'))
 
 
@@ -347,6 +353,7 @@ def test_nohup():
         wait_for(lambda: '"type":"connection"' in last_line(path), 'a record after SIGHUP')
         p.send_signal(signal.SIGTERM)
         expect(p.wait(30) == 0, p.returncode)
+        expect(lines_of(path)[-1]['type'] == 'summary', last_line(path))
         p.stderr.close()
 
 
@@ -362,7 +369,7 @@ def test_closed_pipe():
             p.wait(30)
             expect(p.returncode == 1 and 'Broken pipe' in p.stderr.read(), p.returncode)
             p.stderr.close()
-            expect('"type":"summary"' in last_line(path), last_line(path))
+            expect(lines_of(path)[-1]['type'] == 'summary', last_line(path))
         expect(tc_state(GATEWAY, 'eth0') == before, hook, tc_state(GATEWAY, 'eth0'))
 
 

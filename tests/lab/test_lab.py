@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import lab
+import schema
 from lab import CLIENTS, DEAD4, DEAD6, GATEWAY, SECOND, SERVER4, SERVER6, WAN, Probe, Rules, Serve, expect
 
 A, B = CLIENTS[0], CLIENTS[1]
@@ -496,8 +497,8 @@ def test_json_alone():
     """--json to standard output leaves nothing else there"""
     r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY, lab.PROBE, '-i', 'eth0', '-d', '0.3', '--json'],
                        capture_output=True, text=True)
-    lines = r.stdout.splitlines()
-    expect(r.returncode == 0 and len(lines) == 2 and all(line[0] == '{' for line in lines), r)
+    lines = schema.load(r.stdout)
+    expect(r.returncode == 0 and len(lines) == 2, r)
 
 
 def test_output_files():
@@ -519,8 +520,8 @@ def test_output_files():
         p.send_signal(signal.SIGINT)
         p.wait(20)
         with open(path) as f:
-            lines = f.read().splitlines()
-        expect(len(lines) >= 3 and all(line[0] == '{' for line in lines), lines)
+            lines = schema.load(f)
+        expect(len(lines) >= 3, lines)
         r = subprocess.run(inside + [lab.PROBE, '-i', 'eth0', '-d', '30', '--json=/dev/full'], capture_output=True,
                            text=True, timeout=20)
         expect(r.returncode == 1 and 'could not write all of the report to /dev/full' in r.stderr, r)
@@ -581,8 +582,7 @@ def test_time_stamps():
 
 
 def compare_with_dump(p, text):
-    import json
-    beside = [json.loads(line) for line in text.splitlines()]
+    beside = schema.load(text)
     live = {(c['client'], c['client_port'], c['syn_count']): c for c in p.connections()}
     start = {'live': wall(p.json[0]['start']), 'dump': wall(beside[0]['start'])}
     differences = {'syn': [], 'synack': [], 'ack': [], 'client_first': []}
