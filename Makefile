@@ -21,7 +21,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
-LIBS := -lbpf -lelf -lz -lpcap -lmnl -lm
+LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf
 
@@ -95,7 +95,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wi
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
-LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c netlink.c rights.c sight.c)
+LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c conntrack.c netlink.c rights.c sight.c)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm

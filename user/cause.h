@@ -71,9 +71,6 @@ struct peer *diagnosing_peer(struct diagnosing *g, const struct endpoint *e);
 bool same_address(const struct endpoint *a, const struct endpoint *b);
 const char *plural(uint64_t n);
 
-/* 10/8, 172.16/12, 192.168/16, 100.64/10 (RFC 1918, RFC 6598), fc00::/7 (RFC 4193). */
-bool is_private(const struct address *a);
-
 /* The network of so many bits, of the address' own family, that an address lies in. */
 void prefix_of(struct address *out, const struct address *a, unsigned int bits);
 bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits);

@@ -560,6 +560,7 @@ static void set_example(struct finding *f, const struct suspect *s)
 	f->has_example = true;
 	f->example = (struct example){
 		.client = best->stall->from,
+		.behind = best->stall->behind,
 		.server = best->stall->to,
 		.syn = best->stall->syn,
 		.synack = best->stall->synack,

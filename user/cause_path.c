@@ -254,7 +254,12 @@ static void name_no_verdict(struct diagnosing *g)
 	if (g->view->outer_side) {
 		finding_text(f,
 			     "this is the outer side of a NAT: the clients cannot be told apart");
-		finding_line(f, "do", "watch the interface that the clients are on");
+		if (g->view->nat && g->view->nat->unknown)
+			finding_line(f, "", "%s", g->view->nat->unknown);
+		finding_line(f, "do", "watch %s",
+			     g->view->nat && g->view->nat->inner[0]
+				     ? g->view->nat->inner
+				     : "the interface that the clients are on");
 	} else if (lossy) {
 		finding_text(f, "%llu attempts of %llu were lost by this tool: no verdict holds",
 			     (unsigned long long)g->view->lost,

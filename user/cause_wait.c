@@ -87,6 +87,7 @@ static void set_example(struct finding *f, const struct stall *s)
 	f->has_example = true;
 	f->example = (struct example){
 		.client = s->from,
+		.behind = s->behind,
 		.server = s->to,
 		.syn = s->syn,
 		.synack = s->synack,

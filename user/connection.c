@@ -34,6 +34,17 @@ bool is_ip4(const struct address *a)
 	return !a->word[0] && !a->word[1] && a->word[2] == IP4_PREFIX;
 }
 
+bool is_private(const struct address *a)
+{
+	const uint8_t *byte;
+
+	if (!is_ip4(a))
+		return (*(const uint8_t *)a & 0xfe) == 0xfc;
+	byte = (const uint8_t *)&a->word[3];
+	return byte[0] == 10 || (byte[0] == 172 && byte[1] >> 4 == 1) ||
+	       (byte[0] == 192 && byte[1] == 168) || (byte[0] == 100 && byte[1] >> 6 == 1);
+}
+
 static enum outcome outcome_of(const struct flow *f)
 {
 	bool proven = f->client_flags & CLIENT_PROVES || f->server_flags & SERVER_PROVES;
@@ -84,6 +95,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	endpoint_of(&c->client, &r->key, client);
 	endpoint_of(&c->server, &r->key, !client);
 	c->ifindex = r->key.ifindex;
+	c->syn_left = f->client_flags & CLIENT_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
 	memcpy(c->mac, f->client_mac, sizeof(c->mac));
 

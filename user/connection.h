@@ -52,7 +52,11 @@ struct payload {
 struct connection {
 	struct endpoint client;
 	struct endpoint server;
+	struct endpoint behind; /* what it looks like on the wire, where this host's NAT puts its own
+				   address in place of the client's; port 0: like the client */
 	uint32_t ifindex;
+	bool syn_left; /* the first SYN was seen leaving this host */
+	bool offloaded; /* a flowtable has taken it over: what passes may not be seen */
 	bool has_mac;
 	uint8_t mac[6]; /* the client's */
 
@@ -130,6 +134,9 @@ extern const char *const settled_by_names[SETTLED_REASONS];
 extern const char *const side_names[];
 
 bool is_ip4(const struct address *a);
+
+/* 10/8, 172.16/12, 192.168/16, 100.64/10 (RFC 1918, RFC 6598), fc00::/7 (RFC 4193). */
+bool is_private(const struct address *a);
 
 /* "host unreachable" and the like; NULL for a code that has no words. */
 const char *icmp_words(bool ip4, uint8_t type, uint8_t code);

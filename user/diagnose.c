@@ -56,17 +56,6 @@ bool same_address(const struct endpoint *a, const struct endpoint *b)
 	       !memcmp(a->vlan, b->vlan, sizeof(a->vlan));
 }
 
-bool is_private(const struct address *a)
-{
-	const uint8_t *byte;
-
-	if (!is_ip4(a))
-		return (*(const uint8_t *)a & 0xfe) == 0xfc;
-	byte = (const uint8_t *)&a->word[3];
-	return byte[0] == 10 || (byte[0] == 172 && byte[1] >> 4 == 1) ||
-	       (byte[0] == 192 && byte[1] == 168) || (byte[0] == 100 && byte[1] >> 6 == 1);
-}
-
 void prefix_of(struct address *out, const struct address *a, unsigned int bits)
 {
 	unsigned int i, from = is_ip4(a) ? 96 : 0;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "model.h"
+#include "run.h"
 
 /* In the order of the README's table; finding_kinds[] has their stable words. */
 enum finding_kind {
@@ -68,6 +69,7 @@ struct finding_line {
 /* One wait, and what was pending meanwhile: what a picture is drawn from. */
 struct example {
 	struct endpoint client;
+	struct endpoint behind; /* see struct connection */
 	struct endpoint server;
 	ns_t syn;
 	ns_t synack;
@@ -116,6 +118,7 @@ struct view {
 	bool narrowed_servers; /* --server or --port */
 	uint64_t lost; /* records */
 	bool outer_side; /* of a NAT: the clients are this host's own address */
+	const struct nat *nat; /* or NULL */
 };
 
 struct diagnosis {

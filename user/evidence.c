@@ -416,7 +416,7 @@ void evidence_settled(struct evidence *e, const struct connection *c)
 	enum reason reason;
 
 	memset(&which, 0, sizeof(which));
-	which.client = c->client;
+	which.client = c->behind.port ? c->behind : c->client; /* as its packets have it */
 	which.server = c->server;
 	which.syn = c->syn;
 	which.ifindex = c->ifindex;

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "netlink.h"
 
 #define IFF_LOWER_UP 0x10000 /* linux/if.h has it, and quarrels with net/if.h */
@@ -236,5 +237,23 @@ void own_addresses(struct run *run)
 	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next)
 		if (read_address(i->ifa_addr, &a) && !run_is_own_address(run, &a))
 			run->own_addresses[run->own_address_count++] = a;
+	freeifaddrs(all);
+}
+
+void inner_interfaces(char *text, size_t room, const char *but)
+{
+	char name[FORMAT_ADDRESS];
+	struct ifaddrs *all, *i;
+	struct address a;
+	size_t used = 0;
+
+	text[0] = '\0';
+	if (getifaddrs(&all))
+		return;
+	for (i = all; i && used < room; i = i->ifa_next)
+		if (i->ifa_flags & IFF_UP && !(i->ifa_flags & IFF_LOOPBACK) &&
+		    strcmp(i->ifa_name, but) && read_address(i->ifa_addr, &a) && is_private(&a))
+			used += snprintf(text + used, room - used, "%s%s (%s)", used ? " or " : "",
+					 i->ifa_name, format_address(name, &a));
 	freeifaddrs(all);
 }

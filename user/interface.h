@@ -50,5 +50,8 @@ bool link_events_read(int events, void (*tell)(void *context, const struct link_
  */
 int netns_enter(const char *name_or_pid);
 
+/* Interfaces with private addresses, but for this one: "eth0 (10.1.4.1) or wg0 (10.9.0.1)". */
+void inner_interfaces(char *text, size_t room, const char *but);
+
 /* Adds this host's addresses to run->own_addresses. */
 void own_addresses(struct run *run);

@@ -19,8 +19,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "conntrack.h"
 #include "entry.h"
 #include "evidence.h"
+#include "format.h"
 #include "hook.h"
 #include "interface.h"
 #include "line.h"
@@ -36,6 +38,9 @@
 #define SWEEP_BATCH 4096
 #define DRAIN_BUDGET 32768 /* more than the ring holds, by default */
 #define PACKETS_BYTES (8 << 20)
+#define ENOUGH_INSIDE \
+	1000 /* attempts, none of them translated or our own: conntrack is left alone */
+#define SAY_OWN 3 /* attempts of this host's own address are reason for a word */
 #define WIRE_NS (5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
 
 struct live {
@@ -47,6 +52,8 @@ struct live {
 	struct ring_buffer *packets; /* with --write, else NULL */
 	struct interface interface;
 	struct hook hook;
+	struct conntrack *conntrack; /* or NULL */
+	unsigned int inside; /* attempts that nobody translated, while none was */
 	int links; /* events of the interfaces */
 	bool up; /* the interface, as far as we said */
 	bool away; /* the interface; we wait for its return (--follow) */
@@ -325,6 +332,55 @@ static void drain_packets(struct live *l)
 		ring_buffer__consume(l->packets);
 }
 
+static void say_outer_side(struct live *l, const struct connection *c)
+{
+	struct nat *nat = &l->run->nat;
+	char outer[FORMAT_ADDRESS];
+
+	format_address(outer, &nat->address);
+	if (c->behind.port)
+		notice(l,
+		       "%s is the outer side of this gateway's NAT: clients are shown as conntrack knows "
+		       "them, behind %s",
+		       l->interface.name, outer);
+	else if (!nat->known)
+		notice(l,
+		       "%s shows this gateway's own address %s as a client: if that is NAT, the clients "
+		       "behind it cannot be told apart%s%s. Watch %s",
+		       l->interface.name, outer, nat->unknown ? ": " : "",
+		       nat->unknown ? nat->unknown : "",
+		       nat->inner[0] ? nat->inner : "the interface that they are on");
+}
+
+/* Who is behind it, as far as this host knows. */
+static void complete(struct live *l, struct connection *c)
+{
+	if (l->conntrack)
+		conntrack_complete(l->conntrack, c);
+}
+
+static void count_nat(struct live *l, const struct connection *c)
+{
+	struct nat *nat = &l->run->nat;
+
+	if (c->behind.port) {
+		nat->address = c->behind.address;
+		if (!nat->behind++)
+			say_outer_side(l, c);
+	} else if (c->syn_left && run_is_own_address(l->run, &c->client.address)) {
+		nat->address = c->client.address;
+		if (++nat->own == SAY_OWN)
+			say_outer_side(l, c);
+	}
+	if (l->conntrack && nat->known && !nat->behind && !nat->own &&
+	    ++l->inside == ENOUGH_INSIDE) {
+		conntrack_leave_news(l->conntrack);
+		nat->known = false;
+		nat->unknown =
+			"conntrack was left alone after 1000 attempts of which it translated none";
+	}
+}
+
 static int take_record(void *context, void *data, size_t size)
 {
 	const struct record *r = data;
@@ -335,6 +391,8 @@ static int take_record(void *context, void *data, size_t size)
 		return 0; /* cannot be: the object is embedded in this very binary */
 	drain_packets(l);
 	connection_of(&connection, r, l->start);
+	complete(l, &connection);
+	count_nat(l, &connection);
 	l->events->settled(l->events->context, &connection);
 	return --l->budget > 0 ? 0 : -E2BIG;
 }
@@ -342,6 +400,8 @@ static int take_record(void *context, void *data, size_t size)
 /* No more than so many records at a time: faster than we read, they must not keep us for ever. */
 static void drain(struct live *l)
 {
+	if (l->conntrack)
+		conntrack_read(l->conntrack);
 	l->budget = DRAIN_BUDGET;
 	l->packet_budget = 8 * DRAIN_BUDGET;
 	drain_packets(l);
@@ -414,6 +474,7 @@ static void sweep(struct live *l)
 			r.key = l->flows[i].key;
 			r.flow = l->flows[i].flow;
 			connection_of(&connection, &r, l->start);
+			complete(l, &connection);
 			l->events->opening(l->events->context, &connection);
 		}
 		drain(l);
@@ -793,6 +854,8 @@ static void give_up_rights(struct live *l)
 	uint64_t keep = l->hook.clsact.owner >= 0 ? RIGHT(CAP_NET_ADMIN) : 0;
 	char text[128];
 
+	if (conntrack_needs_rights(l->conntrack))
+		keep |= RIGHT(CAP_NET_ADMIN);
 	keep = rights_drop(keep, can_settle, l);
 	if (verbose)
 		fprintf(stderr, "probe: rights kept: %s\n", rights_text(text, keep));
@@ -824,6 +887,9 @@ static int watch(struct live *l)
 		return -1;
 	}
 	own_addresses(l->run);
+	inner_interfaces(l->run->nat.inner, sizeof(l->run->nat.inner), l->interface.name);
+	l->conntrack = conntrack_open(&l->run->nat.unknown); /* from before the attach on */
+	l->run->nat.known = l->conntrack;
 	uname(&u);
 	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
 	error = clsact_reap(l->interface.index, &left, &qdisc);
@@ -855,6 +921,7 @@ static int watch(struct live *l)
 	l->bpf->bss->ending = true;
 	sweep(l);
 	read_counters(l);
+	l->run->nat.lost = conntrack_lost(l->conntrack);
 	l->run->blind[INGRESS] = sight_blind(&l->sight[INGRESS], l->run->duration);
 	l->run->blind[EGRESS] = sight_blind(&l->sight[EGRESS], l->run->duration);
 	if (l->cut[0])
@@ -879,6 +946,7 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	ring_buffer__free(l.ring);
 	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
+	conntrack_close(l.conntrack);
 	free(l.ids);
 	free(l.flows);
 	return status;

@@ -263,6 +263,9 @@ static bool is_outer_side(const struct run *run, const struct model *m)
 	for (peer = m->peers; peer; peer = peer->hh.next)
 		if (run_is_own_address(run, &peer->server.address))
 			inward += peer->connections;
+	/* what conntrack does not translate is this host's own */
+	if (run->nat.known && !run->nat.lost)
+		return false;
 	return m->connections >= 3 && own * 10 >= m->connections * 9 &&
 	       inward * 10 < m->connections;
 }
@@ -283,6 +286,7 @@ static struct view view_of(const struct program *p)
 		.narrowed_servers = is_set(&narrow->server_mask) || narrow->by_port,
 		.lost = run_losses(&p->run),
 		.outer_side = is_outer_side(&p->run, p->model),
+		.nat = &p->run.nat,
 	};
 }
 

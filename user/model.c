@@ -310,6 +310,7 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 	s->client = client;
 	s->from = c->client;
 	s->to = c->server;
+	s->behind = c->behind;
 	s->has_mac = c->has_mac;
 	memcpy(s->mac, c->mac, sizeof(s->mac));
 	s->syn = c->syn;
@@ -485,7 +486,7 @@ static void keep_operation(struct model *m, struct client *client, const struct 
 {
 	struct operation o, *kept;
 
-	if (!operation_of(m, &o, c))
+	if (c->offloaded || !operation_of(m, &o, c))
 		return;
 	if (client->operation_room >= MAX_CLIENT_OPERATIONS) {
 		operation_forget(m, TAILQ_FIRST(&client->operations));
@@ -515,6 +516,11 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	struct troubles *t;
 	struct stall stall;
 
+	/* where its first bytes were not seen, nobody knows when they passed */
+	if (c->offloaded && (c->client_first == NEVER || c->client_gap)) {
+		m->offloaded++;
+		return;
+	}
 	histogram_add(&m->waits, c->wait);
 	histogram_add(&m->answers, c->answer);
 	if (client && (c->wait != NEVER || c->banner != NEVER)) {
@@ -775,7 +781,7 @@ void model_opening(struct model *m, const struct connection *c)
 		if (peer)
 			take_back(m, peer, c);
 	}
-	if (silence == NEVER || silence < m->stall_ns || silence < SAY_WAITING_NS)
+	if (silence == NEVER || silence < m->stall_ns || silence < SAY_WAITING_NS || c->offloaded)
 		return;
 	o = opening_find(m, c, &wanted);
 	if (!o && HASH_COUNT(m->openings) < MAX_OPENINGS)

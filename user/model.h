@@ -145,6 +145,7 @@ struct stall {
 	struct client *client; /* NULL when it is not kept */
 	struct endpoint from;
 	struct endpoint to;
+	struct endpoint behind; /* see struct connection */
 	bool has_mac;
 	uint8_t mac[6];
 	uint8_t siblings; /* connections to the same server that began and got through meanwhile */
@@ -241,6 +242,7 @@ struct model {
 	uint64_t connections;
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
+	uint64_t offloaded; /* taken over by a flowtable before a first payload was seen */
 	uint64_t unused; /* established, closed without a byte */
 	uint64_t unspoken; /* established, not a byte by the end, for less than a stall */
 	uint64_t late_banners;

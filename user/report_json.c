@@ -156,6 +156,8 @@ static void connection(struct report *r, const struct connection *c)
 	field_mac(out, "client_mac", c->has_mac, c->mac);
 	field_address(out, "server", &c->server.address);
 	field_count(out, "server_port", c->server.port);
+	field_endpoint(out, "behind", c->behind.port ? &c->behind : NULL);
+	field_flag(out, "offloaded", c->offloaded);
 	field_vlans(out, c->client.vlan);
 	field_string(out, "outcome", outcome_names[c->outcome]);
 	field_ns(out, "syn", c->syn);
@@ -207,6 +209,7 @@ static void fields_wait(FILE *out, const struct stall *s)
 	field_mac(out, "client_mac", s->has_mac, s->mac);
 	field_address(out, "server", &s->to.address);
 	field_count(out, "server_port", s->to.port);
+	field_endpoint(out, "behind", s->behind.port ? &s->behind : NULL);
 	field_vlans(out, s->from.vlan);
 	field_ns(out, "start", s->start);
 	field_ns(out, "wait", s->wait);
@@ -313,6 +316,12 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "findings", d->count);
 	field_count(out, "late_banners", m->late_banners);
 	field_count(out, "unused", m->unused);
+	field_count(out, "offloaded", m->offloaded);
+	fprintf(out, ",\"nat\":{\"known\":%s", run->nat.known ? "true" : "false");
+	field_count(out, "behind", run->nat.behind);
+	field_count(out, "own", run->nat.own);
+	field_count(out, "lost", run->nat.lost);
+	fputc('}', out);
 	field_count(out, "retried", m->retried);
 	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
 	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
@@ -366,6 +375,7 @@ static void field_example(FILE *out, const struct example *e)
 
 	fputs(",\"example\":{\"client\":", out);
 	write_endpoint(out, &e->client);
+	field_endpoint(out, "behind", e->behind.port ? &e->behind : NULL);
 	field_endpoint(out, "server", &e->server);
 	field_ns(out, "syn", e->syn);
 	field_ns(out, "synack", e->synack);

@@ -392,6 +392,33 @@ static void print_blindness(FILE *out, const struct run *run)
 		"  when it began.\n");
 }
 
+static void print_nat(FILE *out, const struct run *run, const struct model *m)
+{
+	const struct nat *nat = &run->nat;
+	char text[FORMAT_ADDRESS];
+
+	if (nat->behind) {
+		fprintf(out, "\nNAT  %" PRIu64 " attempt%s came from behind %s", nat->behind,
+			plural(nat->behind), format_address(text, &nat->address));
+		fprintf(out, "%s;\n  conntrack knew the clients, by which they are named here.\n",
+			run_is_own_address(run, &nat->address) ? ", this gateway's own address"
+							       : "");
+		if (nat->own)
+			fprintf(out, "  %" PRIu64 " more from that side %s this gateway's own.\n",
+				nat->own, nat->own == 1 ? "was" : "were");
+		if (nat->lost)
+			fprintf(out,
+				"  Conntrack told more than could be read, %" PRIu64
+				" time%s: some are missing.\n",
+				nat->lost, plural(nat->lost));
+	}
+	if (m->offloaded)
+		fprintf(out,
+			"\nOFFLOADED  %" PRIu64 " connection%s went on in a flowtable, and what "
+			"they waited for\n  was not seen: nothing is said of them.\n",
+			m->offloaded, plural(m->offloaded));
+}
+
 static void print_ethertype(FILE *out, const struct unknown_ethertype *e)
 {
 	const char *name = ethertype_name(e->ethertype);
@@ -520,6 +547,8 @@ static void print_example(struct report *r, const struct example *e)
 	else
 		format_address(from, &e->client.address);
 	fprintf(out, "   %-12s %s %s %s at %s\n", "example", from, glyphs->arrow, to, clock);
+	if (e->behind.port)
+		fprintf(out, "%*sbehind %s\n", LABEL_WIDTH, "", format_endpoint(from, &e->behind));
 	if (e->ack == NEVER) { /* the wait lies before the SYN */
 		format_duration(wait, e->syn - start);
 		fprintf(out, "%*s%s", LABEL_WIDTH, "", glyphs->from);
@@ -636,6 +665,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		m->connections, plural(m->connections), glyphs->dot, hosts.count,
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	print_blindness(out, r->run);
+	print_nat(out, r->run, m);
 	if (!is_anything_wrong(m))
 		print_nothing_wrong(out, m, r->run);
 	print_findings(r, d);

@@ -25,6 +25,20 @@ struct unknown_ethertype {
 	uint64_t packets;
 };
 
+/*
+ * Whose address do the clients have? On the outer side of this host's NAT it is its own, and conntrack
+ * knows who is behind it.
+ */
+struct nat {
+	bool known; /* conntrack is read */
+	const char *unknown; /* why it is not; NULL: nothing is tracked here */
+	uint64_t behind; /* attempts from behind this host's address, whose client is known */
+	uint64_t own; /* attempts from this host's address of which nothing more is known */
+	uint64_t lost; /* how often conntrack told more than could be read */
+	struct address address; /* the last one that was seen in a client's place */
+	char inner[128]; /* "eth0 (10.1.4.1)": where the clients may be; empty: not known */
+};
+
 struct run {
 	const char *from; /* interface or file */
 	bool is_capture;
@@ -40,6 +54,7 @@ struct run {
 	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
+	struct nat nat;
 	struct evidence *evidence; /* takes the packets that decide, or NULL */
 	ns_t blind[DIRECTIONS]; /* how long packets passed the interface unseen */
 	bool stop; /* set by the events: nobody hears the rest */

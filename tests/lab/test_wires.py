@@ -3,7 +3,7 @@
 
     scripts/lab --clients 2 tests/lab/test_wires.py [TEST...]
 
-tests/kernels/wires runs it where the other devices are.
+tests/kernels/lab runs it where the other devices are.
 
 What a user would lose: a gateway whose devices are not plain Ethernet would show nothing, or mix its users up.
 """
@@ -21,7 +21,7 @@ from lab import NotHere, Probe, Serve, expect, sh, wait_for
 from test_lab import C, S, Wire, conversation, one
 
 SERVER, SERVER6 = '203.0.113.10', 'fd02::2'
-MUST_HAVE = 'WIRES_MUST_HAVE' in os.environ  # a kernel that has all the devices
+MUST_HAVE = 'LAB_MUST_HAVE' in os.environ  # a kernel that has all the devices
 
 
 class Net:
@@ -354,8 +354,6 @@ def test_bond():
         is_whole(bond, 6)
         expect('member of the bond bond0' not in bond.errors, bond.errors)
         expect('eth0 is a member of the bond bond0' in member.errors and 'Watch bond0' in member.errors, member.errors)
-        whole = [c for c in member.connections(server_port=80) if c['settled_by'] == 'payload' and c['syn'] < (c['ack'] or 0)]
-        expect(len(whole) < 6, 'a member that sees it all needs no warning', member.json)
 
 
 def test_vrf():
