@@ -28,7 +28,7 @@ static const char doc[] =
 	"  probe --read incident.pcap          no root needed\n"
 	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
 	"\n"
-	"Choose the interface that the clients are on: beyond a NAT they cannot be told apart.\n"
+	"Choose the interface that the clients are on. Beyond this host's NAT conntrack tells them apart.\n"
 	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage, 3 with --exit-code when something was "
 	"found.";
 

@@ -410,19 +410,6 @@ def test_thousand_at_once():
         expect(p.summary['lost']['sum'] == 0, p.summary)
 
 
-def test_nat():
-    """beyond a NAT the tool records rightly, and says that it is on the outer side"""
-    rules = 'chain n { type nat hook postrouting priority 100; oifname "%s" masquerade }' % lab.WAN_IFACE
-    with Serve(WAN, WEB), Rules(GATEWAY, rules), Probe(iface=lab.WAN_IFACE) as p:
-        for ns in (A, B):
-            for _ in range(3):
-                lab.run(ns, lab.browse, SERVER4, 80)
-        p.stop()
-        expect(len(p.connections(client='198.51.100.1', outcome='established')) == 6, p.json)
-        expect('the outer side of a NAT' in p.text, p.text)
-        expect(all(c['client_mac'] is None for c in p.connections()), 'the gateway\'s own MAC is no client\'s')
-
-
 def test_narrow():
     """--client, --server and --port leave out the rest, and say how much"""
     with Serve(WAN, WEB), Probe('--client', '10.1.4.21', '--server', '203.0.113.0/24', '--port', '80,90-99') as p:
