@@ -40,12 +40,19 @@ build/%.o: user/%.c | build
 
 build/run.o build/live.o build/options.o build/report_json.o build/report_pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
 build/live.o: build/probe.skel.h
+build/report_page.o: build/page_source.h
 
 build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
 	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 build/probe.skel.h: build/probe.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
+
+# The page of --html; its scripts in the order in which they build on each other.
+PAGE := user/page/page.html user/page/page.css $(addprefix user/page/,facts.js draw.js pictures.js page.js)
+
+build/page_source.h: scripts/page-source $(PAGE) | build
+	$(call say,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@
 
 build:
 	$(Q)mkdir -p $@
@@ -97,7 +104,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wi
 # What only an interface needs, and the libraries for it.
 LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c conntrack.c netlink.c rights.c sight.c)
 
-build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) | build
+build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
 
 build/fuzz-seeds: tests/fuzz/seeds.c tests/fuzz/input.h $(TAPE) user/connection.c | build
@@ -174,7 +181,7 @@ bench:
 	scripts/bench
 
 # The other compiler's opinion of the same sources.
-check-clang: build/probe.skel.h build/drive.skel.h
+check-clang: build/page_source.h build/probe.skel.h build/drive.skel.h
 	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench -fsyntax-only user/*.c tests/*.c $(filter-out %.bpf.c,$(wildcard tests/*/*.c))
 
 check-format:

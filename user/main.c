@@ -21,9 +21,9 @@
 #include "interface.h"
 #include "live.h"
 #include "narrow.h"
-#include "report.h"
+#include "report_page.h"
 
-#define MAX_REPORTS 3
+#define MAX_REPORTS 4
 
 /* Routes are asked for of so many peers that fail, the most clients first. */
 #define MAX_ASKED 1000
@@ -197,6 +197,8 @@ static int open_reports(struct program *p)
 	/* JSON on standard output has it for itself */
 	if ((!o->json || o->json_file) && add_report(p, &report_text, NULL))
 		return -1;
+	if (o->html_file && add_report(p, &report_page, o->html_file))
+		return -1;
 	if (!o->write_file)
 		return 0;
 	p->run.evidence = evidence_new(o->stall, o->snap);
@@ -215,6 +217,8 @@ static int close_reports(struct program *p)
 		struct report *r = &p->reports[i];
 		bool failed = ferror(r->out);
 
+		if (r->format->closed)
+			r->format->closed(r);
 		if (fclose(r->out) && !r->error)
 			r->error = errno;
 		if (failed && !r->error)

@@ -24,6 +24,7 @@ static const char doc[] =
 	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
 	"  probe --iface ppp0 --follow --duration 28800 --json=night.json\n"
 	"  probe --iface eth0 --write evidence.pcapng      packets for Wireshark\n"
+	"  probe --read incident.pcap --html incident.html      pictures for a browser\n"
 	"  probe --netns web --iface eth0 --duration 60 --quiet --exit-code\n"
 	"  probe --read incident.pcap          no root needed\n"
 	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
@@ -38,6 +39,7 @@ enum {
 	MAX_FLOWS,
 	RING_SIZE,
 	EXIT_CODE,
+	HTML,
 	USAGE
 }; /* options without a letter */
 
@@ -65,6 +67,8 @@ static const struct argp_option argp_options[] = {
 	{ "exit-code", EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
 	{ NULL, 0, NULL, 0, "What comes out", 3 },
 	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
+	  3 },
+	{ "html", HTML, "FILE", 0, "The report as one page with pictures: to look at, print, send",
 	  3 },
 	{ "write", 'w', "FILE", 0,
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
@@ -278,6 +282,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->json_file = argument;
 		if (argument && !*argument)
 			argp_error(state, "--json=FILE: the file has no name");
+		break;
+	case HTML:
+		if (o->html_file)
+			argp_error(state, "--html may be given once");
+		if (!*argument || !strcmp(argument, "-"))
+			argp_error(state, "--html FILE: it needs the name of a file");
+		o->html_file = argument;
 		break;
 	case 'w':
 		if (o->write_file)

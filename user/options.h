@@ -26,6 +26,7 @@ struct options {
 	ns_t stall;
 	bool json;
 	const char *json_file; /* NULL: standard output */
+	const char *html_file; /* the page, or NULL */
 	const char *write_file; /* pcapng, or NULL */
 	uint32_t snap; /* bytes of each packet that is written; 0: its headers */
 	struct narrow *narrow; /* --client, --server, --port */

@@ -13,7 +13,7 @@ _probe_names() {
 
 _probe() {
 	local options=(--iface --read --netns --follow --client --server --port --duration --stall
-		--exit-code --json= --write --snap --quiet --verbose --hook --max-flows --ring-size
+		--exit-code --json= --html --write --snap --quiet --verbose --hook --max-flows --ring-size
 		--cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 
@@ -30,7 +30,7 @@ _probe() {
 	case $before in
 	-i | --iface) _probe_names /sys/class/net ;;
 	-n | --netns) _probe_names /run/netns ;;
-	-r | --read | -w | --write | --json)
+	-r | --read | -w | --write | --html | --json)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return

@@ -21,6 +21,8 @@ struct report_format {
 	void (*answered_after_all)(struct report *r, const struct connection *c);
 	void (*notice)(struct report *r, ns_t now, const char *text);
 	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
+	void (*closed)(
+		struct report *r); /* frees what is its own, also of a run that did not end well */
 };
 
 struct report {
@@ -32,6 +34,7 @@ struct report {
 	bool quiet; /* no lines while it runs, only the report */
 	bool verbose; /* the tables as well */
 	bool said_heading;
+	void *own; /* the format's, from started() to closed() */
 };
 
 extern const struct report_format report_text;

@@ -14,9 +14,9 @@
 #include "capture.h"
 #include "evidence.h"
 #include "format.h"
-#include "report.h"
+#include "report_page.h"
 
-#define REPORTS 3
+#define REPORTS 4
 
 static struct report reports[REPORTS];
 
@@ -31,6 +31,7 @@ static void on_started(void *context)
 {
 	(void)context;
 	report_json.started(&reports[1]);
+	report_page.started(&reports[3]);
 }
 
 static void on_settled(void *context, const struct connection *c)
@@ -84,7 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.answered_after_all = on_answered_after_all,
 	};
 	static const struct report_format *const formats[REPORTS] = { &report_text, &report_json,
-								      &report_pcapng };
+								      &report_pcapng,
+								      &report_page };
 	static FILE *nowhere;
 	struct run run = { .stall = SECOND_NS };
 	struct run_events events = {
@@ -123,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);
 	}
+	report_page.closed(&reports[3]);
 	evidence_free(run.evidence);
 	model_free(model);
 	close(fd);

@@ -1,0 +1,155 @@
+'use strict';
+
+/*
+ * What the page knows: the objects of --json, by type, and how people read them. Times are nanoseconds
+ * since the run's start, durations nanoseconds; words and roundings are those of the report.
+ */
+
+const objects = document.getElementById('objects').textContent.trim().split('\n')
+	.map((line) => JSON.parse(line));
+
+const all = (type) => objects.filter((o) => o.type === type);
+
+const run = all('run')[0];
+const summary = all('summary')[0];
+const leftOut = all('page')[0] || { rows: [], hosts_more: {} };
+const spread = summary.percentiles;
+const findings = all('finding');
+const peers = all('peer');
+
+const MS = 1e6;
+const SECOND = 1e9;
+
+/*
+ * Names come from outside. What shows nothing, or moves what stands around it (controls, marks of
+ * writing direction), is shown by its number; markup never is, for text is only ever set as text.
+ */
+function visible(text) {
+	return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu, (c) =>
+		'‹U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0') + '›');
+}
+
+function duration(ns) {
+	const sign = ns < 0 ? '-' : '';
+	const n = Math.abs(ns);
+	const seconds = Math.floor(n / SECOND);
+
+	if (ns === null || ns === undefined)
+		return '–';
+	if (n < 0.1 * MS)
+		return sign + Math.floor((n + 500) / 1000) + ' µs';
+	if (n < 10 * MS)
+		return sign + (n / MS).toFixed(1) + ' ms';
+	if (n < 999.5 * MS)
+		return sign + (n / MS).toFixed(0) + ' ms';
+	if (n < 60 * SECOND)
+		return sign + (n / SECOND).toFixed(3) + ' s';
+	if (n < 3600 * SECOND)
+		return sign + Math.floor(seconds / 60) + ' min ' + seconds % 60 + ' s';
+	return sign + Math.floor(seconds / 3600) + ' h ' + Math.floor(seconds / 60) % 60 + ' min';
+}
+
+/* The gateway's local time, whatever the reader's is. */
+function wall(ns) {
+	const whole = Date.parse(run.start.slice(0, 19) + 'Z') / 1000 + run.utc_offset;
+	const part = Number(run.start.slice(20, -1));
+
+	return new Date((whole + Math.floor((part + ns) / SECOND)) * 1000).toISOString();
+}
+
+const clock = (ns) => wall(ns).slice(11, 19);
+
+/* A clock as fine as the picture needs it. */
+function fineClock(ns) {
+	const part = (Number(run.start.slice(20, -1)) + ns) % SECOND;
+
+	return clock(ns) + '.' + String(Math.floor((part < 0 ? part + SECOND : part) / MS)).padStart(3, '0');
+}
+
+function zone() {
+	const minutes = Math.round(Math.abs(run.utc_offset) / 60);
+	const two = (n) => String(n).padStart(2, '0');
+
+	if (!minutes)
+		return 'UTC';
+	return 'UTC' + (run.utc_offset < 0 ? '−' : '+') + two(Math.floor(minutes / 60)) + ':' + two(minutes % 60);
+}
+
+function endpoint(address, port, vlans) {
+	const name = !port ? address : address.includes(':') ? '[' + address + ']:' + port : address + ':' + port;
+
+	return name + (vlans && vlans.length ? ' vlan ' + vlans.join('.') : '');
+}
+
+const endpointOf = (e) => endpoint(e.address, e.port, e.vlans);
+
+/* Numbers keep their units at the end of a line. */
+const joined = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2').replace(/([±≤]) /g, '$1\u00a0');
+
+const plural = (n, word) => n + ' ' + word + (n === 1 ? '' : 's');
+
+/* ---- hosts, each with its stalls and its attempts that failed ---- */
+
+const place = (address, vlans) => address + ' ' + vlans.join('.');
+
+const hosts = all('host').map((host, i) => ({
+	...host,
+	name: host.host + (host.vlans.length ? ' vlan ' + host.vlans.join('.') : '') +
+		(host.addresses.length > 1 ? ' +' + (host.addresses.length - 1) : ''),
+	since: leftOut.rows[i] ? leftOut.rows[i].since : 0,
+	stalled: host.stalls,
+	stalls: [],
+	attempts: [],
+}));
+
+const hostAt = new Map();
+
+for (const host of hosts)
+	for (const address of host.addresses) {
+		hostAt.set(place(address, host.vlans), host);
+		if (!hostAt.has(address)) /* one of its addresses may be in another VLAN */
+			hostAt.set(address, host);
+	}
+
+const hostOf = (o) => hostAt.get(place(o.client, o.vlans)) || hostAt.get(o.client);
+
+for (const stall of all('stall'))
+	hostOf(stall)?.stalls.push(stall);
+for (const attempt of all('connection'))
+	hostOf(attempt)?.attempts.push(attempt);
+
+/* How an attempt failed, in words. */
+function failure(c) {
+	const tries = c.syn_count > 1 ? plural(c.syn_count, 'SYN') + ' in ' + duration(c.syn_last - c.syn) : 'one SYN';
+
+	if (c.outcome === 'refused')
+		return 'refused (RST) by ' + (c.from_gateway ? 'this gateway' : 'the server');
+	if (c.outcome === 'unreachable')
+		return 'unreachable, says ' + (c.from_gateway ? 'this gateway' : c.icmp.from) +
+			' (ICMP type ' + c.icmp.type + ' code ' + c.icmp.code + ')';
+	return 'no answer: ' + tries;
+}
+
+/* ---- addresses, for findings about a network ---- */
+
+/* The 128 bits of an address as a string of 0 and 1; IPv4 by itself has 32. */
+function bits(address) {
+	if (!address.includes(':'))
+		return address.split('.').map((n) => Number(n).toString(2).padStart(8, '0')).join('');
+	const [head, tail] = address.split('::').map((part) => part ? part.split(':') : []);
+	const groups = [...head, ...Array(tail ? 8 - head.length - tail.length : 0).fill('0'), ...(tail || [])];
+
+	return groups.map((n) => parseInt(n, 16).toString(2).padStart(16, '0')).join('');
+}
+
+/* Is this attempt one of those that the finding is about? */
+function concerns(finding, attempt) {
+	const is = (e) => e.address === attempt.server && (!e.port || e.port === attempt.server_port);
+
+	if (!finding.peer)
+		return false;
+	if (finding.prefix_length)
+		return finding.peer.address.includes(':') === attempt.server.includes(':') &&
+			bits(attempt.server).startsWith(bits(finding.peer.address).slice(0, finding.prefix_length));
+	return is(finding.peer) || finding.also.some(is);
+}
