@@ -2,80 +2,67 @@
 /*
  * What is kept of connections by a hash of their four-tuple alone. Lanes: how many are opening; a
  * packet of an established connection looks at its lane, and at nothing else. Lines: whether a
- * connection was seen before, and which settled a moment ago.
+ * connection was seen before, which settled a moment ago, and lanes of their own. A connection's
+ * beginning finds all of a line in one line of the cache.
  */
 #pragma once
 
 #include "track.h"
 
-/* What struct flow keeps of the hash; its upper bits are its best. */
-static __always_inline __u32 slot_of(__u64 hash)
-{
-	return hash >> 32;
-}
-
 /*
- * A lane counts the opening flows of a slot and adds up their tags: 5 bits, and 11 that hold the sum
- * of as many tags of 6 bits; two lanes are a word. So one opening flow is told from another one's
- * packet by the tag; only two or more of them in one lane cannot be. Then a second lane elsewhere
- * is asked: of 100 000 openings, 6 % of other packets' lanes hold two or more, but both lanes of
- * 0.3 % only. A sum, since kernels before 5.12 know no atomic operation but adding.
+ * A lane is a sum: each flow that is opening adds 1024 and its tag of 10 bits. So no flow is 0, one
+ * is told from another one's packet by the tag, and two or more are 2048 or above; up to 31 fit, two
+ * lanes are a word. Of 100 000 openings, 6 % of other packets' lanes hold two or more: then a lane of
+ * the line is asked, which dismisses all but 0.2 %. A sum, since kernels before 5.12 know no atomic
+ * operation but adding.
  */
 #define LANES_SHIFT 18
-#define LANE_WORDS (1 << (LANES_SHIFT - 1)) /* 512 KiB: they stay in a core's own cache */
+#define LINES_SHIFT 15
+#define LINES (1 << LINES_SHIFT)
+#define LINE_LANES_SHIFT 4
+#define LANE_ONE 1024U
 
-struct lanes {
-	__u32 first[LANE_WORDS];
-	__u32 second[LANE_WORDS];
-};
-
-static __always_inline __u32 *lane_word(__u32 *lanes, __u32 slot)
-{
-	return &lanes[slot >> (32 - LANES_SHIFT + 1)];
-}
-
-static __always_inline __u32 lane_shift(__u32 slot)
-{
-	return (slot >> (32 - LANES_SHIFT) & 1) << 4;
-}
-
-/* What one flow adds to its lane. */
+/* What one flow adds to a lane. The tag's bits are none of those that name the lane. */
 static __always_inline __u32 lane_one(__u32 slot)
 {
-	return 1 | (slot >> (32 - LANES_SHIFT - 6) & 63) << 5;
+	return LANE_ONE | (slot & (LANE_ONE - 1));
 }
 
-/* The slot in the second array: all bits of the first take part. */
+static __always_inline __u32 lane_of(__u32 slot)
+{
+	return slot >> (32 - LANES_SHIFT);
+}
+
+/* Which of its line's lanes, and the tag there: all bits of the slot take part. */
 static __always_inline __u32 second_slot(__u32 slot)
 {
 	return slot * 0x9e3779b1U;
 }
 
-static __always_inline bool lane_may_be_opening(__u32 *lanes, __u32 slot)
+static __always_inline __u32 line_lane_of(__u32 slot)
 {
-	__u32 lane = *(volatile __u32 *)lane_word(lanes, slot) >> lane_shift(slot) & 0xffff;
-
-	/* two or more, or the one: without a branch, which nothing could foretell */
-	return unlikely((lane & 30) | ((lane ^ lane_one(slot)) - 1) >> 31);
+	return second_slot(slot) >> (32 - LINE_LANES_SHIFT);
 }
 
-/* Could a flow of this hash be opening? No is certain. */
-static __always_inline bool may_be_opening(struct lanes *l, __u64 hash)
+static __always_inline __u32 line_lane_one(__u32 slot)
 {
-	__u32 slot = slot_of(hash);
-
-	return lane_may_be_opening(l->first, slot) &&
-	       lane_may_be_opening(l->second, second_slot(slot));
+	return lane_one(second_slot(slot) >> (32 - LINE_LANES_SHIFT - 10));
 }
 
-/* A flow of this slot more, or less: n is 1 or -1. */
-static __always_inline void count_opening(struct lanes *l, __u32 slot, int n)
+/* One load, and no branch that nothing could foretell: two or more, or just this one? */
+static __always_inline bool lane_holds(const __u32 *words, __u32 lane, __u32 one)
 {
-	__u32 other = second_slot(slot);
+	const volatile __u16 *half = (const volatile __u16 *)words + lane;
 
-	__sync_fetch_and_add(lane_word(l->first, slot), n * (lane_one(slot) << lane_shift(slot)));
-	__sync_fetch_and_add(lane_word(l->second, other),
-			     n * (lane_one(other) << lane_shift(other)));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	half = (const volatile __u16 *)words + (lane ^ 1);
+#endif
+	return unlikely((*half ^ one) - 1 > 2 * LANE_ONE - 2);
+}
+
+static __always_inline void lane_add(__u32 *words, __u32 lane, __u32 one, int n)
+{
+	__sync_fetch_and_add(&words[lane >> 1], n * (one << ((lane & 1) << 4)));
 }
 
 /* A connection that settled. Slots are overwritten: what is lost so is a late copy's silence. */
@@ -90,16 +77,35 @@ struct remembered {
 #define REMEMBERED_SLOTS 2
 
 struct line {
+	__u32 lanes[1 << (LINE_LANES_SHIFT - 1)];
 	__u32 known[KNOWN_WORDS]; /* bits; two CPUs at once may lose one: a close counts for more */
 	struct remembered remembered[REMEMBERED_SLOTS];
 };
 
-#define LINES_SHIFT 15
-#define LINES (1 << LINES_SHIFT)
+struct traces {
+	__u32 lanes[1 << (LANES_SHIFT - 1)]; /* 512 KiB: they stay in a core's own cache */
+	struct line lines[LINES] __attribute__((aligned(64)));
+};
 
-static __always_inline __u32 line_of(__u64 hash)
+_Static_assert(sizeof(struct line) == 64, "a line of the cache");
+
+static __always_inline __u32 line_of(__u32 slot)
 {
-	return hash >> (64 - LINES_SHIFT);
+	return slot & (LINES - 1);
+}
+
+/* Could a flow of this slot be opening? No is certain. */
+static __always_inline bool may_be_opening(const struct traces *t, __u32 slot)
+{
+	return lane_holds(t->lanes, lane_of(slot), lane_one(slot)) &&
+	       lane_holds(t->lines[line_of(slot)].lanes, line_lane_of(slot), line_lane_one(slot));
+}
+
+/* A flow of this slot more, or less: n is 1 or -1. */
+static __always_inline void count_opening(struct traces *t, __u32 slot, int n)
+{
+	lane_add(t->lanes, lane_of(slot), lane_one(slot), n);
+	lane_add(t->lines[line_of(slot)].lanes, line_lane_of(slot), line_lane_one(slot), n);
 }
 
 /* Notes that a connection of this hash was seen; answers whether that is news. */

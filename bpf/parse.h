@@ -421,37 +421,59 @@ struct hash_seed {
 	__u64 b;
 };
 
-static __always_inline __u64 hash_mix(__u64 x, const struct hash_seed *seed)
+static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *seed)
 {
 	x = (x ^ seed->a) * 0x9e3779b97f4a7c15ULL;
 	return (x ^ x >> 32) * seed->b;
 }
 
-/*
- * A hash of the four-tuple that is equal for both directions: the product of the two ends, each with
- * the secret in it, and mixed again.
- */
-static __always_inline __u64 tuple_hash(const __u8 *ip, const __u8 *tcp, bool ip6,
-					const struct hash_seed *seed)
+/* No choice of port undoes a difference of the address: both are spread. */
+static __always_inline __u64 end6(const __u8 *address, const __u8 *port,
+				  const volatile struct hash_seed *seed)
 {
-	__u64 source = LOAD(__u16, tcp), destination = LOAD(__u16, tcp + 2), hash;
+	return (hash_mix(LOAD(__u64, address), seed) ^ LOAD(__u64, address + 8)) +
+	       LOAD(__u16, port) * 0x9e3779b97f4a7c15ULL;
+}
+
+/*
+ * A product of the two ends of a four-tuple, each with the secret in it: equal for both directions.
+ * Its upper half depends on all of them, and is what most packets need (slot_of()).
+ */
+static __always_inline __u64 tuple_product(const __u8 *ip, const __u8 *tcp, bool ip6,
+					   const volatile struct hash_seed *seed)
+{
+	__u64 source, destination, a;
 
 	if (ip6) {
-		/* spread the port first: no choice of port undoes a difference of the address */
-		source *= 0x9e3779b97f4a7c15ULL;
-		destination *= 0x9e3779b97f4a7c15ULL;
-		source += hash_mix(LOAD(__u64, ip + 8), seed) ^ LOAD(__u64, ip + 16);
-		destination += hash_mix(LOAD(__u64, ip + 24), seed) ^ LOAD(__u64, ip + 32);
+		source = end6(ip + 8, tcp, seed);
+		HIDE(source); /* one after the other */
+		destination = end6(ip + 24, tcp + 2, seed);
 	} else {
-		source |= (__u64)LOAD(__u32, ip + 12) << 16;
-		destination |= (__u64)LOAD(__u32, ip + 16) << 16;
+		source = (__u64)LOAD(__u32, ip + 12) << 16 | LOAD(__u16, tcp);
+		destination = (__u64)LOAD(__u32, ip + 16) << 16 | LOAD(__u16, tcp + 2);
 	}
-	hash = (source ^ seed->a) * (destination ^ seed->a);
-	return (hash ^ hash >> 32) * seed->b;
+	a = seed->a;
+	return (source ^ a) * (destination ^ a);
+}
+
+/* A hash of the four-tuple, equal for both directions: the product, its lower half mixed again. */
+static __always_inline __u64 tuple_hash(const __u8 *ip, const __u8 *tcp, bool ip6,
+					const volatile struct hash_seed *seed)
+{
+	__u64 product = tuple_product(ip, tcp, ip6, seed);
+
+	return product ^ ((product ^ product >> 32) * seed->b) >> 32;
+}
+
+/* What lanes and lines take of a hash: its upper half, which is the product's. */
+static __always_inline __u32 slot_of(__u64 hash)
+{
+	return hash >> 32;
 }
 
 /* After PARSED_TCP. */
-static __always_inline __u64 flow_hash(const struct headers *h, const struct hash_seed *seed)
+static __always_inline __u64 flow_hash(const struct headers *h,
+				       const volatile struct hash_seed *seed)
 {
 	return tuple_hash(h->ip, h->transport, h->ip6, seed);
 }
@@ -528,7 +550,7 @@ static __always_inline bool is_icmp_error(__u8 type, bool ip6)
  * *hash is that segment's.
  */
 static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h,
-					  const struct hash_seed *seed, struct segment *s,
+					  const volatile struct hash_seed *seed, struct segment *s,
 					  __u64 *hash)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
@@ -569,14 +591,53 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 
 #define TCP_LOOK (TCP_SYN | TCP_FIN | TCP_RST)
 
+/* At least 40 bytes are there. PARSED_UDP and PARSED_OTHER do not write *slot. */
+static __always_inline enum parsed glance_ip4(const __u8 *ip, const volatile struct hash_seed *seed,
+					      __u32 *slot)
+{
+	__u32 fragment_ttl_protocol = LOAD(__u32, ip + 6);
+
+	if (unlikely(ip[0] != 0x45 || fragment_ttl_protocol & swap32(0x3fff0000)))
+		return PARSED_DEEP;
+	if (likely((fragment_ttl_protocol & swap32(0xff)) == swap32(PROTOCOL_TCP))) {
+		if (unlikely(ip[33] & TCP_LOOK))
+			return PARSED_DEEP;
+		*slot = slot_of(tuple_product(ip, ip + 20, false, seed));
+		return PARSED_TCP;
+	}
+	if (ip[9] == PROTOCOL_UDP)
+		return PARSED_UDP;
+	if (ip[9] == PROTOCOL_ICMP4)
+		return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
+	return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
+}
+
+static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
+					      const volatile struct hash_seed *seed, __u32 *slot)
+{
+	if (unlikely(ip + 60 > end || ip[0] >> 4 != 6))
+		return PARSED_DEEP;
+	if (likely(ip[6] == PROTOCOL_TCP)) {
+		if (unlikely(ip[53] & TCP_LOOK))
+			return PARSED_DEEP;
+		*slot = slot_of(tuple_product(ip, ip + 40, true, seed));
+		return PARSED_TCP;
+	}
+	if (ip[6] == PROTOCOL_UDP)
+		return PARSED_UDP;
+	if (ip[6] == PROTOCOL_ICMP6)
+		return is_icmp_error(ip[40], true) ? PARSED_DEEP : PARSED_ARP;
+	return is_ip6_extension(ip[6]) ? PARSED_DEEP : PARSED_OTHER;
+}
+
 /*
  * Nearly all packets are told here, by constant offsets and without a store, since this is what the
- * probe costs the traffic. PARSED_TCP: a segment without SYN, FIN or RST, *hash is its flow's.
- * PARSED_UDP: *transport is its header. PARSED_OTHER, and PARSED_ARP for what is not even counted.
- * All else is PARSED_DEEP, to be looked at by locate().
+ * probe costs the traffic; the most frequent come first, on a straight line. PARSED_TCP: a segment
+ * without SYN, FIN or RST, *slot is its flow's. PARSED_UDP: *transport is its header. PARSED_OTHER,
+ * and PARSED_ARP for what is not even counted. All else is PARSED_DEEP, to be looked at by locate().
  */
 static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
-					  const struct hash_seed *seed, __u64 *hash,
+					  const volatile struct hash_seed *seed, __u32 *slot,
 					  const __u8 **transport)
 {
 	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
@@ -587,47 +648,26 @@ static __always_inline enum parsed glance(const struct frame *f, enum link link,
 			return PARSED_ARP;
 		return PARSED_DEEP;
 	}
-	ethertype = link == LINK_ETHERNET ? LOAD(__u16, f->begin + 12) : swap16(ethertype);
-	if (link == LINK_ETHERNET && ethertype == swap16(ETHERTYPE_VLAN)) {
-		ethertype = LOAD(__u16, ip + 2);
-		ip += 4;
-		if (ip + 40 > f->end)
-			return PARSED_DEEP;
-	}
+	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : swap16(ethertype);
 	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
-		if (ip[0] != 0x45)
-			return PARSED_DEEP;
 		*transport = ip + 20;
-		/* no fragment, and TCP */
-		if (likely((LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP))) {
-			if (ip[33] & TCP_LOOK)
-				return PARSED_DEEP;
-			*hash = tuple_hash(ip, ip + 20, false, seed);
-			return PARSED_TCP;
-		}
-		if (LOAD(__u16, ip + 6) & swap16(0x3fff))
-			return PARSED_DEEP;
-		if (ip[9] == PROTOCOL_UDP)
-			return PARSED_UDP;
-		if (ip[9] == PROTOCOL_ICMP4)
-			return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
-		return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
+		return glance_ip4(ip, seed, slot);
 	}
-	if (ethertype == swap16(ETHERTYPE_IP6)) {
-		if (ip + 60 > f->end || ip[0] >> 4 != 6)
-			return PARSED_DEEP;
+	if (likely(ethertype == swap16(ETHERTYPE_IP6))) {
 		*transport = ip + 40;
-		if (likely(ip[6] == PROTOCOL_TCP)) {
-			if (ip[53] & TCP_LOOK)
-				return PARSED_DEEP;
-			*hash = tuple_hash(ip, ip + 40, true, seed);
-			return PARSED_TCP;
-		}
-		if (ip[6] == PROTOCOL_UDP)
-			return PARSED_UDP;
-		if (ip[6] == PROTOCOL_ICMP6)
-			return is_icmp_error(ip[40], true) ? PARSED_DEEP : PARSED_ARP;
-		return is_ip6_extension(ip[6]) ? PARSED_DEEP : PARSED_OTHER;
+		return glance_ip6(ip, f->end, seed, slot);
 	}
-	return ethertype == swap16(ETHERTYPE_ARP) ? PARSED_ARP : PARSED_DEEP;
+	if (ethertype == swap16(ETHERTYPE_ARP))
+		return PARSED_ARP;
+	if (link == LINK_BARE || ethertype != swap16(ETHERTYPE_VLAN) || ip + 44 > f->end)
+		return PARSED_DEEP;
+	ethertype = LOAD(__u16, ip + 2);
+	ip += 4;
+	if (ethertype == swap16(ETHERTYPE_IP4)) {
+		*transport = ip + 20;
+		return glance_ip4(ip, seed, slot);
+	}
+	*transport = ip + 40;
+	return ethertype == swap16(ETHERTYPE_IP6) ? glance_ip6(ip, f->end, seed, slot)
+						  : PARSED_DEEP;
 }

@@ -81,8 +81,7 @@ struct {
 
 struct table;
 static __always_inline __u64 table_now(struct table *t);
-static __always_inline struct lanes *table_lanes(struct table *t);
-static __always_inline struct line *table_line(struct table *t, __u64 hash);
+static __always_inline struct traces *table_traces(struct table *t);
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key,
 					       __u64 hash);
 static __always_inline struct flow *table_new(struct table *t);
@@ -102,13 +101,6 @@ static __always_inline void table_keep_packet(struct table *t, const struct flow
 					      bool from_client, __u64 now);
 
 #include "watch.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct line);
-	__uint(max_entries, LINES);
-} lines SEC(".maps");
 
 /* A cache line each: array maps pad elements to 8 bytes. */
 #define LINE 64
@@ -165,7 +157,7 @@ const volatile __u32 snap = MAX_HEADERS; /* bytes of each packet that is kept */
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
 
 /* A global, not a map: a hook that calls no helper for its lookup saves and restores no register. */
-struct lanes lanes;
+struct traces traces;
 
 /* What user space hands to settle_candidate(). */
 struct candidate candidates[CANDIDATES];
@@ -191,6 +183,20 @@ static __always_inline void table_count(struct table *t, enum counter c, __u64 n
 		line->count[c] += n;
 }
 
+/*
+ * As table_count(). What it keeps across the look-up is on the stack: in registers, the hook would
+ * save and restore them for each packet, also where nothing is counted.
+ */
+static __always_inline void count_in_passing(enum counter c, __u32 n)
+{
+	volatile __u32 counter = c, number = n;
+	struct counters *line = this_cpu_counters();
+	__u32 at = counter;
+
+	if (line && at < COUNTERS)
+		line->count[at] += number;
+}
+
 /* For what user space runs as well: there a packet of this CPU may come between load and store. */
 static __always_inline void count_exactly(enum counter c)
 {
@@ -200,16 +206,9 @@ static __always_inline void count_exactly(enum counter c)
 		__sync_fetch_and_add(&line->count[c], 1);
 }
 
-static __always_inline struct lanes *table_lanes(struct table *t)
+static __always_inline struct traces *table_traces(struct table *t)
 {
-	return &lanes;
-}
-
-static __always_inline struct line *table_line(struct table *t, __u64 hash)
-{
-	__u32 index = line_of(hash);
-
-	return bpf_map_lookup_elem(&lines, &index);
+	return &traces;
 }
 
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key,
@@ -287,12 +286,11 @@ static __always_inline void table_end(struct table *t, struct flow *f, enum sett
 
 static __always_inline struct credit *credit_of(const struct address *a)
 {
-	const struct hash_seed seed = { .a = run_seed.a, .b = run_seed.b };
-	__u64 hash = hash_mix((__u64)a->word[0] << 32 | a->word[1], &seed);
+	__u64 hash = hash_mix((__u64)a->word[0] << 32 | a->word[1], &run_seed);
 	struct credit *pair;
 	__u32 index;
 
-	hash = hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), &seed);
+	hash = hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), &run_seed);
 	index = hash >> 49;
 	pair = bpf_map_lookup_elem(&credits, &index);
 	return pair ? &pair[hash >> 48 & 1] : NULL;
@@ -329,7 +327,7 @@ static __always_inline bool take_out(struct flow_entry *e, __u64 id, __u64 ident
 		e->claimed = 0;
 		return false;
 	}
-	count_opening(&lanes, identity >> 32, -1);
+	count_opening(&traces, slot_of(identity), -1);
 	return true;
 }
 
@@ -604,9 +602,6 @@ static __always_inline void table_keep_packet(struct table *t, const struct flow
 	keep_packet((struct __sk_buff *)t, key, f, from_client, now);
 }
 
-/* Through a pointer that is not volatile, clang would read the zeros that are in the object file. */
-#define RUN_SEED (&(const struct hash_seed){ .a = run_seed.a, .b = run_seed.b })
-
 /* The tag that the driver or the kernel took out of the frame. */
 static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
 {
@@ -626,7 +621,7 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 
 static __always_inline bool is_boring(const struct headers *h, __u64 hash)
 {
-	return !(h->transport[13] & TCP_LOOK) && !may_be_opening(&lanes, hash);
+	return !(h->transport[13] & TCP_LOOK) && !may_be_opening(&traces, slot_of(hash));
 }
 
 /* The hooks' table needs no handle; for table_keep_packet() it is the packet. */
@@ -706,12 +701,12 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, RUN_SEED);
+		hash = flow_hash(&h, &run_seed);
 		if (is_boring(&h, hash))
 			return 0;
 		describe_tcp(&f, &h, &own->segment);
 	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, RUN_SEED, &own->segment, &hash))
+		if (!describe_icmp(&f, &h, &run_seed, &own->segment, &hash))
 			return 0;
 	} else {
 		count_other(NULL, &h, parsed, skb->len);
@@ -722,10 +717,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	return 0;
 }
 
-/*
- * What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. Answers
- * whether that was so; else it is for watch_deep().
- */
+/* What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. */
 __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
 	struct frame f = {
@@ -742,21 +734,21 @@ __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {
-		hash = flow_hash(&h, RUN_SEED);
+		hash = flow_hash(&h, &run_seed);
 		if (is_boring(&h, hash))
-			return true;
+			return 0;
 		own = this_cpu_scratch();
 		if (!own)
-			return true;
+			return 0;
 		describe_tcp(&f, &h, &own->segment);
 		segment_origin(&own->segment, skb, egress);
 		watch_described(skb, hash);
-		return true;
+		return 0;
 	}
 	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
-		return false;
+		return watch_deep(skb, link, egress);
 	count_other(NULL, &h, parsed, skb->len);
-	return true;
+	return 0;
 }
 
 static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
@@ -766,28 +758,27 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 		.end = (const __u8 *)(long)skb->data_end,
 	};
 	const __u8 *transport;
-	__u64 hash;
+	__u32 slot;
 
 	if (!*(volatile bool *)&seen[egress])
 		seen[egress] = true;
-	switch (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport)) {
+	switch (glance(&f, link, swap16(skb->protocol), &run_seed, &slot, &transport)) {
 	case PARSED_TCP:
-		if (likely(!may_be_opening(&lanes, hash)))
+		if (likely(!may_be_opening(&traces, slot)))
 			return TC_NEXT;
 		break;
 	case PARSED_UDP:
-		count_udp(NULL, transport, skb->len);
+		count_in_passing(udp_counter(transport), skb->len);
 		return TC_NEXT;
 	case PARSED_OTHER:
-		table_count(NULL, COUNT_IP_OTHER, 1);
+		count_in_passing(COUNT_IP_OTHER, 1);
 		return TC_NEXT;
 	case PARSED_ARP:
 		return TC_NEXT;
 	default:
 		break;
 	}
-	if (!watch_plain(skb, link, egress))
-		watch_deep(skb, link, egress);
+	watch_plain(skb, link, egress);
 	return TC_NEXT;
 }
 

@@ -36,6 +36,12 @@
 	})
 #endif
 
+/*
+ * clang no longer knows what x is, and does not mix its making with what follows. On the hook it
+ * would else keep so much in registers that the program saves and restores some for each packet.
+ */
+#define HIDE(x) asm volatile("" : "+r"(x))
+
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define swap16(x) __builtin_bswap16(x)
 #define swap32(x) __builtin_bswap32(x)

@@ -5,8 +5,7 @@
  *
  * The including file defines struct table and these, before it includes this file:
  *	table_now	the time, in ns; asked only when a segment needs it
- *	table_lanes	how many flows are opening, by hash
- *	table_line	what is kept for a hash, or NULL
+ *	table_traces	what is kept of connections by hash alone
  *	table_find	the flow of a key and its hash, or NULL
  *	table_new	a zeroed flow to fill in, not yet in the table
  *	table_insert	false when it has no place: then it is counted as lost, or as a copy where
@@ -79,7 +78,7 @@ static __always_inline void start_attempt(struct table *t, struct line *line,
 	if (table_keeps_packets(t))
 		table_keep_packet(t, key, f, s, true, now);
 	if (table_insert(t, key, f, hash, now)) {
-		count_opening(table_lanes(t), f->slot, 1);
+		count_opening(table_traces(t), f->slot, 1);
 		table_count(t, COUNT_ATTEMPTS, 1);
 	}
 }
@@ -96,17 +95,15 @@ static __always_inline void settle(struct table *t, struct flow *f, __u64 identi
 
 static __always_inline void watch_segment(struct table *t, const struct segment *s, __u64 hash)
 {
-	struct line *line = table_line(t, hash);
+	struct line *line = &table_traces(t)->lines[line_of(slot_of(hash))];
 	enum settled_by why;
 	struct flow_key key;
 	bool from_end_1, from_client;
 	struct flow *f = NULL;
 	__u64 identity, now = 0;
 
-	if (!line)
-		return;
 	from_end_1 = flow_key_of(&key, s);
-	if (may_be_opening(table_lanes(t), hash))
+	if (may_be_opening(table_traces(t), slot_of(hash)))
 		f = table_find(t, &key, hash);
 	if (f) {
 		identity = flow_identity(f);
@@ -141,12 +138,9 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 	}
 }
 
-static __always_inline void count_udp(struct table *t, const __u8 *udp, __u32 bytes)
+static __always_inline enum counter udp_counter(const __u8 *udp)
 {
-	if (load16(udp) == 443 || load16(udp + 2) == 443)
-		table_count(t, COUNT_UDP_443_BYTES, bytes);
-	else
-		table_count(t, COUNT_UDP_BYTES, bytes);
+	return load16(udp) == 443 || load16(udp + 2) == 443 ? COUNT_UDP_443_BYTES : COUNT_UDP_BYTES;
 }
 
 /* A frame that is neither a TCP segment nor an ICMP error is only counted. */
@@ -155,7 +149,7 @@ static __always_inline void count_other(struct table *t, const struct headers *h
 {
 	switch (parsed) {
 	case PARSED_UDP:
-		count_udp(t, h->transport, bytes);
+		table_count(t, udp_counter(h->transport), bytes);
 		return;
 	case PARSED_OTHER:
 		table_count(t, COUNT_IP_OTHER, 1);

@@ -15,7 +15,7 @@
 #include "reader.h"
 
 /* More than any kernel map: memory is what a capture's openings need. */
-#define CAPTURE_MAX_FLOWS (1U << 22)
+#define CAPTURE_MAX_FLOWS (1U << 21)
 
 /* Captures may begin at time 0, and clocks may go backwards: neither may look like "not seen". */
 #define CAPTURE_START (1ULL << 62)

@@ -19,8 +19,7 @@ struct entry {
 
 struct table;
 static __u64 table_now(struct table *t);
-static struct lanes *table_lanes(struct table *t);
-static struct line *table_line(struct table *t, __u64 hash);
+static struct traces *table_traces(struct table *t);
 static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash);
 static struct flow *table_new(struct table *t);
 static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
@@ -50,8 +49,7 @@ struct table {
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
-	struct lanes lanes;
-	struct line lines[LINES];
+	struct traces traces;
 };
 
 struct native {
@@ -71,14 +69,9 @@ static __u64 table_now(struct table *t)
 	return t->now;
 }
 
-static struct lanes *table_lanes(struct table *t)
+static struct traces *table_traces(struct table *t)
 {
-	return &t->lanes;
-}
-
-static struct line *table_line(struct table *t, __u64 hash)
-{
-	return &t->lines[line_of(hash)];
+	return &t->traces;
 }
 
 static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash)
@@ -126,7 +119,7 @@ static void table_publish(struct table *t, struct flow *f, __u64 identity, enum 
 
 	(void)identity; /* nobody else takes flows out */
 	record_of(&r, e, why, now);
-	count_opening(&t->lanes, f->slot, -1);
+	count_opening(&t->traces, f->slot, -1);
 	HASH_DEL(t->flows, e);
 	free(e);
 	t->counters[COUNT_PUBLISHED]++;
@@ -151,7 +144,7 @@ static void evict_one(struct table *t, uint64_t now)
 		HASH_DEL(t->flows, e);
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
-			count_opening(&t->lanes, e->flow.slot, -1);
+			count_opening(&t->traces, e->flow.slot, -1);
 			t->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;

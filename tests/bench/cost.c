@@ -268,7 +268,7 @@ static struct frame_bytes with_ethertype(struct frame_bytes f, uint16_t ethertyp
 static void print_false_maybes(struct bench *b)
 {
 	const struct hash_seed *seed = (const struct hash_seed *)&b->probe->rodata->run_seed;
-	struct lanes *lanes = (struct lanes *)&b->probe->bss->lanes;
+	const struct traces *traces = (const struct traces *)&b->probe->bss->traces;
 	unsigned int maybes = 0, i, j;
 	uint8_t ip[40] = {};
 
@@ -276,7 +276,7 @@ static void print_false_maybes(struct bench *b)
 	for (i = 0; i < 1000000; i++) {
 		for (j = 12; j < 24; j++)
 			ip[j] = random() >> 8;
-		maybes += may_be_opening(lanes, tuple_hash(ip, ip + 20, false, seed));
+		maybes += may_be_opening(traces, slot_of(tuple_hash(ip, ip + 20, false, seed)));
 	}
 	printf("false_maybe %.3f %.3f %.3f %%\n", maybes / 1e4, maybes / 1e4, maybes / 1e4);
 }

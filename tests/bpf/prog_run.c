@@ -22,7 +22,7 @@
 
 #include "connection.h"
 #include "entry.h"
-#include "line.h"
+#include "held.h"
 #include "narrow.h"
 #include "native.h"
 #include "probe.skel.h"
@@ -239,17 +239,13 @@ static struct both *both_new(void)
 /* All plays go to one loaded object; what it remembers of the one before is wiped out. */
 static void begin(struct both *b)
 {
-	uint32_t count = LINES, i, *indexes = calloc(LINES, sizeof(*indexes));
-	void *none = calloc(LINES, sizeof(struct line));
+	struct line *lines = ((struct traces *)&b->bpf->bss->traces)->lines;
+	int i;
 
-	if (!indexes || !none)
-		abort();
-	for (i = 0; i < LINES; i++)
-		indexes[i] = i;
-	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.lines), indexes, none, &count, NULL))
-		abort();
-	free(indexes);
-	free(none);
+	for (i = 0; i < LINES; i++) {
+		memset(lines[i].known, 0, sizeof(lines[i].known));
+		memset(lines[i].remembered, 0, sizeof(lines[i].remembered));
+	}
 	b->now = START;
 	b->from_bpf.count = 0;
 	b->from_native.count = 0;
@@ -285,12 +281,9 @@ static int by_syn(const void *a, const void *b)
 
 static const char *not_given_back(const struct both *b)
 {
-	size_t i;
-
-	for (i = 0; i < LANE_WORDS; i++)
-		if (b->bpf->bss->lanes.first[i] || b->bpf->bss->lanes.second[i])
-			return "a counter of openings was not given back";
-	return NULL;
+	return lanes_held((const struct traces *)&b->bpf->bss->traces)
+		       ? "a counter of openings was not given back"
+		       : NULL;
 }
 
 static const char *packets_differ(const struct both *b)

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "entry.h"
-#include "line.h"
+#include "held.h"
 #include "narrow.h"
 #include "native.h"
 #include "probe.skel.h"
@@ -260,8 +260,7 @@ static int play(void)
 	while (settle_all())
 		;
 	lost = without_record() - lost;
-	for (i = 0; i < LANE_WORDS; i++)
-		held += bpf->bss->lanes.first[i] || bpf->bss->lanes.second[i];
+	held = lanes_held((const struct traces *)&bpf->bss->traces);
 	snprintf(numbers, sizeof(numbers),
 		 "%u attempts, %u records, %" PRIu64
 		 " without record, %u twice, %u torn, %u unknown, %u lanes held",
