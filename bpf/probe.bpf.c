@@ -717,7 +717,10 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 	return 0;
 }
 
-/* What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. */
+/*
+ * What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. Answers
+ * whether that was so; else it is for watch_deep().
+ */
 __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
 	struct frame f = {
@@ -736,19 +739,19 @@ __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 	if (likely(parsed == PARSED_TCP)) {
 		hash = flow_hash(&h, &run_seed);
 		if (is_boring(&h, hash))
-			return 0;
+			return true;
 		own = this_cpu_scratch();
 		if (!own)
-			return 0;
+			return true;
 		describe_tcp(&f, &h, &own->segment);
 		segment_origin(&own->segment, skb, egress);
 		watch_described(skb, hash);
-		return 0;
+		return true;
 	}
 	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
-		return watch_deep(skb, link, egress);
+		return false;
 	count_other(NULL, &h, parsed, skb->len);
-	return 0;
+	return true;
 }
 
 static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
@@ -757,6 +760,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 		.begin = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
 	};
+	struct __sk_buff *volatile kept; /* on the stack, as in count_in_passing() */
 	const __u8 *transport;
 	__u32 slot;
 
@@ -778,7 +782,9 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	default:
 		break;
 	}
-	watch_plain(skb, link, egress);
+	kept = skb;
+	if (!watch_plain(skb, link, egress))
+		watch_deep(kept, link, egress);
 	return TC_NEXT;
 }
 
