@@ -444,6 +444,45 @@ static void add_candidate(struct live *l, const struct flow_entry *e)
 		settle_candidates(l);
 }
 
+static void read_counters(struct live *l)
+{
+	size_t cpus = libbpf_num_possible_cpus(), cpu;
+	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(uint64_t));
+	uint32_t zero = 0;
+	int i;
+
+	memset(l->run->counters, 0, sizeof(l->run->counters));
+	if (counts && !bpf_map_lookup_elem(bpf_map__fd(l->bpf->maps.counters), &zero, counts))
+		for (cpu = 0; cpu < cpus; cpu++)
+			for (i = 0; i < COUNTERS; i++)
+				l->run->counters[i] += counts[cpu * COUNTERS + i];
+	free(counts);
+}
+
+static void read_ethertypes(struct live *l)
+{
+	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, position;
+
+	lines = calloc(count, sizeof(*lines));
+	if (packets && lines &&
+	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines,
+				   packets, &count, NULL) ||
+	     errno == ENOENT))
+		run_set_ethertypes(l->run, packets);
+	free(lines);
+	free(packets);
+}
+
+/* A moment's answer: what is counted on other CPUs meanwhile may be missed until the next one. */
+static bool any_opening(struct live *l)
+{
+	const uint64_t *counted = l->run->counters;
+
+	read_counters(l);
+	return counted[COUNT_ATTEMPTS] !=
+	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
+}
+
 /* Looks at every opening flow, in slices; the ring is drained between them. */
 static void sweep(struct live *l)
 {
@@ -497,8 +536,6 @@ static void say_blind(struct live *l, const struct link_state *link, int directi
 	       l->interface.name, traffic[direction], l->hook.name, sides[direction], why);
 }
 
-static void read_counters(struct live *l);
-
 /* Until the first attempt is seen: can any be seen here? */
 static void look_at_wire(struct live *l, const struct link_state *link, ns_t now)
 {
@@ -507,7 +544,7 @@ static void look_at_wire(struct live *l, const struct link_state *link, ns_t now
 	if (l->next_wire == NEVER || now < l->next_wire)
 		return;
 	l->next_wire = now + WIRE_NS;
-	read_counters(l);
+	read_ethertypes(l);
 	if (l->run->counters[COUNT_ATTEMPTS])
 		l->next_wire = NEVER;
 	else if (wire_is_strange(l->run,
@@ -675,7 +712,10 @@ static void tick(struct live *l)
 		l->ended = true;
 	if (now < l->next_sweep)
 		return;
-	sweep(l);
+	if (any_opening(l))
+		sweep(l);
+	else
+		l->bpf->bss->pressure = false;
 	look(l);
 	notice_sleep(l);
 	l->events->swept(l->events->context, now - l->start);
@@ -782,30 +822,6 @@ out:
 	if (epoll >= 0)
 		close(epoll);
 	return status;
-}
-
-static void read_counters(struct live *l)
-{
-	size_t cpus = libbpf_num_possible_cpus(), cpu;
-	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(uint64_t));
-	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, zero = 0,
-		 position;
-	int i;
-
-	memset(l->run->counters, 0, sizeof(l->run->counters));
-	if (counts && !bpf_map_lookup_elem(bpf_map__fd(l->bpf->maps.counters), &zero, counts))
-		for (cpu = 0; cpu < cpus; cpu++)
-			for (i = 0; i < COUNTERS; i++)
-				l->run->counters[i] += counts[cpu * COUNTERS + i];
-	lines = calloc(count, sizeof(*lines));
-	if (packets && lines &&
-	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines,
-				   packets, &count, NULL) ||
-	     errno == ENOENT))
-		run_set_ethertypes(l->run, packets);
-	free(lines);
-	free(packets);
-	free(counts);
 }
 
 static void say_costs(const struct live *l, uint64_t began)
@@ -922,6 +938,7 @@ static int watch(struct live *l)
 	sweep(l);
 	read_counters(l);
 	l->run->nat.lost = conntrack_lost(l->conntrack);
+	read_ethertypes(l);
 	l->run->blind[INGRESS] = sight_blind(&l->sight[INGRESS], l->run->duration);
 	l->run->blind[EGRESS] = sight_blind(&l->sight[EGRESS], l->run->duration);
 	if (l->cut[0])

@@ -30,6 +30,8 @@
 #define MAX_ROUNDS 201
 #define PACKETS 200000 /* a round of one case */
 #define CONNECTIONS 5000 /* a round; their records fit the ring */
+#define FEW 1000
+#define SWEEP_BATCH 4096 /* as user/live.c */
 #define STORM 100000 /* answered openings pending */
 
 struct bench {
@@ -264,6 +266,35 @@ static struct frame_bytes with_ethertype(struct frame_bytes f, uint16_t ethertyp
 	return f;
 }
 
+/* As the sweep of a live run walks through what is opening. */
+static void measure_sweep(struct bench *b, const char *name, unsigned int expected)
+{
+	static uint64_t ids[SWEEP_BATCH];
+	static struct flow_entry flows[SWEEP_BATCH];
+	int map = bpf_map__fd(b->probe->maps.flows), error, i;
+	double sample[MAX_ROUNDS];
+
+	for (i = 0; i < b->rounds; i++) {
+		uint32_t position, count, seen = 0;
+		uint64_t began = cpu_time();
+		void *from = NULL;
+
+		do {
+			count = SWEEP_BATCH;
+			error = bpf_map_lookup_batch(map, from, &position, ids, flows, &count,
+						     NULL);
+			from = &position;
+			seen += count;
+		} while (!error);
+		sample[i] = (cpu_time() - began) / 1e6;
+		if (seen != expected) {
+			fprintf(stderr, "cost: %u flows are opening, not %u\n", seen, expected);
+			exit(1);
+		}
+	}
+	print_median(name, sample, b->rounds, "ms");
+}
+
 /* The share of random four-tuples that the lanes of openings cannot dismiss. */
 static void print_false_maybes(struct bench *b)
 {
@@ -323,7 +354,12 @@ int main(int argc, char **argv)
 	measure_connection(&b, "opening_and_closing", &data4, ALL_STEPS);
 
 	/* answered openings, without end: 100 000 connections of SYN and SYN-ACK */
-	drive_connections(&b, b.probe->progs.probe_ingress, &data4, ANSWERED_STEPS, STORM);
+	b.seed++;
+	drive_connections(&b, b.probe->progs.probe_ingress, &data4, ANSWERED_STEPS, FEW);
+	measure_sweep(&b, "sweep_few", FEW);
+	b.seed++;
+	drive_connections(&b, b.probe->progs.probe_ingress, &data4, ANSWERED_STEPS, STORM - FEW);
+	measure_sweep(&b, "sweep_storm", STORM);
 	print_false_maybes(&b);
 	measure_tuples(&b, "storm_v4", &data4);
 	measure_tuples(&b, "storm_v6", &data6);
