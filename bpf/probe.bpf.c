@@ -168,6 +168,15 @@ bool seen[2]; /* a packet came in, went out; user space takes it back and looks 
 
 _Static_assert(sizeof(((struct scratch *)0)->entry) == sizeof(struct flow_entry), "see there");
 
+/* What a lookup answers as a flow is the element itself, not a field behind its begin. */
+_Static_assert(offsetof(struct flow_entry, flow) == 0, "see CHECKED");
+
+/*
+ * Of a looked-up pointer, once it is not NULL and before a field's address is taken from it: clang
+ * may compute that before the check, where the verifier forbids it.
+ */
+#define CHECKED(pointer) asm volatile("" : "+r"(pointer))
+
 static __always_inline struct counters *this_cpu_counters(void)
 {
 	__u32 zero = 0;
@@ -243,6 +252,7 @@ static __always_inline struct flow *table_new(struct table *t)
 
 	if (!s)
 		return NULL;
+	CHECKED(s);
 	__builtin_memset(&s->entry, 0, sizeof(s->entry));
 	return &s->entry.flow;
 }
@@ -293,7 +303,10 @@ static __always_inline struct credit *credit_of(const struct address *a)
 	hash = hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), &run_seed);
 	index = hash >> 49;
 	pair = bpf_map_lookup_elem(&credits, &index);
-	return pair ? &pair[hash >> 48 & 1] : NULL;
+	if (!pair)
+		return NULL;
+	CHECKED(pair);
+	return &pair[hash >> 48 & 1];
 }
 
 static __always_inline const struct address *client_of(const struct flow_key *key,

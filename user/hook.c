@@ -100,6 +100,7 @@ int hook_attach(struct hook *h, const char *iface, int ifindex, enum hook_kind k
 			say_tcx_failure(iface, error);
 			return -1;
 		}
+		h->not_tcx = error == -EINVAL ? "this kernel has no TCX" : strerror(-error);
 	}
 	error = clsact_attach(&h->clsact, ifindex, program, &tried);
 	if (error) {

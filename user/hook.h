@@ -10,6 +10,7 @@
 
 struct hook {
 	const char *name; /* "tcx" or "clsact" */
+	const char *not_tcx; /* why it is clsact although nobody asked for that, or NULL */
 	int ifindex;
 	int tcx[DIRECTIONS]; /* links, or -1 */
 	struct clsact clsact;

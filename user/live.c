@@ -147,6 +147,7 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 /* Without CAP_PERFMON the verifier forbids the parser's sums of a packet pointer and a number. */
 #define RIGHTS_TO_LOAD (RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAP_PERFMON))
 #define BTF "/sys/kernel/btf/vmlinux"
+#define NO_CONTEXT "btf_vmlinux is malformed" /* which argument is the packet? only BTF tells */
 #define VERIFIER_LINES 15
 #define LOG_ENDS "-- END PROG LOAD LOG --"
 
@@ -233,7 +234,7 @@ static int say_load_failure(int error)
 			"probe: this kernel (%s) has no BTF (no " BTF
 			"), without which it cannot check the "
 			"BPF programs: it takes one built with CONFIG_DEBUG_INFO_BTF\n%s",
-			u.release, complaints);
+			u.release, strstr(complaints, NO_CONTEXT) ? "" : complaints);
 	} else if (strstr(complaints, LOG_ENDS)) {
 		say_verifier_failure(u.release, complaints);
 	} else if (is_refused) {
@@ -310,6 +311,7 @@ static int attach(struct live *l)
 	status = hook_attach(&l->hook, l->interface.name, l->interface.index, l->options->hook,
 			     programs);
 	l->run->hook = l->hook.name;
+	l->run->hook_reason = l->hook.not_tcx;
 	l->run->link = l->interface.link;
 	return status;
 }

@@ -53,8 +53,9 @@ static void on_started(void *context)
 
 	if (!run->is_capture)
 		fprintf(stderr,
-			"probe: watching %s (%s, %s). Ctrl-C ends the run and prints the report.\n",
-			run->from, run->link, run->hook);
+			"probe: watching %s (%s, %s%s%s). Ctrl-C ends the run and prints the report.\n",
+			run->from, run->link, run->hook, run->hook_reason ? ": " : "",
+			run->hook_reason ? run->hook_reason : "");
 	/* only now that there is something to write, what was in the files before goes */
 	for (i = 0; i < p->report_count; i++)
 		if (p->reports[i].out != stdout)

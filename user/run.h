@@ -43,6 +43,7 @@ struct run {
 	const char *from; /* interface or file */
 	bool is_capture;
 	const char *hook; /* "tcx", "clsact", or NULL for a capture */
+	const char *hook_reason; /* why it is not the one that is tried first, or NULL */
 	const char *link; /* what the frames begin with */
 	char kernel[65];
 	struct timespec start; /* wall clock */

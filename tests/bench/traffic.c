@@ -3,11 +3,11 @@
  * Real connections as fast as one core makes them.
  *
  *	traffic serve ADDRESS PORT
- *	traffic churn ADDRESS PORT FILE
+ *	traffic churn ADDRESS PORT FILE [COUNT]
  *
  * serve answers a request on each connection and closes it. churn opens one connection after the
  * other, asks, reads the answer to its end, closes; it counts them in FILE, 8 bytes that others may
- * map and read. Both run until they are killed.
+ * map and read. Both run until they are killed, or there were COUNT.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ static void serve(struct sockaddr_in a)
 	}
 }
 
-static void churn(struct sockaddr_in a, const char *file)
+static void churn(struct sockaddr_in a, const char *file, uint64_t most)
 {
 	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666), s;
 	char request[128] = "request", answer[256];
@@ -66,7 +66,7 @@ static void churn(struct sockaddr_in a, const char *file)
 	count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (count == MAP_FAILED)
 		die(file);
-	for (;;) {
+	while (*count < most) {
 		s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (s < 0)
 			die("socket");
@@ -84,8 +84,12 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "serve"))
 		serve(address_of(argv[2], argv[3]));
-	if (argc == 5 && !strcmp(argv[1], "churn"))
-		churn(address_of(argv[2], argv[3]), argv[4]);
-	fprintf(stderr, "usage: traffic serve ADDRESS PORT | traffic churn ADDRESS PORT FILE\n");
+	if ((argc == 5 || argc == 6) && !strcmp(argv[1], "churn")) {
+		churn(address_of(argv[2], argv[3]), argv[4],
+		      argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX);
+		return 0;
+	}
+	fprintf(stderr,
+		"usage: traffic serve ADDRESS PORT | traffic churn ADDRESS PORT FILE [COUNT]\n");
 	return 2;
 }

@@ -58,6 +58,12 @@ as_nobody() {
 		--ambient-caps="-all,$rights" --bounding-set="-all,$rights" probe -i lan0 "$@"
 }
 
+ip netns add client
+ip link add lan0 type veth peer name eth0 netns client
+ip addr add 10.1.4.1/24 dev lan0
+ip link set lan0 up
+ip -n client addr add 10.1.4.23/24 dev eth0
+ip -n client link set eth0 up
 ip neigh replace 10.1.4.99 lladdr 02:00:0a:01:04:63 dev lan0
 chmod 777 .
 
@@ -70,6 +76,14 @@ for module in sch_ingress cls_bpf; do
 		"left $(tc qdisc show dev lan0 | grep -c clsact)"
 	mv /tmp/$module.ko "$file"
 done
+
+start probe -i lan0
+echo "first line: $(head -n 1 err.txt)"
+stop
+
+mount -t tmpfs none /sys/kernel/btf
+try "BTF out of sight" probe -i lan0
+umount /sys/kernel/btf
 
 for setting in 2 0 1; do # 1 is for good
 	echo $setting >/proc/sys/kernel/unprivileged_bpf_disabled

@@ -18,22 +18,23 @@ def main():
         columns = [(group, column) for group in groups for column in groups[group]]
         width = {c: max([len(c[1])] + [len(cells.get(c, '')) for cells in rows.values()]) for c in columns}
         for group in groups:  # a group's columns are as wide together as its name
-            last = (group, list(groups[group])[-1])
-            width[last] += max(0, len(group) - sum(width[group, c] + 2 for c in groups[group]) + 2)
+            own = [(group, column) for column in groups[group]]
+            while sum(width[c] + 2 for c in own) - 2 < len(group):
+                width[min(own, key=width.get)] += 1
         first = max(map(len, [table, *rows]))
-        print('\n%-*s' % (first, table), end='')
-        for group in groups:
-            print('   %-*s' % (sum(width[group, c] + 2 for c in groups[group]) - 2, group), end='')
-        print('\n%-*s' % (first, ''), end='')
-        for group, column in columns:
-            print('%s%*s' % ('   ' if column == next(iter(groups[group])) else '  ', width[group, column], column), end='')
-        print()
-        for row, cells in rows.items():
-            print('%-*s' % (first, row), end='')
+
+        def line(name, values):
+            text = '%-*s' % (first, name)
             for group, column in columns:
-                print('%s%*s' % ('   ' if column == next(iter(groups[group])) else '  ', width[group, column],
-                                 cells.get((group, column), '-')), end='')
-            print()
+                text += '   ' if column == next(iter(groups[group])) else '  '
+                text += '%*s' % (width[group, column], values.get((group, column), '-'))
+            print(text)
+
+        print('\n%-*s' % (first, table) + ''.join(
+            '   %-*s' % (sum(width[group, c] + 2 for c in groups[group]) - 2, group) for group in groups))
+        line('', {c: c[1] for c in columns})
+        for row, cells in rows.items():
+            line(row, cells)
 
 
 if __name__ == '__main__':

@@ -169,7 +169,6 @@ def greeted(address, port):
     with socket.create_connection((address, port), 120) as s:
         s.recv(100)
         s.sendall(b'EHLO\r\n')
-        s.recv(100)
 
 
 def half_open():
@@ -434,7 +433,7 @@ def left(hook):
     """What is on the gateway's interface that was not there before."""
     text = ''.join(lab.sh(GATEWAY, 'tc', 'filter', 'show', 'dev', lab.LAN_IFACE, side, check=False)
                    for side in ('ingress', 'egress'))
-    return text.count('probe_'), 'clsact' in lab.sh(GATEWAY, 'tc', 'qdisc', 'show', 'dev', lab.LAN_IFACE)
+    return len(re.findall('handle .* probe_', text)), 'clsact' in lab.sh(GATEWAY, 'tc', 'qdisc', 'show', 'dev', lab.LAN_IFACE)
 
 
 results = []
