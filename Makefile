@@ -49,7 +49,7 @@ build/probe.skel.h: build/probe.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
 # The page of --html; its scripts in the order in which they build on each other.
-PAGE := user/page/page.html user/page/page.css $(addprefix user/page/,facts.js draw.js pictures.js page.js)
+PAGE := user/page/page.html user/page/page.css $(addprefix user/page/,facts.js draw.js wait.js hosts.js spread.js page.js)
 
 build/page_source.h: scripts/page-source $(PAGE) | build
 	$(call say,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@

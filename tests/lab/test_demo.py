@@ -29,17 +29,31 @@ def check_evidence(path, lines):
     expect(silent == sum(o['failed_syns'] for o in lines if o['type'] == 'peer'), silent)
 
 
+def check_page(path, lines):
+    """The page of the live run tells the same story, in words and in the objects that its pictures are drawn from."""
+    with open(path, encoding='utf-8') as f:
+        page = f.read()
+    finding = next(o for o in lines if o['type'] == 'finding')
+    expect('<h1><bdi>%s</bdi>.</h1>' % finding['text'] in page and '10.200.7.9:5274' in finding['text'], finding)
+    mine = [json.loads(line) for line in page.split('id="objects">\n')[1].split('</script>')[0].splitlines()]
+    for kind in ('run', 'host', 'stall', 'peer', 'finding', 'summary'):
+        expect(sorted(map(str, (o for o in mine if o['type'] == kind))) ==
+               sorted(map(str, (o for o in lines if o['type'] == kind))), kind)
+
+
 def test_story():
     """the demo names 10.200.7.9:5274 and shows the 5 s stalls of exactly the clients with the helper"""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, 'demo.json')
         evidence = os.path.join(folder, 'demo.pcapng')
-        r = subprocess.run([os.path.join(lab.ROOT, 'scripts', 'demo'), '--json=' + out, '--write', evidence],
+        page = os.path.join(folder, 'demo.html')
+        r = subprocess.run([os.path.join(lab.ROOT, 'scripts', 'demo'), '--json=' + out, '--write', evidence, '--html', page],
                            capture_output=True, text=True, cwd=folder)
         expect(r.returncode == 0, r.stdout, r.stderr)
         with open(out) as f:
             lines = schema.load(f)
         check_evidence(evidence, lines)
+        check_page(page, lines)
     print(r.stdout, end='')
     helped = {lab.CLIENT4 % n for n in range(21, 33, 2)}
     hosts = {o['host']: o for o in lines if o['type'] == 'host'}

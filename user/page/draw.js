@@ -9,17 +9,21 @@ const SVG = 'http://www.w3.org/2000/svg';
 function fill(node, attributes, children) {
 	for (const [name, value] of Object.entries(attributes || {}))
 		if (value !== null && value !== undefined && value !== false)
-			node.setAttribute(name, typeof value === 'number' ? Math.round(value * 100) / 100 : visible(value));
+			node.setAttribute(name, typeof value === 'number' ? +value.toFixed(2) : visible(value));
 	for (const child of children.flat(Infinity))
 		if (child !== null && child !== undefined && child !== false)
 			node.append(child instanceof Node ? child : joined(visible(child)));
 	return node;
 }
 
-const html = (name, attributes, ...children) => fill(document.createElement(name), attributes, children);
-const svg = (name, attributes, ...children) => fill(document.createElementNS(SVG, name), attributes, children);
+const html = (name, attributes, ...children) =>
+	fill(document.createElement(name), attributes, children);
+const svg = (name, attributes, ...children) =>
+	fill(document.createElementNS(SVG, name), attributes, children);
 
-const text = (x, y, words, attributes) => svg('text', { x, y, ...attributes }, words);
+/* anchor: start, middle or end. */
+const text = (x, y, words, kind, anchor) =>
+	svg('text', { x, y, class: kind, 'text-anchor': anchor }, words);
 const line = (x1, y1, x2, y2, attributes) => svg('line', { x1, y1, x2, y2, ...attributes });
 const rect = (x, y, width, height, attributes) =>
 	svg('rect', { x, y, width: Math.max(width, 0), height: Math.max(height, 0), ...attributes });
@@ -33,17 +37,39 @@ function shorten(words, width, size = 12) {
 
 	if (words.length <= most)
 		return words;
-	return words.slice(0, Math.ceil((most - 1) / 2)) + '…' + words.slice(words.length - Math.floor((most - 1) / 2));
+	return words.slice(0, Math.ceil((most - 1) / 2)) + '…' + words.slice(words.length - (most - 1 >> 1));
+}
+
+/* ---- shapes ---- */
+
+const SYMBOLS = { syn: 'M-4.5,-4 L4.5,-4 L0,4.5 Z', cross: 'M-3.5,-3.5 L3.5,3.5 M3.5,-3.5 L-3.5,3.5' };
+
+const symbol = (shape, x, y, kind) => svg('path', { d: SYMBOLS[shape], class: kind,
+	transform: 'translate(' + x.toFixed(1) + ' ' + y.toFixed(1) + ')' });
+
+/* What the fingertip hits. */
+const pad = (x, y, size = 18) => rect(x - size / 2, y - size / 2, size, size, { class: 'pad' });
+
+let patterns = 0;
+
+/* Oblique lines, to fill something with: -> their id, and what makes them known in an svg. */
+function hatching() {
+	const id = 'hatch-' + ++patterns;
+
+	const tile = { id, width: 6, height: 6, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' };
+
+	return [id, svg('defs', {}, svg('pattern', tile, line(0, 0, 0, 6, { class: 'hatch' })))];
 }
 
 /* ---- marks and what they tell ---- */
 
-const tip = html('div', { id: 'tip', 'aria-hidden': 'true', hidden: '' }); /* a mark's label says the same */
+const tip = html('div', { id: 'tip', 'aria-hidden': 'true', hidden: '' }); /* labels say the same */
 const told = new WeakMap();
 
 /* A mark: shapes that tell lines of text; the first one is the headline. */
 function mark(row, lines, ...shapes) {
-	const node = svg('g', { class: 'mark', role: 'img', tabindex: '-1', 'aria-label': lines.join(', ') }, shapes);
+	const node = svg('g', { class: 'mark', role: 'img', tabindex: '-1', 'aria-label': lines.join(', ') },
+		shapes);
 
 	told.set(node, { lines, row });
 	return node;
@@ -89,7 +115,9 @@ function nextMark(marks, from, key) {
 	const wanted = step > 0 ? Math.min(...rows) : Math.max(...rows);
 	const near = marks.filter((m) => told.get(m).row === wanted);
 
-	return near.sort((a, b) => Math.abs(middle(a) - middle(from)) - Math.abs(middle(b) - middle(from)))[0];
+	const far = (node) => Math.abs(middle(node) - middle(from));
+
+	return near.sort((a, b) => far(a) - far(b))[0];
 }
 
 function listen(plot) {
@@ -131,11 +159,12 @@ function table(title, head, rows) {
 }
 
 const drawn = []; /* the pictures, to be drawn anew: [plot, draw, width they have] */
+const PAPER = 680; /* pixels: the width of a page's text on paper, about */
 let pictures = 0;
 
 /*
- * A picture: its question, a sentence that answers it, a legend of [shape, words], draw(width) that
- * answers the svg, and tables with its figures. level: of its heading.
+ * A picture: its question, a sentence that answers it, a legend of [shape, words] (or nothing),
+ * draw(width) that answers the svg, and tables with its figures. level: of its heading.
  */
 function picture({ level, question, answer, legend = [], draw, tables }) {
 	const id = 'picture-' + ++pictures;
@@ -146,7 +175,7 @@ function picture({ level, question, answer, legend = [], draw, tables }) {
 	return html('figure', { 'aria-labelledby': id },
 		html('h' + level, { id, class: 'question' }, question),
 		html('p', { class: 'answer', id: id + '-answer' }, answer),
-		legend.length > 0 && html('ul', { class: 'legend' }, legend.map(([shape, words]) => html('li', {},
+		html('ul', { class: 'legend' }, legend.filter(Boolean).map(([shape, words]) => html('li', {},
 			svg('svg', { width: 18, height: 14, viewBox: '0 0 18 14', 'aria-hidden': 'true' }, shape), words))),
 		plot,
 		html('details', {}, html('summary', {}, 'The figures of this picture'), tables));
@@ -175,7 +204,9 @@ function drawAll(width) {
 
 const scale = (from, to, left, right) => (v) => left + (v - from) / (to - from) * (right - left);
 
-/* Durations from 1 µs on, by their logarithm. */
+const LEAST = 1000; /* what is shorter than 1 µs stands there */
+
+/* Durations by their logarithm. */
 const logScale = (from, to, left, right) => {
 	const linear = scale(Math.log10(from), Math.log10(to), left, right);
 
@@ -214,16 +245,13 @@ function brief(ns) {
 function logAxis(from, to, x, y, height) {
 	const parts = [];
 
-	for (let decade = 1000; decade <= to; decade *= 10) {
-		for (let n = 1; n < 10; n++) {
-			const at = decade * n;
-
-			if (at < from || at > to)
-				continue;
-			parts.push(line(x(at), n === 1 ? y - height : y, x(at), y + (n === 1 ? 6 : 3), { class: n === 1 ? 'grid' : 'tick' }));
-			if (n === 1)
-				parts.push(text(Math.max(x(at), 16), y + 19, brief(at), { class: 'axis', 'text-anchor': 'middle' }));
-		}
+	for (let decade = LEAST; decade <= to; decade *= 10) {
+		for (let at = 2 * decade; at < 10 * decade; at += decade)
+			if (at >= from && at <= to)
+				parts.push(line(x(at), y, x(at), y + 3, { class: 'tick' }));
+		if (decade >= from)
+			parts.push(line(x(decade), y - height, x(decade), y + 6, { class: 'grid' }),
+				text(Math.max(x(decade), 16), y + 19, brief(decade), 'axis', 'middle'));
 	}
 	return parts;
 }

@@ -57,13 +57,19 @@ function wall(ns) {
 	return new Date((whole + Math.floor((part + ns) / SECOND)) * 1000).toISOString();
 }
 
+/* From midnight to the run's start there. */
+const sinceMidnight = Number(run.start.slice(20, -1)) +
+	(Date.parse(run.start.slice(0, 19) + 'Z') / 1000 + run.utc_offset) % 86400 * SECOND;
+
 const clock = (ns) => wall(ns).slice(11, 19);
 
 /* A clock as fine as the picture needs it. */
 function fineClock(ns) {
 	const part = (Number(run.start.slice(20, -1)) + ns) % SECOND;
 
-	return clock(ns) + '.' + String(Math.floor((part < 0 ? part + SECOND : part) / MS)).padStart(3, '0');
+	const milliseconds = Math.floor((part < 0 ? part + SECOND : part) / MS);
+
+	return clock(ns) + '.' + String(milliseconds).padStart(3, '0');
 }
 
 function zone() {
@@ -72,11 +78,12 @@ function zone() {
 
 	if (!minutes)
 		return 'UTC';
-	return 'UTC' + (run.utc_offset < 0 ? '−' : '+') + two(Math.floor(minutes / 60)) + ':' + two(minutes % 60);
+	return 'UTC' + (run.utc_offset < 0 ? '−' : '+') + two(Math.floor(minutes / 60)) + ':' +
+		two(minutes % 60);
 }
 
 function endpoint(address, port, vlans) {
-	const name = !port ? address : address.includes(':') ? '[' + address + ']:' + port : address + ':' + port;
+	const name = !port ? address : (address.includes(':') ? '[' + address + ']' : address) + ':' + port;
 
 	return name + (vlans && vlans.length ? ' vlan ' + vlans.join('.') : '');
 }
@@ -84,7 +91,8 @@ function endpoint(address, port, vlans) {
 const endpointOf = (e) => endpoint(e.address, e.port, e.vlans);
 
 /* Numbers keep their units at the end of a line. */
-const joined = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2').replace(/([±≤]) /g, '$1\u00a0');
+const joined = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
+	.replace(/([±≤]) /g, '$1\u00a0');
 
 const plural = (n, word) => n + ' ' + word + (n === 1 ? '' : 's');
 
@@ -120,7 +128,8 @@ for (const attempt of all('connection'))
 
 /* How an attempt failed, in words. */
 function failure(c) {
-	const tries = c.syn_count > 1 ? plural(c.syn_count, 'SYN') + ' in ' + duration(c.syn_last - c.syn) : 'one SYN';
+	const tries = c.syn_count > 1 ?
+		plural(c.syn_count, 'SYN') + ' in ' + duration(c.syn_last - c.syn) : 'one SYN';
 
 	if (c.outcome === 'refused')
 		return 'refused (RST) by ' + (c.from_gateway ? 'this gateway' : 'the server');
@@ -137,7 +146,8 @@ function bits(address) {
 	if (!address.includes(':'))
 		return address.split('.').map((n) => Number(n).toString(2).padStart(8, '0')).join('');
 	const [head, tail] = address.split('::').map((part) => part ? part.split(':') : []);
-	const groups = [...head, ...Array(tail ? 8 - head.length - tail.length : 0).fill('0'), ...(tail || [])];
+	const zeros = Array(tail ? 8 - head.length - tail.length : 0).fill('0');
+	const groups = [...head, ...zeros, ...(tail || [])];
 
 	return groups.map((n) => parseInt(n, 16).toString(2).padStart(16, '0')).join('');
 }
@@ -150,6 +160,7 @@ function concerns(finding, attempt) {
 		return false;
 	if (finding.prefix_length)
 		return finding.peer.address.includes(':') === attempt.server.includes(':') &&
-			bits(attempt.server).startsWith(bits(finding.peer.address).slice(0, finding.prefix_length));
+			bits(attempt.server).startsWith(
+				bits(finding.peer.address).slice(0, finding.prefix_length));
 	return is(finding.peer) || finding.also.some(is);
 }

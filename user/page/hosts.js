@@ -1,0 +1,210 @@
+/* Who waited, and when? All hosts as rows over the run's time, the affected ones first. */
+
+/*
+ * What is drawn: all the run, or of a long one its end, since when most of the hosts have all their
+ * stalls and failed attempts on the page: else a stall could stand there without its attempt.
+ */
+function viewOf(rows) {
+	const since = rows.filter((h) => h.stalls.length || h.attempts.length).map((h) => h.since)
+		.sort((a, b) => a - b);
+	const from = since[Math.floor(since.length / 2)] ?? 0;
+	const ends = rows.flatMap((h) => h.attempts.map((c) => c.syn_last));
+
+	return { from, to: Math.max(summary.duration, from + MS, ...ends) };
+}
+
+function timeAxis(view, x, top, y, width) {
+	const span = view.to - view.from;
+	const long = span >= 3 * SECOND; /* then by the clock, else from the start */
+	const midnight = long ? sinceMidnight : 0;
+	const step = stepOf(span, Math.max(2, width / (long ? 92 : 70)));
+	const words = (at) => !long ? '+' + brief(at) : step >= 86400 * SECOND ? wall(at).slice(5, 10) :
+		step >= 60 * SECOND ? clock(at).slice(0, 5) : clock(at);
+
+	return multiples(view.from + midnight, view.to + midnight, step).map((tick) => {
+		const at = tick - midnight;
+
+		return [line(x(at), top, x(at), y, { class: 'grid' }),
+			x(at) > 20 && text(x(at), y + 16, words(at), 'axis', 'middle')];
+	});
+}
+
+const stallLines = (h, s) => [
+	h.name + ': ' + (s.ended ? 'stall of ' + duration(s.wait) :
+		'waiting for ' + duration(s.wait) + ', still so at the end'),
+	endpoint(s.client, s.client_port, s.vlans) + ' → ' + endpoint(s.server, s.server_port),
+	'from ' + fineClock(s.start) + ' to ' + (s.ended ? fineClock(s.start + s.wait) : 'the end'),
+];
+
+const attemptLines = (h, c) => [
+	h.name + ': ' + failure(c),
+	c.client + ' → ' + endpoint(c.server, c.server_port),
+	'first SYN at ' + fineClock(c.syn),
+];
+
+/* A host's marks in the order of time: stalls as bars above, attempts that failed below. */
+function drawHost(h, row, y, height, x, view, isCulprit) {
+	const below = y + height - (height >= 20 ? 5 : 4);
+	const isInside = (from, to) => to >= view.from && from <= view.to;
+	const edge = (at) => x(Math.min(Math.max(at, view.from), view.to));
+	const stalls = h.stalls.filter((s) => isInside(s.start, s.start + s.wait)).map((s) => {
+		const width = Math.max(edge(s.start + s.wait) - edge(s.start), 3);
+
+		return [s.start, mark(row, stallLines(h, s), rect(edge(s.start), y + 2, width, height >= 20 ? 10 : 7,
+			{ class: s.ended ? 'stall' : 'undecided', rx: 2 }))];
+	});
+	const attempts = h.attempts.filter((c) => isInside(c.syn, c.syn_last)).map((c) => {
+		const is = isCulprit(c);
+
+		return [c.syn, mark(row, attemptLines(h, c),
+			line(edge(c.syn), below, edge(c.syn_last), below, { class: is ? 'tries peer' : 'tries' }),
+			pad(edge(c.syn), below, 10),
+			symbol(is ? 'syn' : 'cross', edge(c.syn), below, is ? 'culprit' : 'failed'))];
+	});
+
+	return [...stalls, ...attempts].sort((a, b) => a[0] - b[0]).map(([, node]) => node);
+}
+
+/* groups: { title, hosts, isHurt, more }, more being the words for those that are left out. */
+function drawHosts(width, groups, isCulprit, label) {
+	const all = groups.flatMap((g) => g.hosts);
+	const height = all.length <= 16 ? 24 : all.length <= 32 ? 20 : 16;
+	const type = height < 20 ? 'small' : 'name';
+	const wide = width >= 560;
+	const longest = Math.max(60, ...all.map((h) => room(h.name) + 14));
+	const left = Math.min(longest, wide ? 240 : 124), right = width - (wide ? 190 : 62);
+	const view = viewOf(all);
+	const x = scale(view.from, view.to, left, right);
+	const ground = [], parts = [];
+	let y = 4, row = 0;
+
+	if (wide)
+		parts.push(text(width - 84, y + 14, 'stalled', 'axis', 'end'),
+			text(width, y + 14, 'longest wait', 'axis', 'end'));
+	for (const group of groups) {
+		parts.push(text(0, y + 14, group.title, 'group'));
+		y += 22;
+		for (const h of group.hosts) {
+			const base = y + height / 2 + 4;
+			const share = h.decided ? h.stalled + ' of ' + h.decided : '–';
+
+			if (group.isHurt)
+				ground.push(rect(left, y, right - left, height - 1, { class: 'hurt' }));
+			ground.push(line(left, y + height - 0.5, right, y + height - 0.5, { class: 'row' }));
+			parts.push(text(0, base, shorten(h.name, left - 8), type),
+				text(wide ? width - 84 : width, base, share, type, 'end'),
+				wide && text(width, base, duration(h.worst_wait), type, 'end'));
+			if (h.since > view.from)
+				parts.push(mark(row, [h.name, 'before ' + clock(h.since) +
+					' it had more stalls and failed attempts than the page holds'],
+					rect(left, y + 1, x(Math.min(h.since, view.to)) - left, height - 3,
+						{ class: 'unknown' })));
+			parts.push(drawHost(h, row++, y, height, x, view, isCulprit));
+			y += height;
+		}
+		if (group.more)
+			parts.push(text(0, y + 14, group.more, 'small'));
+		y += group.more ? 26 : 10;
+	}
+	return canvas(width, y + 24, label, ground, timeAxis(view, x, 4, y, right - left), parts);
+}
+
+const LEGEND = {
+	stall: () => [rect(1, 3, 16, 8, { class: 'stall', rx: 2 }),
+		'stall: the client is silent after the handshake'],
+	undecided: () => [rect(1, 3, 16, 8, { class: 'undecided', rx: 2 }),
+		'still waiting at the end: a stall, or a spare socket'],
+	culprit: (words) => [symbol('syn', 9, 7, 'culprit'), words],
+	failed: (words) => [symbol('cross', 9, 7, 'failed'), words],
+};
+
+function hostTables(rows) {
+	const stalls = rows.flatMap((h) => h.stalls), attempts = rows.flatMap((h) => h.attempts);
+
+	return [
+		table('Hosts', ['Host', 'Addresses', 'MAC', '#Attempts', '#Stalled', '#of', '#Longest wait', '#Undecided'],
+			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '–', h.connections, h.stalled,
+				h.decided, duration(h.worst_wait), h.undecided])),
+		stalls.length > 0 && table('Stalls', ['From', 'Client', 'Server', '#Wait'],
+			stalls.map((s) => [fineClock(s.start), endpoint(s.client, s.client_port, s.vlans),
+				endpoint(s.server, s.server_port), duration(s.wait) + (s.ended ? '' : ' so far')])),
+		attempts.length > 0 && table('Attempts that failed',
+			['First SYN', 'Client', 'Server', '#SYNs', 'What became of it'],
+			attempts.map((c) => [fineClock(c.syn), endpoint(c.client, 0, c.vlans),
+				endpoint(c.server, c.server_port), c.syn_count, failure(c)])),
+	];
+}
+
+const andMore = (n) => n ? 'and ' + plural(n, 'host') + ' more' : '';
+
+/* The hosts of the page by what befell them, the most stalls first. */
+function hostGroups() {
+	const { stalled = 0, failed = 0, well = 0, speechless = 0 } = leftOut.hosts_more;
+	const order = (a, b) => b.stalled - a.stalled || a.name.localeCompare(b.name, 'en', { numeric: true });
+	const isTried = (h) => h.attempts.length > 0 || h.undecided > 0;
+	const hurt = hosts.filter((h) => h.stalled).sort(order);
+	const tried = hosts.filter((h) => !h.stalled && isTried(h)).sort(order);
+	const rest = hosts.filter((h) => !h.stalled && !isTried(h)).sort(order);
+
+	return [
+		{ hosts: hurt, isHurt: true, title: plural(hurt.length + stalled, 'host') + ' with stalls',
+			more: andMore(stalled) },
+		{ hosts: tried, title: plural(tried.length + failed, 'host') + ' with failures' +
+			(tried.some((h) => h.undecided) ? ' or open waits' : ''), more: andMore(failed) },
+		{ hosts: rest, title: plural(rest.length + well + speechless, 'host') +
+			(tried.length ? ' without either' : ' without a stall'), more: andMore(well + speechless) },
+	].filter((group) => group.hosts.length);
+}
+
+function overviewPicture(level) {
+	const blamed = findings.filter((f) => f.peer && f.locked > 0);
+	const isCulprit = (c) => blamed.some((f) => concerns(f, c));
+	const names = [...new Set(blamed.map((f) => endpointOf(f.peer)))].join(', ');
+	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
+	const groups = hostGroups();
+	const view = viewOf(hosts);
+	const isHurt = summary.hosts_stalled > 0;
+	const question = isHurt ? 'Who waited, and when?' : 'Whose attempts failed, and when?';
+
+	return picture({
+		level, question,
+		answer: (isHurt ? summary.hosts_stalled + ' of ' + plural(summary.hosts, 'host') +
+			' had to wait ' + brief(run.stall) + ' or more' :
+			'None of ' + plural(summary.hosts, 'host') + ' stalled') +
+			'; a row is a host, at its end how many of its connections stalled.' +
+			(view.from ? ' The last ' + duration(view.to - view.from) + ' of ' +
+				duration(summary.duration) + ' are drawn: what was before is in the counts.' : ''),
+		legend: [
+			isHurt && LEGEND.stall(),
+			stalls.some((s) => !s.ended) && LEGEND.undecided(),
+			attempts.some(isCulprit) && LEGEND.culprit('attempt at ' + names + ' that failed'),
+			!attempts.every(isCulprit) &&
+				LEGEND.failed((names ? 'another ' : 'an ') + 'attempt that failed'),
+		],
+		draw: (width) => drawHosts(width, groups, isCulprit, question),
+		tables: hostTables(groups.flatMap((g) => g.hosts)),
+	});
+}
+
+const MOST_ROWS = 12;
+
+/* The hosts that tried what this finding is about; false when none of them is on the page. */
+function triedPicture(finding, level) {
+	const isCulprit = (c) => concerns(finding, c);
+	const tried = hosts.filter((h) => h.attempts.some(isCulprit));
+	const rows = tried.slice(0, MOST_ROWS).map((h) =>
+		({ ...h, attempts: h.attempts.filter(isCulprit), stalls: [] }));
+	const count = rows.reduce((n, h) => n + h.attempts.length, 0);
+	const question = 'Who tried it, and when?';
+	const name = endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+	const group = { hosts: rows, title: plural(tried.length, 'host') + ' tried ' + name,
+		more: andMore(tried.length - rows.length) };
+
+	return rows.length > 0 && picture({
+		level, question,
+		answer: plural(count, 'failed attempt') + ' at ' + name + ', by ' + plural(rows.length, 'host') + '.',
+		legend: [LEGEND.culprit('attempt that failed, and how long its SYNs went on')],
+		draw: (width) => drawHosts(width, [group], isCulprit, question),
+		tables: hostTables(rows),
+	});
+}

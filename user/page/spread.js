@@ -1,0 +1,139 @@
+/* How long do clients wait, and is the network itself slow? Distributions over a logarithmic axis. */
+
+/* Where an axis for these lists of buckets begins (at a decade) and ends. */
+function endsOf(...lists) {
+	const from = Math.min(...lists.flat().map(([low]) => Math.max(low, LEAST)));
+	const to = Math.max(...lists.flat().map(([, high]) => high));
+
+	return [10 ** Math.floor(Math.log10(from) + 0.02), Math.max(to, 10 * from)];
+}
+
+/* Heights are by the logarithm of the counts too: one stall among thousands is still seen. */
+const heightScale = (most, top, base) => (n) =>
+	base - Math.log2(1 + n) / Math.log2(1 + most) * (base - top);
+
+const mostOf = (buckets) => Math.max(...buckets.map(([, , n]) => n));
+
+function drawBars(row, buckets, x, top, base, what, kind) {
+	const y = heightScale(mostOf(buckets), top, base);
+
+	return buckets.map(([from, to, n]) => {
+		const left = x(from), width = Math.max(x(to) - left - 0.6, 2.4);
+
+		return mark(row, [plural(n, what), duration(from) + ' to ' + duration(to)],
+			rect(left, top, width, base - top, { class: 'pad' }),
+			rect(left, y(n), width, base - y(n), { class: kind(from) }));
+	});
+}
+
+const bucketTable = (title, spread, what) => table(title, ['#From', '#To', '#' + what],
+	spread.buckets.map(([from, to, n]) => [duration(from), duration(to), n]));
+
+/* ---- the waits of the clients ---- */
+
+const isStall = (from) => from >= run.stall * 0.99; /* the bucket that holds it may begin below */
+const timers = findings.filter((f) => f.timer !== null && f.locked > 0).sort((a, b) => a.timer - b.timer);
+
+function drawWaits(width, label) {
+	const buckets = spread.wait.buckets;
+	const [from, longest] = endsOf(buckets);
+	const to = Math.max(longest * 1.25, run.stall * 2);
+	const left = 34, right = width - 8, top = 40, base = 190;
+	const x = logScale(from, to, left, right), y = heightScale(mostOf(buckets), top, base);
+	const parts = [logAxis(from, to, x, base, base - top), text(0, top - 12, 'connections', 'axis')];
+	let free = -Infinity;
+
+	for (let n = 1; n <= mostOf(buckets); n *= 10)
+		parts.push(line(left, y(n), right, y(n), { class: 'grid' }),
+			text(left - 6, y(n) + 4, String(n), 'axis', 'end'));
+	parts.push(line(x(run.stall), top - 8, x(run.stall), base, { class: 'threshold' }),
+		text(x(run.stall) - 5, top - 12, 'a stall from ' + brief(run.stall) + ' on', 'axis', 'end'),
+		drawBars(0, buckets, x, top, base, 'connection', (low) => isStall(low) ? 'stall' : 'fine'));
+	for (const f of timers.filter(({ timer }) => timer >= from && timer <= to)) {
+		const words = duration(f.timer) + (timers.length > 1 ? ' (' + f.number + ')' : '');
+		const half = room(words, 14) / 2;
+		const middle = Math.min(Math.max(x(f.timer), free + half + 8), width - half);
+
+		parts.push(text(middle, 18, words, 'strong', 'middle'),
+			line(x(f.timer), 24, x(f.timer), top - 4, { class: 'event' }));
+		free = middle + half;
+	}
+	return canvas(width, base + 28, label, parts);
+}
+
+function waitsPicture(level) {
+	const question = 'How long do clients wait before they speak?';
+	const late = spread.wait.buckets.filter(([low]) => isStall(low)).reduce((n, [, , m]) => n + m, 0);
+	const needle = timers[0] && 'Load or a slow network would spread the waits; here they stand like ' +
+		'a needle at ' + duration(timers[0].timer) + ' (± ' + duration(timers[0].deviation) +
+		'): somebody’s timer.';
+	const blunt = late ? plural(late, 'wait') + ' of ' + brief(run.stall) +
+		' or more, and no timer that they share.' : 'None of them waited ' + brief(run.stall) + '.';
+
+	return picture({
+		level, question,
+		answer: plural(spread.wait.count, 'connection') +
+			' by the time from the handshake to the client’s first byte. ' + (needle || blunt),
+		legend: [[rect(3, 2, 5, 12, { class: 'fine' }), 'prompt'],
+			late > 0 && [rect(3, 2, 5, 12, { class: 'stall' }), 'stalls']],
+		draw: (width) => drawWaits(width, question),
+		tables: bucketTable('Waits before the client’s first byte', spread.wait, 'connections'),
+	});
+}
+
+/* ---- the network's own state ---- */
+
+const LANES = [
+	['client_round_trip', 'Between the clients and this gateway', 'round trip, by the handshake'],
+	['server_round_trip', 'Between this gateway and the servers', 'round trip, by the handshake'],
+	['answer', 'Until servers answer a request', 'from its first byte to the answer’s'],
+].filter(([key]) => spread[key].count);
+
+function drawNetwork(width, label) {
+	const [from, longest] = endsOf(...LANES.map(([key]) => spread[key].buckets));
+	const x = logScale(from, longest * 1.3, 8, width - 8);
+	const tall = 96, base = 14 + LANES.length * tall;
+	const parts = [logAxis(from, longest * 1.3, x, base, base - 10)];
+
+	LANES.forEach(([key, name], i) => {
+		const h = spread[key];
+		const floor = 2 + (i + 1) * tall;
+		let free = -Infinity;
+
+		parts.push(text(0, floor - 66, name, 'lane'), line(0, floor, width, floor, { class: 'row' }),
+			drawBars(i, h.buckets, x, floor - 44, floor, key === 'answer' ? 'answer' : 'round trip',
+				() => 'fine'));
+		for (const [share, value] of [['half', h.p50], ['99 %', h.p99]]) {
+			const words = share + ' ≤ ' + duration(value), half = room(words, 11) / 2;
+			const middle = Math.max(Math.min(Math.max(x(value), half), width - half), free + half + 8);
+
+			if (middle + half > width + 1)
+				continue;
+			parts.push(line(x(value), floor - 48, x(value), floor, { class: 'event' }),
+				text(middle, floor - 51, words, 'small', 'middle'));
+			free = middle + half;
+		}
+	});
+	return canvas(width, base + 28, label, parts);
+}
+
+function networkPicture(level) {
+	const question = 'Is the network itself slow?';
+	const half = (key) => duration(spread[key].p50);
+	const columns = ['p50', 'p90', 'p99', 'max'];
+
+	return LANES.length > 0 && picture({
+		level, question,
+		answer: 'This gateway stands in the middle and measures each side by itself. Half of the ' +
+			'round trips take at most ' + half('client_round_trip') + ' to the clients and ' +
+			half('server_round_trip') + ' to the servers' + (spread.answer.count ?
+			'; half of the requests are answered within ' + half('answer') : '') + '.',
+		draw: (width) => drawNetwork(width, question),
+		tables: [
+			table('Times in the network', ['What', '#Measured', '#Half ≤', '#90 % ≤', '#99 % ≤', '#Longest'],
+				LANES.map(([key, name, how]) => [name + ' (' + how + ')', spread[key].count,
+					...columns.map((column) => duration(spread[key][column]))])),
+			LANES.map(([key, name]) => bucketTable(name, spread[key], 'times')),
+		],
+	});
+}
