@@ -323,6 +323,29 @@ def test_well():
             b.quiet()
 
 
+def test_slow_helper():
+    """waits that an answer ended are not called a timer's"""
+    r = random.Random(2)
+    helper, packets = ('192.0.2.9', 443), list(office(6, set()))
+    for n in (1, 3, 5):
+        for i in range(5):
+            at, wait = START + (10 + 6 * i) * SECOND + n * 10**8, r.randrange(1500 * 10**6, 4 * SECOND)
+            packets += visit(at, wait, (host(n), 6000 + i), SITES[i])
+            asked = (host(n), 7000 + i)
+            packets += [(at + 14 * 10**6, lab.frame(asked, helper, SYN, 1, 0)),
+                        (at + 15 * 10**6, lab.frame(helper, asked, SYNACK, 1, 2)),
+                        (at + 16 * 10**6, lab.frame(asked, helper, ACK, 2, 2, b'?')),
+                        (at + 12 * 10**6 + wait, lab.frame(helper, asked, ACK, 2, 3, b'!'))]
+    objects, path, _ = write('slow', packets)
+    finding = of(objects, 'finding')[0]
+    expect(finding['kind'] == 'slow-helper', finding)
+    b = show(path)
+    seen = ' '.join(texts(b, 'article'))
+    expect('needle' not in seen and 'as long as 192.0.2.9:443 took to answer' in seen, seen)
+    expect('which came to an end 1.0 ms before' in seen, seen)
+    b.quiet()
+
+
 def test_keyboard():
     """who has no mouse reaches each mark, hears its numbers, and is not held anywhere"""
     _, path, _ = write('story', story())

@@ -37,7 +37,8 @@ function shorten(words, width, size = 12) {
 
 	if (words.length <= most)
 		return words;
-	return words.slice(0, Math.ceil((most - 1) / 2)) + '…' + words.slice(words.length - (most - 1 >> 1));
+	return words.slice(0, Math.ceil((most - 1) / 2)) + '…' +
+		words.slice(words.length - Math.floor((most - 1) / 2));
 }
 
 /* ---- shapes ---- */
@@ -56,7 +57,8 @@ let patterns = 0;
 function hatching() {
 	const id = 'hatch-' + ++patterns;
 
-	const tile = { id, width: 6, height: 6, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' };
+	const tile = { id, width: 6, height: 6, patternUnits: 'userSpaceOnUse',
+		patternTransform: 'rotate(45)' };
 
 	return [id, svg('defs', {}, svg('pattern', tile, line(0, 0, 0, 6, { class: 'hatch' })))];
 }
@@ -154,8 +156,10 @@ function table(title, head, rows) {
 
 	return html('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title },
 		html('table', {}, html('caption', {}, title),
-			html('thead', {}, html('tr', {}, head.map((name, i) => cell('th', i, name.replace('#', ''))))),
-			html('tbody', {}, rows.map((row) => html('tr', {}, row.map((words, i) => cell('td', i, words)))))));
+			html('thead', {}, html('tr', {},
+				head.map((name, i) => cell('th', i, name.replace('#', ''))))),
+			html('tbody', {}, rows.map((row) => html('tr', {},
+				row.map((words, i) => cell('td', i, words)))))));
 }
 
 const drawn = []; /* the pictures, to be drawn anew: [plot, draw, width they have] */
@@ -176,7 +180,8 @@ function picture({ level, question, answer, legend = [], draw, tables }) {
 		html('h' + level, { id, class: 'question' }, question),
 		html('p', { class: 'answer', id: id + '-answer' }, answer),
 		html('ul', { class: 'legend' }, legend.filter(Boolean).map(([shape, words]) => html('li', {},
-			svg('svg', { width: 18, height: 14, viewBox: '0 0 18 14', 'aria-hidden': 'true' }, shape), words))),
+			svg('svg', { width: 18, height: 14, viewBox: '0 0 18 14', 'aria-hidden': 'true' }, shape),
+			words))),
 		plot,
 		html('details', {}, html('summary', {}, 'The figures of this picture'), tables));
 }

@@ -152,6 +152,13 @@ function bits(address) {
 	return groups.map((n) => parseInt(n, 16).toString(2).padStart(16, '0')).join('');
 }
 
+/* What a finding is about: a peer, or a network. */
+const subject = (finding) =>
+	endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+
+/* Is it about waits after the handshake, and not about what lies before a SYN, or about a server? */
+const isAboutWaits = (finding) => finding.example !== null && finding.example.ack !== null;
+
 /* Is this attempt one of those that the finding is about? */
 function concerns(finding, attempt) {
 	const is = (e) => e.address === attempt.server && (!e.port || e.port === attempt.server_port);

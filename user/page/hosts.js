@@ -50,8 +50,9 @@ function drawHost(h, row, y, height, x, view, isCulprit) {
 	const stalls = h.stalls.filter((s) => isInside(s.start, s.start + s.wait)).map((s) => {
 		const width = Math.max(edge(s.start + s.wait) - edge(s.start), 3);
 
-		return [s.start, mark(row, stallLines(h, s), rect(edge(s.start), y + 2, width, height >= 20 ? 10 : 7,
-			{ class: s.ended ? 'stall' : 'undecided', rx: 2 }))];
+		return [s.start, mark(row, stallLines(h, s),
+			rect(edge(s.start), y + 2, width, height >= 20 ? 10 : 7,
+				{ class: s.ended ? 'stall' : 'undecided', rx: 2 }))];
 	});
 	const attempts = h.attempts.filter((c) => isInside(c.syn, c.syn_last)).map((c) => {
 		const is = isCulprit(c);
@@ -122,7 +123,8 @@ function hostTables(rows) {
 	const stalls = rows.flatMap((h) => h.stalls), attempts = rows.flatMap((h) => h.attempts);
 
 	return [
-		table('Hosts', ['Host', 'Addresses', 'MAC', '#Attempts', '#Stalled', '#of', '#Longest wait', '#Undecided'],
+		table('Hosts', ['Host', 'Addresses', 'MAC', '#Attempts', '#Stalled', '#of', '#Longest wait',
+			'#Undecided'],
 			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '–', h.connections, h.stalled,
 				h.decided, duration(h.worst_wait), h.undecided])),
 		stalls.length > 0 && table('Stalls', ['From', 'Client', 'Server', '#Wait'],
@@ -140,7 +142,8 @@ const andMore = (n) => n ? 'and ' + plural(n, 'host') + ' more' : '';
 /* The hosts of the page by what befell them, the most stalls first. */
 function hostGroups() {
 	const { stalled = 0, failed = 0, well = 0, speechless = 0 } = leftOut.hosts_more;
-	const order = (a, b) => b.stalled - a.stalled || a.name.localeCompare(b.name, 'en', { numeric: true });
+	const order = (a, b) =>
+		b.stalled - a.stalled || a.name.localeCompare(b.name, 'en', { numeric: true });
 	const isTried = (h) => h.attempts.length > 0 || h.undecided > 0;
 	const hurt = hosts.filter((h) => h.stalled).sort(order);
 	const tried = hosts.filter((h) => !h.stalled && isTried(h)).sort(order);
@@ -157,9 +160,10 @@ function hostGroups() {
 }
 
 function overviewPicture(level) {
-	const blamed = findings.filter((f) => f.peer && f.locked > 0);
+	const locked = findings.filter((f) => f.peer && f.locked > 0);
+	const blamed = locked.length ? locked : findings.filter((f) => f.peer).slice(0, 1);
 	const isCulprit = (c) => blamed.some((f) => concerns(f, c));
-	const names = [...new Set(blamed.map((f) => endpointOf(f.peer)))].join(', ');
+	const names = [...new Set(blamed.map(subject))].join(', ');
 	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
 	const groups = hostGroups();
 	const view = viewOf(hosts);
@@ -196,13 +200,14 @@ function triedPicture(finding, level) {
 		({ ...h, attempts: h.attempts.filter(isCulprit), stalls: [] }));
 	const count = rows.reduce((n, h) => n + h.attempts.length, 0);
 	const question = 'Who tried it, and when?';
-	const name = endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+	const name = subject(finding);
 	const group = { hosts: rows, title: plural(tried.length, 'host') + ' tried ' + name,
 		more: andMore(tried.length - rows.length) };
 
 	return rows.length > 0 && picture({
 		level, question,
-		answer: plural(count, 'failed attempt') + ' at ' + name + ', by ' + plural(rows.length, 'host') + '.',
+		answer: plural(count, 'failed attempt') + ' at ' + name + ', by ' +
+			plural(rows.length, 'host') + '.',
 		legend: [LEGEND.culprit('attempt that failed, and how long its SYNs went on')],
 		draw: (width) => drawHosts(width, [group], isCulprit, question),
 		tables: hostTables(rows),

@@ -7,7 +7,8 @@ const list = (kind, items) => html('ul', { class: kind }, items.map((item) => ht
 const DOTS = { high: '●●●', medium: '●●○', low: '●○○' };
 
 const confidence = (level, ...words) => html('p', { class: 'confidence' },
-	html('span', { class: 'dots', 'aria-hidden': 'true' }, DOTS[level]), ' ' + level + ' confidence', words);
+	html('span', { class: 'dots', 'aria-hidden': 'true' }, DOTS[level]),
+	' ' + level + ' confidence', words);
 
 const facts = () => list('facts', [
 	run.iface ? ['watched on ', html('bdi', {}, run.iface)] : ['read from ', html('bdi', {}, run.file)],
@@ -71,14 +72,14 @@ const cohort = ({ tried, tried_stalled, others, others_stalled }) => tried > 0 &
 	]);
 
 /* The distribution of the waits stands with the first finding that is about a wait. */
-const firstWait = findings.find((f) => f.example && summary.stalls > 0);
+const firstWait = findings.find(isAboutWaits);
 
 /* What the picture of round trips and answers shows. */
 const SHOWN_BELOW = ['not-the-network', 'slow-access', 'slow-server'];
 
 function findingArticle(f) {
 	const id = 'finding-' + f.number;
-	const share = f.locked > 0 && f.stalls > 0 && ' · ' + f.locked + ' of ' + plural(f.stalls, 'stall');
+	const share = isAboutWaits(f) && ' · ' + f.locked + ' of ' + plural(f.stalls, 'stall');
 
 	return html('article', { class: 'finding', 'aria-labelledby': id },
 		html('h3', { id }, html('span', { class: 'ordinal' }, String(f.number)),
@@ -135,7 +136,8 @@ function notMeasured() {
 		[strange.malformed, 'packet', 'were malformed'],
 		[strange.ip_other, 'packet', 'were neither TCP, UDP nor ICMP'],
 		[strange.unknown_link, 'packet', 'had a link header that is not understood'],
-		...Object.entries(strange.ethertypes).map(([type, n]) => [n, 'packet', 'of ethertype ' + type]),
+		...Object.entries(strange.ethertypes).map(([type, n]) =>
+			[n, 'packet', 'of ethertype ' + type]),
 		...Object.entries(LOSSES).map(([reason, words]) => [lost[reason], 'lost', words]),
 		[summary.folded, 'detail', 'beyond the bounds of memory; the totals hold'],
 	].filter(([n]) => n).map(([n, what, words]) =>
@@ -160,14 +162,16 @@ function foldWords() {
 	const words = document.getElementById('words');
 
 	words.replaceWith(html('details', {},
-		html('summary', {}, 'The report in words, as the terminal shows it'), words.querySelector('pre')));
+		html('summary', {}, 'The report in words, as the terminal shows it'),
+		words.querySelector('pre')));
 }
 
 function build() {
 	const isEventful = hosts.some((h) => h.stalls.length || h.attempts.length);
 	const present = (...parts) => parts.filter(Boolean);
 
-	document.getElementById('sure').replaceWith(html('p', { class: 'kicker' }, 'probe · TCP at the gateway'));
+	document.getElementById('sure').replaceWith(
+		html('p', { class: 'kicker' }, 'probe · TCP at the gateway'));
 	document.querySelector('header').append(
 		...present(findings.length > 0 && confidence(findings[0].confidence), facts()));
 	document.getElementById('pictures').append(...present(
@@ -181,7 +185,8 @@ function build() {
 	document.body.append(tip);
 
 	drawAll();
-	new ResizeObserver(() => requestAnimationFrame(() => drawAll())).observe(document.querySelector('main'));
+	new ResizeObserver(() => requestAnimationFrame(() => drawAll()))
+		.observe(document.querySelector('main'));
 	addEventListener('beforeprint', () => drawAll(PAPER));
 	addEventListener('afterprint', () => drawAll());
 }

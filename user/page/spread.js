@@ -32,7 +32,11 @@ const bucketTable = (title, spread, what) => table(title, ['#From', '#To', '#' +
 /* ---- the waits of the clients ---- */
 
 const isStall = (from) => from >= run.stall * 0.99; /* the bucket that holds it may begin below */
-const timers = findings.filter((f) => f.timer !== null && f.locked > 0).sort((a, b) => a.timer - b.timer);
+
+/* Waits that a timer ended: equal within 50 ms or 2 %. Those that an answer ended have a median only. */
+const timers = findings.filter((f) => isAboutWaits(f) && f.kind !== 'slow-helper' && f.timer !== null &&
+	f.deviation <= Math.max(50 * MS, f.timer / 50)).sort((a, b) => a.timer - b.timer);
+const answered = findings.find((f) => f.kind === 'slow-helper');
 
 function drawWaits(width, label) {
 	const buckets = spread.wait.buckets;
@@ -67,8 +71,10 @@ function waitsPicture(level) {
 	const needle = timers[0] && 'Load or a slow network would spread the waits; here they stand like ' +
 		'a needle at ' + duration(timers[0].timer) + ' (± ' + duration(timers[0].deviation) +
 		'): somebody’s timer.';
-	const blunt = late ? plural(late, 'wait') + ' of ' + brief(run.stall) +
-		' or more, and no timer that they share.' : 'None of them waited ' + brief(run.stall) + '.';
+	const longer = plural(late, 'wait') + ' of ' + brief(run.stall) + ' or more';
+	const blunt = !late ? 'None of them waited ' + brief(run.stall) + '.' : answered ?
+		longer + ', as long as ' + subject(answered) + ' took to answer.' :
+		longer + ', and no timer that they share.';
 
 	return picture({
 		level, question,
@@ -130,7 +136,8 @@ function networkPicture(level) {
 			'; half of the requests are answered within ' + half('answer') : '') + '.',
 		draw: (width) => drawNetwork(width, question),
 		tables: [
-			table('Times in the network', ['What', '#Measured', '#Half ≤', '#90 % ≤', '#99 % ≤', '#Longest'],
+			table('Times in the network',
+				['What', '#Measured', '#Half ≤', '#90 % ≤', '#99 % ≤', '#Longest'],
 				LANES.map(([key, name, how]) => [name + ' (' + how + ')', spread[key].count,
 					...columns.map((column) => duration(spread[key][column]))])),
 			LANES.map(([key, name]) => bucketTable(name, spread[key], 'times')),
