@@ -127,6 +127,9 @@ class Chromium:
         for kind in ('rawKeyDown', 'keyUp'):
             self.call('Input.dispatchKeyEvent', type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
+    def point(self, x, y):
+        self.call('Input.dispatchMouseEvent', type='mouseMoved', x=x, y=y)
+
     def pdf(self):
         return base64.b64decode(self.call('Page.printToPDF', printBackground=True)['data'])
 

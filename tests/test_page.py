@@ -346,6 +346,29 @@ def test_slow_helper():
     b.quiet()
 
 
+def test_pointer():
+    """pointing at a mark tells its numbers, beside it and within the window"""
+    _, path, _ = write('story', story())
+    for width in (400, 1280):
+        b = show(path, width=width)
+        for selector in ('.overview .mark rect.stall', '.overview .mark path.culprit', 'article .mark .fine'):
+            b.ask('document.querySelector("%s").scrollIntoView({block: "center"})' % selector)
+            b.settle()
+            x, y = b.ask('(() => { const r = document.querySelector("%s").getBoundingClientRect(); '
+                         'return [r.left + r.width / 2, r.top + r.height / 2]; })()' % selector)
+            b.point(x, y)
+            b.settle()
+            label = b.ask('document.querySelector("%s").closest(".mark").getAttribute("aria-label")' % selector)
+            words, left, right = b.ask('(() => { const t = document.getElementById("tip"), r = t.getBoundingClientRect(); '
+                                       'return [t.hidden ? "" : [...t.children].map((n) => n.textContent).join(", "), '
+                                       'r.left, r.right]; })()')
+            expect(words.replace('\u00a0', ' ') == label and 0 <= left < right <= width, selector, words, label, left, right)
+        b.point(1, 1)
+        b.settle()
+        expect(b.ask('document.getElementById("tip").hidden'), 'it stays when the pointer has gone')
+        b.quiet()
+
+
 def test_keyboard():
     """who has no mouse reaches each mark, hears its numbers, and is not held anywhere"""
     _, path, _ = write('story', story())
@@ -366,6 +389,10 @@ def test_keyboard():
         seen.add(b.ask(focus))
     marks = b.ask('[...document.querySelectorAll(".overview .mark")].map((m) => m.getAttribute("aria-label"))')
     expect(seen == set(marks), 'not reached', set(marks) - seen)
+    b.press('End')
+    b.settle()
+    expect(b.ask('(() => { const t = document.getElementById("tip"), r = t.getBoundingClientRect(); '
+                 'return !t.hidden && r.top >= 0 && r.bottom <= innerHeight; })()'), 'the numbers of the last mark')
     b.press('Home')
     expect(b.ask(focus) == first, b.ask(focus))
     b.press('ArrowDown')

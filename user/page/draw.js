@@ -144,7 +144,15 @@ function listen(plot) {
 	});
 }
 
-addEventListener('scroll', hideTip, { passive: true });
+/* What the keyboard has reached goes along: reaching it may have scrolled the page. */
+addEventListener('scroll', () => {
+	const reached = document.activeElement.closest('.mark');
+
+	if (reached && !tip.hidden)
+		showTip(reached);
+	else
+		hideTip();
+}, { passive: true });
 
 /* ---- tables and pictures ---- */
 
