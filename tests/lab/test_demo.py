@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The demo's claims: who stalled, for how long, and which peer does not answer. Run as root."""
+import json
 import os
 import subprocess
 import sys
