@@ -5,13 +5,10 @@
 """
 import gzip
 import os
-import pty
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, 'lab'))
@@ -256,41 +253,6 @@ def test_memory():
             expect(status == 0, 'status', status)
             peaks.append(usage.ru_maxrss)
         expect(peaks[1] < 1.3 * peaks[0] + 4096, 'KiB of memory:', peaks)
-
-
-def test_progress():
-    """whoever waits for a long file sees how far it is, and no trace of that in the output"""
-    stream = pcap([(START, frame) for _, frame in story()] * 10000)
-    terminal, end = pty.openpty()
-    said = b''
-
-    def listen():
-        nonlocal said
-        try:
-            while True:
-                data = os.read(terminal, 65536)
-                said += data
-        except OSError:
-            pass
-
-    with subprocess.Popen([PROBE, '--read', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=end) as process:
-        os.close(end)
-        listener = threading.Thread(target=listen)
-        listener.start()
-
-        def write():
-            process.stdin.write(stream)
-            time.sleep(1.2)  # nothing is shown for a file that is read at once
-            process.stdin.write(stream[24:])
-            process.stdin.close()
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        output = process.stdout.read()
-        writer.join()
-    listener.join()
-    expect(b'packets, ' in said and said.endswith(b'\r\x1b[K'), said)
-    expect(b'\x1b' not in output and b'attempts' in output, output)
 
 
 TESTS = [value for name, value in list(globals().items()) if name.startswith('test_')]

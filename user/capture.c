@@ -11,7 +11,6 @@
 #include "format.h"
 #include "link.h"
 #include "native.h"
-#include "progress.h"
 #include "reader.h"
 
 /* More than any kernel map: memory is what a capture's openings need. */
@@ -43,7 +42,6 @@ struct capture {
 	uint64_t packets;
 	uint64_t opening; /* flows at the last sweep */
 	uint64_t swept_at; /* packets by then */
-	bool shows_progress;
 	ns_t started; /* monotonic clock */
 	ns_t next_progress;
 };
@@ -63,22 +61,21 @@ static void show_progress(struct capture *c)
 	ns_t now = monotonic(), left;
 	char clock[FORMAT_TIME], span[FORMAT_DURATION], line[256];
 	uint64_t done, total;
-	int n;
 
 	if (now < c->next_progress)
 		return;
 	c->next_progress = now + 200 * (ns_t)MILLISECOND_NS;
 	reader_progress(c->reader, &done, &total);
-	n = snprintf(line, sizeof(line), "probe: at %s, %" PRIu64 " packets, ",
-		     format_clock(clock, &c->run->start, c->now - CAPTURE_START), c->packets);
+	format_clock(clock, &c->run->start, c->now - CAPTURE_START);
 	if (total && done) {
 		left = (now - c->started) * (total - done) / done;
-		snprintf(line + n, sizeof(line) - n, "%.0f %% of %.1f GB, %s left",
-			 100.0 * done / total, total / 1e9, format_duration(span, left));
+		snprintf(line, sizeof(line), "%.0f %% of %.0f MB, %s left, at %s",
+			 100.0 * done / total, total / 1e6,
+			 format_duration(span, left - left % (ns_t)SECOND_NS), clock);
 	} else {
-		snprintf(line + n, sizeof(line) - n, "%.1f GB", done / 1e9);
+		snprintf(line, sizeof(line), "%" PRIu64 " packets, at %s", c->packets, clock);
 	}
-	progress_show(line);
+	c->events->progress(c->events->context, line);
 }
 
 /* ---- the run ---- */
@@ -163,7 +160,7 @@ static void feed(struct capture *c, const struct packet *p)
 	/* not each second where packets are few and openings many: a sweep looks at all of them */
 	if (c->now >= c->next_sweep && c->packets - c->swept_at >= c->opening / 8)
 		sweep(c);
-	if (c->shows_progress && c->packets % PROGRESS_PACKETS == 0)
+	if (c->packets % PROGRESS_PACKETS == 0)
 		show_progress(c);
 	if (!p->wanted)
 		return;
@@ -182,7 +179,6 @@ static int read_all(struct capture *c)
 			begin(c, &c->packet);
 		feed(c, &c->packet);
 	}
-	progress_hide();
 	if (reader_cut(c->reader)) {
 		snprintf(cut, sizeof(cut), "%s", reader_cut(c->reader));
 		run->cut = cut;
@@ -205,8 +201,6 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 	struct capture c = {
 		.run = run,
 		.events = events,
-		.shows_progress = isatty(STDERR_FILENO) && !o->quiet &&
-				  !(o->json && !o->json_file && isatty(STDOUT_FILENO)),
 	};
 	static char from[256];
 	int status;

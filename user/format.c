@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <langinfo.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const struct glyphs ascii = { .arrow = "->",
@@ -149,6 +150,31 @@ unsigned int format_utf8(const char *text, uint32_t *code)
 	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
 		return 0;
 	return length;
+}
+
+/* Of a character in UTF-8 all bytes but the first look like this. */
+static bool goes_on(char byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+int format_columns(const char *text)
+{
+	int columns = 0;
+
+	for (; *text; text++)
+		columns += !goes_on(*text);
+	return columns;
+}
+
+size_t format_cut(const char *text, int columns)
+{
+	const char *p;
+
+	for (p = text; *p; p++)
+		if (!goes_on(*p) && columns-- <= 0)
+			break;
+	return p - text;
 }
 
 void format_json_string(FILE *out, const char *string)

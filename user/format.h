@@ -53,6 +53,10 @@ long format_utc_offset(const struct timespec *t);
 /* RFC 3339 with nanoseconds, in UTC. */
 char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t);
 
+/* Columns that a text of UTF-8 takes, and the bytes of its first so many columns. */
+int format_columns(const char *text);
+size_t format_cut(const char *text, int columns);
+
 /*
  * The code point that text begins with, and of how many bytes it is; 0 when they are not UTF-8 (RFC
  * 3629). The locale does not matter.

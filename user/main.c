@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@
 #include "live.h"
 #include "narrow.h"
 #include "report_page.h"
+#include "screen.h"
 
 #define MAX_REPORTS 4
 
@@ -34,6 +37,7 @@ struct program {
 	struct model *model;
 	struct report reports[MAX_REPORTS];
 	int report_count;
+	uint64_t opening, sweeps_opening; /* attempts, at the last sweep; in this one so far */
 };
 
 /* Tells every report that wants to hear of it. */
@@ -45,6 +49,21 @@ struct program {
 				told->reports[i].format->what(&told->reports[i], ##__VA_ARGS__); \
 	} while (0)
 
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+	int n;
+
+	va_start(arguments, format);
+	n = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (n < 0)
+		return;
+	screen_line(stderr, text);
+	free(text);
+}
+
 static void on_started(void *context)
 {
 	struct program *p = context;
@@ -52,10 +71,9 @@ static void on_started(void *context)
 	int i;
 
 	if (!run->is_capture)
-		fprintf(stderr,
-			"probe: watching %s (%s, %s%s%s). Ctrl-C ends the run and prints the report.\n",
-			run->from, run->link, run->hook, run->hook_reason ? ": " : "",
-			run->hook_reason ? run->hook_reason : "");
+		say("probe: watching %s (%s, %s%s%s). Ctrl-C ends the run and prints the report.\n",
+		    run->from, run->link, run->hook, run->hook_reason ? ": " : "",
+		    run->hook_reason ? run->hook_reason : "");
 	/* only now that there is something to write, what was in the files before goes */
 	for (i = 0; i < p->report_count; i++)
 		if (p->reports[i].out != stdout)
@@ -75,7 +93,51 @@ static void on_settled(void *context, const struct connection *c)
 
 static void on_opening(void *context, const struct connection *c)
 {
-	model_opening(((struct program *)context)->model, c);
+	struct program *p = context;
+
+	p->sweeps_opening++;
+	model_opening(p->model, c);
+}
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+/* The status line, cut down to what a narrow terminal has room for; progress is a capture's, or NULL. */
+static void show_status(const struct program *p, ns_t now, const char *progress)
+{
+	const struct model *m = p->model;
+	const char *dot = glyphs->dot;
+	char time[FORMAT_DURATION], line[512];
+	int columns = screen_status_columns();
+	uint64_t lost = run_losses(&p->run);
+
+	if (!columns) {
+		screen_status("");
+		return;
+	}
+	if (!progress && now < 60 * (ns_t)SECOND_NS)
+		snprintf(time, sizeof(time), "%.0f s", now / 1e9);
+	else if (!progress)
+		format_duration(time, now);
+	snprintf(line, sizeof(line),
+		 "%s %s %" PRIu64 " connection%s, %" PRIu64 " opening %s %" PRIu64
+		 " stall%s %s %" PRIu64 " peer%s failing %s %" PRIu64 " lost",
+		 progress ? progress : time, dot, m->connections, plural(m->connections),
+		 p->opening, dot, m->stall_count, plural(m->stall_count), dot, m->failing_now,
+		 plural(m->failing_now), dot, lost);
+	if (format_columns(line) > columns)
+		snprintf(line, sizeof(line),
+			 "%s %s %" PRIu64 " stall%s %s %" PRIu64 " failing %s %" PRIu64 " lost",
+			 progress ? progress : time, dot, m->stall_count, plural(m->stall_count),
+			 dot, m->failing_now, dot, lost);
+	screen_status(line);
+}
+
+static void on_progress(void *context, const char *text)
+{
+	show_status(context, 0, text);
 }
 
 static void on_swept(void *context, ns_t now)
@@ -85,8 +147,13 @@ static void on_swept(void *context, ns_t now)
 	int i;
 
 	model_swept(p->model);
+	p->opening = p->sweeps_opening;
+	p->sweeps_opening = 0;
 	if (p->run.evidence)
 		evidence_swept(p->run.evidence, now);
+	TELL(p, swept, now);
+	if (!p->run.is_capture)
+		show_status(p, now, NULL);
 	for (i = 0; i < p->report_count; i++) {
 		/* a full disk, a reader that went away, even before there is more to say: the rest is lost */
 		reader.fd = fileno(p->reports[i].out);
@@ -94,11 +161,13 @@ static void on_swept(void *context, ns_t now)
 		    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
 			p->run.stop = true;
 	}
+	if (screen_error())
+		p->run.stop = true;
 }
 
 static void on_notice(void *context, ns_t now, const char *text)
 {
-	fprintf(stderr, "probe: %s\n", text);
+	say("probe: %s\n", text);
 	TELL(context, notice, now, text);
 }
 
@@ -224,6 +293,8 @@ static int close_reports(struct program *p)
 			r->error = errno;
 		if (failed && !r->error)
 			r->error = EIO;
+		if (r->out == stdout && screen_error())
+			r->error = screen_error();
 		if (r->error) {
 			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
 				r->out_name, strerror(r->error));
@@ -304,6 +375,7 @@ int main(int argc, char **argv)
 		.opening = on_opening,
 		.swept = on_swept,
 		.notice = on_notice,
+		.progress = on_progress,
 		.context = &p,
 	};
 	const struct model_events model_events = {
@@ -339,7 +411,11 @@ int main(int argc, char **argv)
 		model_free(p.model);
 		return EXIT_FAILURE;
 	}
+	/* JSON on standard output may go to the terminal as well */
+	screen_open(!p.options.quiet && !(p.options.json && !p.options.json_file),
+		    p.options.read_count);
 	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
+	screen_close();
 	if (!status) {
 		if (!p.run.is_capture)
 			ask_gateway(p.model);

@@ -141,6 +141,7 @@ static void peer_forget(struct model *m, struct peer *p)
 	while (!LIST_EMPTY(&p->trials))
 		trial_forget(m, LIST_FIRST(&p->trials));
 	m->troubles_kept -= p->troubles != NULL;
+	m->failing_now -= p->said != 0;
 	free(p->troubles);
 	TAILQ_REMOVE(&m->peers_by_use[p->proven], p, by_use);
 	HASH_DEL(m->peers, p);
@@ -584,6 +585,7 @@ static void say_failing(struct model *m, struct peer *peer, const struct connect
 		return;
 	if (peer->taken_back != NEVER && c->syn <= peer->taken_back)
 		return; /* the peer has answered somebody since */
+	m->failing_now += !peer->said;
 	peer->said |= 1U << failure;
 	peer->said_of = c->syn_last;
 	m->events->failing(m->events->context, c, failure);
@@ -595,6 +597,7 @@ static void take_back(struct model *m, struct peer *peer, const struct connectio
 	if (!peer->said || c->synack == NEVER || c->synack <= peer->said_of)
 		return;
 	peer->said = 0;
+	m->failing_now--;
 	peer->taken_back = c->synack;
 	m->events->answered_after_all(m->events->context, c);
 }

@@ -245,6 +245,7 @@ struct model {
 	uint64_t offloaded; /* taken over by a flowtable before a first payload was seen */
 	uint64_t unused; /* established, closed without a byte */
 	uint64_t unspoken; /* established, not a byte by the end, for less than a stall */
+	uint64_t failing_now; /* peers that were said to fail, and have answered nobody since */
 	uint64_t late_banners;
 	uint64_t retried; /* answered only after the second SYN or later */
 	uint64_t lost_near, lost_far; /* connections with loss on either side of this gateway */

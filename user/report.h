@@ -20,6 +20,7 @@ struct report_format {
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*answered_after_all)(struct report *r, const struct connection *c);
 	void (*notice)(struct report *r, ns_t now, const char *text);
+	void (*swept)(struct report *r, ns_t now); /* some times a second; the run's clock */
 	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
 	void (*closed)(
 		struct report *r); /* frees what is its own, also of a run that did not end well */
@@ -35,6 +36,8 @@ struct report {
 	bool verbose; /* the tables as well */
 	bool said_heading;
 	void *own; /* the format's, from started() to closed() */
+	int client_columns, server_columns; /* of the lines */
+	ns_t now;
 };
 
 extern const struct report_format report_text;

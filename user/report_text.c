@@ -4,14 +4,16 @@
  * who waits, what does not answer, and whether the network itself is well. Fits 80 columns.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "fold.h"
 #include "format.h"
-#include "progress.h"
 #include "report.h"
+#include "screen.h"
 #include "wire.h"
 
 /* So many rows of a table are printed; the rest is said to be left out. */
@@ -26,6 +28,12 @@
 
 /* The evidence of a finding begins in this column. */
 #define LABEL_WIDTH 16
+
+/* Where the text of the report ends: long lines are hard to read. */
+#define LEAST_COLUMNS 40
+#define MOST_COLUMNS 110
+
+static int page_columns = 80; /* what mail and files expect */
 
 const char *const failure_words[FAILURES] = {
 	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
@@ -46,51 +54,222 @@ static int columns(int width, const char *text)
 	return width;
 }
 
-static void heading(struct report *r)
+/* ---- lines while it runs ---- */
+
+enum line_kind {
+	LINE_STALL,
+	LINE_WAITING,
+	LINE_GREETING,
+	LINE_SILENT,
+	LINE_REFUSED,
+	LINE_UNREACHABLE,
+	LINE_BACK,
+	LINE_KINDS,
+};
+
+/* Of lines that stand for many. */
+static const char *const line_words[LINE_KINDS] = {
+	[LINE_STALL] = "stall",
+	[LINE_WAITING] = "waiting",
+	[LINE_GREETING] = "late greeting",
+	[LINE_SILENT] = "no answer",
+	[LINE_REFUSED] = "refused",
+	[LINE_UNREACHABLE] = "unreachable",
+	[LINE_BACK] = "answers after all",
+};
+
+static struct fold folds[LINE_KINDS];
+
+struct event {
+	enum line_kind kind;
+	ns_t when;
+	ns_t duration; /* NEVER when it is of none */
+	const struct endpoint *client;
+	bool of_connection; /* the client's port matters */
+	const struct endpoint *server;
+};
+
+#define CLOCK_COLUMNS 9
+#define MOST_ENDPOINT 47 /* [IPv6]:port */
+#define CLIENT_COLUMNS 18
+#define SERVER_COLUMNS 19
+#define WHAT_COLUMNS 30
+
+/* Addresses that are longer make their column wider, as far as there is room for what is said of them. */
+static void widen(int *column, const char *text, int total)
 {
-	progress_hide();
-	if (!r->said_heading)
-		fprintf(r->out, "%-8s %-21s   %-21s WHAT\n", "TIME", "CLIENT", "SERVER");
-	r->said_heading = true;
+	int most = (total - CLOCK_COLUMNS - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);
+
+	if (most > MOST_ENDPOINT)
+		most = MOST_ENDPOINT;
+	if (wanted > *column && *column < most)
+		*column = wanted < most ? wanted : most;
 }
 
-static void __attribute__((format(printf, 5, 6)))
-line(struct report *r, ns_t when, const char *client, const struct endpoint *server,
-     const char *what, ...)
+static const char *paint_of(enum line_kind kind)
 {
-	char clock[FORMAT_TIME], to[FORMAT_ENDPOINT];
+	switch (kind) {
+	case LINE_SILENT:
+	case LINE_REFUSED:
+	case LINE_UNREACHABLE:
+		return paint->bad;
+	case LINE_BACK:
+		return paint->good;
+	default:
+		return paint->wait;
+	}
+}
+
+static int line_columns(const struct report *r)
+{
+	int columns = screen_width(r->out);
+
+	return columns ? columns : 1000; /* a file's lines are whole */
+}
+
+/*
+ * On one row if that fits somehow: aligned, or without what stands behind the bar in `what`. Else the
+ * rest goes on below.
+ */
+static void put_line(struct report *r, enum line_kind kind, ns_t when, const char *client,
+		     const char *server, char *what)
+{
+	int total = line_columns(r), a, b, column;
+	const char *before_server = "", *before_what = "";
+	char clock[FORMAT_TIME], text[1024], *bar;
+	bool is_narrow;
+
+	if (!r->said_heading) {
+		r->client_columns = CLIENT_COLUMNS;
+		r->server_columns = SERVER_COLUMNS;
+	}
+	widen(&r->client_columns, client, total);
+	widen(&r->server_columns, server, total);
+	a = r->client_columns;
+	b = r->server_columns;
+	if (!r->said_heading) {
+		is_narrow = CLOCK_COLUMNS + a + 3 + b + 5 > total;
+		snprintf(text, sizeof(text), "%-8s %-*s   %-*s WHAT\n", "TIME", is_narrow ? 0 : a,
+			 "CLIENT", is_narrow ? 0 : b, "SERVER");
+		screen_line(r->out, text);
+		r->said_heading = true;
+	}
+	if ((int)strlen(client) > a || (int)strlen(server) > b)
+		a = b = 0;
+	column = CLOCK_COLUMNS + (a ? a : (int)strlen(client));
+	if (column + 3 + (int)strlen(server) > total) {
+		before_server = "\n        ";
+		column = CLOCK_COLUMNS - 1;
+	}
+	column += 3 + (b ? b : (int)strlen(server)) + 1;
+	bar = strchr(what, '|');
+	if (bar && column + format_columns(what) - 1 > total)
+		*bar = '\0';
+	else if (bar)
+		memmove(bar, bar + 1, strlen(bar));
+	if (column + format_columns(what) > total)
+		before_what = "\n        ";
+	snprintf(text, sizeof(text), "%s %-*s%s %s %-*s%s %s%s%s\n",
+		 format_clock(clock, &r->run->start, when), a, client, before_server, glyphs->arrow,
+		 b, server, before_what, paint_of(kind), what, paint->off);
+	screen_line(r->out, text);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+line(struct report *r, const struct event *e, const char *format, ...)
+{
+	char client[FORMAT_ENDPOINT], server[FORMAT_ENDPOINT], what[256];
 	va_list arguments;
 
-	if (r->quiet)
+	if (r->quiet ||
+	    fold_takes(&folds[e->kind], r->now, e->when, e->client, e->server, e->duration))
 		return;
-	heading(r);
-	fprintf(r->out, "%s %-21s %s %-21s ", format_clock(clock, &r->run->start, when), client,
-		glyphs->arrow, format_endpoint(to, server));
-	va_start(arguments, what);
-	vfprintf(r->out, what, arguments);
+	va_start(arguments, format);
+	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
-	fputc('\n', r->out);
-	fflush(r->out);
+	if (e->of_connection)
+		format_endpoint(client, e->client);
+	else
+		format_address(client, &e->client->address);
+	put_line(r, e->kind, e->when, client, format_endpoint(server, e->server), what);
+}
+
+/* "14 clients"; false when it is one, whose name says more. */
+static bool many(char out[FORMAT_ENDPOINT], const struct distinct *d, const char *what)
+{
+	snprintf(out, FORMAT_ENDPOINT, "%u%s %s", d->count, d->count < MOST_DISTINCT ? "" : "+",
+		 what);
+	return d->count > 1;
+}
+
+static void put_fold(struct report *r, enum line_kind kind)
+{
+	char client[FORMAT_ENDPOINT], server[FORMAT_ENDPOINT], what[256], a[FORMAT_DURATION],
+		b[FORMAT_DURATION];
+	const struct fold *f = &folds[kind];
+	int n;
+
+	if (!many(client, &f->clients, "clients"))
+		format_address(client, &f->client.address);
+	if (!many(server, &f->servers, "servers"))
+		format_endpoint(server, &f->server);
+	n = snprintf(what, sizeof(what), "%s: %" PRIu64 " more in %.0f s|", line_words[kind],
+		     f->count, ceil((r->now - f->since) / 1e9));
+	if (f->shortest != NEVER)
+		snprintf(what + n, sizeof(what) - n, ", %s to %s", format_duration(a, f->shortest),
+			 format_duration(b, f->longest));
+	put_line(r, kind, f->last, client, server, what);
+}
+
+static void put_folds(struct report *r, bool all)
+{
+	int kind;
+
+	for (kind = 0; kind < LINE_KINDS; kind++) {
+		if (!all && !fold_is_due(&folds[kind], r->now))
+			continue;
+		if (folds[kind].count)
+			put_fold(r, kind);
+		fold_next(&folds[kind], r->now);
+	}
+}
+
+static void started(struct report *r)
+{
+	r->now = 0;
+	memset(folds, 0, sizeof(folds));
+}
+
+static void swept(struct report *r, ns_t now)
+{
+	r->now = now;
+	put_folds(r, false);
 }
 
 static void stall(struct report *r, const struct stall *s, bool ended)
 {
-	char wait[FORMAT_DURATION], client[FORMAT_ENDPOINT];
+	const struct event e = { ended ? LINE_STALL : LINE_WAITING,
+				 s->start + s->wait,
+				 s->wait,
+				 &s->from,
+				 true,
+				 &s->to };
+	char wait[FORMAT_DURATION];
 
 	format_duration(wait, s->wait);
-	format_endpoint(client, &s->from);
 	if (ended)
-		line(r, s->start + s->wait, client, &s->to, "stall %s after handshake", wait);
+		line(r, &e, "stall %s| after handshake", wait);
 	else
-		line(r, s->start + s->wait, client, &s->to, "waiting for %s so far", wait);
+		line(r, &e, "waiting for %s| so far", wait);
 }
 
 static void late_banner(struct report *r, const struct connection *c)
 {
-	char banner[FORMAT_DURATION], client[FORMAT_ENDPOINT];
+	const struct event e = { LINE_GREETING, c->server_first, c->banner, &c->client,
+				 true,		&c->server };
+	char banner[FORMAT_DURATION];
 
-	line(r, c->server_first, format_endpoint(client, &c->client), &c->server,
-	     "late greeting, after %s", format_duration(banner, c->banner));
+	line(r, &e, "late greeting after %s", format_duration(banner, c->banner));
 }
 
 /* "host unreachable", "ICMP type 3 code 13" */
@@ -108,20 +287,25 @@ static const char *icmp_text(char out[64], const struct address *about, uint8_t 
 static void failing(struct report *r, const struct connection *c, enum failure failure)
 {
 	const char *by = c->from_gateway ? "this gateway" : "the server";
-	char client[FORMAT_ADDRESS], from[FORMAT_ADDRESS], span[FORMAT_DURATION], words[64];
+	struct event e = { LINE_SILENT, c->syn_last, NEVER, &c->client, false, &c->server };
+	char from[FORMAT_ADDRESS], span[FORMAT_DURATION], words[64];
 
-	format_address(client, &c->client.address);
 	switch (failure) {
 	case FAILURE_SILENT:
-		line(r, c->settled_by == SETTLED_NOT ? c->settled : c->syn_last, client, &c->server,
-		     "no answer: %u SYN%s in %s", c->syn_count, plural(c->syn_count),
+		if (c->settled_by == SETTLED_NOT)
+			e.when = c->settled;
+		line(r, &e, "no answer: %u SYN%s| in %s", c->syn_count, plural(c->syn_count),
 		     format_duration(span, c->syn_last - c->syn));
 		break;
 	case FAILURE_REFUSED:
-		line(r, c->rst, client, &c->server, "refused (RST) by %s", by);
+		e.kind = LINE_REFUSED;
+		e.when = c->rst;
+		line(r, &e, "refused (RST)| by %s", by);
 		break;
 	case FAILURE_UNREACHABLE:
-		line(r, c->icmp, client, &c->server, "%s, says %s",
+		e.kind = LINE_UNREACHABLE;
+		e.when = c->icmp;
+		line(r, &e, "%s|, says %s",
 		     icmp_text(words, &c->server.address, c->icmp_type, c->icmp_code),
 		     c->from_gateway ? by : format_address(from, &c->icmp_from));
 		break;
@@ -132,15 +316,16 @@ static void failing(struct report *r, const struct connection *c, enum failure f
 
 static void answered_after_all(struct report *r, const struct connection *c)
 {
-	char client[FORMAT_ADDRESS], span[FORMAT_DURATION];
+	struct event e = { LINE_BACK, c->synack, NEVER, &c->client, false, &c->server };
+	char span[FORMAT_DURATION];
 
-	format_address(client, &c->client.address);
-	if (c->synack == NEVER)
-		line(r, c->settled, client, &c->server, "answers after all");
-	else
-		line(r, c->synack, client, &c->server,
-		     "answers after all: SYN-ACK %s after the first of %u SYN%s",
+	if (c->synack == NEVER) {
+		e.when = c->settled;
+		line(r, &e, "answers after all");
+	} else {
+		line(r, &e, "answers after all|: SYN-ACK %s after the first of %u SYN%s",
 		     format_duration(span, c->synack - c->syn), c->syn_count, plural(c->syn_count));
+	}
 }
 
 static void host_name(char out[FORMAT_ENDPOINT], const struct host *h)
@@ -156,6 +341,11 @@ static void host_name(char out[FORMAT_ENDPOINT], const struct host *h)
 		snprintf(out + n, FORMAT_ENDPOINT - n, " +%zu", h->client_count - 1);
 }
 
+static void print_heading(FILE *out, const char *colour, const char *text)
+{
+	fprintf(out, "\n%s%s%s", colour, text, paint->off);
+}
+
 static void print_stalls(FILE *out, const struct model *m, const struct hosts *hosts,
 			 ns_t threshold)
 {
@@ -163,8 +353,9 @@ static void print_stalls(FILE *out, const struct model *m, const struct hosts *h
 	struct stall_group *groups;
 	size_t count, i;
 
+	print_heading(out, paint->bold, "STALLS");
 	fprintf(out,
-		"\nSTALLS  %" PRIu64 " connection%s of %zu host%s waited %g s or more\n"
+		"  %" PRIu64 " connection%s of %zu host%s waited %g s or more\n"
 		"        between the handshake and the client's first byte\n",
 		m->stall_count, plural(m->stall_count), hosts->affected, plural(hosts->affected),
 		threshold / 1e9);
@@ -197,8 +388,8 @@ static void print_undecided(FILE *out, const struct model *m)
 
 	if (!m->undecided.count)
 		return;
-	fprintf(out,
-		"\nUNDECIDED  %zu connection%s still waited at the end: a stall, or a spare socket\n",
+	print_heading(out, paint->bold, "UNDECIDED");
+	fprintf(out, "  %zu connection%s still waited at the end: a stall, or a spare socket\n",
 		m->undecided.count, plural(m->undecided.count));
 	for (i = 0; i < m->undecided.count && i < MAX_UNDECIDED_SHOWN; i++)
 		fprintf(out, "  %s %s %s  waiting for %s so far\n",
@@ -222,8 +413,8 @@ static void print_trials(FILE *out, const struct peer *p)
 	column = fprintf(out, "      tried by");
 	for (i = 0; i < n; i++) {
 		format_address(text, &trials[i]->who.client->place.address);
-		if (column + 2 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, trials[i]->failures) >
-		    78)
+		if (column + 4 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, trials[i]->failures) >
+		    page_columns)
 			column = fprintf(out, "\n              ") - 1;
 		column += fprintf(out, " %s (%" PRIu64 "x)", text, trials[i]->failures);
 	}
@@ -286,9 +477,10 @@ static void print_peers(struct report *r, const struct model *m, struct hosts *h
 	size_t count, i;
 
 	peers = model_failing_peers(m, &count);
-	if (count)
-		fprintf(r->out,
-			"\nPEERS THAT FAIL  (as servers, by how many clients they failed)\n");
+	if (count) {
+		print_heading(r->out, paint->bold, "PEERS THAT FAIL");
+		fprintf(r->out, "  (as servers, by how many clients they failed)\n");
+	}
 	for (i = 0; i < count && i < MAX_PEERS_SHOWN; i++)
 		print_peer(r, hosts, peers[i]);
 	if (i < count)
@@ -320,8 +512,9 @@ static void print_hosts(FILE *out, const struct hosts *hosts)
 
 	if (!hosts->count)
 		return;
+	print_heading(out, paint->bold, "HOSTS");
 	fprintf(out,
-		"\nHOSTS  %zu of %zu with a stall  (+1: one more address; stalled: of the\n"
+		"  %zu of %zu with a stall  (+1: one more address; stalled: of the\n"
 		"       connections on which anybody spoke)\n"
 		"  %-28s %8s  %20s  %11s\n",
 		hosts->affected, hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
@@ -358,7 +551,8 @@ static void print_network(FILE *out, const struct model *m)
 {
 	if (!m->server_round_trips.count)
 		return;
-	fprintf(out, "\nTHE NETWORK\n");
+	print_heading(out, paint->bold, "THE NETWORK");
+	fputc('\n', out);
 	print_percentiles(out, "round trip to the clients", &m->client_round_trips);
 	print_percentiles(out, "round trip to the servers", &m->server_round_trips);
 	print_percentiles(out, "servers answer requests in", &m->answers);
@@ -381,7 +575,7 @@ static void print_blindness(FILE *out, const struct run *run)
 
 	if (!run->blind[INGRESS] && !run->blind[EGRESS])
 		return;
-	fprintf(out, "\nBLIND");
+	print_heading(out, paint->bad, "BLIND");
 	for (d = 0; d < DIRECTIONS; d++)
 		if (run->blind[d])
 			fprintf(out, "  for %s to what %s %s\n",
@@ -433,7 +627,8 @@ static void print_not_measured(FILE *out, const struct run *run)
 	const uint64_t *c = run->counters;
 	int i;
 
-	fprintf(out, "\nNOT MEASURED\n");
+	print_heading(out, paint->bold, "NOT MEASURED");
+	fputc('\n', out);
 	if (run->bytes)
 		fprintf(out, "  UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%\n",
 			100.0 * c[COUNT_UDP_443_BYTES] / run->bytes,
@@ -467,7 +662,8 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 
 	if (!run_losses(run) && !m->folded)
 		return;
-	fprintf(out, "\nLOST\n");
+	print_heading(out, paint->bad, "LOST");
+	fputc('\n', out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		if (run->counters[i])
 			fprintf(out, "  %" PRIu64 " %s\n", run->counters[i], words[i]);
@@ -476,27 +672,19 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 			m->folded);
 }
 
-/* Columns that so many bytes of UTF-8 take. */
-static int width(const char *text, size_t bytes)
-{
-	int n = 0;
-
-	for (; bytes--; text++)
-		n += (*text & 0xc0) != 0x80;
-	return n;
-}
-
-/* Text from a column on, in 80 of them; what does not fit goes on below. */
+/* Text from a column on; what does not fit goes on below. */
 static void print_wrapped(FILE *out, int column, int indent, const char *text)
 {
+	char word[256];
 	size_t bytes;
 
 	for (; *text; text += bytes + strspn(text + bytes, " ")) {
 		bytes = strcspn(text, " ");
-		if (column + 1 + width(text, bytes) > 80)
+		snprintf(word, sizeof(word), "%.*s", (int)bytes, text);
+		if (column + 1 + format_columns(word) > page_columns)
 			column = fprintf(out, "\n%*s", indent, "") - 1;
-		fprintf(out, " %.*s", (int)bytes, text);
-		column += 1 + width(text, bytes);
+		fprintf(out, " %s", word);
+		column += 1 + format_columns(word);
 	}
 	fputc('\n', out);
 }
@@ -566,7 +754,7 @@ static void print_example(struct report *r, const struct example *e)
 			format_duration(b, e->synack == NEVER ? NEVER : e->ack - e->synack),
 			glyphs->line, glyphs->from);
 		room += strlen(a) + strlen(b) + strlen(wait) + 18 + 3 + strlen("first byte");
-		room = room < 76 ? (78 - room) / 2 : 1;
+		room = room < page_columns - 4 ? (page_columns - 2 - room) / 2 : 1;
 		print_line(out, room);
 		fprintf(out, " %s ", wait);
 		print_line(out, room);
@@ -595,7 +783,9 @@ static void print_finding(struct report *r, const struct finding *f, size_t numb
 	FILE *out = r->out;
 	size_t i;
 
+	fputs(f->kind == KIND_NOT_THE_NETWORK ? paint->good : paint->bold, out);
 	print_wrapped(out, fprintf(out, "\n%zu ", number) - 1, 2, f->text);
+	fputs(paint->off, out);
 	print_labelled(out, "confidence", confidence_names[f->confidence]);
 	for (i = 0; i < f->line_count; i++)
 		print_labelled(out, f->lines[i].label, f->lines[i].text);
@@ -633,9 +823,9 @@ static void print_nothing_wrong(FILE *out, const struct model *m, const struct r
 			print_wrapped(out, fprintf(out, " "), 2, run->strange);
 		return;
 	}
+	print_heading(out, paint->good, "NOTHING WRONG FOUND");
 	fprintf(out,
-		"\nNOTHING WRONG FOUND  %" PRIu64 " of %" PRIu64
-		" attempts were answered, and the longest\n"
+		"  %" PRIu64 " of %" PRIu64 " attempts were answered, and the longest\n"
 		"  wait of a client was %s. No peer failed.\n",
 		m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN], m->connections,
 		format_duration(worst, m->waits.count ? m->waits.max : NEVER));
@@ -658,6 +848,12 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		fprintf(out, "probe: out of memory: no table of hosts\n");
 		return;
 	}
+	if (screen_width(out))
+		page_columns = screen_width(out);
+	page_columns = page_columns < LEAST_COLUMNS  ? LEAST_COLUMNS
+		       : page_columns > MOST_COLUMNS ? MOST_COLUMNS
+						     : page_columns;
+	put_folds(r, true);
 	if (r->said_heading || isatty(fileno(out))) /* a terminal shows ^C */
 		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
@@ -679,12 +875,16 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	print_network(out, m);
 	print_not_measured(out, r->run);
 	print_losses(out, r->run, m);
-	if (r->run->cut)
-		fprintf(out, "\nCUT SHORT  %s\n", r->run->cut);
+	if (r->run->cut) {
+		print_heading(out, paint->bad, "CUT SHORT");
+		fprintf(out, "  %s\n", r->run->cut);
+	}
 	hosts_free(&hosts);
 }
 
 const struct report_format report_text = {
+	.started = started,
+	.swept = swept,
 	.stall = stall,
 	.late_banner = late_banner,
 	.failing = failing,

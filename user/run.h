@@ -82,5 +82,6 @@ struct run_events {
 	void (*swept)(void *context, ns_t now); /* the sweep is over */
 	void (*notice)(void *context, ns_t now,
 		       const char *text); /* something that happened to the run itself */
+	void (*progress)(void *context, const char *text); /* how far a capture has been read */
 	void *context;
 };

@@ -76,6 +76,12 @@ static void on_answered_after_all(void *context, const struct connection *c)
 	TELL(answered_after_all, c);
 }
 
+static void on_progress(void *context, const char *text)
+{
+	(void)context;
+	(void)text;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct model_events model_events = {
@@ -94,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.settled = on_settled,
 		.opening = on_opening,
 		.swept = on_swept,
+		.progress = on_progress,
 	};
 	char path[64];
 	const char *files[] = { path, path };
