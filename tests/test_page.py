@@ -287,6 +287,19 @@ def test_many_hosts():
     b.quiet()
 
 
+def test_largest():
+    """a page that is full in all its parts is no larger than the manual says"""
+    packets = list(office(64, set(range(64)), pages=40))
+    for n in range(64):
+        for i in range(60):
+            packets += refused(START + i * SECOND + n, (host(n), 5000 + i), ('192.0.2.%d' % (i + 1), 90))
+    _, path, page = write('largest', packets)
+    mine = objects_of(page)
+    expect(len(of(mine, 'host')) == 48 and len(of(mine, 'connection')) > 1000, len(of(mine, 'connection')))
+    expect(1 << 20 < os.path.getsize(path) < MOST_BYTES, os.path.getsize(path))
+    show(path).quiet()
+
+
 def test_long_run():
     """of a long run the end is drawn, and of that all: no stall stands there without its attempt"""
     packets = []

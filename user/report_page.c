@@ -28,8 +28,10 @@ struct page {
 /* A host on the page. */
 struct row {
 	const struct host *host;
-	const struct stall *stalls[MAX_PAGE_STALLS]; /* the latest first */
+	const struct stall *stalls[MAX_PAGE_STALLS]; /* the latest, the latest first */
 	unsigned int stall_count;
+	const struct connection *attempts[MAX_PAGE_ATTEMPTS]; /* likewise */
+	unsigned int attempt_count;
 	ns_t since; /* from then on all its stalls and failed attempts are there */
 };
 
@@ -273,23 +275,61 @@ static void row_stalls(struct row *row, const struct model *m)
 	free(all);
 }
 
+static bool is_same_place(const struct endpoint *e, const struct place *p)
+{
+	return !memcmp(&e->address, &p->address, sizeof(p->address)) &&
+	       !memcmp(e->vlan, p->vlan, sizeof(p->vlan));
+}
+
+/* In its place among the latest; the earliest gives way. */
+static void row_add_attempt(struct row *row, const struct connection *c)
+{
+	unsigned int i;
+
+	if (row->attempt_count < MAX_PAGE_ATTEMPTS)
+		row->attempt_count++;
+	else if (row->attempts[row->attempt_count - 1]->syn >= c->syn)
+		return;
+	for (i = row->attempt_count - 1; i > 0 && row->attempts[i - 1]->syn < c->syn; i--)
+		row->attempts[i] = row->attempts[i - 1];
+	row->attempts[i] = c;
+}
+
+static void row_attempts(struct row *row, struct page *page)
+{
+	unsigned int i, j, of_client;
+	uint64_t seen = 0;
+	ns_t since = 0;
+
+	for (i = 0; i < row->host->client_count; i++) {
+		const struct place *place = &row->host->clients[i]->place;
+		const struct kept *kept = *place_of(page, &place->address);
+
+		if (!kept)
+			continue;
+		of_client = least(kept->seen, MAX_PAGE_ATTEMPTS);
+		for (j = 0; j < of_client; j++)
+			if (is_same_place(&kept->at[j].client, place)) {
+				row_add_attempt(row, &kept->at[j]);
+				seen++;
+			}
+		/* what gave its place in the ring was earlier */
+		if (kept->seen > MAX_PAGE_ATTEMPTS &&
+		    kept->at[kept->seen % MAX_PAGE_ATTEMPTS].syn > since)
+			since = kept->at[kept->seen % MAX_PAGE_ATTEMPTS].syn;
+	}
+	if (seen > row->attempt_count && row->attempts[row->attempt_count - 1]->syn > since)
+		since = row->attempts[row->attempt_count - 1]->syn;
+	if (since > row->since)
+		row->since = since;
+}
+
 static void row_fill(struct row *row, const struct host *host, const struct model *m,
 		     struct page *page)
 {
-	const struct kept *kept;
-	const struct connection *oldest;
-	size_t i;
-
 	*row = (struct row){ .host = host };
 	row_stalls(row, m);
-	for (i = 0; i < host->client_count; i++) {
-		kept = *place_of(page, &host->clients[i]->place.address);
-		if (!kept || kept->seen <= MAX_PAGE_ATTEMPTS)
-			continue;
-		oldest = &kept->at[kept->seen % MAX_PAGE_ATTEMPTS];
-		if (oldest->syn > row->since)
-			row->since = oldest->syn;
-	}
+	row_attempts(row, page);
 }
 
 static void choose_rows(struct rows *rows, const struct hosts *hosts, const struct model *m,
@@ -340,31 +380,17 @@ static bool is_undecided(const struct model *m, const struct stall *s)
 	       s < m->undecided.at + m->undecided.count;
 }
 
-static void write_row(struct report *r, const struct row *row, const struct model *m,
-		      struct page *page)
+static void write_row(struct report *r, const struct row *row, const struct model *m)
 {
-	unsigned int i, j, count;
-	struct kept *kept;
+	unsigned int i;
 
 	json_host(r->out, row->host);
 	for (i = row->stall_count; i-- > 0;)
 		if (row->stalls[i]->start >= row->since)
 			json_stall(r, row->stalls[i], !is_undecided(m, row->stalls[i]));
-	for (i = 0; i < row->host->client_count; i++) {
-		const struct place *place = &row->host->clients[i]->place;
-
-		kept = *place_of(page, &place->address);
-		count = kept ? least(kept->seen, MAX_PAGE_ATTEMPTS) : 0;
-		for (j = 0; j < count; j++) {
-			const struct connection *c =
-				&kept->at[(kept->seen - count + j) % MAX_PAGE_ATTEMPTS];
-
-			if (c->syn >= row->since &&
-			    !memcmp(&c->client.address, &place->address, sizeof(place->address)) &&
-			    !memcmp(c->client.vlan, place->vlan, sizeof(place->vlan)))
-				report_json.connection(r, c);
-		}
-	}
+	for (i = row->attempt_count; i-- > 0;)
+		if (row->attempts[i]->syn >= row->since)
+			report_json.connection(r, row->attempts[i]);
 }
 
 static void write_objects(struct report *r, struct model *m, const struct diagnosis *d,
@@ -383,7 +409,7 @@ static void write_objects(struct report *r, struct model *m, const struct diagno
 		choose_rows(rows, &hosts, m, page);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
-			write_row(r, &rows->at[i], m, page);
+			write_row(r, &rows->at[i], m);
 	}
 	for (i = 0; i < least(count, MAX_PAGE_PEERS) && hosts.count; i++)
 		json_peer(r->out, &hosts, peers[i]);

@@ -20,8 +20,8 @@
 #define MAX_PAGE_HOSTS 48 /* those with stalls first, but not these alone */
 #define MIN_PAGE_OTHERS 16 /* places for hosts without a stall: whom it does not hit is evidence */
 #define MIN_PAGE_WELL 8 /* of these for hosts that did not fail anywhere either */
-#define MAX_PAGE_STALLS 40 /* of a host, the latest */
-#define MAX_PAGE_ATTEMPTS 32 /* that failed, of a client, the latest */
+#define MAX_PAGE_STALLS 32 /* of a host, the latest */
+#define MAX_PAGE_ATTEMPTS 32 /* of a host that failed, the latest */
 #define MAX_PAGE_PEERS 32
 #define MAX_PAGE_FINDINGS 12
 #define MAX_PAGE_NOTICES 32 /* the first ones */
