@@ -138,6 +138,7 @@ struct scratch {
 		__u64 id;
 	} entry;
 	__u32 forget;
+	__u32 inner; /* the packet begins at its network header, so many bytes: see watch_inner() */
 	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
 };
 
@@ -569,6 +570,13 @@ static __always_inline bool table_keeps_packets(struct table *t)
 	return t;
 }
 
+static __always_inline int load_bytes(struct __sk_buff *skb, bool inner, void *to, __u32 length)
+{
+	if (inner)
+		return bpf_skb_load_bytes_relative(skb, 0, to, length, BPF_HDR_START_NET);
+	return bpf_skb_load_bytes(skb, 0, to, length);
+}
+
 /* Of the segment in this CPU's scratch. */
 static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key *key,
 				   const struct flow *f, bool from_client, __u64 now)
@@ -594,6 +602,8 @@ static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key 
 	p->head.wire_length = skb->len;
 	p->head.vlan_protocol = skb->vlan_present ? swap16(skb->vlan_proto) : 0;
 	p->head.vlan_tci = skb->vlan_tci;
+	if (own->inner && length > own->inner)
+		length = own->inner;
 	if (length > snap)
 		length = snap;
 	if (length > MOST_SNAP)
@@ -603,7 +613,7 @@ static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key 
 	p->head.length = length;
 	/* as in watch_deep() */
 	asm volatile("" : "+r"(length));
-	if (bpf_skb_load_bytes(skb, 0, p->bytes, length) ||
+	if (load_bytes(skb, own->inner, p->bytes, length) ||
 	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
 		table_count(NULL, COUNT_LOST_PACKETS, 1);
 }
@@ -680,6 +690,37 @@ static __always_inline void watch_described(struct __sk_buff *skb, __u64 hash)
 		watch_and_forget(skb, hash);
 }
 
+/* Of a copy of the headers. */
+static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *own, __u32 length,
+				       __u32 link, __u32 egress)
+{
+	enum parsed parsed;
+	struct headers h;
+	struct frame f;
+	__u64 hash = 0;
+
+	f.begin = own->headers;
+	f.end = own->headers + length;
+	f.wire_length = skb->len;
+	f.forget = &own->forget;
+	headers_start(&h, skb);
+	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
+	if (parsed == PARSED_TCP) {
+		hash = flow_hash(&h, &run_seed);
+		if (is_boring(&h, hash))
+			return;
+		describe_tcp(&f, &h, &own->segment);
+	} else if (parsed == PARSED_ICMP) {
+		if (!describe_icmp(&f, &h, &run_seed, &own->segment, &hash))
+			return;
+	} else {
+		count_other(NULL, &h, parsed, skb->len);
+		return;
+	}
+	segment_origin(&own->segment, skb, egress);
+	watch_described(skb, hash);
+}
+
 /*
  * What is not plain: extension headers, PPPoE, MPLS, ICMP errors, headers outside the skb's linear
  * part (frames larger than a page). Works on a copy of the headers.
@@ -688,10 +729,6 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
 	struct scratch *own = this_cpu_scratch();
 	__u64 length = skb->len;
-	enum parsed parsed;
-	struct headers h;
-	struct frame f;
-	__u64 hash = 0;
 
 	if (!own)
 		return 0;
@@ -707,26 +744,45 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return 0;
 	}
-	f.begin = own->headers;
-	f.end = own->headers + length;
-	f.wire_length = skb->len;
-	f.forget = &own->forget;
-	headers_start(&h, skb);
-	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
-	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, &run_seed);
-		if (is_boring(&h, hash))
-			return 0;
-		describe_tcp(&f, &h, &own->segment);
-	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &run_seed, &own->segment, &hash))
-			return 0;
-	} else {
-		count_other(NULL, &h, parsed, skb->len);
+	watch_copy(skb, own, length, link, egress);
+	return 0;
+}
+
+/*
+ * Before 5.14 what a tunnel's device receives still has its outer headers in front, and only the
+ * network header's place is right. How much of the packet lies behind that, the packet itself says.
+ */
+__noinline int watch_inner(struct __sk_buff *skb)
+{
+	struct scratch *own = this_cpu_scratch();
+	__u64 length;
+
+	if (!own)
+		return 0;
+	if (load_bytes(skb, true, own->headers, 20)) {
+		table_count(NULL, COUNT_MALFORMED, 1);
 		return 0;
 	}
-	segment_origin(&own->segment, skb, egress);
-	watch_described(skb, hash);
+	length = own->headers[0] >> 4 == 6 ? 40 + load16(own->headers + 4)
+					   : load16(own->headers + 2);
+	if (length > MAX_HEADERS)
+		length = MAX_HEADERS;
+	if (length < 20) {
+		table_count(NULL, COUNT_MALFORMED, 1);
+		return 0;
+	}
+	asm volatile("" : "+r"(length));
+	if (load_bytes(skb, true, own->headers, length)) {
+		/* the payload lies outside the linear part, which is all that this reads */
+		length = own->headers[0] >> 4 == 6 ? 40 + 20 : 20 + 20;
+		if (load_bytes(skb, true, own->headers, length)) {
+			table_count(NULL, COUNT_LOST_TRUNCATED, 1);
+			return 0;
+		}
+	}
+	own->inner = length;
+	watch_copy(skb, own, length, LINK_BARE, false);
+	own->inner = 0;
 	return 0;
 }
 
@@ -823,6 +879,15 @@ SEC("tc")
 int probe_egress_ip(struct __sk_buff *skb)
 {
 	return watch(skb, LINK_BARE, true);
+}
+
+SEC("tc")
+int probe_ingress_inner(struct __sk_buff *skb)
+{
+	if (!*(volatile bool *)&seen[false])
+		seen[false] = true;
+	watch_inner(skb);
+	return TC_NEXT;
 }
 
 /*

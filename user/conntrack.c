@@ -20,7 +20,7 @@
 
 #define RECEIVE_BYTES (4 << 20) /* some 4000 tellings, between two readings */
 #define ROOM 16384
-#define MAX_READ 8192 /* tellings at once: some 5 us each */
+#define MAX_READ 8192 /* tellings at once: some 6 us each */
 
 /* A silence that a flowtable may be the reason of is asked about once it has lasted so long. */
 #define ASK_AFTER_NS (500 * (ns_t)MILLISECOND_NS)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "format.h"
@@ -95,6 +96,16 @@ int link_ask(struct link_state *l, int index, const char *name)
 	return netlink_ask(&r, read_link, l);
 }
 
+static bool is_before(int major, int minor)
+{
+	int release[2] = {};
+	struct utsname u;
+
+	uname(&u);
+	sscanf(u.release, "%d.%d", &release[0], &release[1]);
+	return release[0] < major || (release[0] == major && release[1] < minor);
+}
+
 /*
  * The link layer comes from the interface's type, never from the bytes. False when it is not
  * understood.
@@ -109,6 +120,9 @@ static bool understand_link(struct interface *i, unsigned short type)
 	case ARPHRD_NONE: /* tun, WireGuard */
 	case ARPHRD_PPP:
 	case ARPHRD_RAWIP:
+		i->link = "ip";
+		i->bare = true;
+		return true;
 	case ARPHRD_TUNNEL:
 	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
@@ -116,6 +130,7 @@ static bool understand_link(struct interface *i, unsigned short type)
 	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
 		i->link = "ip";
 		i->bare = true;
+		i->outer = is_before(5, 14);
 		return true;
 	default:
 		fprintf(stderr,

@@ -25,6 +25,7 @@ struct interface {
 	char name[IFNAMSIZ];
 	int index;
 	bool bare; /* no Ethernet header */
+	bool outer; /* what comes in still has its tunnel's headers in front: kernels before 5.14 */
 	const char *link; /* "ethernet" or "ip" */
 };
 

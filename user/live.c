@@ -283,6 +283,8 @@ static int load(struct live *l)
 	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_inner,
+				  l->interface.outer || l->options->follow);
 	set_sizes(l);
 	if (l->run->evidence) {
 		bpf->rodata->keep_packets = true;
@@ -303,7 +305,8 @@ static int attach(struct live *l)
 	int programs[DIRECTIONS], status;
 
 	if (l->interface.bare) {
-		in = l->bpf->progs.probe_ingress_ip;
+		in = l->interface.outer ? l->bpf->progs.probe_ingress_inner
+					: l->bpf->progs.probe_ingress_ip;
 		out = l->bpf->progs.probe_egress_ip;
 	}
 	programs[INGRESS] = bpf_program__fd(in);

@@ -127,3 +127,8 @@ enum {
 	BPF_RB_CONS_POS = 2,
 	BPF_RB_PROD_POS = 3,
 };
+
+enum bpf_hdr_start_off {
+	BPF_HDR_START_MAC = 0,
+	BPF_HDR_START_NET = 1,
+};

@@ -213,5 +213,20 @@ def test_many():
         expect(p.summary['nat']['lost'] == 0, p.summary['nat'])
 
 
+def test_left_alone():
+    """on the inner side conntrack is left alone after 1000 attempts: it is not read for nothing"""
+    def sockets_of(pid):
+        text = lab.sh(GATEWAY, 'cat', '/proc/%d/net/netlink' % pid)
+        return sum(line.split()[1] == '12' and line.split()[3] == '00000001' for line in text.splitlines()[1:])
+
+    with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), Probe() as p:
+        expect(sockets_of(p.process.pid) == 1, 'listens to new connections at first')
+        for wait in [lab.fork(ns, many, 300) for ns in CLIENTS[:4]]:
+            wait()
+        wait_for(lambda: sockets_of(p.process.pid) == 0, 'the end of listening')
+        p.stop()
+        expect(len(p.connections()) == 1200 and all(c['behind'] is None for c in p.connections()), p.summary)
+
+
 if __name__ == '__main__':
     sys.exit(lab.main([f for name, f in list(globals().items()) if name.startswith('test_')]))
