@@ -76,6 +76,10 @@ build/test-screen: tests/unit/screen.c user/screen.c user/fold.c user/format.c u
 build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
 
+# Includes the source: what is bounded is not for anybody else to see.
+build/test-conntrack: tests/unit/conntrack.c user/conntrack.c user/connection.c $(wildcard bpf/*.h user/*.h) tests/expect.h | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/connection.c -lmnl -lnetfilter_conntrack
+
 build/test-race: tests/bpf/race.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
 
@@ -163,7 +167,7 @@ build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildca
 
 .SECONDARY: # what only patterns name is kept as well
 
-tests: build/test-track build/test-model build/test-diagnose build/test-evidence build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-diagnose build/test-evidence build/test-conntrack build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

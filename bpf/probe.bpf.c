@@ -754,6 +754,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
  */
 __noinline int watch_inner(struct __sk_buff *skb)
 {
+	bool ip6 = skb->protocol == swap16(ETHERTYPE_IP6);
 	struct scratch *own = this_cpu_scratch();
 	__u64 length;
 
@@ -763,8 +764,7 @@ __noinline int watch_inner(struct __sk_buff *skb)
 		table_count(NULL, COUNT_MALFORMED, 1);
 		return 0;
 	}
-	length = own->headers[0] >> 4 == 6 ? 40 + load16(own->headers + 4)
-					   : load16(own->headers + 2);
+	length = ip6 ? 40 + load16(own->headers + 4) : load16(own->headers + 2);
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20) {
@@ -774,7 +774,7 @@ __noinline int watch_inner(struct __sk_buff *skb)
 	asm volatile("" : "+r"(length));
 	if (load_bytes(skb, true, own->headers, length)) {
 		/* the payload lies outside the linear part, which is all that this reads */
-		length = own->headers[0] >> 4 == 6 ? 40 + 20 : 20 + 20;
+		length = ip6 ? 40 + 20 : 20 + 20;
 		if (load_bytes(skb, true, own->headers, length)) {
 			table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 			return 0;

@@ -361,6 +361,29 @@ static void test_json_string(void)
 	}
 }
 
+static void test_offloaded(void)
+{
+	struct model *m = fresh();
+	struct connection c = met(1, 1, 5);
+
+	c.offloaded = true;
+	c.client_gap = true; /* what came first passed unseen */
+	hears(m, c);
+	c = met(1, 1, 5);
+	c.offloaded = true;
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.settled_by = SETTLED_END;
+	model_opening(m, &c);
+	hears(m, c);
+	EXPECT(m->offloaded == 2 && !m->stall_count && !m->undecided.count && !waiting_said,
+	       "a flow that a flowtable carries would seem to wait");
+	c = met(1, 1, 5);
+	c.offloaded = true; /* but its first bytes were seen to come late */
+	hears(m, c);
+	EXPECT(m->stall_count == 1, "behind a flowtable in software nobody would stall");
+	model_free(m);
+}
+
 static void test_words(void)
 {
 	static const struct {
@@ -406,6 +429,7 @@ int main(void)
 	test_openings();
 	test_histogram();
 	test_json_string();
+	test_offloaded();
 	test_words();
 	printf("model: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
