@@ -765,6 +765,7 @@ __noinline int watch_inner(struct __sk_buff *skb)
 		return 0;
 	}
 	length = ip6 ? 40 + load16(own->headers + 4) : load16(own->headers + 2);
+	asm volatile("" : "+r"(length)); /* one register, whose bounds are checked below */
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20) {
