@@ -691,7 +691,7 @@ static __always_inline void watch_described(struct __sk_buff *skb, __u64 hash)
 }
 
 /* Of a copy of the headers. */
-static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *own, __u32 length,
+static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *own, __u64 length,
 				       __u32 link, __u32 egress)
 {
 	enum parsed parsed;
