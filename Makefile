@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # make            ./probe
-# make install    PREFIX, DESTDIR
+# make install    PREFIX, DESTDIR; make uninstall takes away just that
+# make deb        build/probe_VERSION_ARCH.deb
 # make bench      what it costs; installs what that needs, some minutes
 # make test       everything in tests/, as root; installs what that needs
 # make test-kernels   the probe under other kernels, with objects of other compilers; some minutes
@@ -18,12 +19,20 @@ export PATH := $(PATH):/usr/sbin:/sbin # where bpftool is, and a user does not l
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 CFLAGS ?= -O2 -g
+# What root runs beside a hostile wire. Only what this compiler knows for this machine.
+supported = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+HARDENING := -fPIE -fstack-protector-strong $(call supported,-fstack-clash-protection) $(call supported,-fcf-protection) \
+	$(call supported,-mbranch-protection=standard)
+FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDENED_LINK := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+# The same bytes wherever it is built: no path of the build machine.
+SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
 LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lm
 
-BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf
+BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf $(SAME_PATHS)
 
 OBJECTS := $(patsubst user/%.c,build/%.o,$(wildcard user/*.c))
 
@@ -33,10 +42,10 @@ say = @printf '  %-7s %s\n' $(1) $(2);
 endif
 
 probe: $(OBJECTS)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(HARDENING) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 build/%.o: user/%.c | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
 
 build/run.o build/live.o build/options.o build/report_json.o build/report_pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
 build/live.o: build/probe.skel.h
@@ -195,7 +204,7 @@ check-format:
 	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
 
 check-scripts:
-	$(call say,CHECK,scripts)shellcheck $$(grep -lE '^#!/bin/(ba)?sh' scripts/* tests/run tests/kernels/* .ci/run) user/probe.bash
+	$(call say,CHECK,scripts)shellcheck $$(grep -lE -d skip '^#!/bin/(ba)?sh' scripts/* scripts/debian/* tests/run tests/package tests/kernels/* .ci/run) user/probe.bash
 
 test:
 	tests/run
@@ -203,15 +212,36 @@ test:
 test-kernels:
 	tests/kernels/run
 
+# Where things go. A unit that is installed elsewhere than below / is not seen by systemd.
+SBINDIR := $(PREFIX)/sbin
+MANDIR := $(PREFIX)/share/man/man8
+DOCDIR := $(PREFIX)/share/doc/probe
+COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR := $(PREFIX)/lib/tmpfiles.d
+INSTALLED := $(SBINDIR)/probe $(MANDIR)/probe.8 $(COMPLETIONDIR)/probe $(DOCDIR)/report.schema.json \
+	$(UNITDIR)/probe@.service $(TMPFILESDIR)/probe.conf
+
 install: probe
-	install -D -m 0755 probe $(DESTDIR)$(PREFIX)/sbin/probe
+	install -D -m 0755 probe $(DESTDIR)$(SBINDIR)/probe
+	install -D -m 0644 user/probe.8 $(DESTDIR)$(MANDIR)/probe.8
+	install -D -m 0644 user/probe.bash $(DESTDIR)$(COMPLETIONDIR)/probe
+	install -D -m 0644 user/report.schema.json $(DESTDIR)$(DOCDIR)/report.schema.json
+	install -D -m 0644 user/probe.tmpfiles $(DESTDIR)$(TMPFILESDIR)/probe.conf
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' user/probe@.service > $(DESTDIR)$(UNITDIR)/probe@.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/probe@.service
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/probe
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null
+
+deb:
+	scripts/deb $(VERSION)
 
 clean:
 	rm -rf build probe
 
-.PHONY: bench bench-tools install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts
+.PHONY: bench bench-tools deb install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

@@ -420,8 +420,7 @@ static void drain(struct live *l)
 static void settle_candidates(struct live *l)
 {
 	static uint8_t frame[64];
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-			    .data_size_in = sizeof(frame));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
 	volatile __u32 *next = &l->bpf->bss->candidate_next;
 
 	*next = 0;
@@ -855,8 +854,7 @@ static void say_costs(const struct live *l, uint64_t began)
 static bool can_settle(void *context)
 {
 	static uint8_t frame[64];
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
-			    .data_size_in = sizeof(frame));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
 	struct live *l = context;
 	uint32_t position, count = 1;
 
