@@ -6,14 +6,20 @@
 --keep leaves the pages and their screenshots there, to be looked at.
 """
 import atexit
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -497,6 +503,25 @@ def test_without_scripts():
     for words in ('STALLS', 'PEERS THAT FAIL', 'HOSTS', 'THE NETWORK', 'Fisher', '±', '→') + tuple(host(n) for n in range(8)):
         expect(words in seen, words, seen)
     expect('"type":' not in seen and '{' not in seen, 'what only the script reads is shown')
+
+    # as wide as mail expects it, however wide the terminal is that the run was on
+    terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
+    reader = threading.Thread(target=drain, args=(terminal,))
+    reader.start()
+    subprocess.run([PROBE, '--read', os.path.join(folder, 'capture'), '--html', path], stdin=subprocess.DEVNULL,
+                   stdout=other, stderr=other, check=True, env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'))
+    os.close(other)
+    reader.join()
+    os.close(terminal)
+    lines = texts(show(path), 'pre')[0].splitlines()
+    expect(60 < max(map(len, lines)) < 100 and '\x1b' not in ''.join(lines), max(lines, key=len))
+
+
+def drain(terminal):
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
 
 
 def test_failures():

@@ -9,6 +9,7 @@
 #include "format.h"
 #include "page_source.h" /* page_html, page_css, page_js and their hashes */
 #include "report_json.h"
+#include "screen.h"
 
 /* The latest attempts that failed, of the clients in one place. */
 struct kept {
@@ -120,13 +121,17 @@ static void write_title(FILE *out, const struct run *run)
 /* The report of the terminal, with all of its tables. */
 static void write_report(struct report *r, struct model *m, const struct diagnosis *d)
 {
+	static const struct paint plain = { "", "", "", "", "" };
+	const struct paint *of_terminal = paint;
 	struct report report = { .run = r->run, .quiet = true, .verbose = true };
 	char *text = NULL;
 	size_t size;
 
 	report.out = open_memstream(&text, &size);
 	if (report.out) {
+		paint = &plain;
 		report_text.ended(&report, m, d);
+		paint = of_terminal;
 		if (!fclose(report.out)) {
 			write_text(r->out, text);
 			free(text);

@@ -33,7 +33,9 @@
 #define LEAST_COLUMNS 40
 #define MOST_COLUMNS 110
 
-static int page_columns = 80; /* what mail and files expect */
+#define FILE_COLUMNS 80 /* what mail and files expect */
+
+static int page_columns = FILE_COLUMNS;
 
 const char *const failure_words[FAILURES] = {
 	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
@@ -848,8 +850,8 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		fprintf(out, "probe: out of memory: no table of hosts\n");
 		return;
 	}
-	if (screen_width(out))
-		page_columns = screen_width(out);
+	/* another report of this run may have had another width */
+	page_columns = screen_width(out) ? screen_width(out) : FILE_COLUMNS;
 	page_columns = page_columns < LEAST_COLUMNS  ? LEAST_COLUMNS
 		       : page_columns > MOST_COLUMNS ? MOST_COLUMNS
 						     : page_columns;
