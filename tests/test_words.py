@@ -60,6 +60,22 @@ def test_help():
     expect(all(len(line) <= 80 for line in done.stdout.splitlines()), 'fits 80 columns')
 
 
+def test_failed_start():
+    """a run that never was leaves no empty file behind, and what was in a file before"""
+    with tempfile.TemporaryDirectory() as folder:
+        old, paths = os.path.join(folder, 'old'), [os.path.join(folder, name) for name in ('json', 'html', 'pcapng')]
+        with open(old, 'w') as f:
+            f.write('of yesterday')
+        for more in (['--json=' + paths[0], '--html', paths[1], '--write', paths[2]], ['--json=' + old],
+                     ['--json=' + paths[0], '--write', '/nowhere/x'], ['--json=' + paths[0], '--write', old]):
+            for source in (['--read', '/nowhere/at/all'], ['--iface', 'no-such-iface']):
+                done = run(*source, *more)
+                expect(done.returncode == 1 and done.stderr.count('\n') == 1, more, done.stderr)
+                expect(os.listdir(folder) == ['old'], source, more, os.listdir(folder))
+        with open(old) as f:
+            expect(f.read() == 'of yesterday', 'what was there before is gone')
+
+
 def test_version():
     """--version is one line, for a report of a defect"""
     done = run('--version')

@@ -116,8 +116,12 @@ static void describe(struct diagnosing *g, struct finding *f, const struct waiti
 		}
 	}
 	f->hosts_hurt = f->affected.count;
-	finding_line(f, "share", "for %zu of these %zu hosts most connections stall", counted,
-		     f->affected.count);
+	if (f->affected.count == 1)
+		finding_line(f, "share", "%s of this host's connections stall",
+			     counted ? "most" : "less than half");
+	else
+		finding_line(f, "share", "for %zu of these %zu hosts most connections stall",
+			     counted, f->affected.count);
 	if (tls)
 		finding_line(f, "",
 			     "%zu stall%s on port 443, where a client that is silent is not normal",
@@ -212,12 +216,13 @@ void cause_waits(struct diagnosing *g)
 	if (f) {
 		finding_text(f, "the cause of %zu stall%s is not visible on the wire", n,
 			     plural(n));
-		finding_line(
-			f, "",
-			"from %s to %s: people think, and browsers open spare sockets, just like "
-			"this; without a timer or a failing peer nobody is accused",
-			format_duration(least, w[0].stall->wait),
-			format_duration(most, w[n - 1].stall->wait));
+		format_duration(least, w[0].stall->wait);
+		format_duration(most, w[n - 1].stall->wait);
+		finding_line(f, "",
+			     "%s%s%s: people think, and browsers open spare sockets, just like "
+			     "this; without a timer or a failing peer nobody is accused",
+			     least, strcmp(least, most) ? " to " : "",
+			     strcmp(least, most) ? most : "");
 		describe(g, f, w, n);
 		say_checked(g, f, w, n);
 	}

@@ -37,6 +37,7 @@ struct program {
 	struct model *model;
 	struct report reports[MAX_REPORTS];
 	int report_count;
+	bool has_started;
 	uint64_t opening, sweeps_opening; /* attempts, at the last sweep; in this one so far */
 };
 
@@ -74,6 +75,7 @@ static void on_started(void *context)
 		say("probe: watching %s (%s, %s%s%s). Ctrl-C ends the run and prints the report.\n",
 		    run->from, run->link, run->hook, run->hook_reason ? ": " : "",
 		    run->hook_reason ? run->hook_reason : "");
+	p->has_started = true;
 	/* only now that there is something to write, what was in the files before goes */
 	for (i = 0; i < p->report_count; i++)
 		if (p->reports[i].out != stdout)
@@ -192,10 +194,13 @@ static void on_answered_after_all(void *context, const struct connection *c)
 }
 
 /* As fopen(file, "w"), but what is in the file stays until the run starts. */
-static FILE *open_to_write(const char *file)
+static FILE *open_to_write(const char *file, bool *is_new)
 {
-	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
+	*is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666); /* a link may lead to none */
 	return fd < 0 ? NULL : fdopen(fd, "w");
 }
 
@@ -243,7 +248,7 @@ static int add_report(struct program *p, const struct report_format *format, con
 	r->run = &p->run;
 	r->quiet = p->options.quiet;
 	r->verbose = p->options.verbose;
-	r->out = file ? open_to_write(file) : stdout;
+	r->out = file ? open_to_write(file, &r->is_new) : stdout;
 	r->out_name = file ? file : "standard output";
 	if (!r->out) {
 		fprintf(stderr, "probe: cannot write %s: %s\n", file, strerror(errno));
@@ -287,6 +292,8 @@ static int close_reports(struct program *p)
 		struct report *r = &p->reports[i];
 		bool failed = ferror(r->out);
 
+		if (r->is_new && !p->has_started) /* of a run that never was */
+			unlink(r->out_name);
 		if (r->format->closed)
 			r->format->closed(r);
 		if (fclose(r->out) && !r->error)
@@ -408,6 +415,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (open_reports(&p)) {
+		close_reports(&p);
 		model_free(p.model);
 		return EXIT_FAILURE;
 	}

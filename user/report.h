@@ -31,6 +31,7 @@ struct report {
 	const struct run *run;
 	FILE *out;
 	const char *out_name; /* for error messages */
+	bool is_new; /* the file was made by us */
 	int error; /* errno of the first write that failed, as far as that was seen */
 	bool quiet; /* no lines while it runs, only the report */
 	bool verbose; /* the tables as well */

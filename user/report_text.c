@@ -136,7 +136,7 @@ static int line_columns(const struct report *r)
 static void put_line(struct report *r, enum line_kind kind, ns_t when, const char *client,
 		     const char *server, char *what)
 {
-	int total = line_columns(r), a, b, column;
+	int total = line_columns(r), arrow = format_columns(glyphs->arrow) + 2, a, b, column;
 	const char *before_server = "", *before_what = "";
 	char clock[FORMAT_TIME], text[1024], *bar;
 	bool is_narrow;
@@ -150,20 +150,20 @@ static void put_line(struct report *r, enum line_kind kind, ns_t when, const cha
 	a = r->client_columns;
 	b = r->server_columns;
 	if (!r->said_heading) {
-		is_narrow = CLOCK_COLUMNS + a + 3 + b + 5 > total;
-		snprintf(text, sizeof(text), "%-8s %-*s   %-*s WHAT\n", "TIME", is_narrow ? 0 : a,
-			 "CLIENT", is_narrow ? 0 : b, "SERVER");
+		is_narrow = CLOCK_COLUMNS + a + arrow + b + 5 > total;
+		snprintf(text, sizeof(text), "%-8s %-*s%*s%-*s WHAT\n", "TIME", is_narrow ? 0 : a,
+			 "CLIENT", arrow, "", is_narrow ? 0 : b, "SERVER");
 		screen_line(r->out, text);
 		r->said_heading = true;
 	}
 	if ((int)strlen(client) > a || (int)strlen(server) > b)
 		a = b = 0;
 	column = CLOCK_COLUMNS + (a ? a : (int)strlen(client));
-	if (column + 3 + (int)strlen(server) > total) {
+	if (column + arrow + (int)strlen(server) > total) {
 		before_server = "\n        ";
 		column = CLOCK_COLUMNS - 1;
 	}
-	column += 3 + (b ? b : (int)strlen(server)) + 1;
+	column += arrow + (b ? b : (int)strlen(server)) + 1;
 	bar = strchr(what, '|');
 	if (bar && column + format_columns(what) - 1 > total)
 		*bar = '\0';
@@ -704,21 +704,24 @@ static void print_line(FILE *out, int length)
 
 static void print_attempts(FILE *out, const struct example *e, ns_t since)
 {
-	char to[FORMAT_ENDPOINT], text[FORMAT_DURATION];
+	char to[FORMAT_ENDPOINT], duration[FORMAT_DURATION], text[512];
 	unsigned int i;
+	int n;
 
-	fprintf(out, "%*s%s SYN to %s at", LABEL_WIDTH, "", glyphs->below,
-		format_endpoint(to, &e->waited_for));
+	n = snprintf(text, sizeof(text), "%s SYN to %s at", glyphs->below,
+		     format_endpoint(to, &e->waited_for));
 	for (i = 0; i < e->syn_count && i < 3; i++)
-		fprintf(out, "%s %s%s", i ? "," : "", e->syn_times[i] < since ? "" : "+",
-			format_duration(text, e->syn_times[i] - since));
+		n += snprintf(text + n, sizeof(text) - n, "%s %s%s", i ? "," : "",
+			      e->syn_times[i] < since ? "" : "+",
+			      format_duration(duration, e->syn_times[i] - since));
 	if (e->syn_count > i)
-		fprintf(out, ", ...");
+		n += snprintf(text + n, sizeof(text) - n, ", ...");
 	if (e->resolved == NEVER)
-		fprintf(out, ": no answer\n");
+		snprintf(text + n, sizeof(text) - n, ": no answer");
 	else
-		fprintf(out, "\n%*s  resolved at +%s\n", LABEL_WIDTH, "",
-			format_duration(text, e->resolved - since));
+		snprintf(text + n, sizeof(text) - n, ", resolved at +%s",
+			 format_duration(duration, e->resolved - since));
+	print_wrapped(out, fprintf(out, "%*s", LABEL_WIDTH - 1, ""), LABEL_WIDTH + 1, text);
 }
 
 /* One wait as a line in time, and below it what was pending meanwhile. */
