@@ -19,8 +19,7 @@ struct kept {
 
 struct page {
 	struct kept *places[PAGE_PLACES];
-	struct report
-		objects; /* of --json, into memory: nothing of the file is written before the end */
+	struct report objects; /* of --json, in memory: the file is written at the end */
 	char *text;
 	size_t size;
 	unsigned int notices;
@@ -46,9 +45,8 @@ struct rows {
 /* ---- text of any origin in HTML ---- */
 
 /*
- * Does it show nothing, or move what stands around it? Controls, marks of
- * writing direction, spaces without width, tags (Unicode's general categories
- * Cc, Cf, Zl, Zp and private use).
+ * Does it show nothing, or move what stands around it? Controls, marks of writing direction, spaces
+ * without width, tags (Unicode's general categories Cc, Cf, Zl, Zp and private use).
  */
 static bool is_invisible(uint32_t code)
 {
@@ -71,8 +69,7 @@ static bool is_invisible(uint32_t code)
 	return false;
 }
 
-/* Text as text: what is invisible by its number, as the script writes it, but
- * for line ends. */
+/* Text as text: what is invisible by its number, as the script writes it, but for line ends. */
 static void write_text(FILE *out, const char *text)
 {
 	unsigned int length;
@@ -97,8 +94,7 @@ static void write_text(FILE *out, const char *text)
 	}
 }
 
-/* JSON inside of a script element, which no "</script" or "<!--" may end:
- * U+003C is in strings only. */
+/* JSON inside of a script element, which no "</script" or "<!--" may end: "<" is in strings only. */
 static void write_json(FILE *out, const char *json)
 {
 	for (; *json; json++)
@@ -369,8 +365,7 @@ static void write_left_out(struct report *r, const struct rows *rows, const stru
 	for (i = 0; i < rows->count; i++)
 		fprintf(r->out, "%s{\"since\":%" PRId64 "}", i ? "," : "", rows->at[i].since);
 	fprintf(r->out,
-		"],\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,"
-		"\"speechless\":%zu}",
+		"],\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,\"speechless\":%zu}",
 		rows->hosts[0] - rows->shown[0], rows->hosts[1] - rows->shown[1],
 		rows->hosts[2] - rows->shown[2], rows->hosts[3] - rows->shown[3]);
 	fprintf(r->out, ",\"findings_more\":%zu", d->count - least(d->count, MAX_PAGE_FINDINGS));
