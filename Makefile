@@ -82,6 +82,9 @@ build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(w
 build/test-screen: tests/unit/screen.c user/screen.c user/fold.c user/format.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
+build/test-vantage: tests/unit/vantage.c user/vantage.c $(wildcard bpf/*.h user/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
+
 build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
 
@@ -176,7 +179,7 @@ build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildca
 
 .SECONDARY: # what only patterns name is kept as well
 
-tests: build/test-track build/test-model build/test-diagnose build/test-evidence build/test-conntrack build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

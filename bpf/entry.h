@@ -32,6 +32,17 @@ struct candidate {
 
 #define CANDIDATES 64
 
+/* Places for SYNs that were seen leaving, with --follow-peers. */
+#define LEAVING (1 << 16)
+
+/* Marks of what passed, one an interface; several interfaces may share one. */
+#define SEEN_SLOTS 64
+
+static __always_inline __u32 seen_slot(__u32 ifindex)
+{
+	return ifindex & (SEEN_SLOTS - 1);
+}
+
 /* Short, so that a lookup is quick. A hash of 64 bits with a secret; the key is compared as well. */
 static __always_inline __u64 flow_id(const struct flow_key *key, __u64 hash)
 {

@@ -134,6 +134,7 @@ struct segment {
 	__u8 kind; /* enum segment_kind */
 	bool egress;
 	bool from_gateway; /* this very host made the packet */
+	bool elsewhere; /* addressed to another machine on the link: this host does not forward it */
 	bool has_mac;
 	bool icmp_hard;
 	bool icmp_too_big;

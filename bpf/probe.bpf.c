@@ -16,6 +16,7 @@
 #define TC_NEXT (-1)
 
 #define EEXIST 17
+#define PACKET_OTHERHOST 3
 
 /* By flow_id(). Sizes are set when the object is loaded, from --max-flows. */
 struct {
@@ -95,6 +96,8 @@ static __always_inline void table_publish(struct table *t, struct flow *f, __u64
 static __always_inline void table_count(struct table *t, enum counter c, __u64 n);
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype);
 static __always_inline bool table_wants(struct table *t, const struct segment *s);
+static __always_inline bool table_follows(struct table *t);
+static __always_inline __u16 table_left(struct table *t, const struct flow *f);
 static __always_inline bool table_keeps_packets(struct table *t);
 static __always_inline void table_keep_packet(struct table *t, const struct flow_key *key,
 					      const struct flow *f, const struct segment *s,
@@ -155,6 +158,8 @@ const volatile __u32 queue_chunks = DEFAULT_FLOWS / QUEUE_CHUNK; /* of each queu
 const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
 const volatile bool keep_packets; /* for --write */
 const volatile __u32 snap = MAX_HEADERS; /* bytes of each packet that is kept */
+const volatile bool several; /* interfaces are watched */
+const volatile bool follow_peers;
 const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock */
 
 /* A global, not a map: a hook that calls no helper for its lookup saves and restores no register. */
@@ -165,7 +170,8 @@ struct candidate candidates[CANDIDATES];
 __u32 candidate_next;
 bool ending; /* the run is over: all that is left settles */
 bool pressure; /* the map is nearly full */
-bool seen[2]; /* a packet came in, went out; user space takes it back and looks again */
+/* A packet came in, went out; user space takes it back and looks again. */
+bool seen[SEEN_SLOTS][2];
 
 _Static_assert(sizeof(((struct scratch *)0)->entry) == sizeof(struct flow_entry), "see there");
 
@@ -547,6 +553,53 @@ static __always_inline void table_count_ethertype(struct table *t, __u16 etherty
 		__sync_fetch_and_add(&line->packets[ethertype % (LINE / sizeof(__u32))], 1);
 }
 
+/*
+ * With --follow-peers: the SYNs that left by an interface that is followed, by a hash of the ISN,
+ * which NAT leaves as it is. Newer ones overwrite. A word says which ISN, when, and by which
+ * interface; it is written at once, so nobody reads half of it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1); /* LEAVING, when it is used */
+} leaving SEC(".maps");
+
+/* A leaving packet was not understood: nothing can be said of any that was not seen. */
+bool leaving_unsure;
+
+static __always_inline __u32 leaving_slot(__u32 isn)
+{
+	return isn * 0x9e3779b1U >> 16 & (LEAVING - 1);
+}
+
+/* In units of 2^24 ns, some 17 ms: 24 bits are three days. */
+static __always_inline __u32 leaving_time(__u64 now)
+{
+	return now >> 24 & 0xffffff;
+}
+
+static __always_inline bool table_follows(struct table *t)
+{
+	return follow_peers;
+}
+
+static __always_inline __u16 table_left(struct table *t, const struct flow *f)
+{
+	__u32 slot = leaving_slot(f->client_isn);
+	__u64 *place = bpf_map_lookup_elem(&leaving, &slot), word;
+	bool is_since;
+
+	if (!place || leaving_unsure)
+		return 0;
+	word = *(volatile __u64 *)place;
+	is_since = ((word >> 8) - leaving_time(f->syn_last) & 0xffffff) < 1 << 23;
+	if (word && is_since && word >> 32 == f->client_isn)
+		return CLIENT_LEFT | (word & 0xff) << 8;
+	/* another one's, since then: it may have overwritten ours */
+	return word && is_since ? 0 : CLIENT_STAYED;
+}
+
 /* Packets that decide something, while they are kept; user space sets the sizes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -640,6 +693,8 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 	s->egress = egress;
 	s->from_gateway = egress && !skb->ingress_ifindex;
 	s->ifindex = skb->ifindex;
+	/* a test's packets are addressed to nobody's device */
+	s->elsewhere = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
 }
 
 static __always_inline bool is_boring(const struct headers *h, __u64 hash)
@@ -831,11 +886,12 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 		.end = (const __u8 *)(long)skb->data_end,
 	};
 	struct __sk_buff *volatile kept; /* on the stack, as in count_in_passing() */
+	__u32 mark = several ? seen_slot(skb->ifindex) : 0;
 	const __u8 *transport;
 	__u32 slot;
 
-	if (!*(volatile bool *)&seen[egress])
-		seen[egress] = true;
+	if (!*(volatile bool *)&seen[mark][egress])
+		seen[mark][egress] = true;
 	switch (glance(&f, link, swap16(skb->protocol), &run_seed, &slot, &transport)) {
 	case PARSED_TCP:
 		if (likely(!may_be_opening(&traces, slot)))
@@ -885,10 +941,68 @@ int probe_egress_ip(struct __sk_buff *skb)
 SEC("tc")
 int probe_ingress_inner(struct __sk_buff *skb)
 {
-	if (!*(volatile bool *)&seen[false])
-		seen[false] = true;
+	__u32 mark = several ? seen_slot(skb->ifindex) : 0;
+
+	if (!*(volatile bool *)&seen[mark][false])
+		seen[mark][false] = true;
 	watch_inner(skb);
 	return TC_NEXT;
+}
+
+static __noinline int note_leaving(struct __sk_buff *skb, __u32 link)
+{
+	struct frame f = {
+		.begin = (const __u8 *)(long)skb->data,
+		.end = (const __u8 *)(long)skb->data_end,
+		.wire_length = skb->len,
+		.forget = NULL,
+	};
+	enum parsed parsed;
+	struct headers h;
+	__u64 *place;
+	__u32 isn, slot;
+
+	headers_start(&h, skb);
+	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
+	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
+		leaving_unsure = true;
+	if (parsed != PARSED_TCP || (h.transport[13] & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+		return 0;
+	isn = load32(h.transport + 4);
+	slot = leaving_slot(isn);
+	place = bpf_map_lookup_elem(&leaving, &slot);
+	if (place)
+		*(volatile __u64 *)place = (__u64)isn << 32 |
+					   (__u64)leaving_time(bpf_ktime_get_ns()) << 8 |
+					   (skb->ifindex & 0xff);
+	return 0;
+}
+
+/* What a glance dismisses is no SYN. */
+static __always_inline int watch_leaving(struct __sk_buff *skb, enum link link)
+{
+	struct frame f = {
+		.begin = (const __u8 *)(long)skb->data,
+		.end = (const __u8 *)(long)skb->data_end,
+	};
+	const __u8 *transport;
+	__u64 hash;
+
+	if (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport) == PARSED_DEEP)
+		note_leaving(skb, link);
+	return TC_NEXT;
+}
+
+SEC("tc")
+int probe_leaving(struct __sk_buff *skb)
+{
+	return watch_leaving(skb, LINK_ETHERNET);
+}
+
+SEC("tc")
+int probe_leaving_ip(struct __sk_buff *skb)
+{
+	return watch_leaving(skb, LINK_BARE);
 }
 
 /*

@@ -41,6 +41,9 @@ enum client_flag {
 	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does; none was seen */
 	CLIENT_GAP = 1 << 4, /* its first payload begins too far on: what came before was lost */
 	CLIENT_ACKED = 1 << 5, /* it acknowledged the server's first payload */
+	/* with --follow-peers, when a SYN was sent again: what had become of the one before? */
+	CLIENT_LEFT = 1 << 6, /* it was seen leaving this host: see flow.left_by */
+	CLIENT_STAYED = 1 << 7, /* it was not, by none of the interfaces that are followed */
 };
 
 enum server_flag {
@@ -108,7 +111,8 @@ struct flow {
 	__u8 icmp_code;
 	__u8 icmp_flags;
 
-	__u8 pad[2];
+	__u8 left_by; /* with CLIENT_LEFT: the lowest byte of the interface's index */
+	__u8 elsewhere; /* the first SYN was addressed to another machine on the link */
 	__u32 slot; /* of the counter that says "an opening flow could be meant" */
 };
 

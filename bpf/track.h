@@ -145,6 +145,7 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 		f->client_flags |= CLIENT_IS_END_1;
 	if (s->egress)
 		f->client_flags |= CLIENT_EGRESS;
+	f->elsewhere = s->elsewhere;
 	if (s->has_mac && !s->egress) { /* leaving, the source MAC is this very host's */
 		f->client_flags |= CLIENT_HAS_MAC;
 		__builtin_memcpy(f->client_mac, s->mac, 6);

@@ -16,6 +16,8 @@
  *	table_count	adds to a counter
  *	table_count_ethertype	adds a packet to what is not understood
  *	table_wants	does --client, --server, --port ask for this SYN?
+ *	table_follows	with --follow-peers
+ *	table_left	was this attempt's last SYN seen leaving? Client flags, and flow.left_by above
  *	table_keeps_packets	for --write, see packet.h
  *	table_keep_packet	hands over the packet of this segment, if roles_of() names one
  */
@@ -101,6 +103,7 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 	bool from_end_1, from_client;
 	struct flow *f = NULL;
 	__u64 identity, now = 0;
+	__u16 left = 0;
 
 	from_end_1 = flow_key_of(&key, s);
 	if (may_be_opening(table_traces(t), slot_of(hash)))
@@ -111,8 +114,14 @@ static __always_inline void watch_segment(struct table *t, const struct segment 
 		if (needs_time(f, s, from_client))
 			now = table_now(t);
 		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
+			if (table_follows(t) && is_syn(s) && from_client)
+				left = table_left(t, f);
 			if (!table_begin(t, f, identity, now))
 				return;
+			if (left) {
+				f->client_flags |= left;
+				f->left_by = left >> 8;
+			}
 			why = track(f, s, from_client, now);
 			table_end(t, f, why, now);
 			if (now && table_keeps_packets(t))

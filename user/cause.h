@@ -63,8 +63,21 @@ struct host *host_of(struct diagnosing *g, const struct client *c);
 /* Fills f->affected, f->unaffected, f->cohort and f->p_value by who tried this peer and who stalled. */
 void finding_compare(struct diagnosing *g, struct finding *f, struct peer *p);
 
+/* What becomes of the SYNs to a peer that does not answer, in this gateway. */
+enum fate {
+	FATE_NOT_CHECKED,
+	FATE_LEFT,
+	FATE_DROPPED,
+	FATE_ANSWERS_DROPPED,
+};
+
+void finding_say_fate(const struct diagnosing *g, struct finding *f, const struct peer *p);
+
+/* Is it named by a finding that says who waits for it? */
+bool is_waited_for(const struct diagnosing *g, const struct peer *p);
+
 /* "10.0.0.0/8 leaves by the default route (eth1)", where the gateway knows something worth saying. */
-void finding_say_route(struct finding *f, const struct peer *p);
+void finding_say_route(const struct diagnosing *g, struct finding *f, const struct peer *p);
 
 struct peer *diagnosing_peer(struct diagnosing *g, const struct endpoint *e);
 
@@ -78,10 +91,12 @@ bool in_prefix(const struct address *a, const struct address *prefix, unsigned i
 /* Is the word so, of these counts? */
 enum confidence by_count(uint64_t n);
 
+void cause_fates(struct diagnosing *g); /* fills peer.fate in */
 void cause_locks(struct diagnosing *g); /* waits-for-peer, slow-helper */
 void cause_chains(struct diagnosing *g); /* held-before-connect, failover-chain, broken-ipv6 */
 void cause_loss(struct diagnosing *g); /* lossy-client, lossy-far-side */
 void cause_waits(struct diagnosing *g); /* timer-unexplained, stalls-unexplained */
+void cause_gateway(struct diagnosing *g); /* dropped-in-gateway */
 void cause_peers(struct diagnosing *g); /* peers that fail, alone and together */
 void cause_servers(struct diagnosing *g); /* ident, banners, answers, accept queues */
 void cause_path(struct diagnosing *g); /* MTU, one direction, round trips, what can be said of all */

@@ -382,7 +382,7 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	finding_line(finding, "", "began %s %s %s after the first SYN", t, glyphs->plus_minus,
 		     spread);
 	if (f->peer)
-		finding_say_route(finding, f->peer);
+		finding_say_route(g, finding, f->peer);
 	if (clockwork)
 		finding_line(
 			finding, "against",

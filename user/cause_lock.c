@@ -583,6 +583,8 @@ static const char *manner(const struct suspect *s, const struct peer *p)
 		return "is unreachable";
 	if (p->failures[FAILURE_REFUSED] && s->by_end)
 		return "refuses late";
+	if (p->fate == FATE_DROPPED || p->fate == FATE_ANSWERS_DROPPED)
+		return "is cut off by this gateway itself";
 	return p->answered && !p->failures[FAILURE_SILENT] ? "accepts and then is silent"
 							   : "does not answer";
 }
@@ -662,7 +664,7 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	if (proxied && !s->several_destinations)
 		finding_line(f, "proxy",
 			     "these hosts speak to one server only: the stalls are on it");
-	finding_say_route(f, p);
+	finding_say_route(g, f, p);
 	say_against(g, f, s);
 	if (f->confidence < CONFIDENCE_HIGH)
 		finding_line(f, "sure?", "%zu coincidence%s; by chance: starts %.0e, ends %.0e",

@@ -273,10 +273,10 @@ static void name_no_verdict(struct diagnosing *g)
 
 static bool is_path_at_fault(const struct diagnosing *g)
 {
-	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_MTU_BLACK_HOLE) ||
-	       has_finding(g, KIND_LOSSY_CLIENT) || has_finding(g, KIND_LOSSY_FAR_SIDE) ||
-	       has_finding(g, KIND_SLOW_ACCESS) || has_finding(g, KIND_ONE_DIRECTION) ||
-	       has_finding(g, KIND_NO_VERDICT);
+	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_DROPPED_IN_GATEWAY) ||
+	       has_finding(g, KIND_MTU_BLACK_HOLE) || has_finding(g, KIND_LOSSY_CLIENT) ||
+	       has_finding(g, KIND_LOSSY_FAR_SIDE) || has_finding(g, KIND_SLOW_ACCESS) ||
+	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT);
 }
 
 /* Prompt and without loss, both ways: whoever is slow, it is not what lies between. */

@@ -26,8 +26,7 @@ struct failing {
 	bool proven; /* not by single SYNs alone */
 };
 
-/* Lines that several findings may be about the same peer are said once: by the one that explains. */
-static bool is_named(const struct diagnosing *g, const struct peer *p)
+bool is_waited_for(const struct diagnosing *g, const struct peer *p)
 {
 	size_t i, j;
 
@@ -43,6 +42,12 @@ static bool is_named(const struct diagnosing *g, const struct peer *p)
 				return true;
 	}
 	return false;
+}
+
+/* Lines that several findings may be about the same peer are said once: by the one that explains. */
+static bool is_named(const struct diagnosing *g, const struct peer *p)
+{
+	return p->fate == FATE_DROPPED || p->fate == FATE_ANSWERS_DROPPED || is_waited_for(g, p);
 }
 
 static size_t failed_hosts(struct diagnosing *g, struct finding *f, struct peer *p)
@@ -138,7 +143,7 @@ static void name_silent(struct diagnosing *g, struct peer *p)
 		finding_line(f, "", "each was given up after one SYN: that proves little");
 	say_neighbours(g, f, p);
 	say_when(f, g, p);
-	finding_say_route(f, p);
+	finding_say_route(g, f, p);
 }
 
 static void name_refused(struct diagnosing *g, struct peer *p)
@@ -187,7 +192,7 @@ static void name_unreachable(struct diagnosing *g, struct peer *p)
 		     plural(p->failures[FAILURE_UNREACHABLE]), f->hosts_hurt, plural(f->hosts_hurt),
 		     p->icmp_type, p->icmp_code);
 	say_when(f, g, p);
-	finding_say_route(f, p);
+	finding_say_route(g, f, p);
 }
 
 static size_t count_clients(const struct peer *p)
@@ -343,7 +348,7 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 	finding_line(f, "when", "since %s%s", format_clock(since, &g->view->start, start),
 		     answered ? "; before that it answered: a tunnel or a route was cut"
 			      : "; it never answered in this run");
-	finding_say_route(f, p);
+	finding_say_route(g, f, p);
 }
 
 /* The same port, on servers that have nothing else in common. */
@@ -384,7 +389,7 @@ static void name_port(struct diagnosing *g, struct failing *all, size_t count, s
 		finding_line(f, "",
 			     "other ports of %zu of them answer: this port is filtered on the way",
 			     answer);
-	finding_say_route(f, p);
+	finding_say_route(g, f, p);
 }
 
 /* One SYN alone may be a client that changed its mind; three are worth a line. */
@@ -409,7 +414,8 @@ void cause_peers(struct diagnosing *g)
 		if (is_flooded(p))
 			name_flood(g, p);
 	for (i = 0; i < count; i++)
-		if (is_silent(peers[i]) && n < MAX_LOOKED && !is_flooded(peers[i]))
+		if (is_silent(peers[i]) && n < MAX_LOOKED && !is_flooded(peers[i]) &&
+		    (!is_named(g, peers[i]) || is_waited_for(g, peers[i])))
 			silent[n++] = (struct failing){
 				.peer = peers[i],
 				.only = only_host(g, peers[i]),

@@ -126,7 +126,7 @@ static int list_filters(int ifindex, int direction, struct filters *all)
 	all->count = 0;
 	all->others = false;
 	all->direction = direction;
-	return netlink_ask(&r, read_filter, all);
+	return netlink_ask(&r, NETLINK_ROUTE, read_filter, all);
 }
 
 struct qdisc {
@@ -157,7 +157,7 @@ static int find_qdisc(int ifindex, struct qdisc *q)
 
 	netlink_begin(&r, RTM_GETQDISC, true, sizeof(struct tcmsg));
 	*q = (struct qdisc){ .ifindex = ifindex };
-	return netlink_ask(&r, read_qdisc, q);
+	return netlink_ask(&r, NETLINK_ROUTE, read_qdisc, q);
 }
 
 /* ---- changes ---- */
@@ -224,6 +224,8 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 	if (c->made)
 		c->handle |= MADE;
 	for (d = 0; d < DIRECTIONS; d++) {
+		if (program[d] < 0)
+			continue;
 		hook = hook_at(c->ifindex, d);
 		opts = (struct bpf_tc_opts){ .sz = sizeof(opts),
 					     .handle = c->handle,

@@ -95,7 +95,14 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	endpoint_of(&c->client, &r->key, client);
 	endpoint_of(&c->server, &r->key, !client);
 	c->ifindex = r->key.ifindex;
+	c->client_isn = f->client_isn;
+	c->server_isn = f->server_isn;
 	c->syn_left = f->client_flags & CLIENT_EGRESS;
+	c->elsewhere = f->elsewhere;
+	c->stayed = !f->elsewhere && f->client_flags & CLIENT_STAYED &&
+		    !(f->client_flags & CLIENT_LEFT);
+	c->left_by = f->client_flags & CLIENT_LEFT ? f->left_by : 0; /* see live.c */
+	c->answer_left = f->server_flags & SERVER_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
 	memcpy(c->mac, f->client_mac, sizeof(c->mac));
 
@@ -156,6 +163,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	}
 	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
 	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
+	c->syn_crossing = c->synack_crossing = c->payload_crossing = NEVER;
 #undef SINCE_START
 }
 

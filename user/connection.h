@@ -49,14 +49,32 @@ struct payload {
 	bool acked;
 };
 
+/* The same attempt as it was seen on another side of this gateway, behind NAT if there is one. */
+struct far_side {
+	bool seen;
+	uint32_t ifindex;
+	struct endpoint client;
+	struct endpoint server;
+	ns_t syn;
+	ns_t synack;
+	ns_t client_first;
+};
+
 struct connection {
 	struct endpoint client;
 	struct endpoint server;
 	struct endpoint behind; /* what it looks like on the wire, where this host's NAT puts its own
 				   address in place of the client's; port 0: like the client */
 	uint32_t ifindex;
+	uint32_t client_isn;
+	uint32_t server_isn; /* when there was a SYN-ACK */
 	bool syn_left; /* the first SYN was seen leaving this host */
+	bool answer_left; /* the first SYN-ACK was */
+	bool elsewhere; /* the SYN was addressed to another machine on the link: a mirror port, a flood */
 	bool offloaded; /* a flowtable has taken it over: what passes may not be seen */
+	bool stayed; /* the SYN came in, and left by none of the other interfaces that are watched */
+	uint32_t left_by; /* ifindex: a SYN was seen leaving this gateway there; 0: nowhere */
+	struct far_side far; /* filled in by vantage.h */
 	bool has_mac;
 	uint8_t mac[6]; /* the client's */
 
@@ -100,6 +118,9 @@ struct connection {
 	ns_t answer; /* the server held its answer */
 	ns_t server_round_trip; /* NEVER when the SYN was repeated: which one was answered? */
 	ns_t client_round_trip;
+	ns_t syn_crossing; /* what this gateway took for the SYN; NEVER when only one side was seen */
+	ns_t synack_crossing;
+	ns_t payload_crossing; /* for the client's first payload */
 };
 
 /* start: the source's clock at the start of the run. */

@@ -18,6 +18,7 @@ const char *const finding_kinds[KINDS] = {
 	[KIND_TIMER_UNEXPLAINED] = "timer-unexplained",
 	[KIND_STALLS_UNEXPLAINED] = "stalls-unexplained",
 	[KIND_PREFIX_CUT] = "prefix-cut",
+	[KIND_DROPPED_IN_GATEWAY] = "dropped-in-gateway",
 	[KIND_PEER_UNANSWERED] = "peer-unanswered",
 	[KIND_PEER_REFUSED] = "peer-refused",
 	[KIND_PEER_UNREACHABLE] = "peer-unreachable",
@@ -217,7 +218,7 @@ void finding_compare(struct diagnosing *g, struct finding *f, struct peer *p)
 					  c->others_stalled, c->others - c->others_stalled);
 }
 
-void finding_say_route(struct finding *f, const struct peer *p)
+void finding_say_route(const struct diagnosing *g, struct finding *f, const struct peer *p)
 {
 	const struct route *r = p->troubles ? &p->troubles->route : NULL;
 	char address[FORMAT_ADDRESS], prefix[FORMAT_ADDRESS];
@@ -249,8 +250,8 @@ void finding_say_route(struct finding *f, const struct peer *p)
 				f, "", "nobody on %s answers for %s: no neighbour has that address",
 				r->device,
 				r->via_gateway ? format_address(prefix, &r->gateway) : address);
-		else if (!p->by_gateway)
-			finding_line(f, "", "whether these SYNs left this gateway was not checked");
+		else
+			finding_say_fate(g, f, p);
 		break;
 	case ROUTE_NONE:
 		finding_line(f, "route", "this gateway has no route to %s", address);
@@ -258,6 +259,8 @@ void finding_say_route(struct finding *f, const struct peer *p)
 	case ROUTE_BLACKHOLE:
 		finding_line(f, "route", "this gateway has a blackhole route to %s/%u", prefix,
 			     r->prefix_length);
+		if (p->fate == FATE_DROPPED)
+			finding_say_fate(g, f, p);
 		break;
 	case ROUTE_UNREACHABLE:
 		finding_line(f, "route", "this gateway has an unreachable route to %s/%u", prefix,
@@ -436,11 +439,13 @@ bool diagnose(struct diagnosis *d, struct model *m, const struct view *view)
 		g.out_of_memory = true;
 		goto out;
 	}
+	cause_fates(&g);
 	cause_locks(&g);
 	cause_chains(&g);
 	cause_loss(&g);
 	cause_servers(&g);
 	cause_waits(&g);
+	cause_gateway(&g);
 	cause_peers(&g);
 	cause_path(&g);
 	sort_findings(&g);

@@ -20,6 +20,7 @@ enum finding_kind {
 	KIND_STALLS_UNEXPLAINED,
 	/* peers that fail */
 	KIND_PREFIX_CUT, /* all that is behind one prefix or one route is silent */
+	KIND_DROPPED_IN_GATEWAY, /* SYNs, or their answers, that come in here and do not go out */
 	KIND_PEER_UNANSWERED,
 	KIND_PEER_REFUSED,
 	KIND_PEER_UNREACHABLE,
@@ -110,6 +111,16 @@ struct finding {
 	size_t place; /* the diagnosis' own */
 };
 
+/* An interface at which it would be seen that a SYN leaves. */
+struct watched_side {
+	uint32_t ifindex;
+	const char *name;
+	bool is_part; /* of a bridge or bond, which forwards what comes in there */
+	bool whole; /* all the time, and everything that left by it */
+};
+
+#define MAX_SIDES 64
+
 /* What bounds the view, apart from the model. */
 struct view {
 	bool is_capture;
@@ -119,6 +130,10 @@ struct view {
 	uint64_t lost; /* records */
 	bool outer_side; /* of a NAT: the clients are this host's own address */
 	const struct nat *nat; /* or NULL */
+	struct watched_side sides[MAX_SIDES];
+	size_t side_count;
+	const char *unwatched; /* other interfaces that packets may leave by, in words; "": none */
+	bool ipsec; /* there are policies that may encrypt what leaves */
 };
 
 struct diagnosis {

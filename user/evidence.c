@@ -409,28 +409,41 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 	return connection_failure(c) > FAILURE_TOO_EARLY ? REASON_FAILED : REASON_NONE;
 }
 
-void evidence_settled(struct evidence *e, const struct connection *c)
+/* The packets that were kept for this record are shown for what was told of its attempt. */
+static void settle(struct evidence *e, const struct connection *record,
+		   const struct connection *told)
 {
+	enum reason reason = reason_of(e, told);
 	struct which which;
 	struct attempt *a;
-	enum reason reason;
 
 	memset(&which, 0, sizeof(which));
-	which.client = c->behind.port ? c->behind : c->client; /* as its packets have it */
-	which.server = c->server;
-	which.syn = c->syn;
-	which.ifindex = c->ifindex;
-	reason = reason_of(e, c);
-	if (reason == REASON_STALL)
-		note_silence(e, c);
+	which.client =
+		record->behind.port ? record->behind : record->client; /* as its packets have it */
+	which.server = record->server;
+	which.syn = record->syn;
+	which.ifindex = record->ifindex;
 	a = attempt_find(e, &which);
 	if (!a || a->state != OPEN)
 		return;
-	a->kept.connection = *c;
+	a->kept.connection = *told;
 	if (reason != REASON_NONE)
 		attempt_keep(e, a, reason);
 	else
 		attempt_move(e, a, LINGERING);
+}
+
+void evidence_settled(struct evidence *e, const struct connection *c)
+{
+	if (reason_of(e, c) == REASON_STALL)
+		note_silence(e, c);
+	settle(e, c, c);
+}
+
+void evidence_other_side(struct evidence *e, const struct connection *side,
+			 const struct connection *told)
+{
+	settle(e, side, told);
 }
 
 void evidence_swept(struct evidence *e, ns_t now)

@@ -70,6 +70,10 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 
 void evidence_settled(struct evidence *e, const struct connection *c);
 
+/* Another record of an attempt that was told of before, seen on another side of this gateway. */
+void evidence_other_side(struct evidence *e, const struct connection *side,
+			 const struct connection *told);
+
 /* Time has passed; to be called now and then. */
 void evidence_swept(struct evidence *e, ns_t now);
 

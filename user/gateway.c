@@ -571,6 +571,7 @@ static int follow(struct gateway *g, const struct question *q, struct route *rou
 	route->via_gateway = hop.via_gateway;
 	if (hop.via_gateway)
 		route->gateway = hop.gateway;
+	route->device_index = hop.device;
 	error = ask_device(g, hop.device, route);
 	if (error || !route->device_exists)
 		return error;

@@ -39,6 +39,8 @@ static int attach_tcx(struct hook *h, const int program[DIRECTIONS])
 	int d, error;
 
 	for (d = 0; d < DIRECTIONS; d++) {
+		if (program[d] < 0)
+			continue;
 		h->tcx[d] = bpf_link_create(program[d], h->ifindex,
 					    (enum bpf_attach_type)tcx_points[d], &opts);
 		if (h->tcx[d] < 0) {
@@ -179,16 +181,32 @@ void hook_why_blind(const struct hook *h, const char *iface, int direction, uint
 	    "the time of the run, or watch another interface.");
 }
 
-int hook_cleanup(const char *iface)
+static bool is_wanted(const char *const *ifaces, unsigned int count, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(ifaces[i], name))
+			return true;
+	return !count;
+}
+
+int hook_cleanup(const char *const *ifaces, unsigned int count)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
-	int status = 0, found = 0, looked = 0, filters, error;
+	int status = 0, found = 0, filters, error;
+	unsigned int n;
 	bool qdisc;
 
-	for (i = all; i && i->if_index; i++) {
-		if (iface && strcmp(iface, i->if_name))
+	for (n = 0; n < count; n++) {
+		if (if_nametoindex(ifaces[n]))
 			continue;
-		looked++;
+		fprintf(stderr, "probe: %s: no such interface\n", ifaces[n]);
+		status = -1;
+	}
+	for (i = all; i && i->if_index; i++) {
+		if (!is_wanted(ifaces, count, i->if_name))
+			continue;
 		error = clsact_reap(i->if_index, &filters, &qdisc);
 		found += filters;
 		if (filters)
@@ -205,10 +223,6 @@ int hook_cleanup(const char *iface)
 		status = -1;
 	}
 	if_freenameindex(all);
-	if (!looked) {
-		fprintf(stderr, "probe: %s: no such interface\n", iface ? iface : "this host");
-		return -1;
-	}
 	if (!found && !status)
 		printf("probe: nothing is left over here\n");
 	return status;

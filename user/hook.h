@@ -16,7 +16,7 @@ struct hook {
 	struct clsact clsact;
 };
 
-/* 0; or -1, said on standard error, which leaves nothing attached. */
+/* program -1: none in that direction. 0; or -1, said on standard error, which leaves nothing attached. */
 int hook_attach(struct hook *h, const char *iface, int ifindex, enum hook_kind kind,
 		const int program[DIRECTIONS]);
 
@@ -24,10 +24,10 @@ int hook_attach(struct hook *h, const char *iface, int ifindex, enum hook_kind k
 void hook_detach(struct hook *h);
 
 /*
- * Removes what killed runs left on that interface, or on all of this network namespace when it is
- * NULL, and says so. 0; or -1, said on standard error.
+ * Removes what killed runs left on these interfaces, or on all of this network namespace when count
+ * is 0, and says so. 0; or -1, said on standard error.
  */
-int hook_cleanup(const char *iface);
+int hook_cleanup(const char *const *ifaces, unsigned int count);
 
 /*
  * Why may no packet reach us in this direction, and what can be done? A sentence or two, as far as

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -93,7 +94,7 @@ int link_ask(struct link_state *l, int index, const char *name)
 	info->ifi_index = index;
 	if (!index)
 		mnl_attr_put_strz((struct nlmsghdr *)r.bytes, IFLA_IFNAME, name);
-	return netlink_ask(&r, read_link, l);
+	return netlink_ask(&r, NETLINK_ROUTE, read_link, l);
 }
 
 static bool is_before(int major, int minor)
@@ -240,6 +241,75 @@ static bool read_address(const struct sockaddr *from, struct address *a)
 	else
 		return false;
 	return true;
+}
+
+static bool is_of_run(const struct run *run, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->interface_count; i++)
+		if (!strcmp(run->interfaces[i].name, name))
+			return true;
+	return false;
+}
+
+static bool reaches_beyond_link(const struct ifaddrs *i)
+{
+	const unsigned int flags = IFF_UP | IFF_RUNNING;
+	struct address a;
+
+	if ((i->ifa_flags & (flags | IFF_LOOPBACK)) != flags || !read_address(i->ifa_addr, &a))
+		return false;
+	return (ntohl(a.word[0]) & 0xffc00000) != 0xfe800000; /* fe80::/10, RFC 4291 2.5.6 */
+}
+
+unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run *run)
+{
+	unsigned int count = 0, known;
+	struct ifaddrs *all, *i;
+	char name[IFNAMSIZ];
+
+	if (getifaddrs(&all))
+		return 0;
+	for (i = all; i && count < MAX_OTHERS; i = i->ifa_next) {
+		/* an address may have a label of its own: eth0:1 */
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
+		if (!reaches_beyond_link(i) || is_of_run(run, name))
+			continue;
+		for (known = 0; known < count && strcmp(names[known], name); known++)
+			;
+		if (known == count)
+			strcpy(names[count++], name);
+	}
+	freeifaddrs(all);
+	return count;
+}
+
+static int read_policies(const struct nlmsghdr *h, void *context)
+{
+	const struct xfrmu_spdinfo *info;
+	const struct nlattr *a;
+
+	if (h->nlmsg_type != XFRM_MSG_NEWSPDINFO)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(uint32_t))
+	{
+		if (mnl_attr_get_type(a) != XFRMA_SPD_INFO)
+			continue;
+		info = mnl_attr_get_payload(a);
+		*(bool *)context = info->outcnt || info->fwdcnt;
+	}
+	return MNL_CB_OK;
+}
+
+bool ipsec_is_used(void)
+{
+	struct netlink_request r;
+	bool used = false;
+
+	netlink_begin(&r, XFRM_MSG_GETSPDINFO, false, sizeof(uint32_t));
+	netlink_ask(&r, NETLINK_XFRM, read_policies, &used);
+	return used;
 }
 
 void own_addresses(struct run *run)

@@ -38,6 +38,17 @@ int interface_of(struct interface *i, const struct link_state *l);
 /* The same for a name; -1, said, also when there is none of that name. */
 int interface_find(struct interface *i, const char *name);
 
+#define MAX_OTHERS 48
+
+/*
+ * The names of the interfaces, other than these, that packets of others may leave by: up, not the
+ * loopback, with an address that reaches beyond the link. Answers how many.
+ */
+unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run *run);
+
+/* Are there IPsec policies for what leaves (ip-xfrm(8))? False as well where nobody may ask. */
+bool ipsec_is_used(void);
+
 /* A socket that becomes readable when a link changes; -1 and errno. The caller closes it. */
 int link_events(void);
 

@@ -43,6 +43,26 @@
 #define SAY_OWN 3 /* attempts of this host's own address are reason for a word */
 #define WIRE_NS (5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
 
+/* One of the interfaces. */
+struct watched {
+	const char *wanted; /* the name that was asked for */
+	struct interface interface;
+	struct hook hook;
+	bool up; /* as far as we said */
+	bool away; /* we wait for its return (--follow) */
+	struct sight sight[DIRECTIONS];
+	uint64_t bytes; /* of the interface, when it was last asked */
+	uint64_t packets_before, bytes_before; /* when the watch of this interface began */
+	struct run_interface *told; /* what the run says of it */
+};
+
+/* Another interface of this host, where only SYNs that leave are looked at. */
+struct followed {
+	struct interface interface;
+	struct hook hook;
+	struct run_interface *told;
+};
+
 struct live {
 	const struct options *options;
 	struct run *run;
@@ -50,16 +70,14 @@ struct live {
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
 	struct ring_buffer *packets; /* with --write, else NULL */
-	struct interface interface;
-	struct hook hook;
 	struct conntrack *conntrack; /* or NULL */
 	unsigned int inside; /* attempts that nobody translated, while none was */
+	struct watched watched[MAX_IFACES];
+	unsigned int count; /* of watched[] */
+	struct followed *followed; /* with --follow-peers */
+	unsigned int followed_count;
 	int links; /* events of the interfaces */
-	bool up; /* the interface, as far as we said */
-	bool away; /* the interface; we wait for its return (--follow) */
-	struct sight sight[DIRECTIONS];
-	uint64_t bytes; /* of the interface, when it was last asked */
-	uint64_t packets_before, bytes_before; /* when the watch of this interface began */
+	uint64_t packets_passed, bytes_passed; /* all interfaces together */
 	ns_t next_wire; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
@@ -261,9 +279,11 @@ static void set_sizes(struct live *l)
 
 static int load(struct live *l)
 {
+	bool ethernet = l->options->follow, bare = ethernet, leaving = false, leaving_bare = false,
+	     inner = ethernet;
 	struct probe_bpf *bpf;
 	struct hash_seed seed;
-	bool ethernet, bare;
+	unsigned int i;
 	int error;
 
 	bpf = l->bpf = probe_bpf__open();
@@ -277,14 +297,23 @@ static int load(struct live *l)
 	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
 	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
 	/* an interface that comes back may be of the other kind */
-	ethernet = !l->interface.bare || l->options->follow;
-	bare = l->interface.bare || l->options->follow;
+	for (i = 0; i < l->count; i++) {
+		*(l->watched[i].interface.bare ? &bare : &ethernet) = true;
+		inner |= l->watched[i].interface.outer;
+	}
+	for (i = 0; i < l->followed_count; i++)
+		*(l->followed[i].interface.bare ? &leaving_bare : &leaving) = true;
+	bpf_program__set_autoload(bpf->progs.probe_leaving, leaving);
+	bpf_program__set_autoload(bpf->progs.probe_leaving_ip, leaving_bare);
+	bpf->rodata->follow_peers = l->followed_count;
+	if (l->followed_count)
+		bpf_map__set_max_entries(bpf->maps.leaving, LEAVING);
 	bpf_program__set_autoload(bpf->progs.probe_ingress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
-	bpf_program__set_autoload(bpf->progs.probe_ingress_inner,
-				  l->interface.outer || l->options->follow);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_inner, inner);
+	bpf->rodata->several = l->count > 1;
 	set_sizes(l);
 	if (l->run->evidence) {
 		bpf->rodata->keep_packets = true;
@@ -298,35 +327,70 @@ static int load(struct live *l)
 	return 0;
 }
 
-static int attach(struct live *l)
+static int attach(struct live *l, struct watched *w)
 {
 	const struct bpf_program *in = l->bpf->progs.probe_ingress;
 	const struct bpf_program *out = l->bpf->progs.probe_egress;
 	int programs[DIRECTIONS], status;
 
-	if (l->interface.bare) {
-		in = l->interface.outer ? l->bpf->progs.probe_ingress_inner
+	if (w->interface.bare) {
+		in = w->interface.outer ? l->bpf->progs.probe_ingress_inner
 					: l->bpf->progs.probe_ingress_ip;
 		out = l->bpf->progs.probe_egress_ip;
 	}
 	programs[INGRESS] = bpf_program__fd(in);
 	programs[EGRESS] = bpf_program__fd(out);
-	status = hook_attach(&l->hook, l->interface.name, l->interface.index, l->options->hook,
+	status = hook_attach(&w->hook, w->interface.name, w->interface.index, l->options->hook,
 			     programs);
-	l->run->hook = l->hook.name;
-	l->run->hook_reason = l->hook.not_tcx;
-	l->run->link = l->interface.link;
+	w->told->index = w->interface.index;
+	w->told->hook = w->hook.name;
+	w->told->hook_reason = w->hook.not_tcx;
+	w->told->link = w->interface.link;
 	return status;
+}
+
+static struct watched *watched_of(struct live *l, int ifindex)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->count; i++)
+		if (l->watched[i].interface.index == ifindex)
+			return &l->watched[i];
+	return NULL;
+}
+
+static int attach_followed(struct live *l, struct followed *f)
+{
+	int programs[DIRECTIONS] = { -1, bpf_program__fd(f->interface.bare
+								 ? l->bpf->progs.probe_leaving_ip
+								 : l->bpf->progs.probe_leaving) };
+
+	return hook_attach(&f->hook, f->interface.name, f->interface.index, l->options->hook,
+			   programs);
+}
+
+static void detach(struct live *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->followed_count; i++)
+		hook_detach(&l->followed[i].hook);
+
+	for (i = 0; i < l->count; i++)
+		hook_detach(&l->watched[i].hook);
 }
 
 static int take_packet(void *context, void *data, size_t size)
 {
 	const struct packet_head *head = data;
 	struct live *l = context;
+	const struct watched *w;
 
-	if (size >= sizeof(*head) && head->length <= size - sizeof(*head))
+	if (size >= sizeof(*head) && head->length <= size - sizeof(*head)) {
+		w = watched_of(l, head->key.ifindex);
 		evidence_packet(l->run->evidence, head, (const uint8_t *)(head + 1), l->start,
-				l->interface.bare ? DLT_RAW : DLT_EN10MB, true);
+				(w ? w : l->watched)->interface.bare ? DLT_RAW : DLT_EN10MB, true);
+	}
 	return --l->packet_budget > 0 ? 0 : -E2BIG;
 }
 
@@ -347,12 +411,12 @@ static void say_outer_side(struct live *l, const struct connection *c)
 		notice(l,
 		       "%s is the outer side of this gateway's NAT: clients are shown as conntrack knows "
 		       "them, behind %s",
-		       l->interface.name, outer);
+		       l->run->from, outer);
 	else if (!nat->known)
 		notice(l,
 		       "%s shows this gateway's own address %s as a client: if that is NAT, the clients "
 		       "behind it cannot be told apart%s%s. Watch %s",
-		       l->interface.name, outer, nat->unknown ? ": " : "",
+		       l->run->from, outer, nat->unknown ? ": " : "",
 		       nat->unknown ? nat->unknown : "",
 		       nat->inner[0] ? nat->inner : "the interface that they are on");
 }
@@ -368,6 +432,8 @@ static void count_nat(struct live *l, const struct connection *c)
 {
 	struct nat *nat = &l->run->nat;
 
+	if (l->count > 1) /* both sides of it may be watched: see vantage.h */
+		return;
 	if (c->behind.port) {
 		nat->address = c->behind.address;
 		if (!nat->behind++)
@@ -386,6 +452,25 @@ static void count_nat(struct live *l, const struct connection *c)
 	}
 }
 
+/* A record has room for a byte of the index that a SYN left by. */
+static void to_connection(const struct live *l, struct connection *c, const struct record *r)
+{
+	unsigned int i;
+	uint32_t index;
+
+	connection_of(c, r, l->start);
+	for (i = 0; i < l->followed_count && c->left_by; i++) {
+		index = l->followed[i].interface.index;
+		if ((index & 0xff) == c->left_by) {
+			c->left_by = index;
+			break;
+		}
+	}
+	/* of a packet that left it could not be told whether it was one of these */
+	if (l->followed_count && l->bpf->bss->leaving_unsure)
+		c->stayed = false;
+}
+
 static int take_record(void *context, void *data, size_t size)
 {
 	const struct record *r = data;
@@ -395,7 +480,7 @@ static int take_record(void *context, void *data, size_t size)
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
 		return 0; /* cannot be: the object is embedded in this very binary */
 	drain_packets(l);
-	connection_of(&connection, r, l->start);
+	to_connection(l, &connection, r);
 	complete(l, &connection);
 	count_nat(l, &connection);
 	l->events->settled(l->events->context, &connection);
@@ -516,7 +601,7 @@ static void sweep(struct live *l)
 			r.settled = now;
 			r.key = l->flows[i].key;
 			r.flow = l->flows[i].flow;
-			connection_of(&connection, &r, l->start);
+			to_connection(l, &connection, &r);
 			complete(l, &connection);
 			l->events->opening(l->events->context, &connection);
 		}
@@ -526,23 +611,25 @@ static void sweep(struct live *l)
 	l->bpf->bss->pressure = seen > bpf_map__max_entries(l->bpf->maps.flows) / 4 * 3;
 }
 
-/* ---- what becomes of the interface ---- */
+/* ---- what becomes of the interfaces ---- */
 
 static const char *const traffic[DIRECTIONS] = { "receives", "sends" };
 
-static void say_blind(struct live *l, const struct link_state *link, int direction)
+static void say_blind(struct live *l, const struct watched *w, const struct link_state *link,
+		      int direction)
 {
 	static const char *const sides[DIRECTIONS] = { "ingress", "egress" };
 	char why[1536];
 
-	hook_why_blind(&l->hook, l->interface.name, direction, link->xdp, why, sizeof(why));
+	hook_why_blind(&w->hook, w->interface.name, direction, link->xdp, why, sizeof(why));
 	notice(l, "BLIND to what %s %s: it counts packets, and none reaches the hook (%s %s). %s",
-	       l->interface.name, traffic[direction], l->hook.name, sides[direction], why);
+	       w->interface.name, traffic[direction], w->hook.name, sides[direction], why);
 }
 
 /* Until the first attempt is seen: can any be seen here? */
-static void look_at_wire(struct live *l, const struct link_state *link, ns_t now)
+static void look_at_wire(struct live *l)
 {
+	ns_t now = monotonic() - l->start;
 	char text[sizeof(l->run->strange)];
 
 	if (l->next_wire == NEVER || now < l->next_wire)
@@ -551,53 +638,57 @@ static void look_at_wire(struct live *l, const struct link_state *link, ns_t now
 	read_ethertypes(l);
 	if (l->run->counters[COUNT_ATTEMPTS])
 		l->next_wire = NEVER;
-	else if (wire_is_strange(l->run,
-				 link->packets[INGRESS] + link->packets[EGRESS] - l->packets_before,
-				 link->bytes - l->bytes_before, text, sizeof(text))) {
+	else if (wire_is_strange(l->run, l->packets_passed, l->bytes_passed, text, sizeof(text))) {
 		l->next_wire = NEVER;
 		strcpy(l->run->strange, text);
-		notice(l, "%s: %s", l->interface.name, text);
+		notice(l, "%s: %s", l->run->from, text);
 	}
 }
 
 /* Each member of a bond carries a share of its packets, and the two directions choose apart. */
-static void say_part(struct live *l, const struct link_state *link)
+static void say_part(struct live *l, struct watched *w)
 {
 	char master[IFNAMSIZ] = "it";
+	struct link_state link;
 
-	if (!link->master || (strcmp(link->part_of, "bond") && strcmp(link->part_of, "team")))
+	if (link_ask(&link, w->interface.index, NULL) || !link.master ||
+	    !strcmp(link.part_of, "vrf"))
 		return;
-	if_indextoname(link->master, master);
+	w->told->is_part = true;
+	if (strcmp(link.part_of, "bond") && strcmp(link.part_of, "team"))
+		return;
+	if_indextoname(link.master, master);
 	notice(l,
 	       "%s is a member of the %s %s and carries a share of its packets, of some connections one "
 	       "direction alone. Watch %s",
-	       l->interface.name, link->part_of, master, master);
+	       w->interface.name, link.part_of, master, master);
 }
 
-/* Compares what the interface counts with what the hook sees. */
-static void look(struct live *l)
+static bool *seen_at(struct live *l, const struct watched *w, int direction)
+{
+	return &l->bpf->bss->seen[l->count > 1 ? seen_slot(w->interface.index) : 0][direction];
+}
+
+static void look_at(struct live *l, struct watched *w, const bool *seen)
 {
 	ns_t now = monotonic() - l->start;
-	bool seen[DIRECTIONS];
 	struct link_state link;
 	int d;
 
-	/* first what was seen, then what was counted: what comes between counts as seen the next time */
-	for (d = 0; d < DIRECTIONS; d++)
-		seen[d] = __atomic_exchange_n(&l->bpf->bss->seen[d], false, __ATOMIC_RELAXED);
-	if (l->away || link_ask(&link, l->interface.index, NULL))
+	if (w->away || link_ask(&link, w->interface.index, NULL))
 		return;
-	if (link.bytes > l->bytes)
-		l->run->bytes += link.bytes - l->bytes;
-	l->bytes = link.bytes;
-	look_at_wire(l, &link, now);
+	if (link.bytes > w->bytes)
+		l->run->bytes += link.bytes - w->bytes;
+	w->bytes = link.bytes;
+	l->packets_passed += link.packets[INGRESS] + link.packets[EGRESS] - w->packets_before;
+	l->bytes_passed += link.bytes - w->bytes_before;
 	for (d = 0; d < DIRECTIONS; d++) {
-		switch (sight_look(&l->sight[d], seen[d], link.packets[d], now)) {
+		switch (sight_look(&w->sight[d], seen[d], link.packets[d], now)) {
 		case SIGHT_LOST:
-			say_blind(l, &link, d);
+			say_blind(l, w, &link, d);
 			break;
 		case SIGHT_BACK:
-			notice(l, "sees again what %s %s", l->interface.name, traffic[d]);
+			notice(l, "sees again what %s %s", w->interface.name, traffic[d]);
 			break;
 		case SIGHT_SAME:
 			break;
@@ -605,91 +696,131 @@ static void look(struct live *l)
 	}
 }
 
-static void begin_looking(struct live *l, const struct link_state *link)
+/* Compares what the interfaces count with what the hooks see. */
+static void look(struct live *l)
+{
+	bool seen[MAX_IFACES][DIRECTIONS];
+	unsigned int i;
+	int d;
+
+	/*
+	 * First what was seen, then what was counted: what comes between counts as seen the next time.
+	 * Two interfaces may share a mark, so all are read before any is taken back.
+	 */
+	for (i = 0; i < l->count; i++)
+		for (d = 0; d < DIRECTIONS; d++)
+			seen[i][d] = *(volatile bool *)seen_at(l, &l->watched[i], d);
+	for (i = 0; i < l->count; i++)
+		for (d = 0; d < DIRECTIONS; d++)
+			if (seen[i][d])
+				*(volatile bool *)seen_at(l, &l->watched[i], d) = false;
+	l->packets_passed = l->bytes_passed = 0;
+	for (i = 0; i < l->count; i++)
+		look_at(l, &l->watched[i], seen[i]);
+	look_at_wire(l);
+}
+
+static void begin_looking(struct live *l, struct watched *w, const struct link_state *link)
 {
 	int d;
 
-	l->bytes = l->bytes_before = link->bytes;
-	l->packets_before = link->packets[INGRESS] + link->packets[EGRESS];
-	l->up = link->up;
+	w->bytes = w->bytes_before = link->bytes;
+	w->packets_before = link->packets[INGRESS] + link->packets[EGRESS];
+	w->up = link->up;
 	for (d = 0; d < DIRECTIONS; d++)
-		sight_begin(&l->sight[d], link->packets[d], monotonic() - l->start);
+		sight_begin(&w->sight[d], link->packets[d], monotonic() - l->start);
 }
 
-static void went_away(struct live *l, const struct link_state *link)
+static void went_away(struct live *l, struct watched *w, const struct link_state *link)
 {
 	const char *what = link->moved ? "was moved to another network namespace" : "went away";
 	int d;
 
+	w->told->was_away = true;
 	for (d = 0; d < DIRECTIONS; d++) /* where nothing is, nobody is blind */
-		sight_begin(&l->sight[d], 0, monotonic() - l->start);
+		sight_begin(&w->sight[d], 0, monotonic() - l->start);
 	/* its last words hold its last counts */
-	if (link->bytes > l->bytes)
-		l->run->bytes += link->bytes - l->bytes;
-	hook_detach(&l->hook);
+	if (link->bytes > w->bytes)
+		l->run->bytes += link->bytes - w->bytes;
+	hook_detach(&w->hook);
 	if (!l->options->follow) {
-		cut_short(l, "%s %s", l->interface.name,
+		cut_short(l, "%s %s", w->interface.name,
 			  what); /* to run on, blind, would be a lie */
 		return;
 	}
-	l->away = true;
-	notice(l, "%s %s; waiting for it to come back", l->interface.name, what);
+	w->away = true;
+	notice(l, "%s %s; waiting for it to come back", w->interface.name, what);
 }
 
-static void came_back(struct live *l, const struct link_state *link)
+static void came_back(struct live *l, struct watched *w, const struct link_state *link)
 {
 	struct link_state still;
 
-	if (interface_of(&l->interface, link) || attach(l)) {
+	if (interface_of(&w->interface, link) || attach(l, w)) {
 		if (!link_ask(&still, link->index, NULL))
 			cut_short(l, "%s came back, and cannot be watched any more", link->name);
 		return;
 	}
-	l->away = false;
+	w->away = false;
 	own_addresses(l->run);
-	begin_looking(l, link);
-	notice(l, "%s is back (%s, %s)", l->interface.name, l->interface.link, l->hook.name);
+	begin_looking(l, w, link);
+	notice(l, "%s is back (%s, %s)", w->interface.name, w->interface.link, w->hook.name);
+}
+
+static void on_link_of(struct live *l, struct watched *w, const struct link_state *link)
+{
+	struct link_state now;
+
+	if (w->away) {
+		/* what is told may be long ago: of the one that went */
+		if (!link->gone && !strcmp(link->name, w->wanted) && !link_ask(&now, 0, w->wanted))
+			came_back(l, w, &now);
+		return;
+	}
+	if (link->index != w->interface.index)
+		return;
+	if (link->gone) {
+		went_away(l, w, link);
+		return;
+	}
+	if (link->name[0] && strcmp(link->name, w->interface.name)) {
+		notice(l, "%s is called %s now", w->interface.name, link->name);
+		strcpy(w->interface.name, link->name);
+	}
+	if (link->up != w->up)
+		notice(l, "%s is %s", w->interface.name, link->up ? "up again" : "down");
+	w->up = link->up;
 }
 
 static void on_link(void *context, const struct link_state *link)
 {
 	struct live *l = context;
-	struct link_state now;
+	unsigned int i;
 
-	if (l->ended)
-		return;
-	if (l->away) {
-		/* what is told may be long ago: of the one that went */
-		if (!link->gone && !strcmp(link->name, l->run->from) &&
-		    !link_ask(&now, 0, l->run->from))
-			came_back(l, &now);
-		return;
-	}
-	if (link->index != l->interface.index)
-		return;
-	if (link->gone) {
-		went_away(l, link);
-		return;
-	}
-	if (link->name[0] && strcmp(link->name, l->interface.name)) {
-		notice(l, "%s is called %s now", l->interface.name, link->name);
-		strcpy(l->interface.name, link->name);
-	}
-	if (link->up != l->up)
-		notice(l, "%s is %s", l->interface.name, link->up ? "up again" : "down");
-	l->up = link->up;
+	for (i = 0; i < l->followed_count; i++)
+		if (link->gone && link->index == l->followed[i].interface.index)
+			l->followed[i].told->was_away = true;
+	for (i = 0; i < l->count && !l->ended; i++)
+		on_link_of(l, &l->watched[i], link);
 }
 
 /* Of what no event told. */
-static void ask_link(struct live *l)
+static void ask_links(struct live *l)
 {
-	struct link_state link = { .index = l->interface.index };
-	int error = l->away ? link_ask(&link, 0, l->run->from)
-			    : link_ask(&link, l->interface.index, NULL);
+	struct link_state link;
+	unsigned int i;
+	int error;
 
-	link.gone = error == -ENODEV;
-	if (!error || link.gone)
-		on_link(l, &link);
+	for (i = 0; i < l->count && !l->ended; i++) {
+		struct watched *w = &l->watched[i];
+
+		link = (struct link_state){ .index = w->interface.index };
+		error = w->away ? link_ask(&link, 0, w->wanted)
+				: link_ask(&link, w->interface.index, NULL);
+		link.gone = error == -ENODEV;
+		if (!error || link.gone)
+			on_link_of(l, w, &link);
+	}
 }
 
 static void notice_sleep(struct live *l)
@@ -812,7 +943,7 @@ static int loop(struct live *l)
 			break;
 		case LINKS:
 			if (!link_events_read(fds[LINKS], on_link, l))
-				ask_link(l);
+				ask_links(l);
 			break;
 		}
 	}
@@ -869,24 +1000,117 @@ static bool can_settle(void *context)
 
 static void give_up_rights(struct live *l)
 {
-	/* taking a filter away, or putting it on an interface that comes back */
-	uint64_t keep = l->hook.clsact.owner >= 0 ? RIGHT(CAP_NET_ADMIN) : 0;
+	uint64_t keep = 0;
+	unsigned int i;
 	char text[128];
 
 	if (conntrack_needs_rights(l->conntrack))
 		keep |= RIGHT(CAP_NET_ADMIN);
+	/* taking a filter away, or putting it on an interface that comes back */
+	for (i = 0; i < l->count; i++)
+		if (l->watched[i].hook.clsact.owner >= 0)
+			keep |= RIGHT(CAP_NET_ADMIN);
+	for (i = 0; i < l->followed_count; i++)
+		if (l->followed[i].hook.clsact.owner >= 0)
+			keep |= RIGHT(CAP_NET_ADMIN);
 	keep = rights_drop(keep, can_settle, l);
 	if (verbose)
 		fprintf(stderr, "probe: rights kept: %s\n", rights_text(text, keep));
 }
 
-static int watch(struct live *l)
+/* What was found of killed runs when an interface was attached to. */
+struct leftover {
+	int filters;
+	int error;
+};
+
+static int begin_watching(struct live *l, struct watched *w, struct leftover *left)
 {
-	uint64_t began = monotonic();
-	int status, left, error;
-	struct utsname u;
 	struct link_state link;
 	bool qdisc;
+
+	left->error = clsact_reap(w->interface.index, &left->filters, &qdisc);
+	if (link_ask(&link, w->interface.index, NULL))
+		link = (struct link_state){ .up = true };
+	begin_looking(l, w, &link);
+	return attach(l, w);
+}
+
+static void say_leftover(struct live *l, const struct watched *w, const struct leftover *left)
+{
+	if (left->filters)
+		notice(l, "removed %d filter%s that a killed run had left on %s", left->filters,
+		       left->filters == 1 ? "" : "s", w->interface.name);
+	if (left->error)
+		notice(l, "could not look for what a killed run left on %s: %s", w->interface.name,
+		       strerror(-left->error));
+}
+
+static void end_watching(struct live *l)
+{
+	unsigned int i;
+	int d;
+
+	look(l);
+	detach(l);
+	l->run->duration = monotonic() - l->start;
+	drain(l);
+	l->bpf->bss->ending = true;
+	sweep(l);
+	read_counters(l);
+	l->run->nat.lost = conntrack_lost(l->conntrack);
+	read_ethertypes(l);
+	for (i = 0; i < l->count; i++)
+		for (d = 0; d < DIRECTIONS; d++)
+			l->watched[i].told->blind[d] =
+				sight_blind(&l->watched[i].sight[d], l->run->duration);
+	if (l->cut[0])
+		l->run->cut = strdup(l->cut);
+}
+
+/* What else packets may leave by: followed, or a doubt about all that was not seen to leave. */
+static int look_around(struct live *l)
+{
+	char others[MAX_OTHERS][IFNAMSIZ];
+	struct run *run = l->run;
+	size_t used = 0;
+	unsigned int i, count;
+
+	run->ipsec = ipsec_is_used();
+	count = interface_others(others, run);
+	for (i = 0; i < count && !l->options->follow_peers; i++)
+		if (used < sizeof(run->unwatched))
+			used += snprintf(run->unwatched + used, sizeof(run->unwatched) - used,
+					 "%s%s", i ? ", " : "", others[i]);
+	if (!l->options->follow_peers || !count)
+		return 0;
+	l->followed = calloc(count, sizeof(*l->followed));
+	run->followed = calloc(count, sizeof(*run->followed));
+	if (!l->followed || !run->followed) {
+		fprintf(stderr, "probe: out of memory\n");
+		return -1;
+	}
+	for (i = 0; i < count; i++) {
+		struct followed *f = &l->followed[l->followed_count];
+
+		f->hook = HOOK_NONE;
+		if (interface_find(&f->interface, others[i]))
+			continue; /* said; what leaves there is not seen */
+		f->told = &run->followed[l->followed_count++];
+		f->told->name = strdup(f->interface.name);
+		f->told->index = f->interface.index;
+	}
+	run->followed_count = l->followed_count;
+	return 0;
+}
+
+static int watch(struct live *l)
+{
+	struct leftover left[MAX_IFACES];
+	uint64_t began = monotonic();
+	struct utsname u;
+	unsigned int i;
+	int status;
 
 	if (load(l))
 		return -1;
@@ -906,68 +1130,65 @@ static int watch(struct live *l)
 		return -1;
 	}
 	own_addresses(l->run);
-	inner_interfaces(l->run->nat.inner, sizeof(l->run->nat.inner), l->interface.name);
+	inner_interfaces(l->run->nat.inner, sizeof(l->run->nat.inner), l->watched[0].wanted);
 	l->conntrack = conntrack_open(&l->run->nat.unknown); /* from before the attach on */
 	l->run->nat.known = l->conntrack;
 	uname(&u);
 	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
-	error = clsact_reap(l->interface.index, &left, &qdisc);
-	if (link_ask(&link, l->interface.index, NULL))
-		link = (struct link_state){ .up = true };
 	clock_gettime(CLOCK_REALTIME, &l->run->start);
 	l->start = monotonic();
 	l->slept = slept_so_far();
-	begin_looking(l, &link);
-	if (attach(l))
-		return -1;
+	for (i = 0; i < l->count; i++)
+		if (begin_watching(l, &l->watched[i], &left[i]))
+			return -1;
+	for (i = 0; i < l->followed_count; i++)
+		if (attach_followed(l, &l->followed[i]))
+			return -1;
 	if (verbose)
 		say_costs(l, began);
 	give_up_rights(l);
 	l->events->started(l->events->context);
-	say_part(l, &link);
-	if (left)
-		notice(l, "removed %d filter%s that a killed run had left on %s", left,
-		       left == 1 ? "" : "s", l->interface.name);
-	if (error)
-		notice(l, "could not look for what a killed run left on %s: %s", l->interface.name,
-		       strerror(-error));
+	for (i = 0; i < l->count; i++) {
+		say_part(l, &l->watched[i]);
+		say_leftover(l, &l->watched[i], &left[i]);
+	}
 
 	status = loop(l);
-	look(l);
-	hook_detach(&l->hook);
-	l->run->duration = monotonic() - l->start;
-	drain(l);
-	l->bpf->bss->ending = true;
-	sweep(l);
-	read_counters(l);
-	l->run->nat.lost = conntrack_lost(l->conntrack);
-	read_ethertypes(l);
-	l->run->blind[INGRESS] = sight_blind(&l->sight[INGRESS], l->run->duration);
-	l->run->blind[EGRESS] = sight_blind(&l->sight[EGRESS], l->run->duration);
-	if (l->cut[0])
-		l->run->cut = strdup(l->cut);
+	end_watching(l);
 	return status;
 }
 
 int live_run(const struct options *o, struct run *run, const struct run_events *events)
 {
-	struct live l = {
-		.options = o, .run = run, .events = events, .hook = HOOK_NONE, .next_wire = WIRE_NS
-	};
-	int status;
+	struct live l = { .options = o, .run = run, .events = events, .next_wire = WIRE_NS };
+	int status = -1;
+	unsigned int i;
 
 	verbose = o->verbose;
 	libbpf_set_print(keep_complaint);
-	run->from = o->iface;
-	if (interface_find(&l.interface, o->iface))
-		return -1;
-	status = watch(&l);
-	hook_detach(&l.hook);
+	for (l.count = 0; l.count < o->iface_count; l.count++) {
+		struct watched *w = &l.watched[l.count];
+
+		w->wanted = o->ifaces[l.count];
+		w->hook = HOOK_NONE;
+		if (interface_find(&w->interface, w->wanted))
+			return -1;
+		for (i = 0; i < l.count; i++)
+			if (l.watched[i].interface.index == w->interface.index) {
+				fprintf(stderr, "probe: %s and %s are the same interface\n",
+					l.watched[i].wanted, w->wanted);
+				return -1;
+			}
+		w->told = run_add_interface(run, w->wanted);
+	}
+	status = look_around(&l) ? -1 : watch(&l);
+	detach(&l);
 	ring_buffer__free(l.ring);
 	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
 	conntrack_close(l.conntrack);
 	free(l.ids);
 	free(l.flows);
+	free(l.followed);
 	return status;
 }

@@ -25,6 +25,7 @@
 #include "narrow.h"
 #include "report_page.h"
 #include "screen.h"
+#include "vantage.h"
 
 #define MAX_REPORTS 4
 
@@ -34,6 +35,7 @@
 struct program {
 	struct options options;
 	struct run run;
+	struct vantage *vantage;
 	struct model *model;
 	struct report reports[MAX_REPORTS];
 	int report_count;
@@ -65,6 +67,21 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	free(text);
 }
 
+static void say_watching(const struct run *run)
+{
+	const struct run_interface *w;
+	char text[MAX_IFACES * 160] = "";
+	size_t used = 0;
+
+	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++)
+		if (used < sizeof(text))
+			used += snprintf(text + used, sizeof(text) - used, "%s %s (%s, %s%s%s)",
+					 w == run->interfaces ? "" : ",", w->name, w->link, w->hook,
+					 w->hook_reason ? ": " : "",
+					 w->hook_reason ? w->hook_reason : "");
+	say("probe: watching%s. Ctrl-C ends the run and prints the report.\n", text);
+}
+
 static void on_started(void *context)
 {
 	struct program *p = context;
@@ -72,15 +89,26 @@ static void on_started(void *context)
 	int i;
 
 	if (!run->is_capture)
-		say("probe: watching %s (%s, %s%s%s). Ctrl-C ends the run and prints the report.\n",
-		    run->from, run->link, run->hook, run->hook_reason ? ": " : "",
-		    run->hook_reason ? run->hook_reason : "");
+		say_watching(run);
 	p->has_started = true;
 	/* only now that there is something to write, what was in the files before goes */
 	for (i = 0; i < p->report_count; i++)
 		if (p->reports[i].out != stdout)
 			(void)!ftruncate(fileno(p->reports[i].out), 0); /* fails for a device */
+	if (!run->is_capture && run->interface_count > 1)
+		vantage_several(p->vantage);
 	TELL(p, started);
+}
+
+/* What a source tells goes through the vantage, which tells on each attempt once. */
+static void on_record(void *context, const struct connection *c)
+{
+	vantage_settled(((struct program *)context)->vantage, c);
+}
+
+static void on_open_record(void *context, const struct connection *c)
+{
+	vantage_opening(((struct program *)context)->vantage, c);
 }
 
 static void on_settled(void *context, const struct connection *c)
@@ -91,6 +119,15 @@ static void on_settled(void *context, const struct connection *c)
 	if (p->run.evidence)
 		evidence_settled(p->run.evidence, c);
 	TELL(p, connection, c);
+}
+
+static void on_other_side(void *context, const struct connection *side,
+			  const struct connection *told)
+{
+	struct program *p = context;
+
+	if (p->run.evidence)
+		evidence_other_side(p->run.evidence, side, told);
 }
 
 static void on_opening(void *context, const struct connection *c)
@@ -148,6 +185,7 @@ static void on_swept(void *context, ns_t now)
 	struct pollfd reader = {};
 	int i;
 
+	vantage_swept(p->vantage);
 	model_swept(p->model);
 	p->opening = p->sweeps_opening;
 	p->sweeps_opening = 0;
@@ -361,8 +399,8 @@ static bool is_set(const struct address *mask)
 static struct view view_of(const struct program *p)
 {
 	const struct narrow *narrow = p->options.narrow;
-
-	return (struct view){
+	const struct run_interface *w;
+	struct view view = {
 		.is_capture = p->run.is_capture,
 		.start = p->run.start,
 		.narrowed_clients = is_set(&narrow->client_mask),
@@ -370,7 +408,23 @@ static struct view view_of(const struct program *p)
 		.lost = run_losses(&p->run),
 		.outer_side = is_outer_side(&p->run, p->model),
 		.nat = &p->run.nat,
+		.unwatched = p->run.unwatched,
+		.ipsec = p->run.ipsec,
 	};
+
+	for (w = p->run.interfaces; w < p->run.interfaces + p->run.interface_count; w++)
+		view.sides[view.side_count++] = (struct watched_side){
+			.ifindex = w->index,
+			.name = w->name,
+			.is_part = w->is_part,
+			.whole = !w->was_away && !w->is_part && !w->blind[EGRESS] &&
+				 !p->run.is_capture,
+		};
+	for (w = p->run.followed; w < p->run.followed + p->run.followed_count; w++)
+		view.sides[view.side_count++] = (struct watched_side){ .ifindex = w->index,
+								       .name = w->name,
+								       .whole = !w->was_away };
+	return view;
 }
 
 int main(int argc, char **argv)
@@ -378,11 +432,17 @@ int main(int argc, char **argv)
 	static struct program p;
 	const struct run_events run_events = {
 		.started = on_started,
-		.settled = on_settled,
-		.opening = on_opening,
+		.settled = on_record,
+		.opening = on_open_record,
 		.swept = on_swept,
 		.notice = on_notice,
 		.progress = on_progress,
+		.context = &p,
+	};
+	const struct vantage_events vantage_events = {
+		.settled = on_settled,
+		.other_side = on_other_side,
+		.opening = on_opening,
 		.context = &p,
 	};
 	const struct model_events model_events = {
@@ -407,15 +467,16 @@ int main(int argc, char **argv)
 	if (p.options.netns && netns_enter(p.options.netns))
 		return EXIT_FAILURE;
 	if (p.options.cleanup)
-		return hook_cleanup(p.options.iface) ? EXIT_FAILURE : EXIT_SUCCESS;
+		return hook_cleanup(p.options.ifaces, p.options.iface_count) ? EXIT_FAILURE
+									     : EXIT_SUCCESS;
 	p.run.stall = p.options.stall;
+	p.vantage = vantage_new(&vantage_events);
 	p.model = model_new(p.options.stall, &model_events);
-	if (!p.model) {
+	if (!p.vantage || !p.model)
 		fprintf(stderr, "probe: out of memory\n");
-		return EXIT_FAILURE;
-	}
-	if (open_reports(&p)) {
+	if (!p.vantage || !p.model || open_reports(&p)) {
 		close_reports(&p);
+		vantage_free(p.vantage);
 		model_free(p.model);
 		return EXIT_FAILURE;
 	}
@@ -423,6 +484,9 @@ int main(int argc, char **argv)
 	screen_open(!p.options.quiet && !(p.options.json && !p.options.json_file),
 		    p.options.read_count);
 	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
+	vantage_end(p.vantage);
+	p.run.joined = vantage_joined(p.vantage);
+	p.run.ambiguous = vantage_ambiguous(p.vantage);
 	screen_close();
 	if (!status) {
 		if (!p.run.is_capture)
@@ -441,6 +505,7 @@ int main(int argc, char **argv)
 	if (close_reports(&p) || p.run.cut)
 		status = -1;
 	evidence_free(p.run.evidence);
+	vantage_free(p.vantage);
 	model_free(p.model);
 	if (status)
 		return EXIT_FAILURE;

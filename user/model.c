@@ -602,6 +602,21 @@ static void take_back(struct model *m, struct peer *peer, const struct connectio
 	m->events->answered_after_all(m->events->context, c);
 }
 
+static void note_crossing(struct peer *peer, struct trial *trial, const struct connection *c)
+{
+	bool swallowed = c->far.synack != NEVER && c->far.seen, stayed = c->stayed && !c->left_by;
+
+	peer->left += c->left_by != 0;
+	peer->stayed += stayed;
+	peer->swallowed += swallowed;
+	if (c->left_by)
+		peer->left_by = c->left_by;
+	if (stayed || swallowed)
+		peer->came_by = c->ifindex;
+	if (trial && (stayed || swallowed))
+		trial->odd |= ODD_STAYED;
+}
+
 static void note_failure(struct model *m, struct peer *peer, struct trial *trial,
 			 const struct connection *c, enum failure failure)
 {
@@ -622,6 +637,8 @@ static void note_failure(struct model *m, struct peer *peer, struct trial *trial
 		peer->icmp_from = c->icmp_from;
 	}
 	say_failing(m, peer, c, failure);
+	if (c->outcome == OUTCOME_UNANSWERED)
+		note_crossing(peer, trial, c);
 	if (!trial)
 		return;
 	if (!trial->failures++) {
@@ -715,6 +732,24 @@ static struct opening *opening_find(struct model *m, const struct connection *c,
 	return o;
 }
 
+static void note_crossed(struct model *m, const struct connection *c)
+{
+	unsigned int i;
+
+	histogram_add(&m->syn_crossings, c->syn_crossing);
+	histogram_add(&m->synack_crossings, c->synack_crossing);
+	histogram_add(&m->payload_crossings, c->payload_crossing);
+	if (c->syn_left || c->synack == NEVER || !c->answer_left)
+		return;
+	for (i = 0; i < m->crossed_count && m->crossed[i].ifindex != c->ifindex; i++)
+		;
+	if (i == MAX_CROSSED)
+		return;
+	if (i == m->crossed_count)
+		m->crossed[m->crossed_count++].ifindex = c->ifindex;
+	m->crossed[i].attempts++;
+}
+
 void model_settled(struct model *m, const struct connection *c)
 {
 	struct client *client = client_of(m, c);
@@ -735,6 +770,7 @@ void model_settled(struct model *m, const struct connection *c)
 	m->no_synack += c->no_synack;
 	histogram_add(&m->server_round_trips, c->server_round_trip);
 	histogram_add(&m->client_round_trips, c->client_round_trip);
+	note_crossed(m, c);
 	if (trial)
 		trial->attempts++;
 	if (client) {

@@ -121,6 +121,11 @@ struct peer {
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
 	uint64_t by_gateway; /* failures that this very host made */
+	uint64_t left; /* unanswered attempts whose SYNs were seen to leave this gateway ... */
+	uint64_t stayed; /* ... and whose SYNs came in, and left by no other interface watched */
+	uint64_t swallowed; /* whose SYN-ACKs came back to this gateway, and not to the client */
+	uint32_t left_by; /* ifindex, the last */
+	uint32_t came_by; /* ifindex of the last that stayed */
 	ns_t first_failure;
 	ns_t last_failure;
 	ns_t last_answer;
@@ -137,6 +142,7 @@ struct peer {
 	unsigned int said; /* failures said live, as bits */
 	ns_t said_of; /* the last SYN of the attempt they were said of */
 	ns_t taken_back; /* the SYN-ACK that took them back */
+	int fate; /* the diagnosis' own */
 	TAILQ_ENTRY(peer) by_use;
 	UT_hash_handle hh;
 };
@@ -191,6 +197,15 @@ enum odd {
 	ODD_CHALLENGED = 1 << 1,
 	ODD_ACCEPT_QUEUE = 1 << 2,
 	ODD_SLOW = 1 << 3,
+	ODD_STAYED = 1 << 4, /* its SYNs, or their answers, did not leave this gateway */
+};
+
+#define MAX_CROSSED 32
+
+/* Attempts that came in by an interface and whose answers left by it: no mirror port shows that. */
+struct crossed {
+	uint32_t ifindex;
+	uint64_t attempts;
 };
 
 /* One client at one peer. */
@@ -257,6 +272,11 @@ struct model {
 	struct histogram answers;
 	struct histogram client_round_trips;
 	struct histogram server_round_trips;
+	struct histogram syn_crossings; /* what this gateway takes for each, where both sides show */
+	struct histogram synack_crossings;
+	struct histogram payload_crossings;
+	struct crossed crossed[MAX_CROSSED];
+	unsigned int crossed_count;
 };
 
 /* NULL when out of memory. events must outlive the model; NULL: nobody wants to hear of any. */

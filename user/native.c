@@ -31,6 +31,8 @@ static void table_publish(struct table *t, struct flow *f, __u64 identity, enum 
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static bool table_wants(struct table *t, const struct segment *s);
+static bool table_follows(struct table *t);
+static __u16 table_left(struct table *t, const struct flow *f);
 static bool table_keeps_packets(struct table *t);
 static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
 			      const struct segment *s, bool from_client, __u64 now);
@@ -188,6 +190,19 @@ static void table_count_ethertype(struct table *t, __u16 ethertype)
 static bool table_wants(struct table *t, const struct segment *s)
 {
 	return !t->narrow || narrow_wants(t->narrow, s);
+}
+
+/* A capture has no other interfaces to look at. */
+static bool table_follows(struct table *t)
+{
+	(void)t;
+	return false;
+}
+
+static __u16 table_left(struct table *t, const struct flow *f)
+{
+	(void)t, (void)f;
+	return 0;
 }
 
 static bool table_keeps_packets(struct table *t)

@@ -33,10 +33,10 @@ static int ask_once(struct mnl_socket *s, const struct nlmsghdr *h, mnl_cb_t eac
 	return more < 0 ? -errno : 0;
 }
 
-int netlink_ask(struct netlink_request *r, mnl_cb_t each, void *context)
+int netlink_ask(struct netlink_request *r, int protocol, mnl_cb_t each, void *context)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)r->bytes;
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *s = mnl_socket_open2(protocol, SOCK_CLOEXEC);
 	int error = -EINTR, i;
 
 	if (!s)

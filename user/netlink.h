@@ -18,5 +18,5 @@ struct netlink_request {
  */
 void *netlink_begin(struct netlink_request *r, int type, bool dump, size_t header_size);
 
-/* Sends it and tells of each answer. 0 or a negative errno: the kernel's, or that of the way there. */
-int netlink_ask(struct netlink_request *r, mnl_cb_t each, void *context);
+/* Sends it (NETLINK_ROUTE, ...) and tells of each answer. 0 or a negative errno: the kernel's, or that of the way there. */
+int netlink_ask(struct netlink_request *r, int protocol, mnl_cb_t each, void *context);

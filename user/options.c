@@ -40,6 +40,7 @@ enum {
 	RING_SIZE,
 	EXIT_CODE,
 	HTML,
+	FOLLOW_PEERS,
 	USAGE
 }; /* options without a letter */
 
@@ -49,7 +50,10 @@ enum {
  */
 static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "What to watch", 1 },
-	{ "iface", 'i', "NAME", 0, "Watch this interface, best the one on the LAN side", 1 },
+	{ "iface", 'i', "NAME", 0,
+	  "Watch this interface, best the one on the LAN side; given once more, the WAN side as well: "
+	  "then it tells what the gateway itself adds and drops",
+	  1 },
 	{ "read", 'r', "FILE", 0,
 	  "Analyse this capture instead (pcap or pcapng, also in gzip; - is standard input); may be "
 	  "given more than once, and a FILTER as tcpdump takes it may follow",
@@ -57,6 +61,10 @@ static const struct argp_option argp_options[] = {
 	{ "netns", 'n', "NAME|PID", 0, "The interface of another network namespace, of a container",
 	  1 },
 	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
+	  1 },
+	{ "follow-peers", FOLLOW_PEERS, NULL, 0,
+	  "Look at the other interfaces of this host as well, whether the SYNs to peers that do not "
+	  "answer leave there",
 	  1 },
 	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 1 },
 	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 1 },
@@ -206,6 +214,19 @@ static void add_read(struct argp_state *state, struct options *o, const char *fi
 	o->reads[o->read_count++] = file;
 }
 
+static void add_iface(struct argp_state *state, struct options *o, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->iface_count; i++)
+		if (!strcmp(o->ifaces[i], name))
+			argp_error(state, "--iface %s is given twice", name);
+	if (o->iface_count == MAX_IFACES)
+		argp_error(state, "--iface %s: no more than %d interfaces at once", name,
+			   MAX_IFACES);
+	o->ifaces[o->iface_count++] = name;
+}
+
 /* The words of a filter, as tcpdump takes them: joined by spaces. */
 static void add_filter(struct argp_state *state, struct options *o, const char *word)
 {
@@ -222,9 +243,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 	switch (key) {
 	case 'i':
-		if (o->iface)
-			argp_error(state, "--iface may be given once");
-		o->iface = argument;
+		add_iface(state, o, argument);
 		break;
 	case 'r':
 		add_read(state, o, argument);
@@ -244,6 +263,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			o->hook = HOOK_CLSACT;
 		else
 			argp_error(state, "--hook %s: there are tcx and clsact", argument);
+		break;
+	case FOLLOW_PEERS:
+		o->follow_peers = true;
 		break;
 	case CLEANUP:
 		o->cleanup = true;
@@ -333,16 +355,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (o->snap && !o->write_file)
 			argp_error(state, "--snap is for --write FILE");
-		if (o->iface && o->read_count)
+		if (o->iface_count && o->read_count)
 			argp_error(state, "--iface or --read, not both");
-		if (o->read_count && (o->netns || o->hook || o->follow || o->cleanup))
+		if (o->read_count &&
+		    (o->netns || o->hook || o->follow || o->follow_peers || o->cleanup))
 			argp_error(
 				state,
-				"--netns, --hook, --follow and --cleanup are about an interface, "
+				"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
 				"not about --read FILE");
-		if (!o->iface && !o->read_count && !o->cleanup)
+		if (!o->iface_count && !o->read_count && !o->cleanup)
 			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
-		if (o->iface && o->filter)
+		if (o->iface_count && o->filter)
 			argp_error(
 				state,
 				"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",

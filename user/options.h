@@ -7,21 +7,23 @@
 
 #include <stdbool.h>
 
-#include "connection.h"
+#include "run.h"
 
 struct narrow;
 
 enum hook_kind { HOOK_ANY, HOOK_TCX, HOOK_CLSACT };
 
 struct options {
-	const char *iface;
-	const char **reads; /* files, none with iface */
+	const char *ifaces[MAX_IFACES];
+	unsigned int iface_count;
+	const char **reads; /* files */
 	size_t read_count;
 	char *filter; /* for reads, in the language of pcap-filter(7), or NULL */
 	const char *netns; /* name or process id of the network namespace to enter, or NULL */
 	enum hook_kind hook;
 	bool follow; /* wait for an interface that goes away to come back */
-	bool cleanup; /* only remove what killed runs left; iface may be NULL: of all */
+	bool follow_peers; /* look at other interfaces whether SYNs leave there */
+	bool cleanup; /* only remove what killed runs left; without ifaces: of all */
 	double duration; /* seconds, 0 for "until told" */
 	ns_t stall;
 	bool json;

@@ -117,6 +117,25 @@ static void write_percentiles(FILE *out, const char *name, const struct histogra
 	fputs("]}", out);
 }
 
+static void field_interfaces(FILE *out, const struct run *run, bool ended)
+{
+	const struct run_interface *w;
+
+	fputs(",\"interfaces\":[", out);
+	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++) {
+		fprintf(out, "%s{\"index\":%u", w == run->interfaces ? "" : ",", w->index);
+		field_string(out, "name", w->name);
+		field_string(out, "link", w->link);
+		field_string(out, "hook", w->hook);
+		if (ended) {
+			field_ns(out, "blind_received", w->blind[INGRESS]);
+			field_ns(out, "blind_sent", w->blind[EGRESS]);
+		}
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
 static void started(struct report *r)
 {
 	const struct run *run = r->run;
@@ -126,8 +145,9 @@ static void started(struct report *r)
 	field_string(r->out, "version", PROBE_VERSION);
 	field_string(r->out, "iface", run->is_capture ? NULL : run->from);
 	field_string(r->out, "file", run->is_capture ? run->from : NULL);
-	field_string(r->out, "link", run->link);
-	field_string(r->out, "hook", run->hook);
+	field_string(r->out, "link", run->interface_count ? run->interfaces[0].link : run->link);
+	field_string(r->out, "hook", run->interface_count ? run->interfaces[0].hook : NULL);
+	field_interfaces(r->out, run, false);
 	field_string(r->out, "kernel", run->is_capture ? NULL : run->kernel);
 	field_string(r->out, "start", format_rfc3339(text, &run->start));
 	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&run->start));
@@ -144,13 +164,38 @@ static void field_payload(FILE *out, const char *name, const struct payload *p)
 	fputc('}', out);
 }
 
+static void field_far_side(FILE *out, const struct run *run, const struct connection *c)
+{
+	const struct far_side *far = &c->far;
+
+	field_string(out, "left_by", c->left_by ? run_interface_name(run, c->left_by) : NULL);
+	field_flag(out, "stayed", c->stayed);
+	if (!far->seen) {
+		fputs(",\"far\":null", out);
+		return;
+	}
+	fprintf(out, ",\"far\":{\"syn\":%" PRId64, far->syn);
+	field_string(out, "iface", run_interface_name(run, far->ifindex));
+	field_address(out, "client", &far->client.address);
+	field_count(out, "client_port", far->client.port);
+	field_address(out, "server", &far->server.address);
+	field_count(out, "server_port", far->server.port);
+	field_vlans(out, far->client.vlan);
+	field_ns(out, "synack", far->synack);
+	field_ns(out, "client_first", far->client_first);
+	field_ns(out, "syn_crossing", c->syn_crossing);
+	field_ns(out, "synack_crossing", c->synack_crossing);
+	field_ns(out, "payload_crossing", c->payload_crossing);
+	fputc('}', out);
+}
+
 static void connection(struct report *r, const struct connection *c)
 {
 	FILE *out = r->out;
 	unsigned int i;
 
 	fputs("{\"type\":\"connection\"", out);
-	field_string(out, "iface", r->run->is_capture ? NULL : r->run->from);
+	field_string(out, "iface", run_interface_name(r->run, c->ifindex));
 	field_address(out, "client", &c->client.address);
 	field_count(out, "client_port", c->client.port);
 	field_mac(out, "client_mac", c->has_mac, c->mac);
@@ -196,6 +241,7 @@ static void connection(struct report *r, const struct connection *c)
 	field_ns(out, "banner", c->banner);
 	field_ns(out, "client_round_trip", c->client_round_trip);
 	field_ns(out, "server_round_trip", c->server_round_trip);
+	field_far_side(out, r->run, c);
 	field_string(out, "settled_by", settled_by_names[c->settled_by]);
 	field_ns(out, "watched", c->watched);
 	fputs("}\n", out);
@@ -258,6 +304,9 @@ void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
 		fputs(",\"icmp\":null", out);
 	}
 	field_count(out, "by_gateway", p->by_gateway);
+	field_count(out, "left", p->left);
+	field_count(out, "stayed", p->stayed);
+	field_count(out, "swallowed", p->swallowed);
 	field_count(out, "failed_syns", p->failed_syns);
 	field_ns(out, "first_failure", p->first_failure);
 	field_ns(out, "last_failure", p->last_failure);
@@ -323,6 +372,8 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "lost", run->nat.lost);
 	fputc('}', out);
 	field_count(out, "retried", m->retried);
+	field_count(out, "joined", run->joined);
+	field_count(out, "ambiguous", run->ambiguous);
 	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
 	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
 	field_count(out, "folded", m->folded);
@@ -335,6 +386,12 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	write_percentiles(out, "client_round_trip", &m->client_round_trips);
 	fputc(',', out);
 	write_percentiles(out, "server_round_trip", &m->server_round_trips);
+	fputc(',', out);
+	write_percentiles(out, "syn_crossing", &m->syn_crossings);
+	fputc(',', out);
+	write_percentiles(out, "synack_crossing", &m->synack_crossings);
+	fputc(',', out);
+	write_percentiles(out, "payload_crossing", &m->payload_crossings);
 	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, run->bytes);
 	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
 	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
@@ -351,9 +408,10 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		field_count(out, counter_names[i], run->counters[i]);
 	fputc('}', out);
-	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run->blind[INGRESS]);
-	field_ns(out, "sent", run->blind[EGRESS]);
+	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run_blind(run, INGRESS));
+	field_ns(out, "sent", run_blind(run, EGRESS));
 	fputc('}', out);
+	field_interfaces(out, run, true);
 	field_string(out, "cut", run->cut);
 	fputs("}\n", out);
 }

@@ -558,6 +558,9 @@ static void print_network(FILE *out, const struct model *m)
 	print_percentiles(out, "round trip to the clients", &m->client_round_trips);
 	print_percentiles(out, "round trip to the servers", &m->server_round_trips);
 	print_percentiles(out, "servers answer requests in", &m->answers);
+	print_percentiles(out, "the gateway adds to a SYN", &m->syn_crossings);
+	print_percentiles(out, "           to a SYN-ACK", &m->synack_crossings);
+	print_percentiles(out, "           to a request", &m->payload_crossings);
 	if (m->retried)
 		fprintf(out,
 			"  %" PRIu64
@@ -572,16 +575,18 @@ static void print_network(FILE *out, const struct model *m)
 static void print_blindness(FILE *out, const struct run *run)
 {
 	static const char *const what[DIRECTIONS] = { "received", "sent" };
+	const struct run_interface *w;
 	char duration[FORMAT_DURATION];
 	int d;
 
-	if (!run->blind[INGRESS] && !run->blind[EGRESS])
+	if (!run_blind(run, INGRESS) && !run_blind(run, EGRESS))
 		return;
 	print_heading(out, paint->bad, "BLIND");
-	for (d = 0; d < DIRECTIONS; d++)
-		if (run->blind[d])
-			fprintf(out, "  for %s to what %s %s\n",
-				format_duration(duration, run->blind[d]), run->from, what[d]);
+	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++)
+		for (d = 0; d < DIRECTIONS; d++)
+			if (w->blind[d])
+				fprintf(out, "  for %s to what %s %s\n",
+					format_duration(duration, w->blind[d]), w->name, what[d]);
 	fprintf(out,
 		"  Packets passed the interface and did not reach the probe: in that time servers\n"
 		"  may seem silent that are not, and connections are missing. The reason was said\n"

@@ -43,6 +43,7 @@ struct route {
 	bool via_gateway; /* through a next hop, below; else directly connected */
 	struct address gateway; /* of multipath one; IPv4's default: of this source and destination */
 	char device[IFNAMSIZ];
+	unsigned int device_index;
 	bool device_up; /* its operational state (RFC 2863): administratively up, and with carrier */
 	bool device_exists;
 	enum neighbour_state neighbour; /* of the next hop, or of the peer where directly connected */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "parse.h"
@@ -68,4 +69,40 @@ bool run_is_own_address(const struct run *run, const struct address *a)
 		if (!memcmp(&run->own_addresses[i], a, sizeof(*a)))
 			return true;
 	return false;
+}
+
+struct run_interface *run_add_interface(struct run *run, const char *name)
+{
+	struct run_interface *i = &run->interfaces[run->interface_count++];
+	size_t used = strlen(run->names);
+
+	*i = (struct run_interface){ .name = name };
+	snprintf(run->names + used, sizeof(run->names) - used, "%s%s", used ? ", " : "", name);
+	run->from = run->names;
+	return i;
+}
+
+const char *run_interface_name(const struct run *run, uint32_t ifindex)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->interface_count; i++)
+		if (run->interfaces[i].index == ifindex)
+			return run->interfaces[i].name;
+	for (i = 0; i < run->followed_count; i++)
+		if (run->followed[i].index == ifindex)
+			return run->followed[i].name;
+	/* one that came back has another index */
+	return run->interface_count == 1 ? run->interfaces[0].name : NULL;
+}
+
+ns_t run_blind(const struct run *run, int direction)
+{
+	ns_t longest = 0;
+	unsigned int i;
+
+	for (i = 0; i < run->interface_count; i++)
+		if (run->interfaces[i].blind[direction] > longest)
+			longest = run->interfaces[i].blind[direction];
+	return longest;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <net/if.h>
 #include <time.h>
 
 #include "connection.h"
@@ -15,6 +16,7 @@
 
 #define MAX_ETHERTYPES 8
 #define MAX_OWN_ADDRESSES 64
+#define MAX_IFACES 16
 
 struct evidence;
 /* Of a packet, as the interface sees it. */
@@ -39,25 +41,43 @@ struct nat {
 	char inner[128]; /* "eth0 (10.1.4.1)": where the clients may be; empty: not known */
 };
 
-struct run {
-	const char *from; /* interface or file */
-	bool is_capture;
+/* An interface that is watched, or whose packets are in captures. */
+struct run_interface {
+	const char *name; /* that was asked for */
+	uint32_t index; /* as struct connection has it */
 	const char *hook; /* "tcx", "clsact", or NULL for a capture */
 	const char *hook_reason; /* why it is not the one that is tried first, or NULL */
 	const char *link; /* what the frames begin with */
+	ns_t blind[DIRECTIONS]; /* how long packets passed it unseen */
+	bool was_away; /* for a part of the run */
+	bool is_part; /* of a bridge or bond: what is forwarded is theirs to say */
+};
+
+struct run {
+	const char *from; /* interfaces or files, in words */
+	bool is_capture;
+	struct run_interface interfaces[MAX_IFACES]; /* none for captures that nobody named one of */
+	unsigned int interface_count;
+	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* of the interfaces: run->from */
+	const char *link; /* of a capture: what its frames begin with */
 	char kernel[65];
 	struct timespec start; /* wall clock */
 	ns_t duration;
 	ns_t stall;
 	uint64_t counters[COUNTERS];
+	uint64_t joined; /* records that were another side of an attempt: see vantage.h */
+	uint64_t ambiguous; /* attempts that may be another side of more than one */
 	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
 	char strange[512]; /* why no connection can be seen here, when that was said */
+	struct run_interface *followed; /* with --follow-peers: where SYNs are seen leaving */
+	unsigned int followed_count;
+	char unwatched[128]; /* other interfaces that packets may leave by, in words */
+	bool ipsec; /* there are policies that may encrypt what leaves */
 	uint64_t bytes; /* of the interface during the run, all protocols; 0 when not known */
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
 	unsigned int own_address_count;
 	struct nat nat;
 	struct evidence *evidence; /* takes the packets that decide, or NULL */
-	ns_t blind[DIRECTIONS]; /* how long packets passed the interface unseen */
 	bool stop; /* set by the events: nobody hears the rest */
 	const char *cut; /* why the source ended before its end, or NULL */
 };
@@ -69,6 +89,15 @@ uint64_t run_losses(const struct run *run);
  * 802.3): these count together as Linux' ETH_P_802_2, 0x0004.
  */
 void run_set_ethertypes(struct run *run, const uint32_t *packets);
+
+/* One more, which the caller fills in; run->from becomes the names of all. */
+struct run_interface *run_add_interface(struct run *run, const char *name);
+
+/* The name of the interface of this index; NULL when it is none of these. */
+const char *run_interface_name(const struct run *run, uint32_t ifindex);
+
+/* The longest time that packets of this direction passed one of the interfaces unseen. */
+ns_t run_blind(const struct run *run, int direction);
 
 bool run_is_own_address(const struct run *run, const struct address *a);
 

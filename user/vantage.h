@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which records are one connection, seen from several sides of this gateway? Stands between a source
+ * and all that hears of connections: what it tells on is each attempt once, as its client sees it,
+ * with what was seen of it on the far side.
+ *
+ * A gateway leaves the client's ISN as it is, forwarding and NAT alike (RFC 3022 4.1 changes
+ * addresses, ports and checksums), and the server's. Two records with the same ISNs are one attempt
+ * when they were made at different places (interface, VLANs, addresses), the SYN came in at one and
+ * left, a little later, at the other. Where no direction is known, as in captures, the far side's
+ * handshake must lie within the near side's. What fits more than one is joined to none, and counted.
+ *
+ * Both sides settle within moments of each other as a rule, so a record waits two sweeps for its
+ * other side; longer while a sweep still shows that other side opening. Memory is bounded: in need
+ * the oldest is told as it is, and what comes of it later is known as its other side all the same.
+ */
+#pragma once
+
+#include "connection.h"
+
+struct vantage;
+
+struct vantage_events {
+	void (*settled)(void *context, const struct connection *c); /* each attempt, once */
+	/* another record of an attempt that was told: for whoever keeps its packets */
+	void (*other_side)(void *context, const struct connection *side,
+			   const struct connection *told);
+	void (*opening)(void *context, const struct connection *c);
+	void *context;
+};
+
+/* NULL when out of memory. */
+struct vantage *vantage_new(const struct vantage_events *events);
+void vantage_free(struct vantage *v);
+
+/* From here on more than one interface is watched: an attempt with no other side stayed inside. */
+void vantage_several(struct vantage *v);
+
+/* As a source tells of them, see struct run_events. */
+void vantage_settled(struct vantage *v, const struct connection *c);
+void vantage_opening(struct vantage *v, const struct connection *c);
+void vantage_swept(struct vantage *v);
+
+/* The run is over: what still waits is told. */
+void vantage_end(struct vantage *v);
+
+/* Records that were another side of an attempt; attempts that fitted more than one. */
+uint64_t vantage_joined(const struct vantage *v);
+uint64_t vantage_ambiguous(const struct vantage *v);
