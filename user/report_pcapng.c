@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <pcap/dlt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -235,13 +234,13 @@ static uint16_t file_link(int link)
 static void write_interface(struct report *r, int link, uint32_t ifindex, struct block *b)
 {
 	const uint8_t resolution = NANOSECONDS;
-	char name[IF_NAMESIZE];
+	const char *name = run_interface_name(r->run, ifindex);
 
 	begin_block(b, BLOCK_INTERFACE);
 	put16s(b, file_link(link), 0);
 	put32(b, SNAP_LENGTH);
-	if (ifindex)
-		put_text(b, OPTION_NAME, if_indextoname(ifindex, name) ? name : r->run->from);
+	if (ifindex && name)
+		put_text(b, OPTION_NAME, name);
 	put_option(b, OPTION_RESOLUTION, &resolution, sizeof(resolution));
 	end_block(b, r);
 }

@@ -642,6 +642,11 @@ static void print_not_measured(FILE *out, const struct run *run)
 			100.0 * c[COUNT_UDP_BYTES] / run->bytes);
 	fprintf(out, "  %" PRIu64 " connection%s open before the start (seen to close)\n",
 		c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
+	if (run->ambiguous)
+		fprintf(out,
+			"  %" PRIu64
+			" attempt%s may be the other side of more than one, so counted alone\n",
+			run->ambiguous, plural(run->ambiguous));
 	if (c[COUNT_NARROWED])
 		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",
 			c[COUNT_NARROWED], plural(c[COUNT_NARROWED]));

@@ -24,6 +24,9 @@
 /* A gateway that must ask for its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s). */
 #define CROSSING_NS (3 * (ns_t)SECOND_NS)
 
+/* Where little else tells, two records of one SYN are no further apart. */
+#define SAME_NS (100 * (ns_t)MILLISECOND_NS)
+
 /* Nearer in time than another one: by so much, and twice as near. */
 #define NEARER_NS ((ns_t)MILLISECOND_NS)
 
@@ -141,14 +144,14 @@ static int fit(const struct connection *a, const struct connection *b)
 		if (out->syn < in->syn)
 			return 0;
 		if (!ends && !answered &&
-		    (apart(a, b) > 100 * (ns_t)MILLISECOND_NS ||
+		    (apart(a, b) > SAME_NS ||
 		     (a->client.port != b->client.port && a->server.port != b->server.port)))
 			return 0;
 		return 1 + ends;
 	}
-	if (a->ifindex != b->ifindex)
-		return ends || answered ? 1 + ends : 0;
-	return answered && is_nested(a, b) ? 1 + ends : 0;
+	if (answered)
+		return is_nested(a, b) ? 1 + ends : 0;
+	return a->ifindex != b->ifindex && ends == 2 && apart(a, b) <= SAME_NS ? 1 + ends : 0;
 }
 
 static bool has_place(const struct held *h, const struct connection *c)

@@ -773,7 +773,7 @@ def d26_follow():
 @scene('D26', 'a port that it drops to every server, behind masquerading, is one finding', 4,
        [Finding('dropped-in-gateway', ':25', 'high', hosts=(21, 22), says='port 25, of 3 servers')])
 def d26_port():
-    return eaten(BOTH_SIDES, EATEN % 'tcp dport 25' + MASQUERADE, [(SERVER4, 25), (OTHER4, 25), (THIRD4, 25)])
+    return eaten(BOTH_SIDES, EATEN % 'tcp dport 25' + '\n' + MASQUERADE, [(SERVER4, 25), (OTHER4, 25), (THIRD4, 25)])
 
 
 @scene('D26', 'it drops the SYNs of two hosts, those of the others pass', 4,
