@@ -986,9 +986,9 @@ static __always_inline int watch_leaving(struct __sk_buff *skb, enum link link)
 		.end = (const __u8 *)(long)skb->data_end,
 	};
 	const __u8 *transport;
-	__u64 hash;
+	__u32 slot;
 
-	if (glance(&f, link, swap16(skb->protocol), RUN_SEED, &hash, &transport) == PARSED_DEEP)
+	if (glance(&f, link, swap16(skb->protocol), &run_seed, &slot, &transport) == PARSED_DEEP)
 		note_leaving(skb, link);
 	return TC_NEXT;
 }

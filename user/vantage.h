@@ -7,8 +7,9 @@
  * A gateway leaves the client's ISN as it is, forwarding and NAT alike (RFC 3022 4.1 changes
  * addresses, ports and checksums), and the server's. Two records with the same ISNs are one attempt
  * when they were made at different places (interface, VLANs, addresses), the SYN came in at one and
- * left, a little later, at the other. Where no direction is known, as in captures, the far side's
- * handshake must lie within the near side's. What fits more than one is joined to none, and counted.
+ * left, a little later, at the other. Where the direction is the same or not known (a bridge and its
+ * port, mirror ports, captures), the far side's handshake must lie within the near side's. What fits
+ * more than one is joined to none, and counted.
  *
  * Both sides settle within moments of each other as a rule, so a record waits two sweeps for its
  * other side; longer while a sweep still shows that other side opening. Memory is bounded: in need

@@ -71,6 +71,8 @@ static int verify(size_t variant)
 	}
 	if (variants[variant].all) {
 		bpf->rodata->keep_packets = true;
+		bpf->rodata->several = true;
+		bpf->rodata->follow_peers = true;
 		narrow_all((struct narrow *)&bpf->rodata->narrow);
 	}
 	bpf_map__set_max_entries(bpf->maps.flows, QUEUE_CHUNK); /* small ones are made quickly */
