@@ -662,13 +662,15 @@ static void print_not_measured(FILE *out, const struct run *run)
 static void print_losses(FILE *out, const struct run *run, const struct model *m)
 {
 	static const char *const words[COUNTERS] = {
-		[COUNT_LOST_MAP] = "attempts without a place: too many were opening at once",
-		[COUNT_LOST_RING] = "records without a place: the reader did not keep up",
+		[COUNT_LOST_MAP] =
+			"attempts without a place: too many were opening at once (--max-flows)",
+		[COUNT_LOST_RING] =
+			"records without a place: this machine was too busy (--ring-size, --client)",
 		[COUNT_LOST_EVICTED] =
 			"unanswered attempts gave their place to newer ones in a flood",
 		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
 		[COUNT_LOST_PACKETS] =
-			"packets for --write without a place: the reader did not keep up",
+			"packets for --write without a place: this machine was too busy",
 	};
 	int i;
 
@@ -853,6 +855,16 @@ static void print_nothing_wrong(FILE *out, const struct model *m, const struct r
 			m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
 }
 
+static bool explains_stalls(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->at[i].kind < KIND_PREFIX_CUT)
+			return true;
+	return false;
+}
+
 static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	char duration[FORMAT_DURATION];
@@ -881,9 +893,10 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		print_nothing_wrong(out, m, r->run);
 	print_findings(r, d);
 	print_undecided(out, m);
+	/* stalls too short to be a finding were said in lines: the report says what they came to */
+	if (m->stall_count && (r->verbose || !explains_stalls(d)))
+		print_stalls(out, m, &hosts, r->run->stall);
 	if (r->verbose) {
-		if (m->stall_count)
-			print_stalls(out, m, &hosts, r->run->stall);
 		print_peers(r, m, &hosts);
 		print_hosts(out, &hosts);
 	}
