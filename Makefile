@@ -206,6 +206,13 @@ check-clang: build/page_source.h build/probe.skel.h build/drive.skel.h
 check-format:
 	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
 
+# What loops and options macros expand to, cppcheck must see.
+CPPCHECK_MACROS := $(wildcard /usr/include/*/sys/queue.h) /usr/include/uthash.h /usr/include/bpf/libbpf_common.h
+
+check-static:
+	$(call say,CHECK,static)cppcheck --quiet --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 \
+		-D_GNU_SOURCE -DPROBE_VERSION='"$(VERSION)"' -Ibpf -Iuser $(addprefix --include=,$(CPPCHECK_MACROS)) user/*.c
+
 check-scripts:
 	$(call say,CHECK,scripts)shellcheck $$(grep -lE -d skip '^#!/bin/(ba)?sh' scripts/* scripts/debian/* tests/run tests/package tests/kernels/* .ci/run) user/probe.bash
 
@@ -245,6 +252,6 @@ deb:
 clean:
 	rm -rf build probe
 
-.PHONY: bench bench-tools deb install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts
+.PHONY: bench bench-tools deb install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts check-static
 .DELETE_ON_ERROR:
 -include $(OBJECTS:.o=.d)

@@ -352,7 +352,9 @@ bool reader_next(struct reader *r, struct packet *p)
 
 	if (s)
 		advance(r, s);
-	while (!s || s->ended || s->time >= r->until) {
+	for (;;) {
+		if (s && !s->ended && s->time < r->until)
+			break;
 		s = earliest(r);
 		r->current = s;
 		if (!s)
