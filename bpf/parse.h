@@ -447,7 +447,7 @@ static __always_inline __u64 tuple_product(const __u8 *ip, const __u8 *tcp, bool
 
 	if (ip6) {
 		source = end6(ip + 8, tcp, seed);
-		HIDE(source); /* one after the other */
+		HIDE(source); /* one after the other: no more registers to be saved and restored */
 		destination = end6(ip + 24, tcp + 2, seed);
 	} else {
 		source = (__u64)LOAD(__u32, ip + 12) << 16 | LOAD(__u16, tcp);

@@ -176,13 +176,7 @@ bool seen[SEEN_SLOTS][2];
 _Static_assert(sizeof(((struct scratch *)0)->entry) == sizeof(struct flow_entry), "see there");
 
 /* What a lookup answers as a flow is the element itself, not a field behind its begin. */
-_Static_assert(offsetof(struct flow_entry, flow) == 0, "see CHECKED");
-
-/*
- * Of a looked-up pointer, once it is not NULL and before a field's address is taken from it: clang
- * may compute that before the check, where the verifier forbids it.
- */
-#define CHECKED(pointer) asm volatile("" : "+r"(pointer))
+_Static_assert(offsetof(struct flow_entry, flow) == 0, "see table_new()");
 
 static __always_inline struct counters *this_cpu_counters(void)
 {
@@ -259,7 +253,7 @@ static __always_inline struct flow *table_new(struct table *t)
 
 	if (!s)
 		return NULL;
-	CHECKED(s);
+	HIDE(s); /* clang may take a field's address before the check, where the verifier forbids it */
 	__builtin_memset(&s->entry, 0, sizeof(s->entry));
 	return &s->entry.flow;
 }
@@ -312,7 +306,7 @@ static __always_inline struct credit *credit_of(const struct address *a)
 	pair = bpf_map_lookup_elem(&credits, &index);
 	if (!pair)
 		return NULL;
-	CHECKED(pair);
+	HIDE(pair); /* as in table_new() */
 	return &pair[hash >> 48 & 1];
 }
 
@@ -665,7 +659,7 @@ static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key 
 		return;
 	p->head.length = length;
 	/* as in watch_deep() */
-	asm volatile("" : "+r"(length));
+	HIDE(length);
 	if (load_bytes(skb, own->inner, p->bytes, length) ||
 	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
 		table_count(NULL, COUNT_LOST_PACKETS, 1);
@@ -794,7 +788,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 		return 0;
 	}
 	/* clang 19 would pass another register than the one whose bounds were checked */
-	asm volatile("" : "+r"(length));
+	HIDE(length);
 	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return 0;
@@ -820,14 +814,14 @@ __noinline int watch_inner(struct __sk_buff *skb)
 		return 0;
 	}
 	length = ip6 ? 40 + load16(own->headers + 4) : load16(own->headers + 2);
-	asm volatile("" : "+r"(length)); /* one register, whose bounds are checked below */
+	HIDE(length); /* one register, whose bounds are checked below */
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20) {
 		table_count(NULL, COUNT_MALFORMED, 1);
 		return 0;
 	}
-	asm volatile("" : "+r"(length));
+	HIDE(length);
 	if (load_bytes(skb, true, own->headers, length)) {
 		/* the payload lies outside the linear part, which is all that this reads */
 		length = ip6 ? 40 + 20 : 20 + 20;

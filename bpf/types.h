@@ -36,10 +36,7 @@
 	})
 #endif
 
-/*
- * clang no longer knows what x is, and does not mix its making with what follows. On the hook it
- * would else keep so much in registers that the program saves and restores some for each packet.
- */
+/* clang no longer knows how x was made, and neither takes that apart nor mixes it with what follows. */
 #define HIDE(x) asm volatile("" : "+r"(x))
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
