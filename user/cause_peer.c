@@ -13,7 +13,7 @@
 #define FLOOD_ATTEMPTS 1000
 #define FLOOD_CLIENTS 200
 
-/* A host that alone tries more dead peers than these says more of itself than of them. */
+/* A host that alone tries more failing peers than these says more of itself than of them. */
 #define SCANNED 8
 
 /* So many of those that fail are looked at, the most clients first; the rest is in the tables. */
@@ -21,7 +21,7 @@
 
 struct failing {
 	struct peer *peer;
-	const struct host *only; /* the one host that tried it in vain, or NULL */
+	struct host *only; /* the one host that tried it in vain, or NULL */
 	bool grouped; /* said together with others */
 	bool proven; /* not by single SYNs alone */
 };
@@ -233,9 +233,9 @@ static void name_flood(struct diagnosing *g, struct peer *p)
 
 /* ---- together ---- */
 
-static const struct host *only_host(struct diagnosing *g, const struct peer *p)
+static struct host *only_host(struct diagnosing *g, const struct peer *p)
 {
-	const struct host *only = NULL;
+	struct host *only = NULL;
 	const struct trial *t;
 
 	LIST_FOREACH(t, &p->trials, of_peer) {
@@ -248,28 +248,48 @@ static const struct host *only_host(struct diagnosing *g, const struct peer *p)
 	return only;
 }
 
-/* A scan, or peer-to-peer software: many dead peers that nobody else tries. */
-static void name_scanner(struct diagnosing *g, struct failing *all, size_t count, size_t first)
+/* A scan, or peer-to-peer software: many peers that fail, all alike, and that nobody else tries. */
+static void name_scanner(struct diagnosing *g, struct host *h, size_t peers, enum finding_kind kind)
 {
-	const struct host *h = all[first].only;
+	struct finding *f = finding_new(g, kind, CONFIDENCE_LOW);
 	char text[FORMAT_ADDRESS];
-	struct finding *f;
-	size_t i, n = 0;
 
-	for (i = 0; i < count && h; i++)
-		n += all[i].only == h;
-	if (n <= SCANNED)
-		return;
-	for (i = 0; i < count; i++)
-		all[i].grouped |= all[i].only == h;
-	f = finding_new(g, KIND_PEER_UNANSWERED, CONFIDENCE_LOW);
 	if (!f)
 		return;
 	f->hosts_hurt = 1;
 	finding_add_host(g, &f->affected, h);
-	finding_text(f, "%s alone tries %zu peers that do not answer: a scan, or peer-to-peer",
-		     format_address(text, &h->clients[0]->place.address), n);
+	finding_text(f, "%s alone tries %zu peers that %s: a scan, or peer-to-peer",
+		     format_address(text, &h->clients[0]->place.address), peers,
+		     kind == KIND_PEER_REFUSED ? "refuse connections" : "do not answer");
 	finding_line(f, "", "that says more of this host than of those peers");
+}
+
+/* Takes the peers that scans tried out of all. Answers how many are left. */
+static size_t name_scanners(struct diagnosing *g, struct failing *all, size_t count,
+			    enum finding_kind kind)
+{
+	size_t *tried = calloc(g->hosts.count + 1, sizeof(*tried)), i, left = 0;
+
+	if (!tried) {
+		g->out_of_memory = true;
+		return 0;
+	}
+	for (i = 0; i < count; i++)
+		if (all[i].only)
+			tried[all[i].only - g->hosts.at]++;
+	for (i = 0; i < count; i++) {
+		struct host *h = all[i].only;
+		size_t peers = h ? tried[h - g->hosts.at] : 0;
+
+		if (peers <= SCANNED) {
+			all[left++] = all[i];
+		} else if (h->counted != all) {
+			h->counted = all;
+			name_scanner(g, h, peers, kind);
+		}
+	}
+	free(tried);
+	return left;
 }
 
 static unsigned int group_bits(const struct address *a)
@@ -398,15 +418,37 @@ static bool is_worth_saying(const struct peer *p)
 	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
 }
 
+static bool is_refused_alone(const struct diagnosing *g, const struct peer *p)
+{
+	return p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_UNREACHABLE] && !p->answered &&
+	       !is_flooded(p) && !is_named(g, p);
+}
+
+/* The refusals that are said one by one, once those of scans are said together. */
+static void name_refusals(struct diagnosing *g, struct peer **peers, size_t count,
+			  struct failing *refused)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++)
+		if (is_refused_alone(g, peers[i]))
+			refused[n++] = (struct failing){ .peer = peers[i],
+							 .only = only_host(g, peers[i]) };
+	n = name_scanners(g, refused, n, KIND_PEER_REFUSED);
+	for (i = 0; i < n; i++)
+		name_refused(g, refused[i].peer);
+}
+
 void cause_peers(struct diagnosing *g)
 {
-	struct failing *silent;
+	struct failing *silent, *refused;
 	struct peer **peers, *p;
 	size_t count, i, n = 0;
 
 	peers = model_failing_peers(g->m, &count);
 	silent = calloc(count + 1, sizeof(*silent));
-	if (!peers || !silent) {
+	refused = calloc(count + 1, sizeof(*refused));
+	if (!peers || !silent || !refused) {
 		g->out_of_memory = true;
 		goto out;
 	}
@@ -414,16 +456,16 @@ void cause_peers(struct diagnosing *g)
 		if (is_flooded(p))
 			name_flood(g, p);
 	for (i = 0; i < count; i++)
-		if (is_silent(peers[i]) && n < MAX_LOOKED && !is_flooded(peers[i]) &&
+		if (is_silent(peers[i]) && !is_flooded(peers[i]) &&
 		    (!is_named(g, peers[i]) || is_waited_for(g, peers[i])))
 			silent[n++] = (struct failing){
 				.peer = peers[i],
 				.only = only_host(g, peers[i]),
 				.proven = peers[i]->failures[FAILURE_SILENT] > 0,
 			};
-	for (i = 0; i < n; i++)
-		if (!silent[i].grouped)
-			name_scanner(g, silent, n, i);
+	n = name_scanners(g, silent, n, KIND_PEER_UNANSWERED);
+	if (n > MAX_LOOKED)
+		n = MAX_LOOKED;
 	for (i = 0; i < n; i++)
 		if (!silent[i].grouped && silent[i].proven)
 			name_prefix(g, silent, n, i);
@@ -440,12 +482,14 @@ void cause_peers(struct diagnosing *g)
 			continue;
 		if (p->failures[FAILURE_UNREACHABLE])
 			name_unreachable(g, p);
-		else if (p->failures[FAILURE_REFUSED])
+		else if (p->failures[FAILURE_REFUSED] && !is_refused_alone(g, p))
 			name_refused(g, p);
 		else if (!is_silent(p) && p->failures[FAILURE_SILENT])
 			name_silent(g, p);
 	}
+	name_refusals(g, peers, count, refused);
 out:
+	free(refused);
 	free(silent);
 	free(peers);
 }

@@ -245,6 +245,47 @@ static void test_innocent(void)
 	model_free(m);
 }
 
+static void refused(struct model *m, unsigned int client, unsigned int port, double at)
+{
+	struct connection c = between(client, SITE(0), port, at);
+
+	c.outcome = OUTCOME_REFUSED;
+	c.settled_by = SETTLED_RST;
+	c.rst = c.settled = c.syn + SECONDS(0.001);
+	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.synack_count = 0;
+	model_settled(m, &c);
+}
+
+/* A port scan that passes must not bury the report under a finding a port. */
+static void test_scan(void)
+{
+	struct model *m = office(8, 0, 4);
+	const struct finding *f;
+	struct view view = {};
+	struct diagnosis d;
+	unsigned int i;
+
+	for (i = 0; i < 500; i++)
+		refused(m, HOST(2), 1000 + i, 0.01 * i);
+	for (i = 0; i < 4; i++) {
+		refused(m, HOST(2), 25, 10 + i);
+		refused(m, HOST(i), 25, 11 + i);
+	}
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	f = find(&d, KIND_PEER_REFUSED);
+	EXPECT(f && !says(f, "a scan"), "what refuses several hosts is a finding of its own");
+	for (i = 0, f = NULL; i < d.count; i++)
+		if (d.at[i].kind == KIND_PEER_REFUSED && says(&d.at[i], "a scan"))
+			f = &d.at[i];
+	EXPECT(f && f->confidence == CONFIDENCE_LOW && says(f, "500 peers that refuse"),
+	       "the scan is one finding, and says how much it tried");
+	EXPECT(d.count <= 3, "a scan drowns the report");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -252,6 +293,7 @@ int main(void)
 	test_story();
 	test_view();
 	test_innocent();
+	test_scan();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
