@@ -459,10 +459,12 @@ def test_udp():
 
 def test_ends():
     """Ctrl-C, SIGTERM and --duration end a run with its report and status 0, and leave nothing behind"""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the probe would ignore it, too
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with Probe() as p:
             p.stop(how)
             expect(p.status == 0 and p.json[-1]['type'] == 'summary' and 'NOT MEASURED' in p.text, p.text)
+    signal.signal(signal.SIGHUP, before)
     with Probe('--duration', '0.5') as p:
         p.process.wait(10)
         p.stop()
