@@ -943,6 +943,55 @@ int probe_ingress_inner(struct __sk_buff *skb)
 	return TC_NEXT;
 }
 
+static __always_inline void note_segment(struct __sk_buff *skb, const struct headers *h)
+{
+	__u32 isn, slot;
+	__u64 *place;
+
+	if ((h->transport[13] & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+		return;
+	isn = load32(h->transport + 4);
+	slot = leaving_slot(isn);
+	place = bpf_map_lookup_elem(&leaving, &slot);
+	if (place)
+		*(volatile __u64 *)place = (__u64)isn << 32 |
+					   (__u64)leaving_time(bpf_ktime_get_ns()) << 8 |
+					   (skb->ifindex & 0xff);
+}
+
+/* Of a copy of the headers, as watch_deep(). An ethertype that is not known brings no SYN. */
+__noinline int note_leaving_deep(struct __sk_buff *skb, __u32 link)
+{
+	struct scratch *own = this_cpu_scratch();
+	__u64 length = skb->len;
+	enum parsed parsed;
+	struct headers h;
+	struct frame f;
+
+	if (!own)
+		return 0;
+	if (length > MAX_HEADERS)
+		length = MAX_HEADERS;
+	if (length < 20)
+		return 0;
+	HIDE(length);
+	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
+		leaving_unsure = true;
+		return 0;
+	}
+	f.begin = own->headers;
+	f.end = own->headers + length;
+	f.wire_length = skb->len;
+	f.forget = &own->forget;
+	headers_start(&h, skb);
+	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
+	if (parsed == PARSED_TCP)
+		note_segment(skb, &h);
+	else if (parsed == PARSED_SHORT)
+		leaving_unsure = true;
+	return 0;
+}
+
 static __noinline int note_leaving(struct __sk_buff *skb, __u32 link)
 {
 	struct frame f = {
@@ -953,22 +1002,13 @@ static __noinline int note_leaving(struct __sk_buff *skb, __u32 link)
 	};
 	enum parsed parsed;
 	struct headers h;
-	__u64 *place;
-	__u32 isn, slot;
 
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
-	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
-		leaving_unsure = true;
-	if (parsed != PARSED_TCP || (h.transport[13] & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
-		return 0;
-	isn = load32(h.transport + 4);
-	slot = leaving_slot(isn);
-	place = bpf_map_lookup_elem(&leaving, &slot);
-	if (place)
-		*(volatile __u64 *)place = (__u64)isn << 32 |
-					   (__u64)leaving_time(bpf_ktime_get_ns()) << 8 |
-					   (skb->ifindex & 0xff);
+	if (parsed == PARSED_TCP)
+		note_segment(skb, &h);
+	else if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
+		note_leaving_deep(skb, link);
 	return 0;
 }
 

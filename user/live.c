@@ -1046,6 +1046,15 @@ static void say_leftover(struct live *l, const struct watched *w, const struct l
 		       strerror(-left->error));
 }
 
+/* Cut where there are very many. */
+static void add_unwatched(struct run *run, const char *name)
+{
+	size_t used = strlen(run->unwatched);
+
+	snprintf(run->unwatched + used, sizeof(run->unwatched) - used, "%s%s", used ? ", " : "",
+		 name);
+}
+
 static void end_watching(struct live *l)
 {
 	unsigned int i;
@@ -1064,6 +1073,8 @@ static void end_watching(struct live *l)
 		for (d = 0; d < DIRECTIONS; d++)
 			l->watched[i].told->blind[d] =
 				sight_blind(&l->watched[i].sight[d], l->run->duration);
+	for (i = 0; i < l->followed_count && l->bpf->bss->leaving_unsure; i++)
+		add_unwatched(l->run, l->followed[i].interface.name);
 	if (l->cut[0])
 		l->run->cut = strdup(l->cut);
 }
@@ -1073,15 +1084,12 @@ static int look_around(struct live *l)
 {
 	char others[MAX_OTHERS][IFNAMSIZ];
 	struct run *run = l->run;
-	size_t used = 0;
 	unsigned int i, count;
 
 	run->ipsec = ipsec_is_used();
 	count = interface_others(others, run);
 	for (i = 0; i < count && !l->options->follow_peers; i++)
-		if (used < sizeof(run->unwatched))
-			used += snprintf(run->unwatched + used, sizeof(run->unwatched) - used,
-					 "%s%s", i ? ", " : "", others[i]);
+		add_unwatched(run, others[i]);
 	if (!l->options->follow_peers || !count)
 		return 0;
 	l->followed = calloc(count, sizeof(*l->followed));

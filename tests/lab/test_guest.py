@@ -282,6 +282,7 @@ def test_foreign_untouched():
 def test_ways_to_end():
     """each way to end a run gives the report and leaves nothing behind, on both hooks, under load"""
     before = tc_state(GATEWAY, 'eth0')
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the probe would ignore it, too
     for hook in HOOKS:
         for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, None):
             with Serve(WAN, WEB), Probe('--hook', hook, *(['--duration=1'] if how is None else [])) as p:
@@ -295,6 +296,7 @@ def test_ways_to_end():
                 expect(p.status == 0 and p.summary['connections'] > 0 and 'NOT MEASURED' in p.text, hook, how, p.text)
             expect(tc_state(GATEWAY, 'eth0') == before, hook, how, 'left', tc_state(GATEWAY, 'eth0'))
             are_gone(programs)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 def many(address, count):

@@ -38,6 +38,8 @@ class Net:
                 subprocess.run(['ip', 'netns', 'add', name], check=True)
                 self.stack.callback(subprocess.run, ['ip', 'netns', 'del', name], check=True)
             sh(self.g, 'sh', '-c', 'cd /proc/sys/net; echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding')
+            # else eth0 answers for mac0's address as well, and whoever is first gets the packets
+            sh(self.g, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore')
             for name in (self.c, self.g, self.w):
                 sh(name, 'sh', '-c', 'cd /proc/sys/net; for i in all default; do echo 0 >ipv4/conf/$i/rp_filter; done')
             self.ip('''g link add eth0 type veth peer name eth0 netns {c}
