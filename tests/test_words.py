@@ -179,9 +179,11 @@ def test_completion_is_harmless():
     name, evil = 'probe-words-%d' % os.getpid(), '$(>&2)x'
     subprocess.run(['ip', 'netns', 'add', name], check=True)
     try:
-        script = 'ip link add \'%s\' type dummy 2>/dev/null || ip link add \'%s\' type veth; mount -t sysfs s /sys; ' \
+        script = 'ip link add \'%s\' type dummy 2>/dev/null || ip link add \'%s\' type veth; ' \
+                 'mount --make-private /sys && mount -t sysfs s /sys; ' \
                  '. "$0"; COMP_WORDS=(probe -i ""); COMP_CWORD=2; _probe; printf "%%s\\n" "${COMPREPLY[@]}"' % (evil, evil)
-        done = subprocess.run(['unshare', '--mount', 'nsenter', '--net=/run/netns/' + name, 'bash', '-c', script, COMPLETION],
+        done = subprocess.run(['unshare', '--mount', '--propagation', 'unchanged',  # in a chroot / is no mount
+                               'nsenter', '--net=/run/netns/' + name, 'bash', '-c', script, COMPLETION],
                               capture_output=True, text=True)
         expect(done.returncode == 0 and '\\$\\(\\>\\&2\\)x' in done.stdout.splitlines(), done.stdout, done.stderr)
     finally:
