@@ -426,17 +426,22 @@ def test_narrow():
 
 def test_already_open():
     """connections from before the start are counted when they close, and nothing is said of them"""
-    def old(seconds):
+    open_read, open_write = os.pipe()
+    watched_read, watched_write = os.pipe()
+
+    def old():
         s = socket.create_connection((SERVER4, 80))
-        time.sleep(seconds)
+        os.write(open_write, b'.')
+        os.read(watched_read, 1)
         s.sendall(b'GET')
         s.recv(100)
         s.close()
 
     with Serve(WAN, WEB):
-        open_before = lab.fork(A, old, 1.5)
-        time.sleep(0.5)
+        open_before = lab.fork(A, old)
+        os.read(open_read, 1)
         with Probe() as p:
+            os.write(watched_write, b'.')
             open_before()
             p.stop()
             expect(not p.connections() and p.summary['already_open'] == 1, p.json)
