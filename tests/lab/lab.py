@@ -196,7 +196,7 @@ def browse(address, port, think=0.0, request=b'GET / HTTP/1.0\r\n\r\n', port_fro
     """One connection: handshake, think, request, answer, close. -> the client's port"""
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
     with s:
-        s.settimeout(30)
+        s.settimeout(120)  # an emulated machine beside others may stand still for long
         if port_from:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(('', port_from))
