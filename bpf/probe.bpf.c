@@ -739,6 +739,19 @@ static __always_inline void watch_described(struct __sk_buff *skb, __u64 hash)
 		watch_and_forget(skb, hash);
 }
 
+/* In this CPU's copy of the headers, so many bytes. */
+static __always_inline enum parsed locate_copy(struct __sk_buff *skb, struct scratch *own,
+					       __u64 length, __u32 link, struct frame *f,
+					       struct headers *h)
+{
+	f->begin = own->headers;
+	f->end = own->headers + length;
+	f->wire_length = skb->len;
+	f->forget = &own->forget;
+	headers_start(h, skb);
+	return locate(f, link, swap16(skb->protocol), h, PARSE_DEEP);
+}
+
 /* Of a copy of the headers. */
 static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *own, __u64 length,
 				       __u32 link, __u32 egress)
@@ -748,12 +761,7 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
 	struct frame f;
 	__u64 hash = 0;
 
-	f.begin = own->headers;
-	f.end = own->headers + length;
-	f.wire_length = skb->len;
-	f.forget = &own->forget;
-	headers_start(&h, skb);
-	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
+	parsed = locate_copy(skb, own, length, link, &f, &h);
 	if (parsed == PARSED_TCP) {
 		hash = flow_hash(&h, &run_seed);
 		if (is_boring(&h, hash))
@@ -979,12 +987,7 @@ __noinline int note_leaving_deep(struct __sk_buff *skb, __u32 link)
 		leaving_unsure = true;
 		return 0;
 	}
-	f.begin = own->headers;
-	f.end = own->headers + length;
-	f.wire_length = skb->len;
-	f.forget = &own->forget;
-	headers_start(&h, skb);
-	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_DEEP);
+	parsed = locate_copy(skb, own, length, link, &f, &h);
 	if (parsed == PARSED_TCP)
 		note_segment(skb, &h);
 	else if (parsed == PARSED_SHORT)

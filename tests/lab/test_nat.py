@@ -94,24 +94,16 @@ def test_own():
 def held(seconds):
     """The antivirus of the story: each connection waits until its server answers, which it does not."""
     for _ in range(3):
-        s = socket.create_connection((SERVER4, 80))
-        dead = socket.socket()
-        dead.setblocking(False)
-        dead.connect_ex((DEAD4, 5274))
-        time.sleep(seconds)
-        dead.close()
-        s.sendall(b'GET')
-        s.recv(100)
-        s.close()
-        s = socket.create_connection(('203.0.113.11', 80))
-        dead = socket.socket()
-        dead.setblocking(False)
-        dead.connect_ex((DEAD4, 5274))
-        time.sleep(seconds)
-        dead.close()
-        s.sendall(b'GET')
-        s.recv(100)
-        s.close()
+        for server in (SERVER4, '203.0.113.11'):
+            s = socket.create_connection((server, 80))
+            dead = socket.socket()
+            dead.setblocking(False)
+            dead.connect_ex((DEAD4, 5274))
+            time.sleep(seconds)
+            dead.close()
+            s.sendall(b'GET')
+            s.recv(100)
+            s.close()
         time.sleep(0.7)
 
 
