@@ -10,6 +10,10 @@
 #define LOSS_LEAST 3
 #define LOSS_SHARE 0.05
 
+/* One of the hosts has the most of it, and so seldom by chance: to be named, to be named surely. */
+#define LOSS_CHANCE 0.05
+#define LOSS_SURE 0.001
+
 /* What waits so long after a loss is a retransmission: 0.2, 0.6, 1.4 s, or the initial 1 and 3 s. */
 #define LOSS_WAIT_NS (3300 * (ns_t)MILLISECOND_NS)
 
@@ -39,6 +43,14 @@ static uint64_t host_lost(const struct host *h)
 	return n;
 }
 
+/* The probability that the worst of the hosts has so much more loss than the others by chance. */
+static double chance_of_loss(const struct diagnosing *g, uint64_t lost, uint64_t of,
+			     uint64_t others, uint64_t of_others)
+{
+	return g->hosts.count * fisher_exact(lost, of > lost ? of - lost : 0, others,
+					     of_others > others ? of_others - others : 0);
+}
+
 /* Loss of a client, where the other clients have much less of it. */
 static void name_lossy_client(struct diagnosing *g, size_t index)
 {
@@ -47,13 +59,18 @@ static void name_lossy_client(struct diagnosing *g, size_t index)
 	char name[FORMAT_ADDRESS];
 	struct finding *f;
 	size_t i, waits = 0;
+	double chance;
 
 	established = g->m->outcomes[OUTCOME_ESTABLISHED] - h->established;
 	if (lost < LOSS_LEAST || lost < LOSS_SHARE * h->established ||
 	    (established && (double)others / established * 3 > (double)lost / h->established))
 		return;
+	chance = established ? chance_of_loss(g, lost, h->established, others, established)
+			     : LOSS_CHANCE;
+	if (chance > LOSS_CHANCE)
+		return;
 	f = finding_new(g, KIND_LOSSY_CLIENT,
-			lost >= 5 && established ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+			lost >= 5 && chance <= LOSS_SURE ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
 	if (!f)
 		return;
 	for (i = 0; i < g->views[index].stall_count; i++) {

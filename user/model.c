@@ -661,6 +661,13 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 }
 
 /*
+ * A segment that was under way while the other side's passed has not missed it: when a SYN or its
+ * answer is lost behind us, the timers of both ends run out at the same moment, and SYN and SYN-ACK
+ * cross. No timer of a handshake is as short as this (RFC 6298 2.1: 1 s), hardly a round trip longer.
+ */
+#define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
+
+/*
  * A SYN-ACK or SYN that is repeated although the other one had passed, or a first payload with a hole
  * before it: lost between the client and us. A SYN that was repeated before any answer passed: lost
  * behind us, unless the server answered it by a challenge.
@@ -668,9 +675,11 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 static void note_loss(struct model *m, struct client *client, struct peer *peer,
 		      const struct connection *c)
 {
-	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER;
+	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER &&
+			    c->ack - c->synack > UNDER_WAY_NS;
 	bool syn_again = c->syn_count > 1 && c->synack != NEVER;
-	bool near = c->client_gap || synack_again || (syn_again && c->syn_last > c->synack);
+	bool near = c->client_gap || synack_again ||
+		    (syn_again && c->syn_last - c->synack > UNDER_WAY_NS);
 	bool far = syn_again && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&
 		   !c->challenged;
 

@@ -1071,10 +1071,10 @@ def loss(devices, percent):
 def d22():
     with Serve(WAN, WEB), Rules(SWITCH, loss([('ingress', 'c1'), ('egress', 'c1')], 25), 'netdev'), \
             Probe() as p, Actors() as a:
-        for _ in range(4):
+        for _ in range(8):
             a.go(21, patient, 12, 0.3)
         for n in (22, 23, 24):
-            a.go(n, visit, 20, 0.6)
+            a.go(n, visit, 40, 0.4)
     return p
 
 
@@ -1191,7 +1191,7 @@ def several():
             a.go(n, visit, 16, 1.1)
         for n in (22, 23):
             a.go(n, attempts, [(SERVER4, 8080)], 2, 0.9, 5)
-        for _ in range(3):
+        for _ in range(6):
             a.go(26, patient, 14, 0.5)
     return p
 

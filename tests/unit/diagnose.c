@@ -286,6 +286,59 @@ static void test_scan(void)
 	model_free(m);
 }
 
+/* A handshake that took a second: SYN and SYN-ACK were sent again then, so long after the first answer. */
+static void repeated(struct model *m, unsigned int client, double at, double after_answer)
+{
+	struct connection c = between(client, SITE(0), 80, at);
+	ns_t again = SECONDS(after_answer);
+
+	c.syn_count = c.syn_times_count = c.synack_count = 2;
+	c.syn_last = c.syn_times[1] = c.syn + SECONDS(1);
+	c.synack = c.syn_last - again;
+	c.ack = c.synack + again + SECONDS(0.0004);
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.client_first = c.ack + SECONDS(0.0001);
+	c.server_first = c.settled = c.client_first + SECONDS(0.004);
+	c.wait = SECONDS(0.0001);
+	c.answer = SECONDS(0.004);
+	model_settled(m, &c);
+}
+
+/* Whose line loses packets? The provider's faults must not be laid at a desk. */
+static void test_loss(void)
+{
+	struct view view = {};
+	struct diagnosis d;
+	struct model *m;
+	unsigned int i;
+
+	m = office(8, 0, 6);
+	for (i = 0; i < 6; i++)
+		repeated(m, HOST(2), 3 * i, 0.999);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(find(&d, KIND_LOSSY_CLIENT), "the answer passed here, and was asked for again");
+	diagnosis_free(&d);
+	model_free(m);
+
+	m = office(8, 0, 6);
+	for (i = 0; i < 6; i++)
+		repeated(m, HOST(2), 3 * i, 0.0002);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
+	       "both timers ran out together: SYN and SYN-ACK crossed, nothing was lost on this side");
+	diagnosis_free(&d);
+	model_free(m);
+
+	m = office(8, 0, 2);
+	for (i = 0; i < 6; i++)
+		repeated(m, HOST(i % 3 ? 1 : 2), 3 * i, 0.999);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
+	       "four losses of one host and two of another: that is chance");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -294,6 +347,7 @@ int main(void)
 	test_view();
 	test_innocent();
 	test_scan();
+	test_loss();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
