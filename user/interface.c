@@ -39,9 +39,10 @@ static void say_no_such_interface(const char *name)
 static int read_link(const struct nlmsghdr *h, void *context)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
-	const struct rtnl_link_stats64 *stats;
+	struct rtnl_link_stats64 stats = {};
 	const struct nlattr *a, *inner;
 	struct link_state *l = context;
+	size_t length;
 
 	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
 		return MNL_CB_OK;
@@ -59,10 +60,13 @@ static int read_link(const struct nlmsghdr *h, void *context)
 			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
 			break;
 		case IFLA_STATS64:
-			stats = mnl_attr_get_payload(a);
-			l->packets[INGRESS] = stats->rx_packets;
-			l->packets[EGRESS] = stats->tx_packets;
-			l->bytes = stats->rx_bytes + stats->tx_bytes;
+			/* an attribute is aligned to 4 bytes, its counts are of 8; older kernels have fewer */
+			length = mnl_attr_get_payload_len(a);
+			memcpy(&stats, mnl_attr_get_payload(a),
+			       length < sizeof(stats) ? length : sizeof(stats));
+			l->packets[INGRESS] = stats.rx_packets;
+			l->packets[EGRESS] = stats.tx_packets;
+			l->bytes = stats.rx_bytes + stats.tx_bytes;
 			break;
 		case IFLA_XDP:
 			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
