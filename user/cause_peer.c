@@ -315,6 +315,15 @@ static void common_prefix(const struct peer *p, struct address *prefix, unsigned
 	prefix_of(prefix, &p->server.address, *bits);
 }
 
+static bool is_cut_with(const struct failing *other, const struct peer *p,
+			const struct address *prefix, unsigned int bits)
+{
+	const struct endpoint *server = &other->peer->server;
+
+	return !other->grouped && in_prefix(&server->address, prefix, bits) &&
+	       !memcmp(server->vlan, p->server.vlan, sizeof(server->vlan));
+}
+
 static void name_prefix(struct diagnosing *g, struct failing *all, size_t count, size_t first)
 {
 	struct peer *p = all[first].peer, *q;
@@ -329,9 +338,7 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 	for (i = 0; i < count; i++) {
 		bool known = false;
 
-		if (all[i].grouped || !all[i].proven ||
-		    !in_prefix(&all[i].peer->server.address, &prefix, bits) ||
-		    memcmp(all[i].peer->server.vlan, p->server.vlan, sizeof(p->server.vlan)))
+		if (!all[i].proven || !is_cut_with(&all[i], p, &prefix, bits))
 			continue;
 		for (j = 0; j < i && !known; j++)
 			known = same_address(&all[j].peer->server, &all[i].peer->server);
@@ -356,9 +363,10 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 	f->peer.address = prefix;
 	f->prefix_length = bits;
 	for (i = 0; i < count; i++)
-		if (!all[i].grouped && in_prefix(&all[i].peer->server.address, &prefix, bits)) {
+		if (is_cut_with(&all[i], p, &prefix, bits)) {
 			all[i].grouped = true;
-			f->hosts_hurt += failed_hosts(g, f, all[i].peer);
+			if (all[i].proven) /* whose attempts were counted above */
+				f->hosts_hurt += failed_hosts(g, f, all[i].peer);
 		}
 	if (f->hosts_hurt > 1)
 		f->confidence = attempts >= 2 * TOGETHER ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;

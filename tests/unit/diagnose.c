@@ -339,6 +339,44 @@ static void test_loss(void)
 	model_free(m);
 }
 
+/* One SYN of nobody knows whom: what a storm from invented addresses is made of. */
+static void one_syn(struct model *m, unsigned int client, unsigned int server, double at)
+{
+	struct connection c = between(client, server, 9, at);
+
+	c.outcome = OUTCOME_UNANSWERED;
+	c.settled_by = SETTLED_TIMEOUT;
+	c.settled = SECONDS(at + 3);
+	c.watched = SECONDS(3);
+	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.synack_count = 0;
+	model_settled(m, &c);
+}
+
+/* A storm at a dead prefix: who was invented is not said to be hurt by it. */
+static void test_storm_at_prefix(void)
+{
+	struct model *m = office(8, 0, 4);
+	const struct finding *f;
+	struct view view = {};
+	struct diagnosis d;
+	unsigned int i;
+
+	for (i = 0; i < 6; i++)
+		in_vain(m, HOST(i % 2), HELPER + i % 3, 9 * i);
+	for (i = 0; i < 500; i++)
+		one_syn(m, 0x0a600000 + i, HELPER + 10 + i % 100, 0.01 * i);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	f = find(&d, KIND_PREFIX_CUT);
+	EXPECT(f && f->hosts_hurt == 2 && f->affected.count == 2,
+	       "hosts of the storm counted as hurt");
+	EXPECT(f && says(f, "3 servers, 6 attempts of 2 hosts"),
+	       "attempts and hosts of the same peers");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -348,6 +386,7 @@ int main(void)
 	test_innocent();
 	test_scan();
 	test_loss();
+	test_storm_at_prefix();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
