@@ -106,6 +106,14 @@ build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/fo
 
 tests: build/test-gateway
 
+# The whole tool with sanitizers, see tests/memory.
+build/sanitized/%.o: user/%.c build/probe.skel.h build/page_source.h
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(SANITIZE) -MMD -MP -c -o $@ $<
+
+build/sanitized/probe: $(OBJECTS:build/%=build/sanitized/%)
+	$(call say,LINK,$@)$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+
 # Somebody else's program on a hook.
 tests: build/foreign
 build/foreign: tests/lab/foreign.c | build
@@ -254,4 +262,4 @@ clean:
 
 .PHONY: bench bench-tools deb install uninstall clean fuzz test test-kernels tests trial check-clang check-format check-scripts check-static
 .DELETE_ON_ERROR:
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(OBJECTS:build/%.o=build/sanitized/%.d)
