@@ -38,8 +38,9 @@ struct follow {
 
 struct follows {
 	struct follow *at;
+	ns_t *times; /* as much room, to reckon in */
 	size_t count;
-	size_t room;
+	size_t room; /* of both */
 	size_t attempts; /* that could have been followed, those of one moment once */
 	size_t operations; /* all of them */
 	const struct operation *before; /* the last of them */
@@ -50,6 +51,7 @@ struct follows {
 static bool follows_add(struct follows *f, const struct follow *follow)
 {
 	struct follow *grown;
+	ns_t *times;
 	size_t room;
 
 	if (f->count == f->room) {
@@ -58,6 +60,10 @@ static bool follows_add(struct follows *f, const struct follow *follow)
 		if (!grown)
 			return false;
 		f->at = grown;
+		times = realloc(f->times, room * sizeof(*times));
+		if (!times)
+			return false;
+		f->times = times;
 		f->room = room;
 	}
 	f->at[f->count++] = *follow;
@@ -177,7 +183,6 @@ struct stretch {
 static void measure(struct follows *f, struct stretch *s)
 {
 	size_t i, j;
-	ns_t *t = malloc(s->count * sizeof(*t));
 	double width, hit, rate = f->rate, local = 0;
 
 	s->attempts = s->hosts = s->destinations = 0;
@@ -208,12 +213,9 @@ static void measure(struct follows *f, struct stretch *s)
 		}
 	}
 	s->median = f->at[s->first + s->count / 2].t;
-	s->deviation = 0;
-	for (i = 0; t && i < s->count; i++)
-		t[i] = f->at[s->first + i].t;
-	if (t)
-		s->deviation = deviation(t, s->count, s->median);
-	free(t);
+	for (i = 0; i < s->count; i++)
+		f->times[i] = f->at[s->first + i].t;
+	s->deviation = deviation(f->times, s->count, s->median);
 	width = (f->at[s->first + s->count - 1].t - f->at[s->first].t) / 1e9;
 	if (width < 2e-3)
 		width = 2e-3;
@@ -521,6 +523,7 @@ void cause_chains(struct diagnosing *g)
 			name(g, &f, &s);
 out:
 	free(f.at);
+	free(f.times);
 	free(chains);
 	free(failed);
 }

@@ -291,15 +291,14 @@ static size_t count_elsewhere(const struct diagnosing *g, const struct suspect *
 	return n;
 }
 
-/* Which is steadier, the time from the attempt to the end, or the stall itself? */
-static bool is_coupled(const struct suspect *s)
+/* Which is steadier, the time from the attempt to the end, or the stall itself? waits[]: room for all matches. */
+static bool is_coupled(const struct suspect *s, ns_t *waits)
 {
-	ns_t *waits = malloc(s->count * sizeof(*waits)), middle;
 	const struct match *before = NULL;
-	bool coupled = true;
 	size_t i, n = 0;
+	ns_t middle;
 
-	for (i = 0; waits && i < s->count; i++) {
+	for (i = 0; i < s->count; i++) {
 		const struct match *m = &s->matches[i];
 
 		/* of those that went on together the first one waited for all of it */
@@ -308,13 +307,10 @@ static bool is_coupled(const struct suspect *s)
 		if (m->locked && m->strong)
 			before = m;
 	}
-	if (n >= 3) {
-		middle = median(waits, n);
-		coupled =
-			s->deviation <= 3 * deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
-	}
-	free(waits);
-	return coupled;
+	if (n < 3)
+		return true;
+	middle = median(waits, n);
+	return s->deviation <= 3 * deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
 }
 
 static void count_locked(struct suspect *s, ns_t least, ns_t most)
@@ -398,7 +394,7 @@ static bool weigh(const struct diagnosing *g, struct suspect *s)
 			     s->timer + 2 * timer_slack(s->timer));
 		s->lift = lift_of(s);
 		s->elsewhere = s->by_end ? 0 : count_elsewhere(g, s);
-		s->coupled = s->by_end || is_coupled(s);
+		s->coupled = s->by_end || is_coupled(s, times);
 	}
 	free(times);
 	free(ends);
@@ -476,8 +472,10 @@ static ns_t median_wait(struct diagnosing *g, const struct finding *f, bool stal
 	ns_t *waits = malloc((g->hosts.count + 1) * SAMPLES * sizeof(*waits)), answer;
 	size_t i, j, k, n = 0;
 
-	if (!waits)
+	if (!waits) {
+		g->out_of_memory = true;
 		return NEVER;
+	}
 	for (i = 0; i < g->hosts.count; i++) {
 		const struct host *h = &g->hosts.at[i];
 

@@ -465,6 +465,7 @@ out:
 	free(g.operations);
 	if (g.out_of_memory)
 		diagnosis_free(d);
+	d->failed = g.out_of_memory;
 	return !g.out_of_memory;
 }
 
@@ -550,7 +551,9 @@ const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosi
 {
 	char worst[FORMAT_DURATION];
 
-	if (d->count)
+	if (d->failed)
+		snprintf(out, DIAGNOSIS_VERDICT, "out of memory: no diagnosis was made");
+	else if (d->count)
 		snprintf(out, DIAGNOSIS_VERDICT, "%s", d->at[0].text);
 	else if (!m->connections)
 		snprintf(out, DIAGNOSIS_VERDICT, "no new connection was seen: nothing can be said");

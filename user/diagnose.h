@@ -139,6 +139,7 @@ struct view {
 struct diagnosis {
 	struct finding *at; /* the most hurt hosts first */
 	size_t count;
+	bool failed; /* out of memory: none was made */
 };
 
 #define DIAGNOSIS_VERDICT 256

@@ -44,6 +44,7 @@ struct attempt {
 	struct kept_packet *packets; /* the latest first */
 	size_t packet_count;
 	size_t bytes;
+	bool torn; /* there was no memory for some of them */
 	enum { OPEN, LINGERING, KEPT } state;
 	TAILQ_ENTRY(attempt) list; /* of its state */
 	UT_hash_handle hh;
@@ -204,8 +205,10 @@ static void note_silence(struct evidence *e, const struct connection *c)
 {
 	struct waiter *w = waiter_of(e, c, true);
 
-	if (!w)
+	if (!w) { /* what this one waited for will not be found */
+		e->lost++;
 		return;
+	}
 	w->silences[w->count++ % MOST_SILENCES] = (struct silence){
 		.client = c->client,
 		.server = c->server,
@@ -366,15 +369,22 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 	a = attempt_find(e, &which);
 	if (!a)
 		a = attempt_add(e, &which);
-	if (!a || a->packet_count >= MOST_PACKETS || is_copy(a, head->time - start, head->roles))
+	if (!a) {
+		e->lost++;
+		return;
+	}
+	if (a->packet_count >= MOST_PACKETS || is_copy(a, head->time - start, head->roles))
 		return;
 	if (length > most)
 		length = most;
 	if (length < 12 && head->vlan_protocol)
 		return;
 	p = malloc(sizeof(*p) + length + 4);
-	if (!p)
+	if (!p) {
+		e->lost += !a->torn;
+		a->torn = true;
 		return;
+	}
 	*p = (struct kept_packet){
 		.attempt = &a->kept,
 		.next = a->packets,

@@ -40,6 +40,8 @@
 #define PACKETS_BYTES (8 << 20)
 #define ENOUGH_INSIDE \
 	1000 /* attempts, none of them translated or our own: conntrack is left alone */
+#define NEEDED_FILES 48
+#define NEEDED_FILES_EACH 4 /* for each interface */
 #define SAY_OWN 3 /* attempts of this host's own address are reason for a word */
 #define WIRE_NS (5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
 
@@ -88,7 +90,6 @@ struct live {
 	int packet_budget;
 	int64_t slept; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	bool ended;
-	char cut[128];
 };
 
 static int64_t read_clock(clockid_t clock)
@@ -126,11 +127,13 @@ static void __attribute__((format(printf, 2, 3))) notice(struct live *l, const c
 
 static void __attribute__((format(printf, 2, 3))) cut_short(struct live *l, const char *format, ...)
 {
+	static char why[128];
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(l->cut, sizeof(l->cut), format, arguments);
+	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
+	l->run->cut = why;
 	l->ended = true;
 }
 
@@ -253,6 +256,11 @@ static int say_load_failure(int error)
 			"), without which it cannot check the "
 			"BPF programs: it takes one built with CONFIG_DEBUG_INFO_BTF\n%s",
 			u.release, strstr(complaints, NO_CONTEXT) ? "" : complaints);
+	} else if (error == -ENOMEM) {
+		fprintf(stderr,
+			"probe: there is no memory for the BPF programs and their maps: --max-flows and "
+			"--ring-size make them smaller\n%s",
+			complaints);
 	} else if (strstr(complaints, LOG_ENDS)) {
 		say_verifier_failure(u.release, complaints);
 	} else if (is_refused) {
@@ -275,6 +283,27 @@ static void set_sizes(struct live *l)
 	bpf->rodata->queue_chunks = chunks;
 	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
 	bpf->rodata->ring_bytes = l->options->ring_bytes;
+}
+
+/*
+ * Programs, maps and sockets are descriptors. Where they end, libbpf speaks of a program that was
+ * rejected, or of a feature that is missing.
+ */
+static int need_files(const struct live *l)
+{
+	rlim_t needed = NEEDED_FILES + NEEDED_FILES_EACH * (l->count + l->followed_count);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= needed)
+		return 0;
+	limit.rlim_cur = needed;
+	if (needed <= limit.rlim_max && !setrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	fprintf(stderr,
+		"probe: this takes up to %ju open files, and no more than %ju are allowed here: "
+		"`ulimit -n %ju` before\n",
+		(uintmax_t)needed, (uintmax_t)limit.rlim_max, (uintmax_t)needed);
+	return -1;
 }
 
 static int load(struct live *l)
@@ -1075,8 +1104,6 @@ static void end_watching(struct live *l)
 				sight_blind(&l->watched[i].sight[d], l->run->duration);
 	for (i = 0; i < l->followed_count && l->bpf->bss->leaving_unsure; i++)
 		add_unwatched(l->run, l->followed[i].interface.name);
-	if (l->cut[0])
-		l->run->cut = strdup(l->cut);
 }
 
 /* What else packets may leave by: followed, or a doubt about all that was not seen to leave. */
@@ -1107,6 +1134,10 @@ static int look_around(struct live *l)
 		f->told = &run->followed[l->followed_count++];
 		f->told->name = strdup(f->interface.name);
 		f->told->index = f->interface.index;
+		if (!f->told->name) {
+			fprintf(stderr, "probe: out of memory\n");
+			return -1;
+		}
 	}
 	run->followed_count = l->followed_count;
 	return 0;
@@ -1120,7 +1151,7 @@ static int watch(struct live *l)
 	unsigned int i;
 	int status;
 
-	if (load(l))
+	if (need_files(l) || load(l))
 		return -1;
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
 	l->ids = calloc(SWEEP_BATCH, sizeof(*l->ids));

@@ -384,11 +384,16 @@ void options_parse(struct options *o, int argc, char **argv)
 					  .args_doc = "[FILTER...]",
 					  .doc = doc };
 	static struct narrow narrow;
+	error_t error;
 
 	*o = (struct options){ .stall = SECOND_NS,
 			       .narrow = &narrow,
 			       .max_flows = DEFAULT_FLOWS,
 			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o); /* the options have it */
+	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o); /* the options have it */
+	if (error) {
+		fprintf(stderr, "probe: cannot read the options: %s\n", strerror(error));
+		exit(EXIT_FAILURE);
+	}
 }

@@ -3,6 +3,7 @@
  * JSON lines: one object a line, as report.schema.json describes them. Moments are integer nanoseconds
  * since the run's start, durations integer nanoseconds, what was not seen is null.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -521,10 +522,11 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 
 	for (i = 0; i < m->undecided.count; i++)
 		json_stall(r, &m->undecided.at[i], false);
-	/* out of memory leaves no hosts; the summary says that details were folded */
 	if (!model_hosts(m, &hosts))
-		m->folded += HASH_COUNT(m->clients);
+		r->error = ENOMEM;
 	peers = model_failing_peers(m, &count);
+	if (!peers)
+		r->error = ENOMEM;
 	for (i = 0; i < count && hosts.count; i++)
 		json_peer(r->out, &hosts, peers[i]);
 	free(peers);

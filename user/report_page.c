@@ -122,19 +122,22 @@ static void write_report(struct report *r, struct model *m, const struct diagnos
 	struct report report = { .run = r->run, .quiet = true, .verbose = true };
 	char *text = NULL;
 	size_t size;
+	bool whole;
 
 	report.out = open_memstream(&text, &size);
 	if (report.out) {
 		paint = &plain;
 		report_text.ended(&report, m, d);
 		paint = of_terminal;
-		if (!fclose(report.out)) {
+		whole = !ferror(report.out) && !report.error;
+		whole = !fclose(report.out) && whole && text;
+		if (whole)
 			write_text(r->out, text);
-			free(text);
+		free(text);
+		if (whole)
 			return;
-		}
 	}
-	r->error = errno;
+	r->error = ENOMEM;
 }
 
 static void write_page(struct report *r, struct model *m, const struct diagnosis *d,
@@ -258,8 +261,10 @@ static void row_stalls(struct row *row, const struct model *m)
 	for (i = 0; i < row->host->client_count; i++)
 		room += row->host->clients[i]->stall_room;
 	all = calloc(room + 1, sizeof(struct stall *));
-	if (!all)
+	if (!all) { /* they are left out, as if there were no room for them */
+		row->since = m->last;
 		return;
+	}
 	for (i = 0; i < m->undecided.count; i++)
 		if (m->undecided.at[i].client &&
 		    m->undecided.at[i].client->host == row->host->clients[0]->host)
@@ -401,10 +406,11 @@ static void write_objects(struct report *r, struct model *m, const struct diagno
 	struct rows *rows = calloc(1, sizeof(*rows));
 	size_t count, i;
 
-	/* out of memory leaves no hosts, as in --json */
 	if (!model_hosts(m, &hosts))
-		m->folded += HASH_COUNT(m->clients);
+		r->error = ENOMEM;
 	peers = model_failing_peers(m, &count);
+	if (!rows || !peers)
+		r->error = ENOMEM;
 	if (rows) {
 		choose_rows(rows, &hosts, m, page);
 		write_left_out(r, rows, page, d, count);
@@ -428,7 +434,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (!page)
 		return;
 	write_objects(&page->objects, m, d, page);
-	if (fflush(page->objects.out) || ferror(page->objects.out))
+	if (fflush(page->objects.out) || ferror(page->objects.out) || page->objects.error)
 		r->error = ENOMEM;
 	else
 		write_page(r, m, d, page->text);

@@ -178,15 +178,16 @@ static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t fi
 		snprintf(out + strlen(out), COMMENT - strlen(out), ": finding %zu", finding);
 }
 
-static void comment_on_section(struct report *r, const struct model *m, const struct diagnosis *d,
+static bool comment_on_section(struct report *r, const struct model *m, const struct diagnosis *d,
 			       char **text)
 {
 	char start[FORMAT_TIME], duration[FORMAT_DURATION];
 	size_t size, i;
 	FILE *out = open_memstream(text, &size);
+	bool whole;
 
 	if (!out)
-		return;
+		return false;
 	format_rfc3339(start, &r->run->start);
 	format_duration(duration, r->run->duration);
 	fprintf(out,
@@ -202,7 +203,8 @@ static void comment_on_section(struct report *r, const struct model *m, const st
 	if (evidence_lost(r->run->evidence))
 		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
 			evidence_lost(r->run->evidence));
-	fclose(out);
+	whole = !ferror(out);
+	return !fclose(out) && whole && *text;
 }
 
 /* ---- the file ---- */
@@ -213,7 +215,8 @@ static void write_section(struct report *r, const struct model *m, const struct 
 	static const int32_t unknown_length[] = { -1, -1 };
 	char *text = NULL;
 
-	comment_on_section(r, m, d, &text);
+	if (!comment_on_section(r, m, d, &text))
+		b->failed = true;
 	begin_block(b, BLOCK_SECTION);
 	put32(b, BYTE_ORDER_MAGIC);
 	put16s(b, 1, 0); /* version */
@@ -293,15 +296,15 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	}
 	if (!n) /* readers want to know of one interface at least */
 		write_interface(r, DLT_EN10MB, 0, &block);
-	if (block.failed)
-		fprintf(stderr, "probe: out of memory: %s is not whole\n", r->out_name);
+	if (block.failed && !r->error)
+		r->error = ENOMEM;
 	lost = evidence_lost(r->run->evidence);
 	if (lost)
 		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
 			r->out_name, lost);
 	if (fflush(r->out) && !r->error)
 		r->error = errno;
-	if (!lost && !block.failed && !r->error && !r->quiet)
+	if (!lost && !r->error && !r->quiet)
 		fprintf(stderr,
 			"probe: %zu packets written to %s; in Wireshark, filter by frame.comment\n",
 			n, r->out_name);

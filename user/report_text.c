@@ -3,6 +3,7 @@
  * For the engineer in the middle of an incident: a line when something is certain, and at the end
  * who waits, what does not answer, and whether the network itself is well. Fits 80 columns.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -871,10 +872,8 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	FILE *out = r->out;
 	struct hosts hosts;
 
-	if (!model_hosts(m, &hosts)) {
-		fprintf(out, "probe: out of memory: no table of hosts\n");
-		return;
-	}
+	if (!model_hosts(m, &hosts))
+		r->error = ENOMEM;
 	/* another report of this run may have had another width */
 	page_columns = screen_width(out) ? screen_width(out) : FILE_COLUMNS;
 	page_columns = page_columns < LEAST_COLUMNS  ? LEAST_COLUMNS
@@ -889,14 +888,17 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	print_blindness(out, r->run);
 	print_nat(out, r->run, m);
-	if (!is_anything_wrong(m))
+	if (d->failed || r->error)
+		fprintf(out, "\nOut of memory: %s.\n",
+			d->failed ? "no diagnosis was made" : "hosts could not be told apart");
+	else if (!is_anything_wrong(m))
 		print_nothing_wrong(out, m, r->run);
 	print_findings(r, d);
 	print_undecided(out, m);
 	/* stalls too short to be a finding were said in lines: the report says what they came to */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
 		print_stalls(out, m, &hosts, r->run->stall);
-	if (r->verbose) {
+	if (r->verbose && !r->error) {
 		print_peers(r, m, &hosts);
 		print_hosts(out, &hosts);
 	}

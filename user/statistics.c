@@ -54,16 +54,21 @@ ns_t median(ns_t *at, size_t n)
 
 ns_t deviation(const ns_t *at, size_t n, ns_t centre)
 {
-	ns_t *off = malloc(n * sizeof(*off)), answer;
-	size_t i;
+	size_t below = 0, above, nearer = n / 2;
 
-	if (!off)
-		return 0;
-	for (i = 0; i < n; i++)
-		off[i] = llabs(at[i] - centre);
-	answer = median(off, n);
-	free(off);
-	return answer;
+	while (below < n && at[below] < centre)
+		below++;
+	/* outwards to both sides, always to the nearer one, past half of them */
+	for (above = below;; nearer--) {
+		bool down = above == n || (below && centre - at[below - 1] < at[above] - centre);
+
+		if (!nearer)
+			return down ? centre - at[below - 1] : at[above] - centre;
+		if (down)
+			below--;
+		else
+			above++;
+	}
 }
 
 ns_t timer_slack(ns_t timer)

@@ -18,7 +18,7 @@ double binomial_tail(size_t k, size_t n, double p);
 /* Sorts at[]; the middle one. n > 0. */
 ns_t median(ns_t *at, size_t n);
 
-/* Median absolute deviation from centre. n > 0; at[] is left as it is. 0 when out of memory. */
+/* Median absolute deviation from centre. n > 0; at[] is sorted. */
 ns_t deviation(const ns_t *at, size_t n, ns_t centre);
 
 /* How far may two runs of one timer differ? The larger of 50 ms and 2 %. */

@@ -22,6 +22,7 @@ static void test_statistics(void)
 {
 	ns_t times[] = { SECONDS(5.003), SECONDS(1.1), SECONDS(5.001),
 			 SECONDS(5.004), SECONDS(2.7), SECONDS(5.002) };
+	ns_t sorted[] = { 1, 2, 4, 8, 16 };
 	ns_t broad[] = { SECONDS(1.2), SECONDS(3.9), SECONDS(2.2), SECONDS(7.7) };
 	struct cluster c;
 
@@ -39,6 +40,11 @@ static void test_statistics(void)
 	EXPECT(c.chance < 1e-6, "four within 3 ms are no chance");
 	c = cluster_of(broad, 4);
 	EXPECT(c.count == 1 && c.chance == 1, "people's pauses are no timer");
+	EXPECT(deviation(sorted, 5, 4) == 3 && deviation(sorted, 4, 4) == 3 &&
+		       deviation(sorted, 3, 2) == 1 && deviation(sorted, 1, 1) == 0,
+	       "the median deviation");
+	EXPECT(deviation(sorted, 5, 100) == 96 && deviation(sorted, 5, 0) == 4,
+	       "from a centre beyond all");
 	EXPECT(known_timer(SECONDS(5.01)) && !known_timer(SECONDS(4.4)), "whose timer");
 	EXPECT(timer_slack(SECONDS(1)) == SECONDS(0.05) && timer_slack(SECONDS(30)) == SECONDS(0.6),
 	       "how far two runs of a timer differ");

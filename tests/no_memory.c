@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A machine that runs out of memory at a moment of our choice. Preloaded (LD_PRELOAD), it refuses
+ *
+ *	NO_MEMORY_AT=N      the Nth allocation alone, counted from 1
+ *	NO_MEMORY_FROM=N    that one and all after it
+ *
+ * and writes how many were asked for into the file that NO_MEMORY_COUNT names, at the end.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static unsigned long count, at, from;
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *text = getenv("NO_MEMORY_AT");
+
+	at = text ? strtoul(text, NULL, 10) : 0;
+	text = getenv("NO_MEMORY_FROM");
+	from = text ? strtoul(text, NULL, 10) : 0;
+	count = 0;
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	const char *file = getenv("NO_MEMORY_COUNT");
+	FILE *f;
+
+	at = from = 0;
+	f = file ? fopen(file, "w") : NULL;
+	if (!f)
+		return;
+	fprintf(f, "%lu\n", count);
+	fclose(f);
+}
+
+static int refuses(void)
+{
+	unsigned long n = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+
+	if (n != at && !(from && n >= from))
+		return 0;
+	errno = ENOMEM;
+	return 1;
+}
+
+void *malloc(size_t size)
+{
+	return refuses() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return refuses() ? NULL : __libc_calloc(n, size);
+}
+
+/* What becomes smaller takes nothing. */
+void *realloc(void *old, size_t size)
+{
+	if (size > (old ? malloc_usable_size(old) : 0) && refuses())
+		return NULL;
+	return __libc_realloc(old, size);
+}
+
+void *reallocarray(void *old, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(old, bytes);
+}
