@@ -30,7 +30,7 @@ SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
-LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lm
+LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf $(SAME_PATHS)
 
@@ -66,6 +66,14 @@ build/page_source.h: scripts/page-source $(PAGE) | build
 build:
 	$(Q)mkdir -p $@
 
+# The same without the filter of system calls, for valgrind, whose own ones it would refuse.
+build/unfiltered/sandbox.o: user/sandbox.c user/sandbox.h
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -DNO_SECCOMP -c -o $@ $<
+
+build/unfiltered/probe: build/unfiltered/sandbox.o $(filter-out build/sandbox.o,$(OBJECTS))
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # ---- tests ----
 
 MODEL := user/model.c user/hosts.c user/histogram.c
@@ -87,6 +95,9 @@ build/test-vantage: tests/unit/vantage.c user/vantage.c $(wildcard bpf/*.h user/
 
 build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
+
+build/test-sandbox: tests/unit/sandbox.c build/sandbox.o
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^ -lseccomp
 
 # Includes the source: what is bounded is not for anybody else to see.
 build/test-conntrack: tests/unit/conntrack.c user/conntrack.c user/connection.c $(wildcard bpf/*.h user/*.h) tests/expect.h | build
@@ -129,7 +140,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wi
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
-LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c conntrack.c netlink.c rights.c sight.c)
+LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c conntrack.c netlink.c rights.c sandbox.c sight.c)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
@@ -187,7 +198,7 @@ build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildca
 
 .SECONDARY: # what only patterns name is kept as well
 
-tests: build/test-track build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-sandbox build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

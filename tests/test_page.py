@@ -88,7 +88,7 @@ def write(name, packets, *arguments, path=None):
     page, lines = os.path.join(folder, name + '.html'), os.path.join(folder, name + '.json')
     with open(capture, 'wb') as f:
         f.write(pcap(sorted(packets, key=lambda p: p[0])))
-    done = subprocess.run([PROBE, '-q', '--read', capture, '--html', page, '--json=' + lines] + list(arguments),
+    done = subprocess.run([PROBE, '-q', '--read', capture, '--html', page, '--json=' + lines, '--force'] + list(arguments),
                           capture_output=True, env=dict(os.environ, TZ='Asia/Kathmandu', LC_ALL='C.UTF-8'))
     expect(done.returncode == 0, done.returncode, done.stderr)
     with open(lines) as f, open(page, encoding='utf-8') as g:
@@ -507,7 +507,7 @@ def test_without_scripts():
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
     reader = threading.Thread(target=drain, args=(terminal,))
     reader.start()
-    subprocess.run([PROBE, '--read', os.path.join(folder, 'capture'), '--html', path], stdin=subprocess.DEVNULL,
+    subprocess.run([PROBE, '--read', os.path.join(folder, 'capture'), '--html', path, '--force'], stdin=subprocess.DEVNULL,
                    stdout=other, stderr=other, check=True, env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'))
     os.close(other)
     reader.join()
@@ -547,7 +547,7 @@ def test_failures():
     old = os.path.join(folder, 'old.html')
     with open(old, 'w') as f:
         f.write('precious')
-    subprocess.run([PROBE, '--read', '/nowhere/x', '--html', old], capture_output=True)
+    subprocess.run([PROBE, '--read', '/nowhere/x', '--html', old, '--force'], capture_output=True)
     with open(old) as f:
         expect(f.read() == 'precious', 'a run that cannot start has emptied the page')
 

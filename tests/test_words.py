@@ -66,8 +66,8 @@ def test_failed_start():
         old, paths = os.path.join(folder, 'old'), [os.path.join(folder, name) for name in ('json', 'html', 'pcapng')]
         with open(old, 'w') as f:
             f.write('of yesterday')
-        for more in (['--json=' + paths[0], '--html', paths[1], '--write', paths[2]], ['--json=' + old],
-                     ['--json=' + paths[0], '--write', '/nowhere/x'], ['--json=' + paths[0], '--write', old]):
+        for more in (['--json=' + paths[0], '--html', paths[1], '--write', paths[2]], ['--json=' + old, '--force'],
+                     ['--json=' + paths[0], '--write', '/nowhere/x'], ['--json=' + paths[0], '--write', old, '--force']):
             for source in (['--read', '/nowhere/at/all'], ['--iface', 'no-such-iface']):
                 done = run(*source, *more)
                 expect(done.returncode == 1 and done.stderr.count('\n') == 1, more, done.stderr)

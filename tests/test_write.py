@@ -4,6 +4,7 @@
     test_write.py [TEST...]        the probe's path in PROBE
 """
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def tshark(path, *fields, wanted='frame'):
 def write(files, packets, *arguments, status=0, **format):
     """-> (the probe's objects, the evidence's path)"""
     out = os.path.join(files.folder.name, 'evidence.pcapng')
-    return read('--read', files.add('in', pcap(packets, **format)), '--write', out, *arguments, status=status), out
+    return read('--read', files.add('in', pcap(packets, **format)), '--write', out, '--force', *arguments, status=status), out
 
 
 def test_comments():
@@ -155,9 +156,131 @@ def test_failures():
         with open(source, 'rb') as f:
             expect(f.read() == pcap(story()), 'the capture was destroyed')
         old = files.add('old', b'precious')
-        done = run('--read', '/nowhere/y', '--write', old)
+        done = run('--read', '/nowhere/y', '--write', old, '--force')
         with open(old, 'rb') as f:
             expect(f.read() == b'precious', 'a run that cannot start has emptied the file')
+
+
+# ---- what stands where a file is to be written ----
+
+OUTPUTS = ('--json=', '--html=', '--write=')
+NOBODY = 65534
+
+
+def written(source, path, *arguments, **how):
+    """Tries every kind of output on that path. -> the answers"""
+    return [subprocess.run([PROBE, '--read', source, kind + path] + list(arguments), capture_output=True, **how)
+            for kind in OUTPUTS]
+
+
+def refused(done, words, path):
+    for d in done:
+        expect(d.returncode == 1 and not d.stdout and d.stderr.count(b'\n') == 1, d)
+        expect(('cannot write %s: ' % path).encode() in d.stderr and words in d.stderr, words, d.stderr)
+
+
+def content(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def test_no_clobbering():
+    """a typo destroys no file: what has content is written over with --force alone"""
+    with Files() as files:
+        source, old = files.add('in', pcap(story())), files.add('old', b'precious')
+        refused(written(source, old), b'it exists; --force', old)
+        expect(content(old) == b'precious', content(old))
+        for kind in OUTPUTS:
+            expect(run('--read', source, kind + old, '--force').returncode == 0, kind)
+            expect(b'precious' not in content(old) and len(content(old)) > 100, kind)
+            # shorter than what was there before: nothing of that is left at the end
+            with open(old, 'ab') as f:
+                f.write(b'precious' * 100000)
+            expect(run('--read', source, kind + old, '--force').returncode == 0, kind)
+            expect(b'precious' not in content(old), kind)
+            empty = files.add('empty', b'')
+            expect(run('--read', source, kind + empty).returncode == 0 and content(empty), 'as mktemp leaves it', kind)
+
+
+def test_traps():
+    """root writes nothing through a name that somebody else has prepared: link, hard link, file, pipe, folder"""
+    with Files() as files:
+        folder = files.folder.name
+        source, target = files.add('in', pcap(story())), files.add('shadow', b'root:secret')
+        link, dangling, absent = (os.path.join(folder, name) for name in ('link', 'dangling', 'absent'))
+        os.symlink(target, link)
+        os.symlink(absent, dangling)
+        hard = os.path.join(folder, 'hard')
+        os.link(target, hard)
+        pipe = os.path.join(folder, 'pipe')
+        os.mkfifo(pipe)
+        theirs, empty = files.add('theirs', b'theirs'), files.add('empty', b'')
+        for path in (pipe, theirs, empty):
+            os.chown(path, NOBODY, NOBODY)
+        for path, words in ((link, b'symbolic link'), (dangling, b'symbolic link'), (hard, b'hard links'),
+                            (pipe, b'belongs to user 65534'), (theirs, b'belongs to user 65534'),
+                            (empty, b'belongs to user 65534'), (folder, b'directory')):
+            refused(written(source, path, '--force'), words, path)
+        expect(content(target) == b'root:secret' and not os.path.exists(absent), 'a link was followed')
+        expect(content(theirs) == b'theirs' and content(empty) == b'', 'written to a file of another user')
+        # who calls sudo may have the file
+        for done in written(source, theirs, '--force', env=dict(os.environ, SUDO_UID=str(NOBODY))):
+            expect(done.returncode == 0, done.stderr)
+        expect(content(theirs) != b'theirs', 'not written')
+
+
+def test_streams():
+    """pipes, devices and descriptors that were given go on working: >(command), /dev/stdout, /dev/null"""
+    with Files() as files:
+        source, out = files.add('in', pcap(story())), files.add('out', b'before\n')
+        for done in written(source, '/dev/null'):
+            expect(done.returncode == 0, done.stderr)
+        script = 'exec "$0" --quiet --read "$1" --json=%s'
+        for name in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'):
+            with open(out, 'ab') as f:
+                subprocess.run(['bash', '-c', script % name, PROBE, source], stdout=f, check=True)
+            expect(content(out).startswith(b'before\n') and b'"summary"' in content(out), name, content(out)[:200])
+        subprocess.run(['bash', '-c', script % '>(cat >"$2"; echo >"$2.done")' + ' >/dev/null', PROBE, source, out], check=True)
+        lab.wait_for(lambda: os.path.exists(out + '.done'), 'the reader of the pipe')
+        lines = schema.load(content(out).decode())
+        expect(lines[-1]['type'] == 'summary', lines)
+        pipe = os.path.join(files.folder.name, 'pipe')
+        os.mkfifo(pipe)
+        with subprocess.Popen(['cat', pipe], stdout=subprocess.PIPE) as reader:
+            done = run('--read', source, '--write=' + pipe)
+            expect(done.returncode == 0 and reader.stdout.read()[:4] == b'\x0a\x0d\x0d\x0a', done.stderr)
+
+
+def test_never_began():
+    """a capture that turns out to be none leaves no empty file behind, though by then nothing can be removed any more"""
+    with Files() as files:
+        folder = files.folder.name
+        outputs = [kind + os.path.join(folder, 'out%d' % i) for i, kind in enumerate(OUTPUTS)]
+        sources = [files.add('none', pcap([])), files.add('text', b'GET / HTTP/1.0\r\n' * 9),
+                   files.add('wifi', pcap(story(), link=105))]
+        there = sorted(os.listdir(folder))
+        for source in sources:
+            done = run('--read', source, *outputs)
+            expect(done.returncode == 1 and done.stderr.count(b'\n') == 1, done.stderr)
+            expect(sorted(os.listdir(folder)) == there, source, os.listdir(folder))
+        for how in (signal.SIGINT, signal.SIGKILL):
+            with subprocess.Popen([PROBE, '--read', '-'] + outputs, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as p:
+                lab.confined(p.pid)
+                p.send_signal(how)
+                p.wait(30)
+                lab.wait_for(lambda: sorted(os.listdir(folder)) == there, 'the removal')
+
+
+def test_rights():
+    """a capture is read without any right, even by root: whoever forged it gains nothing by breaking the reader"""
+    with subprocess.Popen([PROBE, '--verbose', '--read', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        # not a byte of it is there yet
+        status = lab.confined(p.pid)
+        for name in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb'):
+            expect(int(status[name], 16) == 0, name, status[name])
+        text, said = p.communicate(pcap(story()))
+        expect(p.returncode == 0 and b'10.200.7.9:5274' in text and b'rights kept: none' in said, said)
 
 
 def test_round_trip():
@@ -169,7 +292,7 @@ def test_round_trip():
         out = os.path.join(files.folder.name, 'evidence.pcapng')
         for name in sorted(os.listdir(CAPTURES)):
             source = os.path.join(CAPTURES, name)
-            done = run('--json', '--read', source, '--write', out, '--snap', '4096')
+            done = run('--json', '--read', source, '--write', out, '--force', '--snap', '4096')
             if not done.stdout:
                 continue
 

@@ -214,6 +214,12 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 	c.reader = reader_open(o->reads, o->read_count, o->filter);
 	if (!c.reader)
 		return -1;
+	if (events->opened)
+		events->opened(events->context);
+	if (!reader_begin(c.reader)) {
+		reader_close(c.reader);
+		return -1;
+	}
 	c.native = native_new(CAPTURE_MAX_FLOWS, o->narrow, settled, &c);
 	if (c.native) {
 		if (run->evidence)

@@ -118,12 +118,27 @@ void finding_set_peer(struct finding *f, const struct endpoint *peer)
 	f->peer = *peer;
 }
 
+/* Names of interfaces are in it, and these may be anything. */
+static void set_text(char *text, size_t room, const char *format, va_list arguments)
+{
+	char raw[1024];
+	FILE *out;
+
+	vsnprintf(raw, sizeof(raw), format, arguments);
+	out = fmemopen(text, room - 1, "w"); /* cuts what does not fit */
+	if (!out)
+		return;
+	format_text(out, raw);
+	fclose(out);
+	text[room - 1] = '\0';
+}
+
 void finding_text(struct finding *f, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(f->text, sizeof(f->text), format, arguments);
+	set_text(f->text, sizeof(f->text), format, arguments);
 	va_end(arguments);
 }
 
@@ -137,7 +152,7 @@ void finding_line(struct finding *f, const char *label, const char *format, ...)
 	f->line_count++;
 	snprintf(line->label, sizeof(line->label), "%s", label);
 	va_start(arguments, format);
-	vsnprintf(line->text, sizeof(line->text), format, arguments);
+	set_text(line->text, sizeof(line->text), format, arguments);
 	va_end(arguments);
 }
 

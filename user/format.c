@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <langinfo.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct glyphs ascii = { .arrow = "->",
 				     .dot = "|",
@@ -150,6 +152,126 @@ unsigned int format_utf8(const char *text, uint32_t *code)
 	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
 		return 0;
 	return length;
+}
+
+/* ---- text of any origin ---- */
+
+/*
+ * Controls, marks of writing direction, spaces
+ * without width, tags (Unicode's general categories Cc, Cf, Zl, Zp and private use).
+ */
+bool format_is_invisible(uint32_t code)
+{
+	static const struct {
+		uint32_t from, to;
+	} ranges[] = {
+		{ 0x00, 0x1f },	      { 0x7f, 0x9f },	    { 0xad, 0xad },
+		{ 0x600, 0x605 },     { 0x61c, 0x61c },	    { 0x6dd, 0x6dd },
+		{ 0x70f, 0x70f },     { 0x890, 0x891 },	    { 0x8e2, 0x8e2 },
+		{ 0x180e, 0x180e },   { 0x200b, 0x200f },   { 0x2028, 0x202e },
+		{ 0x2060, 0x206f },   { 0xe000, 0xf8ff },   { 0xfeff, 0xfeff },
+		{ 0xfff0, 0xfffb },   { 0x110bd, 0x110cd }, { 0x13430, 0x1343f },
+		{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0x10ffff },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (code >= ranges[i].from && code <= ranges[i].to)
+			return true;
+	return false;
+}
+
+static void put_code(FILE *out, uint32_t code)
+{
+	if (code < 0x10000)
+		fprintf(out, "\\u%04x", code);
+	else
+		fprintf(out, "\\U%08x", code);
+}
+
+static void put_text(FILE *out, const char *text, size_t length, bool keeps_lines)
+{
+	const char *end = text + length;
+	unsigned int bytes;
+	uint32_t code;
+
+	for (; text < end; text += bytes) {
+		bytes = format_utf8(text, &code);
+		if (!bytes || bytes > (size_t)(end - text)) {
+			fprintf(out, "\\x%02x", (unsigned char)*text);
+			bytes = 1;
+		} else if (code == '\n' && keeps_lines) {
+			fputc('\n', out);
+		} else if (code < 0x80 && format_is_invisible(code)) {
+			fprintf(out, "\\x%02x", code);
+		} else if (format_is_invisible(code) || (code >= 0x80 && glyphs == &ascii)) {
+			put_code(out, code);
+		} else {
+			fwrite(text, 1, bytes, out);
+		}
+	}
+}
+
+void format_text(FILE *out, const char *text)
+{
+	put_text(out, text, strlen(text), true);
+}
+
+#define NAMES 4
+#define LONG_NAME 200 /* bytes */
+
+const char *format_name(const char *name)
+{
+	/* an escape takes no more than ten bytes */
+	static char names[NAMES][10 * LONG_NAME + 8];
+	static unsigned int next;
+	char *shown = names[next++ % NAMES];
+	size_t length = strlen(name), part = length > LONG_NAME ? LONG_NAME / 2 : length;
+	FILE *out = fmemopen(shown, sizeof(names[0]), "w");
+
+	strcpy(shown, "?");
+	if (!out)
+		return shown;
+	put_text(out, name, part, false);
+	if (length > LONG_NAME) {
+		fputs("...", out);
+		put_text(out, name + length - part, part, false);
+	}
+	fclose(out);
+	return shown;
+}
+
+static ssize_t write_errors(void *cookie, const char *text, size_t length)
+{
+	char *shown = NULL;
+	size_t size, done;
+	ssize_t n;
+	FILE *out = open_memstream(&shown, &size);
+
+	(void)cookie;
+	if (!out)
+		return 0;
+	put_text(out, text, length, true);
+	if (fclose(out))
+		return 0;
+	for (done = 0; done < size; done += n) {
+		n = write(STDERR_FILENO, shown + done, size - done);
+		if (n < 0)
+			break;
+	}
+	free(shown);
+	return length;
+}
+
+void format_errors(void)
+{
+	static const cookie_io_functions_t functions = { .write = write_errors };
+	FILE *out = fopencookie(NULL, "w", functions);
+
+	if (!out)
+		return;
+	setvbuf(out, NULL, _IONBF, 0);
+	stderr = out;
 }
 
 /* Of a character in UTF-8 all bytes but the first look like this. */

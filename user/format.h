@@ -63,5 +63,24 @@ size_t format_cut(const char *text, int columns);
  */
 unsigned int format_utf8(const char *text, uint32_t *code);
 
+/*
+ * Text from outside, as a terminal may see it: what would move the cursor or what stands around it,
+ * shows nothing or is not UTF-8, by its number (\x1b, \u202e); in a locale of ASCII all but ASCII.
+ * Line ends stay.
+ */
+void format_text(FILE *out, const char *text);
+
+/*
+ * A name from outside likewise, on one line, and of a very long one its begin and its end. Valid until
+ * the fourth call from this one on.
+ */
+const char *format_name(const char *name);
+
+/* From now on all that is printed to stderr goes through format_text(), messages of libraries too. */
+void format_errors(void);
+
+/* Does it show nothing, or move what stands around it? */
+bool format_is_invisible(uint32_t code);
+
 /* A string from outside as the inside of a JSON string: ASCII, without a control character. */
 void format_json_string(FILE *out, const char *string);

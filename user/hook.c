@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "rights.h"
 
 /* linux/bpf.h of Debian 12 is older than TCX. */
@@ -199,7 +200,9 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 	bool qdisc;
 
 	for (n = 0; n < count; n++) {
-		if (if_nametoindex(ifaces[n]))
+		for (i = all; i && i->if_index && strcmp(i->if_name, ifaces[n]); i++)
+			;
+		if (i && i->if_index)
 			continue;
 		fprintf(stderr, "probe: %s: no such interface\n", ifaces[n]);
 		status = -1;
@@ -211,7 +214,7 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 		found += filters;
 		if (filters)
 			printf("probe: %s: removed %d filter%s that a killed run left%s\n",
-			       i->if_name, filters, filters == 1 ? "" : "s",
+			       format_name(i->if_name), filters, filters == 1 ? "" : "s",
 			       qdisc ? ", and the clsact qdisc that it had made" : "");
 		if (!error)
 			continue;

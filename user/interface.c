@@ -343,6 +343,6 @@ void inner_interfaces(char *text, size_t room, const char *but)
 		if (i->ifa_flags & IFF_UP && !(i->ifa_flags & IFF_LOOPBACK) &&
 		    strcmp(i->ifa_name, but) && read_address(i->ifa_addr, &a) && is_private(&a))
 			used += snprintf(text + used, room - used, "%s%s (%s)", used ? " or " : "",
-					 i->ifa_name, format_address(name, &a));
+					 format_name(i->ifa_name), format_address(name, &a));
 	freeifaddrs(all);
 }

@@ -160,17 +160,18 @@ void link_strip(int link, struct native_frame *f)
  * Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the
  * version.
  */
+const int links_known[LINKS_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
+				       DLT_RAW,	       14,	   101,
+				       DLT_IPV4,       DLT_IPV6,   DLT_LINUX_SLL,
+				       DLT_LINUX_SLL2, DLT_PPP,	   DLT_PPP_SERIAL,
+				       DLT_PPP_ETHER,  DLT_C_HDLC, DLT_NFLOG };
+
 bool link_is_known(int link)
 {
-	static const int known[] = { DLT_EN10MB,     DLT_NULL,	 DLT_LOOP,
-				     DLT_RAW,	     14,	 101,
-				     DLT_IPV4,	     DLT_IPV6,	 DLT_LINUX_SLL,
-				     DLT_LINUX_SLL2, DLT_PPP,	 DLT_PPP_SERIAL,
-				     DLT_PPP_ETHER,  DLT_C_HDLC, DLT_NFLOG };
 	size_t i;
 
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i] == link)
+	for (i = 0; i < LINKS_KNOWN; i++)
+		if (links_known[i] == link)
 			return true;
 	return false;
 }

@@ -4,6 +4,9 @@
 
 #include "native.h"
 
+#define LINKS_KNOWN 15
+extern const int links_known[LINKS_KNOWN];
+
 bool link_is_known(int link);
 
 /*

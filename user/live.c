@@ -28,6 +28,7 @@
 #include "line.h"
 #include "narrow.h"
 #include "rights.h"
+#include "sandbox.h"
 #include "sight.h"
 #include "track.h"
 #include "wire.h"
@@ -677,8 +678,7 @@ static void look_at_wire(struct live *l)
 /* Each member of a bond carries a share of its packets, and the two directions choose apart. */
 static void say_part(struct live *l, struct watched *w)
 {
-	char master[IFNAMSIZ] = "it";
-	struct link_state link;
+	struct link_state link, master;
 
 	if (link_ask(&link, w->interface.index, NULL) || !link.master ||
 	    !strcmp(link.part_of, "vrf"))
@@ -686,11 +686,12 @@ static void say_part(struct live *l, struct watched *w)
 	w->told->is_part = true;
 	if (strcmp(link.part_of, "bond") && strcmp(link.part_of, "team"))
 		return;
-	if_indextoname(link.master, master);
+	if (link_ask(&master, link.master, NULL))
+		strcpy(master.name, "it");
 	notice(l,
 	       "%s is a member of the %s %s and carries a share of its packets, of some connections one "
 	       "direction alone. Watch %s",
-	       w->interface.name, link.part_of, master, master);
+	       w->interface.name, link.part_of, master.name, master.name);
 }
 
 static bool *seen_at(struct live *l, const struct watched *w, int direction)
@@ -1029,22 +1030,21 @@ static bool can_settle(void *context)
 
 static void give_up_rights(struct live *l)
 {
+	bool filters = false;
 	uint64_t keep = 0;
 	unsigned int i;
-	char text[128];
 
-	if (conntrack_needs_rights(l->conntrack))
-		keep |= RIGHT(CAP_NET_ADMIN);
 	/* taking a filter away, or putting it on an interface that comes back */
 	for (i = 0; i < l->count; i++)
-		if (l->watched[i].hook.clsact.owner >= 0)
-			keep |= RIGHT(CAP_NET_ADMIN);
+		filters |= l->watched[i].hook.clsact.owner >= 0;
 	for (i = 0; i < l->followed_count; i++)
-		if (l->followed[i].hook.clsact.owner >= 0)
-			keep |= RIGHT(CAP_NET_ADMIN);
-	keep = rights_drop(keep, can_settle, l);
-	if (verbose)
-		fprintf(stderr, "probe: rights kept: %s\n", rights_text(text, keep));
+		filters |= l->followed[i].hook.clsact.owner >= 0;
+	if (filters || conntrack_needs_rights(l->conntrack))
+		keep |= RIGHT(CAP_NET_ADMIN);
+	libbpf_num_possible_cpus(); /* reads a file, the first time */
+	rights_give_up(keep, can_settle, l,
+		       SANDBOX_LIVE | (filters || l->options->follow ? SANDBOX_FILTERS : 0),
+		       verbose);
 }
 
 /* What was found of killed runs when an interface was attached to. */
@@ -1081,7 +1081,7 @@ static void add_unwatched(struct run *run, const char *name)
 	size_t used = strlen(run->unwatched);
 
 	snprintf(run->unwatched + used, sizeof(run->unwatched) - used, "%s%s", used ? ", " : "",
-		 name);
+		 format_name(name));
 }
 
 static void end_watching(struct live *l)

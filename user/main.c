@@ -24,6 +24,8 @@
 #include "live.h"
 #include "narrow.h"
 #include "report_page.h"
+#include "rights.h"
+#include "sandbox.h"
 #include "screen.h"
 #include "vantage.h"
 
@@ -40,6 +42,7 @@ struct program {
 	struct report reports[MAX_REPORTS];
 	int report_count;
 	bool has_started;
+	int tidy_later; /* see output.h, or -1 */
 	uint64_t opening, sweeps_opening; /* attempts, at the last sweep; in this one so far */
 };
 
@@ -54,8 +57,10 @@ struct program {
 
 static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 {
+	char *text, *shown = NULL;
 	va_list arguments;
-	char *text;
+	size_t size;
+	FILE *out;
 	int n;
 
 	va_start(arguments, format);
@@ -63,7 +68,13 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	va_end(arguments);
 	if (n < 0)
 		return;
-	screen_line(stderr, text);
+	out = open_memstream(&shown, &size);
+	if (out) {
+		format_text(out, text);
+		if (!fclose(out))
+			screen_line(stderr, shown);
+		free(shown);
+	}
 	free(text);
 }
 
@@ -82,6 +93,22 @@ static void say_watching(const struct run *run)
 	say("probe: watching%s. Ctrl-C ends the run and prints the report.\n", text);
 }
 
+/* Now or never: what a capture's bytes could make of this process has nothing to work with. */
+static void on_opened(void *context)
+{
+	struct program *p = context;
+	const char *names[MAX_REPORTS];
+	size_t count = 0;
+	int i;
+
+	for (i = 0; i < p->report_count; i++)
+		if (p->reports[i].file.is_new)
+			names[count++] = p->reports[i].out_name;
+	if (count)
+		p->tidy_later = output_tidy_later(names, count);
+	rights_give_up(0, NULL, NULL, SANDBOX_CAPTURE, p->options.verbose);
+}
+
 static void on_started(void *context)
 {
 	struct program *p = context;
@@ -91,10 +118,10 @@ static void on_started(void *context)
 	if (!run->is_capture)
 		say_watching(run);
 	p->has_started = true;
-	/* only now that there is something to write, what was in the files before goes */
+	output_tidy(p->tidy_later, true);
+	p->tidy_later = -1;
 	for (i = 0; i < p->report_count; i++)
-		if (p->reports[i].out != stdout)
-			(void)!ftruncate(fileno(p->reports[i].out), 0); /* fails for a device */
+		output_begin(&p->reports[i].file);
 	if (!run->is_capture && run->interface_count > 1)
 		vantage_several(p->vantage);
 	TELL(p, started);
@@ -231,17 +258,6 @@ static void on_answered_after_all(void *context, const struct connection *c)
 	TELL(context, answered_after_all, c);
 }
 
-/* As fopen(file, "w"), but what is in the file stays until the run starts. */
-static FILE *open_to_write(const char *file, bool *is_new)
-{
-	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-
-	*is_new = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666); /* a link may lead to none */
-	return fd < 0 ? NULL : fdopen(fd, "w");
-}
-
 /* Descriptors 0 to 2 that the caller closed would be taken by our own files. */
 static void keep_standard_files(void)
 {
@@ -259,14 +275,14 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* What writing to this report's file would destroy: a capture that is read, another report. Or NULL. */
-static const char *overwrites(const struct program *p, const struct report *r)
+/* What writing to this file would destroy: a capture that is read, another report. Or NULL. */
+static const char *overwrites(const struct program *p, const struct report *r, const char *file)
 {
 	const struct report *other;
 	struct stat own, st;
 	size_t i;
 
-	if (fstat(fileno(r->out), &own))
+	if (stat(file, &own))
 		return NULL;
 	for (i = 0; i < p->options.read_count; i++)
 		if (!stat(p->options.reads[i], &st) && is_same_file(&own, &st))
@@ -286,16 +302,23 @@ static int add_report(struct program *p, const struct report_format *format, con
 	r->run = &p->run;
 	r->quiet = p->options.quiet;
 	r->verbose = p->options.verbose;
-	r->out = file ? open_to_write(file, &r->is_new) : stdout;
-	r->out_name = file ? file : "standard output";
-	if (!r->out) {
-		fprintf(stderr, "probe: cannot write %s: %s\n", file, strerror(errno));
+	r->out = stdout;
+	r->out_name = "standard output";
+	if (!file)
+		return 0;
+	victim = overwrites(p, r, file);
+	if (victim) {
+		fprintf(stderr, "probe: cannot write %s: that would overwrite %s\n",
+			format_name(file), format_name(victim));
 		p->report_count--;
 		return -1;
 	}
-	victim = file ? overwrites(p, r) : NULL;
-	if (victim) {
-		fprintf(stderr, "probe: cannot write %s: that would overwrite %s\n", file, victim);
+	output_open(&r->file, file, p->options.force);
+	r->out = r->file.stream;
+	r->out_name = file;
+	if (!r->out) {
+		fprintf(stderr, "probe: cannot write %s: %s\n", format_name(file), r->file.why);
+		p->report_count--;
 		return -1;
 	}
 	return 0;
@@ -330,7 +353,8 @@ static int close_reports(struct program *p)
 		struct report *r = &p->reports[i];
 		bool failed = ferror(r->out);
 
-		if (r->is_new && !p->has_started) /* of a run that never was */
+		if (r->file.is_new && !p->has_started &&
+		    p->tidy_later < 0) /* of a run that never was */
 			unlink(r->out_name);
 		if (r->format->closed)
 			r->format->closed(r);
@@ -342,10 +366,11 @@ static int close_reports(struct program *p)
 			r->error = screen_error();
 		if (r->error) {
 			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
-				r->out_name, strerror(r->error));
+				format_name(r->out_name), strerror(r->error));
 			status = -1;
 		}
 	}
+	output_tidy(p->tidy_later, false);
 	return status;
 }
 
@@ -431,6 +456,7 @@ int main(int argc, char **argv)
 {
 	static struct program p;
 	const struct run_events run_events = {
+		.opened = on_opened,
 		.started = on_started,
 		.settled = on_record,
 		.opening = on_open_record,
@@ -460,12 +486,17 @@ int main(int argc, char **argv)
 	keep_standard_files();
 	setlocale(LC_CTYPE, ""); /* its encoding; numbers stay numbers */
 	format_init();
+	format_errors();
 	/* a reader that goes away, a file that may not grow: errors when writing, not the end */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	options_parse(&p.options, argc, argv);
 	if (p.options.netns && netns_enter(p.options.netns))
 		return EXIT_FAILURE;
+	p.tidy_later = -1;
+	if (p.options.cleanup)
+		rights_give_up(RIGHT(CAP_NET_ADMIN), NULL, NULL, SANDBOX_LIVE | SANDBOX_FILTERS,
+			       p.options.verbose);
 	if (p.options.cleanup)
 		return hook_cleanup(p.options.ifaces, p.options.iface_count) ? EXIT_FAILURE
 									     : EXIT_SUCCESS;

@@ -41,6 +41,7 @@ enum {
 	EXIT_CODE,
 	HTML,
 	FOLLOW_PEERS,
+	FORCE,
 	USAGE
 }; /* options without a letter */
 
@@ -82,6 +83,7 @@ static const struct argp_option argp_options[] = {
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
 	{ "snap", SNAP, "BYTES", 0, "With --write: so much of each packet (default: its headers)",
 	  3 },
+	{ "force", FORCE, NULL, 0, "Write over files that exist", 3 },
 	{ "quiet", 'q', NULL, 0, "Nothing while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
 	{ NULL, 0, NULL, 0, "How it watches", 4 },
@@ -318,6 +320,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (!*argument || !strcmp(argument, "-"))
 			argp_error(state, "--write FILE: it needs the name of a file");
 		o->write_file = argument;
+		break;
+	case FORCE:
+		o->force = true;
 		break;
 	case SNAP:
 		o->snap = parse_number(state, "--snap", argument, "bytes", 20, MOST_SNAP);

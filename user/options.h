@@ -34,6 +34,7 @@ struct options {
 	struct narrow *narrow; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts opening at once */
 	uint32_t ring_bytes; /* of the ring buffer of records */
+	bool force; /* write over files that exist */
 	bool exit_code; /* EXIT_FOUND when the diagnosis found something */
 	bool quiet;
 	bool verbose;

@@ -13,7 +13,7 @@ _probe_names() {
 
 _probe() {
 	local options=(--iface --read --netns --follow --follow-peers --client --server --port --duration
-		--stall --exit-code --json= --html --write --snap --quiet --verbose --hook --max-flows
+		--stall --exit-code --json= --html --write --force --snap --quiet --verbose --hook --max-flows
 		--ring-size --cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 

@@ -10,34 +10,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "format.h"
 #include "link.h"
 
 #define BUFFER_BYTES (256 << 10)
+#define MAX_SNAP 262144 /* what libpcap takes */
 
 struct source {
 	const char *name;
+	int file; /* open as long as the reader: later nothing may be opened any more */
 	pcap_t *pcap; /* NULL while closed */
 	gzFile zipped; /* what pcap reads from, or NULL; pcap's to close */
 	uint64_t size; /* 0 when not a regular file */
 	uint64_t done; /* bytes, of a source that is closed */
 	int link;
-	bool again; /* can be opened once more */
+	bool again; /* can be read from its begin once more */
 	bool ended;
-	struct bpf_program filter;
-	bool has_filter;
+	const struct bpf_program *filter; /* NULL: all packets */
+	struct bpf_program own_filter;
 	struct pcap_pkthdr *header; /* the next packet's */
 	const u_char *bytes;
 	uint64_t time;
 };
 
+struct filter {
+	int link;
+	struct bpf_program program;
+	char error[PCAP_ERRBUF_SIZE]; /* empty: it is understood */
+};
+
 struct reader {
 	struct source *sources;
 	size_t count;
-	const char *filter;
+	const char *words; /* of the filter, or NULL */
+	struct filter *filters; /* these words for each link type */
 	struct source *current; /* its packet was handed out */
 	uint64_t until; /* the time of the next packet of all others */
 	const char *link;
@@ -51,7 +62,7 @@ static void say(const struct source *s, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	fprintf(stderr, "probe: cannot read %s: ", s->name);
+	fprintf(stderr, "probe: cannot read %s: ", format_name(s->name));
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	va_end(arguments);
@@ -101,7 +112,6 @@ static const char *other_format(const uint8_t *magic, ssize_t n)
 static FILE *open_stream(struct source *s)
 {
 	static const cookie_io_functions_t unzip = { .read = zipped_read, .close = zipped_close };
-	bool standard_input = !strcmp(s->name, "-");
 	const char *other = NULL;
 	uint8_t magic[4];
 	struct stat st;
@@ -109,8 +119,7 @@ static FILE *open_stream(struct source *s)
 	FILE *f = NULL;
 	int fd;
 
-	fd = standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-			    : open(s->name, O_RDONLY | O_CLOEXEC);
+	fd = fcntl(s->file, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0 || fstat(fd, &st)) {
 		say(s, "%s", strerror(errno));
 		goto fail;
@@ -121,7 +130,9 @@ static FILE *open_stream(struct source *s)
 	}
 	s->zipped = NULL;
 	s->size = S_ISREG(st.st_mode) ? st.st_size : 0;
-	s->again = S_ISREG(st.st_mode) && !standard_input;
+	s->again = S_ISREG(st.st_mode) && strcmp(s->name, "-");
+	if (s->again)
+		lseek(fd, 0, SEEK_SET);
 	if (S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) < st.st_size) {
 		n = pread(fd, magic, sizeof(magic), lseek(fd, 0, SEEK_CUR));
 		other = other_format(magic, n);
@@ -157,33 +168,49 @@ fail:
 	return NULL;
 }
 
-static bool set_filter(struct source *s, const char *filter)
+static void say_bad_filter(const struct reader *r, const char *error)
 {
-	char words[256];
+	fprintf(stderr, "probe: filter \"%s\": %s\n", format_name(r->words), error);
+}
 
-	if (!filter || !pcap_compile(s->pcap, &s->filter, filter, 1, PCAP_NETMASK_UNKNOWN)) {
-		s->has_filter = filter;
+/*
+ * A file of the other byte order has to be known when the words are compiled (its loopback headers);
+ * names are not looked up then.
+ */
+static bool set_filter(const struct reader *r, struct source *s)
+{
+	const struct filter *f = r->filters;
+	const char *error;
+
+	if (!r->words)
 		return true;
+	if (pcap_is_swapped(s->pcap)) {
+		s->filter = &s->own_filter;
+		if (!pcap_compile(s->pcap, &s->own_filter, r->words, 1, PCAP_NETMASK_UNKNOWN))
+			return true;
+		error = pcap_geterr(s->pcap);
+	} else {
+		while (f->link != s->link)
+			f++;
+		s->filter = &f->program;
+		if (!f->error[0])
+			return true;
+		error = f->error;
 	}
-	fprintf(stderr, "probe: filter \"%s\": %s\n", filter, pcap_geterr(s->pcap));
-	snprintf(words, sizeof(words), "%.*s", (int)strcspn(filter, " "), filter);
-	if (!access(words, F_OK))
-		fprintf(stderr, "probe: is %s a capture? Each needs its own --read\n", words);
+	say_bad_filter(r, error);
 	return false;
 }
 
 static void close_source(struct source *s)
 {
-	if (s->has_filter)
-		pcap_freecode(&s->filter);
-	s->has_filter = false;
+	pcap_freecode(&s->own_filter);
 	if (s->pcap)
 		pcap_close(s->pcap);
 	s->pcap = NULL;
 	s->zipped = NULL;
 }
 
-static bool open_source(struct source *s, const char *filter)
+static bool open_source(const struct reader *r, struct source *s)
 {
 	char error[PCAP_ERRBUF_SIZE];
 	const char *name;
@@ -211,7 +238,7 @@ static bool open_source(struct source *s, const char *filter)
 		close_source(s);
 		return false;
 	}
-	if (!set_filter(s, filter)) {
+	if (!set_filter(r, s)) {
 		close_source(s);
 		return false;
 	}
@@ -240,7 +267,8 @@ static void add_cut(struct reader *r, const struct source *s, const char *what, 
 	size_t room = sizeof(r->cut) - sizeof(others) - 10;
 
 	if (!r->cuts++)
-		r->cut_length = snprintf(r->cut, room, "%s %s: %s", s->name, what, why);
+		r->cut_length =
+			snprintf(r->cut, room, "%s %s: %s", format_name(s->name), what, why);
 	else
 		sprintf(r->cut + (r->cut_length < room ? r->cut_length : room - 1), others,
 			r->cuts - 1);
@@ -287,6 +315,53 @@ static void advance(struct reader *r, struct source *s)
 
 /* ---- all files ---- */
 
+/* Many captures are many open files: as many as this process may have. */
+static void raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/*
+ * The words may hold names, which are looked up in files and in the network: so they are compiled
+ * before a byte of a capture is read, for each link type that it may be of.
+ */
+static bool compile_filters(struct reader *r)
+{
+	const char *error = "out of memory";
+	char first[256];
+	size_t i, good = 0;
+	pcap_t *p;
+
+	r->filters = calloc(LINKS_KNOWN, sizeof(*r->filters));
+	for (i = 0; r->filters && i < LINKS_KNOWN; i++) {
+		struct filter *f = &r->filters[i];
+
+		f->link = links_known[i];
+		p = pcap_open_dead(f->link, MAX_SNAP);
+		if (p && !pcap_compile(p, &f->program, r->words, 1, PCAP_NETMASK_UNKNOWN))
+			good++;
+		else
+			snprintf(f->error, sizeof(f->error), "%s", p ? pcap_geterr(p) : error);
+		if (p)
+			pcap_close(p);
+		if (!good && strstr(f->error, "unknown"))
+			break; /* a name, on every link: not each time for as long as that takes */
+	}
+	if (good)
+		return true;
+	say_bad_filter(r, r->filters ? r->filters->error : error);
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(r->words, " "), r->words);
+	if (!access(first, F_OK))
+		fprintf(stderr, "probe: is %s a capture? Each needs its own --read\n",
+			format_name(first));
+	return false;
+}
+
 struct reader *reader_open(const char *const *files, size_t count, const char *filter)
 {
 	struct reader *r = calloc(1, sizeof(*r));
@@ -297,31 +372,55 @@ struct reader *reader_open(const char *const *files, size_t count, const char *f
 		free(r);
 		return NULL;
 	}
-	r->count = count;
-	r->filter = filter;
+	raise_limit();
+	r->words = filter;
 	for (i = 0; i < count; i++) {
-		struct source *s = &r->sources[i];
+		struct source *s = &r->sources[r->count++];
 
 		s->name = files[i];
-		if (!open_source(s, filter)) {
+		s->file = strcmp(s->name, "-") ? open(s->name, O_RDONLY | O_CLOEXEC)
+					       : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (s->file < 0) {
+			say(s, "%s", strerror(errno));
 			reader_close(r);
 			return NULL;
 		}
-		if (!i)
-			r->link = pcap_datalink_val_to_name(s->link);
-		advance(r, s);
-		if (count > 1 && !s->ended && s->again)
-			close_source(s);
+	}
+	if (filter && !compile_filters(r)) {
+		reader_close(r);
+		return NULL;
 	}
 	return r;
+}
+
+bool reader_begin(struct reader *r)
+{
+	struct source *s;
+
+	for (s = r->sources; s < r->sources + r->count; s++) {
+		if (!open_source(r, s))
+			return false;
+		if (s == r->sources)
+			r->link = pcap_datalink_val_to_name(s->link);
+		advance(r, s);
+		if (r->count > 1 && !s->ended && s->again)
+			close_source(s);
+	}
+	return true;
 }
 
 void reader_close(struct reader *r)
 {
 	size_t i;
 
-	for (i = 0; i < r->count; i++)
+	for (i = 0; i < r->count; i++) {
 		close_source(&r->sources[i]);
+		if (r->sources[i].file >= 0)
+			close(r->sources[i].file);
+	}
+	for (i = 0; r->filters && i < LINKS_KNOWN; i++)
+		pcap_freecode(&r->filters[i].program);
+	free(r->filters);
 	free(r->sources);
 	free(r);
 }
@@ -362,11 +461,11 @@ bool reader_next(struct reader *r, struct packet *p)
 		if (s->pcap)
 			break;
 		/* closed since its first packet was looked at */
-		if (open_source(s, r->filter)) {
+		if (open_source(r, s)) {
 			advance(r, s);
 		} else {
 			s->ended = true;
-			add_cut(r, s, "could not be read to its end", "it cannot be opened again");
+			add_cut(r, s, "could not be read to its end", "it cannot be read again");
 		}
 	}
 	p->bytes = s->bytes;
@@ -374,7 +473,7 @@ bool reader_next(struct reader *r, struct packet *p)
 	p->wire_length = s->header->len > p->length ? s->header->len : p->length;
 	p->time = s->time;
 	p->link = s->link;
-	p->wanted = !s->has_filter || pcap_offline_filter(&s->filter, s->header, s->bytes);
+	p->wanted = !s->filter || pcap_offline_filter(s->filter, s->header, s->bytes);
 	return true;
 }
 

@@ -2,7 +2,8 @@
 /*
  * The packets of capture files, in the order of their time: pcap and pcapng by libpcap, gzip by
  * zlib, "-" for standard input. Of each file one packet is held, so memory does not grow with them;
- * files that begin later are closed until their time comes.
+ * those that begin later wait with nothing but a descriptor. reader_open() opens all, and looks up what
+ * the filter names; from then on nothing is opened any more.
  *
  * Within a file its own order stays, also where its clock went backwards.
  */
@@ -29,6 +30,9 @@ struct packet {
  */
 struct reader *reader_open(const char *const *files, size_t count, const char *filter);
 void reader_close(struct reader *r);
+
+/* Begins to read. False when one of them cannot be, which is said. */
+bool reader_begin(struct reader *r);
 
 bool reader_next(struct reader *r, struct packet *p);
 

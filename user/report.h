@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "diagnose.h"
+#include "output.h"
 #include "run.h"
 
 struct report;
@@ -31,7 +32,7 @@ struct report {
 	const struct run *run;
 	FILE *out;
 	const char *out_name; /* for error messages */
-	bool is_new; /* the file was made by us */
+	struct output file; /* behind out, when that is not standard output */
 	int error; /* errno of the first write that failed, as far as that was seen */
 	bool quiet; /* no lines while it runs, only the report */
 	bool verbose; /* the tables as well */

@@ -44,31 +44,6 @@ struct rows {
 
 /* ---- text of any origin in HTML ---- */
 
-/*
- * Does it show nothing, or move what stands around it? Controls, marks of writing direction, spaces
- * without width, tags (Unicode's general categories Cc, Cf, Zl, Zp and private use).
- */
-static bool is_invisible(uint32_t code)
-{
-	static const struct {
-		uint32_t from, to;
-	} ranges[] = {
-		{ 0x00, 0x1f },	      { 0x7f, 0x9f },	    { 0xad, 0xad },
-		{ 0x600, 0x605 },     { 0x61c, 0x61c },	    { 0x6dd, 0x6dd },
-		{ 0x70f, 0x70f },     { 0x890, 0x891 },	    { 0x8e2, 0x8e2 },
-		{ 0x180e, 0x180e },   { 0x200b, 0x200f },   { 0x2028, 0x202e },
-		{ 0x2060, 0x206f },   { 0xe000, 0xf8ff },   { 0xfeff, 0xfeff },
-		{ 0xfff0, 0xfffb },   { 0x110bd, 0x110cd }, { 0x13430, 0x1343f },
-		{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0x10ffff },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-		if (code >= ranges[i].from && code <= ranges[i].to)
-			return true;
-	return false;
-}
-
 /* Text as text: what is invisible by its number, as the script writes it, but for line ends. */
 static void write_text(FILE *out, const char *text)
 {
@@ -86,7 +61,7 @@ static void write_text(FILE *out, const char *text)
 			fputs("&amp;", out);
 		} else if (code == '"') {
 			fputs("&quot;", out);
-		} else if (is_invisible(code) && code != '\n') {
+		} else if (format_is_invisible(code) && code != '\n') {
 			fprintf(out, "‹U+%04X›", code);
 		} else {
 			fwrite(text, 1, length, out);

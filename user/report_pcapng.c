@@ -193,7 +193,7 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 	fprintf(out,
 		"%s on %s from %s: %" PRIu64 " attempts, %" PRIu64 " stalled, %" PRIu64
 		" not answered, %" PRIu64 " refused, %" PRIu64 " unreachable.",
-		duration, r->run->from, start, m->connections, m->stall_count,
+		duration, format_name(r->run->from), start, m->connections, m->stall_count,
 		m->failures[FAILURE_SILENT] + m->failures[FAILURE_ONE_SYN],
 		m->failures[FAILURE_REFUSED], m->failures[FAILURE_UNREACHABLE]);
 	for (i = 0; i < d->count; i++)
@@ -243,7 +243,7 @@ static void write_interface(struct report *r, int link, uint32_t ifindex, struct
 	put16s(b, file_link(link), 0);
 	put32(b, SNAP_LENGTH);
 	if (ifindex && name)
-		put_text(b, OPTION_NAME, name);
+		put_text(b, OPTION_NAME, format_name(name));
 	put_option(b, OPTION_RESOLUTION, &resolution, sizeof(resolution));
 	end_block(b, r);
 }
@@ -301,13 +301,13 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	lost = evidence_lost(r->run->evidence);
 	if (lost)
 		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
-			r->out_name, lost);
+			format_name(r->out_name), lost);
 	if (fflush(r->out) && !r->error)
 		r->error = errno;
 	if (!lost && !r->error && !r->quiet)
 		fprintf(stderr,
 			"probe: %zu packets written to %s; in Wireshark, filter by frame.comment\n",
-			n, r->out_name);
+			n, format_name(r->out_name));
 	free(packets);
 	free(block.at);
 }

@@ -587,7 +587,8 @@ static void print_blindness(FILE *out, const struct run *run)
 		for (d = 0; d < DIRECTIONS; d++)
 			if (w->blind[d])
 				fprintf(out, "  for %s to what %s %s\n",
-					format_duration(duration, w->blind[d]), w->name, what[d]);
+					format_duration(duration, w->blind[d]),
+					format_name(w->name), what[d]);
 	fprintf(out,
 		"  Packets passed the interface and did not reach the probe: in that time servers\n"
 		"  may seem silent that are not, and connections are missing. The reason was said\n"
@@ -883,7 +884,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (r->said_heading || isatty(fileno(out))) /* a terminal shows ^C */
 		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
-		format_duration(duration, r->run->duration), r->run->from, glyphs->dot,
+		format_duration(duration, r->run->duration), format_name(r->run->from), glyphs->dot,
 		m->connections, plural(m->connections), glyphs->dot, hosts.count,
 		plural(hosts.count), glyphs->dot, run_losses(r->run));
 	print_blindness(out, r->run);
@@ -907,7 +908,9 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	print_losses(out, r->run, m);
 	if (r->run->cut) {
 		print_heading(out, paint->bad, "CUT SHORT");
-		fprintf(out, "  %s\n", r->run->cut);
+		fputs("  ", out);
+		format_text(out, r->run->cut);
+		fputc('\n', out);
 	}
 	hosts_free(&hosts);
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "rights.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "sandbox.h"
 
 static const struct {
 	int capability;
@@ -48,7 +51,7 @@ uint64_t rights_missing(uint64_t of)
 	return of & ~(c.half[0].effective | (uint64_t)c.half[1].effective << 32);
 }
 
-const char *rights_text(char text[128], uint64_t rights)
+static const char *rights_text(char text[128], uint64_t rights)
 {
 	size_t i, used = 0;
 
@@ -70,7 +73,7 @@ void rights_say_needed(FILE *out, uint64_t needed)
 		"probe: run it as root (sudo), or: setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
 }
 
-uint64_t rights_drop(uint64_t keep, bool (*works)(void *context), void *context)
+static uint64_t drop(uint64_t keep, bool (*works)(void *context), void *context)
 {
 	static const uint64_t more[] = {
 		0,
@@ -88,10 +91,25 @@ uint64_t rights_drop(uint64_t keep, bool (*works)(void *context), void *context)
 	for (i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
 		kept = permitted & (keep | more[i]);
 		set_own(kept, permitted);
-		if (works(context))
+		if (!works || works(context))
 			break;
 	}
 	set_own(kept, kept);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return kept;
+}
+
+void rights_give_up(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
+		    bool verbose)
+{
+	char text[128];
+
+	keep = drop(keep, works, context);
+	if (!sandbox_enter(what))
+		fprintf(stderr, "probe: goes on without a filter of system calls (seccomp): %s\n",
+			strerror(errno));
+	else if (verbose)
+		fprintf(stderr, "probe: rights kept: %s; system calls: %s\n",
+			rights_text(text, keep),
+			sandbox_is_built ? "those of the run alone" : "all, as it was built");
 }

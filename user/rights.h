@@ -17,10 +17,9 @@ void rights_say_needed(FILE *out, uint64_t needed);
 
 /*
  * Gives up for good, with no_new_privs, what the run does not need any more: keeps those of `keep`,
- * and of the rest the least with which works() says yes. Kernels differ in what they ask for, so it
- * is tried. Answers what was kept.
+ * and of the rest the least with which works() says yes, if there is one. Kernels differ in what they
+ * ask for, so it is tried. Then the system calls: `what` is of sandbox.h. Where these cannot be given
+ * up it says so, and goes on.
  */
-uint64_t rights_drop(uint64_t keep, bool (*works)(void *context), void *context);
-
-/* "CAP_NET_ADMIN", "CAP_BPF, CAP_NET_ADMIN", or "none". */
-const char *rights_text(char text[128], uint64_t rights);
+void rights_give_up(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
+		    bool verbose);

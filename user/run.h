@@ -104,6 +104,7 @@ bool run_is_own_address(const struct run *run, const struct address *a);
 extern const char *const counter_names[COUNTERS];
 
 struct run_events {
+	void (*opened)(void *context); /* a capture's files are, and nothing of them was read */
 	void (*started)(void *context); /* watching: run is filled but for duration and counters */
 	void (*settled)(void *context, const struct connection *c); /* each attempt, once */
 	void (*opening)(void *context,

@@ -32,6 +32,7 @@ enum kind { FILE_OR_DEVICE, TERMINAL, PIPE, SOCKET };
 /* Where lines go. Both streams may share one. */
 struct sink {
 	FILE *out;
+	int fd;
 	struct stat file;
 	enum kind kind;
 	int own; /* this terminal once more, by a description of ours that does not block; or -1 */
@@ -52,11 +53,17 @@ static struct sink *sink_of(FILE *out)
 	return out == stdout ? of_output : out == stderr ? of_errors : NULL;
 }
 
+/* Of stderr, too, which only passes on to it: see format_errors(). */
+static int fd_of(FILE *out)
+{
+	return out == stderr ? STDERR_FILENO : fileno(out);
+}
+
 int screen_width(FILE *out)
 {
 	struct winsize size;
 
-	if (ioctl(fileno(out), TIOCGWINSZ, &size))
+	if (ioctl(fd_of(out), TIOCGWINSZ, &size))
 		return 0;
 	return size.ws_col ? size.ws_col : 80; /* a serial line knows of none */
 }
@@ -69,7 +76,7 @@ int screen_width(FILE *out)
  */
 static ssize_t write_now(const struct sink *s, const char *bytes, size_t n)
 {
-	struct pollfd ready = { .fd = fileno(s->out), .events = POLLOUT };
+	struct pollfd ready = { .fd = s->fd, .events = POLLOUT };
 
 	if (s->kind == SOCKET)
 		return send(ready.fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -86,7 +93,7 @@ static ssize_t write_now(const struct sink *s, const char *bytes, size_t n)
 
 static ssize_t write_waiting(const struct sink *s, const char *bytes, size_t n)
 {
-	struct pollfd ready = { .fd = fileno(s->out), .events = POLLOUT };
+	struct pollfd ready = { .fd = s->fd, .events = POLLOUT };
 	ssize_t written = write(ready.fd, bytes, n);
 
 	if (written < 0 && errno == EAGAIN) /* who started us has set O_NONBLOCK */
@@ -142,7 +149,7 @@ static bool append(struct sink *s, const char *text)
 /* Of a job that the shell has put into the background only the lines are wanted. */
 static bool is_in_background(FILE *terminal)
 {
-	pid_t group = tcgetpgrp(fileno(terminal));
+	pid_t group = tcgetpgrp(fd_of(terminal));
 
 	return group >= 0 && group != getpgrp();
 }
@@ -188,8 +195,8 @@ static void on_leaving(int number)
 	sigset_t set;
 
 	if (is_drawn)
-		(void)!write(with_status->own >= 0 ? with_status->own : fileno(with_status->out),
-			     CLEAR, strlen(CLEAR));
+		(void)!write(with_status->own >= 0 ? with_status->own : with_status->fd, CLEAR,
+			     strlen(CLEAR));
 	sigaction(number, &stop, &catch);
 	raise(number);
 	sigemptyset(&set);
@@ -285,10 +292,10 @@ int screen_error(void)
 
 static void open_sink(struct sink *s, FILE *out)
 {
-	int fd = fileno(out);
+	int fd = fd_of(out);
 	char path[64];
 
-	*s = (struct sink){ .out = out, .own = -1 };
+	*s = (struct sink){ .out = out, .fd = fd, .own = -1 };
 	if (fstat(fd, &s->file))
 		return;
 	if (S_ISFIFO(s->file.st_mode))

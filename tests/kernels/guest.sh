@@ -40,7 +40,7 @@ right() {
 try() {
 	name=$1
 	shift
-	if ! start "$@" --json=out.json; then
+	if ! start "$@" --force --json=out.json; then
 		echo "$name: $(head -n 1 err.txt)"
 		return
 	fi
@@ -96,7 +96,7 @@ try "nobody who may lock memory" as_nobody +bpf,+net_admin,+perfmon,+sys_resourc
 try "nobody without CAP_PERFMON" as_nobody +bpf,+net_admin
 
 # The clock is set, a day ahead and two days back, while a client waits.
-start probe -i lan0 --json=out.json
+start probe -i lan0 --force --json=out.json
 { sleep 9; echo answer; } | nc -l -p 86 >/dev/null &
 until grep -q ':0056 ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done # it listens
 ip netns exec client sh -c '{ sleep 4; echo request; sleep 2; } | nc -w 9 10.1.4.1 86' &
@@ -111,7 +111,7 @@ sed -n 's/.*"type":"connection".*"server_port":86,.*"wait":\([0-9]*\)[0-9]\{9\},
 sed -n 's/.*"type":"summary",[^{]*"duration":\([0-9]*\)[0-9]\{9\},.*/clock set: ran \1 s/p' out.json
 
 # Suspend to memory; the clock of the machine wakes it.
-start probe -i lan0 --json=out.json
+start probe -i lan0 --force --json=out.json
 began=$(date +%s)
 echo 0 >/sys/class/rtc/rtc0/wakealarm
 echo +20 >/sys/class/rtc/rtc0/wakealarm
@@ -125,7 +125,7 @@ echo "suspended: away $took s, ran $ran ns"
 [ "${took}000000000" -gt "$ran" ] && echo "suspended: the run is shorter than the absence"
 
 # The interface is deleted and made again, after the rights are gone.
-start probe -i lan0 --follow --json=out.json
+start probe -i lan0 --follow --force --json=out.json
 ip link del lan0
 await waiting
 ip link add lan0 address 02:00:0a:01:04:01 type veth peer eth0 netns client

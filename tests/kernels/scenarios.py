@@ -45,7 +45,7 @@ class Watcher:
 
     def __init__(self, folder, hook, path):
         self.compiler, self.hook, self.path = os.path.basename(folder), hook, path
-        self.process = inside(os.path.join(folder, 'probe'), '--iface', lab.LAN_IFACE, '--hook', hook, '--json=' + path)
+        self.process = inside(os.path.join(folder, 'probe'), '--iface', lab.LAN_IFACE, '--hook', hook, '--force', '--json=' + path)
 
     def wait_until_watching(self):
         self.first = self.process.stderr.readline()

@@ -296,6 +296,24 @@ class Probe:
         return self.json[-1]
 
 
+def status_of(pid):
+    """What the kernel says of a process: its rights, its memory."""
+    with open('/proc/%d/status' % pid) as f:
+        return dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
+
+
+def confined(pid):
+    """-> what the kernel says of a probe that has given up its rights"""
+    filtered = 'UNFILTERED' not in os.environ  # see tests/memory
+
+    def is_confined():
+        status = status_of(pid)
+        return status['NoNewPrivs'] == '1' and (status['Seccomp'] == '2' or not filtered)
+
+    wait_for(is_confined, 'the rights given up: no_new_privs, a filter of system calls')
+    return status_of(pid)
+
+
 def wait_for(condition, what, timeout=60):
     end = time.monotonic() + timeout
     while not condition():

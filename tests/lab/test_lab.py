@@ -501,11 +501,11 @@ def test_output_files():
         path = os.path.join(folder, 'out.json')
         with open(path, 'w') as f:
             f.write('yesterday\n')
-        subprocess.run([lab.PROBE, '-i', 'eth77', '--json=' + path], stderr=subprocess.DEVNULL)
+        subprocess.run([lab.PROBE, '-i', 'eth77', '--force', '--json=' + path], stderr=subprocess.DEVNULL)
         with open(path) as f:
             expect(f.read() == 'yesterday\n', 'lost to a wrong name')
         inside = ['nsenter', '--net=/run/netns/' + GATEWAY]
-        p = subprocess.Popen(inside + ['sh', '-c', '"$0" -i eth0 --json=%s >&-' % path, lab.PROBE],
+        p = subprocess.Popen(inside + ['sh', '-c', '"$0" -i eth0 --force --json=%s >&-' % path, lab.PROBE],
                              stderr=subprocess.PIPE, text=True)
         p.stderr.readline()
         lab.run(A, lab.try_connect, SERVER4, 81, 5)
