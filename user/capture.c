@@ -184,7 +184,7 @@ static int read_all(struct capture *c)
 		run->cut = cut;
 	}
 	if (!c->packets) {
-		fprintf(stderr, "probe: %s%s\n", run->cut ? run->cut : run->from,
+		fprintf(stderr, "probe: %s%s\n", run->cut ? run->cut : format_name(run->from),
 			run->cut ? "" : ": holds no packet");
 		return -1;
 	}

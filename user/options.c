@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "entry.h"
+#include "format.h"
 #include "narrow.h"
 #include "packet.h"
 #include "run.h"
@@ -112,7 +113,7 @@ static double parse_seconds(struct argp_state *state, const char *option, const 
 	seconds = strtod(text, &end);
 	if (end == text || *end || errno || !isfinite(seconds) || seconds < least || seconds > most)
 		argp_error(state, "%s %s: not a number of seconds from %.10g to %.10g", option,
-			   text, least, most);
+			   format_name(text), least, most);
 	return seconds;
 }
 
@@ -125,8 +126,8 @@ static unsigned long parse_number(struct argp_state *state, const char *option, 
 	errno = 0;
 	number = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)*text) || *end || errno || number < least || number > most)
-		argp_error(state, "%s %s: not a number of %s from %lu to %lu", option, text, of,
-			   least, most);
+		argp_error(state, "%s %s: not a number of %s from %lu to %lu", option,
+			   format_name(text), of, least, most);
 	return number;
 }
 
@@ -222,10 +223,10 @@ static void add_iface(struct argp_state *state, struct options *o, const char *n
 
 	for (i = 0; i < o->iface_count; i++)
 		if (!strcmp(o->ifaces[i], name))
-			argp_error(state, "--iface %s is given twice", name);
+			argp_error(state, "--iface %s is given twice", format_name(name));
 	if (o->iface_count == MAX_IFACES)
-		argp_error(state, "--iface %s: no more than %d interfaces at once", name,
-			   MAX_IFACES);
+		argp_error(state, "--iface %s: no more than %d interfaces at once",
+			   format_name(name), MAX_IFACES);
 	o->ifaces[o->iface_count++] = name;
 }
 
@@ -264,7 +265,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		else if (!strcmp(argument, "clsact"))
 			o->hook = HOOK_CLSACT;
 		else
-			argp_error(state, "--hook %s: there are tcx and clsact", argument);
+			argp_error(state, "--hook %s: there are tcx and clsact",
+				   format_name(argument));
 		break;
 	case FOLLOW_PEERS:
 		o->follow_peers = true;
@@ -285,7 +287,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(
 				state,
 				"--client %s: not an address or network like 10.1.4.0/24 or fd00::/8",
-				argument);
+				format_name(argument));
 		break;
 	case 'S':
 		if (is_set(&o->narrow->server_mask))
@@ -294,12 +296,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(
 				state,
 				"--server %s: not an address or network like 10.1.4.0/24 or fd00::/8",
-				argument);
+				format_name(argument));
 		break;
 	case 'p':
 		if (!parse_ports(argument, o->narrow))
 			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100",
-				   argument);
+				   format_name(argument));
 		break;
 	case 'j':
 		o->json = true;
@@ -334,7 +336,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case RING_SIZE:
 		o->ring_bytes = parse_number(state, "--ring-size", argument, "MiB", 1, 256) << 20;
 		if (o->ring_bytes & (o->ring_bytes - 1))
-			argp_error(state, "--ring-size %s: not a power of two", argument);
+			argp_error(state, "--ring-size %s: not a power of two",
+				   format_name(argument));
 		break;
 	case EXIT_CODE:
 		o->exit_code = true;
@@ -374,7 +377,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(
 				state,
 				"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",
-				o->filter);
+				format_name(o->filter));
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

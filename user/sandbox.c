@@ -23,8 +23,14 @@ const bool sandbox_is_built = true;
 #define WATCHES (SANDBOX_LIVE | SANDBOX_FILTERS)
 
 /* An argument that is an int: the upper half of its register may hold anything. */
-#define IS(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xffffffff, (value))
-#define WITHOUT(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (bits), 0)
+#define IS(argument, value)                                     \
+	{                                                       \
+		argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value \
+	}
+#define WITHOUT(argument, bits)                       \
+	{                                             \
+		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
+	}
 
 #define CALL(name) SCMP_SYS(name)
 
@@ -72,6 +78,7 @@ static const struct {
 	{ EVERY, CALL(gettid) },
 	{ EVERY, CALL(getpgrp) },
 	{ EVERY, CALL(getpgid) },
+	{ EVERY, CALL(capget) },
 	{ EVERY, CALL(wait4) }, /* see output_tidy() */
 	{ EVERY, CALL(exit) },
 	{ EVERY, CALL(exit_group) },
@@ -136,10 +143,7 @@ static const struct {
 
 	{ WATCHES, CALL(socket), 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
 	/* its name alone is wanted: see clsact.c */
-	{ SANDBOX_FILTERS,
-	  CALL(socket),
-	  2,
-	  { IS(0, AF_UNIX), SCMP_CMP64(1, SCMP_CMP_EQ, SOCK_DGRAM | SOCK_CLOEXEC) } },
+	{ SANDBOX_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
 };
 
 static int add_rules(scmp_filter_ctx filter, unsigned int what)
