@@ -84,6 +84,9 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
+build/test-hash: tests/unit/hash.c $(wildcard bpf/*.h) | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $<
+
 build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
@@ -109,7 +112,7 @@ build/test-race: tests/bpf/race.c $(TAPE) build/native.o build/connection.o buil
 build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-prog-run: tests/bpf/prog_run.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
+build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
 build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
@@ -190,7 +193,7 @@ build/clang-%/probe.skel.h: build/clang-%/probe.bpf.o
 build/clang-%/probe: build/clang-%/probe.skel.h $(OBJECTS)
 	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ user/live.c $(filter-out build/live.o %.h,$^) $(LIBS)
 
-build/clang-%/test-prog-run: tests/bpf/prog_run.c build/clang-%/probe.skel.h $(TAPE) build/native.o build/connection.o
+build/clang-%/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c build/clang-%/probe.skel.h $(TAPE) build/native.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
 build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildcard bpf/*.h)
@@ -198,7 +201,7 @@ build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildca
 
 .SECONDARY: # what only patterns name is kept as well
 
-tests: build/test-track build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-sandbox build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-hash build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-sandbox build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

@@ -132,6 +132,7 @@ struct segment {
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 flags; /* TCP_... */
 	__u8 kind; /* enum segment_kind */
+	bool ip6;
 	bool egress;
 	bool from_gateway; /* this very host made the packet */
 	bool elsewhere; /* addressed to another machine on the link: this host does not forward it */
@@ -416,67 +417,130 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 	return h->protocol == PROTOCOL_UDP ? PARSED_UDP : PARSED_ICMP;
 }
 
-/* Secret of this run: without it nobody on the wire can aim at a slot. */
+/*
+ * Secret of this run: without it nobody on the wire can aim at a slot, nor make two four-tuples meet
+ * in one. Random, each word for one use: a key that two parts shared could be cancelled by choosing
+ * both of them.
+ */
 struct hash_seed {
-	__u64 a;
-	__u64 b;
+	__u64 source;
+	__u64 destination;
+	__u64 ports; /* odd, as all that is only multiplied by: no bit is lost */
+	__u64 spread; /* odd */
 };
+
+static __always_inline void hash_seed_fit(struct hash_seed *seed)
+{
+	seed->ports |= 1;
+	seed->spread |= 1;
+}
 
 static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *seed)
 {
-	x = (x ^ seed->a) * 0x9e3779b97f4a7c15ULL;
-	return (x ^ x >> 32) * seed->b;
-}
-
-/* No choice of port undoes a difference of the address: both are spread. */
-static __always_inline __u64 end6(const __u8 *address, const __u8 *port,
-				  const volatile struct hash_seed *seed)
-{
-	return (hash_mix(LOAD(__u64, address), seed) ^ LOAD(__u64, address + 8)) +
-	       LOAD(__u16, port) * 0x9e3779b97f4a7c15ULL;
+	x = (x ^ seed->source) * 0x9e3779b97f4a7c15ULL;
+	return (x ^ x >> 32) * seed->spread;
 }
 
 /*
- * A product of the two ends of a four-tuple, each with the secret in it: equal for both directions.
- * Its upper half depends on all of them, and is what most packets need (slot_of()).
+ * The prefix by a product with its own half, which nobody can make equal to another one's, and then
+ * the rest; turned about, lest what differs in the last bits alone be lost at the upper end of the
+ * products to come.
  */
-static __always_inline __u64 tuple_product(const __u8 *ip, const __u8 *tcp, bool ip6,
-					   const volatile struct hash_seed *seed)
+static __always_inline __u64 end6(const __u8 *address, const volatile __u64 *key,
+				  const volatile __u64 *spread)
 {
-	__u64 source, destination, a;
+	__u64 prefix = LOAD(__u64, address) ^ *key;
+
+	prefix = (prefix >> 32) * prefix + LOAD(__u64, address + 8);
+	return __builtin_bswap64(prefix * *spread);
+}
+
+/*
+ * Of one direction of a four-tuple: NH (Black et al., UMAC, 1999) and a multilinear part. Whatever
+ * two four-tuples are chosen without the secret, their upper 18 bits are equal for one secret in 2^17,
+ * their upper 32 bits for one in 2^31. The other direction has another product: one that is equal for
+ * both costs more, or has pairs that meet under every secret.
+ */
+static __always_inline __u64 tuple_product(const __u8 *source, const __u8 *destination, __u32 ports,
+					   bool ip6, const volatile struct hash_seed *seed)
+{
+	__u64 from, to;
 
 	if (ip6) {
-		source = end6(ip + 8, tcp, seed);
-		HIDE(source); /* one after the other: no more registers to be saved and restored */
-		destination = end6(ip + 24, tcp + 2, seed);
+		from = end6(source, &seed->source, &seed->spread);
+		HIDE(from); /* one after the other: no more registers to be saved and restored */
+		to = end6(destination, &seed->destination, &seed->spread);
 	} else {
-		source = (__u64)LOAD(__u32, ip + 12) << 16 | LOAD(__u16, tcp);
-		destination = (__u64)LOAD(__u32, ip + 16) << 16 | LOAD(__u16, tcp + 2);
+		from = LOAD(__u32, source) + seed->source;
+		to = LOAD(__u32, destination) + seed->destination;
 	}
-	a = seed->a;
-	return (source ^ a) * (destination ^ a);
+	return from * to + ports * seed->ports;
 }
 
-/* A hash of the four-tuple, equal for both directions: the product, its lower half mixed again. */
-static __always_inline __u64 tuple_hash(const __u8 *ip, const __u8 *tcp, bool ip6,
+static __always_inline __u32 slot_from(const __u8 *ip, const __u8 *tcp, bool ip6,
+				       const volatile struct hash_seed *seed)
+{
+	return tuple_product(ip + (ip6 ? 8 : 12), ip + (ip6 ? 24 : 16), LOAD(__u32, tcp), ip6,
+			     seed) >>
+	       32;
+}
+
+/* Does the source come behind the destination, word by word, as struct flow_key has them? */
+static __always_inline bool source_is_end_1(const struct segment *s)
+{
+	bool is = s->source_port > s->destination_port;
+	int i;
+
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 3; i >= 0; i--)
+		if (s->source.word[i] != s->destination.word[i])
+			is = s->source.word[i] > s->destination.word[i];
+	return is;
+}
+
+static __always_inline bool is_mapped(const struct address *a)
+{
+	return !(a->word[0] | a->word[1] | (a->word[2] ^ IP4_PREFIX));
+}
+
+/*
+ * Equal for both directions: the slots of packets from key.end[0], and from key.end[1]. 0 for IPv6
+ * packets with an address that stands for IPv4 inside of hosts: they would be taken for IPv4's, and
+ * have no place on a wire (Linux drops what comes from one).
+ */
+static __always_inline __u64 tuple_hash(const struct segment *s,
 					const volatile struct hash_seed *seed)
 {
-	__u64 product = tuple_product(ip, tcp, ip6, seed);
+	const __u8 *source = (const __u8 *)&s->source, *destination = (const __u8 *)&s->destination;
+	__u32 ports = swap32((__u32)s->source_port << 16 | s->destination_port);
+	__u32 ports_back = ports << 16 | ports >> 16;
+	__u64 forth, back;
 
-	return product ^ ((product ^ product >> 32) * seed->b) >> 32;
+	if (s->ip6) {
+		if (is_mapped(&s->source) || is_mapped(&s->destination))
+			return 0;
+		forth = tuple_product(source, destination, ports, true, seed);
+		back = tuple_product(destination, source, ports_back, true, seed);
+	} else {
+		forth = tuple_product(source + 12, destination + 12, ports, false, seed);
+		back = tuple_product(destination + 12, source + 12, ports_back, false, seed);
+	}
+	forth >>= 32;
+	back >>= 32;
+	return source_is_end_1(s) ? back << 32 | forth : forth << 32 | back;
 }
 
-/* What lanes and lines take of a hash: its upper half, which is the product's. */
+/* What lanes and lines take of a hash. */
 static __always_inline __u32 slot_of(__u64 hash)
 {
 	return hash >> 32;
 }
 
-/* After PARSED_TCP. */
-static __always_inline __u64 flow_hash(const struct headers *h,
-				       const volatile struct hash_seed *seed)
+static __always_inline __u32 slot_back_of(__u64 hash)
 {
-	return tuple_hash(h->ip, h->transport, h->ip6, seed);
+	return hash;
 }
 
 static __always_inline void read_address(struct address *a, const __u8 *p, bool ip6)
@@ -496,6 +560,7 @@ static __always_inline void read_address(struct address *a, const __u8 *p, bool 
 
 static __always_inline void describe_addresses(const struct headers *h, struct segment *s)
 {
+	s->ip6 = h->ip6;
 	read_address(&s->source, h->ip + (h->ip6 ? 8 : 12), h->ip6);
 	read_address(&s->destination, h->ip + (h->ip6 ? 24 : 16), h->ip6);
 }
@@ -548,11 +613,9 @@ static __always_inline bool is_icmp_error(__u8 type, bool ip6)
 /*
  * After locate() answered PARSED_ICMP: answers whether this is an ICMP error that quotes a TCP
  * segment (RFC 792, RFC 4443). Eight bytes of TCP are quoted at least: ports and sequence number.
- * *hash is that segment's.
  */
 static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h,
-					  const volatile struct hash_seed *seed, struct segment *s,
-					  __u64 *hash)
+					  struct segment *s)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};
@@ -586,7 +649,6 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
 	s->seq = load32(tcp + 4);
-	*hash = tuple_hash(quoted.ip, tcp, quoted.ip6, seed);
 	return true;
 }
 
@@ -603,7 +665,7 @@ static __always_inline enum parsed glance_ip4(const __u8 *ip, const volatile str
 	if (likely((fragment_ttl_protocol & swap32(0xff)) == swap32(PROTOCOL_TCP))) {
 		if (unlikely(ip[33] & TCP_LOOK))
 			return PARSED_DEEP;
-		*slot = slot_of(tuple_product(ip, ip + 20, false, seed));
+		*slot = slot_from(ip, ip + 20, false, seed);
 		return PARSED_TCP;
 	}
 	if (ip[9] == PROTOCOL_UDP)
@@ -621,7 +683,7 @@ static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
 	if (likely(ip[6] == PROTOCOL_TCP)) {
 		if (unlikely(ip[53] & TCP_LOOK))
 			return PARSED_DEEP;
-		*slot = slot_of(tuple_product(ip, ip + 40, true, seed));
+		*slot = slot_from(ip, ip + 40, true, seed);
 		return PARSED_TCP;
 	}
 	if (ip[6] == PROTOCOL_UDP)

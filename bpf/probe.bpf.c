@@ -82,7 +82,10 @@ struct {
 
 struct table;
 static __always_inline __u64 table_now(struct table *t);
+static __always_inline __u64 table_hash(struct table *t, const struct segment *s);
 static __always_inline struct traces *table_traces(struct table *t);
+static __always_inline bool table_has_room(struct table *t, __u64 hash);
+static __always_inline void table_count_opening(struct table *t, __u64 hash, int n);
 static __always_inline struct flow *table_find(struct table *t, const struct flow_key *key,
 					       __u64 hash);
 static __always_inline struct flow *table_new(struct table *t);
@@ -237,6 +240,41 @@ static __always_inline struct scratch *this_cpu_scratch(void)
 	return bpf_map_lookup_elem(&scratch, &zero);
 }
 
+/* Global functions are verified once, not with each of the ways that lead to them. */
+__noinline __u64 segment_hash(void)
+{
+	struct scratch *s = this_cpu_scratch();
+
+	return s ? tuple_hash(&s->segment, &run_seed) : 0;
+}
+
+__noinline int traces_have_room(__u64 hash)
+{
+	return has_room(&traces, hash);
+}
+
+__noinline int traces_count_opening(__u64 hash, int n)
+{
+	count_opening(&traces, hash, n);
+	return 0;
+}
+
+static __always_inline bool table_has_room(struct table *t, __u64 hash)
+{
+	return traces_have_room(hash);
+}
+
+static __always_inline void table_count_opening(struct table *t, __u64 hash, int n)
+{
+	traces_count_opening(hash, n);
+}
+
+/* Of the segment in this CPU's scratch. */
+static __always_inline __u64 table_hash(struct table *t, const struct segment *s)
+{
+	return segment_hash();
+}
+
 static __always_inline __u64 table_now(struct table *t)
 {
 	struct scratch *s;
@@ -337,11 +375,13 @@ static __always_inline __u32 queue_of(const struct address *client, __u64 now)
 /* Of a claimed flow. Where the map is busy (5.11 and later may say so), the sweep comes back to it. */
 static __always_inline bool take_out(struct flow_entry *e, __u64 id, __u64 identity)
 {
+	__u64 hash = (identity & ~0xffffffffULL) | e->flow.slot_back;
+
 	if (bpf_map_delete_elem(&flows, &id)) {
 		e->claimed = 0;
 		return false;
 	}
-	count_opening(&traces, slot_of(identity), -1);
+	traces_count_opening(hash, -1);
 	return true;
 }
 
@@ -624,12 +664,42 @@ static __always_inline int load_bytes(struct __sk_buff *skb, bool inner, void *t
 	return bpf_skb_load_bytes(skb, 0, to, length);
 }
 
+/* Behind the head that is in this CPU's room. */
+__noinline int hand_packet_over(struct __sk_buff *skb)
+{
+	struct scratch *own = this_cpu_scratch();
+	__u64 length = skb->len;
+	struct packet_room *p;
+	__u32 zero = 0;
+
+	p = bpf_map_lookup_elem(&packet_room, &zero);
+	if (!p || !own)
+		return 0;
+	p->head.wire_length = skb->len;
+	p->head.vlan_protocol = skb->vlan_present ? swap16(skb->vlan_proto) : 0;
+	p->head.vlan_tci = skb->vlan_tci;
+	if (own->inner && length > own->inner)
+		length = own->inner;
+	if (length > snap)
+		length = snap;
+	if (length > MOST_SNAP)
+		length = MOST_SNAP;
+	if (length < 20)
+		return 0;
+	p->head.length = length;
+	/* as in watch_deep() */
+	HIDE(length);
+	if (load_bytes(skb, own->inner, p->bytes, length) ||
+	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
+		table_count(NULL, COUNT_LOST_PACKETS, 1);
+	return 0;
+}
+
 /* Of the segment in this CPU's scratch. */
 static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key *key,
 				   const struct flow *f, bool from_client, __u64 now)
 {
 	struct scratch *own = this_cpu_scratch();
-	__u64 length = skb->len;
 	struct packet_room *p;
 	__u32 zero = 0;
 	__u8 roles;
@@ -646,23 +716,7 @@ static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key 
 	p->head.roles = roles;
 	p->head.flags = (own->segment.egress ? PACKET_EGRESS : 0) |
 			(f->client_flags & CLIENT_IS_END_1 ? PACKET_CLIENT_IS_END_1 : 0);
-	p->head.wire_length = skb->len;
-	p->head.vlan_protocol = skb->vlan_present ? swap16(skb->vlan_proto) : 0;
-	p->head.vlan_tci = skb->vlan_tci;
-	if (own->inner && length > own->inner)
-		length = own->inner;
-	if (length > snap)
-		length = snap;
-	if (length > MOST_SNAP)
-		length = MOST_SNAP;
-	if (length < 20)
-		return;
-	p->head.length = length;
-	/* as in watch_deep() */
-	HIDE(length);
-	if (load_bytes(skb, own->inner, p->bytes, length) ||
-	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
-		table_count(NULL, COUNT_LOST_PACKETS, 1);
+	hand_packet_over(skb);
 }
 
 static __always_inline void table_keep_packet(struct table *t, const struct flow_key *key,
@@ -691,20 +745,21 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 	s->elsewhere = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
 }
 
-static __always_inline bool is_boring(const struct headers *h, __u64 hash)
+static __always_inline bool is_boring(const struct headers *h)
 {
-	return !(h->transport[13] & TCP_LOOK) && !may_be_opening(&traces, slot_of(hash));
+	return !(h->transport[13] & TCP_LOOK) &&
+	       !may_be_opening(&traces, slot_from(h->ip, h->transport, h->ip6, &run_seed));
 }
 
 /* The hooks' table needs no handle; for table_keep_packet() it is the packet. */
-static __always_inline int watch_own(struct __sk_buff *skb, struct table *t, __u64 hash)
+static __always_inline int watch_own(struct __sk_buff *skb, struct table *t)
 {
 	struct scratch *own = this_cpu_scratch();
 
 	if (own) {
 		if (virtual_time)
 			own->virtual_now = skb->tstamp;
-		watch_segment(t, &own->segment, hash);
+		watch_segment(t, &own->segment);
 	}
 	return 0;
 }
@@ -713,30 +768,30 @@ static __always_inline int watch_own(struct __sk_buff *skb, struct table *t, __u
  * Global functions are verified once, by themselves, whoever calls them: what most packets never
  * reach adds nothing to the verifier's work on the hooks, nor to what a hook saves and restores.
  */
-__noinline int watch_and_forget(struct __sk_buff *skb, __u64 hash)
+__noinline int watch_and_forget(struct __sk_buff *skb)
 {
 	if (keep_packets)
 		return 0;
-	return watch_own(skb, NULL, hash);
+	return watch_own(skb, NULL);
 }
 
-__noinline int watch_and_keep(struct __sk_buff *skb, __u64 hash)
+__noinline int watch_and_keep(struct __sk_buff *skb)
 {
 	if (!keep_packets)
 		return 0;
-	return watch_own(skb, (struct table *)skb, hash);
+	return watch_own(skb, (struct table *)skb);
 }
 
 /*
  * What the segment in this CPU's scratch changes. Two copies of the code: while no packets are kept,
  * the verifier takes the one that keeps them out of the program, which costs nothing then.
  */
-static __always_inline void watch_described(struct __sk_buff *skb, __u64 hash)
+static __always_inline void watch_described(struct __sk_buff *skb)
 {
 	if (keep_packets)
-		watch_and_keep(skb, hash);
+		watch_and_keep(skb);
 	else
-		watch_and_forget(skb, hash);
+		watch_and_forget(skb);
 }
 
 /* In this CPU's copy of the headers, so many bytes. */
@@ -759,23 +814,21 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
 	enum parsed parsed;
 	struct headers h;
 	struct frame f;
-	__u64 hash = 0;
 
 	parsed = locate_copy(skb, own, length, link, &f, &h);
 	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, &run_seed);
-		if (is_boring(&h, hash))
+		if (is_boring(&h))
 			return;
 		describe_tcp(&f, &h, &own->segment);
 	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &run_seed, &own->segment, &hash))
+		if (!describe_icmp(&f, &h, &own->segment))
 			return;
 	} else {
 		count_other(NULL, &h, parsed, skb->len);
 		return;
 	}
 	segment_origin(&own->segment, skb, egress);
-	watch_described(skb, hash);
+	watch_described(skb);
 }
 
 /*
@@ -859,20 +912,18 @@ __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 	struct scratch *own;
 	enum parsed parsed;
 	struct headers h;
-	__u64 hash;
 
 	headers_start(&h, skb);
 	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
 	if (likely(parsed == PARSED_TCP)) {
-		hash = flow_hash(&h, &run_seed);
-		if (is_boring(&h, hash))
+		if (is_boring(&h))
 			return true;
 		own = this_cpu_scratch();
 		if (!own)
 			return true;
 		describe_tcp(&f, &h, &own->segment);
 		segment_origin(&own->segment, skb, egress);
-		watch_described(skb, hash);
+		watch_described(skb);
 		return true;
 	}
 	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)

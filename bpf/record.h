@@ -113,7 +113,9 @@ struct flow {
 
 	__u8 left_by; /* with CLIENT_LEFT: the lowest byte of the interface's index */
 	__u8 elsewhere; /* the first SYN was addressed to another machine on the link */
-	__u32 slot; /* of the counter that says "an opening flow could be meant" */
+	/* of the lanes that say "an opening flow could be meant", of packets from key.end[0] and [1] */
+	__u32 slot;
+	__u32 slot_back;
 };
 
 enum settled_by {
@@ -150,7 +152,7 @@ enum counter {
 	COUNT_UDP_BYTES, /* without port 443 */
 	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */
 	COUNT_FRAGMENTS, /* later fragments: they carry no ports */
-	COUNT_MALFORMED, /* lengths that contradict each other */
+	COUNT_MALFORMED, /* lengths that contradict each other, IPv4 addresses in IPv6 headers */
 	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; by ethertype in the map of that name */
 	/* losses */
 	COUNT_LOST_MAP, /* attempts without a place: map full */

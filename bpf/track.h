@@ -49,6 +49,12 @@
 /* A handshake ACK may have been missed: then the client is found a little further on. */
 #define ACK_WINDOW (1U << 20)
 
+/*
+ * What begins an end's speech lies so close behind its ISN: the first flight (RFC 6928) and more. A
+ * blind packet hits that once in 65 536; the ends themselves are easier to hit.
+ */
+#define FIRST_WINDOW (1U << 16)
+
 /* Is a within n bytes behind b? */
 static __always_inline bool seq_within(__u32 a, __u32 b, __u32 n)
 {
@@ -63,16 +69,8 @@ static __always_inline bool is_syn(const struct segment *s)
 /* Fills the key; answers whether the segment's source is key->end[1]. */
 static __always_inline bool flow_key_of(struct flow_key *key, const struct segment *s)
 {
-	bool swap;
-	int i;
+	bool swap = source_is_end_1(s);
 
-	swap = s->source_port > s->destination_port;
-#ifdef __bpf__
-#pragma unroll
-#endif
-	for (i = 3; i >= 0; i--)
-		if (s->source.word[i] != s->destination.word[i])
-			swap = s->source.word[i] > s->destination.word[i];
 	key->end[0] = swap ? s->destination : s->source;
 	key->end[1] = swap ? s->source : s->destination;
 	key->port[0] = swap ? s->destination_port : s->source_port;
@@ -130,6 +128,14 @@ static __always_inline __u64 last_sign_of_life(const struct flow *f)
 	return last;
 }
 
+/* Four billion are the most that is counted. No branch. */
+static __always_inline void count_up(__u32 *count)
+{
+	__u64 more = *count + 1ULL;
+
+	*count = more - (more >> 32);
+}
+
 /* A new attempt, from its first SYN. The caller has zeroed *f. */
 static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1,
 				       __u64 now)
@@ -174,12 +180,12 @@ static __always_inline void track_syn(struct flow *f, const struct segment *s, b
 	}
 	if (s->egress != !!(f->client_flags & CLIENT_EGRESS) ||
 	    (s->ip_id == f->syn_ip_id && now - f->syn_last <= COPY_NS)) {
-		f->syn_copies++;
+		count_up(&f->syn_copies);
 		return;
 	}
 	if (f->syn_count < SYN_TIMES)
 		f->syn_times[f->syn_count] = now;
-	f->syn_count++;
+	count_up(&f->syn_count);
 	f->syn_last = now;
 	f->syn_ip_id = s->ip_id;
 }
@@ -213,10 +219,10 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 	}
 	if (s->egress != !!(f->server_flags & SERVER_EGRESS) ||
 	    (s->ip_id == f->synack_ip_id && now - f->synack_last <= COPY_NS)) {
-		f->synack_copies++;
+		count_up(&f->synack_copies);
 		return;
 	}
-	f->synack_count++;
+	count_up(&f->synack_count);
 	f->synack_last = now;
 	f->synack_ip_id = s->ip_id;
 	if (!f->ack)
@@ -225,28 +231,39 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		f->synack_after_ack++;
 }
 
+/*
+ * Could a RST or FIN of this sequence number be the side's own? The other end is stricter (RFC 5961
+ * 3.2), but we may not have seen all that was sent.
+ */
+static __always_inline bool may_end(const struct segment *s, __u32 isn, __u64 first)
+{
+	return seq_within(s->seq, isn, first ? OPENING_WINDOW : FIRST_WINDOW);
+}
+
 static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s,
 						 bool from_client, __u64 now)
 {
+	bool answers_syn = s->flags & TCP_ACK && s->ack - f->client_isn - 1 <= f->syn_payload;
+
 	if (from_client) {
 		if (!f->synack && !is_handshake_done(f)) {
 			if (!f->client_rst)
 				f->client_rst = now;
 			return SETTLED_NOT;
 		}
-		if (!seq_within(s->seq, f->client_isn, OPENING_WINDOW))
+		if (!may_end(s, f->client_isn, f->client_first))
 			return SETTLED_NOT;
 		f->client_rst = now;
 		return SETTLED_RST;
 	}
 	if (!f->synack && !is_handshake_done(f)) {
-		if (!(s->flags & TCP_ACK) || s->ack - f->client_isn - 1 > f->syn_payload) {
+		if (!answers_syn) {
 			f->server_flags |= SERVER_ODD;
 			return SETTLED_NOT;
 		}
 		f->server_flags |= SERVER_REFUSED;
-	} else if (f->synack && !seq_within(s->seq, f->server_isn, OPENING_WINDOW) &&
-		   !(s->flags & TCP_ACK && seq_within(s->ack, f->client_isn, OPENING_WINDOW))) {
+	} else if (f->synack && !may_end(s, f->server_isn, f->server_first) &&
+		   (f->ack || !answers_syn)) {
 		f->server_flags |= SERVER_ODD;
 		return SETTLED_NOT;
 	}
@@ -257,14 +274,14 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 }
 
 /*
- * Does the payload reach beyond ISN+1? A keep-alive probe and what is out of window do not (RFC
- * 9293 3.8.4).
+ * Does the payload reach beyond ISN+1? A keep-alive probe (RFC 9293 3.8.4) does not, nor what is out of
+ * window: of a side that has not spoken, what begins further on than its first flight could.
  */
-static __always_inline bool brings_payload(const struct segment *s, __u32 isn)
+static __always_inline bool brings_payload(const struct segment *s, __u32 isn, __u64 first)
 {
 	__u32 reach = s->seq + s->payload - isn - 1;
 
-	return s->payload && reach && reach < 1U << 30;
+	return s->payload && reach && reach < (first ? 1U << 30 : FIRST_WINDOW + s->payload);
 }
 
 /* Bytes of payload that the handshake itself carried: the first to come begins behind them. */
@@ -315,14 +332,15 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 
 	if (f->synack || f->server_flags & SERVER_SYN) {
 		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
-		    seq_within(s->seq, f->client_isn + 1, ACK_WINDOW))
+		    seq_within(s->seq, f->client_isn + 1, f->synack ? ACK_WINDOW : FIRST_WINDOW))
 			f->ack = now;
-	} else if (in_window) {
+	} else if (seq_within(s->seq, f->client_isn + 1,
+			      is_handshake_done(f) ? OPENING_WINDOW : FIRST_WINDOW)) {
 		f->client_flags |= CLIENT_PROVES;
 	} else {
 		return;
 	}
-	if (brings_payload(s, f->client_isn)) {
+	if (brings_payload(s, f->client_isn, f->client_first)) {
 		if (!f->client_first) {
 			f->client_first = now;
 			f->client_size = s->payload > 0xffff ? 0xffff : s->payload;
@@ -338,7 +356,7 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 	}
 	if (f->server_first && seq_within(s->ack, f->server_isn + 2, OPENING_WINDOW))
 		f->client_flags |= CLIENT_ACKED;
-	if (s->flags & TCP_FIN && in_window && !f->client_fin)
+	if (s->flags & TCP_FIN && !f->client_fin && may_end(s, f->client_isn, f->client_first))
 		f->client_fin = now;
 }
 
@@ -346,19 +364,21 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 {
 	__u32 acked = s->ack - f->client_isn - 1;
 
-	if (!f->synack && !(f->server_flags & SERVER_SYN)) {
+	if (!f->synack) {
 		/*
 		 * an old connection of the same four-tuple answers like this (challenge ACK, RFC
-		 * 5961)
+		 * 5961); nor does a SYN of the server's alone prove anything
 		 */
-		if (acked >= OPENING_WINDOW || (acked <= f->syn_payload && !s->payload)) {
-			f->server_flags |= SERVER_CHALLENGED;
+		if (acked >= (is_handshake_done(f) ? OPENING_WINDOW : FIRST_WINDOW) ||
+		    (acked <= f->syn_payload && !s->payload)) {
+			if (!(f->server_flags & SERVER_SYN))
+				f->server_flags |= SERVER_CHALLENGED;
 			return;
 		}
 		f->server_flags |= SERVER_PROVES;
 		if (s->payload && !f->server_first)
 			f->server_first = now;
-	} else if (brings_payload(s, f->server_isn)) {
+	} else if (brings_payload(s, f->server_isn, f->server_first)) {
 		if (!f->server_first) {
 			f->server_first = now;
 			f->server_size = s->payload > 0xffff ? 0xffff : s->payload;
@@ -374,10 +394,11 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 	}
 	if (f->client_first && acked > syn_data(f) && acked < OPENING_WINDOW)
 		f->server_acked = 1;
-	if (s->payload && f->server_segments < ONE_SIDED_SEGMENTS &&
+	if (f->server_first && s->payload && f->server_segments < ONE_SIDED_SEGMENTS &&
 	    (!f->client_first || f->client_first <= f->server_first))
 		f->server_segments++;
-	if (s->flags & TCP_FIN && !f->server_fin)
+	if (s->flags & TCP_FIN && !f->server_fin &&
+	    (!f->synack || may_end(s, f->server_isn, f->server_first)))
 		f->server_fin = now;
 }
 

@@ -4,8 +4,11 @@
  * The one way of a segment for the kernel and for captures; only the table differs.
  *
  * The including file defines struct table and these, before it includes this file:
+ *	table_hash	tuple_hash() with the secret of this run; 0: no segment of ours
  *	table_now	the time, in ns; asked only when a segment needs it
  *	table_traces	what is kept of connections by hash alone
+ *	table_has_room	has_room() in these, of both slots of a hash
+ *	table_count_opening	count_opening() likewise
  *	table_find	the flow of a key and its hash, or NULL
  *	table_new	a zeroed flow to fill in, not yet in the table
  *	table_insert	false when it has no place: then it is counted as lost, or as a copy where
@@ -72,15 +75,20 @@ static __always_inline void start_attempt(struct table *t, struct line *line,
 		table_count(t, COUNT_NARROWED, 1);
 		return;
 	}
+	if (!table_has_room(t, hash)) {
+		table_count(t, COUNT_LOST_MAP, 1);
+		return;
+	}
 	f = table_new(t);
 	if (!f)
 		return;
 	flow_start(f, s, from_end_1, now);
 	f->slot = slot_of(hash);
+	f->slot_back = slot_back_of(hash);
 	if (table_keeps_packets(t))
 		table_keep_packet(t, key, f, s, true, now);
 	if (table_insert(t, key, f, hash, now)) {
-		count_opening(table_traces(t), f->slot, 1);
+		table_count_opening(t, hash, 1);
 		table_count(t, COUNT_ATTEMPTS, 1);
 	}
 }
@@ -95,17 +103,23 @@ static __always_inline void settle(struct table *t, struct flow *f, __u64 identi
 	table_publish(t, f, identity, why, now);
 }
 
-static __always_inline void watch_segment(struct table *t, const struct segment *s, __u64 hash)
+static __always_inline void watch_segment(struct table *t, const struct segment *s)
 {
-	struct line *line = &table_traces(t)->lines[line_of(slot_of(hash))];
 	enum settled_by why;
+	struct line *line;
 	struct flow_key key;
 	bool from_end_1, from_client;
 	struct flow *f = NULL;
-	__u64 identity, now = 0;
+	__u64 hash, identity, now = 0;
 	__u16 left = 0;
 
+	hash = table_hash(t, s);
+	if (!hash) {
+		table_count(t, COUNT_MALFORMED, 1);
+		return;
+	}
 	from_end_1 = flow_key_of(&key, s);
+	line = &table_traces(t)->lines[line_of(slot_of(hash))];
 	if (may_be_opening(table_traces(t), slot_of(hash)))
 		f = table_find(t, &key, hash);
 	if (f) {

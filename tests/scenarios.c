@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The corners of the semantics, one tape each: what passes, and what must be recorded of it. */
+#include <string.h>
+
 #include "connection.h"
 #include "tape.h"
 
@@ -919,6 +921,338 @@ CHECK(check_roles_swapped)
 	return NULL;
 }
 
+/* ---- packets that somebody forged, who knows or guesses the four-tuple but not the numbers ---- */
+
+/* Further on than a first flight reaches, and within what was sent later. */
+#define FAR 70000
+
+static void make_forged_rst(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 100, SERVER, RST, FAR, 0, 0);
+	tcp(t, 101, SERVER, RST | ACK, FAR, 1, 0);
+	tcp(t, 102, CLIENT, RST, FAR, 0, 0);
+	tcp(t, 103, CLIENT, RST | ACK, 500000000, 1, 0);
+	/* the right number, from the wrong side */
+	tcp(t, 104, SERVER, RST, t->isn[CLIENT] + 1 - t->isn[SERVER], 0, 0);
+	tcp(t, 105, CLIENT, RST, t->isn[SERVER] + 1 - t->isn[CLIENT], 0, 0);
+	exchange(t, 5011, 5020);
+}
+
+static void make_forged_fin(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 100, SERVER, FIN | ACK, FAR, 1, 0);
+	tcp(t, 101, CLIENT, FIN | ACK, FAR, 1, 0);
+	exchange(t, 5011, 5020);
+}
+
+static void make_forged_payload(struct tape *t)
+{
+	int i;
+
+	handshake(t, 0);
+	for (i = 0; i < 70; i++) {
+		tcp(t, 100 + i, CLIENT, ACK, FAR + 100 * i, 1, 100);
+		tcp(t, 100 + i, SERVER, ACK, FAR + 100 * i, 1, 100);
+	}
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_stall_not_hidden)
+{
+	EXPECT(count == 1 && c->wait == 5000 * (ns_t)MS && c->client_first == AT(5011));
+	EXPECT(c->server_first == AT(5020) && c->fin == NEVER && c->rst == NEVER);
+	EXPECT(c->settled_by == SETTLED_PAYLOAD && !c->client_gap);
+	UNUSED;
+	return NULL;
+}
+
+static void make_forged_wrap(struct tape *t)
+{
+	t->isn[CLIENT] = 0xfffffff0;
+	t->isn[SERVER] = 0xffffff00;
+	handshake(t, 0);
+	tcp(t, 100, CLIENT, ACK, 0, 1, 1); /* keep-alive probes around 0 */
+	tcp(t, 101, SERVER, ACK, 0, 1, 1);
+	tcp(t, 102, SERVER, RST, FAR, 0, 0);
+	tcp(t, 103, CLIENT, RST, -FAR, 0, 0);
+	tcp(t, 104, SERVER, FIN | ACK, -FAR, 1, 0);
+	tcp(t, 105, CLIENT, FIN | ACK, FAR, 1, 0);
+	tcp(t, 106, CLIENT, ACK, -FAR, 1, 100);
+	tcp(t, 107, SERVER, ACK, FAR, 1, 100);
+	exchange(t, 5011, 5020); /* both cross 0 */
+}
+
+static void make_forged_answers(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 100, CLIENT, ACK, FAR, 1, 0);
+	tcp(t, 101, CLIENT, ACK, FAR, 1, 100);
+	tcp(t, 102, SERVER, ACK, 1, FAR, 0);
+	tcp(t, 103, SERVER, ACK, 1, FAR, 100);
+	tcp(t, 104, SERVER, SYN | ACK, 0, 2, 0);
+	tcp(t, 105, SERVER, SYN | ACK, 0, 0, 0);
+	tcp(t, 106, SERVER, RST | ACK, 0, 2, 0);
+	tcp(t, 107, SERVER, FIN | ACK, 1, FAR, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3000, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_still_silent)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == 3);
+	EXPECT(c->synack == NEVER && c->server_first == NEVER && c->fin == NEVER &&
+	       c->rst == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_forged_simultaneous_open(struct tape *t)
+{
+	uint32_t isn = t->isn[SERVER];
+
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->isn[SERVER] = 4711;
+	tcp(t, 100, SERVER, SYN, 0, 0, 0);
+	tcp(t, 101, SERVER, ACK, 1, FAR, 100);
+	tcp(t, 102, SERVER, FIN | ACK, 1, 500000000, 0);
+	tcp(t, 103, CLIENT, ACK, FAR, 1, 100);
+	t->isn[SERVER] = isn;
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3000, CLIENT, SYN, 0, 0, 0);
+}
+
+static void make_forged_then_answered(struct tape *t)
+{
+	make_forged_simultaneous_open(t);
+	tcp(t, 3010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 3011, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 3012, 3020);
+}
+
+static void make_synack_before_syn(struct tape *t)
+{
+	tcp(t, 0, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1, CLIENT, RST, 1, 0, 0);
+	tcp(t, 10, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1010, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_synack_before_syn)
+{
+	EXPECT(count == 1 && c->syn == AT(10) && c->synack == NEVER && c->rst == NEVER);
+	EXPECT(counters[COUNT_ALREADY_OPEN] == 1);
+	return NULL;
+}
+
+static void make_icmp_of_others(struct tape *t)
+{
+	uint8_t address[16];
+
+	make_icmp_of_another(t);
+	t->port[CLIENT]--;
+	t->address[SERVER][3]++; /* another server */
+	icmp(t, 5, ICMP4_UNREACHABLE, 1, 0);
+	t->address[SERVER][3]--;
+	/* the server's segment, with the client's number */
+	memcpy(address, t->address[CLIENT], 16);
+	memcpy(t->address[CLIENT], t->address[SERVER], 16);
+	memcpy(t->address[SERVER], address, 16);
+	icmp(t, 6, ICMP4_UNREACHABLE, 1, 0);
+}
+
+static void make_isn_from_elsewhere(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->address[CLIENT][3]++;
+	tcp(t, 1, CLIENT, SYN, 0, 0, 0);
+	t->address[CLIENT][3]--;
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 12, 20);
+}
+
+CHECK(check_isn_from_elsewhere)
+{
+	EXPECT(count == 2 && c[0].outcome == OUTCOME_ESTABLISHED && c[0].syn == AT(0));
+	EXPECT(c[1].outcome == OUTCOME_UNANSWERED && c[1].syn == AT(1) && !c[1].syn_copies);
+	UNUSED;
+	return NULL;
+}
+
+/* ---- ends that look alike ---- */
+
+static void make_same_ports(struct tape *t)
+{
+	t->port[CLIENT] = t->port[SERVER] = 51544;
+	make_plain(t);
+}
+
+static void make_same_address(struct tape *t)
+{
+	memcpy(t->address[SERVER], t->address[CLIENT], 16);
+	make_plain(t);
+}
+
+static void make_port_0(struct tape *t)
+{
+	t->port[CLIENT] = t->port[SERVER] = 0;
+	make_plain(t);
+}
+
+CHECK(check_alike)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->ack == AT(11));
+	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
+	EXPECT(swap32(c->client.address.word[3]) == 0x0a010417);
+	UNUSED;
+	return NULL;
+}
+
+static void make_ports_swapped(struct tape *t)
+{
+	uint16_t port = t->port[CLIENT];
+
+	handshake(t, 0);
+	t->port[CLIENT] = t->port[SERVER];
+	t->port[SERVER] = port;
+	handshake(t, 100);
+	exchange(t, 112, 120);
+	t->port[SERVER] = t->port[CLIENT];
+	t->port[CLIENT] = port;
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_ports_swapped)
+{
+	EXPECT(count == 2 && c[0].client.port == 80 && c[0].wait == 1 * (ns_t)MS);
+	EXPECT(c[1].client.port == 51544 && c[1].wait == 5000 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
+/* IPv6 headers with ::ffff:a.b.c.d of an IPv4 connection. */
+static void make_mapped(struct tape *t)
+{
+	uint8_t ip4[2][16];
+	int i;
+
+	handshake(t, 0);
+	memcpy(ip4, t->address, sizeof(ip4));
+	for (i = 0; i < 2; i++) {
+		memset(t->address[i], 0, 16);
+		memset(t->address[i] + 10, 0xff, 2);
+		memcpy(t->address[i] + 12, ip4[i], 4);
+	}
+	t->ip6 = true;
+	tcp(t, 100, CLIENT, RST, 1, 0, 0);
+	tcp(t, 101, CLIENT, SYN, 4711, 0, 0);
+	tcp(t, 102, CLIENT, ACK, 1, 1, 100);
+	icmp(t, 103, ICMP6_UNREACHABLE, 1, 0);
+	t->ip6 = false;
+	memcpy(t->address, ip4, sizeof(ip4));
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_mapped)
+{
+	EXPECT(!check_stall_not_hidden(c, count, counters));
+	EXPECT(counters[COUNT_MALFORMED] >= 3);
+	return NULL;
+}
+
+/* ---- too much of something ---- */
+
+#define ENDLESS 400
+
+static void make_endless_syns(struct tape *t)
+{
+	int i;
+
+	for (i = 0; i < ENDLESS; i++)
+		tcp(t, 64000.0 * i, CLIENT, SYN, 0, 0, 0);
+	sweep(t, 64000.0 * (ENDLESS - 1) + 129000);
+	sweep(t, 64000.0 * (ENDLESS - 1) + 131000);
+}
+
+CHECK(check_endless_syns)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == ENDLESS);
+	EXPECT(c->settled_by == SETTLED_TIMEOUT && connection_failure(c) == FAILURE_SILENT);
+	EXPECT(c->syn_times_count == 8 && c->syn_last == AT(64000.0 * (ENDLESS - 1)));
+	UNUSED;
+	return NULL;
+}
+
+static void make_endless_synacks(struct tape *t)
+{
+	int i;
+
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	for (i = 1; i <= ENDLESS; i++)
+		tcp(t, 64000.0 * i, SERVER, SYN | ACK, 0, 1, 0);
+	sweep(t, 64000.0 * ENDLESS + 131000);
+}
+
+CHECK(check_endless_synacks)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->synack_count == ENDLESS);
+	EXPECT(c->settled_by == SETTLED_TIMEOUT && c->synack == AT(64000));
+	UNUSED;
+	return NULL;
+}
+
+#define CUSTOMERS 80
+
+/* One four-tuple in many VLANs: for the fast path they are all the same. */
+static void make_crowded(struct tape *t)
+{
+	int i;
+
+	for (i = 1; i <= CUSTOMERS; i++) {
+		t->vlan[0] = i;
+		handshake(t, 1000.0 * i / CUSTOMERS);
+	}
+	for (i = 1; i <= CUSTOMERS; i++) {
+		t->vlan[0] = i;
+		exchange(t, 5000 + i, 5000.5 + i);
+	}
+}
+
+/* Who has a place keeps it, and is seen to its end; who has none is counted. */
+CHECK(check_crowded)
+{
+	size_t i;
+
+	EXPECT(count >= 8 && count < CUSTOMERS);
+	EXPECT(count + counters[COUNT_LOST_MAP] == CUSTOMERS);
+	for (i = 0; i < count; i++)
+		EXPECT(c[i].settled_by == SETTLED_PAYLOAD &&
+		       c[i].client_first == AT(5000 + c[i].client.vlan[0]));
+	return NULL;
+}
+
+/* ---- a clock that goes backwards, as in captures that were merged ---- */
+
+static void make_backwards(struct tape *t)
+{
+	handshake(t, 1000);
+	tcp(t, 900, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 800, CLIENT, ACK, 1, 1, 300);
+	sweep(t, 0);
+	tcp(t, 500, SERVER, ACK, 1, 301, 100);
+	tcp(t, 400, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_backwards)
+{
+	EXPECT(count >= 1 && c->outcome == OUTCOME_ESTABLISHED && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(c->client_payload.again == 0 && c->watched >= 0);
+	UNUSED;
+	return NULL;
+}
+
 const struct scenario scenarios[] = {
 	{ "plain connection", "every number", make_plain, check_plain },
 	{ "plain connection over IPv6", "half of the users", make_plain6, check_plain6 },
@@ -1009,6 +1343,43 @@ const struct scenario scenarios[] = {
 	  make_silence_then_syn, check_silence_then_syn },
 	{ "roles swapped on one four-tuple", "who is the client", make_roles_swapped,
 	  check_roles_swapped },
+	{ "forged RSTs while a client waits", "anybody could hide a stall", make_forged_rst,
+	  check_stall_not_hidden },
+	{ "forged FINs while a client waits", "anybody could hide a stall", make_forged_fin,
+	  check_stall_not_hidden },
+	{ "forged payload while a client waits", "anybody could hide a stall", make_forged_payload,
+	  check_stall_not_hidden },
+	{ "forged packets where numbers wrap", "anybody could hide some stalls", make_forged_wrap,
+	  check_stall_not_hidden },
+	{ "forged answers of a silent peer", "anybody could hide a dead peer", make_forged_answers,
+	  check_still_silent },
+	{ "forged SYN of a silent peer", "anybody could hide a dead peer",
+	  make_forged_simultaneous_open, check_still_silent },
+	{ "forged SYN of a peer that answers", "the times of its answers",
+	  make_forged_then_answered, check_syn_again },
+	{ "SYN-ACK before any SYN", "an answer that nobody gave", make_synack_before_syn,
+	  check_synack_before_syn },
+	{ "ICMP about others' segments", "the wrong peer would be accused", make_icmp_of_others,
+	  check_unanswered },
+	{ "the same ISN from elsewhere", "two clients would be one", make_isn_from_elsewhere,
+	  check_isn_from_elsewhere },
+	{ "the same port at both ends", "peers that use one port for all", make_same_ports,
+	  check_alike },
+	{ "the same address at both ends", "a crash, or numbers from nowhere", make_same_address,
+	  check_alike },
+	{ "port 0 at both ends", "a crash, or numbers from nowhere", make_port_0, check_alike },
+	{ "ports change places", "two connections would be mixed", make_ports_swapped,
+	  check_ports_swapped },
+	{ "IPv4 addresses in IPv6 headers", "an IPv6 packet could end an IPv4 connection's record",
+	  make_mapped, check_mapped },
+	{ "a client that never stops trying", "its record", make_endless_syns, check_endless_syns },
+	{ "a server that never stops answering", "its record", make_endless_synacks,
+	  check_endless_synacks },
+	{ "one four-tuple in many VLANs",
+	  "the counters of the fast path would wrap: stalls that are none", make_crowded,
+	  check_crowded },
+	{ "time goes backwards", "a crash, or numbers from nowhere", make_backwards,
+	  check_backwards },
 };
 
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

@@ -31,7 +31,7 @@ const char *const side_names[] = {
 
 bool is_ip4(const struct address *a)
 {
-	return !a->word[0] && !a->word[1] && a->word[2] == IP4_PREFIX;
+	return is_mapped(a);
 }
 
 bool is_private(const struct address *a)

@@ -323,7 +323,7 @@ static int load(struct live *l)
 		fprintf(stderr, "probe: no random numbers: %s\n", strerror(errno));
 		return -1;
 	}
-	seed.b |= 1; /* a multiplier: odd, so that no bit is lost */
+	hash_seed_fit(&seed);
 	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
 	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
 	/* an interface that comes back may be of the other kind */

@@ -19,7 +19,10 @@ struct entry {
 
 struct table;
 static __u64 table_now(struct table *t);
+static __u64 table_hash(struct table *t, const struct segment *s);
 static struct traces *table_traces(struct table *t);
+static bool table_has_room(struct table *t, __u64 hash);
+static void table_count_opening(struct table *t, __u64 hash, int n);
 static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash);
 static struct flow *table_new(struct table *t);
 static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
@@ -59,7 +62,10 @@ struct native {
 };
 
 /* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
-const struct hash_seed native_seed = { .a = 0x2545f4914f6cdd1dULL, .b = 0x9fb21c651e98df25ULL };
+const struct hash_seed native_seed = { .source = 0x2545f4914f6cdd1dULL,
+				       .destination = 0x9fb21c651e98df25ULL,
+				       .ports = 0x5851f42d4c957f2dULL,
+				       .spread = 0xd1342543de82ef95ULL };
 
 static struct entry *entry_of(struct flow *f)
 {
@@ -71,9 +77,30 @@ static __u64 table_now(struct table *t)
 	return t->now;
 }
 
+static __u64 table_hash(struct table *t, const struct segment *s)
+{
+	(void)t;
+	return tuple_hash(s, &native_seed);
+}
+
 static struct traces *table_traces(struct table *t)
 {
 	return &t->traces;
+}
+
+static bool table_has_room(struct table *t, __u64 hash)
+{
+	return has_room(&t->traces, hash);
+}
+
+static void table_count_opening(struct table *t, __u64 hash, int n)
+{
+	count_opening(&t->traces, hash, n);
+}
+
+static void stop_counting(struct table *t, const struct flow *f)
+{
+	count_opening(&t->traces, (__u64)f->slot << 32 | f->slot_back, -1);
 }
 
 static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash)
@@ -121,7 +148,7 @@ static void table_publish(struct table *t, struct flow *f, __u64 identity, enum 
 
 	(void)identity; /* nobody else takes flows out */
 	record_of(&r, e, why, now);
-	count_opening(&t->traces, f->slot, -1);
+	stop_counting(t, f);
 	HASH_DEL(t->flows, e);
 	free(e);
 	t->counters[COUNT_PUBLISHED]++;
@@ -146,7 +173,7 @@ static void evict_one(struct table *t, uint64_t now)
 		HASH_DEL(t->flows, e);
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
-			count_opening(&t->traces, e->flow.slot, -1);
+			stop_counting(t, &e->flow);
 			t->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;
@@ -273,14 +300,12 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	struct segment s = {};
 	struct headers h = {};
 	enum parsed parsed;
-	__u64 hash = 0;
 
 	parsed = locate(&f, frame->link, frame->ethertype, &h, PARSE_DEEP);
 	if (parsed == PARSED_TCP) {
-		hash = flow_hash(&h, &native_seed);
 		describe_tcp(&f, &h, &s);
 	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &native_seed, &s, &hash))
+		if (!describe_icmp(&f, &h, &s))
 			return;
 	} else {
 		count_other(t, &h, parsed, f.wire_length);
@@ -291,7 +316,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
 	t->now = frame->time;
-	watch_segment(t, &s, hash);
+	watch_segment(t, &s);
 }
 
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)

@@ -222,7 +222,7 @@ static void load(struct bench *b)
 		die("the BPF objects cannot be opened");
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		die("random numbers");
-	seed.b |= 1;
+	hash_seed_fit(&seed);
 	memcpy((void *)&b->probe->rodata->run_seed, &seed, sizeof(seed));
 	if (probe_bpf__load(b->probe))
 		die("the BPF object does not load");
@@ -307,7 +307,7 @@ static void print_false_maybes(struct bench *b)
 	for (i = 0; i < 1000000; i++) {
 		for (j = 12; j < 24; j++)
 			ip[j] = random() >> 8;
-		maybes += may_be_opening(traces, slot_of(tuple_hash(ip, ip + 20, false, seed)));
+		maybes += may_be_opening(traces, slot_from(ip, ip + 20, false, seed));
 	}
 	printf("false_maybe %.3f %.3f %.3f %%\n", maybes / 1e4, maybes / 1e4, maybes / 1e4);
 }

@@ -7,8 +7,9 @@
 #include "connection.h"
 #include "native.h"
 #include "tape.h"
+#include "track.h"
 
-#define MAX_CONNECTIONS 64
+#define MAX_CONNECTIONS 128
 
 struct heard {
 	struct connection connections[MAX_CONNECTIONS];
@@ -107,6 +108,25 @@ static const char *check_full_table(void)
 	return heard.count == 10 ? NULL : "attempts were lost";
 }
 
+/* A client that has tried four billion times has not begun anew. */
+static const char *check_counts(void)
+{
+	__u32 count = 0xfffffffe;
+
+	count_up(&count);
+	if (count != 0xffffffff)
+		return "it does not count";
+	count_up(&count);
+	return count == 0xffffffff ? NULL : "it wraps";
+}
+
+static bool report(const char *name, const char *wrong)
+{
+	printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", name, wrong ? ": " : "",
+	       wrong ? wrong : "");
+	return wrong;
+}
+
 int main(void)
 {
 	static struct tape tape;
@@ -136,10 +156,8 @@ int main(void)
 			passed++;
 		}
 	}
-	wrong = check_full_table();
-	printf("%s full table%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
-	       wrong ? wrong : "");
-	wrong ? failed++ : passed++;
+	report("full table", check_full_table()) ? failed++ : passed++;
+	report("counts that are full", check_counts()) ? failed++ : passed++;
 	printf("track: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

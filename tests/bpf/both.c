@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "both.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "held.h"
+
+/* BPF_PROG_TEST_RUN wants the Ethernet and IPv4 headers, and takes no more than a page. */
+#define LEAST_FRAME 34
+#define MOST_FRAME 1024
+
+static void keep(struct records *records, const struct record *r)
+{
+	if (records->count == records->room) {
+		records->room = records->room ? 2 * records->room : 256;
+		records->at = realloc(records->at, records->room * sizeof(*r));
+		if (!records->at)
+			abort();
+	}
+	records->at[records->count++] = *r;
+}
+
+static int keep_bpf(void *context, void *data, size_t size)
+{
+	if (size != sizeof(struct record))
+		abort();
+	keep(context, data);
+	return 0;
+}
+
+static void keep_native(void *context, const struct record *r)
+{
+	struct both *b = context;
+
+	keep(&b->from_native, r);
+}
+
+static void keep_packet(struct packets *p, const struct packet_head *head, const uint8_t *bytes)
+{
+	uint32_t i;
+
+	if (p->count == p->room) {
+		p->room = p->room ? 2 * p->room : 256;
+		p->at = realloc(p->at, p->room * sizeof(*p->at));
+		if (!p->at)
+			abort();
+	}
+	p->at[p->count].head = *head;
+	p->at[p->count].bytes = 0;
+	for (i = 0; i < head->length; i++)
+		p->at[p->count].bytes = p->at[p->count].bytes * 1000003 + bytes[i];
+	p->count++;
+}
+
+static int keep_packet_bpf(void *context, void *data, size_t size)
+{
+	const struct packet_head *head = data;
+
+	if (size < sizeof(*head) || head->length > size - sizeof(*head))
+		abort();
+	keep_packet(context, head, (const uint8_t *)(head + 1));
+	return 0;
+}
+
+static void keep_packet_native(void *context, const struct packet_head *head)
+{
+	struct both *b = context;
+	struct packet_head whole = *head;
+
+	whole.length = b->frame->length < MAX_HEADERS ? b->frame->length : MAX_HEADERS;
+	keep_packet(&b->packets_from_native, &whole, b->frame->bytes);
+}
+
+int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now, int repeat)
+{
+	struct __sk_buff context = { .tstamp = now };
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size,
+			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = repeat);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
+		return -errno;
+	if ((int)opts.retval != -1) {
+		fprintf(stderr, "a hook answered %d: it would be in the way\n", (int)opts.retval);
+		abort();
+	}
+	return 0;
+}
+
+void both_feed(struct both *b, const struct native_frame *frame)
+{
+	struct native_frame f = *frame;
+	int error;
+
+	if (f.length > MOST_FRAME)
+		f.length = MOST_FRAME;
+	if (f.length < LEAST_FRAME)
+		return;
+	f.wire_length = f.length; /* as the kernel will have it */
+	f.from_gateway = f.egress; /* no interface received what test_run makes */
+	f.ifindex = 1;
+	f.time += START;
+	if (f.time > b->now)
+		b->now = f.time;
+	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress,
+			 (void *)f.bytes, f.length, f.time, 1);
+	if (error) {
+		fprintf(stderr, "test_run of %u bytes: %s\n", f.length, strerror(-error));
+		abort();
+	}
+	b->frame = &f;
+	native_feed(b->native, &f);
+	if (++b->frames % 256 == 0)
+		ring_buffer__consume(b->ring);
+}
+
+/*
+ * As the live source does: every flow of the map is handed to the kernel, which looks whether it is
+ * due.
+ */
+void both_sweep_bpf(struct both *b)
+{
+	int map = bpf_map__fd(b->bpf->maps.flows);
+	uint64_t key, *previous = NULL;
+	uint64_t keys[4096];
+	uint8_t frame[64] = {};
+	size_t count = 0, i, n;
+	struct flow_entry entry;
+
+	while (count < 4096 && !bpf_map_get_next_key(map, previous, &key)) {
+		keys[count] = key;
+		previous = &keys[count++];
+	}
+	for (i = 0; i < count; i += n) {
+		for (n = 0; n < CANDIDATES && i + n < count; n++) {
+			if (bpf_map_lookup_elem(map, &keys[i + n], &entry))
+				abort();
+			b->bpf->bss->candidates[n].id = keys[i + n];
+			b->bpf->bss->candidates[n].client_isn = entry.flow.client_isn;
+		}
+		b->bpf->bss->candidate_next = 0;
+		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
+			abort();
+		ring_buffer__consume(b->ring);
+	}
+	if (count == 4096)
+		both_sweep_bpf(b);
+}
+
+static void open_object(struct both *b)
+{
+	b->bpf = probe_bpf__open();
+	if (!b->bpf) {
+		fprintf(stderr, "the BPF object cannot be opened: %s\n", strerror(errno));
+		exit(1);
+	}
+	/* the same seed: the slots of the fast path's counters must be equal as well */
+	memcpy((void *)&b->bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
+	b->bpf->rodata->virtual_time = true;
+	b->bpf->rodata->keep_packets = b->keeps_packets;
+	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
+	bpf_map__set_max_entries(b->bpf->maps.flows, BOTH_FLOWS);
+	bpf_map__set_max_entries(b->bpf->maps.queue, 2 * BOTH_FLOWS);
+	b->bpf->rodata->queue_chunks = BOTH_FLOWS / QUEUE_CHUNK;
+	if (probe_bpf__load(b->bpf)) {
+		fprintf(stderr, "the BPF object does not load\n");
+		exit(1);
+	}
+	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
+	if (!b->ring || ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets),
+					 keep_packet_bpf, &b->packets_from_bpf))
+		abort();
+}
+
+struct both *both_new(bool keeps_packets)
+{
+	struct both *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	b->keeps_packets = keeps_packets;
+	open_object(b);
+	return b;
+}
+
+/* All plays go to one loaded object; what it remembers of the one before is wiped out. */
+void both_begin(struct both *b)
+{
+	struct line *lines = ((struct traces *)&b->bpf->bss->traces)->lines;
+	int i;
+
+	for (i = 0; i < LINES; i++) {
+		memset(lines[i].known, 0, sizeof(lines[i].known));
+		memset(lines[i].remembered, 0, sizeof(lines[i].remembered));
+	}
+	b->now = START;
+	b->from_bpf.count = 0;
+	b->from_native.count = 0;
+	b->bpf->bss->ending = false;
+	b->packets_from_bpf.count = 0;
+	b->packets_from_native.count = 0;
+	native_free(b->native);
+	b->native = native_new(131072, NULL, keep_native, b);
+	if (!b->native)
+		abort();
+	if (b->keeps_packets)
+		native_keep_packets(b->native, keep_packet_native);
+}
+
+void both_free(struct both *b)
+{
+	ring_buffer__free(b->ring);
+	probe_bpf__destroy(b->bpf);
+	native_free(b->native);
+	free(b->from_bpf.at);
+	free(b->from_native.at);
+	free(b->packets_from_bpf.at);
+	free(b->packets_from_native.at);
+	free(b);
+}
+
+/* By time and key: at a sweep, two tables give their flows in different orders. */
+static int by_syn(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->flow.syn_times[0] != y->flow.syn_times[0])
+		return x->flow.syn_times[0] < y->flow.syn_times[0] ? -1 : 1;
+	return memcmp(x, y, sizeof(*x));
+}
+
+const char *not_given_back(const struct both *b)
+{
+	return lanes_held((const struct traces *)&b->bpf->bss->traces)
+		       ? "a counter of openings was not given back"
+		       : NULL;
+}
+
+static const char *packets_differ(const struct both *b)
+{
+	const struct packets *x = &b->packets_from_bpf, *y = &b->packets_from_native;
+
+	if (x->count != y->count)
+		return "the object and the native build keep different packets";
+	if (x->count && memcmp(x->at, y->at, x->count * sizeof(*x->at)))
+		return "a packet that is kept differs";
+	return NULL;
+}
+
+/* Ends the run on both sides; what differs, or NULL. */
+const char *both_finish(struct both *b)
+{
+	static char difference[256];
+	size_t i;
+
+	b->bpf->bss->ending = true;
+	both_sweep_bpf(b);
+	ring_buffer__consume(b->ring);
+	native_end(b->native, b->now);
+	if (b->from_bpf.count != b->from_native.count) {
+		snprintf(difference, sizeof(difference),
+			 "%zu records from the BPF object, %zu from the native build",
+			 b->from_bpf.count, b->from_native.count);
+		return difference;
+	}
+	if (packets_differ(b))
+		return packets_differ(b);
+	if (!b->from_bpf.count)
+		return not_given_back(b);
+	qsort(b->from_bpf.at, b->from_bpf.count, sizeof(struct record), by_syn);
+	qsort(b->from_native.at, b->from_native.count, sizeof(struct record), by_syn);
+	for (i = 0; i < b->from_bpf.count; i++) {
+		struct record *x = &b->from_bpf.at[i], *y = &b->from_native.at[i];
+
+		if (memcmp(x, y, sizeof(*x))) {
+			snprintf(difference, sizeof(difference),
+				 "record %zu (port %u to %u, settled by %u and %u) differs", i,
+				 x->key.port[0], x->key.port[1], x->settled_by, y->settled_by);
+			return difference;
+		}
+	}
+	return not_given_back(b);
+}
+
+void both_counters(const struct both *b, uint64_t *sum)
+{
+	int cpus = libbpf_num_possible_cpus(), cpu, i;
+	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(*counts));
+	uint32_t zero = 0;
+
+	if (!counts || bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.counters), &zero, counts))
+		abort();
+	memset(sum, 0, COUNTERS * sizeof(*sum));
+	for (cpu = 0; cpu < cpus; cpu++)
+		for (i = 0; i < COUNTERS; i++)
+			sum[i] += counts[cpu * COUNTERS + i];
+	free(counts);
+}

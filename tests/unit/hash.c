@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Can somebody who knows this code, but not the run's secret, choose four-tuples that meet? Each set
+ * of four-tuples below is such an attempt; over many secrets it must not meet more often than chance
+ * has it, nor may any two of a set be the same connection to the flow table. If this fails, whoever
+ * sends packets can slow down or hide the connections of others.
+ *
+ *	test-hash [FIRST_SECRET]
+ *
+ * A product of both ends with one key, equal for both directions, is measured beside it: a test that
+ * does not see how bad that is proves nothing.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "line.h"
+#include "parse.h"
+
+#define TUPLES 2048
+#define REST(i) (~(i) & (2 * TUPLES - 1)) /* all bits that i does not have */
+#define PAIRS (4 << 20) /* of each set */
+#define BOUND 3.0 /* times chance; two is what can be proven */
+
+struct tuple {
+	uint8_t source[16];
+	uint8_t destination[16];
+	uint16_t port[2];
+};
+
+struct set {
+	const char *name;
+	bool ip6;
+	/* the i-th, all else is 0; none is another one turned round: that is the same connection */
+	void (*make)(struct tuple *t, unsigned int i);
+	bool fools_product; /* of one key */
+};
+
+static uint64_t dice = 1;
+
+/* splitmix64: the same numbers everywhere. */
+static uint64_t draw(void)
+{
+	uint64_t x = dice += 0x9e3779b97f4a7c15ULL;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+	return x ^ x >> 31;
+}
+
+/* Addresses and ports as the hash loads them, so that a bit is where the arithmetic has it. */
+static void set4(struct tuple *t, uint32_t source, uint32_t destination, uint16_t from, uint16_t to)
+{
+	memcpy(t->source, &source, 4);
+	memcpy(t->destination, &destination, 4);
+	t->port[0] = from;
+	t->port[1] = to;
+}
+
+static void set6(struct tuple *t, uint64_t source, uint64_t low, uint64_t destination,
+		 uint64_t destination_low)
+{
+	memcpy(t->source, &source, 8);
+	memcpy(t->source + 8, &low, 8);
+	memcpy(t->destination, &destination, 8);
+	memcpy(t->destination + 8, &destination_low, 8);
+}
+
+static void make_ports(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100, 0xb8d58fae, i, 80);
+}
+
+static void make_low_bits(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100 + (i & 63), 0xb8d58fae + (i >> 6), 7, 7);
+}
+
+static void make_high_bits(struct tuple *t, unsigned int i)
+{
+	set4(t, (i & 63) << 26, i >> 6 << 26 | 1 << 25, 7, 7);
+}
+
+/* Each bit is in one of the two ends: their sum is the same for all. */
+static void make_split(struct tuple *t, unsigned int i)
+{
+	set4(t, i << 20, REST(i) << 20, 7, 7);
+}
+
+static void make_split_ports(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100, 0x17040100, i, REST(i));
+}
+
+static void make_split_all(struct tuple *t, unsigned int i)
+{
+	set4(t, i << 16, REST(i) << 16, i << 4, REST(i) << 4);
+}
+
+static void make_same_ends(struct tuple *t, unsigned int i)
+{
+	set4(t, i, i, i, i);
+}
+
+static void make_ports_change_places(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100, 0xb8d58fae, i % 2 ? 1000 + i / 2 : 7, i % 2 ? 7 : 1000 + i / 2);
+}
+
+/* What a port takes away, an address gives. */
+static void make_port_against_source(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100 + i, 0xb8d58fae, 0xffff - i, 80);
+}
+
+static void make_port_against_destination(struct tuple *t, unsigned int i)
+{
+	set4(t, 0x17040100, 0xb8d58fae + i, 80, 0xffff - i);
+}
+
+/* Equal products of the ends. */
+static void make_equal_products(struct tuple *t, unsigned int i)
+{
+	set4(t, 3U << i % 28, 5U << (27 - i % 28), i / 28, 0);
+}
+
+static void make_zeros(struct tuple *t, unsigned int i)
+{
+	set4(t, i % 2 ? i : 0, i % 2 ? 0 : i, 0, 0);
+}
+
+static void make_random(struct tuple *t, unsigned int i)
+{
+	(void)i;
+	set4(t, draw(), draw(), draw(), draw());
+}
+
+#define PREFIX 0x1000adb80d200120ULL
+#define OTHER 0x2000adb80d200120ULL
+
+static void make6_ports(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, 1, OTHER, 2);
+	t->port[0] = i;
+}
+
+static void make6_last_byte(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, (uint64_t)i << 56 | 1, OTHER, (uint64_t)(i >> 8) << 56 | 2);
+}
+
+static void make6_last_bits(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, (uint64_t)i << 53, OTHER, 0);
+}
+
+static void make6_first_bits(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, i, OTHER, 0);
+}
+
+static void make6_one_net(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, (uint64_t)(i & 63) << 56, PREFIX, (uint64_t)(i >> 6) << 56 | 1ULL << 55);
+}
+
+static void make6_split(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, (uint64_t)i << 52, PREFIX, (uint64_t)REST(i) << 52);
+}
+
+static void make6_split_low(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, i, PREFIX, REST(i));
+}
+
+static void make6_prefixes(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX ^ (uint64_t)i << 53, 0, OTHER, 0);
+}
+
+/* What the prefix changes, the rest takes back. */
+static void make6_prefix_against_rest(struct tuple *t, unsigned int i)
+{
+	uint64_t bits = (uint64_t)i << 53;
+
+	set6(t, PREFIX ^ bits, bits, OTHER, 0);
+}
+
+static void make6_prefix_against_folded(struct tuple *t, unsigned int i)
+{
+	uint64_t bits = (uint64_t)i << 53;
+
+	set6(t, PREFIX ^ bits, bits ^ bits >> 32, OTHER, 0);
+}
+
+static void make6_port_against_rest(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX, (uint64_t)i * 0x9e3779b97f4a7c15ULL, OTHER, 0);
+	t->port[0] = 0xffff - i;
+}
+
+static void make6_both_prefixes(struct tuple *t, unsigned int i)
+{
+	set6(t, PREFIX ^ (uint64_t)i << 52, 0, PREFIX ^ (uint64_t)REST(i) << 52, 0);
+}
+
+static const struct set sets[] = {
+	{ "random", false, make_random, false },
+	{ "one port after the other", false, make_ports, false },
+	{ "first bits of both addresses", false, make_low_bits, false },
+	{ "last bits of both addresses", false, make_high_bits, true },
+	{ "addresses of equal sums", false, make_split, true },
+	{ "ports of equal sums, one address", false, make_split_ports, true },
+	{ "ends of equal sums", false, make_split_all, false },
+	{ "the same at both ends", false, make_same_ends, false },
+	{ "ports that change places", false, make_ports_change_places, false },
+	{ "port against source", false, make_port_against_source, false },
+	{ "port against destination", false, make_port_against_destination, false },
+	{ "equal products", false, make_equal_products, false },
+	{ "nothing but zeros on one side", false, make_zeros, false },
+	{ "IPv6: one port after the other", true, make6_ports, false },
+	{ "IPv6: last bytes of both addresses", true, make6_last_byte, false },
+	{ "IPv6: last bits of an address", true, make6_last_bits, true },
+	{ "IPv6: first bits of the interface's part", true, make6_first_bits, false },
+	{ "IPv6: both ends in one network", true, make6_one_net, true },
+	{ "IPv6: last bits of equal sums, one network", true, make6_split, true },
+	{ "IPv6: first bits of equal sums, one network", true, make6_split_low, true },
+	{ "IPv6: prefixes", true, make6_prefixes, false },
+	{ "IPv6: prefix against the rest", true, make6_prefix_against_rest, false },
+	{ "IPv6: prefix against the rest, folded", true, make6_prefix_against_folded, false },
+	{ "IPv6: port against the rest", true, make6_port_against_rest, false },
+	{ "IPv6: two prefixes of equal sums", true, make6_both_prefixes, false },
+};
+
+/* Of so many pairs, each under a secret of its own: how many share a lane, a line, a slot, an id? */
+struct meetings {
+	unsigned int lanes, lines, slots, ids;
+};
+
+static void meet(struct meetings *m, uint64_t a, uint64_t b)
+{
+	m->lanes += lane_of(slot_of(a)) == lane_of(slot_of(b));
+	m->lines += line_of(slot_of(a)) == line_of(slot_of(b));
+	m->slots += slot_of(a) == slot_of(b);
+	m->ids += a == b;
+}
+
+static uint64_t hash_of(const struct tuple *t, bool ip6, const struct hash_seed *seed)
+{
+	struct segment s = { .ip6 = ip6,
+			     .source_port = swap16(t->port[0]),
+			     .destination_port = swap16(t->port[1]) };
+
+	read_address(&s.source, t->source, ip6);
+	read_address(&s.destination, t->destination, ip6);
+	return tuple_hash(&s, seed);
+}
+
+/* The control. */
+static uint64_t end_of(const uint8_t *address, uint16_t port, bool ip6,
+		       const struct hash_seed *seed)
+{
+	if (!ip6)
+		return (uint64_t)LOAD(__u32, address) << 16 | port;
+	return (hash_mix(LOAD(__u64, address), seed) ^ LOAD(__u64, address + 8)) +
+	       port * 0x9e3779b97f4a7c15ULL;
+}
+
+static uint64_t product_of(const struct tuple *t, bool ip6, const struct hash_seed *seed)
+{
+	return (end_of(t->source, t->port[0], ip6, seed) ^ seed->source) *
+	       (end_of(t->destination, t->port[1], ip6, seed) ^ seed->source);
+}
+
+static double over_chance(unsigned int count, unsigned int places)
+{
+	return (double)count / PAIRS * places;
+}
+
+static bool is_bad(const struct meetings *m)
+{
+	/* a slot is shared by one pair of 2^31 at most */
+	return over_chance(m->lanes, 1 << LANES_SHIFT) > BOUND ||
+	       over_chance(m->lines, LINES) > BOUND || m->slots > 1 || m->ids;
+}
+
+/* Each direction finds the slots of the other, and no two different connections are one. */
+static const char *check_turned(const struct hash_seed *seed)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2 * TUPLES; i++) {
+		struct tuple t, turned;
+		bool ip6 = i % 2;
+
+		memset(&t, 0, sizeof(t));
+		make_random(&t, i);
+		if (ip6)
+			set6(&t, draw(), draw(), draw(), draw());
+		memcpy(turned.source, t.destination, 16);
+		memcpy(turned.destination, t.source, 16);
+		turned.port[0] = t.port[1];
+		turned.port[1] = t.port[0];
+		if (hash_of(&turned, ip6, seed) != hash_of(&t, ip6, seed))
+			return "a packet and its answer have different hashes";
+	}
+	return NULL;
+}
+
+static bool check_set(const struct set *s)
+{
+	struct meetings m = {}, control = {};
+	struct tuple a, b;
+	unsigned int i, j, n;
+
+	for (n = 0; n < PAIRS; n++) {
+		struct hash_seed seed = { draw(), draw(), draw(), draw() };
+
+		hash_seed_fit(&seed);
+		i = draw() % TUPLES;
+		j = (i + 1 + draw() % (TUPLES - 1)) % TUPLES;
+		memset(&a, 0, sizeof(a));
+		memset(&b, 0, sizeof(b));
+		s->make(&a, i);
+		s->make(&b, j);
+		meet(&m, hash_of(&a, s->ip6, &seed), hash_of(&b, s->ip6, &seed));
+		meet(&control, product_of(&a, s->ip6, &seed), product_of(&b, s->ip6, &seed));
+	}
+	printf("%s %s: %.2f %.2f %u %u; with one key: %.2f %.2f %u %u\n",
+	       is_bad(&m) || (s->fools_product && !is_bad(&control)) ? "FAIL " : "ok   ", s->name,
+	       over_chance(m.lanes, 1 << LANES_SHIFT), over_chance(m.lines, LINES), m.slots, m.ids,
+	       over_chance(control.lanes, 1 << LANES_SHIFT), over_chance(control.lines, LINES),
+	       control.slots, control.ids);
+	return !is_bad(&m) && (!s->fools_product || is_bad(&control));
+}
+
+int main(int argc, char **argv)
+{
+	struct hash_seed seed = { draw(), draw(), draw(), draw() };
+	int passed = 0, failed = 0;
+	const char *wrong;
+	size_t n;
+
+	if (argc > 1)
+		dice = strtoull(argv[1], NULL, 0);
+	printf("      secrets from %llu on, %d pairs of each set: in one lane, in one line (as a multiple\n"
+	       "      of chance), in one slot, the same connection\n",
+	       (unsigned long long)dice, PAIRS);
+	for (n = 0; n < sizeof(sets) / sizeof(sets[0]); n++)
+		check_set(&sets[n]) ? passed++ : failed++;
+	wrong = check_turned(&seed);
+	printf("%s both directions%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
+	       wrong ? wrong : "");
+	wrong ? failed++ : passed++;
+	printf("hash: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
