@@ -224,6 +224,10 @@ def test_filter():
         expect(not of(read('--read', path, 'udp'), 'connection'), 'udp')
         raw = files.add('raw', pcap(story(), link=101))
         expect(len(of(read('--read', raw, '--read', path, 'port', '80'), 'connection')) == 1, 'on each link type')
+        # names are looked up before the capture is read, when nothing can be opened any more
+        for capture, link in ((path, 'ethernet'), (raw, 'raw')):
+            expect(len(times(read('--read', capture, 'not', 'host', 'localhost'))) == 2, 'names', link)
+            expect(not times(read('--read', capture, 'host', 'localhost')), 'names', link)
         done = run('--read', path, 'port', 'eighty-one')
         expect(done.returncode == 1 and 'filter "port eighty-one"' in done.stderr.decode(), done.stderr.decode())
         done = run('--read', path, raw)

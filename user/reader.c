@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pcap/dlt.h>
 #include <pcap/pcap.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,7 +49,9 @@ struct reader {
 	struct source *sources;
 	size_t count;
 	const char *words; /* of the filter, or NULL */
-	struct filter *filters; /* these words for each link type */
+	bool begins_with_file; /* the words: perhaps a capture was meant */
+	struct filter
+		*filters; /* the words for each link type; NULL: there is time when it is known */
 	struct source *current; /* its packet was handed out */
 	uint64_t until; /* the time of the next packet of all others */
 	const char *link;
@@ -171,34 +174,31 @@ fail:
 static void say_bad_filter(const struct reader *r, const char *error)
 {
 	fprintf(stderr, "probe: filter \"%s\": %s\n", format_name(r->words), error);
+	if (r->begins_with_file)
+		fprintf(stderr, "probe: is %.*s a capture? Each needs its own --read\n",
+			(int)strcspn(r->words, " "), r->words);
 }
 
-/*
- * A file of the other byte order has to be known when the words are compiled (its loopback headers);
- * names are not looked up then.
- */
+/* On loopback the order of bytes matters in which the file was written. */
 static bool set_filter(const struct reader *r, struct source *s)
 {
 	const struct filter *f = r->filters;
-	const char *error;
 
 	if (!r->words)
 		return true;
-	if (pcap_is_swapped(s->pcap)) {
+	if (!f || (s->link == DLT_NULL && pcap_is_swapped(s->pcap))) {
 		s->filter = &s->own_filter;
 		if (!pcap_compile(s->pcap, &s->own_filter, r->words, 1, PCAP_NETMASK_UNKNOWN))
 			return true;
-		error = pcap_geterr(s->pcap);
-	} else {
-		while (f->link != s->link)
-			f++;
-		s->filter = &f->program;
-		if (!f->error[0])
-			return true;
-		error = f->error;
+		say_bad_filter(r, pcap_geterr(s->pcap));
+		return false;
 	}
-	say_bad_filter(r, error);
-	return false;
+	while (f->link != s->link)
+		f++;
+	s->filter = &f->program;
+	if (f->error[0])
+		say_bad_filter(r, f->error);
+	return !f->error[0];
 }
 
 static void close_source(struct source *s)
@@ -327,15 +327,38 @@ static void raise_limit(void)
 }
 
 /*
- * The words may hold names, which are looked up in files and in the network: so they are compiled
- * before a byte of a capture is read, for each link type that it may be of.
+ * Does the filter name hosts, ports, ...? True is always safe, it takes longer: hence not all that a filter
+ * may consist of is here.
+ */
+static bool has_names(const char *words)
+{
+	static const char *const known[] = { "and",   "or",  "not", "host", "net",  "port",
+					     "src",   "dst", "tcp", "udp",  "icmp", "icmp6",
+					     "ip",    "ip6", "arp", "vlan", "less", "greater",
+					     "ether", "len", "mpls" };
+	size_t length, i;
+
+	for (; *words; words += length + !!words[length]) {
+		length = strcspn(words, " \t\n()!&|[]=<>+*");
+		if (strspn(words, "0123456789./-") >= length || memchr(words, ':', length))
+			continue; /* numbers and addresses */
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i]) == length && !memcmp(known[i], words, length))
+				break;
+		if (i == sizeof(known) / sizeof(known[0]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Names are looked up in files and in the network: so a filter that has some is compiled before a byte
+ * of a capture is read, for each link type that it may be of.
  */
 static bool compile_filters(struct reader *r)
 {
-	const char *error = "out of memory";
-	char first[256];
-	size_t i, good = 0;
 	pcap_t *p;
+	size_t i;
 
 	r->filters = calloc(LINKS_KNOWN, sizeof(*r->filters));
 	for (i = 0; r->filters && i < LINKS_KNOWN; i++) {
@@ -343,28 +366,25 @@ static bool compile_filters(struct reader *r)
 
 		f->link = links_known[i];
 		p = pcap_open_dead(f->link, MAX_SNAP);
-		if (p && !pcap_compile(p, &f->program, r->words, 1, PCAP_NETMASK_UNKNOWN))
-			good++;
-		else
-			snprintf(f->error, sizeof(f->error), "%s", p ? pcap_geterr(p) : error);
+		if (!p)
+			snprintf(f->error, sizeof(f->error), "out of memory");
+		else if (pcap_compile(p, &f->program, r->words, 1, PCAP_NETMASK_UNKNOWN))
+			snprintf(f->error, sizeof(f->error), "%s", pcap_geterr(p));
 		if (p)
 			pcap_close(p);
-		if (!good && strstr(f->error, "unknown"))
-			break; /* a name, on every link: not each time for as long as that takes */
+		/* what nobody knows is unknown on every link, and to learn that may take long */
+		if (!i && strstr(f->error, "unknown")) {
+			say_bad_filter(r, f->error);
+			return false;
+		}
 	}
-	if (good)
-		return true;
-	say_bad_filter(r, r->filters ? r->filters->error : error);
-	snprintf(first, sizeof(first), "%.*s", (int)strcspn(r->words, " "), r->words);
-	if (!access(first, F_OK))
-		fprintf(stderr, "probe: is %s a capture? Each needs its own --read\n",
-			format_name(first));
-	return false;
+	return r->filters;
 }
 
 struct reader *reader_open(const char *const *files, size_t count, const char *filter)
 {
 	struct reader *r = calloc(1, sizeof(*r));
+	char first[PATH_MAX];
 	size_t i;
 
 	if (!r || !(r->sources = calloc(count, sizeof(*r->sources)))) {
@@ -374,6 +394,10 @@ struct reader *reader_open(const char *const *files, size_t count, const char *f
 	}
 	raise_limit();
 	r->words = filter;
+	if (filter) {
+		snprintf(first, sizeof(first), "%.*s", (int)strcspn(filter, " "), filter);
+		r->begins_with_file = !access(first, F_OK);
+	}
 	for (i = 0; i < count; i++) {
 		struct source *s = &r->sources[r->count++];
 
@@ -386,7 +410,7 @@ struct reader *reader_open(const char *const *files, size_t count, const char *f
 			return NULL;
 		}
 	}
-	if (filter && !compile_filters(r)) {
+	if (filter && has_names(filter) && !compile_filters(r)) {
 		reader_close(r);
 		return NULL;
 	}
