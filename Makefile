@@ -115,6 +115,9 @@ build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection
 build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
+build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/invariants.h $(TAPE) user/native.c user/connection.c build/probe.skel.h
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) $(LIBS)
+
 build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
 
@@ -139,7 +142,7 @@ FUZZ_SECONDS ?= 600
 FUZZ := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
 FUZZ_SOURCES := user/native.c user/connection.c $(MODEL) $(DIAGNOSIS)
 
-build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
+build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/invariants.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
@@ -201,7 +204,7 @@ build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildca
 
 .SECONDARY: # what only patterns name is kept as well
 
-tests: build/test-track build/test-hash build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-sandbox build/test-screen build/test-prog-run build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
+tests: build/test-track build/test-hash build/test-model build/test-diagnose build/test-vantage build/test-evidence build/test-conntrack build/test-sandbox build/test-screen build/test-prog-run build/test-mutants build/test-race build/fuzz-packets build/fuzz-files build/fuzz/seeds build/test-population build/trial build/endless
 
 # ---- the benchmark: what the probe costs, see scripts/bench ----
 

@@ -10,8 +10,9 @@
 
 #include "held.h"
 
-/* BPF_PROG_TEST_RUN wants the Ethernet and IPv4 headers, and takes no more than a page. */
+/* BPF_PROG_TEST_RUN wants the Ethernet and IP headers, and takes no more than a page. */
 #define LEAST_FRAME 34
+#define LEAST_FRAME_IP6 54
 #define MOST_FRAME 1024
 
 static void keep(struct records *records, const struct record *r)
@@ -98,7 +99,8 @@ void both_feed(struct both *b, const struct native_frame *frame)
 
 	if (f.length > MOST_FRAME)
 		f.length = MOST_FRAME;
-	if (f.length < LEAST_FRAME)
+	if (f.length < LEAST_FRAME ||
+	    (load16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < LEAST_FRAME_IP6))
 		return;
 	f.wire_length = f.length; /* as the kernel will have it */
 	f.from_gateway = f.egress; /* no interface received what test_run makes */
