@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +35,8 @@ const bool sandbox_is_built = true;
 	{                                             \
 		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
 	}
+
+#define MOST_CODE 1024 /* instructions; it is some 130 */
 
 #define CALL(name) SCMP_SYS(name)
 
@@ -165,24 +171,57 @@ static int add_rules(scmp_filter_ctx filter, unsigned int what)
 	return error;
 }
 
+/*
+ * The filter as the kernel takes it; the descriptor of a file in memory, or -1 and errno. libseccomp may
+ * leave out without a word what it has no memory for, and that would be calls that the run needs: so
+ * errno is looked at, too.
+ */
+static int generate(unsigned int what)
+{
+	int program = memfd_create("filter", MFD_CLOEXEC), error = -ENOMEM;
+	scmp_filter_ctx filter;
+
+	if (program < 0)
+		return -1;
+	seccomp_api_get(); /* tries what this kernel has, which leaves an errno */
+	errno = 0;
+	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	if (filter) {
+		error = add_rules(filter, what);
+		if (!error)
+			error = seccomp_export_bpf(filter, program);
+		if (!error)
+			error = -errno;
+		seccomp_release(filter);
+	}
+	if (!error)
+		return program;
+	close(program);
+	errno = -error;
+	return -1;
+}
+
 bool sandbox_enter(unsigned int what)
 {
-	scmp_filter_ctx filter;
-	int error;
+	struct sock_filter code[MOST_CODE];
+	struct sock_fprog program = { .filter = code };
+	ssize_t bytes;
+	int generated;
 
 	if (!sandbox_is_built)
 		return true;
 	tzset(); /* opens a file at its first use */
-	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	if (!filter) {
-		errno = ENOMEM;
+	generated = generate(what);
+	if (generated < 0)
+		return false;
+	bytes = pread(generated, code, sizeof(code), 0);
+	close(generated);
+	if (bytes <= 0 || bytes == sizeof(code)) {
+		errno = E2BIG;
 		return false;
 	}
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1); /* from kernel 4.14 on */
-	error = add_rules(filter, what);
-	if (!error)
-		error = seccomp_load(filter);
-	seccomp_release(filter);
-	errno = -error;
-	return !error;
+	program.len = bytes / sizeof(code[0]);
+	/* what is refused is logged from kernel 4.14 on */
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &program);
 }
