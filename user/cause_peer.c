@@ -205,9 +205,16 @@ static size_t count_clients(const struct peer *p)
 	return n;
 }
 
+/* Nobody finished them: without an answer, with one in vain, or gone before one could be missed. */
+static uint64_t unfinished(const struct peer *p)
+{
+	return unanswered(p) + p->failures[FAILURE_TOO_EARLY] +
+	       (p->troubles ? p->troubles->half_open : 0);
+}
+
 static bool is_flooded(const struct peer *p)
 {
-	uint64_t half = p->troubles ? p->troubles->half_open : 0, n = unanswered(p) + half;
+	uint64_t n = unfinished(p);
 
 	return n >= FLOOD_ATTEMPTS && n * 10 >= p->connections * 9 &&
 	       count_clients(p) >= FLOOD_CLIENTS;
@@ -215,7 +222,7 @@ static bool is_flooded(const struct peer *p)
 
 static void name_flood(struct diagnosing *g, struct peer *p)
 {
-	uint64_t half = p->troubles ? p->troubles->half_open : 0, n = unanswered(p) + half;
+	uint64_t half = p->troubles ? p->troubles->half_open : 0;
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
@@ -225,7 +232,7 @@ static void name_flood(struct diagnosing *g, struct peer *p)
 	finding_set_peer(f, &p->server);
 	format_endpoint(peer, &p->server);
 	finding_text(f, "SYN flood at %s: %llu attempts that nobody finished", peer,
-		     (unsigned long long)n);
+		     (unsigned long long)unfinished(p));
 	finding_line(f, "", "from %zu and more addresses, %llu answered by a SYN-ACK in vain",
 		     count_clients(p), (unsigned long long)half);
 	finding_line(f, "", "the sources are forged as a rule: no client is accused");

@@ -2,6 +2,7 @@
 #include "netlink.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* A dump that something changed meanwhile is asked for again, so many times. */
@@ -9,8 +10,10 @@
 
 void *netlink_begin(struct netlink_request *r, int type, bool dump, size_t header_size)
 {
-	struct nlmsghdr *h = mnl_nlmsg_put_header(r->bytes);
+	struct nlmsghdr *h;
 
+	memset(r, 0, sizeof(*r)); /* what pads an attribute is sent, too */
+	h = mnl_nlmsg_put_header(r->bytes);
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | (dump ? NLM_F_DUMP : NLM_F_ACK);
 	return mnl_nlmsg_put_extra_header(h, header_size);

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import pickle
+import random
 import re
 import signal
 import socket
@@ -345,6 +346,25 @@ def frame(source, destination, flags, seq, ack, payload=b'', vlans=(), ip_id=1):
     ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
     tags = b''.join(struct.pack('>HH', 0x8100, v) for v in vlans)
     return b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02' + tags + b'\x08\0' + ip + tcp
+
+
+STORM_SOURCES = '10.96.0.0/12'
+
+
+def storm(syns, target, pause=0.0):
+    """So many SYNs by random sources out of the client it runs in; target() -> address as a number, port."""
+    dice = random.Random(os.urandom(8))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind(('eth0', 0))
+        ethernet = bytes.fromhex('02000a010401') + s.getsockname()[4] + b'\x08\0'
+        for n in range(syns):
+            address, port = target()
+            ip = struct.pack('>BBHHHBBHII', 0x45, 0, 40, 1, 0x4000, 64, 6, 0, 0x0a600000 + dice.getrandbits(20), address)
+            ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+            s.send(ethernet + ip + struct.pack('>HHIIBBHHH', dice.randint(1024, 65535), port, dice.getrandbits(32), 0,
+                                               0x50, 2, 65535, 0, 0))
+            if pause and n % 100 == 99:
+                time.sleep(pause)
 
 
 class NotHere(Exception):

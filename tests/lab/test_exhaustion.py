@@ -26,6 +26,7 @@ from lab import CLIENTS, GATEWAY, LAN_IFACE, SECOND, SERVER4, SERVER6, WAN, Prob
 from test_read import START, Files, pcap  # noqa: E402
 from test_schema import office  # noqa: E402
 
+schema.UNCHECKED = True  # tens of thousands of lines: other suites hold each kind against the schema
 A, B = CLIENTS[0], CLIENTS[1]
 WEB = {(SERVER4, 80): lab.answers, (SERVER6, 80): lab.answers}
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -90,6 +91,239 @@ def test_no_memory():
                 expect(lost or written(r.stderr) == packets or 'no room for the packets of' in r.stderr, how, n, r.stderr)
                 with open(f.outputs[1]) as page:
                     expect(page.read().rstrip().endswith('</html>'), how, n, 'half a page')
+
+
+def probe_in(namespace, *arguments, limits=(), **options):
+    return subprocess.run(['nsenter', '--net=/run/netns/' + namespace, 'prlimit', *limits, lab.PROBE, *arguments],
+                          capture_output=True, text=True, **options)
+
+
+def test_limits():
+    """with too little address space, or too few open files, it ends with a word about just that, or works"""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ['--json=' + os.path.join(folder, 'json'), '--html', os.path.join(folder, 'html'), '--write',
+                 os.path.join(folder, 'pcapng')]
+
+        def outcome(limit):
+            for name in os.listdir(folder):
+                os.unlink(os.path.join(folder, name))
+            return probe_in(GATEWAY, '-i', LAN_IFACE, '-d', '0.2', *files, limits=[limit])
+
+        statuses = set()
+        for mib in (4, 8, 10, 12, 16, 24, 32, 40, 64, 128):
+            r = outcome('--as=%d' % (mib << 20))
+            statuses.add(r.returncode)
+            # 127: of the loader, whose words are about memory as well
+            expect(r.returncode in (0, 1, 127), mib, r)
+            expect(not r.returncode or 'memory' in r.stderr or 'failed to map' in r.stderr, mib, r.stderr)
+        expect(statuses == {0, 1, 127}, statuses)
+        for count in (4, 5, 6, 8, 16, 20, 24, 28, 32, 40):
+            r = outcome('--nofile=%d:%d' % (count, count))
+            expect(r.returncode == 1 and ('open files' in r.stderr), count, r)
+        # who may have more takes it
+        expect(outcome('--nofile=16:1024').returncode == 0, 'the soft limit is ours to move')
+
+
+# ---- disk ----
+
+class FullDisk:
+    """A folder of so many KiB, for a with block."""
+
+    def __init__(self, kib):
+        self.kib = kib
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp()
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%dk' % self.kib, 'none', self.folder], check=True)
+        return self.folder
+
+    def __exit__(self, *_):
+        subprocess.run(['umount', self.folder], check=True)
+        os.rmdir(self.folder)
+
+
+def refused(count):
+    for _ in range(count):
+        lab.try_connect(SERVER4, 81, 20)
+
+
+def test_full_disk():
+    """a disk that is full: the file is named, the status is 1, the report in words is whole, and of JSON no half line"""
+    for option, name in ('--json=%s', 'out.json'), ('--write=%s', 'out.pcapng'), ('--html=%s', 'out.html'):
+        with FullDisk(64) as folder:
+            path = os.path.join(folder, name)
+            p = subprocess.Popen(['nsenter', '--net=/run/netns/' + GATEWAY, lab.PROBE, '-i', LAN_IFACE, option % path],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            expect('watching' in p.stderr.readline(), 'not started')
+            lab.run(A, refused, 500)
+            time.sleep(0.5)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                p.send_signal(signal.SIGTERM)
+            out, errors = p.communicate(timeout=60)
+            expect(p.returncode == 1, name, p.returncode)
+            expect(path in errors and 'No space left on device' in errors, errors)
+            expect('203.0.113.10:81 refuses connections' in out and 'NOT MEASURED' in out, out)
+            if name == 'out.json':
+                with open(path) as f:
+                    lines = f.read()
+                expect(len(schema.load(lines)) > 10 and lines.endswith('\n'), lines[-300:])
+
+
+# ---- places ----
+
+COUNTER = '''table inet exhaustion {
+    chain seen {
+        type filter hook prerouting priority raw
+        ip saddr %s counter
+    }
+}
+''' % lab.STORM_SOURCES
+
+
+class Counted:
+    """How many packets of storms came, for a with block."""
+
+    def __enter__(self):
+        lab.sh(GATEWAY, 'nft', '-f', '-', text=COUNTER)
+        return self
+
+    def count(self):
+        return int(re.search(r'packets (\d+)', lab.sh(GATEWAY, 'nft', 'list', 'table', 'inet', 'exhaustion')).group(1))
+
+    def __exit__(self, *_):
+        lab.sh(GATEWAY, 'nft', 'delete', 'table', 'inet', 'exhaustion')
+
+
+def many(server, count):
+    for _ in range(count):
+        lab.browse(server, 80)
+
+
+def test_syn_flood():
+    """in a flood from invented addresses real connections are measured, and of the flood every SYN is a record or lost"""
+    dead = 0x0ac80709, 9
+
+    with Counted() as flood, Serve(WAN, WEB), Probe('--max-flows', '8192') as p:
+        storm = lab.fork(CLIENTS[2], lab.storm, 30000, lambda: dead)
+        waits = [lab.fork(ns, many, server, 150) for ns in (A, B) for server in (SERVER4, SERVER6)]
+        for wait in (storm, *waits):
+            wait()
+        p.stop()
+        real = p.connections(server_port=80)
+        expect(len(real) == 600 and all(c['outcome'] == 'established' for c in real), len(real), p.summary)
+        expect(all(c['syn'] < c['synack'] < c['ack'] < c['client_first'] < c['server_first'] for c in real), 'not whole')
+        lost = p.summary['lost']
+        gone = lost['evicted'] + lost['map_full'] + lost['ring_full']
+        flooded = p.connections(server_port=9)
+        expect(any(c['settled_by'] == 'pressure' for c in flooded), 'the map was never full')
+        expect(len(flooded) + gone + p.summary['late_syn_copies'] == flood.count() == 30000, flood.count(), p.summary)
+        expect('%d lost' % lost['sum'] in p.text, p.text)
+        expect('SYN flood at 10.200.7.9:9: %d attempts' % len(flooded) in p.text, p.text)
+
+
+def hold(count, seconds):
+    sockets = []
+    for _ in range(count):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((SERVER4, 80))
+        sockets.append(s)
+    time.sleep(seconds)
+    return len(sockets)
+
+
+def test_connection_flood():
+    """more connections at once than there are places, none of which speaks: each is a record or lost, and no wait is made up"""
+    with Serve(WAN, WEB), Probe('--max-flows', '1024') as p:
+        waits = [lab.fork(ns, hold, 800, 1) for ns in CLIENTS]
+        opened = sum(wait() for wait in waits)
+        p.stop()
+        lost = p.summary['lost']
+        expect(opened == 3200 == len(p.connections()) + lost['evicted'] + lost['map_full'], p.summary)
+        expect(not p.summary['stalls'] and not p.summary['unanswered'], p.summary)
+        expect('%d lost' % lost['sum'] in p.text, p.text)
+
+
+def test_full_ring():
+    """a probe that stands still for long: what had no place on the way to it is counted, and then it goes on as before"""
+    with Serve(WAN, WEB), Probe('--ring-size', '1') as p:
+        p.process.send_signal(signal.SIGSTOP)
+        waits = [lab.fork(ns, many, SERVER4, 2500) for ns in (A, B)]
+        for wait in waits:
+            wait()
+        p.process.send_signal(signal.SIGCONT)
+        p.settle()
+        lab.run(A, lab.browse, SERVER6, 80)
+        p.stop()
+        lost = p.summary['lost']['ring_full']
+        expect(lost and len(p.connections(server=SERVER4)) + lost == 5000, p.summary)
+        expect(len(p.connections(server=SERVER6)) == 1, 'it does not go on')
+        expect('%d lost' % lost in p.text and 'lost by this tool' in p.text, p.text)
+
+
+# ---- how much a report can be about ----
+
+def big_capture(path, count, client, server):
+    """Two SYNs each of count attempts, a second apart, 20 000 attempts a second; who: a function of their number."""
+    head = bytes.fromhex('02000a010401020000000002') + b'\x08\0' + struct.pack('>BBHHHBBH', 0x45, 0, 40, 1, 0, 64, 6, 0)
+    tail = struct.pack('>IIBBHHH', 5, 0, 0x50, 2, 65535, 0, 0)
+    pack = struct.Struct('<IIII24s').pack
+    ends = struct.Struct('>IIHH').pack
+    rate, start = 20000, START // SECOND
+    with open(path, 'wb') as f:
+        f.write(struct.pack('<IHHiIII', 0xa1b23c4d, 2, 4, 0, 0, 65535, 1))
+        for second in range(count // rate + 1):
+            frames = []
+            for n in range(rate):
+                for number in (second * rate + n, (second - 1) * rate + n):
+                    if 0 <= number < count:
+                        frames.append(pack(start + second, n * (SECOND // rate), 54, 54, head))
+                        frames.append(ends(*client(number)[:1], *server(number)[:1], client(number)[1], server(number)[1]))
+                        frames.append(tail)
+            f.write(b''.join(frames))
+
+
+def about(count, client, server):
+    """The probe over that many attempts, with all reports. -> words, the last JSON lines, bytes of the page, MiB"""
+    with tempfile.TemporaryDirectory() as folder:
+        path, page, fifo = (os.path.join(folder, name) for name in ('capture', 'page', 'json'))
+        big_capture(path, count, client, server)
+        os.mkfifo(fifo)
+        tail = subprocess.Popen(['tail', '-n', '400', fifo], stdout=subprocess.PIPE, text=True)
+        p = subprocess.Popen([lab.PROBE, '--read', path, '--json=' + fifo, '--html', page], stdout=subprocess.PIPE, text=True)
+        lines = tail.communicate()[0]
+        words = p.stdout.read()
+        p.stdout.close()
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = status
+        expect(not status, 'status', status)
+        return words, [json.loads(line) for line in lines.splitlines()], os.path.getsize(page), usage.ru_maxrss / 1024
+
+
+def check_about(client, server):
+    """Of a million as of half of it: the totals are right, the report is readable, and memory does not grow."""
+    _, _, _, half = about(500000, client, server)
+    words, objects, page, whole = about(1000000, client, server)
+    summary = objects[-1]
+    expect(summary['connections'] == summary['unanswered'] == 1000000, summary)
+    expect(summary['folded'] > 0 and 'folded' in words or 'no room' in words or 'left out' in words, words)
+    lines = words.split(' · 1 host' if ' · 1 host ' in words else ' hosts · ')[-1].splitlines()
+    expect(len(lines) < 120, 'nobody reads', len(lines), 'lines')
+    expect('1000000 attempts' in words and page < 4 << 20, words[:3000], page)
+    expect(whole < half * 1.1 + 16, 'memory grows: %.0f, %.0f MiB' % (half, whole))
+    return words, objects
+
+
+def test_million_peers():
+    """one client with a million dead peers: one finding about that client, and memory for a few of them"""
+    words, objects = check_about(lambda n: (0x0a010417, 1024 + n % 60000), lambda n: (0x60000000 + n, 443))
+    print(words[-3000:])
+
+
+def test_million_clients():
+    """a million clients with one dead peer: one finding about that peer, and memory for a few of them"""
+    words, objects = check_about(lambda n: (0x0a000000 + n, 40000), lambda n: (0x0ac80709, 5274))
+    print(words[-3000:])
 
 
 if __name__ == '__main__':
