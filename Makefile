@@ -121,7 +121,7 @@ build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/
 build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
 
-tests: build/test-gateway
+tests: build/test-gateway build/unfiltered/probe
 
 # The whole tool with sanitizers, see tests/memory.
 build/sanitized/%.o: user/%.c build/probe.skel.h build/page_source.h

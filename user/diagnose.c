@@ -126,8 +126,10 @@ static void set_text(char *text, size_t room, const char *format, va_list argume
 
 	vsnprintf(raw, sizeof(raw), format, arguments);
 	out = fmemopen(text, room - 1, "w"); /* cuts what does not fit */
-	if (!out)
+	if (!out) { /* what is not escaped is not shown */
+		snprintf(text, room, "out of memory: this could not be put into words");
 		return;
+	}
 	format_text(out, raw);
 	fclose(out);
 	text[room - 1] = '\0';

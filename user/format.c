@@ -243,17 +243,19 @@ const char *format_name(const char *name)
 
 static ssize_t write_errors(void *cookie, const char *text, size_t length)
 {
+	static const char no_words[] = "probe: out of memory: a message could not be shown\n";
 	char *shown = NULL;
 	size_t size, done;
 	ssize_t n;
 	FILE *out = open_memstream(&shown, &size);
 
 	(void)cookie;
-	if (!out)
-		return 0;
-	put_text(out, text, length, true);
-	if (fclose(out))
-		return 0;
+	if (out)
+		put_text(out, text, length, true);
+	if (!out || fclose(out) || !shown) { /* what is not escaped is not shown */
+		free(shown);
+		return write(STDERR_FILENO, no_words, strlen(no_words)) < 0 ? 0 : (ssize_t)length;
+	}
 	for (done = 0; done < size; done += n) {
 		n = write(STDERR_FILENO, shown + done, size - done);
 		if (n < 0)

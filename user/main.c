@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,7 @@
 #include "vantage.h"
 
 #define MAX_REPORTS 4
+#define OUT_BYTES (64 << 10) /* of a report that are gathered before they are written */
 
 /* Routes are asked for of so many peers that fail, the most clients first. */
 #define MAX_ASKED 1000
@@ -138,14 +140,33 @@ static void on_open_record(void *context, const struct connection *c)
 	vantage_opening(((struct program *)context)->vantage, c);
 }
 
+/*
+ * Between two lines: so a file that cannot grow further is cut back to a line's end, and whoever reads
+ * lines of JSON meets no half one.
+ */
+static bool write_out(struct report *r)
+{
+	if (fflush(r->out) || ferror(r->out)) {
+		if (!r->error)
+			r->error = errno;
+		return false;
+	}
+	r->whole = ftello(r->out); /* -1 for a pipe */
+	return true;
+}
+
 static void on_settled(void *context, const struct connection *c)
 {
 	struct program *p = context;
+	int i;
 
 	model_settled(p->model, c);
 	if (p->run.evidence)
 		evidence_settled(p->run.evidence, c);
 	TELL(p, connection, c);
+	for (i = 0; i < p->report_count; i++)
+		if (__fpending(p->reports[i].out) > OUT_BYTES / 2)
+			write_out(&p->reports[i]);
 }
 
 static void on_other_side(void *context, const struct connection *side,
@@ -224,7 +245,7 @@ static void on_swept(void *context, ns_t now)
 	for (i = 0; i < p->report_count; i++) {
 		/* a full disk, a reader that went away, even before there is more to say: the rest is lost */
 		reader.fd = fileno(p->reports[i].out);
-		if (fflush(p->reports[i].out) || ferror(p->reports[i].out) ||
+		if (!write_out(&p->reports[i]) ||
 		    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
 			p->run.stop = true;
 	}
@@ -293,6 +314,8 @@ static const char *overwrites(const struct program *p, const struct report *r, c
 	return NULL;
 }
 
+static char gathered[MAX_REPORTS][OUT_BYTES];
+
 static int add_report(struct program *p, const struct report_format *format, const char *file)
 {
 	struct report *r = &p->reports[p->report_count++];
@@ -316,6 +339,8 @@ static int add_report(struct program *p, const struct report_format *format, con
 	output_open(&r->file, file, p->options.force);
 	r->out = r->file.stream;
 	r->out_name = file;
+	if (r->out)
+		setvbuf(r->out, gathered[r - p->reports], _IOFBF, OUT_BYTES);
 	if (!r->out) {
 		fprintf(stderr, "probe: cannot write %s: %s\n", format_name(file), r->file.why);
 		p->report_count--;
@@ -358,10 +383,12 @@ static int close_reports(struct program *p)
 			unlink(r->out_name);
 		if (r->format->closed)
 			r->format->closed(r);
+		if ((fflush(r->out) || failed) && !r->error)
+			r->error = failed ? EIO : errno;
+		if (r->error && r->format == &report_json && r->whole > 0)
+			(void)!ftruncate(fileno(r->out), r->whole);
 		if (fclose(r->out) && !r->error)
 			r->error = errno;
-		if (failed && !r->error)
-			r->error = EIO;
 		if (r->out == stdout && screen_error())
 			r->error = screen_error();
 		if (r->error) {

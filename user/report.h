@@ -33,6 +33,7 @@ struct report {
 	FILE *out;
 	const char *out_name; /* for error messages */
 	struct output file; /* behind out, when that is not standard output */
+	off_t whole; /* so much of a file was whole when all of it was written */
 	int error; /* errno of the first write that failed, as far as that was seen */
 	bool quiet; /* no lines while it runs, only the report */
 	bool verbose; /* the tables as well */

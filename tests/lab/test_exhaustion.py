@@ -27,6 +27,8 @@ from test_read import START, Files, pcap  # noqa: E402
 from test_schema import office  # noqa: E402
 
 schema.UNCHECKED = True  # tens of thousands of lines: other suites hold each kind against the schema
+# what libseccomp makes of its filter without memory is not what is looked at
+UNFILTERED = os.path.join(lab.ROOT, 'build/unfiltered/probe')
 A, B = CLIENTS[0], CLIENTS[1]
 WEB = {(SERVER4, 80): lab.answers, (SERVER6, 80): lab.answers}
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -50,7 +52,7 @@ class Forgetful:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(output)
         return subprocess.run(
-            [lab.PROBE, '--read', os.path.join(self.folder, 'capture'), '--json=' + self.outputs[0], '--html',
+            [UNFILTERED, '--read', os.path.join(self.folder, 'capture'), '--json=' + self.outputs[0], '--html',
              self.outputs[1], '--write', self.outputs[2]], capture_output=True, text=True,
             env=dict(os.environ, LC_ALL='C', LD_PRELOAD=self.library, **{k: str(v) for k, v in refused.items()}))
 
@@ -72,11 +74,9 @@ def test_no_memory():
     """whichever allocation is refused, alone or with all that follow: no crash, and no report that hides it"""
     with tempfile.TemporaryDirectory() as folder:
         f = Forgetful(folder)
-        count_file = os.path.join(folder, 'count')
-        whole = f.run(NO_MEMORY_COUNT=count_file)
+        whole = f.run(NO_MEMORY_COUNT='yes')
         reference, packets = f.objects(), written(whole.stderr)
-        with open(count_file) as c:
-            count = int(c.read())
+        count = int(re.search(r'(\d+) allocations', whole.stderr).group(1))
         expect(whole.returncode == 0 and packets and count > 100, whole, count)
         for how, step in ('NO_MEMORY_AT', 1), ('NO_MEMORY_FROM', 7):
             for n in range(1, count + 1, step):
@@ -87,8 +87,10 @@ def test_no_memory():
                     continue
                 got = f.objects()
                 lost = got[-1]['lost']['sum'] + got[-1]['folded']
-                expect(lost or told(got) == told(reference), how, n, 'hides that something is missing', r.stderr)
-                expect(lost or written(r.stderr) == packets or 'no room for the packets of' in r.stderr, how, n, r.stderr)
+                expect(lost or told(got) == told(reference) or 'out of memory' in str(got), how, n,
+                       'hides that something is missing', r.stderr)
+                expect(lost or written(r.stderr) == packets or 'no room for the packets of' in r.stderr or
+                       'out of memory' in r.stderr, how, n, r.stderr)
                 with open(f.outputs[1]) as page:
                     expect(page.read().rstrip().endswith('</html>'), how, n, 'half a page')
 
@@ -267,7 +269,7 @@ def big_capture(path, count, client, server):
     """Two SYNs each of count attempts, a second apart, 20 000 attempts a second; who: a function of their number."""
     head = bytes.fromhex('02000a010401020000000002') + b'\x08\0' + struct.pack('>BBHHHBBH', 0x45, 0, 40, 1, 0, 64, 6, 0)
     tail = struct.pack('>IIBBHHH', 5, 0, 0x50, 2, 65535, 0, 0)
-    pack = struct.Struct('<IIII24s').pack
+    pack = struct.Struct('<IIII26s').pack
     ends = struct.Struct('>IIHH').pack
     rate, start = 20000, START // SECOND
     with open(path, 'wb') as f:
