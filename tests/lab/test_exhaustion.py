@@ -8,22 +8,19 @@ Each time the run goes on, or ends with a clear word; what it reports is true, a
 import contextlib
 import json
 import os
-import random
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import lab  # noqa: E402
 import schema  # noqa: E402
-from lab import CLIENTS, GATEWAY, LAN_IFACE, SECOND, SERVER4, SERVER6, WAN, Probe, Serve, expect  # noqa: E402
-from test_read import START, Files, pcap  # noqa: E402
+from lab import CLIENTS, GATEWAY, LAN_IFACE, SERVER4, SERVER6, WAN, Probe, Serve, expect  # noqa: E402
+from test_read import pcap  # noqa: E402
 from test_schema import office  # noqa: E402
 
 schema.UNCHECKED = True  # tens of thousands of lines: other suites hold each kind against the schema
