@@ -74,6 +74,7 @@ void finding_say_fate(const struct diagnosing *g, struct finding *f, const struc
 	const struct watched_side *in = side_of(g->view, p->came_by);
 	const struct route *r = p->troubles ? &p->troubles->route : NULL;
 	const struct watched_side *out = side_of(g->view, p->left_by);
+	bool has_route = r && r->state == ROUTE_FOUND;
 
 	switch (p->fate) {
 	case FATE_LEFT:
@@ -87,9 +88,8 @@ void finding_say_fate(const struct diagnosing *g, struct finding *f, const struc
 			"the SYNs of %llu attempt%s came in%s%s and left by no interface%s%s%s: "
 			"this gateway drops them",
 			(unsigned long long)p->stayed, plural(p->stayed), in ? " by " : "",
-			in ? in->name : "", r->state == ROUTE_FOUND ? ", " : "",
-			r->state == ROUTE_FOUND ? r->device : "",
-			r->state == ROUTE_FOUND ? " was watched" : "");
+			in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
+			has_route ? " was watched" : "");
 		break;
 	case FATE_ANSWERS_DROPPED:
 		finding_line(

@@ -280,7 +280,7 @@ static void name_no_verdict(struct diagnosing *g)
 	} else if (lossy) {
 		finding_text(f, "%llu attempts of %llu were lost by this tool: no verdict holds",
 			     (unsigned long long)g->view->lost,
-			     (unsigned long long)(m->connections + g->view->lost));
+			     (unsigned long long)m->connections + g->view->lost);
 		finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
 	} else {
 		finding_text(f, "most connections show one direction only: no verdict holds");

@@ -153,7 +153,6 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 		return 0;
 	n = strlen(text);
 	if (n > room) {
-		used = 0;
 		strcpy(complaints, text + n - room);
 	} else {
 		if (used + n > room) {
@@ -1145,7 +1144,7 @@ static int look_around(struct live *l)
 
 static int watch(struct live *l)
 {
-	struct leftover left[MAX_IFACES];
+	struct leftover left[MAX_IFACES] = {};
 	uint64_t began = monotonic();
 	struct utsname u;
 	unsigned int i;

@@ -212,8 +212,10 @@ static void add_read(struct argp_state *state, struct options *o, const char *fi
 		if (!strcmp(file, "-") && !strcmp(o->reads[i], "-"))
 			argp_error(state, "--read -: standard input can be read once");
 	o->reads = reallocarray(o->reads, o->read_count + 1, sizeof(*o->reads));
-	if (!o->reads)
+	if (!o->reads) {
 		argp_failure(state, 1, errno, "--read");
+		return;
+	}
 	o->reads[o->read_count++] = file;
 }
 

@@ -527,7 +527,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	peers = model_failing_peers(m, &count);
 	if (!peers)
 		r->error = ENOMEM;
-	for (i = 0; i < count && hosts.count; i++)
+	for (i = 0; peers && i < count && hosts.count; i++)
 		json_peer(r->out, &hosts, peers[i]);
 	free(peers);
 	for (i = 0; i < hosts.count; i++)

@@ -40,7 +40,9 @@ static void put(struct block *b, const void *bytes, size_t length)
 	size_t padded = (length + 3) & ~(size_t)3, room;
 	uint8_t *grown;
 
-	if (b->length + padded > b->room) {
+	if (!length)
+		return;
+	if (!b->at || b->length + padded > b->room) {
 		room = 2 * b->room + padded;
 		grown = realloc(b->at, room);
 		if (!grown) {
@@ -50,8 +52,7 @@ static void put(struct block *b, const void *bytes, size_t length)
 		b->at = grown;
 		b->room = room;
 	}
-	if (length)
-		memcpy(b->at + b->length, bytes, length);
+	memcpy(b->at + b->length, bytes, length);
 	memset(b->at + b->length + length, 0, padded - length);
 	b->length += padded;
 }

@@ -203,7 +203,7 @@ static void remove_held(struct vantage *v, struct held *h)
 
 	HASH_FIND(hh, v->by_isn, &h->isn, sizeof(h->isn), first);
 	if (first == h) {
-		HASH_DEL(v->by_isn, h);
+		HASH_DEL(v->by_isn, h); /* NOLINT: clang-tidy takes what was found for lost */
 		p = h->same_isn;
 		if (p)
 			HASH_ADD(hh, v->by_isn, isn, sizeof(p->isn), p);
