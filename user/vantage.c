@@ -30,6 +30,12 @@
 /* Nearer in time than another one: by so much, and twice as near. */
 #define NEARER_NS ((ns_t)MILLISECOND_NS)
 
+/*
+ * Of one ISN so many are looked at, the newest: those who flood or scan take one for all, and to look
+ * at each of theirs for each of theirs would hold up the run.
+ */
+#define MOST_ALIKE 256
+
 /* Of openings: which was the first side? By a hash of the ISN; newer ones overwrite. */
 #define FIRSTS (1 << 16)
 #define FIRST_LASTS 16 /* sweeps */
@@ -51,7 +57,8 @@ struct held {
 	bool far_is_open; /* told.far is of a side that was opening still */
 	uint64_t since; /* the sweep in which it came, or was told */
 	uint64_t seen_open; /* the sweep that showed a side opening */
-	struct held *same_isn;
+	struct held *same_isn; /* the first one of its ISN, behind it the newest to the oldest */
+	struct held *same_before;
 	TAILQ_ENTRY(held) by_age;
 	UT_hash_handle hh; /* of the first of its ISN */
 };
@@ -129,6 +136,8 @@ static ns_t apart(const struct connection *a, const struct connection *b)
 	return a->syn < b->syn ? b->syn - a->syn : a->syn - b->syn;
 }
 
+#define BEST_FIT 3 /* both ends are the same */
+
 /* How well do two records of one client's ISN fit together? 0: they are two attempts. */
 static int fit(const struct connection *a, const struct connection *b)
 {
@@ -173,11 +182,11 @@ static struct held *find(const struct vantage *v, const struct connection *c, bo
 {
 	struct held *h, *best = NULL;
 	ns_t nearest = 0, next = 0;
-	int most = 0, n;
+	int most = 0, n, alike = 0;
 
 	*unsure = false;
 	HASH_FIND(hh, v->by_isn, &c->client_isn, sizeof(c->client_isn), h);
-	for (; h; h = h->same_isn) {
+	for (; h && alike < MOST_ALIKE; h = h->same_isn, alike++) {
 		n = fit(&h->told, c);
 		if (!n || n < most || has_place(h, c))
 			continue;
@@ -190,6 +199,10 @@ static struct held *find(const struct vantage *v, const struct connection *c, bo
 			next = apart(&h->told, c);
 		}
 	}
+	if (h && most < BEST_FIT) { /* a better one may be among those that were not looked at */
+		*unsure = v->several || v->joined;
+		return NULL;
+	}
 	*unsure = best && next != NEVER && next - nearest < NEARER_NS + nearest;
 	return *unsure ? NULL : best;
 }
@@ -198,20 +211,17 @@ static struct held *find(const struct vantage *v, const struct connection *c, bo
 
 static void remove_held(struct vantage *v, struct held *h)
 {
-	struct held *first, *p;
+	struct held *next = h->same_isn;
 	struct other *s;
 
-	HASH_FIND(hh, v->by_isn, &h->isn, sizeof(h->isn), first);
-	if (first == h) {
-		HASH_DEL(v->by_isn, h); /* NOLINT: clang-tidy takes what was found for lost */
-		p = h->same_isn;
-		if (p)
-			HASH_ADD(hh, v->by_isn, isn, sizeof(p->isn), p);
+	if (next)
+		next->same_before = h->same_before;
+	if (h->same_before) {
+		h->same_before->same_isn = next;
 	} else {
-		for (p = first; p && p->same_isn != h; p = p->same_isn)
-			;
-		if (p)
-			p->same_isn = h->same_isn;
+		HASH_DEL(v->by_isn, h);
+		if (next)
+			HASH_ADD(hh, v->by_isn, isn, sizeof(next->isn), next);
 	}
 	TAILQ_REMOVE(&v->held[h->is_told], h, by_age);
 	v->count[h->is_told]--;
@@ -338,7 +348,10 @@ static void hold(struct vantage *v, const struct connection *c)
 	HASH_FIND(hh, v->by_isn, &h->isn, sizeof(h->isn), first);
 	if (first) {
 		h->same_isn = first->same_isn;
+		h->same_before = first;
 		first->same_isn = h;
+		if (h->same_isn)
+			h->same_isn->same_before = h;
 	} else {
 		HASH_ADD(hh, v->by_isn, isn, sizeof(h->isn), h);
 		if (!h->hh.tbl) {

@@ -206,6 +206,34 @@ static void check_ambiguous(void)
 	EXPECT(heard.told == 2, "an attempt is gone, or told twice");
 }
 
+/* A flood takes one ISN for all: each of its attempts is told once, and what cannot be told is counted. */
+static void check_flood(void)
+{
+	struct connection a, first = near(7, 1000, NEVER);
+	struct vantage *v = begin();
+	uint64_t i, most = 20000;
+
+	for (i = 0; i < most; i++) {
+		a = first;
+		a.client.address.word[3] += i;
+		a.syn = a.syn_last = a.syn_times[0] = 1000 + i * MS;
+		vantage_settled(v, &a);
+		if (i % 1000 == 999)
+			sweep(v, 1);
+	}
+	a = far_of(&a);
+	vantage_settled(v, &a);
+	EXPECT(vantage_joined(v) == 1,
+	       "in a flood, two sides of one attempt would be two attempts");
+	a = far_of(&first);
+	a.syn = a.syn_last = a.syn_times[0] = 1000 + (most - 600) * MS + 20;
+	a.client.address.word[3] += most - 600;
+	vantage_settled(v, &a);
+	EXPECT(vantage_ambiguous(v), "what was not looked for is silently two attempts");
+	end(v);
+	EXPECT(heard.told == most + 1, "an attempt is gone, or told twice");
+}
+
 /* A scanner's probes, all with one ISN and one port, on one interface: each is an attempt. */
 static void check_scan(void)
 {
@@ -271,6 +299,7 @@ int main(void)
 	check_stayed();
 	check_near_is_open();
 	check_ambiguous();
+	check_flood();
 	check_scan();
 	check_retries();
 	check_crowd();
