@@ -67,6 +67,15 @@ static size_t failed_hosts(struct diagnosing *g, struct finding *f, struct peer 
 	return n;
 }
 
+/* " of 3 hosts"; nothing where a flood of other pairs took the place of all of them in memory. */
+static const char *of_hosts(char text[32], size_t hosts)
+{
+	text[0] = '\0';
+	if (hosts)
+		snprintf(text, 32, " of %zu host%s", hosts, plural(hosts));
+	return text;
+}
+
 /* It answers nobody any more, whatever it did before. */
 static bool is_silent(const struct peer *p)
 {
@@ -125,7 +134,7 @@ static void name_silent(struct diagnosing *g, struct peer *p)
 	enum confidence confidence =
 		is_silent(p) ? by_count(p->failures[FAILURE_SILENT]) : CONFIDENCE_LOW;
 	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, confidence);
-	char peer[FORMAT_ENDPOINT];
+	char peer[FORMAT_ENDPOINT], hosts[32];
 
 	if (!f)
 		return;
@@ -136,9 +145,9 @@ static void name_silent(struct diagnosing *g, struct peer *p)
 		finding_text(f, "%s did not answer %llu of %llu attempts", peer,
 			     (unsigned long long)unanswered(p), (unsigned long long)p->connections);
 	else
-		finding_text(f, "%s does not answer: %llu attempt%s of %zu host%s", peer,
+		finding_text(f, "%s does not answer: %llu attempt%s%s", peer,
 			     (unsigned long long)unanswered(p), plural(unanswered(p)),
-			     f->hosts_hurt, plural(f->hosts_hurt));
+			     of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
 		finding_line(f, "", "each was given up after one SYN: that proves little");
 	say_neighbours(g, f, p);
@@ -151,7 +160,7 @@ static void name_refused(struct diagnosing *g, struct peer *p)
 	struct finding *f =
 		finding_new(g, KIND_PEER_REFUSED, by_count(p->failures[FAILURE_REFUSED]));
 	const char *whose = p->by_gateway ? "this gateway itself refuses" : "it refuses";
-	char peer[FORMAT_ENDPOINT];
+	char peer[FORMAT_ENDPOINT], hosts[32];
 
 	if (!f)
 		return;
@@ -164,9 +173,9 @@ static void name_refused(struct diagnosing *g, struct peer *p)
 	else
 		finding_text(f, "%s refuses connections (RST): %s", peer,
 			     p->answered ? "now and then" : "nothing listens there");
-	finding_line(f, "", "%s %llu attempt%s of %zu host%s at once: nobody waits for that", whose,
+	finding_line(f, "", "%s %llu attempt%s%s at once: nobody waits for that", whose,
 		     (unsigned long long)p->failures[FAILURE_REFUSED],
-		     plural(p->failures[FAILURE_REFUSED]), f->hosts_hurt, plural(f->hosts_hurt));
+		     plural(p->failures[FAILURE_REFUSED]), of_hosts(hosts, f->hosts_hurt));
 	say_when(f, g, p);
 }
 
@@ -177,7 +186,7 @@ static void name_unreachable(struct diagnosing *g, struct peer *p)
 						? CONFIDENCE_LOW
 						: by_count(p->failures[FAILURE_UNREACHABLE]));
 	const char *words = icmp_words(is_ip4(&p->server.address), p->icmp_type, p->icmp_code);
-	char peer[FORMAT_ENDPOINT], from[FORMAT_ADDRESS];
+	char peer[FORMAT_ENDPOINT], from[FORMAT_ADDRESS], hosts[32];
 
 	if (!f)
 		return;
@@ -187,9 +196,9 @@ static void name_unreachable(struct diagnosing *g, struct peer *p)
 	format_address(from, &p->icmp_from);
 	finding_text(f, "%s is unreachable: %s, says %s", peer, words ? words : "ICMP error",
 		     p->by_gateway ? "this gateway itself" : from);
-	finding_line(f, "", "%llu attempt%s of %zu host%s (ICMP type %u code %u)",
+	finding_line(f, "", "%llu attempt%s%s (ICMP type %u code %u)",
 		     (unsigned long long)p->failures[FAILURE_UNREACHABLE],
-		     plural(p->failures[FAILURE_UNREACHABLE]), f->hosts_hurt, plural(f->hosts_hurt),
+		     plural(p->failures[FAILURE_UNREACHABLE]), of_hosts(hosts, f->hosts_hurt),
 		     p->icmp_type, p->icmp_code);
 	say_when(f, g, p);
 	finding_say_route(g, f, p);
@@ -454,6 +463,23 @@ static void name_refusals(struct diagnosing *g, struct peer **peers, size_t coun
 		name_refused(g, refused[i].peer);
 }
 
+/*
+ * Without those who failed less than three times and whose clients are all forgotten: they may be of a
+ * scan, which cannot be told any more.
+ */
+static size_t without_forgotten(struct peer **peers, size_t count)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < count; i++)
+		if (!LIST_EMPTY(&peers[i]->trials) ||
+		    unanswered(peers[i]) + peers[i]->failures[FAILURE_REFUSED] +
+				    peers[i]->failures[FAILURE_UNREACHABLE] >=
+			    3)
+			peers[left++] = peers[i];
+	return left;
+}
+
 void cause_peers(struct diagnosing *g)
 {
 	struct failing *silent, *refused;
@@ -467,6 +493,7 @@ void cause_peers(struct diagnosing *g)
 		g->out_of_memory = true;
 		goto out;
 	}
+	count = without_forgotten(peers, count);
 	for (p = g->m->peers; p; p = p->hh.next)
 		if (is_flooded(p))
 			name_flood(g, p);

@@ -292,6 +292,30 @@ static void test_scan(void)
 	model_free(m);
 }
 
+/* After a scan so many clients come that those who took part in it are forgotten. */
+static void test_forgotten(void)
+{
+	struct model *m = office(8, 0, 4);
+	struct view view = {};
+	struct diagnosis d;
+	unsigned int i;
+
+	for (i = 0; i < 60; i++)
+		in_vain(m, HOST(i % 3), HELPER, i);
+	for (i = 0; i < 500; i++)
+		refused(m, HOST(2), 1000 + i, 0.01 * i);
+	for (i = 0; i < MAX_CLIENTS; i++)
+		request(m, 0x0a600000u + i, SITE(i % 4), 100 + 1e-4 * i, 0.001);
+	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	for (i = 0; i < d.count; i++)
+		EXPECT(!says(&d.at[i], " 0 hosts"), "who is forgotten would be nobody");
+	EXPECT(find(&d, KIND_PEER_UNANSWERED),
+	       "the dead server, although nobody knows any more who asked");
+	EXPECT(d.count <= 4, "the scan drowns the report");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 /* A handshake that took a second: SYN and SYN-ACK were sent again then, so long after the first answer. */
 static void repeated(struct model *m, unsigned int client, double at, double after_answer)
 {
@@ -391,6 +415,7 @@ int main(void)
 	test_view();
 	test_innocent();
 	test_scan();
+	test_forgotten();
 	test_loss();
 	test_storm_at_prefix();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
