@@ -37,6 +37,9 @@ SECOND = 10 ** 9
 
 libc = ctypes.CDLL(None, use_errno=True)
 
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def enter(namespace):
     with open('/run/netns/' + namespace) as f:
