@@ -48,10 +48,14 @@ def harmless(what, where, ascii_only=False):
     return text
 
 
-def run(*arguments, locale=None, **how):
-    environment = {k: v for k, v in os.environ.items() if k not in ('LC_ALL', 'LANG', 'LC_CTYPE')}
-    environment.update(locale or LOCALES[0])
-    return subprocess.run([PROBE] + list(arguments), capture_output=True, env=environment, **how)
+def environment(locale):
+    # Python itself sets LC_CTYPE where it finds no locale
+    kept = {k: v for k, v in os.environ.items() if k not in ('LC_ALL', 'LANG', 'LC_CTYPE')}
+    return dict(kept, **locale)
+
+
+def run(*arguments, locale=LOCALES[0], **how):
+    return subprocess.run([PROBE] + list(arguments), capture_output=True, env=environment(locale), **how)
 
 
 class Interfaces:
@@ -108,8 +112,7 @@ def content(path):
 
 def watch(*arguments, locale):
     """A live run in which a client finds a silent server. -> status, standard output and standard error"""
-    environment = dict(os.environ, **locale)
-    p = subprocess.Popen([PROBE] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    p = subprocess.Popen([PROBE] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(locale))
     said = b''
     while b'watching' not in said:
         line = p.stderr.readline()

@@ -5,6 +5,7 @@
 """
 import gzip
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -212,6 +213,13 @@ def test_two_interfaces():
         expect(b"tshark -r FILE -Y 'frame.interface_id == 0' -F pcap -w ONE" in done.stderr, done.stderr.decode())
 
 
+def is_known(name):
+    try:
+        return bool(socket.getaddrinfo(name, None, socket.AF_INET))
+    except OSError:
+        return False  # a minimal system, without /etc/hosts
+
+
 def test_filter():
     """a filter as for tcpdump narrows the reading, and moves no time"""
     with Files() as files:
@@ -225,7 +233,7 @@ def test_filter():
         raw = files.add('raw', pcap(story(), link=101))
         expect(len(of(read('--read', raw, '--read', path, 'port', '80'), 'connection')) == 1, 'on each link type')
         # names are looked up before the capture is read, when nothing can be opened any more
-        for capture, link in ((path, 'ethernet'), (raw, 'raw')):
+        for capture, link in ((path, 'ethernet'), (raw, 'raw')) if is_known('localhost') else ():
             expect(len(times(read('--read', capture, 'not', 'host', 'localhost'))) == 2, 'names', link)
             expect(not times(read('--read', capture, 'host', 'localhost')), 'names', link)
         done = run('--read', path, 'port', 'eighty-one')
