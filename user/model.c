@@ -204,7 +204,7 @@ static struct client *client_of(struct model *m, const struct connection *c)
 	return client;
 }
 
-static struct peer *peer_find(struct model *m, const struct endpoint *server)
+static struct peer *peer_find(const struct model *m, const struct endpoint *server)
 {
 	struct peer *peer;
 
@@ -808,6 +808,18 @@ void model_settled(struct model *m, const struct connection *c)
 	}
 }
 
+/*
+ * Where more peers fail than there is room for, the one of an opening that has been silent for long was
+ * said when it had just become so, and forgotten since: not again at each sweep.
+ */
+#define NEWS_NS (SILENT_NS + 3 * (ns_t)SECOND_NS)
+
+static bool was_forgotten(const struct model *m, const struct connection *c)
+{
+	return HASH_COUNT(m->peers) >= MAX_PEERS && c->watched > NEWS_NS &&
+	       !peer_find(m, &c->server);
+}
+
 void model_opening(struct model *m, const struct connection *c)
 {
 	enum failure failure = connection_failure(c);
@@ -819,7 +831,7 @@ void model_opening(struct model *m, const struct connection *c)
 	/* an ICMP error is certain once the client has had the time to try again in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
-		peer = peer_of(m, &c->server);
+		peer = was_forgotten(m, c) ? NULL : peer_of(m, &c->server);
 		if (peer)
 			say_failing(m, peer, c, failure);
 		return;

@@ -361,6 +361,30 @@ static void test_json_string(void)
 	}
 }
 
+/* A scan of more dead servers than there is room for: each is said, and not at every sweep again. */
+static void test_many_dead(void)
+{
+	unsigned int i, j, before, most = MAX_PEERS + 5000;
+	struct model *m = fresh();
+	struct connection c;
+
+	for (j = 0; j < 4; j++) {
+		c = silent(1, 1, 3, 3.5 + 5 * j);
+		for (i = 0; i < most; i++) {
+			c.server.address.word[3] = i;
+			model_opening(m, &c);
+		}
+		model_swept(m);
+	}
+	EXPECT(said[FAILURE_SILENT] == most, "a dead server would be said at every sweep");
+	before = said[FAILURE_SILENT];
+	c = silent(1, 1, 3, 3.5);
+	c.server.address.word[3] = most;
+	model_opening(m, &c);
+	EXPECT(said[FAILURE_SILENT] == before + 1, "what dies next would be said minutes later");
+	model_free(m);
+}
+
 static void test_offloaded(void)
 {
 	struct model *m = fresh();
@@ -429,6 +453,7 @@ int main(void)
 	test_openings();
 	test_histogram();
 	test_json_string();
+	test_many_dead();
 	test_offloaded();
 	test_words();
 	printf("model: %d passed, %d failed\n", passed, failed);
