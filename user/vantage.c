@@ -219,7 +219,8 @@ static void remove_held(struct vantage *v, struct held *h)
 	if (h->same_before) {
 		h->same_before->same_isn = next;
 	} else {
-		HASH_DEL(v->by_isn, h);
+		if (h->hh.tbl) /* else memory ran out when it became the first */
+			HASH_DEL(v->by_isn, h);
 		if (next)
 			HASH_ADD(hh, v->by_isn, isn, sizeof(next->isn), next);
 	}
