@@ -81,7 +81,7 @@ DIAGNOSIS := user/diagnose.c user/statistics.c user/format.c $(wildcard user/cau
 TAPE := tests/tape.c tests/scenarios.c tests/tape.h
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 
-build/test-track: tests/unit/track.c $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
+build/test-track: tests/unit/track.c tests/exact.h $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 build/test-hash: tests/unit/hash.c $(wildcard bpf/*.h) | build
@@ -115,7 +115,7 @@ build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection
 build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/native.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/invariants.h $(TAPE) user/native.c user/connection.c build/probe.skel.h
+build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/native.c user/connection.c build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) $(LIBS)
 
 build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
@@ -142,7 +142,7 @@ FUZZ_SECONDS ?= 600
 FUZZ := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
 FUZZ_SOURCES := user/native.c user/connection.c $(MODEL) $(DIAGNOSIS)
 
-build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/invariants.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
+build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/invariants.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What is kept of connections by a hash of their four-tuple alone. Lanes: how many are opening, for
- * each direction; a packet of an established connection looks at its lane, and at nothing else. Lines: whether a
- * connection was seen before, which settled a moment ago, and lanes of their own. A connection's
- * beginning finds all of a line in one line of the cache.
+ * each direction; a packet of an established connection looks at its lane, and at nothing else. Lines:
+ * whether a connection was seen before, which settled a moment ago, and lanes of their own. A
+ * connection's beginning finds all of a line in one line of the cache.
  */
 #pragma once
 

@@ -291,7 +291,10 @@ static size_t count_elsewhere(const struct diagnosing *g, const struct suspect *
 	return n;
 }
 
-/* Which is steadier, the time from the attempt to the end, or the stall itself? waits[]: room for all matches. */
+/*
+ * Which is steadier, the time from the attempt to the end, or the stall itself? waits[] has room for all
+ * matches.
+ */
 static bool is_coupled(const struct suspect *s, ns_t *waits)
 {
 	const struct match *before = NULL;

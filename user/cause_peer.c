@@ -472,10 +472,7 @@ static size_t without_forgotten(struct peer **peers, size_t count)
 	size_t i, left = 0;
 
 	for (i = 0; i < count; i++)
-		if (!LIST_EMPTY(&peers[i]->trials) ||
-		    unanswered(peers[i]) + peers[i]->failures[FAILURE_REFUSED] +
-				    peers[i]->failures[FAILURE_UNREACHABLE] >=
-			    3)
+		if (!LIST_EMPTY(&peers[i]->trials) || peer_failures(peers[i]) >= 3)
 			peers[left++] = peers[i];
 	return left;
 }

@@ -228,7 +228,7 @@ out:
 
 /* ---- peers ---- */
 
-static uint64_t certain_failures(const struct peer *p)
+uint64_t peer_failures(const struct peer *p)
 {
 	return p->failures[FAILURE_ONE_SYN] + p->failures[FAILURE_SILENT] +
 	       p->failures[FAILURE_REFUSED] + p->failures[FAILURE_UNREACHABLE];
@@ -240,8 +240,8 @@ static int by_clients_failed(const void *a, const void *b)
 
 	if (x->clients_failed != y->clients_failed)
 		return x->clients_failed < y->clients_failed ? 1 : -1;
-	if (certain_failures(x) != certain_failures(y))
-		return certain_failures(x) < certain_failures(y) ? 1 : -1;
+	if (peer_failures(x) != peer_failures(y))
+		return peer_failures(x) < peer_failures(y) ? 1 : -1;
 	return memcmp(&x->server, &y->server, sizeof(x->server));
 }
 
@@ -255,7 +255,7 @@ struct peer **model_failing_peers(const struct model *m, size_t *count)
 	if (!peers)
 		return NULL;
 	for (p = m->peers; p; p = p->hh.next)
-		if (certain_failures(p))
+		if (peer_failures(p))
 			peers[n++] = p;
 	qsort(peers, n, sizeof(struct peer *), by_clients_failed);
 	*count = n;

@@ -346,6 +346,9 @@ struct stall_group {
  */
 struct stall_group *model_stall_groups(const struct model *m, size_t *count);
 
+/* How many attempts at it failed for certain. */
+uint64_t peer_failures(const struct peer *p);
+
 /* Peers that failed, the most clients first. The array is the caller's, the peers are the model's. */
 struct peer **model_failing_peers(const struct model *m, size_t *count);
 

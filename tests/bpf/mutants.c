@@ -16,6 +16,7 @@
 
 #include "both.h"
 #include "connection.h"
+#include "exact.h"
 #include "invariants.h"
 #include "tape.h"
 
@@ -312,11 +313,7 @@ static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
 			both_sweep_bpf(b);
 			native_sweep(b->native, b->now, NULL, NULL);
 		}
-		/* a copy of just that size, so that the sanitizer sees one byte too far */
-		exact = malloc(f->length ? f->length : 1);
-		if (!exact)
-			abort();
-		memcpy(exact, f->bytes, f->length);
+		exact = exact_copy(f->bytes, f->length);
 		frame.bytes = exact;
 		frame.length = f->length;
 		frame.egress = f->egress;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "diagnose.h"
+#include "exact.h"
 #include "invariants.h"
 #include "native.h"
 #include "track.h"
@@ -167,12 +168,8 @@ static void feed(struct play *p, const struct head *h, const uint8_t *bytes)
 		.from_gateway = h->what & WHAT_FROM_GATEWAY,
 		.time = p->now,
 	};
-	/* a copy of just that size, so that the sanitizer sees one byte too far */
-	uint8_t *exact = malloc(h->length ? h->length : 1);
+	uint8_t *exact = exact_copy(bytes, h->length);
 
-	if (!exact)
-		abort();
-	memcpy(exact, bytes, h->length);
 	frame.bytes = exact;
 	compare_ways(&frame);
 	native_feed(p->native, &frame);

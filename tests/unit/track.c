@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "exact.h"
 #include "native.h"
 #include "tape.h"
 #include "track.h"
@@ -43,11 +44,7 @@ static void play(const struct tape *tape, struct native *n)
 			native_sweep(n, f->at, NULL, NULL);
 			continue;
 		}
-		/* a copy of just that size, so that the sanitizer sees one byte too far */
-		exact = malloc(f->length ? f->length : 1);
-		if (!exact)
-			abort();
-		memcpy(exact, f->bytes, f->length);
+		exact = exact_copy(f->bytes, f->length);
 		frame.bytes = exact;
 		frame.length = f->length;
 		frame.wire_length = f->wire_length;
