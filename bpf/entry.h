@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What an element of the kernel's map of flows holds, for the hooks and for whoever reads the map. */
+/* What a place in the kernel's table of flows holds, for the hooks and for whoever reads the map. */
 #pragma once
 
-#include "record.h"
-#ifndef __bpf__
-#include <linux/bpf.h>
-#endif
+#include "parse.h"
 
 /* With these all maps fit in 64 MiB, on hundreds of CPUs as well. */
 #define DEFAULT_FLOWS 120000
@@ -17,17 +14,14 @@
 struct flow_entry {
 	struct flow flow;
 	struct flow_key key;
-	struct bpf_spin_lock lock; /* held for a claim alone */
-	__u32 claimed; /* when somebody began to take it out, in units of 2^20 ns; or 0 */
-	__u32 pad;
-	__u64 id; /* the map's key: see flow_id() */
+	__u32 place; /* its own number, from 1 */
+	__u32 present; /* there is a flow that can be found */
 };
 
 /* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */
 struct candidate {
-	__u64 id;
+	__u32 place;
 	__u32 client_isn;
-	__u32 pad;
 };
 
 #define CANDIDATES 64
@@ -43,17 +37,21 @@ static __always_inline __u32 seen_slot(__u32 ifindex)
 	return ifindex & (SEEN_SLOTS - 1);
 }
 
-/* Short, so that a lookup is quick. A hash of 64 bits with a secret; the key is compared as well. */
-static __always_inline __u64 flow_id(const struct flow_key *key, __u64 hash)
+/* Clients by a hash of their address; several may share a number. */
+#define CLIENTS (1 << 16)
+
+static __always_inline __u32 client_number(const struct address *a,
+					   const volatile struct hash_seed *seed)
 {
-	return hash ^ ((__u64)key->ifindex << 32 | (__u32)key->vlan[0] << 16 | key->vlan[1]) *
-			      0x9e3779b97f4a7c15ULL;
+	__u64 hash = hash_mix((__u64)a->word[0] << 32 | a->word[1], seed);
+
+	return hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), seed) >> 48;
 }
 
 static __always_inline bool is_same_key(const struct flow_key *a, const struct flow_key *b)
 {
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
-	__u32 differ = 0;
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	__u64 differ = 0;
 	unsigned int i;
 
 #ifdef __bpf__

@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is kept of connections by a hash of their four-tuple alone. Lanes: how many are opening, for
- * each direction; a packet of an established connection looks at its lane, and at nothing else. Lines:
- * whether a connection was seen before, which settled a moment ago, and lanes of their own. A
- * connection's beginning finds all of a line in one line of the cache.
+ * What is kept of connections by their slot, a hash of the four-tuple alone. Lanes: how many are
+ * opening; a packet of an established connection looks at its lane, and at nothing else. Lines: where
+ * the opening flows are, whether a connection was seen before, and which settled a moment ago. A
+ * connection's beginning finds all that in one line of the cache.
  */
 #pragma once
 
+#ifndef __bpf__
+#include <linux/bpf.h>
+#endif
 #include "track.h"
 
 /*
  * A lane is a sum: each flow that is opening adds 1024 and its tag of 10 bits. So no flow is 0, one
  * is told from another one's packet by the tag, and two or more are 2048 or above; up to 31 fit, two
- * lanes are a word. Of 100 000 openings, 18 % of other packets' lanes hold two or more: then a lane of
- * the line is asked, which dismisses all but 1 %. A sum, since kernels before 5.12 know no atomic
- * operation but adding.
+ * lanes are a word. Of 100 000 openings, 6 % of other packets' lanes hold two or more: for these their
+ * line is asked. A sum, since kernels before 5.12 know no atomic operation but adding.
  *
  * No lane ever wraps, or it would say no of what is opening. So a lane that is half full takes no more
  * flows: by chance none becomes so, but one four-tuple may be open in thousands of VLANs. What is left
  * is for the CPUs that add to it at the same moment.
  */
 #define LANES_SHIFT 18
-#define LINES_SHIFT 15
-#define LINES (1 << LINES_SHIFT)
-#define LINE_LANES_SHIFT 4
 #define LANE_ONE 1024U
 #define LANE_FULL (32 * LANE_ONE) /* the upper bit of a lane */
+
+struct lanes {
+	__u32 words[1 << (LANES_SHIFT - 1)]; /* 512 KiB: they stay in a core's own cache */
+};
 
 /* What one flow adds to a lane. The tag's bits are none of those that name the lane. */
 static __always_inline __u32 lane_one(__u32 slot)
@@ -38,42 +41,38 @@ static __always_inline __u32 lane_of(__u32 slot)
 	return slot >> (32 - LANES_SHIFT);
 }
 
-/* Which of its line's lanes, and the tag there: all bits of the slot take part. */
-static __always_inline __u32 second_slot(__u32 slot)
-{
-	return slot * 0x9e3779b1U;
-}
-
-static __always_inline __u32 line_lane_of(__u32 slot)
-{
-	return second_slot(slot) >> (32 - LINE_LANES_SHIFT);
-}
-
-static __always_inline __u32 line_lane_one(__u32 slot)
-{
-	return lane_one(second_slot(slot) >> (32 - LINE_LANES_SHIFT - 10));
-}
-
-static __always_inline __u16 lane_read(const __u32 *words, __u32 lane)
+static __always_inline __u16 lane_read(const struct lanes *lanes, __u32 lane)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	lane ^= 1;
 #endif
-	return ((const volatile __u16 *)words)[lane];
+	return ((const volatile __u16 *)lanes->words)[lane];
 }
 
-/* One load, and no branch that nothing could foretell: two or more, or just this one? */
-static __always_inline bool lane_holds(const __u32 *words, __u32 lane, __u32 one)
+/*
+ * Could a flow of this slot be opening? No is certain. One load, and no branch that nothing could
+ * foretell: two or more, or just this one?
+ */
+static __always_inline bool may_be_opening(const struct lanes *lanes, __u32 slot)
 {
-	return unlikely((lane_read(words, lane) ^ one) - 1 > 2 * LANE_ONE - 2);
+	return unlikely((lane_read(lanes, lane_of(slot)) ^ lane_one(slot)) - 1 > 2 * LANE_ONE - 2);
 }
 
-static __always_inline void lane_add(__u32 *words, __u32 lane, __u32 one, int n)
+/* May another flow of this slot be opening? */
+static __always_inline bool has_room(const struct lanes *lanes, __u32 slot)
 {
-	__sync_fetch_and_add(&words[lane >> 1], n * (one << ((lane & 1) << 4)));
+	return !(lane_read(lanes, lane_of(slot)) & LANE_FULL);
 }
 
-/* A connection that settled. Slots are overwritten: what is lost so is a late copy's silence. */
+/* A flow of this slot more, or less: n is 1 or -1. */
+static __always_inline void count_opening(struct lanes *lanes, __u32 slot, int n)
+{
+	__u32 lane = lane_of(slot);
+
+	__sync_fetch_and_add(&lanes->words[lane >> 1], n * (lane_one(slot) << ((lane & 1) << 4)));
+}
+
+/* The connection that settled last: of those before, a late copy may be taken for an attempt. */
 struct remembered {
 	__u32 tag;
 	__u32 until; /* in units of 2^20 ns, some ms */
@@ -81,71 +80,128 @@ struct remembered {
 
 #define REMEMBERED_SHIFT 20
 
-#define KNOWN_WORDS 4
-#define REMEMBERED_SLOTS 2
+#define KNOWN_WORDS 2
+#define LINE_FLOWS 11
 
+/*
+ * Opening flows by the numbers of their places in the table, from 1, and a tag above that; 0 is
+ * nobody. There is a line for each four of the flows that may be opening at once: one attempt of a
+ * thousand finds its line full, when the table is, and goes into another one.
+ */
 struct line {
-	__u32 lanes[1 << (LINE_LANES_SHIFT - 1)];
+	struct bpf_spin_lock lock; /* held while a flow comes, changes or goes */
+	__u32 flows[LINE_FLOWS];
 	__u32 known[KNOWN_WORDS]; /* bits; two CPUs at once may lose one: a close counts for more */
-	struct remembered remembered[REMEMBERED_SLOTS];
-};
-
-struct traces {
-	__u32 lanes[1 << (LANES_SHIFT - 1)]; /* 512 KiB: they stay in a core's own cache */
-	struct line lines[LINES] __attribute__((aligned(64)));
+	struct remembered remembered;
 };
 
 _Static_assert(sizeof(struct line) == 64, "a line of the cache");
 
-static __always_inline __u32 line_of(__u32 slot)
+#define LEAST_LINES (1 << 15)
+
+/* For so many flows at once; a power of two. */
+static __always_inline __u32 lines_for(__u32 flows)
 {
-	return slot & (LINES - 1);
+	__u32 lines = LEAST_LINES;
+
+	while (lines < flows / 4)
+		lines *= 2;
+	return lines;
 }
 
-/* Could a flow of this slot be opening? No is certain. */
-static __always_inline bool may_be_opening(const struct traces *t, __u32 slot)
+/* The same four-tuple on another interface or in another VLAN is another connection: see flow_key. */
+static __always_inline __u32 line_number(__u32 slot, __u32 ifindex, const __u16 *vlan)
 {
-	return lane_holds(t->lanes, lane_of(slot), lane_one(slot)) &&
-	       lane_holds(t->lines[line_of(slot)].lanes, line_lane_of(slot), line_lane_one(slot));
+	return (slot ^ slot >> 16) + ifindex + vlan[0] * 0x2f35U + vlan[1] * 0x3e6bU;
 }
 
-/* May another flow of this hash be opening? */
-static __always_inline bool has_room(const struct traces *t, __u64 hash)
+/* Where a flow goes for which there is no room there. */
+static __always_inline __u32 other_line_number(__u32 number, __u32 slot)
 {
-	__u32 slot = slot_of(hash), back = slot_back_of(hash);
-
-	return !((lane_read(t->lanes, lane_of(slot)) |
-		  lane_read(t->lines[line_of(slot)].lanes, line_lane_of(slot)) |
-		  lane_read(t->lanes, lane_of(back)) |
-		  lane_read(t->lines[line_of(back)].lanes, line_lane_of(back))) &
-		 LANE_FULL);
+	return number + (slot >> 8 | 1);
 }
 
-static __always_inline void count_direction(struct traces *t, __u32 slot, int n)
+/* Other bits than those that name the lane or the line: all of the slot's take part. */
+static __always_inline __u32 second_slot(__u32 slot)
 {
-	lane_add(t->lanes, lane_of(slot), lane_one(slot), n);
-	lane_add(t->lines[line_of(slot)].lanes, line_lane_of(slot), line_lane_one(slot), n);
+	return slot * 0x9e3779b1U;
 }
 
-/* A flow of this hash more, or less: n is 1 or -1. */
-static __always_inline void count_opening(struct traces *t, __u64 hash, int n)
+#define PLACE_BITS 21
+#define PLACE_MASK ((1U << PLACE_BITS) - 1)
+
+static __always_inline __u32 line_tag(__u32 slot)
 {
-	count_direction(t, slot_of(hash), n);
-	count_direction(t, slot_back_of(hash), n);
+	return second_slot(slot) & ~PLACE_MASK;
 }
 
-/* Notes that a connection of this hash was seen; answers whether that is news. */
-static __always_inline bool line_know(struct line *line, __u64 hash)
+/* The n-th entry of a line to look at, each slot from another one on: so most flows are found at once. */
+static __always_inline __u32 line_nth(__u32 slot, __u32 n)
 {
-	__u32 bit = 1U << (hash & 31), *word = &line->known[hash >> 5 & (KNOWN_WORDS - 1)];
+	__u32 at = ((second_slot(slot) + n * (0x10000 / LINE_FLOWS)) & 0xffff) * LINE_FLOWS >> 16;
+
+	HIDE(at); /* else n, which the verifier knows, would be in use for as long as this is */
+	return at;
+}
+
+/*
+ * All bits, when the tag of this entry is the slot's, else none: a branch for each entry would be as
+ * many paths for the verifier.
+ */
+static __always_inline __u32 same_tag(__u32 entry, __u32 slot)
+{
+	__u64 differ = (entry ^ line_tag(slot)) >> PLACE_BITS;
+
+	HIDE(differ);
+	return (differ - 1) >> 32;
+}
+
+/* As may_be_opening(), for what that could not dismiss. */
+static __always_inline bool line_may_hold(const struct line *line, __u32 slot)
+{
+	__u32 may = 0;
+	int i;
+
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 0; i < LINE_FLOWS; i++)
+		may |= same_tag(line->flows[i], slot);
+	return may;
+}
+
+/* The entries of this tag, as a sum: another one shows that one came or went. */
+static __always_inline __u32 line_entries(const struct line *line, __u32 slot)
+{
+	__u32 sum = 0, entry;
+	int i;
+
+#ifdef __bpf__
+#pragma unroll
+#endif
+	for (i = 0; i < LINE_FLOWS; i++) {
+		entry = line->flows[i];
+		sum += entry & same_tag(entry, slot);
+	}
+	return sum;
+}
+
+/* Some flow of this line went into another one: for good, since nobody counts them. */
+#define LINE_OVERFLOWED (1U << 31) /* in the last word of known */
+
+static __always_inline bool has_overflowed(const struct line *line)
+{
+	return line->known[KNOWN_WORDS - 1] & LINE_OVERFLOWED;
+}
+
+/* Notes that a connection of this slot was seen; answers whether that is news. */
+static __always_inline bool line_know(struct line *line, __u32 slot)
+{
+	__u32 which = (second_slot(slot) >> 16) * (32 * KNOWN_WORDS - 1) >> 16;
+	__u32 bit = 1U << (which & 31), *word = &line->known[which >> 5 & (KNOWN_WORDS - 1)];
 
 	if (*word & bit)
 		return false;
 	*word |= bit;
 	return true;
-}
-
-static __always_inline struct remembered *line_remembered(struct line *line, __u64 hash)
-{
-	return &line->remembered[hash >> 7 & (REMEMBERED_SLOTS - 1)];
 }

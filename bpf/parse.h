@@ -143,6 +143,14 @@ struct segment {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	struct address icmp_from;
+	/*
+	 * For watch_segment(). A segment stands in a map's memory, of which the verifier knows nothing:
+	 * it need not follow each value that these may have.
+	 */
+	struct flow_key key;
+	bool from_end_1; /* the source */
+	__u64 time; /* or 0 */
+	__u32 entries; /* line_entries() */
 };
 
 static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset, __u32 size)
@@ -418,26 +426,28 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 }
 
 /*
- * Secret of this run: without it nobody on the wire can aim at a slot, nor make two four-tuples meet
+ * Secret of this run: without it nobody on the wire can aim at a slot, nor make many four-tuples meet
  * in one. Random, each word for one use: a key that two parts shared could be cancelled by choosing
  * both of them.
  */
 struct hash_seed {
-	__u64 source;
-	__u64 destination;
-	__u64 ports; /* odd, as all that is only multiplied by: no bit is lost */
+	__u64 address;
+	__u64 prefix; /* of IPv6 */
+	__u64 rest; /* odd, as all that is only multiplied by: no bit is lost */
+	__u64 ports; /* odd */
 	__u64 spread; /* odd */
 };
 
 static __always_inline void hash_seed_fit(struct hash_seed *seed)
 {
+	seed->rest |= 1;
 	seed->ports |= 1;
 	seed->spread |= 1;
 }
 
 static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *seed)
 {
-	x = (x ^ seed->source) * 0x9e3779b97f4a7c15ULL;
+	x = (x ^ seed->prefix) * 0x9e3779b97f4a7c15ULL;
 	return (x ^ x >> 32) * seed->spread;
 }
 
@@ -446,58 +456,41 @@ static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *
  * the rest; turned about, lest what differs in the last bits alone be lost at the upper end of the
  * products to come.
  */
-static __always_inline __u64 end6(const __u8 *address, const volatile __u64 *key,
-				  const volatile __u64 *spread)
+static __always_inline __u64 end6(const __u8 *address, const volatile struct hash_seed *seed)
 {
-	__u64 prefix = LOAD(__u64, address) ^ *key;
+	__u64 prefix = LOAD(__u64, address) ^ seed->prefix;
 
 	prefix = (prefix >> 32) * prefix + LOAD(__u64, address + 8);
-	return __builtin_bswap64(prefix * *spread);
+	return __builtin_bswap64(prefix * seed->rest);
+}
+
+static __always_inline __u64 end_of(const __u8 *address, const __u8 *port, bool ip6,
+				    const volatile struct hash_seed *seed)
+{
+	__u64 end = ip6 ? end6(address, seed) : LOAD(__u32, address);
+
+	return end + seed->address + LOAD(__u16, port) * seed->ports;
 }
 
 /*
- * Of one direction of a four-tuple: NH (Black et al., UMAC, 1999) and a multilinear part. Whatever
- * two four-tuples are chosen without the secret, their upper 18 bits are equal for one secret in 2^17,
- * their upper 32 bits for one in 2^31. The other direction has another product: one that is equal for
- * both costs more, or has pairs that meet under every secret.
+ * Equal for both directions. The product of both ends depends on the key, unless their sum is the
+ * same: then two products differ by a number that no key changes, but for the factor of the ports and
+ * the last one, which are secret as well.
  */
-static __always_inline __u64 tuple_product(const __u8 *source, const __u8 *destination, __u32 ports,
-					   bool ip6, const volatile struct hash_seed *seed)
+static __always_inline __u32 slot_of(__u64 from, __u64 to, const volatile struct hash_seed *seed)
 {
-	__u64 from, to;
-
-	if (ip6) {
-		from = end6(source, &seed->source, &seed->spread);
-		HIDE(from); /* one after the other: no more registers to be saved and restored */
-		to = end6(destination, &seed->destination, &seed->spread);
-	} else {
-		from = LOAD(__u32, source) + seed->source;
-		to = LOAD(__u32, destination) + seed->destination;
-	}
-	return from * to + ports * seed->ports;
+	return from * to * seed->spread >> 32;
 }
 
 static __always_inline __u32 slot_from(const __u8 *ip, const __u8 *tcp, bool ip6,
 				       const volatile struct hash_seed *seed)
 {
-	return tuple_product(ip + (ip6 ? 8 : 12), ip + (ip6 ? 24 : 16), LOAD(__u32, tcp), ip6,
-			     seed) >>
-	       32;
-}
+	__u64 from, to;
 
-/* Does the source come behind the destination, word by word, as struct flow_key has them? */
-static __always_inline bool source_is_end_1(const struct segment *s)
-{
-	bool is = s->source_port > s->destination_port;
-	int i;
-
-#ifdef __bpf__
-#pragma unroll
-#endif
-	for (i = 3; i >= 0; i--)
-		if (s->source.word[i] != s->destination.word[i])
-			is = s->source.word[i] > s->destination.word[i];
-	return is;
+	from = end_of(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
+	HIDE(from); /* one after the other: no more registers to be saved and restored */
+	to = end_of(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
+	return slot_of(from, to, seed);
 }
 
 static __always_inline bool is_mapped(const struct address *a)
@@ -506,41 +499,26 @@ static __always_inline bool is_mapped(const struct address *a)
 }
 
 /*
- * Equal for both directions: the slots of packets from key.end[0], and from key.end[1]. 0 for IPv6
- * packets with an address that stands for IPv4 inside of hosts: they would be taken for IPv4's, and
+ * IPv6 packets with an address that stands for IPv4 inside of hosts would be taken for IPv4's, and
  * have no place on a wire (Linux drops what comes from one).
  */
-static __always_inline __u64 tuple_hash(const struct segment *s,
-					const volatile struct hash_seed *seed)
+static __always_inline bool has_place_on_wire(const struct segment *s)
 {
+	return !s->ip6 || !(is_mapped(&s->source) || is_mapped(&s->destination));
+}
+
+/* As slot_from(). */
+static __always_inline __u32 segment_slot(const struct segment *s,
+					  const volatile struct hash_seed *seed)
+{
+	const __u16 ports[] = { swap16(s->source_port), swap16(s->destination_port) };
 	const __u8 *source = (const __u8 *)&s->source, *destination = (const __u8 *)&s->destination;
-	__u32 ports = swap32((__u32)s->source_port << 16 | s->destination_port);
-	__u32 ports_back = ports << 16 | ports >> 16;
-	__u64 forth, back;
+	const __u8 *from = (const __u8 *)&ports[0], *to = (const __u8 *)&ports[1];
 
-	if (s->ip6) {
-		if (is_mapped(&s->source) || is_mapped(&s->destination))
-			return 0;
-		forth = tuple_product(source, destination, ports, true, seed);
-		back = tuple_product(destination, source, ports_back, true, seed);
-	} else {
-		forth = tuple_product(source + 12, destination + 12, ports, false, seed);
-		back = tuple_product(destination + 12, source + 12, ports_back, false, seed);
-	}
-	forth >>= 32;
-	back >>= 32;
-	return source_is_end_1(s) ? back << 32 | forth : forth << 32 | back;
-}
-
-/* What lanes and lines take of a hash. */
-static __always_inline __u32 slot_of(__u64 hash)
-{
-	return hash >> 32;
-}
-
-static __always_inline __u32 slot_back_of(__u64 hash)
-{
-	return hash;
+	return s->ip6 ? slot_of(end_of(source, from, true, seed),
+				end_of(destination, to, true, seed), seed)
+		      : slot_of(end_of(source + 12, from, false, seed),
+				end_of(destination + 12, to, false, seed), seed);
 }
 
 static __always_inline void read_address(struct address *a, const __u8 *p, bool ip6)
@@ -653,84 +631,3 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 }
 
 #define TCP_LOOK (TCP_SYN | TCP_FIN | TCP_RST)
-
-/* At least 40 bytes are there. PARSED_UDP and PARSED_OTHER do not write *slot. */
-static __always_inline enum parsed glance_ip4(const __u8 *ip, const volatile struct hash_seed *seed,
-					      __u32 *slot)
-{
-	__u32 fragment_ttl_protocol = LOAD(__u32, ip + 6);
-
-	if (unlikely(ip[0] != 0x45 || fragment_ttl_protocol & swap32(0x3fff0000)))
-		return PARSED_DEEP;
-	if (likely((fragment_ttl_protocol & swap32(0xff)) == swap32(PROTOCOL_TCP))) {
-		if (unlikely(ip[33] & TCP_LOOK))
-			return PARSED_DEEP;
-		*slot = slot_from(ip, ip + 20, false, seed);
-		return PARSED_TCP;
-	}
-	if (ip[9] == PROTOCOL_UDP)
-		return PARSED_UDP;
-	if (ip[9] == PROTOCOL_ICMP4)
-		return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
-	return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
-}
-
-static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
-					      const volatile struct hash_seed *seed, __u32 *slot)
-{
-	if (unlikely(ip + 60 > end || ip[0] >> 4 != 6))
-		return PARSED_DEEP;
-	if (likely(ip[6] == PROTOCOL_TCP)) {
-		if (unlikely(ip[53] & TCP_LOOK))
-			return PARSED_DEEP;
-		*slot = slot_from(ip, ip + 40, true, seed);
-		return PARSED_TCP;
-	}
-	if (ip[6] == PROTOCOL_UDP)
-		return PARSED_UDP;
-	if (ip[6] == PROTOCOL_ICMP6)
-		return is_icmp_error(ip[40], true) ? PARSED_DEEP : PARSED_ARP;
-	return is_ip6_extension(ip[6]) ? PARSED_DEEP : PARSED_OTHER;
-}
-
-/*
- * Nearly all packets are told here, by constant offsets and without a store, since this is what the
- * probe costs the traffic; the most frequent come first, on a straight line. PARSED_TCP: a segment
- * without SYN, FIN or RST, *slot is its flow's. PARSED_UDP: *transport is its header. PARSED_OTHER,
- * and PARSED_ARP for what is not even counted. All else is PARSED_DEEP, to be looked at by locate().
- */
-static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
-					  const volatile struct hash_seed *seed, __u32 *slot,
-					  const __u8 **transport)
-{
-	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
-
-	if (unlikely(ip + 40 > f->end)) {
-		if (link == LINK_ETHERNET && ip <= f->end &&
-		    LOAD(__u16, f->begin + 12) == swap16(ETHERTYPE_ARP))
-			return PARSED_ARP;
-		return PARSED_DEEP;
-	}
-	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : swap16(ethertype);
-	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
-		*transport = ip + 20;
-		return glance_ip4(ip, seed, slot);
-	}
-	if (likely(ethertype == swap16(ETHERTYPE_IP6))) {
-		*transport = ip + 40;
-		return glance_ip6(ip, f->end, seed, slot);
-	}
-	if (ethertype == swap16(ETHERTYPE_ARP))
-		return PARSED_ARP;
-	if (link == LINK_BARE || ethertype != swap16(ETHERTYPE_VLAN) || ip + 44 > f->end)
-		return PARSED_DEEP;
-	ethertype = LOAD(__u16, ip + 2);
-	ip += 4;
-	if (ethertype == swap16(ETHERTYPE_IP4)) {
-		*transport = ip + 20;
-		return glance_ip4(ip, seed, slot);
-	}
-	*transport = ip + 40;
-	return ethertype == swap16(ETHERTYPE_IP6) ? glance_ip6(ip, f->end, seed, slot)
-						  : PARSED_DEEP;
-}

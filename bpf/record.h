@@ -10,7 +10,7 @@
 
 #include "types.h"
 
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 
 #define SECOND_NS 1000000000ULL
 #define MILLISECOND_NS 1000000ULL
@@ -23,13 +23,14 @@ struct address {
 
 #define IP4_PREFIX swap32(0xffff)
 
-/* Both directions of a connection have the same key: the lower end, word by word, comes first. */
+/* Both directions of a connection have the same key: see segment_find_key(). */
 struct flow_key {
 	struct address end[2];
 	__u16 port[2];
 	__u16 vlan[2]; /* VLAN ids from the outside in; 0 is none (802.1Q: no VLAN has this id) */
 	__u32 ifindex;
-};
+	__u32 pad; /* 0: keys are compared by words of 64 bits */
+} __attribute__((aligned(8)));
 
 #define SYN_TIMES 8
 
@@ -113,9 +114,7 @@ struct flow {
 
 	__u8 left_by; /* with CLIENT_LEFT: the lowest byte of the interface's index */
 	__u8 elsewhere; /* the first SYN was addressed to another machine on the link */
-	/* of the lanes that say "an opening flow could be meant", of packets from key.end[0] and [1] */
-	__u32 slot;
-	__u32 slot_back;
+	__u32 slot; /* by a hash of the four-tuple, see line.h */
 };
 
 enum settled_by {
@@ -136,7 +135,6 @@ struct record {
 	__u32 settled_by;
 	__u64 settled;
 	struct flow_key key;
-	__u32 pad;
 	struct flow flow;
 };
 

@@ -66,30 +66,46 @@ static __always_inline bool is_syn(const struct segment *s)
 	return s->kind == SEGMENT_TCP && (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }
 
-/* Fills the key; answers whether the segment's source is key->end[1]. */
-static __always_inline bool flow_key_of(struct flow_key *key, const struct segment *s)
+/*
+ * Fills the segment's key, and which end of it is the source. Without a branch once it is known which
+ * end is the lower one: a verifier would follow both ways from here on.
+ */
+static __always_inline void segment_find_key(struct segment *s)
 {
-	bool swap = source_is_end_1(s);
+	const __u8 *source = (const __u8 *)&s->source, *destination = (const __u8 *)&s->destination;
+	__u64 from[] = { LOAD(__u64, source), LOAD(__u64, source + 8), s->source_port };
+	__u64 to[] = { LOAD(__u64, destination), LOAD(__u64, destination + 8),
+		       s->destination_port };
+	struct flow_key *key = &s->key;
+	__u64 swap;
+	int i;
 
-	key->end[0] = swap ? s->destination : s->source;
-	key->end[1] = swap ? s->source : s->destination;
-	key->port[0] = swap ? s->destination_port : s->source_port;
-	key->port[1] = swap ? s->source_port : s->destination_port;
+	if (from[0] != to[0])
+		s->from_end_1 = from[0] > to[0];
+	else if (from[1] != to[1])
+		s->from_end_1 = from[1] > to[1];
+	else
+		s->from_end_1 = from[2] > to[2];
+	swap = -(__u64) * (volatile bool *)&s->from_end_1;
+	for (i = 0; i < 3; i++) {
+		__u64 differ = (from[i] ^ to[i]) & swap;
+
+		from[i] ^= differ;
+		to[i] ^= differ;
+	}
+	__builtin_memcpy(&key->end[0], from, sizeof(key->end[0]));
+	__builtin_memcpy(&key->end[1], to, sizeof(key->end[1]));
+	key->port[0] = from[2];
+	key->port[1] = to[2];
 	key->vlan[0] = s->vlan[0];
 	key->vlan[1] = s->vlan[1];
 	key->ifindex = s->ifindex;
-	return swap;
+	key->pad = 0;
 }
 
 static __always_inline bool is_handshake_done(const struct flow *f)
 {
 	return f->ack || f->server_flags & SERVER_PROVES || f->client_flags & CLIENT_PROVES;
-}
-
-/* Which attempt is this, beside its key? To be read at once when a flow has been looked up. */
-static __always_inline __u64 flow_identity(const struct flow *f)
-{
-	return (__u64)f->slot << 32 | f->client_isn;
 }
 
 /*

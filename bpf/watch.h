@@ -4,18 +4,21 @@
  * The one way of a segment for the kernel and for captures; only the table differs.
  *
  * The including file defines struct table and these, before it includes this file:
- *	table_hash	tuple_hash() with the secret of this run; 0: no segment of ours
+ *	table_slot	segment_slot() with the secret of this run
  *	table_now	the time, in ns; asked only when a segment needs it
- *	table_traces	what is kept of connections by hash alone
- *	table_has_room	has_room() in these, of both slots of a hash
- *	table_count_opening	count_opening() likewise
- *	table_find	the flow of a key and its hash, or NULL
- *	table_new	a zeroed flow to fill in, not yet in the table
- *	table_insert	false when it has no place: then it is counted as lost, or as a copy where
+ *	table_lanes	the lanes, see line.h
+ *	table_line	the line of that line_number(), or NULL
+ *	table_find	the flow of a key, if it is opening; fills *found: flow, and what goes with it
+ *			of the line's entries, see line_entries()
+ *	table_start	start_attempt(), perhaps elsewhere
+ *	table_new	a zeroed flow to fill in, which nobody else finds yet; NULL when there is no
+ *			place: that is counted as lost
+ *	table_insert	puts it into the table, unless line_entries() has changed; false, and the place
+ *			is free again, when it cannot: that is counted as lost, or as a copy where
  *			another CPU was faster
- *	table_begin	is the flow still this attempt, and nobody's to take out? Then it is held
- *	table_end	lets go of a flow that is held; one that has settled is ours to take out
- *	table_publish	takes such a flow out and publishes its record, once
+ *	table_begin	is the flow still the attempt that was found? Then it is held
+ *	table_end	lets go of a flow that is held; one that has settled is nobody else's any more
+ *	table_publish	publishes the record of such a flow, and frees its place
  *	table_count	adds to a counter
  *	table_count_ethertype	adds a packet to what is not understood
  *	table_wants	does --client, --server, --port ask for this SYN?
@@ -32,131 +35,140 @@
 #include "line.h"
 
 /* The same four-tuple in another VLAN is another connection. */
-static __always_inline __u32 remembered_tag(const struct flow_key *key, __u64 hash, __u32 isn)
+static __always_inline __u32 remembered_tag(const struct flow_key *key, __u32 slot, __u32 isn)
 {
-	return (__u32)hash ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
+	return slot ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
 }
 
-static __always_inline void remember(struct line *line, const struct flow_key *key, __u64 hash,
+static __always_inline void remember(struct line *line, const struct flow_key *key, __u32 slot,
 				     __u32 isn, enum settled_by why, __u64 now)
 {
-	struct remembered *r = line_remembered(line, hash);
+	struct remembered *r = &line->remembered;
 	__u64 until = now;
 
 	if (why == SETTLED_PAYLOAD || why == SETTLED_ONE_SIDED)
 		until += REMEMBER_NS;
 	else /* the same ISN may begin another attempt: Windows tries a refused port three times */
 		until += COPY_NS;
-	r->tag = remembered_tag(key, hash, isn);
+	r->tag = remembered_tag(key, slot, isn);
 	r->until = (until >> REMEMBERED_SHIFT) + 1;
 }
 
-static __always_inline bool is_remembered(struct line *line, const struct flow_key *key, __u64 hash,
+static __always_inline bool is_remembered(struct line *line, const struct flow_key *key, __u32 slot,
 					  __u32 isn, __u64 now)
 {
-	const struct remembered *r = line_remembered(line, hash);
+	const struct remembered *r = &line->remembered;
 
-	return r->tag == remembered_tag(key, hash, isn) &&
+	return r->tag == remembered_tag(key, slot, isn) &&
 	       (__s32)(r->until - (__u32)(now >> REMEMBERED_SHIFT)) > 0;
 }
 
 static __always_inline void start_attempt(struct table *t, struct line *line,
-					  const struct flow_key *key, const struct segment *s,
-					  bool from_end_1, __u64 hash, __u64 now)
+					  const struct segment *s, __u32 slot)
 {
+	const struct flow_key *key = &s->key;
+	__u64 now = s->time;
 	struct flow *f;
 
-	if (is_remembered(line, key, hash, s->seq, now)) {
+	if (is_remembered(line, key, slot, s->seq, now)) {
 		table_count(t, COUNT_LATE_SYN_COPIES, 1);
 		return;
 	}
-	line_know(line, hash);
+	line_know(line, slot);
 	if (!table_wants(t, s)) {
 		table_count(t, COUNT_NARROWED, 1);
 		return;
 	}
-	if (!table_has_room(t, hash)) {
+	if (!has_room(table_lanes(t), slot)) {
 		table_count(t, COUNT_LOST_MAP, 1);
 		return;
 	}
-	f = table_new(t);
+	f = table_new(t, now);
 	if (!f)
 		return;
-	flow_start(f, s, from_end_1, now);
-	f->slot = slot_of(hash);
-	f->slot_back = slot_back_of(hash);
+	flow_start(f, s, s->from_end_1, now);
+	f->slot = slot;
 	if (table_keeps_packets(t))
 		table_keep_packet(t, key, f, s, true, now);
-	if (table_insert(t, key, f, hash, now)) {
-		table_count_opening(t, hash, 1);
+	if (table_insert(t, line, key, f, s->entries, now)) {
+		count_opening(table_lanes(t), slot, 1);
 		table_count(t, COUNT_ATTEMPTS, 1);
 	}
 }
 
 /* A flow that settles by what is no segment of its own. */
-static __always_inline void settle(struct table *t, struct flow *f, __u64 identity,
-				   enum settled_by why, __u64 now)
+static __always_inline void settle(struct table *t, struct found *found, enum settled_by why,
+				   __u64 now)
 {
-	if (!table_begin(t, f, identity, now))
+	if (!table_begin(t, found))
 		return;
-	table_end(t, f, why, now);
-	table_publish(t, f, identity, why, now);
+	table_end(t, found, why);
+	table_publish(t, found->flow, why, now);
 }
 
-static __always_inline void watch_segment(struct table *t, const struct segment *s)
+static __always_inline void watch_segment(struct table *t, struct segment *s)
 {
 	enum settled_by why;
 	struct line *line;
-	struct flow_key key;
-	bool from_end_1, from_client;
-	struct flow *f = NULL;
-	__u64 hash, identity, now = 0;
+	struct found found;
+	bool from_client, is_opening;
+	struct flow *f;
 	__u16 left = 0;
+	__u32 slot;
+	__u64 now;
 
-	hash = table_hash(t, s);
-	if (!hash) {
+	if (!has_place_on_wire(s)) {
 		table_count(t, COUNT_MALFORMED, 1);
 		return;
 	}
-	from_end_1 = flow_key_of(&key, s);
-	line = &table_traces(t)->lines[line_of(slot_of(hash))];
-	if (may_be_opening(table_traces(t), slot_of(hash)))
-		f = table_find(t, &key, hash);
-	if (f) {
-		identity = flow_identity(f);
-		from_client = from_end_1 == !!(f->client_flags & CLIENT_IS_END_1);
-		if (needs_time(f, s, from_client))
-			now = table_now(t);
+	/* reading the clock waits for all that was read before, so it comes before what is not in the cache */
+	s->time = is_syn(s) ? table_now(t) : 0;
+	slot = table_slot(t, s);
+	is_opening = may_be_opening(table_lanes(t), slot);
+	if (!is_opening && s->kind == SEGMENT_TCP && !(s->flags & TCP_LOOK))
+		return;
+	segment_find_key(s);
+	line = table_line(t, line_number(slot, s->ifindex, s->vlan));
+	if (!line)
+		return;
+	s->entries = is_syn(s) ? line_entries(line, slot) : 0;
+	if (is_opening && table_find(t, line, &s->key, slot, &found)) {
+		f = found.flow;
+		from_client = s->from_end_1 == !!(f->client_flags & CLIENT_IS_END_1);
+		if (!s->time && needs_time(f, s, from_client))
+			s->time = table_now(t);
+		now = *(volatile __u64 *)&s->time;
 		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
 			if (table_follows(t) && is_syn(s) && from_client)
 				left = table_left(t, f);
-			if (!table_begin(t, f, identity, now))
+			if (!table_begin(t, &found))
 				return;
 			if (left) {
 				f->client_flags |= left;
 				f->left_by = left >> 8;
 			}
 			why = track(f, s, from_client, now);
-			table_end(t, f, why, now);
+			table_end(t, &found, why);
 			if (now && table_keeps_packets(t))
-				table_keep_packet(t, &key, f, s, from_client, now);
+				table_keep_packet(t, &s->key, f, s, from_client, now);
 			if (why != SETTLED_NOT) {
 				/* a bare ACK can be what was missing */
 				if (!now)
 					now = table_now(t);
-				table_publish(t, f, identity, why, now);
-				remember(line, &key, hash, identity, why, now);
+				remember(line, &s->key, slot, f->client_isn, why, now);
+				table_publish(t, f, why, now);
 			}
 			return;
 		}
 		why = settle_due(f, now, false) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED;
-		settle(t, f, identity, why, now);
+		settle(t, &found, why, now);
+		s->entries -= found.entries;
 	}
 	if (is_syn(s)) {
-		start_attempt(t, line, &key, s, from_end_1, hash, now ? now : table_now(t));
+		table_start(t, line, s, slot);
 	} else if (s->kind == SEGMENT_TCP && s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) {
 		/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
-		if (line_know(line, hash))
+		if (line_know(line, slot))
 			table_count(t, COUNT_ALREADY_OPEN, 1);
 	}
 }

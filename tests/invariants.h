@@ -16,11 +16,14 @@
 
 static inline const char *key_wrong(const struct flow_key *k)
 {
-	int i;
+	__u64 from[2], to[2];
 
-	for (i = 0; i < 4 && k->end[0].word[i] == k->end[1].word[i]; i++)
-		;
-	HOLDS(i < 4 ? k->end[0].word[i] < k->end[1].word[i] : k->port[0] <= k->port[1]);
+	memcpy(from, &k->end[0], sizeof(from));
+	memcpy(to, &k->end[1], sizeof(to));
+	HOLDS(from[0] != to[0]	 ? from[0] < to[0]
+	      : from[1] != to[1] ? from[1] < to[1]
+				 : k->port[0] <= k->port[1]);
+	HOLDS(!k->pad);
 	HOLDS(k->vlan[0] < 4096 && k->vlan[1] < 4096);
 	IMPLIES(k->vlan[1], k->vlan[0]);
 	return NULL;
@@ -98,7 +101,7 @@ static inline const char *end_wrong(const struct record *r)
 {
 	const struct flow *f = &r->flow;
 
-	HOLDS(r->version == RECORD_VERSION && !r->pad);
+	HOLDS(r->version == RECORD_VERSION);
 	HOLDS(r->settled_by > SETTLED_NOT && r->settled_by < SETTLED_REASONS);
 	HOLDS(r->settled >= f->syn_times[0]);
 	IMPLIES(r->settled_by == SETTLED_PAYLOAD,

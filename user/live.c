@@ -20,19 +20,16 @@
 #include <unistd.h>
 
 #include "conntrack.h"
-#include "entry.h"
 #include "evidence.h"
 #include "format.h"
 #include "hook.h"
 #include "interface.h"
-#include "line.h"
-#include "narrow.h"
+#include "places.h"
 #include "rights.h"
 #include "sandbox.h"
 #include "sight.h"
 #include "track.h"
 #include "wire.h"
-#include "probe.skel.h"
 
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
@@ -84,7 +81,7 @@ struct live {
 	ns_t next_wire; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
-	uint64_t *ids;
+	uint32_t *places;
 	struct flow_entry *flows;
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
@@ -275,12 +272,9 @@ static int say_load_failure(int error)
 
 static void set_sizes(struct live *l)
 {
-	uint32_t chunks = (l->options->max_flows + QUEUE_CHUNK - 1) / QUEUE_CHUNK;
 	struct probe_bpf *bpf = l->bpf;
 
-	bpf_map__set_max_entries(bpf->maps.flows, l->options->max_flows);
-	bpf_map__set_max_entries(bpf->maps.queue, 2 * chunks * QUEUE_CHUNK);
-	bpf->rodata->queue_chunks = chunks;
+	set_places(bpf, l->options->max_flows);
 	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
 	bpf->rodata->ring_bytes = l->options->ring_bytes;
 }
@@ -509,6 +503,7 @@ static int take_record(void *context, void *data, size_t size)
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
 		return 0; /* cannot be: the object is embedded in this very binary */
 	drain_packets(l);
+	note_client(l->bpf, r);
 	to_connection(l, &connection, r);
 	complete(l, &connection);
 	count_nat(l, &connection);
@@ -556,7 +551,7 @@ static void add_candidate(struct live *l, const struct flow_entry *e)
 {
 	struct candidate *c = &l->bpf->bss->candidates[l->candidates++];
 
-	c->id = e->id;
+	c->place = e->place;
 	c->client_isn = e->flow.client_isn;
 	if (l->candidates == CANDIDATES)
 		settle_candidates(l);
@@ -601,26 +596,30 @@ static bool any_opening(struct live *l)
 	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
 }
 
-/* Looks at every opening flow, in slices; the ring is drained between them. */
+/*
+ * Looks at every opening flow, in slices; the ring is drained between them. Places that were never
+ * used are not looked at: it takes as long as openings were pending at most.
+ */
 static void sweep(struct live *l)
 {
+	uint32_t last = l->bpf->bss->places_used, position, count, looked = 0, opening = 0, i;
 	int map = bpf_map__fd(l->bpf->maps.flows), error;
-	struct connection connection;
-	uint32_t position, count, seen = 0, i;
-	void *from = NULL;
 	struct record r = { .version = RECORD_VERSION };
+	struct connection connection;
 	uint64_t now;
 
-	do {
-		count = SWEEP_BATCH;
-		error = bpf_map_lookup_batch(map, from, &position, l->ids, l->flows, &count, NULL);
-		/* no bucket of the map, whose hash is seeded, holds more than SWEEP_BATCH: no ENOSPC */
-		if (error && error != -ENOENT)
+	while (looked <= last) {
+		count = last + 1 - looked < SWEEP_BATCH ? last + 1 - looked : SWEEP_BATCH;
+		error = bpf_map_lookup_batch(map, looked ? &position : NULL, &position, l->places,
+					     l->flows, &count, NULL);
+		if ((error && error != -ENOENT) || !count)
 			break;
-		from = &position;
-		seen += count;
+		looked += count;
 		now = monotonic();
 		for (i = 0; i < count; i++) {
+			if (!l->flows[i].present)
+				continue;
+			opening++;
 			if (l->bpf->bss->ending ||
 			    settle_due(&l->flows[i].flow, now, l->bpf->bss->pressure) !=
 				    SETTLED_NOT) {
@@ -635,9 +634,9 @@ static void sweep(struct live *l)
 			l->events->opening(l->events->context, &connection);
 		}
 		drain(l);
-	} while (!error);
+	}
 	settle_candidates(l);
-	l->bpf->bss->pressure = seen > bpf_map__max_entries(l->bpf->maps.flows) / 4 * 3;
+	l->bpf->bss->pressure = opening > l->options->max_flows / 4 * 3;
 }
 
 /* ---- what becomes of the interfaces ---- */
@@ -1006,8 +1005,7 @@ static void say_costs(const struct live *l, uint64_t began)
 	}
 	fprintf(stderr,
 		"probe: attached after %.0f ms; maps take %.1f MiB, for %u openings at once\n",
-		(monotonic() - began) / 1e6, sum / 1048576.0,
-		bpf_map__max_entries(l->bpf->maps.flows));
+		(monotonic() - began) / 1e6, sum / 1048576.0, l->options->max_flows);
 }
 
 /* Reading maps and running the settling program: all that the run still asks of bpf(). */
@@ -1019,8 +1017,8 @@ static bool can_settle(void *context)
 	uint32_t position, count = 1;
 
 	l->bpf->bss->candidate_next = CANDIDATES; /* none of them */
-	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->ids, l->flows,
-				 &count, NULL) &&
+	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->places,
+				 l->flows, &count, NULL) &&
 	    errno == EPERM)
 		return false;
 	return !bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate), &opts) ||
@@ -1153,12 +1151,12 @@ static int watch(struct live *l)
 	if (need_files(l) || load(l))
 		return -1;
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
-	l->ids = calloc(SWEEP_BATCH, sizeof(*l->ids));
+	l->places = calloc(SWEEP_BATCH, sizeof(*l->places));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
 	if (l->run->evidence)
 		l->packets =
 			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
-	if (!l->ring || (l->run->evidence && !l->packets) || !l->ids || !l->flows) {
+	if (!l->ring || (l->run->evidence && !l->packets) || !l->places || !l->flows) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -1225,7 +1223,7 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
 	conntrack_close(l.conntrack);
-	free(l.ids);
+	free(l.places);
 	free(l.flows);
 	free(l.followed);
 	return status;

@@ -18,19 +18,25 @@ struct entry {
 };
 
 struct table;
+
+struct found {
+	struct flow *flow;
+	__u32 entries; /* nobody else is at work on the flows: lines hold none */
+};
+
 static __u64 table_now(struct table *t);
-static __u64 table_hash(struct table *t, const struct segment *s);
-static struct traces *table_traces(struct table *t);
-static bool table_has_room(struct table *t, __u64 hash);
-static void table_count_opening(struct table *t, __u64 hash, int n);
-static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash);
-static struct flow *table_new(struct table *t);
-static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
-			 __u64 hash, __u64 now);
-static bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now);
-static void table_end(struct table *t, struct flow *f, enum settled_by why, __u64 now);
-static void table_publish(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
-			  __u64 now);
+static __u32 table_slot(struct table *t, const struct segment *s);
+static struct lanes *table_lanes(struct table *t);
+static struct line *table_line(struct table *t, __u32 number);
+static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
+		       struct found *found);
+static void table_start(struct table *t, struct line *line, struct segment *s, __u32 slot);
+static struct flow *table_new(struct table *t, __u64 now);
+static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
+			 struct flow *f, __u32 entries, __u64 now);
+static bool table_begin(struct table *t, const struct found *found);
+static void table_end(struct table *t, const struct found *found, enum settled_by why);
+static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
 static bool table_wants(struct table *t, const struct segment *s);
@@ -50,11 +56,11 @@ struct table {
 	packet_fn keep; /* or NULL */
 	void *context;
 	const struct native_frame *frame; /* that is being fed */
-	struct flow fresh;
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
-	struct traces traces;
+	struct lanes lanes;
+	struct line lines[LEAST_LINES];
 };
 
 struct native {
@@ -62,8 +68,9 @@ struct native {
 };
 
 /* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
-const struct hash_seed native_seed = { .source = 0x2545f4914f6cdd1dULL,
-				       .destination = 0x9fb21c651e98df25ULL,
+const struct hash_seed native_seed = { .address = 0x2545f4914f6cdd1dULL,
+				       .prefix = 0x9fb21c651e98df25ULL,
+				       .rest = 0xda942042e4dd58b5ULL | 1,
 				       .ports = 0x5851f42d4c957f2dULL,
 				       .spread = 0xd1342543de82ef95ULL };
 
@@ -77,45 +84,34 @@ static __u64 table_now(struct table *t)
 	return t->now;
 }
 
-static __u64 table_hash(struct table *t, const struct segment *s)
+static __u32 table_slot(struct table *t, const struct segment *s)
 {
 	(void)t;
-	return tuple_hash(s, &native_seed);
+	return segment_slot(s, &native_seed);
 }
 
-static struct traces *table_traces(struct table *t)
+static struct lanes *table_lanes(struct table *t)
 {
-	return &t->traces;
+	return &t->lanes;
 }
 
-static bool table_has_room(struct table *t, __u64 hash)
+static struct line *table_line(struct table *t, __u32 number)
 {
-	return has_room(&t->traces, hash);
+	return &t->lines[number & (LEAST_LINES - 1)];
 }
 
-static void table_count_opening(struct table *t, __u64 hash, int n)
-{
-	count_opening(&t->traces, hash, n);
-}
-
-static void stop_counting(struct table *t, const struct flow *f)
-{
-	count_opening(&t->traces, (__u64)f->slot << 32 | f->slot_back, -1);
-}
-
-static struct flow *table_find(struct table *t, const struct flow_key *key, __u64 hash)
+static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
+		       struct found *found)
 {
 	struct entry *e;
 
-	(void)hash; /* uthash has its own */
+	(void)line, (void)slot; /* uthash has its own */
 	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
-	return e ? &e->flow : NULL;
-}
-
-static struct flow *table_new(struct table *t)
-{
-	memset(&t->fresh, 0, sizeof(t->fresh));
-	return &t->fresh;
+	if (!e)
+		return false;
+	found->flow = &e->flow;
+	found->entries = 0;
+	return true;
 }
 
 static void record_of(struct record *r, const struct entry *e, enum settled_by why, uint64_t now)
@@ -128,27 +124,24 @@ static void record_of(struct record *r, const struct entry *e, enum settled_by w
 	r->flow = e->flow;
 }
 
-/* Nobody else is at work on the flows. */
-static bool table_begin(struct table *t, struct flow *f, __u64 identity, __u64 now)
+static bool table_begin(struct table *t, const struct found *found)
 {
-	(void)t, (void)f, (void)identity, (void)now;
+	(void)t, (void)found;
 	return true;
 }
 
-static void table_end(struct table *t, struct flow *f, enum settled_by why, __u64 now)
+static void table_end(struct table *t, const struct found *found, enum settled_by why)
 {
-	(void)t, (void)f, (void)why, (void)now;
+	(void)t, (void)found, (void)why;
 }
 
-static void table_publish(struct table *t, struct flow *f, __u64 identity, enum settled_by why,
-			  __u64 now)
+static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
 
-	(void)identity; /* nobody else takes flows out */
 	record_of(&r, e, why, now);
-	stop_counting(t, f);
+	count_opening(&t->lanes, f->slot, -1);
 	HASH_DEL(t->flows, e);
 	free(e);
 	t->counters[COUNT_PUBLISHED]++;
@@ -167,13 +160,13 @@ static void evict_one(struct table *t, uint64_t now)
 	for (tries = 0; tries < 4; tries++) {
 		e = t->flows;
 		if (may_be_evicted(&e->flow, true, now)) {
-			table_publish(t, &e->flow, 0, SETTLED_PRESSURE, now);
+			table_publish(t, &e->flow, SETTLED_PRESSURE, now);
 			return;
 		}
 		HASH_DEL(t->flows, e);
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
-			stop_counting(t, &e->flow);
+			count_opening(&t->lanes, e->flow.slot, -1);
 			t->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;
@@ -181,25 +174,36 @@ static void evict_one(struct table *t, uint64_t now)
 	}
 }
 
-static bool table_insert(struct table *t, const struct flow_key *key, const struct flow *f,
-			 __u64 hash, __u64 now)
+static void table_start(struct table *t, struct line *line, struct segment *s, __u32 slot)
+{
+	start_attempt(t, line, s, slot);
+}
+
+static struct flow *table_new(struct table *t, __u64 now)
 {
 	struct entry *e = NULL;
-
-	(void)hash;
 
 	if (HASH_COUNT(t->flows) >= t->max_flows)
 		evict_one(t, now);
 	if (HASH_COUNT(t->flows) < t->max_flows)
 		e = calloc(1, sizeof(*e));
-	if (e) {
-		e->key = *key;
-		e->flow = *f;
-		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
-		if (!e->dropped)
-			return true;
-		free(e);
-	}
+	if (e)
+		return &e->flow;
+	t->counters[COUNT_LOST_MAP]++;
+	return NULL;
+}
+
+static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
+			 struct flow *f, __u32 entries, __u64 now)
+{
+	struct entry *e = entry_of(f);
+
+	(void)line, (void)entries, (void)now;
+	e->key = *key;
+	HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+	if (!e->dropped)
+		return true;
+	free(e);
 	t->counters[COUNT_LOST_MAP]++;
 	return false;
 }
@@ -329,7 +333,7 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 	HASH_ITER(hh, n->table.flows, e, next) {
 		why = settle_due(&e->flow, now, pressure);
 		if (why != SETTLED_NOT) {
-			table_publish(&n->table, &e->flow, 0, why, now);
+			table_publish(&n->table, &e->flow, why, now);
 		} else if (look_at) {
 			record_of(&r, e, SETTLED_NOT, now);
 			look_at(context, &r);
@@ -342,7 +346,7 @@ void native_end(struct native *n, uint64_t now)
 	struct entry *e, *next;
 
 	HASH_ITER(hh, n->table.flows, e, next)
-		table_publish(&n->table, &e->flow, 0, SETTLED_END, now);
+		table_publish(&n->table, &e->flow, SETTLED_END, now);
 }
 
 const uint64_t *native_counters(const struct native *n)

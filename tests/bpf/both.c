@@ -28,9 +28,12 @@ static void keep(struct records *records, const struct record *r)
 
 static int keep_bpf(void *context, void *data, size_t size)
 {
+	struct both *b = context;
+
 	if (size != sizeof(struct record))
 		abort();
-	keep(context, data);
+	note_client(b->bpf, data);
+	keep(&b->from_bpf, data);
 	return 0;
 }
 
@@ -127,30 +130,24 @@ void both_feed(struct both *b, const struct native_frame *frame)
 void both_sweep_bpf(struct both *b)
 {
 	int map = bpf_map__fd(b->bpf->maps.flows);
-	uint64_t key, *previous = NULL;
-	uint64_t keys[4096];
-	uint8_t frame[64] = {};
-	size_t count = 0, i, n;
 	struct flow_entry entry;
+	uint32_t place = 1, n;
+	uint8_t frame[64] = {};
 
-	while (count < 4096 && !bpf_map_get_next_key(map, previous, &key)) {
-		keys[count] = key;
-		previous = &keys[count++];
-	}
-	for (i = 0; i < count; i += n) {
-		for (n = 0; n < CANDIDATES && i + n < count; n++) {
-			if (bpf_map_lookup_elem(map, &keys[i + n], &entry))
+	while (place <= b->bpf->bss->places_used) {
+		for (n = 0; n < CANDIDATES && place <= b->bpf->bss->places_used; place++) {
+			if (bpf_map_lookup_elem(map, &place, &entry))
 				abort();
-			b->bpf->bss->candidates[n].id = keys[i + n];
-			b->bpf->bss->candidates[n].client_isn = entry.flow.client_isn;
+			if (!entry.present)
+				continue;
+			b->bpf->bss->candidates[n].place = entry.place;
+			b->bpf->bss->candidates[n++].client_isn = entry.flow.client_isn;
 		}
 		b->bpf->bss->candidate_next = 0;
-		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
+		if (n && test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
 			abort();
 		ring_buffer__consume(b->ring);
 	}
-	if (count == 4096)
-		both_sweep_bpf(b);
 }
 
 static void open_object(struct both *b)
@@ -165,14 +162,12 @@ static void open_object(struct both *b)
 	b->bpf->rodata->virtual_time = true;
 	b->bpf->rodata->keep_packets = b->keeps_packets;
 	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
-	bpf_map__set_max_entries(b->bpf->maps.flows, BOTH_FLOWS);
-	bpf_map__set_max_entries(b->bpf->maps.queue, 2 * BOTH_FLOWS);
-	b->bpf->rodata->queue_chunks = BOTH_FLOWS / QUEUE_CHUNK;
+	set_places(b->bpf, BOTH_FLOWS);
 	if (probe_bpf__load(b->bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		exit(1);
 	}
-	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, &b->from_bpf, NULL);
+	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, b, NULL);
 	if (!b->ring || ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets),
 					 keep_packet_bpf, &b->packets_from_bpf))
 		abort();
@@ -192,13 +187,14 @@ struct both *both_new(bool keeps_packets)
 /* All plays go to one loaded object; what it remembers of the one before is wiped out. */
 void both_begin(struct both *b)
 {
-	struct line *lines = ((struct traces *)&b->bpf->bss->traces)->lines;
-	int i;
+	static uint32_t places[LEAST_LINES];
+	static struct line lines[LEAST_LINES];
+	uint32_t count = LEAST_LINES, i;
 
-	for (i = 0; i < LINES; i++) {
-		memset(lines[i].known, 0, sizeof(lines[i].known));
-		memset(lines[i].remembered, 0, sizeof(lines[i].remembered));
-	}
+	for (i = 0; i < LEAST_LINES; i++)
+		places[i] = i;
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.lines), places, lines, &count, NULL))
+		abort();
 	b->now = START;
 	b->from_bpf.count = 0;
 	b->from_native.count = 0;
@@ -237,7 +233,7 @@ static int by_syn(const void *a, const void *b)
 
 const char *not_given_back(const struct both *b)
 {
-	return lanes_held((const struct traces *)&b->bpf->bss->traces)
+	return lanes_held((const struct lanes *)&b->bpf->bss->lanes)
 		       ? "a counter of openings was not given back"
 		       : NULL;
 }

@@ -6,11 +6,8 @@
  */
 #pragma once
 
-#include "entry.h"
-#include "line.h"
-#include "narrow.h"
 #include "native.h"
-#include "probe.skel.h" /* needs those */
+#include "places.h"
 
 #define START (3600 * SECOND_NS)
 #define BOTH_FLOWS 16384 /* places in the object's map: a small one is made quickly */

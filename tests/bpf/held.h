@@ -4,15 +4,12 @@
 
 #include "line.h"
 
-static inline unsigned int lanes_held(const struct traces *t)
+static inline unsigned int lanes_held(const struct lanes *t)
 {
 	unsigned int held = 0;
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < sizeof(t->lanes) / sizeof(*t->lanes); i++)
-		held += !!t->lanes[i];
-	for (i = 0; i < LINES; i++)
-		for (j = 0; j < sizeof(t->lines[i].lanes) / sizeof(*t->lines[i].lanes); j++)
-			held += !!t->lines[i].lanes[j];
+	for (i = 0; i < sizeof(t->words) / sizeof(*t->words); i++)
+		held += !!t->words[i];
 	return held;
 }

@@ -159,9 +159,76 @@ static const char *play_flood(struct both *b)
 		return "attempts are neither records nor losses";
 	printf("      flood of %d SYNs into %u places: %" PRIu64 " records, %" PRIu64
 	       " counted as lost\n",
-	       FLOOD, bpf_map__max_entries(b->bpf->maps.flows), sum[COUNT_PUBLISHED],
+	       FLOOD, BOTH_FLOWS, sum[COUNT_PUBLISHED],
 	       sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED] + sum[COUNT_LOST_MAP]);
 	return not_given_back(b);
+}
+
+#define CROWD_FLOWS 20 /* a line has room for 11, and the other one for as many */
+
+static void feed_last(struct both *b, const struct tape *t)
+{
+	const struct tape_frame *f = &t->frames[t->count - 1];
+	struct native_frame frame = {
+		.bytes = f->bytes, .length = f->length, .time = f->at, .link = LINK_ETHERNET
+	};
+
+	both_feed(b, &frame);
+}
+
+/* The next client whose SYN goes into line 0. */
+static void next_client(struct tape *t, uint32_t *number)
+{
+	static const uint16_t no_vlan[2];
+	const uint8_t *ip;
+	uint32_t slot;
+
+	do {
+		++*number;
+		t->address[CLIENT][1] = *number >> 16;
+		t->address[CLIENT][2] = *number >> 8;
+		t->address[CLIENT][3] = *number;
+		t->count = 0;
+		tcp(t, 0, CLIENT, TCP_SYN, 0, 0, 0);
+		ip = t->frames[0].bytes + 14;
+		slot = slot_from(ip, ip + 20, false, &native_seed);
+	} while (line_number(slot, 1, no_vlan) % LEAST_LINES);
+}
+
+/*
+ * More flows than one line has room for: the others are in another one, are found there, and leave
+ * it again.
+ */
+static const char *play_crowd(struct both *b)
+{
+	static struct tape t;
+	uint32_t number;
+	int round, i;
+
+	both_begin(b);
+	tape_start(&t);
+	for (round = 0; round < 5; round++) {
+		for (i = number = 0; i < CROWD_FLOWS; i++) {
+			next_client(&t, &number);
+			t.count = 0;
+			if (round == 0)
+				tcp(&t, 0, CLIENT, TCP_SYN, 0, 0, 0);
+			else if (round == 1 && i % 3) /* the others are sent again later */
+				tcp(&t, 20, SERVER, TCP_SYN | TCP_ACK, 0, 1, 0);
+			else if (round == 1)
+				tcp(&t, 1000, CLIENT, TCP_SYN, 0, 0, 0);
+			else if (round == 2)
+				tcp(&t, 1010, CLIENT, TCP_ACK, 1, 1, 0);
+			else if (round == 3)
+				tcp(&t, 1020, CLIENT, TCP_ACK, 1, 1, 60);
+			else
+				tcp(&t, 1030, SERVER, TCP_ACK, 1, 61, 60);
+			feed_last(b, &t);
+		}
+	}
+	if (b->from_native.count < CROWD_FLOWS / 2)
+		return "the native build has lost some";
+	return both_finish(b);
 }
 
 int main(int argc, char **argv)
@@ -180,6 +247,10 @@ int main(int argc, char **argv)
 		       wrong ? ": " : "", wrong ? wrong : "");
 		wrong ? failed++ : passed++;
 	}
+	wrong = play_crowd(b);
+	printf("%s more flows than a line has room for%s%s\n", wrong ? "FAIL " : "ok   ",
+	       wrong ? ": " : "", wrong ? wrong : "");
+	wrong ? failed++ : passed++;
 	for (i = 1; i < argc; i++) {
 		wrong = play_capture(b, argv[i], &records);
 		if (records < 0)

@@ -20,11 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "entry.h"
 #include "held.h"
-#include "narrow.h"
 #include "native.h"
-#include "probe.skel.h"
+#include "places.h"
 #include "tape.h"
 
 #define THREADS 2
@@ -189,17 +187,17 @@ static unsigned int settle_all(void)
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
 			    .data_size_in = sizeof(frame));
 	int map = bpf_map__fd(bpf->maps.flows);
-	uint64_t id, *previous = NULL;
-	unsigned int n = 0, all = 0;
 	struct flow_entry entry;
+	unsigned int n = 0;
+	uint32_t place;
 
-	while (n < CANDIDATES && all < MAP_FLOWS && !bpf_map_get_next_key(map, previous, &id)) {
-		if (!bpf_map_lookup_elem(map, &id, &entry)) {
-			bpf->bss->candidates[n].id = id;
-			bpf->bss->candidates[n++].client_isn = entry.flow.client_isn;
-		}
-		previous = &id;
-		all++;
+	for (place = 1; n < CANDIDATES && place <= MAP_FLOWS; place++) {
+		if (bpf_map_lookup_elem(map, &place, &entry))
+			abort();
+		if (!entry.present)
+			continue;
+		bpf->bss->candidates[n].place = place;
+		bpf->bss->candidates[n++].client_isn = entry.flow.client_isn;
 	}
 	bpf->bss->candidate_next = 0;
 	opts.repeat = n;
@@ -260,7 +258,7 @@ static int play(void)
 	while (settle_all())
 		;
 	lost = without_record() - lost;
-	held = lanes_held((const struct traces *)&bpf->bss->traces);
+	held = lanes_held((const struct lanes *)&bpf->bss->lanes);
 	snprintf(numbers, sizeof(numbers),
 		 "%u attempts, %u records, %" PRIu64
 		 " without record, %u twice, %u torn, %u unknown, %u lanes held",
@@ -284,9 +282,7 @@ int main(void)
 	if (!bpf)
 		abort();
 	memcpy((void *)&bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
-	bpf_map__set_max_entries(bpf->maps.flows, MAP_FLOWS);
-	bpf_map__set_max_entries(bpf->maps.queue, 2 * MAP_FLOWS);
-	bpf->rodata->queue_chunks = MAP_FLOWS / QUEUE_CHUNK;
+	set_places(bpf, MAP_FLOWS);
 	if (probe_bpf__load(bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		return 1;
