@@ -8,24 +8,25 @@
 
 #include "line.h"
 
-/*
- * Each place has code of its own, and ends in what no other one has: else clang makes all of them
- * jump into one copy.
- */
+/* Code of its own for each copy: else clang makes all of them jump into one. */
 #ifdef __bpf__
-#define OWN_COPY() asm volatile("" : : "i"(__COUNTER__))
+#define OWN_CODE(copy) asm volatile("" : : "i"(copy))
 #else
-#define OWN_COPY()
+#define OWN_CODE(copy) ((void)(copy))
 #endif
 
-/* Of plain TCP. Without lanes: any that does not open or close. */
-static __always_inline bool is_boring_tcp(const __u8 *ip, bool ip6, const struct lanes *lanes,
-					  const volatile struct hash_seed *seed)
+/* Of plain TCP. Without lanes, all is boring that does not open or close. */
+static __always_inline enum parsed glance_tcp(const __u8 *ip, bool ip6, const struct lanes *lanes,
+					      const volatile struct hash_seed *seed, int copy)
 {
 	const __u8 *tcp = ip + (ip6 ? 40 : 20);
 
-	return likely(!(tcp[13] & TCP_LOOK)) &&
-	       (!lanes || !may_be_opening(lanes, slot_from(ip, tcp, ip6, seed)));
+	if (unlikely(tcp[13] & TCP_LOOK))
+		return PARSED_DEEP;
+	if (lanes && may_be_opening(lanes, slot_from(ip, tcp, ip6, seed)))
+		return PARSED_DEEP;
+	OWN_CODE(copy);
+	return PARSED_TCP;
 }
 
 /* TCP in one piece, by all that stands from the fragment to the protocol. */
@@ -34,9 +35,14 @@ static __always_inline bool is_plain_tcp4(const __u8 *ip)
 	return (LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP);
 }
 
-/* At least 40 bytes are there, without options; it is no plain TCP. */
-static __always_inline enum parsed glance_ip4(const __u8 *ip)
+/* At least 40 bytes are there. */
+static __always_inline enum parsed glance_ip4(const __u8 *ip, const struct lanes *lanes,
+					      const volatile struct hash_seed *seed, int copy)
 {
+	if (unlikely(ip[0] != 0x45))
+		return PARSED_DEEP;
+	if (likely(is_plain_tcp4(ip)))
+		return glance_tcp(ip, false, lanes, seed, copy);
 	if (LOAD(__u16, ip + 6) & swap16(0x3fff))
 		return PARSED_DEEP;
 	if (ip[9] == PROTOCOL_UDP)
@@ -46,9 +52,14 @@ static __always_inline enum parsed glance_ip4(const __u8 *ip)
 	return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
 }
 
-/* At least 60 bytes are there; it is no TCP. */
-static __always_inline enum parsed glance_ip6(const __u8 *ip)
+static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
+					      const struct lanes *lanes,
+					      const volatile struct hash_seed *seed, int copy)
 {
+	if (unlikely(ip + 60 > end || ip[0] >> 4 != 6))
+		return PARSED_DEEP;
+	if (likely(ip[6] == PROTOCOL_TCP))
+		return glance_tcp(ip, true, lanes, seed, copy);
 	if (ip[6] == PROTOCOL_UDP)
 		return PARSED_UDP;
 	if (ip[6] == PROTOCOL_ICMP6)
@@ -76,30 +87,12 @@ static __always_inline enum parsed glance(const struct frame *f, enum link link,
 	}
 	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : swap16(ethertype);
 	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
-		if (unlikely(ip[0] != 0x45))
-			return PARSED_DEEP;
-		if (likely(is_plain_tcp4(ip))) {
-			if (likely(is_boring_tcp(ip, false, lanes, seed))) {
-				OWN_COPY();
-				return PARSED_TCP;
-			}
-			return PARSED_DEEP;
-		}
 		*transport = ip + 20;
-		return glance_ip4(ip);
+		return glance_ip4(ip, lanes, seed, 0);
 	}
 	if (likely(ethertype == swap16(ETHERTYPE_IP6))) {
-		if (unlikely(ip + 60 > f->end || ip[0] >> 4 != 6))
-			return PARSED_DEEP;
-		if (likely(ip[6] == PROTOCOL_TCP)) {
-			if (likely(is_boring_tcp(ip, true, lanes, seed))) {
-				OWN_COPY();
-				return PARSED_TCP;
-			}
-			return PARSED_DEEP;
-		}
 		*transport = ip + 40;
-		return glance_ip6(ip);
+		return glance_ip6(ip, f->end, lanes, seed, 1);
 	}
 	if (ethertype == swap16(ETHERTYPE_ARP))
 		return PARSED_ARP;
@@ -107,26 +100,11 @@ static __always_inline enum parsed glance(const struct frame *f, enum link link,
 		return PARSED_DEEP;
 	ethertype = LOAD(__u16, ip + 2);
 	ip += 4;
-	if (ethertype == swap16(ETHERTYPE_IP4) && ip[0] == 0x45) {
-		if (likely(is_plain_tcp4(ip))) {
-			if (likely(is_boring_tcp(ip, false, lanes, seed))) {
-				OWN_COPY();
-				return PARSED_TCP;
-			}
-			return PARSED_DEEP;
-		}
+	if (ethertype == swap16(ETHERTYPE_IP4)) {
 		*transport = ip + 20;
-		return glance_ip4(ip);
-	}
-	if (ethertype != swap16(ETHERTYPE_IP6) || ip + 60 > f->end || ip[0] >> 4 != 6)
-		return PARSED_DEEP;
-	if (likely(ip[6] == PROTOCOL_TCP)) {
-		if (likely(is_boring_tcp(ip, true, lanes, seed))) {
-			OWN_COPY();
-			return PARSED_TCP;
-		}
-		return PARSED_DEEP;
+		return glance_ip4(ip, lanes, seed, 2);
 	}
 	*transport = ip + 40;
-	return glance_ip6(ip);
+	return ethertype == swap16(ETHERTYPE_IP6) ? glance_ip6(ip, f->end, lanes, seed, 3)
+						  : PARSED_DEEP;
 }
