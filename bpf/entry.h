@@ -8,6 +8,8 @@
 #define DEFAULT_FLOWS 120000
 #define DEFAULT_RING_BYTES (8 << 20)
 
+#define MOST_FLOWS (1 << 20)
+
 /* Of the queue of attempts: --max-flows is rounded up to chunks. */
 #define QUEUE_CHUNK 32
 
@@ -15,7 +17,7 @@ struct flow_entry {
 	struct flow flow;
 	struct flow_key key;
 	__u32 place; /* its own number, from 1 */
-	__u32 present; /* there is a flow that can be found */
+	__u32 pad;
 };
 
 /* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */

@@ -537,7 +537,7 @@ int settle_candidate(struct __sk_buff *skb)
 		return TC_NEXT;
 	c = candidates[next];
 	e = entry_at(c.place);
-	if (!e || !e->present || e->flow.client_isn != c.client_isn)
+	if (!e || e->flow.client_isn != c.client_isn)
 		return TC_NEXT;
 	why = ending ? SETTLED_END : settle_due(&e->flow, now, pressure);
 	if (why == SETTLED_NOT || !find_at(e, c.place, &found) || !table_begin(NULL, &found))

@@ -220,6 +220,7 @@ const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock
 struct lanes lanes;
 
 __u32 places_used; /* as in the map of that name, for whoever only looks */
+bool present[MOST_FLOWS + 1]; /* by place: is a flow there? A sweep reads but those */
 
 /* What user space hands to settle_candidate(). */
 struct candidate candidates[CANDIDATES];
@@ -475,13 +476,19 @@ static __always_inline __u32 queue_of(const struct address *client, __u64 now)
 	return proven[number & (CLIENTS - 1)] ? PROVEN : STRANGERS;
 }
 
+static __always_inline void set_present(__u32 place, bool is)
+{
+	if (place <= MOST_FLOWS)
+		present[place] = is;
+}
+
 /* A place that is nobody's any more; in_passing: on a hook, where nothing else comes in between. */
 static __always_inline void vacate(struct flow_entry *e, bool in_passing)
 {
 	struct own_vacant *own;
 	__u32 place = e->place, zero = 0, count;
 
-	e->present = 0;
+	set_present(place, false);
 	own = bpf_map_lookup_elem(&own_vacant, &zero);
 	if (!own)
 		return;
@@ -673,8 +680,8 @@ __noinline int evict_one(__u64 now)
 	if (!attempt)
 		return 0;
 	e = entry_at(attempt);
-	if (!e || !e->present || e->flow.client_isn != attempt >> 32 ||
-	    !may_be_evicted(&e->flow, proven, now) || !find_at(e, attempt, &found))
+	if (!e || e->flow.client_isn != attempt >> 32 || !may_be_evicted(&e->flow, proven, now) ||
+	    !find_at(e, attempt, &found))
 		return 0;
 	settle(NULL, &found, SETTLED_PRESSURE, now);
 	return 1;
@@ -731,7 +738,7 @@ static __always_inline enum counter put_in(struct line *line, struct flow_entry 
 		if (line->flows[at])
 			continue;
 		line->flows[at] = line_tag(slot) | place;
-		e->present = 1;
+		set_present(place, true);
 		result = COUNT_ATTEMPTS;
 		goto out;
 	}

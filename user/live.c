@@ -596,30 +596,21 @@ static bool any_opening(struct live *l)
 	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
 }
 
-/*
- * Looks at every opening flow, in slices; the ring is drained between them. Places that were never
- * used are not looked at: it takes as long as openings were pending at most.
- */
+/* Looks at every opening flow, in slices; the ring is drained between them. */
 static void sweep(struct live *l)
 {
-	uint32_t last = l->bpf->bss->places_used, position, count, looked = 0, opening = 0, i;
-	int map = bpf_map__fd(l->bpf->maps.flows), error;
 	struct record r = { .version = RECORD_VERSION };
+	uint32_t place = 1, opening = 0, undrained = 0;
 	struct connection connection;
 	uint64_t now;
+	int count, i;
 
-	while (looked <= last) {
-		count = last + 1 - looked < SWEEP_BATCH ? last + 1 - looked : SWEEP_BATCH;
-		error = bpf_map_lookup_batch(map, looked ? &position : NULL, &position, l->places,
-					     l->flows, &count, NULL);
-		if ((error && error != -ENOENT) || !count)
-			break;
-		looked += count;
+	while ((count = read_places(l->bpf, &place, l->flows, l->places, SWEEP_BATCH)) > 0) {
+		opening += count;
 		now = monotonic();
 		for (i = 0; i < count; i++) {
-			if (!l->flows[i].present)
+			if (!is_whole(l->bpf, &l->flows[i]))
 				continue;
-			opening++;
 			if (l->bpf->bss->ending ||
 			    settle_due(&l->flows[i].flow, now, l->bpf->bss->pressure) !=
 				    SETTLED_NOT) {
@@ -633,7 +624,11 @@ static void sweep(struct live *l)
 			complete(l, &connection);
 			l->events->opening(l->events->context, &connection);
 		}
-		drain(l);
+		undrained += count;
+		if (undrained >= SWEEP_BATCH) {
+			drain(l);
+			undrained = 0;
+		}
 	}
 	settle_candidates(l);
 	l->bpf->bss->pressure = opening > l->options->max_flows / 4 * 3;

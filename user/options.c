@@ -333,7 +333,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		break;
 	case MAX_FLOWS:
 		o->max_flows =
-			parse_number(state, "--max-flows", argument, "attempts", 1024, 1 << 20);
+			parse_number(state, "--max-flows", argument, "attempts", 1024, MOST_FLOWS);
 		break;
 	case RING_SIZE:
 		o->ring_bytes = parse_number(state, "--ring-size", argument, "MiB", 1, 256) << 20;

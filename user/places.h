@@ -2,7 +2,9 @@
 /* What the BPF object's table is told from here: how large it is, and which clients are no strangers. */
 #pragma once
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 
 #include "entry.h"
 #include "line.h"
@@ -21,6 +23,48 @@ static inline void set_places(struct probe_bpf *bpf, uint32_t flows)
 	bpf->rodata->line_mask = lines_for(flows) - 1;
 	bpf_map__set_max_entries(bpf->maps.queue, 2 * chunks * QUEUE_CHUNK);
 	bpf->rodata->queue_chunks = chunks;
+}
+
+/*
+ * Reads flows of neighbouring places, from the first one on that is not before *place; moves that
+ * behind them. Answers how many, 0 when there are no more; negative errno.
+ */
+static inline int read_places(const struct probe_bpf *bpf, uint32_t *place,
+			      struct flow_entry *flows, uint32_t *numbers, uint32_t most)
+{
+	const volatile bool *present = bpf->bss->present;
+	const uint32_t last = bpf->bss->places_used;
+	uint32_t before, position, count = 0;
+
+	while (*place <= last && !present[*place])
+		++*place;
+	before = *place - 1;
+	while (*place <= last && count < most && present[*place]) {
+		++*place;
+		count++;
+	}
+	if (count &&
+	    bpf_map_lookup_batch(bpf_map__fd(bpf->maps.flows), &before, &position, numbers, flows,
+				 &count, NULL) &&
+	    errno != ENOENT)
+		return -errno;
+	return count;
+}
+
+/*
+ * Is what was read one flow? Its place may have been given to another one meanwhile, which writes the
+ * slot behind all else but the key.
+ */
+static inline bool is_whole(const struct probe_bpf *bpf, const struct flow_entry *e)
+{
+	const struct hash_seed *seed = (const struct hash_seed *)&bpf->rodata->run_seed;
+	const struct segment s = { .source = e->key.end[0],
+				   .destination = e->key.end[1],
+				   .source_port = e->key.port[0],
+				   .destination_port = e->key.port[1],
+				   .ip6 = !is_mapped(&e->key.end[0]) };
+
+	return e->flow.syn_times[0] && e->flow.slot == segment_slot(&s, seed);
 }
 
 /* A client that completed a handshake: its attempts give their place after those of strangers. */

@@ -282,23 +282,17 @@ static void measure_sweep(struct bench *b, const char *name, unsigned int expect
 {
 	static uint32_t places[SWEEP_BATCH];
 	static struct flow_entry flows[SWEEP_BATCH];
-	int map = bpf_map__fd(b->probe->maps.flows), i;
-	uint32_t last = b->probe->bss->places_used;
 	double sample[MAX_ROUNDS];
+	int i, count;
 
 	for (i = 0; i < b->rounds; i++) {
-		uint32_t position, count, looked = 0, seen = 0, j;
+		uint32_t place = 1, seen = 0;
 		uint64_t began = cpu_time();
 
-		for (; looked <= last; looked += count) {
-			count = last + 1 - looked < SWEEP_BATCH ? last + 1 - looked : SWEEP_BATCH;
-			if (bpf_map_lookup_batch(map, looked ? &position : NULL, &position, places,
-						 flows, &count, NULL) &&
-			    errno != ENOENT)
-				die("bpf_map_lookup_batch");
-			for (j = 0; j < count; j++)
-				seen += flows[j].present;
-		}
+		while ((count = read_places(b->probe, &place, flows, places, SWEEP_BATCH)) > 0)
+			seen += count;
+		if (count)
+			die("bpf_map_lookup_batch");
 		sample[i] = (cpu_time() - began) / 1e6;
 		if (seen + without_place(b) != expected) {
 			fprintf(stderr, "cost: %u flows are opening, not %u\n", seen, expected);

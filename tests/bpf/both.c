@@ -129,25 +129,25 @@ void both_feed(struct both *b, const struct native_frame *frame)
  */
 void both_sweep_bpf(struct both *b)
 {
-	int map = bpf_map__fd(b->bpf->maps.flows);
-	struct flow_entry entry;
-	uint32_t place = 1, n;
+	static struct flow_entry flows[CANDIDATES];
+	uint32_t place = 1, numbers[CANDIDATES];
 	uint8_t frame[64] = {};
+	int count, i;
 
-	while (place <= b->bpf->bss->places_used) {
-		for (n = 0; n < CANDIDATES && place <= b->bpf->bss->places_used; place++) {
-			if (bpf_map_lookup_elem(map, &place, &entry))
+	while ((count = read_places(b->bpf, &place, flows, numbers, CANDIDATES)) > 0) {
+		for (i = 0; i < count; i++) {
+			if (!is_whole(b->bpf, &flows[i]))
 				abort();
-			if (!entry.present)
-				continue;
-			b->bpf->bss->candidates[n].place = entry.place;
-			b->bpf->bss->candidates[n++].client_isn = entry.flow.client_isn;
+			b->bpf->bss->candidates[i].place = flows[i].place;
+			b->bpf->bss->candidates[i].client_isn = flows[i].flow.client_isn;
 		}
 		b->bpf->bss->candidate_next = 0;
-		if (n && test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, n))
+		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, count))
 			abort();
 		ring_buffer__consume(b->ring);
 	}
+	if (count)
+		abort();
 }
 
 static void open_object(struct both *b)

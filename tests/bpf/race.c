@@ -186,18 +186,16 @@ static unsigned int settle_all(void)
 	static uint8_t frame[64];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
 			    .data_size_in = sizeof(frame));
-	int map = bpf_map__fd(bpf->maps.flows);
-	struct flow_entry entry;
-	unsigned int n = 0;
-	uint32_t place;
+	static struct flow_entry flows[CANDIDATES];
+	uint32_t place = 1, numbers[CANDIDATES];
+	int n, i;
 
-	for (place = 1; n < CANDIDATES && place <= MAP_FLOWS; place++) {
-		if (bpf_map_lookup_elem(map, &place, &entry))
-			abort();
-		if (!entry.present)
-			continue;
-		bpf->bss->candidates[n].place = place;
-		bpf->bss->candidates[n++].client_isn = entry.flow.client_isn;
+	n = read_places(bpf, &place, flows, numbers, CANDIDATES);
+	if (n < 0)
+		abort();
+	for (i = 0; i < n; i++) {
+		bpf->bss->candidates[i].place = flows[i].place;
+		bpf->bss->candidates[i].client_isn = flows[i].flow.client_isn;
 	}
 	bpf->bss->candidate_next = 0;
 	opts.repeat = n;
