@@ -476,8 +476,9 @@ static __always_inline __u32 queue_of(const struct address *client, __u64 now)
 	return proven[number & (CLIENTS - 1)] ? PROVEN : STRANGERS;
 }
 
-static __always_inline void set_present(__u32 place, bool is)
+static __always_inline void set_present(__u64 place, bool is)
 {
+	HIDE(place); /* one register, whose bounds are checked below */
 	if (place <= MOST_FLOWS)
 		present[place] = is;
 }
