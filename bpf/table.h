@@ -54,10 +54,9 @@ struct {
 	__uint(max_entries, DEFAULT_FLOWS);
 } vacant SEC(".maps");
 
-/* Places beyond were never used. */
+/* Held while places_used grows. */
 struct used {
 	struct bpf_spin_lock lock;
-	__u32 places;
 };
 
 struct {
@@ -219,7 +218,7 @@ const volatile bool virtual_time; /* for tests: skb->tstamp instead of the clock
 /* A global, not a map: a hook that calls no helper for its lookup saves and restores no register. */
 struct lanes lanes;
 
-__u32 places_used; /* as in the map of that name, for whoever only looks */
+__u32 places_used; /* those beyond were never used */
 bool present[MOST_FLOWS + 1]; /* by place: is a flow there? A sweep reads but those */
 
 /* What user space hands to settle_candidate(). */
@@ -508,14 +507,11 @@ static __always_inline __u32 unused_place(void)
 	struct used *u;
 
 	u = bpf_map_lookup_elem(&used, &zero);
-	if (!u || u->places >= max_flows)
+	if (!u || places_used >= max_flows)
 		return 0;
 	bpf_spin_lock(&u->lock);
-	if (u->places < max_flows) {
-		place = u->places + 1;
-		u->places = place;
-		places_used = place;
-	}
+	if (places_used < max_flows)
+		place = ++places_used;
 	bpf_spin_unlock(&u->lock);
 	return place;
 }
@@ -780,6 +776,7 @@ static __always_inline bool table_insert(struct table *t, struct line *line,
 	if (unlikely(result == COUNT_LOST_MAP))
 		result = put_in_other(place);
 	if (unlikely(result != COUNT_ATTEMPTS)) {
+		/* two numbers that the verifier knows, as a bound of the counters */
 		table_count(t, result == COUNT_LOST_MAP ? COUNT_LOST_MAP : COUNT_LATE_SYN_COPIES,
 			    1);
 		vacate(e, true);
