@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdbool.h>
-
-/* Out of memory is one more bound: uthash undoes the insertion. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
-
 #include "vantage.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
-/* Attempts that wait, and that were told a moment ago: some 24 MiB. */
+/* Attempts that wait, and that were told a moment ago: some 28 MiB. */
 #define MOST_WAITING (1 << 14)
 #define MOST_TOLD (1 << 15)
+
+/* By the ISN. More than attempts: one look tells that there is none, for nearly every record. */
+#define BUCKETS (1 << 16)
 
 /* So many sweeps a record waits for another one of its attempt, and one that is told for late ones. */
 #define PATIENCE 2
@@ -31,13 +28,12 @@
 #define NEARER_NS ((ns_t)MILLISECOND_NS)
 
 /*
- * Of one ISN so many are looked at, the newest: those who flood or scan take one for all, and to look
- * at each of theirs for each of theirs would hold up the run.
+ * Of one bucket so many are looked at, the newest: those who flood or scan take one ISN for all, and to
+ * look at each of theirs for each of theirs would hold up the run.
  */
 #define MOST_ALIKE 256
 
-/* Of openings: which was the first side? By a hash of the ISN; newer ones overwrite. */
-#define FIRSTS (1 << 16)
+/* Of openings: which was the first side? In the ISN's bucket; newer ones overwrite. */
 #define FIRST_LASTS 16 /* sweeps */
 
 struct other {
@@ -46,9 +42,11 @@ struct other {
 };
 
 TAILQ_HEAD(held_list, held);
+LIST_HEAD(bucket, held);
 
 /* An attempt. */
 struct held {
+	LIST_ENTRY(held) by_isn; /* the newest first */
 	uint32_t isn;
 	struct connection told; /* when it was told: as it was; else its first record */
 	struct other *others; /* until then: its further records */
@@ -57,10 +55,7 @@ struct held {
 	bool far_is_open; /* told.far is of a side that was opening still */
 	uint64_t since; /* the sweep in which it came, or was told */
 	uint64_t seen_open; /* the sweep that showed a side opening */
-	struct held *same_isn; /* the first one of its ISN, behind it the newest to the oldest */
-	struct held *same_before;
 	TAILQ_ENTRY(held) by_age;
-	UT_hash_handle hh; /* of the first of its ISN */
 };
 
 struct first {
@@ -71,7 +66,6 @@ struct first {
 
 struct vantage {
 	struct vantage_events events;
-	struct held *by_isn;
 	struct held_list held[2]; /* [is_told], the oldest first */
 	size_t count[2];
 	struct first *firsts; /* once there may be two sides; NULL before */
@@ -79,7 +73,13 @@ struct vantage {
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
+	struct bucket buckets[BUCKETS];
 };
+
+static uint32_t bucket_of(uint32_t isn)
+{
+	return isn * 0x9e3779b1U >> 16 & (BUCKETS - 1);
+}
 
 struct vantage *vantage_new(const struct vantage_events *events)
 {
@@ -180,14 +180,16 @@ static bool has_place(const struct held *h, const struct connection *c)
 /* The attempt that this is another record of, or NULL; *unsure: one of several. */
 static struct held *find(const struct vantage *v, const struct connection *c, bool *unsure)
 {
+	const struct bucket *bucket = &v->buckets[bucket_of(c->client_isn)];
 	struct held *h, *best = NULL;
 	ns_t nearest = 0, next = 0;
-	int most = 0, n, alike = 0;
+	int most = 0, n, looked = 0;
 
 	*unsure = false;
-	HASH_FIND(hh, v->by_isn, &c->client_isn, sizeof(c->client_isn), h);
-	for (; h && alike < MOST_ALIKE; h = h->same_isn, alike++) {
-		n = fit(&h->told, c);
+	LIST_FOREACH(h, bucket, by_isn) {
+		if (looked++ == MOST_ALIKE)
+			break;
+		n = h->isn == c->client_isn ? fit(&h->told, c) : 0;
 		if (!n || n < most || has_place(h, c))
 			continue;
 		if (n > most || !best || apart(&h->told, c) < nearest) {
@@ -211,19 +213,9 @@ static struct held *find(const struct vantage *v, const struct connection *c, bo
 
 static void remove_held(struct vantage *v, struct held *h)
 {
-	struct held *next = h->same_isn;
 	struct other *s;
 
-	if (next)
-		next->same_before = h->same_before;
-	if (h->same_before) {
-		h->same_before->same_isn = next;
-	} else {
-		if (h->hh.tbl) /* else memory ran out when it became the first */
-			HASH_DEL(v->by_isn, h);
-		if (next)
-			HASH_ADD(hh, v->by_isn, isn, sizeof(next->isn), next);
-	}
+	LIST_REMOVE(h, by_isn);
 	TAILQ_REMOVE(&v->held[h->is_told], h, by_age);
 	v->count[h->is_told]--;
 	while ((s = h->others)) {
@@ -337,7 +329,7 @@ static void make_room(struct vantage *v)
 
 static void hold(struct vantage *v, const struct connection *c)
 {
-	struct held *h, *first;
+	struct held *h;
 
 	make_room(v);
 	h = malloc(sizeof(*h));
@@ -346,21 +338,7 @@ static void hold(struct vantage *v, const struct connection *c)
 		return;
 	}
 	*h = (struct held){ .isn = c->client_isn, .told = *c, .since = v->sweep };
-	HASH_FIND(hh, v->by_isn, &h->isn, sizeof(h->isn), first);
-	if (first) {
-		h->same_isn = first->same_isn;
-		h->same_before = first;
-		first->same_isn = h;
-		if (h->same_isn)
-			h->same_isn->same_before = h;
-	} else {
-		HASH_ADD(hh, v->by_isn, isn, sizeof(h->isn), h);
-		if (!h->hh.tbl) {
-			free(h);
-			v->events.settled(v->events.context, c);
-			return;
-		}
-	}
+	LIST_INSERT_HEAD(&v->buckets[bucket_of(h->isn)], h, by_isn);
 	TAILQ_INSERT_TAIL(&v->held[false], h, by_age);
 	v->count[false]++;
 }
@@ -402,7 +380,7 @@ void vantage_settled(struct vantage *v, const struct connection *c)
 static void note_open(struct vantage *v, const struct connection *c)
 {
 	bool unsure;
-	struct held *h = v->by_isn ? find(v, c, &unsure) : NULL;
+	struct held *h = find(v, c, &unsure);
 
 	if (!h)
 		return;
@@ -424,10 +402,10 @@ static bool is_far_side(struct vantage *v, const struct connection *c)
 	if (!v->several && !v->joined)
 		return false;
 	if (!v->firsts)
-		v->firsts = calloc(FIRSTS, sizeof(*v->firsts));
+		v->firsts = calloc(BUCKETS, sizeof(*v->firsts));
 	if (!v->firsts)
 		return false;
-	f = &v->firsts[(c->client_isn * 0x9e3779b1U) >> 16 & (FIRSTS - 1)];
+	f = &v->firsts[bucket_of(c->client_isn)];
 	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_LASTS && f->syn < c->syn &&
 	    c->syn - f->syn <= CROSSING_NS)
 		return true;
