@@ -29,12 +29,6 @@ static __always_inline enum parsed glance_tcp(const __u8 *ip, bool ip6, const st
 	return PARSED_TCP;
 }
 
-/* TCP in one piece, by all that stands from the fragment to the protocol. */
-static __always_inline bool is_plain_tcp4(const __u8 *ip)
-{
-	return (LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP);
-}
-
 /* At least 40 bytes are there. */
 static __always_inline enum parsed glance_ip4(const __u8 *ip, const struct lanes *lanes,
 					      const volatile struct hash_seed *seed, int copy)

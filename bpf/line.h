@@ -194,14 +194,22 @@ static __always_inline bool has_overflowed(const struct line *line)
 	return line->known[KNOWN_WORDS - 1] & LINE_OVERFLOWED;
 }
 
-/* Notes that a connection of this slot was seen; answers whether that is news. */
-static __always_inline bool line_know(struct line *line, __u32 slot)
+static __always_inline __u32 known_bit(__u32 slot)
 {
-	__u32 which = (second_slot(slot) >> 16) * (32 * KNOWN_WORDS - 1) >> 16;
-	__u32 bit = 1U << (which & 31), *word = &line->known[which >> 5 & (KNOWN_WORDS - 1)];
+	return (second_slot(slot) >> 16) * (32 * KNOWN_WORDS - 1) >> 16;
+}
 
-	if (*word & bit)
-		return false;
-	*word |= bit;
-	return true;
+/* Was a connection of this slot seen before? */
+static __always_inline bool line_knows(const struct line *line, __u32 slot)
+{
+	__u32 bit = known_bit(slot);
+
+	return line->known[bit >> 5 & (KNOWN_WORDS - 1)] & 1U << (bit & 31);
+}
+
+static __always_inline void line_know(struct line *line, __u32 slot)
+{
+	__u32 bit = known_bit(slot);
+
+	line->known[bit >> 5 & (KNOWN_WORDS - 1)] |= 1U << (bit & 31);
 }

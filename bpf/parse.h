@@ -71,19 +71,13 @@ struct frame {
 	const __u8 *end;
 	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
 			      cut */
-	volatile __u32 *forget; /* see forget(); NULL but for PARSE_DEEP in the kernel */
+	volatile __u32 *forget; /* see forget(); NULL but in the kernel */
 };
 
 enum link {
 	LINK_ETHERNET,
 	LINK_BARE, /* no link header: the caller says the ethertype */
 };
-
-/*
- * Nearly every frame is IP behind Ethernet and at most a VLAN tag or two, without extension headers:
- * the hook looks at no more, and hands on what is not as plain to code that the verifier sees once.
- */
-enum depth { PARSE_PLAIN, PARSE_DEEP };
 
 enum parsed {
 	PARSED_TCP,
@@ -92,7 +86,7 @@ enum parsed {
 	PARSED_OTHER, /* IP, neither of these */
 	PARSED_FRAGMENT, /* not the first one */
 	PARSED_ARP,
-	PARSED_DEEP, /* not to be told without PARSE_DEEP */
+	PARSED_DEEP, /* not to be told by a short way: locate() never answers this */
 	PARSED_UNKNOWN, /* neither IPv4 nor IPv6, see headers.ethertype */
 	PARSED_MALFORMED,
 	PARSED_SHORT, /* the headers go on behind the frame's end */
@@ -149,6 +143,7 @@ struct segment {
 	 */
 	struct flow_key key;
 	bool from_end_1; /* the source */
+	__u32 slot; /* segment_slot(), by whoever made this */
 	__u64 time; /* or 0 */
 	__u32 entries; /* line_entries() */
 };
@@ -207,7 +202,7 @@ static __always_inline bool is_ip6_extension(__u8 protocol)
 
 /* From an IP header's offset to its transport header's; PARSED_OTHER stands for "go on". */
 static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offset,
-					      struct headers *h, enum depth depth)
+					      struct headers *h)
 {
 	const __u8 *ip = header_at(f, offset, 20);
 	__u32 header, total, fragment;
@@ -232,8 +227,6 @@ static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offse
 	if (unlikely(h->protocol == PROTOCOL_AH)) {
 		const __u8 *ah;
 
-		if (depth == PARSE_PLAIN)
-			return PARSED_DEEP;
 		ah = header_at(f, offset + header, 2);
 		if (!ah)
 			return PARSED_SHORT;
@@ -248,7 +241,7 @@ static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offse
 }
 
 static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offset,
-					      struct headers *h, enum depth depth)
+					      struct headers *h)
 {
 	const __u8 *ip = header_at(f, offset, 40), *extension;
 	__u32 begin = offset + 40, length, step;
@@ -270,8 +263,6 @@ static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offse
 	for (i = 0; i < MAX_IP6_EXTENSIONS; i++) {
 		if (likely(!is_ip6_extension(next)))
 			break;
-		if (depth == PARSE_PLAIN)
-			return PARSED_DEEP;
 		extension = header_at(f, offset, 8);
 		if (!extension)
 			return PARSED_SHORT;
@@ -351,7 +342,7 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 
 /* h->vlan holds the tags that are in the skb's metadata, if any: they are the outer ones. */
 static __always_inline enum parsed locate(const struct frame *f, enum link link, __u16 ethertype,
-					  struct headers *h, enum depth depth)
+					  struct headers *h)
 {
 	__u32 offset = 0;
 	enum parsed parsed;
@@ -371,7 +362,7 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 #ifdef __bpf__
 #pragma unroll
 #endif
-		for (i = 0; i < (depth == PARSE_PLAIN ? MAX_PLAIN_VLAN_TAGS : MAX_VLAN_TAGS); i++) {
+		for (i = 0; i < MAX_VLAN_TAGS; i++) {
 			if (!is_vlan(ethertype))
 				break;
 			p = header_at(f, offset, 4);
@@ -383,19 +374,17 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 		}
 		if (ethertype == ETHERTYPE_ARP)
 			return PARSED_ARP;
-		if (depth == PARSE_DEEP) {
-			ethertype = forget(f, locate_below_ip(f, &offset, ethertype));
-			offset = forget(f, offset);
-		}
+		ethertype = forget(f, locate_below_ip(f, &offset, ethertype));
+		offset = forget(f, offset);
 	}
 	h->ethertype = ethertype;
 
 	if (ethertype == ETHERTYPE_IP4)
-		parsed = locate_ip4(f, offset, h, depth);
+		parsed = locate_ip4(f, offset, h);
 	else if (ethertype == ETHERTYPE_IP6)
-		parsed = locate_ip6(f, offset, h, depth);
+		parsed = locate_ip6(f, offset, h);
 	else
-		return depth == PARSE_PLAIN ? PARSED_DEEP : PARSED_UNKNOWN;
+		return PARSED_UNKNOWN;
 	if (parsed != PARSED_OTHER)
 		return parsed;
 
@@ -413,16 +402,84 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 			return PARSED_MALFORMED;
 		return PARSED_TCP;
 	}
-	if (h->protocol != PROTOCOL_UDP) {
-		if (h->protocol != (h->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4))
-			return PARSED_OTHER;
-		if (depth == PARSE_PLAIN)
-			return PARSED_DEEP;
-	}
+	if (h->protocol != PROTOCOL_UDP &&
+	    h->protocol != (h->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4))
+		return PARSED_OTHER;
 	h->transport = header_at(f, h->transport_offset, 8);
 	if (!h->transport) /* not short: no TCP header is lost here, which is what PARSED_SHORT says */
-		return depth == PARSE_PLAIN ? PARSED_DEEP : PARSED_MALFORMED;
+		return PARSED_MALFORMED;
 	return h->protocol == PROTOCOL_UDP ? PARSED_UDP : PARSED_ICMP;
+}
+
+/* TCP in one piece, by all that stands from the fragment to the protocol. */
+static __always_inline bool is_plain_tcp4(const __u8 *ip)
+{
+	return (LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP);
+}
+
+/*
+ * The short way to TCP, nearly all of which stands behind Ethernet, two VLAN tags at most, and an IP
+ * header without options or extensions. PARSED_TCP, and all is as locate() has it; or PARSED_DEEP, and
+ * locate() must be asked.
+ */
+static __always_inline enum parsed locate_plain(const struct frame *f, enum link link,
+						__u16 ethertype, struct headers *h)
+{
+	const __u8 *ip = f->begin, *tcp;
+	__u32 offset = 0, header, length;
+	int i;
+
+	h->ethernet = NULL;
+	if (link == LINK_ETHERNET) {
+		h->ethernet = ip;
+		offset = 14;
+		ip += 14;
+		if (ip > f->end)
+			return PARSED_DEEP;
+		ethertype = load16(ip - 2);
+#ifdef __bpf__
+#pragma unroll
+#endif
+		for (i = 0; i < MAX_PLAIN_VLAN_TAGS; i++) {
+			if (likely(!is_vlan(ethertype)))
+				break;
+			offset += 4;
+			ip += 4;
+			if (ip > f->end)
+				return PARSED_DEEP;
+			headers_add_vlan(h, load16(ip - 4));
+			ethertype = load16(ip - 2);
+		}
+	}
+	h->ethertype = ethertype;
+	h->ip = ip;
+	h->ip6 = ethertype == ETHERTYPE_IP6;
+	h->fragment = false;
+	h->protocol = PROTOCOL_TCP;
+	if (likely(ethertype == ETHERTYPE_IP4)) {
+		if (ip + 40 > f->end || ip[0] != 0x45 || !is_plain_tcp4(ip))
+			return PARSED_DEEP;
+		header = 20;
+		length = load16(ip + 2);
+	} else if (h->ip6) {
+		if (ip + 60 > f->end || ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP)
+			return PARSED_DEEP;
+		header = 40;
+		length = load16(ip + 4);
+		if (length)
+			length += header;
+	} else {
+		return PARSED_DEEP;
+	}
+	if (!length) /* as in locate_ip4(), and in locate_ip6() */
+		length = f->wire_length - offset;
+	tcp = ip + header;
+	h->transport = tcp;
+	h->transport_offset = offset + header;
+	h->transport_length = length - header;
+	header = (tcp[12] >> 4) * 4;
+	/* less than its headers: malformed */
+	return header < 20 || h->transport_length - header > 0xffffff ? PARSED_DEEP : PARSED_TCP;
 }
 
 /*
@@ -549,11 +606,14 @@ static __always_inline void describe_addresses(const struct headers *h, struct s
  */
 static __always_inline __u16 read_mss(const struct frame *f, const struct headers *h, __u32 header)
 {
-	const __u8 *option;
+	const __u8 *option = h->transport + 20;
 
 	if (header < 24)
 		return 0;
-	option = header_at(f, forget(f, h->transport_offset) + 20, 4);
+	if (f->forget) /* a copy in a map: it is the offset that must be bounded */
+		option = header_at(f, forget(f, h->transport_offset) + 20, 4);
+	else if (option + 4 > f->end)
+		option = NULL;
 	return option && load16(option) == 0x0204 ? load16(option + 2) : 0;
 }
 
@@ -604,12 +664,12 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 	if (h->ip6) {
 		s->icmp_hard = type == ICMP6_UNREACHABLE;
 		s->icmp_too_big = type == ICMP6_TOO_BIG;
-		if (locate_ip6(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
+		if (locate_ip6(f, h->transport_offset + 8, &quoted) != PARSED_OTHER)
 			return false;
 	} else {
 		s->icmp_too_big = type == ICMP4_UNREACHABLE && code == ICMP4_FRAGMENTATION_NEEDED;
 		s->icmp_hard = type == ICMP4_UNREACHABLE && !s->icmp_too_big;
-		if (locate_ip4(f, h->transport_offset + 8, &quoted, PARSE_DEEP) != PARSED_OTHER)
+		if (locate_ip4(f, h->transport_offset + 8, &quoted) != PARSED_OTHER)
 			return false;
 	}
 	if (quoted.protocol != PROTOCOL_TCP)

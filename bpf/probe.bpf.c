@@ -186,18 +186,24 @@ static __always_inline void segment_origin(struct segment *s, const struct __sk_
 	s->elsewhere = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
 }
 
-static __always_inline bool is_boring(const struct headers *h, __u32 ifindex)
+/* Of no flow that is opening, and no news of another one? */
+static __always_inline bool is_boring(const struct headers *h, __u32 slot, __u32 ifindex)
 {
+	__u8 flags = h->transport[13];
 	struct line *line;
-	__u32 slot;
+	bool may_be;
 
-	if (h->transport[13] & TCP_LOOK)
+	if (flags & TCP_SYN)
 		return false;
-	slot = slot_from(h->ip, h->transport, h->ip6, &run_seed);
-	if (!may_be_opening(&lanes, slot))
+	may_be = may_be_opening(&lanes, slot);
+	if (!may_be && !(flags & TCP_LOOK))
 		return true;
 	line = table_line(NULL, line_number(slot, ifindex, h->vlan));
-	return !line || !(line_may_hold(line, slot) || has_overflowed(line));
+	if (!line)
+		return true;
+	if (may_be && (line_may_hold(line, slot) || has_overflowed(line)))
+		return false;
+	return !(flags & TCP_LOOK) || line_knows(line, slot);
 }
 
 /*
@@ -210,11 +216,19 @@ __noinline int watch_described(struct __sk_buff *skb)
 {
 	struct scratch *own = this_cpu_scratch();
 
-	if (own) {
-		if (virtual_time)
-			own->virtual_now = skb->tstamp;
-		watch_segment((struct table *)skb, &own->segment);
-	}
+	if (!own)
+		return false;
+	if (virtual_time)
+		own->virtual_now = skb->tstamp;
+	return watch_segment((struct table *)skb, &own->segment);
+}
+
+__noinline int start_described(struct __sk_buff *skb)
+{
+	struct scratch *own = this_cpu_scratch();
+
+	if (own)
+		start_attempt((struct table *)skb, &own->segment);
 	return 0;
 }
 
@@ -228,7 +242,7 @@ static __always_inline enum parsed locate_copy(struct __sk_buff *skb, struct scr
 	f->wire_length = skb->len;
 	f->forget = &own->forget;
 	headers_start(h, skb);
-	return locate(f, link, swap16(skb->protocol), h, PARSE_DEEP);
+	return locate(f, link, swap16(skb->protocol), h);
 }
 
 /* Of a copy of the headers. */
@@ -249,8 +263,10 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
 		count_other(NULL, &h, parsed, skb->len);
 		return;
 	}
+	own->segment.slot = segment_slot(&own->segment, &run_seed);
 	segment_origin(&own->segment, skb, egress);
-	watch_described(skb);
+	if (watch_described(skb))
+		start_described(skb);
 }
 
 /*
@@ -320,8 +336,8 @@ __noinline int watch_inner(struct __sk_buff *skb)
 }
 
 /*
- * What a glance did not dismiss; most of it opens, closes or refuses, behind plain headers. Answers
- * whether that was so; else it is for watch_deep().
+ * What a glance did not dismiss; most of it opens or closes, behind plain headers. Answers whether that
+ * was so; else it is for watch_deep().
  */
 __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
@@ -332,25 +348,23 @@ __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 		.forget = NULL,
 	};
 	struct scratch *own;
-	enum parsed parsed;
 	struct headers h;
+	__u32 slot;
 
 	headers_start(&h, skb);
-	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
-	if (likely(parsed == PARSED_TCP)) {
-		if (is_boring(&h, skb->ifindex))
-			return true;
-		own = this_cpu_scratch();
-		if (!own)
-			return true;
-		describe_tcp(&f, &h, &own->segment);
-		segment_origin(&own->segment, skb, egress);
-		watch_described(skb);
-		return true;
-	}
-	if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
+	if (unlikely(locate_plain(&f, link, swap16(skb->protocol), &h) != PARSED_TCP))
 		return false;
-	count_other(NULL, &h, parsed, skb->len);
+	own = this_cpu_scratch();
+	if (!own)
+		return true;
+	slot = slot_from(h.ip, h.transport, h.ip6, &run_seed);
+	own->segment.slot = slot;
+	if (is_boring(&h, slot, skb->ifindex))
+		return true;
+	describe_tcp(&f, &h, &own->segment);
+	segment_origin(&own->segment, skb, egress);
+	if (watch_described(skb))
+		start_described(skb);
 	return true;
 }
 
@@ -481,14 +495,12 @@ static __noinline int note_leaving(struct __sk_buff *skb, __u32 link)
 		.wire_length = skb->len,
 		.forget = NULL,
 	};
-	enum parsed parsed;
 	struct headers h;
 
 	headers_start(&h, skb);
-	parsed = locate(&f, link, swap16(skb->protocol), &h, PARSE_PLAIN);
-	if (parsed == PARSED_TCP)
+	if (locate_plain(&f, link, swap16(skb->protocol), &h) == PARSED_TCP)
 		note_segment(skb, &h);
-	else if (parsed == PARSED_DEEP || parsed == PARSED_SHORT)
+	else
 		note_leaving_deep(skb, link);
 	return 0;
 }

@@ -134,13 +134,10 @@ struct found {
 };
 
 static __always_inline __u64 table_now(struct table *t);
-static __always_inline __u32 table_slot(struct table *t, const struct segment *s);
 static __always_inline struct lanes *table_lanes(struct table *t);
 static __always_inline struct line *table_line(struct table *t, __u32 number);
 static __always_inline bool table_find(struct table *t, struct line *line,
 				       const struct flow_key *key, __u32 slot, struct found *found);
-static __always_inline void table_start(struct table *t, struct line *line, struct segment *s,
-					__u32 slot);
 static __always_inline struct flow *table_new(struct table *t, __u64 now);
 static __always_inline bool table_insert(struct table *t, struct line *line,
 					 const struct flow_key *key, struct flow *f, __u32 entries,
@@ -291,11 +288,6 @@ static __always_inline __u64 table_now(struct table *t)
 static __always_inline struct lanes *table_lanes(struct table *t)
 {
 	return &lanes;
-}
-
-static __always_inline __u32 table_slot(struct table *t, const struct segment *s)
-{
-	return segment_slot(s, &run_seed);
 }
 
 static __always_inline struct line *table_line(struct table *t, __u32 number)
@@ -784,26 +776,4 @@ static __always_inline bool table_insert(struct table *t, struct line *line,
 	}
 	queue_in(queue_of(client_of(key, f), now), (__u64)isn << 32 | place);
 	return true;
-}
-
-/* Of the segment in this CPU's scratch: verified once, for all the ways that lead to it. */
-__noinline int start_here(struct __sk_buff *skb, __u32 slot)
-{
-	struct scratch *own = this_cpu_scratch();
-	struct segment *s;
-	struct line *line;
-
-	if (!own)
-		return 0;
-	s = &own->segment;
-	line = table_line(NULL, line_number(slot, s->ifindex, s->vlan));
-	if (line)
-		start_attempt((struct table *)skb, line, s, slot);
-	return 0;
-}
-
-static __always_inline void table_start(struct table *t, struct line *line, struct segment *s,
-					__u32 slot)
-{
-	start_here((struct __sk_buff *)t, slot);
 }

@@ -4,13 +4,11 @@
  * The one way of a segment for the kernel and for captures; only the table differs.
  *
  * The including file defines struct table and these, before it includes this file:
- *	table_slot	segment_slot() with the secret of this run
  *	table_now	the time, in ns; asked only when a segment needs it
  *	table_lanes	the lanes, see line.h
  *	table_line	the line of that line_number(), or NULL
  *	table_find	the flow of a key, if it is opening; fills *found: flow, and what goes with it
  *			of the line's entries, see line_entries()
- *	table_start	start_attempt(), perhaps elsewhere
  *	table_new	a zeroed flow to fill in, which nobody else finds yet; NULL when there is no
  *			place: that is counted as lost
  *	table_insert	puts it into the table, unless line_entries() has changed; false, and the place
@@ -63,13 +61,17 @@ static __always_inline bool is_remembered(struct line *line, const struct flow_k
 	       (__s32)(r->until - (__u32)(now >> REMEMBERED_SHIFT)) > 0;
 }
 
-static __always_inline void start_attempt(struct table *t, struct line *line,
-					  const struct segment *s, __u32 slot)
+/* Where watch_segment() says so. */
+static __always_inline void start_attempt(struct table *t, const struct segment *s)
 {
+	struct line *line = table_line(t, line_number(s->slot, s->ifindex, s->vlan));
 	const struct flow_key *key = &s->key;
+	__u32 slot = s->slot;
 	__u64 now = s->time;
 	struct flow *f;
 
+	if (!line)
+		return;
 	if (is_remembered(line, key, slot, s->seq, now)) {
 		table_count(t, COUNT_LATE_SYN_COPIES, 1);
 		return;
@@ -106,7 +108,11 @@ static __always_inline void settle(struct table *t, struct found *found, enum se
 	table_publish(t, found->flow, why, now);
 }
 
-static __always_inline void watch_segment(struct table *t, struct segment *s)
+/*
+ * Answers whether this SYN begins an attempt: then it is for start_attempt(), which is not called from
+ * here, since all that calls one another shares a small stack.
+ */
+static __always_inline bool watch_segment(struct table *t, struct segment *s)
 {
 	enum settled_by why;
 	struct line *line;
@@ -119,18 +125,19 @@ static __always_inline void watch_segment(struct table *t, struct segment *s)
 
 	if (!has_place_on_wire(s)) {
 		table_count(t, COUNT_MALFORMED, 1);
-		return;
+		return false;
 	}
 	/* reading the clock waits for all that was read before, so it comes before what is not in the cache */
 	s->time = is_syn(s) ? table_now(t) : 0;
-	slot = table_slot(t, s);
+	slot = s->slot;
 	is_opening = may_be_opening(table_lanes(t), slot);
-	if (!is_opening && s->kind == SEGMENT_TCP && !(s->flags & TCP_LOOK))
-		return;
-	segment_find_key(s);
+	if (!is_opening && (s->kind != SEGMENT_TCP || !(s->flags & TCP_LOOK)))
+		return false;
+	if (is_opening || is_syn(s))
+		segment_find_key(s);
 	line = table_line(t, line_number(slot, s->ifindex, s->vlan));
 	if (!line)
-		return;
+		return false;
 	s->entries = is_syn(s) ? line_entries(line, slot) : 0;
 	if (is_opening && table_find(t, line, &s->key, slot, &found)) {
 		f = found.flow;
@@ -142,7 +149,7 @@ static __always_inline void watch_segment(struct table *t, struct segment *s)
 			if (table_follows(t) && is_syn(s) && from_client)
 				left = table_left(t, f);
 			if (!table_begin(t, &found))
-				return;
+				return false;
 			if (left) {
 				f->client_flags |= left;
 				f->left_by = left >> 8;
@@ -158,19 +165,20 @@ static __always_inline void watch_segment(struct table *t, struct segment *s)
 				remember(line, &s->key, slot, f->client_isn, why, now);
 				table_publish(t, f, why, now);
 			}
-			return;
+			return false;
 		}
 		why = settle_due(f, now, false) ? SETTLED_TIMEOUT : SETTLED_SUPERSEDED;
 		settle(t, &found, why, now);
 		s->entries -= found.entries;
 	}
-	if (is_syn(s)) {
-		table_start(t, line, s, slot);
-	} else if (s->kind == SEGMENT_TCP && s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) {
-		/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
-		if (line_know(line, slot))
-			table_count(t, COUNT_ALREADY_OPEN, 1);
+	if (is_syn(s))
+		return true;
+	/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
+	if (s->kind == SEGMENT_TCP && s->flags & TCP_LOOK && !line_knows(line, slot)) {
+		line_know(line, slot);
+		table_count(t, COUNT_ALREADY_OPEN, 1);
 	}
+	return false;
 }
 
 static __always_inline enum counter udp_counter(const __u8 *udp)

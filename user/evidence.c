@@ -278,12 +278,12 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 	frame = (struct frame){ .begin = f.bytes,
 				.end = f.bytes + f.length,
 				.wire_length = f.length };
-	parsed = locate(&frame, f.link, f.ethertype, &h, PARSE_DEEP);
+	parsed = locate(&frame, f.link, f.ethertype, &h);
 	if (parsed == PARSED_TCP) {
 		end = h.transport_offset + (h.transport[12] >> 4) * 4;
 	} else if (parsed == PARSED_ICMP) {
-		parsed = h.ip6 ? locate_ip6(&frame, h.transport_offset + 8, &quoted, PARSE_DEEP)
-			       : locate_ip4(&frame, h.transport_offset + 8, &quoted, PARSE_DEEP);
+		parsed = h.ip6 ? locate_ip6(&frame, h.transport_offset + 8, &quoted)
+			       : locate_ip4(&frame, h.transport_offset + 8, &quoted);
 		end = parsed == PARSED_OTHER ? quoted.transport_offset + 20
 					     : h.transport_offset + 8;
 	} else {

@@ -25,12 +25,10 @@ struct found {
 };
 
 static __u64 table_now(struct table *t);
-static __u32 table_slot(struct table *t, const struct segment *s);
 static struct lanes *table_lanes(struct table *t);
 static struct line *table_line(struct table *t, __u32 number);
 static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
 		       struct found *found);
-static void table_start(struct table *t, struct line *line, struct segment *s, __u32 slot);
 static struct flow *table_new(struct table *t, __u64 now);
 static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
 			 struct flow *f, __u32 entries, __u64 now);
@@ -82,12 +80,6 @@ static struct entry *entry_of(struct flow *f)
 static __u64 table_now(struct table *t)
 {
 	return t->now;
-}
-
-static __u32 table_slot(struct table *t, const struct segment *s)
-{
-	(void)t;
-	return segment_slot(s, &native_seed);
 }
 
 static struct lanes *table_lanes(struct table *t)
@@ -172,11 +164,6 @@ static void evict_one(struct table *t, uint64_t now)
 			return;
 		}
 	}
-}
-
-static void table_start(struct table *t, struct line *line, struct segment *s, __u32 slot)
-{
-	start_attempt(t, line, s, slot);
 }
 
 static struct flow *table_new(struct table *t, __u64 now)
@@ -305,7 +292,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	struct headers h = {};
 	enum parsed parsed;
 
-	parsed = locate(&f, frame->link, frame->ethertype, &h, PARSE_DEEP);
+	parsed = locate(&f, frame->link, frame->ethertype, &h);
 	if (parsed == PARSED_TCP) {
 		describe_tcp(&f, &h, &s);
 	} else if (parsed == PARSED_ICMP) {
@@ -316,11 +303,13 @@ void native_feed(struct native *n, const struct native_frame *frame)
 		return;
 	}
 	t->frame = frame;
+	s.slot = segment_slot(&s, &native_seed);
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
 	t->now = frame->time;
-	watch_segment(t, &s);
+	if (watch_segment(t, &s))
+		start_attempt(t, &s);
 }
 
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
