@@ -557,21 +557,6 @@ static void add_candidate(struct live *l, const struct flow_entry *e)
 		settle_candidates(l);
 }
 
-static void read_counters(struct live *l)
-{
-	size_t cpus = libbpf_num_possible_cpus(), cpu;
-	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(uint64_t));
-	uint32_t zero = 0;
-	int i;
-
-	memset(l->run->counters, 0, sizeof(l->run->counters));
-	if (counts && !bpf_map_lookup_elem(bpf_map__fd(l->bpf->maps.counters), &zero, counts))
-		for (cpu = 0; cpu < cpus; cpu++)
-			for (i = 0; i < COUNTERS; i++)
-				l->run->counters[i] += counts[cpu * COUNTERS + i];
-	free(counts);
-}
-
 static void read_ethertypes(struct live *l)
 {
 	uint32_t *packets = calloc(65536, sizeof(*packets)), *lines, count = 65536 / 16, position;
@@ -591,7 +576,7 @@ static bool any_opening(struct live *l)
 {
 	const uint64_t *counted = l->run->counters;
 
-	read_counters(l);
+	sum_counters(l->bpf, l->run->counters);
 	return counted[COUNT_ATTEMPTS] !=
 	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
 }
@@ -1087,7 +1072,7 @@ static void end_watching(struct live *l)
 	drain(l);
 	l->bpf->bss->ending = true;
 	sweep(l);
-	read_counters(l);
+	sum_counters(l->bpf, l->run->counters);
 	l->run->nat.lost = conntrack_lost(l->conntrack);
 	read_ethertypes(l);
 	for (i = 0; i < l->count; i++)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the BPF object's table is told from here: how large it is, and which clients are no strangers. */
+/* What the BPF object's table is told from here, and what is read of it: flows, and what it counted. */
 #pragma once
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "entry.h"
 #include "line.h"
@@ -65,6 +67,23 @@ static inline bool is_whole(const struct probe_bpf *bpf, const struct flow_entry
 				   .ip6 = !is_mapped(&e->key.end[0]) };
 
 	return e->flow.syn_times[0] && e->flow.slot == segment_slot(&s, seed);
+}
+
+/* What was counted since the object was loaded, on all CPUs: COUNTERS sums. False, and zeros, on failure. */
+static inline bool sum_counters(const struct probe_bpf *bpf, uint64_t *sums)
+{
+	int cpus = libbpf_num_possible_cpus(), cpu, i;
+	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(*counts));
+	uint32_t zero = 0;
+	bool is_read;
+
+	memset(sums, 0, COUNTERS * sizeof(*sums));
+	is_read = counts && !bpf_map_lookup_elem(bpf_map__fd(bpf->maps.counters), &zero, counts);
+	for (cpu = 0; is_read && cpu < cpus; cpu++)
+		for (i = 0; i < COUNTERS; i++)
+			sums[i] += counts[cpu * COUNTERS + i];
+	free(counts);
+	return is_read;
 }
 
 /* A client that completed a handshake: its attempts give their place after those of strangers. */

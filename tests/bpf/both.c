@@ -286,15 +286,6 @@ const char *both_finish(struct both *b)
 
 void both_counters(const struct both *b, uint64_t *sum)
 {
-	int cpus = libbpf_num_possible_cpus(), cpu, i;
-	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(*counts));
-	uint32_t zero = 0;
-
-	if (!counts || bpf_map_lookup_elem(bpf_map__fd(b->bpf->maps.counters), &zero, counts))
+	if (!sum_counters(b->bpf, sum))
 		abort();
-	memset(sum, 0, COUNTERS * sizeof(*sum));
-	for (cpu = 0; cpu < cpus; cpu++)
-		for (i = 0; i < COUNTERS; i++)
-			sum[i] += counts[cpu * COUNTERS + i];
-	free(counts);
 }

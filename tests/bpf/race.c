@@ -207,16 +207,11 @@ static unsigned int settle_all(void)
 
 static uint64_t count_of(enum counter c)
 {
-	int cpus = libbpf_num_possible_cpus(), cpu;
-	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(*counts)), sum = 0;
-	uint32_t zero = 0;
+	uint64_t sums[COUNTERS];
 
-	if (!counts || bpf_map_lookup_elem(bpf_map__fd(bpf->maps.counters), &zero, counts))
+	if (!sum_counters(bpf, sums))
 		abort();
-	for (cpu = 0; cpu < cpus; cpu++)
-		sum += counts[cpu * COUNTERS + c];
-	free(counts);
-	return sum;
+	return sums[c];
 }
 
 /* Losses, and SYNs that met another one's insertion on another CPU. */
