@@ -373,6 +373,7 @@ def main():
             other_ns=max(c[k][0] for k in ('udp_v4', 'udp_v6', 'arp', 'icmp_echo_v4', 'icmp_echo_v6', 'esp_v4')),
             connection_us=c['opening'][0], false_maybe_percent=c['false_maybe'][0], cost=c)
         row('AT THE HOOK, more than an empty program, in %d loads' % LOADS, 'median [all]', 'goal')
+        ns('(the empty program itself, and what runs it)', 'empty')
         ns('the empty program against itself', 'control')
         ns('data of an established connection, IPv4', 'data_v4', '3')
         ns('                                   IPv6', 'data_v6', '3')
