@@ -37,13 +37,15 @@ static __always_inline enum parsed glance_ip4(const __u8 *ip, const struct lanes
 		return PARSED_DEEP;
 	if (likely(is_plain_tcp4(ip)))
 		return glance_tcp(ip, false, lanes, seed, copy);
-	if (LOAD(__u16, ip + 6) & swap16(0x3fff))
-		return PARSED_DEEP;
+	if (LOAD(__u16, ip + 6) & swap16(0x1fff))
+		return load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_FRAGMENT;
 	if (ip[9] == PROTOCOL_UDP)
 		return PARSED_UDP;
 	if (ip[9] == PROTOCOL_ICMP4)
 		return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
-	return ip[9] == PROTOCOL_AH || load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_OTHER;
+	if (ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_AH || load16(ip + 2) < 20)
+		return PARSED_DEEP;
+	return PARSED_OTHER;
 }
 
 static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
@@ -63,8 +65,8 @@ static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
 
 /*
  * PARSED_TCP: a segment without SYN, FIN or RST, of a flow that is not opening. PARSED_UDP:
- * *transport is its header. PARSED_OTHER, and PARSED_ARP for what is not even counted. All else is
- * PARSED_DEEP.
+ * *transport is its header. PARSED_FRAGMENT, PARSED_OTHER, and PARSED_ARP for what is not even counted.
+ * All else is PARSED_DEEP.
  */
 static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
 					  const struct lanes *lanes,

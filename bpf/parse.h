@@ -4,7 +4,7 @@
  * need only the first: locate() finds the headers, describe_tcp() and describe_icmp() read them.
  *
  * Contract for the verifier and for the fuzzer alike: every access is checked against the frame's
- * end *and* every offset against the constant MAX_HEADERS, so that the same code reads packet
+ * end, and every offset that is not a constant against MAX_HEADERS, so that locate() reads packet
  * pointers and a copy of the headers in a map. Nothing is written before it is known that the frame
  * matters. Checksums are not verified: a router does not either.
  */
@@ -71,7 +71,7 @@ struct frame {
 	const __u8 *end;
 	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
 			      cut */
-	volatile __u32 *forget; /* see forget(); NULL but in the kernel */
+	volatile __u32 *forget; /* see forget(); NULL but for the kernel's copy of the headers */
 };
 
 enum link {
@@ -610,9 +610,9 @@ static __always_inline __u16 read_mss(const struct frame *f, const struct header
 
 	if (header < 24)
 		return 0;
-	if (f->forget) /* a copy in a map: it is the offset that must be bounded */
+	if (f->forget) /* see header_at() */
 		option = header_at(f, forget(f, h->transport_offset) + 20, 4);
-	else if (option + 4 > f->end)
+	else if (h->transport_offset > MAX_HEADERS - 24 || option + 4 > f->end)
 		option = NULL;
 	return option && load16(option) == 0x0204 ? load16(option + 2) : 0;
 }

@@ -4,7 +4,8 @@
  * returns TC_NEXT: other programs on the hook still run, the packet is not touched.
  *
  * A packet of an established connection is parsed, hashed, and dismissed by one counter; all else
- * that costs (clock, lookup, copy) is paid only for packets that open, close or refuse.
+ * that costs (clock, lookup, copy) is paid only for packets that open, close or refuse, or that are not
+ * plain.
  */
 #include "glance.h"
 #include "table.h"
@@ -270,8 +271,9 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
 }
 
 /*
- * What is not plain: extension headers, PPPoE, MPLS, ICMP errors, headers outside the skb's linear
- * part (frames larger than a page). Works on a copy of the headers.
+ * What is not plain: options and extension headers, first fragments, PPPoE, MPLS, ICMP errors, what is
+ * malformed, headers outside the skb's linear part (frames larger than a page). Works on a copy of the
+ * headers.
  */
 __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 {
@@ -402,6 +404,9 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 		return TC_NEXT;
 	case PARSED_OTHER:
 		count_in_passing(COUNT_IP_OTHER, 1);
+		return TC_NEXT;
+	case PARSED_FRAGMENT:
+		count_in_passing(COUNT_FRAGMENTS, 1);
 		return TC_NEXT;
 	default:
 		break;

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/random.h>
 
-/* Attempts that wait, and that were told a moment ago: some 28 MiB. */
+/* Attempts that wait, and that were told a moment ago: some 30 MiB. */
 #define MOST_WAITING (1 << 14)
 #define MOST_TOLD (1 << 15)
 
-/* By the ISN. More than attempts: one look tells that there is none, for nearly every record. */
+/*
+ * By the ISN. More than attempts, and nobody on the wire can choose ISNs that meet: one look tells that
+ * there is none, for nearly every record.
+ */
 #define BUCKETS (1 << 16)
 
 /* So many sweeps a record waits for another one of its attempt, and one that is told for late ones. */
@@ -28,8 +32,8 @@
 #define NEARER_NS ((ns_t)MILLISECOND_NS)
 
 /*
- * Of one bucket so many are looked at, the newest: those who flood or scan take one ISN for all, and to
- * look at each of theirs for each of theirs would hold up the run.
+ * Of one ISN so many are looked at, the newest: those who flood or scan take one for all, and to look
+ * at each of theirs for each of theirs would hold up the run.
  */
 #define MOST_ALIKE 256
 
@@ -73,12 +77,13 @@ struct vantage {
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
+	uint32_t secret; /* of this run, odd */
 	struct bucket buckets[BUCKETS];
 };
 
-static uint32_t bucket_of(uint32_t isn)
+static uint32_t bucket_of(const struct vantage *v, uint32_t isn)
 {
-	return isn * 0x9e3779b1U >> 16 & (BUCKETS - 1);
+	return isn * v->secret >> 16 & (BUCKETS - 1);
 }
 
 struct vantage *vantage_new(const struct vantage_events *events)
@@ -87,6 +92,11 @@ struct vantage *vantage_new(const struct vantage_events *events)
 
 	if (!v)
 		return NULL;
+	if (getrandom(&v->secret, sizeof(v->secret), 0) != sizeof(v->secret)) {
+		free(v);
+		return NULL;
+	}
+	v->secret |= 1;
 	v->events = *events;
 	TAILQ_INIT(&v->held[false]);
 	TAILQ_INIT(&v->held[true]);
@@ -180,16 +190,18 @@ static bool has_place(const struct held *h, const struct connection *c)
 /* The attempt that this is another record of, or NULL; *unsure: one of several. */
 static struct held *find(const struct vantage *v, const struct connection *c, bool *unsure)
 {
-	const struct bucket *bucket = &v->buckets[bucket_of(c->client_isn)];
+	const struct bucket *bucket = &v->buckets[bucket_of(v, c->client_isn)];
 	struct held *h, *best = NULL;
 	ns_t nearest = 0, next = 0;
-	int most = 0, n, looked = 0;
+	int most = 0, n, alike = 0;
 
 	*unsure = false;
 	LIST_FOREACH(h, bucket, by_isn) {
-		if (looked++ == MOST_ALIKE)
+		if (h->isn != c->client_isn)
+			continue;
+		if (alike++ == MOST_ALIKE)
 			break;
-		n = h->isn == c->client_isn ? fit(&h->told, c) : 0;
+		n = fit(&h->told, c);
 		if (!n || n < most || has_place(h, c))
 			continue;
 		if (n > most || !best || apart(&h->told, c) < nearest) {
@@ -338,7 +350,7 @@ static void hold(struct vantage *v, const struct connection *c)
 		return;
 	}
 	*h = (struct held){ .isn = c->client_isn, .told = *c, .since = v->sweep };
-	LIST_INSERT_HEAD(&v->buckets[bucket_of(h->isn)], h, by_isn);
+	LIST_INSERT_HEAD(&v->buckets[bucket_of(v, h->isn)], h, by_isn);
 	TAILQ_INSERT_TAIL(&v->held[false], h, by_age);
 	v->count[false]++;
 }
@@ -405,7 +417,7 @@ static bool is_far_side(struct vantage *v, const struct connection *c)
 		v->firsts = calloc(BUCKETS, sizeof(*v->firsts));
 	if (!v->firsts)
 		return false;
-	f = &v->firsts[bucket_of(c->client_isn)];
+	f = &v->firsts[bucket_of(v, c->client_isn)];
 	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_LASTS && f->syn < c->syn &&
 	    c->syn - f->syn <= CROSSING_NS)
 		return true;

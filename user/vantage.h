@@ -30,7 +30,7 @@ struct vantage_events {
 	void *context;
 };
 
-/* NULL when out of memory. */
+/* NULL when there is no memory, or no random number. */
 struct vantage *vantage_new(const struct vantage_events *events);
 void vantage_free(struct vantage *v);
 

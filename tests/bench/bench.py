@@ -370,7 +370,8 @@ def main():
         result.update(
             established_ns=max(c['data_v4'][0], c['data_v6'][0]), storm_ns=max(c['storm_v4'][0], c['storm_v6'][0]),
             ack_ns=max(c['ack_v4'][0], c['ack_v6'][0]),
-            other_ns=max(c[k][0] for k in ('udp_v4', 'udp_v6', 'arp', 'icmp_echo_v4', 'icmp_echo_v6', 'esp_v4')),
+            other_ns=max(c[k][0] for k in ('udp_v4', 'udp_v6', 'arp', 'icmp_echo_v4', 'icmp_echo_v6', 'esp_v4',
+                                           'fragment_v4')),
             connection_us=c['opening'][0], false_maybe_percent=c['false_maybe'][0], cost=c)
         row('AT THE HOOK, more than an empty program, in %d loads' % LOADS, 'median [all]', 'goal')
         ns('(the empty program itself, and what runs it)', 'empty')
@@ -389,6 +390,7 @@ def main():
         ns('ICMP echo, IPv4', 'icmp_echo_v4', '3')
         ns('           IPv6', 'icmp_echo_v6', '3')
         ns('ESP', 'esp_v4', '3')
+        ns('a fragment behind the first, IPv4', 'fragment_v4', '3')
         ns('data behind a VLAN tag in the frame', 'vlan_in_data', '3')
         ns('LLDP, counted by its ethertype', 'lldp')
         row('a connection from its SYN to both first payloads', '%.2f [%.2f, %.2f] us' % c['opening'], '0.7')

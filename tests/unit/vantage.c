@@ -234,6 +234,30 @@ static void check_flood(void)
 	EXPECT(heard.told == most + 1, "an attempt is gone, or told twice");
 }
 
+/* ISNs that would meet in a table whose hash everybody knows. */
+static void check_bucket(void)
+{
+	struct connection a = near(7, 1000, 3000), n;
+	const uint32_t golden = 0x9e3779b1; /* Knuth 6.4 */
+	struct vantage *v = begin();
+	uint32_t isn = 8;
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		while (isn * golden >> 16 != 7 * golden >> 16)
+			isn++;
+		n = near(isn++, 1000 + i, 3000);
+		vantage_settled(v, &n);
+	}
+	vantage_settled(v, &a);
+	a = far_of(&a);
+	a.client.address.word[3] ^= 1;
+	vantage_settled(v, &a);
+	EXPECT(vantage_joined(v) == 1 && !vantage_ambiguous(v),
+	       "what strangers choose keeps two sides of one attempt apart");
+	end(v);
+}
+
 /* A scanner's probes, all with one ISN and one port, on one interface: each is an attempt. */
 static void check_scan(void)
 {
@@ -300,6 +324,7 @@ int main(void)
 	check_near_is_open();
 	check_ambiguous();
 	check_flood();
+	check_bucket();
 	check_scan();
 	check_retries();
 	check_crowd();
