@@ -275,7 +275,7 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
  * malformed, headers outside the skb's linear part (frames larger than a page). Works on a copy of the
  * headers.
  */
-__noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
+__noinline int watch_deep(struct __sk_buff *skb)
 {
 	struct scratch *own = this_cpu_scratch();
 	__u64 length = skb->len;
@@ -294,7 +294,7 @@ __noinline int watch_deep(struct __sk_buff *skb, __u32 link, __u32 egress)
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return 0;
 	}
-	watch_copy(skb, own, length, link, egress);
+	watch_copy(skb, own, length, own->link, own->egress);
 	return 0;
 }
 
@@ -337,11 +337,8 @@ __noinline int watch_inner(struct __sk_buff *skb)
 	return 0;
 }
 
-/*
- * What a glance did not dismiss; most of it opens or closes, behind plain headers. Answers whether that
- * was so; else it is for watch_deep().
- */
-__noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
+/* Most of what a glance leaves opens or closes, behind plain headers. Answers whether that was so. */
+static __always_inline bool watch_plain(struct __sk_buff *skb, struct scratch *own)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
@@ -349,25 +346,54 @@ __noinline int watch_plain(struct __sk_buff *skb, __u32 link, __u32 egress)
 		.wire_length = skb->len,
 		.forget = NULL,
 	};
-	struct scratch *own;
 	struct headers h;
 	__u32 slot;
 
 	headers_start(&h, skb);
-	if (unlikely(locate_plain(&f, link, swap16(skb->protocol), &h) != PARSED_TCP))
+	if (unlikely(locate_plain(&f, own->link, swap16(skb->protocol), &h) != PARSED_TCP))
 		return false;
-	own = this_cpu_scratch();
-	if (!own)
-		return true;
 	slot = slot_from(h.ip, h.transport, h.ip6, &run_seed);
 	own->segment.slot = slot;
 	if (is_boring(&h, slot, skb->ifindex))
 		return true;
 	describe_tcp(&f, &h, &own->segment);
-	segment_origin(&own->segment, skb, egress);
+	segment_origin(&own->segment, skb, own->egress);
 	if (watch_described(skb))
 		start_described(skb);
 	return true;
+}
+
+/* What a glance left; see go_closely(). */
+SEC("tc")
+int watch_closely(struct __sk_buff *skb)
+{
+	struct scratch *own = this_cpu_scratch();
+
+	if (own && !watch_plain(skb, own))
+		watch_deep(skb);
+	return TC_NEXT;
+}
+
+/*
+ * All hooks go on there, by a jump that does not come back: so that is verified once, and both directions
+ * have the same code in the cache. Where the map is empty, since its owner is gone, nothing is watched.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(max_entries, 1);
+	__array(values, int(struct __sk_buff *skb));
+} closely SEC(".maps") = { .values = { [0] = (void *)&watch_closely } };
+
+static __always_inline void go_closely(struct __sk_buff *skb, enum link link, bool egress)
+{
+	struct scratch *own = this_cpu_scratch();
+
+	if (!own)
+		return;
+	own->link = link;
+	own->egress = egress;
+	bpf_tail_call(skb, &closely, 0);
 }
 
 /* Not written again, lest the CPUs take its line of the cache from each other. */
@@ -411,8 +437,7 @@ static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egr
 	default:
 		break;
 	}
-	if (!watch_plain(kept, link, egress))
-		watch_deep(kept, link, egress);
+	go_closely(kept, link, egress);
 	return TC_NEXT;
 }
 

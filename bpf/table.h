@@ -187,6 +187,8 @@ struct {
 /* Too large for the stack. Softirqs are off on both hooks, so a CPU uses its own one at a time. */
 struct scratch {
 	struct segment segment;
+	__u8 link; /* enum link: what a hook tells watch_closely() */
+	bool egress;
 	__u64 virtual_now;
 	__u32 forget;
 	__u32 inner; /* the packet begins at its network header, so many bytes: see watch_inner() */
