@@ -207,11 +207,16 @@ static __always_inline bool line_knows(const struct line *line, __u32 slot)
 	return line->known[bit >> 5 & (KNOWN_WORDS - 1)] & 1U << (bit & 31);
 }
 
-/* No store where it is known: it might undo what another CPU notes at this moment. */
-static __always_inline void line_know(struct line *line, __u32 slot)
+/*
+ * Notes that it was; answers whether that is news. No store where it is none: it might undo what another
+ * CPU notes at this moment.
+ */
+static __always_inline bool line_know(struct line *line, __u32 slot)
 {
 	__u32 bit = known_bit(slot);
 
-	if (!line_knows(line, slot))
-		line->known[bit >> 5 & (KNOWN_WORDS - 1)] |= 1U << (bit & 31);
+	if (line_knows(line, slot))
+		return false;
+	line->known[bit >> 5 & (KNOWN_WORDS - 1)] |= 1U << (bit & 31);
+	return true;
 }

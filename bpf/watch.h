@@ -174,10 +174,8 @@ static __always_inline bool watch_segment(struct table *t, struct segment *s)
 	if (is_syn(s))
 		return true;
 	/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
-	if (s->kind == SEGMENT_TCP && s->flags & TCP_LOOK && !line_knows(line, slot)) {
-		line_know(line, slot);
+	if (s->kind == SEGMENT_TCP && s->flags & TCP_LOOK && line_know(line, slot))
 		table_count(t, COUNT_ALREADY_OPEN, 1);
-	}
 	return false;
 }
 
