@@ -6,6 +6,7 @@
 
 #include "connection.h"
 #include "exact.h"
+#include "line.h"
 #include "native.h"
 #include "tape.h"
 #include "track.h"
@@ -117,6 +118,53 @@ static const char *check_counts(void)
 	return count == 0xffffffff ? NULL : "it wraps";
 }
 
+#define OPENINGS 100000
+
+static unsigned int count_maybes(const struct lanes *lanes, const __u32 *slots, unsigned int count)
+{
+	unsigned int maybes = 0, i;
+
+	for (i = 0; i < count; i++)
+		maybes += may_be_opening(lanes, slots[i]);
+	return maybes;
+}
+
+/* The lanes of many openings: these are never dismissed, most others are. */
+static const char *check_lanes(void)
+{
+	static __u32 slots[2 * OPENINGS], *others = slots + OPENINGS;
+	static struct lanes lanes;
+	unsigned int i, n, tags = 0;
+
+	for (i = 0; i < 64; i++)
+		if (!is_lane_tag(lane_tag(i)))
+			return "a tag is taken for none";
+	for (i = 0; i < 4 * LANE_ONE; i++)
+		tags += is_lane_tag(i);
+	if (tags != 62) /* 64 squares; of the first three, an eighth is 0 */
+		return "more numbers are tags than the tags";
+	srandom(1);
+	for (i = 0; i < 2 * OPENINGS; i++)
+		slots[i] = (__u32)random() << 16 ^ random();
+	/* in the first lanes, one, two, three ... */
+	for (i = 0; i < 32 * 32; i++)
+		if (i / 32 <= i % 32)
+			slots[i] = i % 32 << (32 - LANES_SHIFT) | i / 32 * 7;
+	for (n = 0; n < 2; n++) {
+		for (i = 0; i < OPENINGS; i++)
+			if (!n || i % 2)
+				count_opening(&lanes, slots[i], n ? -1 : 1);
+		for (i = 0; i < OPENINGS; i++)
+			if ((!n || !(i % 2)) && !may_be_opening(&lanes, slots[i]))
+				return "a packet of an opening was dismissed";
+		if (count_maybes(&lanes, others, OPENINGS) > (n ? OPENINGS / 100 : OPENINGS / 40))
+			return "too many packets of others are looked at";
+	}
+	for (i = 0; i < OPENINGS; i += 2)
+		count_opening(&lanes, slots[i], -1);
+	return count_maybes(&lanes, slots, 2 * OPENINGS) ? "what has ended is looked at" : NULL;
+}
+
 static bool report(const char *name, const char *wrong)
 {
 	printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", name, wrong ? ": " : "",
@@ -154,6 +202,7 @@ int main(void)
 		}
 	}
 	report("full table", check_full_table()) ? failed++ : passed++;
+	report("lanes of 100 000 openings", check_lanes()) ? failed++ : passed++;
 	report("counts that are full", check_counts()) ? failed++ : passed++;
 	printf("track: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
