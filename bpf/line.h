@@ -48,7 +48,7 @@ static const __u64 lane_tags[8] = {
 
 static __always_inline bool is_lane_tag(__u32 number)
 {
-	return number < 512 && lane_tags[number >> 6 & 7] >> (number & 63) & 1;
+	return number < 512 && lane_tags[number >> 6] >> (number & 63) & 1;
 }
 
 /* What one flow adds to a lane. */
