@@ -34,7 +34,9 @@ LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf $(SAME_PATHS)
 
-OBJECTS := $(patsubst user/%.c,build/%.o,$(wildcard user/*.c))
+SOURCES := $(wildcard user/*.c user/*/*.c)
+HEADERS := $(wildcard bpf/*.h user/*.h user/*/*.h)
+OBJECTS := $(SOURCES:user/%.c=build/%.o)
 
 ifndef V
 Q := @
@@ -45,11 +47,12 @@ probe: $(OBJECTS)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(HARDENING) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 build/%.o: user/%.c | build
+	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
 
-build/run.o build/live.o build/options.o build/report_json.o build/report_pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
-build/live.o: build/probe.skel.h
-build/report_page.o: build/page_source.h
+build/session.o build/source/live.o build/options.o build/report/json.o build/report/pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
+build/source/live.o: build/probe.skel.h
+build/report/html.o: build/page_source.h
 
 build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
 	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
@@ -58,7 +61,7 @@ build/probe.skel.h: build/probe.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
 # The page of --html; its scripts in the order in which they build on each other.
-PAGE := user/page/page.html user/page/page.css $(addprefix user/page/,facts.js draw.js wait.js hosts.js spread.js page.js)
+PAGE := user/report/page/page.html user/report/page/page.css $(addprefix user/report/page/,facts.js draw.js wait.js hosts.js spread.js page.js)
 
 build/page_source.h: scripts/page-source $(PAGE) | build
 	$(call say,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@
@@ -67,58 +70,58 @@ build:
 	$(Q)mkdir -p $@
 
 # The same without the filter of system calls, for valgrind, whose own ones it would refuse.
-build/unfiltered/sandbox.o: user/sandbox.c user/sandbox.h
+build/unfiltered/seccomp_filter.o: user/seccomp_filter.c user/seccomp_filter.h
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -DNO_SECCOMP -c -o $@ $<
 
-build/unfiltered/probe: build/unfiltered/sandbox.o $(filter-out build/sandbox.o,$(OBJECTS))
+build/unfiltered/probe: build/unfiltered/seccomp_filter.o $(filter-out build/seccomp_filter.o,$(OBJECTS))
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- tests ----
 
-MODEL := user/model.c user/hosts.c user/histogram.c
-DIAGNOSIS := user/diagnose.c user/statistics.c user/format.c $(wildcard user/cause_*.c)
+MODEL := user/model/model.c user/model/query.c user/lib/histogram.c
+DIAGNOSIS := $(wildcard user/diagnose/*.c) user/lib/statistics.c user/lib/format.c
 TAPE := tests/tape.c tests/scenarios.c tests/tape.h
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 
-build/test-track: tests/unit/track.c tests/exact.h $(TAPE) user/native.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
+build/test-track: tests/unit/track.c tests/exact.h $(TAPE) user/source/offline.c user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 build/test-hash: tests/unit/hash.c $(wildcard bpf/*.h) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $<
 
-build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
+build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-screen: tests/unit/screen.c user/screen.c user/fold.c user/format.c user/connection.c $(wildcard bpf/*.h user/*.h) | build
+build/test-screen: tests/unit/screen.c user/report/terminal.c user/report/ratelimit.c user/lib/format.c user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
-build/test-vantage: tests/unit/vantage.c user/vantage.c $(wildcard bpf/*.h user/*.h) | build
+build/test-vantage: tests/unit/vantage.c user/model/join.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
-build/test-evidence: tests/unit/evidence.c build/evidence.o build/link.o build/connection.o
+build/test-evidence: tests/unit/evidence.c build/report/evidence.o build/source/linktype.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^
 
-build/test-sandbox: tests/unit/sandbox.c build/sandbox.o
+build/test-sandbox: tests/unit/sandbox.c build/seccomp_filter.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^ -lseccomp
 
 # Includes the source: what is bounded is not for anybody else to see.
-build/test-conntrack: tests/unit/conntrack.c user/conntrack.c user/connection.c $(wildcard bpf/*.h user/*.h) tests/expect.h | build
+build/test-conntrack: tests/unit/conntrack.c user/host/conntrack.c user/connection.c $(HEADERS) tests/expect.h | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/connection.c -lmnl -lnetfilter_conntrack
 
-build/test-race: tests/bpf/race.c $(TAPE) build/native.o build/connection.o build/probe.skel.h
+build/test-race: tests/bpf/race.c $(TAPE) build/source/offline.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection.c $(wildcard bpf/*.h user/*.h) | build
+build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/native.o build/connection.o build/probe.skel.h
+build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/source/offline.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/native.c user/connection.c build/probe.skel.h
+build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/source/offline.c user/connection.c build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) $(LIBS)
 
-build/test-gateway: tests/lab/gateway.c user/gateway.c user/connection.c user/format.c $(wildcard bpf/*.h user/*.h) | build
+build/test-gateway: tests/lab/gateway.c user/host/route.c user/connection.c user/lib/format.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
 
 tests: build/test-gateway build/unfiltered/probe
@@ -140,15 +143,16 @@ build/foreign: tests/lab/foreign.c | build
 # is kept in build/fuzz/; what was a defect belongs into tests/fuzz/regressions/.
 FUZZ_SECONDS ?= 600
 FUZZ := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
-FUZZ_SOURCES := user/native.c user/connection.c $(MODEL) $(DIAGNOSIS)
+FUZZ_SOURCES := user/source/offline.c user/connection.c $(MODEL) $(DIAGNOSIS)
 
-build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/invariants.h $(FUZZ_SOURCES) $(wildcard bpf/*.h user/*.h) | build
+build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/invariants.h $(FUZZ_SOURCES) $(HEADERS) | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
-LIVE := $(addprefix user/,main.c options.c live.c hook.c clsact.c interface.c gateway.c conntrack.c netlink.c rights.c sandbox.c sight.c)
+LIVE := $(addprefix user/,main.c options.c privileges.c seccomp_filter.c source/live.c source/attach.c source/clsact.c source/hook_watchdog.c \
+	host/netdev.c host/route.c host/conntrack.c host/netlink.c)
 
-build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(wildcard user/*.c)) $(wildcard bpf/*.h user/*.h) build/page_source.h | build
+build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
 
 build/fuzz-seeds: tests/fuzz/seeds.c tests/fuzz/input.h $(TAPE) user/connection.c | build
@@ -164,9 +168,9 @@ fuzz: build/fuzz-packets build/fuzz-files build/fuzz/seeds
 	cd build/fuzz && ../fuzz-files -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -close_fd_mask=2 files seeds/files
 
 TRIAL := tests/trial/population.c tests/trial/host.c tests/trial/wire.c
-TRIAL_HEADERS := $(wildcard tests/trial/*.h bpf/*.h user/*.h)
+TRIAL_HEADERS := $(wildcard tests/trial/*.h) $(HEADERS)
 
-build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/format.c $(TRIAL_HEADERS) | build
+build/test-population: tests/trial/check.c $(TRIAL) user/connection.c user/lib/format.c $(TRIAL_HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
 # The diagnosis on synthetic populations: make trial for the long run, tests/run has a short one.
@@ -194,9 +198,9 @@ build/clang-%/probe.skel.h: build/clang-%/probe.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
 build/clang-%/probe: build/clang-%/probe.skel.h $(OBJECTS)
-	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ user/live.c $(filter-out build/live.o %.h,$^) $(LIBS)
+	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ user/source/live.c $(filter-out build/source/live.o %.h,$^) $(LIBS)
 
-build/clang-%/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c build/clang-%/probe.skel.h $(TAPE) build/native.o build/connection.o
+build/clang-%/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c build/clang-%/probe.skel.h $(TAPE) build/source/offline.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
 build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildcard bpf/*.h)
@@ -226,10 +230,10 @@ bench:
 
 # The other compiler's opinion of the same sources.
 check-clang: build/page_source.h build/probe.skel.h build/drive.skel.h
-	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench -fsyntax-only user/*.c tests/*.c $(filter-out %.bpf.c,$(wildcard tests/*/*.c))
+	$(call say,CHECK,clang)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench -fsyntax-only $(SOURCES) tests/*.c $(filter-out %.bpf.c,$(wildcard tests/*/*.c))
 
 check-format:
-	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
+	$(call say,CHECK,format)clang-format --dry-run -Werror bpf/*.[ch] user/*.[ch] user/*/*.[ch] tests/*.[ch] tests/*/*.[ch] scripts/*.c
 
 # What loops and options macros expand to, cppcheck must see.
 CPPCHECK_MACROS := $(wildcard /usr/include/*/sys/queue.h) /usr/include/uthash.h /usr/include/bpf/libbpf_common.h
@@ -237,23 +241,22 @@ CPPCHECK_MACROS := $(wildcard /usr/include/*/sys/queue.h) /usr/include/uthash.h 
 # Paths explored by two compilers. What leaks is for the sanitizers and valgrind to say: gcc's 12 takes
 # what is kept in a structure of the caller's for lost.
 OPAQUE := -include tests/opaque_hash.h
-CHECKED := $(patsubst user/%.c,build/checked/%,$(wildcard user/*.c))
+CHECKED := $(SOURCES:user/%.c=build/checked/%)
 
-build/checked/%.gcc: user/%.c tests/opaque_hash.h $(wildcard bpf/*.h user/*.h) build/probe.skel.h build/page_source.h | build/checked
+build/checked/%.gcc: user/%.c tests/opaque_hash.h $(HEADERS) build/probe.skel.h build/page_source.h
+	$(Q)mkdir -p $(@D)
 	$(call say,CHECK,$@)gcc $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(OPAQUE) -DPROBE_VERSION='""' -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o $@ $<
 
-build/checked/%.tidy: user/%.c .clang-tidy tests/opaque_hash.h $(wildcard bpf/*.h user/*.h) build/probe.skel.h build/page_source.h | build/checked
+build/checked/%.tidy: user/%.c .clang-tidy tests/opaque_hash.h $(HEADERS) build/probe.skel.h build/page_source.h
+	$(Q)mkdir -p $(@D)
 	$(call say,CHECK,$@)clang-tidy --quiet $< -- $(STANDARD) $(CPPFLAGS) $(OPAQUE) -DPROBE_VERSION='""' 2> $@.tmp || { cat $@.tmp >&2; exit 1; } && mv $@.tmp $@
-
-build/checked:
-	$(Q)mkdir -p $@
 
 check-static: $(CHECKED:=.gcc) $(CHECKED:=.tidy)
 	$(call say,CHECK,static)cppcheck --quiet --enable=warning,performance,portability --std=c11 --inline-suppr --error-exitcode=1 \
-		-D_GNU_SOURCE -DPROBE_VERSION='"$(VERSION)"' -Ibpf -Iuser $(addprefix --include=,$(CPPCHECK_MACROS)) user/*.c
+		-D_GNU_SOURCE -DPROBE_VERSION='"$(VERSION)"' -Ibpf -Iuser $(addprefix --include=,$(CPPCHECK_MACROS)) $(SOURCES)
 
 check-scripts:
-	$(call say,CHECK,scripts)shellcheck $$(grep -lE -d skip '^#!/bin/(ba)?sh' scripts/* scripts/debian/* tests/run tests/package tests/kernels/* .ci/run) user/probe.bash
+	$(call say,CHECK,scripts)shellcheck $$(grep -lE -d skip '^#!/bin/(ba)?sh' scripts/* scripts/debian/* tests/run tests/package tests/kernels/* .ci/run) user/data/probe.bash
 
 test:
 	tests/run
@@ -273,12 +276,12 @@ INSTALLED := $(SBINDIR)/probe $(MANDIR)/probe.8 $(COMPLETIONDIR)/probe $(DOCDIR)
 
 install: probe
 	install -D -m 0755 probe $(DESTDIR)$(SBINDIR)/probe
-	install -D -m 0644 user/probe.8 $(DESTDIR)$(MANDIR)/probe.8
-	install -D -m 0644 user/probe.bash $(DESTDIR)$(COMPLETIONDIR)/probe
-	install -D -m 0644 user/report.schema.json $(DESTDIR)$(DOCDIR)/report.schema.json
-	install -D -m 0644 user/probe.tmpfiles $(DESTDIR)$(TMPFILESDIR)/probe.conf
+	install -D -m 0644 user/man/probe.8 $(DESTDIR)$(MANDIR)/probe.8
+	install -D -m 0644 user/data/probe.bash $(DESTDIR)$(COMPLETIONDIR)/probe
+	install -D -m 0644 user/data/report.schema.json $(DESTDIR)$(DOCDIR)/report.schema.json
+	install -D -m 0644 user/data/probe.tmpfiles $(DESTDIR)$(TMPFILESDIR)/probe.conf
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' user/probe@.service > $(DESTDIR)$(UNITDIR)/probe@.service
+	sed 's|@SBINDIR@|$(SBINDIR)|' user/data/probe@.service > $(DESTDIR)$(UNITDIR)/probe@.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/probe@.service
 
 uninstall:

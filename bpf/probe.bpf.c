@@ -7,8 +7,8 @@
  * that costs (clock, lookup, copy) is paid only for packets that open, close or refuse, or that are not
  * plain.
  */
-#include "glance.h"
-#include "table.h"
+#include "fastpath.h"
+#include "flow_table.h"
 
 /* TCX_NEXT and TC_ACT_UNSPEC alike: the next program decides. */
 #define TC_NEXT (-1)

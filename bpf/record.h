@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "types.h"
+#include "compat.h"
 
 #define RECORD_VERSION 3
 

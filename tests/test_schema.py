@@ -140,12 +140,12 @@ def test_words():
     def same(one, two):
         expect(one and sorted(one) == sorted(two), one, two)
 
-    same(words('diagnose.c', 'KIND_'), allowed('finding', 'kind'))
-    same(words('diagnose.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
+    same(words('diagnose/diagnose.c', 'KIND_'), allowed('finding', 'kind'))
+    same(words('diagnose/diagnose.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
     same(words('connection.c', 'OUTCOME_'), allowed('connection', 'outcome'))
     same(words('connection.c', 'SETTLED_'), allowed('connection', 'settled_by') + ['not'])
     lost = schema.SCHEMA['$defs']['summary']['properties']['lost']['properties']
-    same(words('run.c', 'COUNT_LOST_') + ['sum'], lost)
+    same(words('session.c', 'COUNT_LOST_') + ['sum'], lost)
 
 
 def test_described():

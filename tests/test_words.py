@@ -15,8 +15,8 @@ import lab  # noqa: E402
 import test_read  # noqa: E402
 from lab import PROBE, ROOT, SECOND, expect  # noqa: E402
 
-MANUAL = os.path.join(ROOT, 'user', 'probe.8')
-COMPLETION = os.path.join(ROOT, 'user', 'probe.bash')
+MANUAL = os.path.join(ROOT, 'user', 'man', 'probe.8')
+COMPLETION = os.path.join(ROOT, 'user', 'data', 'probe.bash')
 
 
 def run(*arguments):
@@ -129,7 +129,7 @@ def test_manual_statuses():
 
 def test_kinds():
     """the kinds that --exit-code does not count are called in the manual as in the JSON lines"""
-    with open(os.path.join(ROOT, 'user', 'diagnose.c')) as f:
+    with open(os.path.join(ROOT, 'user', 'diagnose', 'diagnose.c')) as f:
         source = f.read()
     names = dict(re.findall(r'\[(KIND_\w+)\] = "([a-z0-9-]+)"', source))
     uncounted = {names[kind] for kind in re.findall(r'kind != (KIND_\w+)',

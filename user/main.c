@@ -16,19 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "evidence.h"
-#include "format.h"
-#include "gateway.h"
-#include "hook.h"
-#include "interface.h"
-#include "live.h"
-#include "narrow.h"
-#include "report_page.h"
-#include "rights.h"
-#include "sandbox.h"
-#include "screen.h"
-#include "vantage.h"
+#include "source/capture.h"
+#include "report/evidence.h"
+#include "lib/format.h"
+#include "host/route.h"
+#include "source/attach.h"
+#include "host/netdev.h"
+#include "source/live.h"
+#include "selector.h"
+#include "report/html.h"
+#include "privileges.h"
+#include "seccomp_filter.h"
+#include "report/terminal.h"
+#include "model/join.h"
 
 #define MAX_REPORTS 4
 #define OUT_BYTES (64 << 10) /* of a report that are gathered before they are written */

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entry.h"
-#include "format.h"
-#include "narrow.h"
-#include "packet.h"
-#include "run.h"
+#include "shared.h"
+#include "lib/format.h"
+#include "selector.h"
+#include "packet_event.h"
+#include "session.h"
 
 static const char doc[] =
 	"Tells, on the gateway itself, why it is slow for some: which TCP connections stalled after the handshake, "

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "run.h"
+#include "session.h"
 
 struct narrow;
 

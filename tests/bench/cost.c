@@ -20,15 +20,15 @@
 
 #include "drive.h"
 #include "drive.skel.h"
-#include "native.h"
-#include "places.h"
+#include "source/offline.h"
+#include "source/flow_table.h"
 #include "tape.h"
 
 #define MAX_ROUNDS 201
 #define PACKETS 200000 /* a round of one case */
 #define CONNECTIONS 5000 /* a round; their records fit the ring */
 #define FEW 1000
-#define SWEEP_BATCH 4096 /* as user/live.c */
+#define SWEEP_BATCH 4096 /* as user/source/live.c */
 #define STORM 100000 /* answered openings pending */
 
 struct bench {

@@ -15,7 +15,7 @@
 
 #include "drive.h"
 #include "drive.skel.h"
-#include "hook.h"
+#include "source/attach.h"
 
 int main(int argc, char **argv)
 {

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "native.h"
-#include "places.h"
+#include "source/offline.h"
+#include "source/flow_table.h"
 
 #define START (3600 * SECOND_NS)
 #define BOTH_FLOWS 16384 /* places in the object's map: a small one is made quickly */

@@ -2,7 +2,7 @@
 /* Which lanes hold openings? None may, once all flows have settled. */
 #pragma once
 
-#include "line.h"
+#include "flow_filter.h"
 
 static inline unsigned int lanes_held(const struct lanes *t)
 {

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "held.h"
-#include "native.h"
-#include "places.h"
+#include "source/offline.h"
+#include "source/flow_table.h"
 #include "tape.h"
 
 #define THREADS 2

@@ -11,10 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "capture.h"
-#include "evidence.h"
-#include "format.h"
-#include "report_page.h"
+#include "source/capture.h"
+#include "report/evidence.h"
+#include "lib/format.h"
+#include "report/html.h"
 
 #define REPORTS 4
 

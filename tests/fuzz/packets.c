@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose.h"
+#include "diagnose/diagnose.h"
 #include "exact.h"
 #include "invariants.h"
-#include "native.h"
-#include "glance.h"
+#include "source/offline.h"
+#include "fastpath.h"
 #include "input.h"
 
 #define START (1ULL << 62) /* as for captures: their clock may go backwards */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "places.h"
+#include "source/flow_table.h"
 
 #define LOG_STATISTICS 4 /* BPF_LOG_STATS */
 #define LOG_BYTES (16 << 20)

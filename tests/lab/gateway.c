@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format.h"
-#include "gateway.h"
+#include "lib/format.h"
+#include "host/route.h"
 
 static const char *const states[] = {
 	[ROUTE_UNKNOWN] = "unknown",

@@ -1,4 +1,4 @@
-"""The JSON that a test reads passes here: each line is held against user/report.schema.json.
+"""The JSON that a test reads passes here: each line is held against user/data/report.schema.json.
 
 Lines that differ only in integers between the same bounds of the schema are validated once, which is the
 difference between minutes and seconds for a test with 10 000 connections.
@@ -14,7 +14,7 @@ if not UNCHECKED:
     import jsonschema
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATH = os.path.join(ROOT, 'user', 'report.schema.json')
+PATH = os.path.join(ROOT, 'user', 'data', 'report.schema.json')
 
 SCHEMA = {'oneOf': [], '$defs': {}}
 if not UNCHECKED:

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "expect.h"
-#include "format.h"
+#include "lib/format.h"
 #include "population.h"
 
 #define POPULATIONS 60

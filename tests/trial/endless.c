@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "diagnose.h"
+#include "diagnose/diagnose.h"
 #include "draw.h"
 #include "wire.h"
 

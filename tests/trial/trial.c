@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose.h"
-#include "format.h"
+#include "diagnose/diagnose.h"
+#include "lib/format.h"
 #include "population.h"
 
 #define POWER_FLOOR 0.95

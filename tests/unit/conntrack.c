@@ -3,7 +3,7 @@
  * What is remembered of translated connections, in how much memory. If this fails, a flood through a
  * NAT eats the gateway's memory, or takes the names of the clients that wait while it lasts.
  */
-#include "../../user/conntrack.c"
+#include "host/conntrack.c"
 
 #include "expect.h"
 

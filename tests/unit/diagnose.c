@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "expect.h"
-#include "diagnose.h"
-#include "statistics.h"
+#include "diagnose/diagnose.h"
+#include "lib/statistics.h"
 
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "evidence.h"
+#include "report/evidence.h"
 
 #define SCAN 1000000 /* attempts that fail, of some 1.2 KB each: more than there is room for */
 #define CHURN 2000000 /* connections that are well */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line.h"
+#include "flow_filter.h"
 #include "parse.h"
 
 #define TUPLES 2048

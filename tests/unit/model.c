@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "expect.h"
-#include "format.h"
-#include "model.h"
+#include "lib/format.h"
+#include "model/model.h"
 
 static unsigned int said[FAILURES], taken_back, stalls_said, waiting_said, banners_said;
 

@@ -4,7 +4,7 @@
  * call. If a forbidden one went through, who takes over a probe by a packet or a capture would be
  * root on the gateway; if an allowed one did not, a run would lose its report.
  */
-#include "sandbox.h"
+#include "seccomp_filter.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "expect.h"
-#include "fold.h"
-#include "screen.h"
+#include "report/ratelimit.h"
+#include "report/terminal.h"
 
 #define LINES 40000 /* more than a pipe, a socket, a terminal and the screen together hold */
 

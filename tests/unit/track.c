@@ -6,8 +6,8 @@
 
 #include "connection.h"
 #include "exact.h"
-#include "line.h"
-#include "native.h"
+#include "flow_filter.h"
+#include "source/offline.h"
 #include "tape.h"
 #include "track.h"
 

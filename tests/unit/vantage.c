@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vantage.h"
+#include "model/join.h"
 #include "expect.h"
 
 #define MS ((ns_t)MILLISECOND_NS)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# bash completion of probe(8). To try it: . user/data/probe.bash
+
+# The names in a directory, for those of interfaces and namespaces.
+_probe_names() {
+	local path
+	for path in "$1"/*; do
+		[[ ! -e $path ]] || words+=("${path##*/}")
+	done
+}
+
+_probe() {
+	local options=(--iface --read --netns --follow --follow-peers --client --server --port --duration
+		--stall --exit-code --json= --html --write --force --snap --quiet --verbose --hook --max-flows
+		--ring-size --cleanup --help --version)
+	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
+
+	# --hook=tcx is three words here: --hook = tcx
+	if [[ $cur == = ]]; then
+		cur=''
+	elif [[ $before == = ]] && ((COMP_CWORD > 2)); then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	elif [[ $before == --json ]]; then
+		before='' # its FILE comes by = alone
+	fi
+
+	COMPREPLY=()
+	case $before in
+	-i | --iface) _probe_names /sys/class/net ;;
+	-n | --netns) _probe_names /run/netns ;;
+	-r | --read | -w | --write | --html | --json)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-H | --hook) words=(tcx clsact) ;;
+	-p | --port) words=(22 25 80 443 '80,443') ;;
+	-d | --duration) words=(60 600 3600) ;;
+	-s | --stall) words=(0.5 1 2 5) ;;
+	--snap) words=(96 256 1500) ;;
+	--max-flows) words=(120000 500000 1000000) ;;
+	--ring-size) words=(8 16 32 64) ;;
+	-c | --client | -S | --server) ;; # a network: nobody knows which
+	*)
+		words=("${options[@]}")
+		# behind a file stands what tcpdump takes
+		if [[ $cur != -* && " ${COMP_WORDS[*]:1:COMP_CWORD-1}" =~ \ (-r|--read)[\ =] ]]; then
+			words=(host net port portrange src dst tcp and or not)
+		fi
+		;;
+	esac
+
+	# not by compgen -W, which would expand an interface's name: $(reboot) is one
+	for word in ${words[@]+"${words[@]}"}; do
+		[[ $word == "$cur"* ]] || continue
+		[[ $word != *[!A-Za-z0-9_.,:=@-]* ]] || printf -v word '%q' "$word"
+		COMPREPLY+=("$word")
+	done
+	[[ ${COMPREPLY[*]} != --json= ]] || compopt -o nospace 2>/dev/null
+}
+
+complete -F _probe probe

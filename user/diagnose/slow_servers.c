@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Waits that a server makes: late greetings and who they wait for, late answers, full accept queues. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnose/cause.h"
+#include "lib/format.h"
+
+#define IDENT_PORT 113
+
+/* A server answers late when it takes so much longer than others. */
+#define TIMES_SLOWER 10
+
+/* Answers that all take this long or longer, to the same moment, are held on purpose: a long poll. */
+#define LONG_POLL_NS (10 * (ns_t)SECOND_NS)
+
+static struct cluster samples_cluster(const struct samples *s)
+{
+	ns_t sorted[SAMPLES];
+	size_t n = s->count < SAMPLES ? s->count : SAMPLES;
+
+	memcpy(sorted, s->at, sizeof(sorted));
+	return cluster_of(sorted, n);
+}
+
+static bool is_timer(const struct cluster *c, const struct samples *s)
+{
+	size_t n = s->count < SAMPLES ? s->count : SAMPLES;
+
+	return c->count >= 3 && c->count * 2 > n && c->deviation <= timer_slack(c->median);
+}
+
+/* Of the greetings to those clients that the server asks at port 113 in vain. */
+struct ident {
+	size_t questions;
+	uint32_t banners;
+	uint32_t late;
+};
+
+static struct ident ask_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
+{
+	struct place place = { .address = p->server.address,
+			       .vlan = { p->server.vlan[0], p->server.vlan[1] } };
+	const struct operation *o;
+	struct ident ident = {};
+	struct client *as_client;
+	struct trial *t;
+	size_t asked;
+
+	HASH_FIND(hh, g->m->clients, &place, sizeof(place), as_client);
+	if (!as_client)
+		return ident;
+	LIST_FOREACH(t, &p->trials, of_peer) {
+		asked = 0;
+		TAILQ_FOREACH(o, &as_client->operations, of_client)
+			asked += o->to.port == IDENT_PORT && o->failed &&
+				 !memcmp(&t->who.client->place.address, &o->to.address,
+					 sizeof(o->to.address));
+		if (!asked)
+			continue;
+		ident.questions += asked;
+		ident.banners += t->banners;
+		ident.late += t->late_banners;
+		if (f && host_of(g, t->who.client)->counted != f) {
+			host_of(g, t->who.client)->counted = f;
+			finding_add_host(g, &f->affected, host_of(g, t->who.client));
+		}
+	}
+	return ident;
+}
+
+static void name_ident(struct diagnosing *g, struct peer *p, const struct ident *ident)
+{
+	struct cluster c = samples_cluster(&p->troubles->banners);
+	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION];
+	bool most = ident->late * 2 > ident->banners;
+	struct finding *f;
+
+	f = finding_new(g, KIND_IDENT, most ? by_count(ident->late) : CONFIDENCE_LOW);
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	ask_ident(g, p, f);
+	f->hosts_hurt = f->affected.count;
+	f->stalls = ident->banners;
+	f->locked = ident->late;
+	f->timer = c.median;
+	f->deviation = c.deviation;
+	finding_text(f,
+		     "%s greets only after %s: it asks port 113 (ident) of these clients in vain",
+		     format_endpoint(peer, &p->server), format_duration(late, c.median));
+	finding_line(
+		f, "",
+		"%zu question%s without an answer; %u of %u greetings to these clients were late: "
+		"let the questions be refused, not dropped, or turn ident off at the server",
+		ident->questions, plural(ident->questions), ident->late, ident->banners);
+}
+
+static void name_banner(struct diagnosing *g, struct peer *p)
+{
+	struct troubles *t = p->troubles;
+	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
+	struct cluster c = samples_cluster(&t->banners);
+	bool timer = is_timer(&c, &t->banners), most = p->late_banners * 2 > p->banners;
+	struct ident ident = ask_ident(g, p, NULL);
+	enum confidence confidence = CONFIDENCE_LOW;
+	struct finding *f;
+
+	if (ident.late) {
+		name_ident(g, p, &ident);
+		if (ident.late * 2 > p->late_banners)
+			return;
+	}
+	if (p->late_banners >= 3 && most && timer)
+		confidence = CONFIDENCE_HIGH;
+	else if (p->late_banners >= 2 && most)
+		confidence = CONFIDENCE_MEDIUM;
+	f = finding_new(g, KIND_LATE_BANNER, confidence);
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	finding_add_hosts(g, f, p, 0);
+	f->hosts_hurt = f->affected.count;
+	if (timer) {
+		f->timer = c.median;
+		f->deviation = c.deviation;
+	}
+	f->stalls = p->banners;
+	f->locked = p->late_banners;
+	format_duration(late, timer ? c.median : t->worst_banner);
+	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
+	if (timer)
+		finding_line(f, "", "each time %s %s %s: a look-up of the server that times out",
+			     late, glyphs->plus_minus, format_duration(spread, c.deviation));
+	finding_line(
+		f, "",
+		"%u of its %u greetings were late; the clients held nothing back. Its reverse DNS "
+		"of the client is the usual suspect; its own questions were not seen here",
+		p->late_banners, p->banners);
+	if (!most)
+		finding_line(f, "against", "most of its greetings came in time");
+}
+
+static void name_slow(struct diagnosing *g, struct peer *p)
+{
+	struct troubles *t = p->troubles;
+	ns_t usual = histogram_percentile(&g->m->answers, 0.5), slow = samples_median(&t->answers);
+	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], others[FORMAT_DURATION];
+	struct cluster c = samples_cluster(&t->answers);
+	bool most = t->slow_answers * 2 > p->requests;
+	struct finding *f;
+
+	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
+		return;
+	/* one late answer may be a lost one */
+	if (t->slow_answers < 2 ||
+	    ((t->slow_answers < 3 || has_finding(g, KIND_LOSSY_FAR_SIDE)) && !most))
+		return;
+	if (usual == NEVER || (slow / TIMES_SLOWER < usual && !most))
+		return;
+	f = finding_new(g, KIND_SLOW_SERVER, most ? by_count(t->slow_answers) : CONFIDENCE_LOW);
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	finding_add_hosts(g, f, p, ODD_SLOW);
+	f->hosts_hurt = f->affected.count;
+	f->stalls = p->requests;
+	f->locked = t->slow_answers;
+	finding_text(f, "%s is slow: the request is there, the answer comes %s later",
+		     format_endpoint(peer, &p->server), format_duration(late, slow));
+	finding_line(f, "",
+		     "%u of %u first answers took %g s or more; half of all servers' take %s",
+		     t->slow_answers, p->requests, g->m->stall_ns / 1e9,
+		     format_duration(others, usual));
+	finding_line(f, "", "the handshake was prompt: it is the server, not the way to it");
+	if (!most)
+		finding_line(f, "against", "most of its answers came in time");
+}
+
+static void name_accept_queue(struct diagnosing *g, struct peer *p)
+{
+	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
+	uint32_t n = p->troubles->accept_queue;
+	char peer[FORMAT_ENDPOINT];
+	struct finding *f;
+
+	/* an ACK that is lost behind us looks the same: where loss is usual it takes more */
+	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
+		return;
+	f = finding_new(g, KIND_ACCEPT_QUEUE, by_count(n));
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	finding_add_hosts(g, f, p, ODD_ACCEPT_QUEUE);
+	f->hosts_hurt = f->affected.count;
+	f->stalls = p->connections;
+	f->locked = p->troubles->accept_queue;
+	finding_text(f, "%s does not accept its connections: its accept queue is full",
+		     format_endpoint(peer, &p->server));
+	finding_line(f, "", "on %u of %llu connections it repeats the SYN-ACK although the ACK has",
+		     p->troubles->accept_queue, (unsigned long long)p->connections);
+	finding_line(f, "", "passed, and takes no request: its application is too slow, or its");
+	finding_line(f, "",
+		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)");
+}
+
+static void name_deferred(struct diagnosing *g, struct peer *p)
+{
+	struct finding *f = finding_new(g, KIND_DEFERRED_ACCEPT, by_count(p->troubles->deferred));
+	char peer[FORMAT_ENDPOINT];
+
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	f->locked = p->troubles->deferred;
+	finding_text(f,
+		     "%s repeats SYN-ACKs to idle clients: harmless, it waits for data (deferred "
+		     "accept)",
+		     format_endpoint(peer, &p->server));
+	finding_line(f, "", "%u connection%s on which the client had not spoken yet",
+		     p->troubles->deferred, plural(p->troubles->deferred));
+}
+
+static void name_port_reuse(struct diagnosing *g, struct peer *p)
+{
+	struct finding *f = finding_new(g, KIND_PORT_REUSE, by_count(p->troubles->challenged));
+	char peer[FORMAT_ENDPOINT];
+
+	if (!f)
+		return;
+	finding_set_peer(f, &p->server);
+	finding_add_hosts(g, f, p, ODD_CHALLENGED);
+	f->hosts_hurt = f->affected.count;
+	f->locked = p->troubles->challenged;
+	finding_text(f, "%s still holds old connections from ports that clients use again",
+		     format_endpoint(peer, &p->server));
+	finding_line(
+		f, "",
+		"%u SYN%s answered by a bare ACK (RFC 5961), and the client had to try again: a NAT "
+		"or a client that runs out of ports, or a server that was cut off",
+		p->troubles->challenged, p->troubles->challenged == 1 ? " was" : "s were");
+}
+
+void cause_servers(struct diagnosing *g)
+{
+	struct peer *p;
+	size_t i;
+
+	for (i = 0; i < g->hosts.count; i++)
+		g->hosts.at[i].counted = NULL;
+	for (p = g->m->peers; p; p = p->hh.next) {
+		struct troubles *t = p->troubles;
+
+		if (!t)
+			continue;
+		if (p->late_banners)
+			name_banner(g, p);
+		if (t->accept_queue)
+			name_accept_queue(g, p);
+		if (t->deferred && !t->accept_queue)
+			name_deferred(g, p);
+		if (t->slow_answers)
+			name_slow(g, p);
+		if (t->challenged)
+			name_port_reuse(g, p);
+	}
+}

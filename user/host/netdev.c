@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "host/netdev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "lib/format.h"
+#include "host/netlink.h"
+
+#define IFF_LOWER_UP 0x10000 /* linux/if.h has it, and quarrels with net/if.h */
+
+static void say_no_such_interface(const char *name)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+
+	fprintf(stderr, "probe: %s: no such interface", name);
+	if (all) {
+		for (i = all; i->if_index; i++)
+			fprintf(stderr, "%s%s", i == all ? " (there are: " : ", ", i->if_name);
+		fputs(all->if_index ? ")" : "", stderr);
+		if_freenameindex(all);
+	}
+	fputc('\n', stderr);
+}
+
+static int read_link(const struct nlmsghdr *h, void *context)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
+	struct rtnl_link_stats64 stats = {};
+	const struct nlattr *a, *inner;
+	struct link_state *l = context;
+	size_t length;
+
+	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
+		return MNL_CB_OK;
+	*l = (struct link_state){
+		.index = info->ifi_index,
+		.type = info->ifi_type,
+		.up = (info->ifi_flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP),
+		/* a bridge says so of a port that leaves it, and means the port only */
+		.gone = h->nlmsg_type == RTM_DELLINK && info->ifi_family == AF_UNSPEC,
+	};
+	mnl_attr_for_each(a, h, sizeof(*info))
+	{
+		switch (mnl_attr_get_type(a)) {
+		case IFLA_IFNAME:
+			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
+			break;
+		case IFLA_STATS64:
+			/* an attribute is aligned to 4 bytes, its counts are of 8; older kernels have fewer */
+			length = mnl_attr_get_payload_len(a);
+			memcpy(&stats, mnl_attr_get_payload(a),
+			       length < sizeof(stats) ? length : sizeof(stats));
+			l->packets[INGRESS] = stats.rx_packets;
+			l->packets[EGRESS] = stats.tx_packets;
+			l->bytes = stats.rx_bytes + stats.tx_bytes;
+			break;
+		case IFLA_XDP:
+			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
+							       IFLA_XDP_PROG_ID) l->xdp =
+				mnl_attr_get_u32(inner);
+			break;
+		case IFLA_NEW_NETNSID:
+			l->moved = true;
+			break;
+		case IFLA_MASTER:
+			l->master = mnl_attr_get_u32(a);
+			break;
+		case IFLA_LINKINFO:
+			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
+							       IFLA_INFO_SLAVE_KIND)
+				snprintf(l->part_of, sizeof(l->part_of), "%s",
+					 mnl_attr_get_str(inner));
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+int link_ask(struct link_state *l, int index, const char *name)
+{
+	struct netlink_request r;
+	struct ifinfomsg *info = netlink_begin(&r, RTM_GETLINK, false, sizeof(*info));
+
+	info->ifi_index = index;
+	if (!index)
+		mnl_attr_put_strz((struct nlmsghdr *)r.bytes, IFLA_IFNAME, name);
+	return netlink_ask(&r, NETLINK_ROUTE, read_link, l);
+}
+
+static bool is_before(int major, int minor)
+{
+	int release[2] = {};
+	struct utsname u;
+
+	uname(&u);
+	sscanf(u.release, "%d.%d", &release[0], &release[1]);
+	return release[0] < major || (release[0] == major && release[1] < minor);
+}
+
+/*
+ * The link layer comes from the interface's type, never from the bytes. False when it is not
+ * understood.
+ */
+static bool understand_link(struct interface *i, unsigned short type)
+{
+	switch (type) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		i->link = "ethernet";
+		return true;
+	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_PPP:
+	case ARPHRD_RAWIP:
+		i->link = "ip";
+		i->bare = true;
+		return true;
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
+		i->link = "ip";
+		i->bare = true;
+		i->outer = is_before(5, 14);
+		return true;
+	default:
+		fprintf(stderr,
+			"probe: %s: link type %u (ARPHRD) is not understood; watch the interface below or above it\n",
+			i->name, type);
+		return false;
+	}
+}
+
+int interface_of(struct interface *i, const struct link_state *l)
+{
+	*i = (struct interface){ .index = l->index };
+	strcpy(i->name, l->name);
+	return understand_link(i, l->type) ? 0 : -1;
+}
+
+int interface_find(struct interface *i, const char *name)
+{
+	struct link_state l;
+	int error = strlen(name) < IFNAMSIZ ? link_ask(&l, 0, name) : -ENODEV;
+
+	if (error == -ENODEV) {
+		say_no_such_interface(name);
+		return -1;
+	}
+	if (error) {
+		fprintf(stderr, "probe: %s: cannot ask the kernel for it: %s\n", name,
+			strerror(-error));
+		return -1;
+	}
+	return interface_of(i, &l);
+}
+
+int link_events(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool link_events_read(int events, void (*tell)(void *context, const struct link_state *l),
+		      void *context)
+{
+	char buffer[NETLINK_ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct nlmsghdr *h;
+	bool complete = true;
+	struct link_state l;
+	ssize_t n;
+	int left;
+
+	while ((n = recv(events, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0 || errno == ENOBUFS) {
+		if (n < 0) {
+			complete = false;
+			continue;
+		}
+		left = n;
+		for (h = (struct nlmsghdr *)buffer; mnl_nlmsg_ok(h, left);
+		     h = mnl_nlmsg_next(h, &left)) {
+			l.index = 0;
+			read_link(h, &l);
+			if (l.index)
+				tell(context, &l);
+		}
+	}
+	return complete;
+}
+
+int netns_enter(const char *name_or_pid)
+{
+	char path[PATH_MAX];
+	int fd, status;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name_or_pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && name_or_pid[strspn(name_or_pid, "0123456789")] == '\0') {
+		snprintf(path, sizeof(path), "/proc/%s/ns/net", name_or_pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		fprintf(stderr, "probe: --netns %s: cannot open %s: %s%s\n", name_or_pid, path,
+			strerror(errno),
+			errno == ENOENT
+				? " (it takes a name that `ip netns` shows, or a process id)"
+				: "");
+		return -1;
+	}
+	status = setns(fd, CLONE_NEWNET);
+	if (status)
+		fprintf(stderr, "probe: --netns %s: cannot enter it: %s%s\n", name_or_pid,
+			strerror(errno), errno == EPERM ? " (this takes CAP_SYS_ADMIN)" : "");
+	close(fd);
+	return status;
+}
+
+static bool read_address(const struct sockaddr *from, struct address *a)
+{
+	if (from && from->sa_family == AF_INET)
+		*a = (struct address){ .word = { 0, 0, IP4_PREFIX,
+						 ((struct sockaddr_in *)from)->sin_addr.s_addr } };
+	else if (from && from->sa_family == AF_INET6)
+		memcpy(a->word, &((struct sockaddr_in6 *)from)->sin6_addr, sizeof(a->word));
+	else
+		return false;
+	return true;
+}
+
+static bool is_of_run(const struct run *run, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->interface_count; i++)
+		if (!strcmp(run->interfaces[i].name, name))
+			return true;
+	return false;
+}
+
+static bool reaches_beyond_link(const struct ifaddrs *i)
+{
+	const unsigned int flags = IFF_UP | IFF_RUNNING;
+	struct address a;
+
+	if ((i->ifa_flags & (flags | IFF_LOOPBACK)) != flags || !read_address(i->ifa_addr, &a))
+		return false;
+	return (ntohl(a.word[0]) & 0xffc00000) != 0xfe800000; /* fe80::/10, RFC 4291 2.5.6 */
+}
+
+unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run *run)
+{
+	unsigned int count = 0, known;
+	struct ifaddrs *all, *i;
+	char name[IFNAMSIZ];
+
+	if (getifaddrs(&all))
+		return 0;
+	for (i = all; i && count < MAX_OTHERS; i = i->ifa_next) {
+		/* an address may have a label of its own: eth0:1 */
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
+		if (!reaches_beyond_link(i) || is_of_run(run, name))
+			continue;
+		for (known = 0; known < count && strcmp(names[known], name); known++)
+			;
+		if (known == count)
+			strcpy(names[count++], name);
+	}
+	freeifaddrs(all);
+	return count;
+}
+
+static int read_policies(const struct nlmsghdr *h, void *context)
+{
+	const struct xfrmu_spdinfo *info;
+	const struct nlattr *a;
+
+	if (h->nlmsg_type != XFRM_MSG_NEWSPDINFO)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(uint32_t))
+	{
+		if (mnl_attr_get_type(a) != XFRMA_SPD_INFO)
+			continue;
+		info = mnl_attr_get_payload(a);
+		*(bool *)context = info->outcnt || info->fwdcnt;
+	}
+	return MNL_CB_OK;
+}
+
+bool ipsec_is_used(void)
+{
+	struct netlink_request r;
+	bool used = false;
+
+	netlink_begin(&r, XFRM_MSG_GETSPDINFO, false, sizeof(uint32_t));
+	netlink_ask(&r, NETLINK_XFRM, read_policies, &used);
+	return used;
+}
+
+void own_addresses(struct run *run)
+{
+	struct ifaddrs *all, *i;
+	struct address a;
+
+	if (getifaddrs(&all))
+		return;
+	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next)
+		if (read_address(i->ifa_addr, &a) && !run_is_own_address(run, &a))
+			run->own_addresses[run->own_address_count++] = a;
+	freeifaddrs(all);
+}
+
+void inner_interfaces(char *text, size_t room, const char *but)
+{
+	char name[FORMAT_ADDRESS];
+	struct ifaddrs *all, *i;
+	struct address a;
+	size_t used = 0;
+
+	text[0] = '\0';
+	if (getifaddrs(&all))
+		return;
+	for (i = all; i && used < room; i = i->ifa_next)
+		if (i->ifa_flags & IFF_UP && !(i->ifa_flags & IFF_LOOPBACK) &&
+		    strcmp(i->ifa_name, but) && read_address(i->ifa_addr, &a) && is_private(&a))
+			used += snprintf(text + used, room - used, "%s%s (%s)", used ? " or " : "",
+					 format_name(i->ifa_name), format_address(name, &a));
+	freeifaddrs(all);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Who are the clients, the peers, the attempts, the waits, and when? Built from connections alone;
+ * knows nothing of where they come from, nor of how they are printed.
+ *
+ * Memory is bounded, however long a run is and whoever floods it: the numbers below are the bound.
+ * Where one is full, what was used least recently gives its place, and of that first what never
+ * proved to be real (clients that never finished a handshake, peers that never answered). The totals
+ * hold; each detail that went is counted in model.folded.
+ */
+#pragma once
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "connection.h"
+#include "lib/histogram.h"
+#include "host/route.h"
+
+#define MAX_CLIENTS (1 << 17)
+#define MAX_PEERS (1 << 17)
+#define MAX_TRIALS (1 << 19)
+#define MAX_TROUBLES (1 << 14)
+#define MAX_STALLS (1 << 17)
+#define MAX_CLIENT_STALLS 128
+#define MAX_OPERATIONS (1 << 18)
+#define MAX_CLIENT_OPERATIONS 256
+#define MAX_UNDECIDED (1 << 14)
+#define MAX_OPENINGS (1 << 17)
+#define MAX_BEGUN (1 << 14) /* clients whose latest connections are kept, BEGUN each */
+#define BEGUN 64
+#define SAMPLES 8
+
+/* A MAC with more addresses of one family than these is a router's: then each address is a host. */
+#define MAX_HOST_IP4 2
+#define MAX_HOST_IP6 16
+
+/* A wait of an open connection is said once it has lasted so long, or --stall if that is longer. */
+#define SAY_WAITING_NS (3 * (ns_t)SECOND_NS)
+
+struct place {
+	struct address address;
+	uint16_t vlan[2];
+};
+
+/* The latest durations of a kind, enough for a median. */
+struct samples {
+	ns_t at[SAMPLES];
+	uint32_t count; /* all that there were */
+};
+
+/* A connection of a client's that was established, as far as it matters to its other ones. */
+struct begun {
+	ns_t syn;
+	struct endpoint to;
+	bool prompt; /* nobody waited for the first payloads */
+	bool explained; /* the diagnosis' own */
+};
+
+TAILQ_HEAD(stall_list, stall);
+TAILQ_HEAD(operation_list, operation);
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(peer_list, peer);
+TAILQ_HEAD(trial_list, trial);
+LIST_HEAD(trials_of, trial);
+
+/* One address on the client side. */
+struct client {
+	struct place place;
+	bool has_mac;
+	bool proven; /* finished a handshake */
+	uint8_t mac[6];
+	uint64_t connections;
+	uint64_t established;
+	uint64_t decided; /* established, and a first payload was seen: they stalled or they did not
+			   */
+	uint64_t stalls;
+	uint64_t undecided; /* still waiting at the end */
+	uint32_t lost_near; /* handshakes or first payloads with loss between it and this gateway */
+	ns_t first_syn;
+	ns_t worst_wait; /* NEVER when none was seen */
+	struct samples waits; /* of all its first payloads */
+	struct samples round_trips;
+	struct stall_list kept_stalls; /* the latest MAX_CLIENT_STALLS, as they ended */
+	struct operation_list operations; /* the latest MAX_CLIENT_OPERATIONS, as they settled */
+	uint32_t stall_room, operation_room; /* how many are kept */
+	bool forgot_operations;
+	struct begun *begun; /* a ring of BEGUN; NULL when there was no room */
+	uint32_t begun_count;
+	struct trials_of trials;
+	size_t host; /* index into hosts.at, once model_hosts() has been called */
+	TAILQ_ENTRY(client) by_use;
+	UT_hash_handle hh;
+};
+
+/* What is odd about a server. */
+struct troubles {
+	uint32_t accept_queue; /* SYN-ACKs repeat while the request is not taken */
+	uint32_t deferred; /* SYN-ACKs repeat while the client is idle */
+	uint32_t swallowed_requests; /* full segments that are never acknowledged */
+	uint32_t swallowed_answers;
+	uint32_t too_big; /* of these, an ICMP "too big" was seen */
+	uint32_t challenged;
+	uint32_t half_open;
+	uint32_t slow_answers;
+	ns_t worst_banner;
+	struct samples banners; /* the late ones */
+	struct samples answers; /* the slow ones */
+	struct route route; /* to it, when it fails */
+};
+
+/* A server's address and port. */
+struct peer {
+	struct endpoint server;
+	bool proven; /* answered, or failed two clients */
+	uint32_t ifindex;
+	struct address asked_by; /* the last client that failed here */
+	uint64_t connections;
+	uint64_t answered; /* by a SYN-ACK */
+	uint64_t answered_late; /* so late that it had been called silent */
+	uint64_t failures[FAILURES];
+	uint64_t failed_syns;
+	uint64_t by_gateway; /* failures that this very host made */
+	uint64_t left; /* unanswered attempts whose SYNs were seen to leave this gateway ... */
+	uint64_t stayed; /* ... and whose SYNs came in, and left by no other interface watched */
+	uint64_t swallowed; /* whose SYN-ACKs came back to this gateway, and not to the client */
+	uint32_t left_by; /* ifindex, the last */
+	uint32_t came_by; /* ifindex of the last that stayed */
+	ns_t first_failure;
+	ns_t last_failure;
+	ns_t last_answer;
+	uint32_t clients_failed; /* how many clients failed here */
+	uint32_t requests; /* with a first payload of the client's */
+	uint32_t lost; /* connections whose SYN was lost behind this gateway */
+	uint32_t banners; /* where it spoke first */
+	uint32_t late_banners;
+	struct trials_of trials; /* the clients that tried it, the latest first */
+	uint8_t icmp_type; /* of the last ICMP error */
+	uint8_t icmp_code;
+	struct address icmp_from;
+	struct troubles *troubles; /* NULL: none */
+	unsigned int said; /* failures said live, as bits */
+	ns_t said_of; /* the last SYN of the attempt they were said of */
+	ns_t taken_back; /* the SYN-ACK that took them back */
+	int fate; /* the diagnosis' own */
+	TAILQ_ENTRY(peer) by_use;
+	UT_hash_handle hh;
+};
+
+struct stall {
+	struct client *client; /* NULL when it is not kept */
+	struct endpoint from;
+	struct endpoint to;
+	struct endpoint behind; /* see struct connection */
+	bool has_mac;
+	uint8_t mac[6];
+	uint8_t siblings; /* connections to the same server that began and got through meanwhile */
+	uint8_t passed; /* to others */
+	ns_t syn;
+	ns_t synack;
+	ns_t start; /* the handshake ACK */
+	ns_t wait; /* so far, while undecided */
+	ns_t round_trip; /* the client's; NEVER */
+	const void *explained; /* the diagnosis' own, both */
+	const void *held;
+	TAILQ_ENTRY(stall) of_client;
+	TAILQ_ENTRY(stall) by_age;
+};
+
+struct stalls {
+	struct stall *at;
+	size_t count;
+	size_t room;
+};
+
+/*
+ * Something that a client asked for and did not get at once: an attempt that failed, or a connection
+ * that was slow to be answered. Only these can be what a stall waited for.
+ */
+struct operation {
+	struct client *client;
+	struct endpoint to;
+	ns_t start; /* the first SYN */
+	ns_t end; /* resolved, or until when the client may have gone on waiting for it */
+	ns_t syn_last;
+	ns_t syn_times[SYN_TIMES];
+	uint32_t syn_count;
+	bool resolved; /* by an answer, a refusal, an ICMP error, or the client's giving up */
+	bool failed; /* no answer ever came */
+	TAILQ_ENTRY(operation) of_client;
+	TAILQ_ENTRY(operation) by_age;
+};
+
+/* What happened to a client at a server, see struct troubles. */
+enum odd {
+	ODD_SWALLOWED = 1 << 0,
+	ODD_CHALLENGED = 1 << 1,
+	ODD_ACCEPT_QUEUE = 1 << 2,
+	ODD_SLOW = 1 << 3,
+	ODD_STAYED = 1 << 4, /* its SYNs, or their answers, did not leave this gateway */
+};
+
+#define MAX_CROSSED 32
+
+/* Attempts that came in by an interface and whose answers left by it: no mirror port shows that. */
+struct crossed {
+	uint32_t ifindex;
+	uint64_t attempts;
+};
+
+/* One client at one peer. */
+struct trial {
+	struct {
+		struct client *client;
+		struct peer *peer;
+	} who;
+	uint64_t attempts;
+	uint64_t failures;
+	uint32_t banners; /* where the server spoke first */
+	uint32_t late_banners;
+	uint32_t odd; /* enum odd, as bits */
+	LIST_ENTRY(trial) of_client;
+	LIST_ENTRY(trial) of_peer;
+	TAILQ_ENTRY(trial) by_use;
+	UT_hash_handle hh;
+};
+
+struct opening; /* what was said of connections that are still opening */
+
+struct model_events {
+	void (*stall)(void *context, const struct stall *s, bool ended);
+	void (*late_banner)(void *context, const struct connection *c);
+	void (*failing)(void *context, const struct connection *c, enum failure failure);
+	void (*answered_after_all)(void *context, const struct connection *c);
+	void *context;
+};
+
+struct model {
+	ns_t stall_ns; /* what counts as a stall */
+	const struct model_events *events;
+
+	struct client *clients;
+	struct peer *peers;
+	struct trial *trials;
+	struct stall_list stalls; /* the oldest first */
+	struct operation_list operations;
+	struct stalls undecided;
+	struct opening *openings;
+	uint64_t sweep;
+
+	struct client_list clients_by_use[2]; /* [proven] */
+	struct peer_list peers_by_use[2];
+	struct trial_list trials_by_use[2]; /* [failed] */
+	size_t stalls_kept, operations_kept, begun_kept, troubles_kept;
+
+	ns_t last; /* the latest moment of what was seen */
+	uint64_t connections;
+	uint64_t outcomes[OUTCOMES];
+	uint64_t failures[FAILURES];
+	uint64_t offloaded; /* taken over by a flowtable before a first payload was seen */
+	uint64_t unused; /* established, closed without a byte */
+	uint64_t unspoken; /* established, not a byte by the end, for less than a stall */
+	uint64_t failing_now; /* peers that were said to fail, and have answered nobody since */
+	uint64_t late_banners;
+	uint64_t retried; /* answered only after the second SYN or later */
+	uint64_t lost_near, lost_far; /* connections with loss on either side of this gateway */
+	uint64_t no_synack; /* the client spoke as if answered, no answer was seen */
+	uint64_t full_acked; /* full-size first payloads that were acknowledged */
+	uint64_t stall_count; /* all, also those that were folded */
+	uint64_t folded; /* details that gave their place */
+	struct histogram waits;
+	struct histogram answers;
+	struct histogram client_round_trips;
+	struct histogram server_round_trips;
+	struct histogram syn_crossings; /* what this gateway takes for each, where both sides show */
+	struct histogram synack_crossings;
+	struct histogram payload_crossings;
+	struct crossed crossed[MAX_CROSSED];
+	unsigned int crossed_count;
+};
+
+/* NULL when out of memory. events must outlive the model; NULL: nobody wants to hear of any. */
+struct model *model_new(ns_t stall_ns, const struct model_events *events);
+void model_free(struct model *m);
+
+/* An attempt has settled. */
+void model_settled(struct model *m, const struct connection *c);
+
+/* An attempt is still opening; a sweep shows each of them once, then calls model_swept(). */
+void model_opening(struct model *m, const struct connection *c);
+void model_swept(struct model *m);
+
+/* The median of what is kept; NEVER when there is none. */
+ns_t samples_median(const struct samples *s);
+
+/* For the route to be filled in; NULL when out of memory. */
+struct troubles *peer_troubles(struct model *m, struct peer *p);
+
+/* What users have: addresses that share a MAC, unless it is a router's. */
+struct host {
+	struct client **clients; /* the first one names the host: IPv4 before IPv6 */
+	size_t client_count;
+	uint64_t connections;
+	uint64_t established;
+	uint64_t decided;
+	uint64_t stalls;
+	uint64_t undecided;
+	ns_t worst_wait;
+	const void *counted; /* by whom it was counted last: the counter's own */
+};
+
+struct hosts {
+	struct host *at; /* the most stalls first */
+	size_t count;
+	size_t affected; /* with a stall */
+	struct client **clients; /* owns what at[].clients point into */
+};
+
+/* False when out of memory. The caller frees with hosts_free(). */
+bool model_hosts(struct model *m, struct hosts *hosts);
+void hosts_free(struct hosts *hosts);
+
+/* Did who tried this peer stall, and who did not, not? Counts alone: the verdict is the reader's. */
+struct cohort {
+	size_t tried; /* hosts that failed at the peer */
+	size_t tried_stalled;
+	size_t others;
+	size_t others_stalled;
+};
+
+struct cohort model_cohort(struct hosts *hosts, const struct peer *p);
+
+/* Waits that are equal, within 50 ms or 2 %. */
+struct stall_group {
+	size_t count;
+	size_t hosts;
+	ns_t median;
+	ns_t deviation; /* median absolute deviation */
+	ns_t shortest;
+	ns_t longest;
+};
+
+/*
+ * After model_hosts(). The largest group first. NULL when there is none or out of memory; the
+ * caller frees.
+ */
+struct stall_group *model_stall_groups(const struct model *m, size_t *count);
+
+/* How many attempts at it failed for certain. */
+uint64_t peer_failures(const struct peer *p);
+
+/* Peers that failed, the most clients first. The array is the caller's, the peers are the model's. */
+struct peer **model_failing_peers(const struct model *m, size_t *count);
+
+/*
+ * The trials of a peer, the most failures first, at most room of them; answers how many were filled
+ * in.
+ */
+size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room);

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the reports ask of the model: hosts, cohorts, stalls of equal length, peers that fail. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model.h"
+
+/* Clients in the order of their hosts: by MAC and VLANs, IPv4 first; those without a MAC last. */
+static int by_mac(const void *a, const void *b)
+{
+	const struct client *x = *(struct client *const *)a, *y = *(struct client *const *)b;
+	int order = y->has_mac - x->has_mac;
+
+	if (!order && x->has_mac)
+		order = memcmp(x->mac, y->mac, sizeof(x->mac));
+	if (!order)
+		order = memcmp(x->place.vlan, y->place.vlan, sizeof(x->place.vlan));
+	if (!order)
+		order = is_ip4(&y->place.address) - is_ip4(&x->place.address);
+	if (!order)
+		order = memcmp(&x->place, &y->place, sizeof(x->place));
+	return order;
+}
+
+static int by_stalls(const void *a, const void *b)
+{
+	const struct host *x = a, *y = b;
+
+	if (x->stalls != y->stalls)
+		return x->stalls < y->stalls ? 1 : -1;
+	if (x->undecided != y->undecided)
+		return x->undecided < y->undecided ? 1 : -1;
+	if (x->worst_wait != y->worst_wait)
+		return x->worst_wait < y->worst_wait ? 1 : -1;
+	return memcmp(&x->clients[0]->place, &y->clients[0]->place, sizeof(struct place));
+}
+
+/* A MAC is only unique within its VLANs, as an address is. */
+static bool has_same_mac(const struct client *a, const struct client *b)
+{
+	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
+	       !memcmp(a->place.vlan, b->place.vlan, sizeof(a->place.vlan));
+}
+
+/* How many clients from the first on are one host; 0 if their MAC is a router's. */
+static size_t same_mac(struct client **clients, size_t count)
+{
+	unsigned int ip4 = 0, ip6 = 0;
+	size_t n;
+
+	if (!clients[0]->has_mac)
+		return 1;
+	for (n = 0; n < count && has_same_mac(clients[n], clients[0]); n++) {
+		if (is_ip4(&clients[n]->place.address))
+			ip4++;
+		else
+			ip6++;
+	}
+	return ip4 > MAX_HOST_IP4 || ip6 > MAX_HOST_IP6 ? 0 : n;
+}
+
+static void host_add(struct hosts *hosts, struct client **clients, size_t count)
+{
+	struct host *h = &hosts->at[hosts->count++];
+	size_t i;
+
+	memset(h, 0, sizeof(*h));
+	h->clients = clients;
+	h->client_count = count;
+	h->worst_wait = NEVER;
+	for (i = 0; i < count; i++) {
+		h->connections += clients[i]->connections;
+		h->established += clients[i]->established;
+		h->decided += clients[i]->decided;
+		h->stalls += clients[i]->stalls;
+		h->undecided += clients[i]->undecided;
+		if (clients[i]->worst_wait > h->worst_wait)
+			h->worst_wait = clients[i]->worst_wait;
+	}
+	hosts->affected += h->stalls > 0;
+}
+
+bool model_hosts(struct model *m, struct hosts *hosts)
+{
+	size_t count = HASH_COUNT(m->clients), i = 0, j, n, end;
+	struct client *client;
+
+	memset(hosts, 0, sizeof(*hosts));
+	hosts->clients = calloc(count + 1, sizeof(struct client *));
+	hosts->at = calloc(count + 1, sizeof(*hosts->at));
+	if (!hosts->clients || !hosts->at) {
+		hosts_free(hosts);
+		return false;
+	}
+	for (client = m->clients; client; client = client->hh.next)
+		hosts->clients[i++] = client;
+	qsort(hosts->clients, count, sizeof(struct client *), by_mac);
+	for (i = 0; i < count; i = end) {
+		n = same_mac(hosts->clients + i, count - i);
+		end = i + (n ? n : 1);
+		if (n) {
+			host_add(hosts, hosts->clients + i, n);
+			continue;
+		}
+		/* a router: each address behind it is a host */
+		while (end < count && has_same_mac(hosts->clients[end], hosts->clients[i]))
+			end++;
+		for (n = i; n < end; n++)
+			host_add(hosts, hosts->clients + n, 1);
+	}
+	qsort(hosts->at, hosts->count, sizeof(*hosts->at), by_stalls);
+	for (i = 0; i < hosts->count; i++)
+		for (j = 0; j < hosts->at[i].client_count; j++)
+			hosts->at[i].clients[j]->host = i;
+	return true;
+}
+
+void hosts_free(struct hosts *hosts)
+{
+	free(hosts->at);
+	free(hosts->clients);
+	memset(hosts, 0, sizeof(*hosts));
+}
+
+struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
+{
+	struct cohort cohort = {};
+	const struct trial *t;
+	struct host *h;
+
+	LIST_FOREACH(t, &p->trials, of_peer) {
+		h = &hosts->at[t->who.client->host];
+		if (!t->failures || h->counted == p)
+			continue;
+		h->counted = p;
+		cohort.tried++;
+		cohort.tried_stalled += h->stalls > 0;
+	}
+	cohort.others = hosts->count - cohort.tried;
+	cohort.others_stalled = hosts->affected - cohort.tried_stalled;
+	return cohort;
+}
+
+/* ---- stalls of equal length ---- */
+
+static int by_wait(const void *a, const void *b)
+{
+	const struct stall *x = *(struct stall *const *)a, *y = *(struct stall *const *)b;
+
+	return x->wait < y->wait ? -1 : x->wait > y->wait;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_count(const void *a, const void *b)
+{
+	const struct stall_group *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return by_ns(&x->median, &y->median);
+}
+
+static ns_t slack(ns_t wait)
+{
+	return wait / 50 > 50 * (ns_t)MILLISECOND_NS ? wait / 50 : 50 * (ns_t)MILLISECOND_NS;
+}
+
+/* sorted: count stalls of one group; scratch: room for as many numbers. */
+static void group_fill(struct stall_group *g, struct stall **sorted, size_t count, ns_t *scratch)
+{
+	size_t i, j;
+
+	g->count = count;
+	g->shortest = sorted[0]->wait;
+	g->longest = sorted[count - 1]->wait;
+	g->median = sorted[count / 2]->wait;
+	for (i = 0; i < count; i++)
+		scratch[i] = llabs(sorted[i]->wait - g->median);
+	qsort(scratch, count, sizeof(*scratch), by_ns);
+	g->deviation = scratch[count / 2];
+
+	for (i = 0; i < count; i++)
+		scratch[i] = sorted[i]->client->host;
+	qsort(scratch, count, sizeof(*scratch), by_ns);
+	for (i = 0, j = 0; i < count; i++)
+		j += !i || scratch[i] != scratch[i - 1];
+	g->hosts = j;
+}
+
+struct stall_group *model_stall_groups(const struct model *m, size_t *count)
+{
+	size_t n = m->stalls_kept, i = 0, begin, groups = 0;
+	struct stall **sorted = calloc(n + 1, sizeof(*sorted));
+	struct stall_group *g = calloc(n + 1, sizeof(*g));
+	ns_t *scratch = calloc(n + 1, sizeof(*scratch));
+	struct stall *s;
+
+	*count = 0;
+	if (!n || !sorted || !g || !scratch)
+		goto out;
+	TAILQ_FOREACH(s, &m->stalls, by_age)
+		sorted[i++] = s;
+	qsort(sorted, n, sizeof(*sorted), by_wait);
+	for (begin = 0, i = 1; i <= n; i++) {
+		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= slack(sorted[i]->wait))
+			continue;
+		group_fill(&g[groups++], sorted + begin, i - begin, scratch);
+		begin = i;
+	}
+	qsort(g, groups, sizeof(*g), by_count);
+	*count = groups;
+out:
+	free(sorted);
+	free(scratch);
+	if (!*count) {
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+/* ---- peers ---- */
+
+uint64_t peer_failures(const struct peer *p)
+{
+	return p->failures[FAILURE_ONE_SYN] + p->failures[FAILURE_SILENT] +
+	       p->failures[FAILURE_REFUSED] + p->failures[FAILURE_UNREACHABLE];
+}
+
+static int by_clients_failed(const void *a, const void *b)
+{
+	const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
+
+	if (x->clients_failed != y->clients_failed)
+		return x->clients_failed < y->clients_failed ? 1 : -1;
+	if (peer_failures(x) != peer_failures(y))
+		return peer_failures(x) < peer_failures(y) ? 1 : -1;
+	return memcmp(&x->server, &y->server, sizeof(x->server));
+}
+
+struct peer **model_failing_peers(const struct model *m, size_t *count)
+{
+	struct peer **peers = calloc(HASH_COUNT(m->peers) + 1, sizeof(struct peer *));
+	struct peer *p;
+	size_t n = 0;
+
+	*count = 0;
+	if (!peers)
+		return NULL;
+	for (p = m->peers; p; p = p->hh.next)
+		if (peer_failures(p))
+			peers[n++] = p;
+	qsort(peers, n, sizeof(struct peer *), by_clients_failed);
+	*count = n;
+	return peers;
+}
+
+static bool comes_before(const struct trial *a, const struct trial *b)
+{
+	if (a->failures != b->failures)
+		return a->failures > b->failures;
+	return memcmp(&a->who.client->place, &b->who.client->place, sizeof(struct place)) < 0;
+}
+
+size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room)
+{
+	const struct trial *t;
+	size_t kept = 0, i;
+
+	LIST_FOREACH(t, &p->trials, of_peer) {
+		if (!t->failures || !room)
+			continue;
+		if (kept < room)
+			kept++;
+		else if (!comes_before(t, trials[kept - 1]))
+			continue;
+		for (i = kept - 1; i > 0 && comes_before(t, trials[i - 1]); i--)
+			trials[i] = trials[i - 1];
+		trials[i] = t;
+	}
+	return kept;
+}

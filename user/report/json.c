@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * JSON lines: one object a line, as report.schema.json describes them. Moments are integer nanoseconds
+ * since the run's start, durations integer nanoseconds, what was not seen is null.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/format.h"
+#include "report/json.h"
+
+/* Every object begins with its type, so each further field brings its comma. */
+static void field_ns(FILE *out, const char *name, ns_t value)
+{
+	if (value == NEVER)
+		fprintf(out, ",\"%s\":null", name);
+	else
+		fprintf(out, ",\"%s\":%" PRId64, name, value);
+}
+
+static void field_count(FILE *out, const char *name, uint64_t value)
+{
+	fprintf(out, ",\"%s\":%" PRIu64, name, value);
+}
+
+static void field_string(FILE *out, const char *name, const char *value)
+{
+	if (!value) {
+		fprintf(out, ",\"%s\":null", name);
+		return;
+	}
+	fprintf(out, ",\"%s\":\"", name);
+	format_json_string(out, value);
+	fputc('"', out);
+}
+
+static void field_address(FILE *out, const char *name, const struct address *a)
+{
+	char text[FORMAT_ADDRESS];
+
+	fprintf(out, ",\"%s\":\"%s\"", name, format_address(text, a));
+}
+
+static void field_mac(FILE *out, const char *name, bool has_mac, const uint8_t *mac)
+{
+	if (has_mac)
+		fprintf(out, ",\"%s\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", name, mac[0], mac[1],
+			mac[2], mac[3], mac[4], mac[5]);
+	else
+		fprintf(out, ",\"%s\":null", name);
+}
+
+static void field_vlans(FILE *out, const uint16_t *vlan)
+{
+	fputs(",\"vlans\":[", out);
+	if (vlan[0])
+		fprintf(out, "%u", vlan[0]);
+	if (vlan[1])
+		fprintf(out, ",%u", vlan[1]);
+	fputc(']', out);
+}
+
+static void field_flag(FILE *out, const char *name, bool value)
+{
+	fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void write_endpoint(FILE *out, const struct endpoint *e)
+{
+	char text[FORMAT_ADDRESS];
+
+	fprintf(out, "{\"address\":\"%s\"", format_address(text, &e->address));
+	if (e->port)
+		field_count(out, "port", e->port);
+	else
+		field_string(out, "port", NULL);
+	field_vlans(out, e->vlan);
+	fputc('}', out);
+}
+
+static void field_endpoint(FILE *out, const char *name, const struct endpoint *e)
+{
+	if (!e) {
+		field_string(out, name, NULL);
+		return;
+	}
+	fprintf(out, ",\"%s\":", name);
+	write_endpoint(out, e);
+}
+
+static void field_cohort(FILE *out, const struct cohort *c)
+{
+	fprintf(out, ",\"cohort\":{\"tried\":%zu", c->tried);
+	field_count(out, "tried_stalled", c->tried_stalled);
+	field_count(out, "others", c->others);
+	field_count(out, "others_stalled", c->others_stalled);
+	fputc('}', out);
+}
+
+static void write_percentiles(FILE *out, const char *name, const struct histogram *h)
+{
+	struct histogram_span span = {};
+	const char *comma = "";
+
+	fprintf(out, "\"%s\":{\"count\":%" PRIu64, name, h->count);
+	field_ns(out, "p50", histogram_percentile(h, 0.50));
+	field_ns(out, "p90", histogram_percentile(h, 0.90));
+	field_ns(out, "p99", histogram_percentile(h, 0.99));
+	field_ns(out, "max", h->count ? h->max : NEVER);
+	fputs(",\"buckets\":[", out);
+	while (histogram_next(h, &span)) {
+		fprintf(out, "%s[%" PRId64 ",%" PRId64 ",%" PRIu64 "]", comma, span.from, span.to,
+			span.count);
+		comma = ",";
+	}
+	fputs("]}", out);
+}
+
+static void field_interfaces(FILE *out, const struct run *run, bool ended)
+{
+	const struct run_interface *w;
+
+	fputs(",\"interfaces\":[", out);
+	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++) {
+		fprintf(out, "%s{\"index\":%u", w == run->interfaces ? "" : ",", w->index);
+		field_string(out, "name", w->name);
+		field_string(out, "link", w->link);
+		field_string(out, "hook", w->hook);
+		if (ended) {
+			field_ns(out, "blind_received", w->blind[INGRESS]);
+			field_ns(out, "blind_sent", w->blind[EGRESS]);
+		}
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void started(struct report *r)
+{
+	const struct run *run = r->run;
+	char text[FORMAT_TIME];
+
+	fputs("{\"type\":\"run\",\"schema\":1", r->out);
+	field_string(r->out, "version", PROBE_VERSION);
+	field_string(r->out, "iface", run->is_capture ? NULL : run->from);
+	field_string(r->out, "file", run->is_capture ? run->from : NULL);
+	field_string(r->out, "link", run->interface_count ? run->interfaces[0].link : run->link);
+	field_string(r->out, "hook", run->interface_count ? run->interfaces[0].hook : NULL);
+	field_interfaces(r->out, run, false);
+	field_string(r->out, "kernel", run->is_capture ? NULL : run->kernel);
+	field_string(r->out, "start", format_rfc3339(text, &run->start));
+	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&run->start));
+	field_ns(r->out, "stall", run->stall);
+	fputs("}\n", r->out);
+}
+
+static void field_payload(FILE *out, const char *name, const struct payload *p)
+{
+	fprintf(out, ",\"%s\":{\"size\":%u", name, p->size);
+	field_count(out, "mss", p->mss);
+	field_count(out, "retransmissions", p->again);
+	field_flag(out, "acked", p->acked);
+	fputc('}', out);
+}
+
+static void field_far_side(FILE *out, const struct run *run, const struct connection *c)
+{
+	const struct far_side *far = &c->far;
+
+	field_string(out, "left_by", c->left_by ? run_interface_name(run, c->left_by) : NULL);
+	field_flag(out, "stayed", c->stayed);
+	if (!far->seen) {
+		fputs(",\"far\":null", out);
+		return;
+	}
+	fprintf(out, ",\"far\":{\"syn\":%" PRId64, far->syn);
+	field_string(out, "iface", run_interface_name(run, far->ifindex));
+	field_address(out, "client", &far->client.address);
+	field_count(out, "client_port", far->client.port);
+	field_address(out, "server", &far->server.address);
+	field_count(out, "server_port", far->server.port);
+	field_vlans(out, far->client.vlan);
+	field_ns(out, "synack", far->synack);
+	field_ns(out, "client_first", far->client_first);
+	field_ns(out, "syn_crossing", c->syn_crossing);
+	field_ns(out, "synack_crossing", c->synack_crossing);
+	field_ns(out, "payload_crossing", c->payload_crossing);
+	fputc('}', out);
+}
+
+static void connection(struct report *r, const struct connection *c)
+{
+	FILE *out = r->out;
+	unsigned int i;
+
+	fputs("{\"type\":\"connection\"", out);
+	field_string(out, "iface", run_interface_name(r->run, c->ifindex));
+	field_address(out, "client", &c->client.address);
+	field_count(out, "client_port", c->client.port);
+	field_mac(out, "client_mac", c->has_mac, c->mac);
+	field_address(out, "server", &c->server.address);
+	field_count(out, "server_port", c->server.port);
+	field_endpoint(out, "behind", c->behind.port ? &c->behind : NULL);
+	field_flag(out, "offloaded", c->offloaded);
+	field_vlans(out, c->client.vlan);
+	field_string(out, "outcome", outcome_names[c->outcome]);
+	field_ns(out, "syn", c->syn);
+	fputs(",\"syn_times\":[", out);
+	for (i = 0; i < c->syn_times_count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", c->syn_times[i]);
+	fputc(']', out);
+	field_ns(out, "syn_last", c->syn_last);
+	field_count(out, "syn_count", c->syn_count);
+	field_count(out, "syn_copies", c->syn_copies);
+	field_ns(out, "synack", c->synack);
+	field_count(out, "synack_count", c->synack_count);
+	field_count(out, "synack_copies", c->synack_copies);
+	field_ns(out, "ack", c->ack);
+	field_ns(out, "client_first", c->client_first);
+	field_ns(out, "server_first", c->server_first);
+	field_ns(out, "fin", c->fin);
+	field_string(out, "fin_from", side_names[c->fin_from]);
+	field_ns(out, "rst", c->rst);
+	field_string(out, "rst_from", side_names[c->rst_from]);
+	if (c->icmp == NEVER) {
+		fputs(",\"icmp\":null", out);
+	} else {
+		fprintf(out, ",\"icmp\":{\"time\":%" PRId64 ",\"type\":%u,\"code\":%u", c->icmp,
+			c->icmp_type, c->icmp_code);
+		field_address(out, "from", &c->icmp_from);
+		fputc('}', out);
+	}
+	field_flag(out, "from_gateway", c->from_gateway);
+	field_count(out, "synack_after_ack", c->synack_after_ack);
+	field_flag(out, "challenged", c->challenged);
+	field_payload(out, "client_payload", &c->client_payload);
+	field_payload(out, "server_payload", &c->server_payload);
+	field_ns(out, "wait", c->wait);
+	field_ns(out, "answer", c->answer);
+	field_ns(out, "banner", c->banner);
+	field_ns(out, "client_round_trip", c->client_round_trip);
+	field_ns(out, "server_round_trip", c->server_round_trip);
+	field_far_side(out, r->run, c);
+	field_string(out, "settled_by", settled_by_names[c->settled_by]);
+	field_ns(out, "watched", c->watched);
+	fputs("}\n", out);
+}
+
+/* What names a wait: the connection, and when it began. */
+static void fields_wait(FILE *out, const struct stall *s)
+{
+	field_address(out, "client", &s->from.address);
+	field_count(out, "client_port", s->from.port);
+	field_mac(out, "client_mac", s->has_mac, s->mac);
+	field_address(out, "server", &s->to.address);
+	field_count(out, "server_port", s->to.port);
+	field_endpoint(out, "behind", s->behind.port ? &s->behind : NULL);
+	field_vlans(out, s->from.vlan);
+	field_ns(out, "start", s->start);
+	field_ns(out, "wait", s->wait);
+}
+
+void json_stall(struct report *r, const struct stall *s, bool ended)
+{
+	fputs("{\"type\":\"stall\"", r->out);
+	fields_wait(r->out, s);
+	field_flag(r->out, "ended", ended);
+	fputs("}\n", r->out);
+}
+
+static void notice(struct report *r, ns_t now, const char *text)
+{
+	fputs("{\"type\":\"notice\"", r->out);
+	field_ns(r->out, "time", now);
+	field_string(r->out, "text", text);
+	fputs("}\n", r->out);
+}
+
+void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
+{
+	struct cohort cohort = model_cohort(hosts, p);
+	const struct trial *trials[100];
+	char text[FORMAT_ADDRESS];
+	size_t n, i;
+
+	fputs("{\"type\":\"peer\"", out);
+	field_address(out, "server", &p->server.address);
+	field_count(out, "server_port", p->server.port);
+	field_vlans(out, p->server.vlan);
+	field_count(out, "connections", p->connections);
+	field_count(out, "answered", p->answered);
+	field_count(out, "answered_late", p->answered_late);
+	field_count(out, "unanswered", p->failures[FAILURE_SILENT]);
+	field_count(out, "one_syn", p->failures[FAILURE_ONE_SYN]);
+	field_count(out, "too_early", p->failures[FAILURE_TOO_EARLY]);
+	field_count(out, "refused", p->failures[FAILURE_REFUSED]);
+	field_count(out, "unreachable", p->failures[FAILURE_UNREACHABLE]);
+	if (p->failures[FAILURE_UNREACHABLE]) {
+		fprintf(out, ",\"icmp\":{\"type\":%u,\"code\":%u", p->icmp_type, p->icmp_code);
+		field_address(out, "from", &p->icmp_from);
+		fputc('}', out);
+	} else {
+		fputs(",\"icmp\":null", out);
+	}
+	field_count(out, "by_gateway", p->by_gateway);
+	field_count(out, "left", p->left);
+	field_count(out, "stayed", p->stayed);
+	field_count(out, "swallowed", p->swallowed);
+	field_count(out, "failed_syns", p->failed_syns);
+	field_ns(out, "first_failure", p->first_failure);
+	field_ns(out, "last_failure", p->last_failure);
+	field_cohort(out, &cohort);
+	field_count(out, "client_count", p->clients_failed);
+	fputs(",\"clients\":[", out);
+	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
+	for (i = 0; i < n; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "",
+			format_address(text, &trials[i]->who.client->place.address));
+	fputs("]}\n", out);
+}
+
+void json_host(FILE *out, const struct host *h)
+{
+	const struct client *first = h->clients[0];
+	char text[FORMAT_ADDRESS];
+	size_t i;
+
+	fputs("{\"type\":\"host\"", out);
+	field_address(out, "host", &first->place.address);
+	field_mac(out, "mac", first->has_mac, first->mac);
+	field_vlans(out, first->place.vlan);
+	fputs(",\"addresses\":[", out);
+	for (i = 0; i < h->client_count; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "",
+			format_address(text, &h->clients[i]->place.address));
+	fputc(']', out);
+	field_count(out, "connections", h->connections);
+	field_count(out, "established", h->established);
+	field_count(out, "decided", h->decided);
+	field_count(out, "stalls", h->stalls);
+	field_count(out, "undecided", h->undecided);
+	field_ns(out, "worst_wait", h->worst_wait);
+	fputs("}\n", out);
+}
+
+void json_summary(struct report *r, const struct model *m, const struct hosts *hosts,
+		  const struct diagnosis *d)
+{
+	const struct run *run = r->run;
+	char verdict[DIAGNOSIS_VERDICT];
+	FILE *out = r->out;
+	int i;
+
+	fputs("{\"type\":\"summary\"", out);
+	field_string(out, "verdict", diagnosis_verdict(verdict, d, m));
+	field_ns(out, "duration", run->duration);
+	field_count(out, "connections", m->connections);
+	for (i = 0; i < OUTCOMES; i++)
+		field_count(out, outcome_names[i], m->outcomes[i]);
+	field_count(out, "hosts", hosts->count);
+	field_count(out, "hosts_stalled", hosts->affected);
+	field_count(out, "stalls", m->stall_count);
+	field_count(out, "undecided", m->undecided.count);
+	field_count(out, "findings", d->count);
+	field_count(out, "late_banners", m->late_banners);
+	field_count(out, "unused", m->unused);
+	field_count(out, "offloaded", m->offloaded);
+	fprintf(out, ",\"nat\":{\"known\":%s", run->nat.known ? "true" : "false");
+	field_count(out, "behind", run->nat.behind);
+	field_count(out, "own", run->nat.own);
+	field_count(out, "lost", run->nat.lost);
+	fputc('}', out);
+	field_count(out, "retried", m->retried);
+	field_count(out, "joined", run->joined);
+	field_count(out, "ambiguous", run->ambiguous);
+	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
+	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
+	field_count(out, "folded", m->folded);
+	field_count(out, "late_syn_copies", run->counters[COUNT_LATE_SYN_COPIES]);
+	fputs(",\"percentiles\":{", out);
+	write_percentiles(out, "wait", &m->waits);
+	fputc(',', out);
+	write_percentiles(out, "answer", &m->answers);
+	fputc(',', out);
+	write_percentiles(out, "client_round_trip", &m->client_round_trips);
+	fputc(',', out);
+	write_percentiles(out, "server_round_trip", &m->server_round_trips);
+	fputc(',', out);
+	write_percentiles(out, "syn_crossing", &m->syn_crossings);
+	fputc(',', out);
+	write_percentiles(out, "synack_crossing", &m->synack_crossings);
+	fputc(',', out);
+	write_percentiles(out, "payload_crossing", &m->payload_crossings);
+	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, run->bytes);
+	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
+	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
+	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64,
+		run->counters[COUNT_FRAGMENTS]);
+	field_count(out, "malformed", run->counters[COUNT_MALFORMED]);
+	field_count(out, "ip_other", run->counters[COUNT_IP_OTHER]);
+	field_count(out, "unknown_link", run->counters[COUNT_UNKNOWN_LINK]);
+	fputs(",\"ethertypes\":{", out);
+	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
+		fprintf(out, "%s\"0x%04x\":%" PRIu64, i ? "," : "", run->ethertypes[i].ethertype,
+			run->ethertypes[i].packets);
+	fprintf(out, "}},\"lost\":{\"sum\":%" PRIu64, run_losses(run));
+	for (i = FIRST_LOSS; i < COUNTERS; i++)
+		field_count(out, counter_names[i], run->counters[i]);
+	fputc('}', out);
+	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run_blind(run, INGRESS));
+	field_ns(out, "sent", run_blind(run, EGRESS));
+	fputc('}', out);
+	field_interfaces(out, run, true);
+	field_string(out, "cut", run->cut);
+	fputs("}\n", out);
+}
+
+static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
+{
+	char text[FORMAT_ADDRESS];
+	size_t i;
+
+	fprintf(out, ",\"%s\":[", name);
+	for (i = 0; i < hosts->named; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &hosts->at[i].address));
+	fputc(']', out);
+}
+
+static void field_example(FILE *out, const struct example *e)
+{
+	unsigned int i;
+
+	fputs(",\"example\":{\"client\":", out);
+	write_endpoint(out, &e->client);
+	field_endpoint(out, "behind", e->behind.port ? &e->behind : NULL);
+	field_endpoint(out, "server", &e->server);
+	field_ns(out, "syn", e->syn);
+	field_ns(out, "synack", e->synack);
+	field_ns(out, "ack", e->ack);
+	field_ns(out, "first_payload", e->first);
+	field_endpoint(out, "waited_for", e->waited_for.port ? &e->waited_for : NULL);
+	fputs(",\"syn_times\":[", out);
+	for (i = 0; i < e->syn_count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
+	fputc(']', out);
+	field_ns(out, "resolved", e->resolved);
+	fputc('}', out);
+}
+
+void json_finding(FILE *out, const struct finding *f, size_t number)
+{
+	size_t i;
+
+	fputs("{\"type\":\"finding\"", out);
+	field_count(out, "number", number);
+	field_string(out, "kind", finding_kinds[f->kind]);
+	field_string(out, "confidence", confidence_names[f->confidence]);
+	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
+	if (f->prefix_length)
+		field_count(out, "prefix_length", f->prefix_length);
+	else
+		field_string(out, "prefix_length", NULL);
+	fputs(",\"also\":[", out);
+	for (i = 0; i < f->also_count; i++) {
+		fputs(i ? "," : "", out);
+		write_endpoint(out, &f->also[i]);
+	}
+	fputc(']', out);
+	field_count(out, "stalls", f->stalls);
+	field_count(out, "locked", f->locked);
+	field_ns(out, "timer", f->timer);
+	field_ns(out, "deviation", f->deviation);
+	field_count(out, "hosts_hurt", f->hosts_hurt);
+	field_hosts(out, "affected", &f->affected);
+	field_count(out, "affected_count", f->affected.count);
+	field_hosts(out, "unaffected", &f->unaffected);
+	field_count(out, "unaffected_count", f->unaffected.count);
+	field_cohort(out, &f->cohort);
+	if (isnan(f->p_value))
+		field_string(out, "p_value", NULL);
+	else
+		fprintf(out, ",\"p_value\":%.3e", f->p_value);
+	field_string(out, "text", f->text);
+	fputs(",\"evidence\":[", out);
+	for (i = 0; i < f->line_count; i++) {
+		fprintf(out, "%s{\"label\":\"%s\",\"text\":\"", i ? "," : "", f->lines[i].label);
+		format_json_string(out, f->lines[i].text);
+		fputs("\"}", out);
+	}
+	fputc(']', out);
+	if (f->has_example)
+		field_example(out, &f->example);
+	else
+		fputs(",\"example\":null", out);
+	fputs("}\n", out);
+}
+
+/* Which finding explains which stall: one line each. */
+static void causes(FILE *out, const struct model *m, const struct diagnosis *d)
+{
+	const struct stall *s;
+	size_t number;
+
+	TAILQ_FOREACH(s, &m->stalls, by_age) {
+		number = diagnosis_of_stall(d, s);
+		if (!number)
+			continue;
+		fputs("{\"type\":\"cause\"", out);
+		field_count(out, "finding", number);
+		fields_wait(out, s);
+		fputs("}\n", out);
+	}
+}
+
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+{
+	struct peer **peers;
+	struct hosts hosts;
+	size_t count, i;
+
+	for (i = 0; i < m->undecided.count; i++)
+		json_stall(r, &m->undecided.at[i], false);
+	if (!model_hosts(m, &hosts))
+		r->error = ENOMEM;
+	peers = model_failing_peers(m, &count);
+	if (!peers)
+		r->error = ENOMEM;
+	for (i = 0; peers && i < count && hosts.count; i++)
+		json_peer(r->out, &hosts, peers[i]);
+	free(peers);
+	for (i = 0; i < hosts.count; i++)
+		json_host(r->out, &hosts.at[i]);
+	for (i = 0; i < d->count; i++)
+		json_finding(r->out, &d->at[i], i + 1);
+	causes(r->out, m, d);
+	json_summary(r, m, &hosts, d);
+	hosts_free(&hosts);
+}
+
+static void stall_ended(struct report *r, const struct stall *s, bool is_over)
+{
+	if (is_over) /* what is still going on comes once, at the end */
+		json_stall(r, s, true);
+}
+
+const struct report_format report_json = {
+	.started = started,
+	.connection = connection,
+	.stall = stall_ended,
+	.notice = notice,
+	.ended = ended,
+};

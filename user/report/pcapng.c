@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The evidence: the packets that decided, as pcapng with comments. Blocks as the IETF's draft
+ * (draft-ietf-opsawg-pcapng) lays them out, in this host's byte order.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pcap/dlt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/evidence.h"
+#include "lib/format.h"
+#include "report/report.h"
+
+enum { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
+enum { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_RESOLUTION = 9 };
+enum { OPTION_FLAGS = 2, OPTION_APPLICATION = 4 }; /* of a packet, of a section */
+
+#define BYTE_ORDER_MAGIC 0x1a2b3c4d
+#define NANOSECONDS 9 /* 10^-9 s */
+#define SNAP_LENGTH 262144 /* the most that readers take */
+
+#define MAX_INTERFACES 64
+#define COMMENT 512
+
+/* ---- blocks ---- */
+
+/* A block is gathered here: its length stands before its content. */
+struct block {
+	uint8_t *at;
+	size_t length;
+	size_t room;
+	bool failed; /* out of memory */
+};
+
+static void put(struct block *b, const void *bytes, size_t length)
+{
+	size_t padded = (length + 3) & ~(size_t)3, room;
+	uint8_t *grown;
+
+	if (!length)
+		return;
+	if (!b->at || b->length + padded > b->room) {
+		room = 2 * b->room + padded;
+		grown = realloc(b->at, room);
+		if (!grown) {
+			b->failed = true;
+			return;
+		}
+		b->at = grown;
+		b->room = room;
+	}
+	memcpy(b->at + b->length, bytes, length);
+	memset(b->at + b->length + length, 0, padded - length);
+	b->length += padded;
+}
+
+static void put32(struct block *b, uint32_t value)
+{
+	put(b, &value, sizeof(value));
+}
+
+static void put16s(struct block *b, uint16_t first, uint16_t second)
+{
+	uint16_t both[] = { first, second };
+
+	put(b, both, sizeof(both));
+}
+
+static void put_option(struct block *b, uint16_t code, const void *value, size_t length)
+{
+	put16s(b, code, length);
+	put(b, value, length);
+}
+
+static void put_text(struct block *b, uint16_t code, const char *text)
+{
+	if (*text)
+		put_option(b, code, text, strlen(text));
+}
+
+static void begin_block(struct block *b, uint32_t type)
+{
+	b->length = 0;
+	put32(b, type);
+	put32(b, 0); /* the length, once it is known */
+}
+
+static void end_block(struct block *b, struct report *r)
+{
+	uint32_t length;
+
+	put16s(b, OPTION_END, 0);
+	length = b->length + sizeof(length);
+	put32(b, length);
+	if (b->failed)
+		return;
+	memcpy(b->at + 4, &length, sizeof(length));
+	if (fwrite(b->at, b->length, 1, r->out) != 1 && !r->error)
+		r->error = errno;
+}
+
+/* ---- comments ---- */
+
+/* The finding that an attempt belongs to, counted from 1; 0: to none. */
+static size_t finding_of(const struct diagnosis *d, const struct model *m,
+			 const struct kept_attempt *a)
+{
+	const struct connection *c = &a->connection;
+
+	if (a->reason == REASON_STALL)
+		return diagnosis_of_wait(d, m, &c->client, &c->server, c->ack);
+	if (a->reason == REASON_UNDECIDED)
+		return 0;
+	return diagnosis_of_server(d, &c->server);
+}
+
+/* What this packet says; "" where it only belongs to those that do. */
+static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t finding)
+{
+	const struct connection *c = &p->attempt->connection;
+	const struct silence *ended = &p->attempt->ended;
+	char time[FORMAT_DURATION], later[FORMAT_DURATION];
+	char who[FORMAT_ENDPOINT], whom[FORMAT_ENDPOINT];
+	const char *words;
+
+	*out = '\0';
+	switch (p->attempt->reason) {
+	case REASON_STALL:
+		if (p->roles & ROLE_CLIENT_FIRST)
+			snprintf(out, COMMENT, "%s of silence end here: first client byte",
+				 format_duration(time, c->wait));
+		else if (p->roles & ROLE_ACK)
+			snprintf(out, COMMENT, "handshake done; %s of silence begin here",
+				 format_duration(time, c->wait));
+		break;
+	case REASON_UNDECIDED:
+		if (p->roles & ROLE_ACK)
+			snprintf(out, COMMENT,
+				 "handshake done; not a byte from either side for %s, until the "
+				 "end of the run",
+				 format_duration(time, c->settled - c->ack));
+		break;
+	case REASON_LATE_BANNER:
+		if (p->roles & ROLE_SERVER_FIRST)
+			snprintf(out, COMMENT, "the server's greeting, %s after the handshake",
+				 format_duration(time, c->banner));
+		break;
+	case REASON_WAITED_FOR:
+		if (p->time == (c->server_first != NEVER ? c->server_first : c->synack))
+			snprintf(out, COMMENT,
+				 "answered %s after the first SYN; %s later the silence of %s "
+				 "towards %s ends",
+				 format_duration(time, p->time - c->syn),
+				 format_duration(later, ended->end - p->time),
+				 format_endpoint(who, &ended->client),
+				 format_endpoint(whom, &ended->server));
+		break;
+	case REASON_FAILED:
+		if (p->roles & ROLE_SYN && c->outcome == OUTCOME_UNANSWERED) {
+			snprintf(out, COMMENT, "no answer to this SYN");
+		} else if (p->roles & ROLE_RST && p->time == c->rst) {
+			snprintf(out, COMMENT, "refused by %s",
+				 c->from_gateway ? "this gateway itself, not by the server"
+						 : "the server");
+		} else if (p->roles & ROLE_ICMP && p->time == c->icmp) {
+			words = icmp_words(is_ip4(&c->server.address), c->icmp_type, c->icmp_code);
+			format_address(who, &c->icmp_from);
+			snprintf(out, COMMENT, "%s, says %s", words ? words : "ICMP error",
+				 c->from_gateway ? "this gateway itself" : who);
+		}
+		break;
+	default:
+		break;
+	}
+	if (*out && finding)
+		snprintf(out + strlen(out), COMMENT - strlen(out), ": finding %zu", finding);
+}
+
+static bool comment_on_section(struct report *r, const struct model *m, const struct diagnosis *d,
+			       char **text)
+{
+	char start[FORMAT_TIME], duration[FORMAT_DURATION];
+	size_t size, i;
+	FILE *out = open_memstream(text, &size);
+	bool whole;
+
+	if (!out)
+		return false;
+	format_rfc3339(start, &r->run->start);
+	format_duration(duration, r->run->duration);
+	fprintf(out,
+		"%s on %s from %s: %" PRIu64 " attempts, %" PRIu64 " stalled, %" PRIu64
+		" not answered, %" PRIu64 " refused, %" PRIu64 " unreachable.",
+		duration, format_name(r->run->from), start, m->connections, m->stall_count,
+		m->failures[FAILURE_SILENT] + m->failures[FAILURE_ONE_SYN],
+		m->failures[FAILURE_REFUSED], m->failures[FAILURE_UNREACHABLE]);
+	for (i = 0; i < d->count; i++)
+		fprintf(out, "\n%zu: %s (confidence %s)", i + 1, d->at[i].text,
+			confidence_names[d->at[i].confidence]);
+	fprintf(out, "\nOnly the packets that decided what became of these are here.");
+	if (evidence_lost(r->run->evidence))
+		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
+			evidence_lost(r->run->evidence));
+	whole = !ferror(out);
+	return !fclose(out) && whole && *text;
+}
+
+/* ---- the file ---- */
+
+static void write_section(struct report *r, const struct model *m, const struct diagnosis *d,
+			  struct block *b)
+{
+	static const int32_t unknown_length[] = { -1, -1 };
+	char *text = NULL;
+
+	if (!comment_on_section(r, m, d, &text))
+		b->failed = true;
+	begin_block(b, BLOCK_SECTION);
+	put32(b, BYTE_ORDER_MAGIC);
+	put16s(b, 1, 0); /* version */
+	put(b, unknown_length, sizeof(unknown_length));
+	if (text)
+		put_text(b, OPTION_COMMENT, text);
+	put_text(b, OPTION_APPLICATION, "probe " PROBE_VERSION);
+	end_block(b, r);
+	free(text);
+}
+
+/* Of libpcap's numbers for raw IP only one stands in files. */
+static uint16_t file_link(int link)
+{
+	return link == DLT_RAW || link == 14 ? 101 : link;
+}
+
+static void write_interface(struct report *r, int link, uint32_t ifindex, struct block *b)
+{
+	const uint8_t resolution = NANOSECONDS;
+	const char *name = run_interface_name(r->run, ifindex);
+
+	begin_block(b, BLOCK_INTERFACE);
+	put16s(b, file_link(link), 0);
+	put32(b, SNAP_LENGTH);
+	if (ifindex && name)
+		put_text(b, OPTION_NAME, format_name(name));
+	put_option(b, OPTION_RESOLUTION, &resolution, sizeof(resolution));
+	end_block(b, r);
+}
+
+static void write_packet(struct report *r, const struct kept_packet *p, size_t finding,
+			 uint32_t interface, struct block *b)
+{
+	uint64_t time = r->run->start.tv_sec * SECOND_NS + r->run->start.tv_nsec + p->time;
+	uint32_t flags = p->egress ? 2 : 1;
+	char comment[COMMENT];
+
+	comment_on(comment, p, finding);
+	begin_block(b, BLOCK_PACKET);
+	put32(b, interface);
+	put32(b, time >> 32);
+	put32(b, time);
+	put32(b, p->length);
+	put32(b, p->wire_length);
+	put(b, p->bytes, p->length);
+	put_text(b, OPTION_COMMENT, comment);
+	if (p->has_direction)
+		put_option(b, OPTION_FLAGS, &flags, sizeof(flags));
+	end_block(b, r);
+}
+
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+{
+	const struct kept_packet *interfaces[MAX_INTERFACES], **packets;
+	struct block block = {};
+	uint32_t count = 0, j;
+	size_t n = 0, i;
+	uint64_t lost;
+
+	packets = evidence_packets(r->run->evidence, &n);
+	block.failed = !packets;
+	write_section(r, m, d, &block);
+	for (i = 0; i < n; i++) {
+		const struct kept_packet *p = packets[i];
+
+		for (j = 0; j < count; j++)
+			if (interfaces[j]->ifindex == p->ifindex && interfaces[j]->link == p->link)
+				break;
+		if (j == MAX_INTERFACES)
+			continue; /* more interfaces than are watched, more link types than we know */
+		if (j == count) {
+			interfaces[count++] = p;
+			write_interface(r, p->link, p->ifindex, &block);
+		}
+		write_packet(r, p, finding_of(d, m, p->attempt), j, &block);
+	}
+	if (!n) /* readers want to know of one interface at least */
+		write_interface(r, DLT_EN10MB, 0, &block);
+	if (block.failed && !r->error)
+		r->error = ENOMEM;
+	lost = evidence_lost(r->run->evidence);
+	if (lost)
+		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
+			format_name(r->out_name), lost);
+	if (fflush(r->out) && !r->error)
+		r->error = errno;
+	if (!lost && !r->error && !r->quiet)
+		fprintf(stderr,
+			"probe: %zu packets written to %s; in Wireshark, filter by frame.comment\n",
+			n, format_name(r->out_name));
+	free(packets);
+	free(block.at);
+}
+
+const struct report_format report_pcapng = {
+	.ended = ended,
+};

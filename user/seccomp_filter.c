@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "seccomp_filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(NO_SECCOMP) || defined(__SANITIZE_ADDRESS__)
+const bool sandbox_is_built = false;
+#else
+const bool sandbox_is_built = true;
+#endif
+
+#define EVERY (SANDBOX_CAPTURE | SANDBOX_LIVE | SANDBOX_FILTERS)
+#define WATCHES (SANDBOX_LIVE | SANDBOX_FILTERS)
+
+/* An argument that is an int: the upper half of its register may hold anything. */
+#define IS(argument, value)                                     \
+	{                                                       \
+		argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value \
+	}
+#define WITHOUT(argument, bits)                       \
+	{                                             \
+		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
+	}
+
+#define MOST_CODE 1024 /* instructions; it is some 130 */
+
+#define CALL(name) SCMP_SYS(name)
+
+/* Whatever their arguments. By several names, since C libraries differ in which they take. */
+static const struct {
+	unsigned int what;
+	int call;
+} calls[] = {
+	{ EVERY, CALL(read) },
+	{ EVERY, CALL(readv) },
+	{ EVERY, CALL(pread64) },
+	{ EVERY, CALL(write) },
+	{ EVERY, CALL(writev) },
+	{ EVERY, CALL(lseek) },
+	{ EVERY, CALL(_llseek) },
+	{ EVERY, CALL(ftruncate) },
+	{ EVERY, CALL(ftruncate64) },
+	{ EVERY, CALL(close) },
+	{ EVERY, CALL(fstat) },
+	{ EVERY, CALL(fstat64) },
+	{ EVERY, CALL(poll) },
+	{ EVERY, CALL(ppoll) },
+	{ EVERY, CALL(ppoll_time64) },
+
+	{ EVERY, CALL(brk) },
+	{ EVERY, CALL(munmap) },
+	{ EVERY, CALL(mremap) },
+	{ EVERY, CALL(madvise) },
+	{ EVERY, CALL(futex) },
+	{ EVERY, CALL(futex_time64) },
+	{ EVERY, CALL(sysinfo) }, /* qsort() asks how much memory there is */
+	{ EVERY, CALL(getrandom) }, /* malloc() of newer libraries */
+
+	{ EVERY, CALL(clock_gettime) }, /* where the clock is none of those without a call */
+	{ EVERY, CALL(clock_gettime64) },
+	{ EVERY, CALL(gettimeofday) },
+	{ EVERY, CALL(time) },
+
+	{ EVERY, CALL(rt_sigaction) },
+	{ EVERY, CALL(rt_sigprocmask) },
+	{ EVERY, CALL(rt_sigreturn) },
+	{ EVERY, CALL(sigreturn) },
+	{ EVERY, CALL(restart_syscall) },
+	{ EVERY, CALL(getpid) },
+	{ EVERY, CALL(gettid) },
+	{ EVERY, CALL(getpgrp) },
+	{ EVERY, CALL(getpgid) },
+	{ EVERY, CALL(capget) },
+	{ EVERY, CALL(wait4) }, /* see output_tidy() */
+	{ EVERY, CALL(exit) },
+	{ EVERY, CALL(exit_group) },
+
+	{ WATCHES, CALL(epoll_create1) },
+	{ WATCHES, CALL(epoll_ctl) },
+	{ WATCHES, CALL(epoll_wait) },
+	{ WATCHES, CALL(epoll_pwait) },
+	{ WATCHES, CALL(epoll_pwait2) },
+	{ WATCHES, CALL(timerfd_create) },
+	{ WATCHES, CALL(timerfd_settime) },
+	{ WATCHES, CALL(timerfd_settime64) },
+	{ WATCHES, CALL(uname) },
+	{ WATCHES, CALL(bind) },
+	{ WATCHES, CALL(getsockname) },
+	{ WATCHES, CALL(setsockopt) },
+	{ WATCHES, CALL(send) },
+	{ WATCHES, CALL(sendto) },
+	{ WATCHES, CALL(sendmsg) },
+	{ WATCHES, CALL(recv) },
+	{ WATCHES, CALL(recvfrom) },
+	{ WATCHES, CALL(recvmsg) },
+
+	{ SANDBOX_FILTERS, CALL(nanosleep) }, /* while another probe holds the lock */
+	{ SANDBOX_FILTERS, CALL(clock_nanosleep) },
+	{ SANDBOX_FILTERS, CALL(clock_nanosleep_time64) },
+};
+
+/* Only with such arguments: one line for each of the forms that are allowed. */
+static const struct {
+	unsigned int what;
+	int call;
+	unsigned int count;
+	struct scmp_arg_cmp are[3];
+} forms[] = {
+	/* memory, but none that holds code */
+	{ EVERY, CALL(mmap), 1, { WITHOUT(2, PROT_EXEC) } },
+	{ EVERY, CALL(mmap2), 1, { WITHOUT(2, PROT_EXEC) } },
+	{ EVERY, CALL(mprotect), 1, { WITHOUT(2, PROT_EXEC) } },
+
+	/* of an open file by its descriptor */
+	{ EVERY, CALL(newfstatat), 1, { IS(3, AT_EMPTY_PATH) } },
+	{ EVERY, CALL(statx), 1, { IS(2, AT_EMPTY_PATH) } },
+	{ EVERY, CALL(fcntl), 1, { IS(1, F_GETFL) } },
+	{ EVERY, CALL(fcntl), 1, { IS(1, F_GETFD) } },
+	{ EVERY, CALL(fcntl), 1, { IS(1, F_DUPFD_CLOEXEC) } },
+	{ EVERY, CALL(fcntl64), 1, { IS(1, F_GETFL) } },
+	{ EVERY, CALL(fcntl64), 1, { IS(1, F_GETFD) } },
+	{ EVERY, CALL(fcntl64), 1, { IS(1, F_DUPFD_CLOEXEC) } },
+
+	/* of a terminal: its width, what it is, who is in its foreground. Never what is typed there */
+	{ EVERY, CALL(ioctl), 1, { IS(1, TIOCGWINSZ) } },
+	{ EVERY, CALL(ioctl), 1, { IS(1, TCGETS) } },
+	{ EVERY, CALL(ioctl), 1, { IS(1, TIOCGPGRP) } },
+
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_MAP_LOOKUP_ELEM) } },
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_MAP_LOOKUP_BATCH) } },
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_TEST_RUN) } },
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_QUERY) } }, /* who stands in front of us? */
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_OBJ_GET_INFO_BY_FD) } },
+	{ SANDBOX_FILTERS, CALL(bpf), 1, { IS(0, BPF_LINK_CREATE) } },
+
+	{ WATCHES, CALL(socket), 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
+	/* its name alone is wanted: see clsact.c */
+	{ SANDBOX_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
+};
+
+static int add_rules(scmp_filter_ctx filter, unsigned int what)
+{
+	const struct scmp_arg_cmp own = IS(0, getpid());
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]) && !error; i++)
+		if (calls[i].what & what)
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 0);
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]) && !error; i++)
+		if (forms[i].what & what)
+			error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, forms[i].call,
+						       forms[i].count, forms[i].are);
+	/* raise(), which Ctrl-Z comes to: a signal to this process, and to no other */
+	if (!error)
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, &own);
+	return error;
+}
+
+/*
+ * The filter as the kernel takes it; the descriptor of a file in memory, or -1 and errno. libseccomp may
+ * leave out without a word what it has no memory for, and that would be calls that the run needs: so
+ * errno is looked at, too.
+ */
+static int generate(unsigned int what)
+{
+	int program = memfd_create("filter", MFD_CLOEXEC), error = -ENOMEM;
+	scmp_filter_ctx filter;
+
+	if (program < 0)
+		return -1;
+	seccomp_api_get(); /* tries what this kernel has, which leaves an errno */
+	errno = 0;
+	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	if (filter) {
+		error = add_rules(filter, what);
+		if (!error)
+			error = seccomp_export_bpf(filter, program);
+		if (!error)
+			error = -errno;
+		seccomp_release(filter);
+	}
+	if (!error)
+		return program;
+	close(program);
+	errno = -error;
+	return -1;
+}
+
+bool sandbox_enter(unsigned int what)
+{
+	struct sock_filter code[MOST_CODE];
+	struct sock_fprog program = { .filter = code };
+	ssize_t bytes;
+	int generated;
+
+	if (!sandbox_is_built)
+		return true;
+	tzset(); /* opens a file at its first use */
+	generated = generate(what);
+	if (generated < 0)
+		return false;
+	bytes = pread(generated, code, sizeof(code), 0);
+	close(generated);
+	if (bytes <= 0 || bytes == sizeof(code)) {
+		errno = E2BIG;
+		return false;
+	}
+	program.len = bytes / sizeof(code[0]);
+	/* what is refused is logged from kernel 4.14 on */
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &program);
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "source/clsact.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "host/netlink.h"
+
+#define PRIORITY 0x7062 /* of our filters; a number that nobody else is likely to choose */
+#define MADE (1U << 31) /* in a handle: no process id is that large */
+
+static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_egress" };
+
+/* ---- owners ---- */
+
+/* The kernel gives an abstract name to one socket at a time in a network namespace. -1: to another. */
+static int take_name(const char *what, int ifindex, uint32_t handle)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
+
+	/* behind a zero byte */
+	n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "probe %s %d %u", what, ifindex,
+		     handle & ~MADE);
+	if (fd >= 0 &&
+	    bind(fd, (struct sockaddr *)&a, offsetof(struct sockaddr_un, sun_path) + 1 + n)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * While several probes come and go, one at a time changes an interface: none may remove the qdisc
+ * while another attaches. Answers even when somebody holds the lock for long.
+ */
+static int lock_interface(int ifindex)
+{
+	int fd, i;
+
+	for (i = 0; i < 500; i++) {
+		fd = take_name("lock", ifindex, 0);
+		if (fd >= 0)
+			return fd;
+		usleep(10000);
+	}
+	return -1;
+}
+
+static void unlock_interface(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* ---- what is there ---- */
+
+#define MAX_NAME 64
+#define MAX_FILTERS 256
+
+struct filter {
+	uint32_t handle;
+	uint32_t priority;
+	char kind[16];
+	char name[MAX_NAME];
+	bool ours; /* of some probe */
+};
+
+struct filters {
+	struct filter at[MAX_FILTERS];
+	int count;
+	bool others; /* also those that found no place */
+	int direction;
+};
+
+static int read_filter(const struct nlmsghdr *h, void *context)
+{
+	const struct tcmsg *t = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a, *inner;
+	struct filters *all = context;
+	struct filter f = { .handle = t->tcm_handle, .priority = TC_H_MAJ(t->tcm_info) >> 16 };
+	const char *name;
+
+	if (h->nlmsg_type != RTM_NEWTFILTER)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(*t))
+	{
+		if (mnl_attr_get_type(a) == TCA_KIND)
+			snprintf(f.kind, sizeof(f.kind), "%s", mnl_attr_get_str(a));
+		/* the kernel sends kind before options */
+		if (mnl_attr_get_type(a) == TCA_OPTIONS && !strcmp(f.kind, "bpf"))
+			mnl_attr_for_each_nested(inner,
+						 a) if (mnl_attr_get_type(inner) == TCA_BPF_NAME)
+				snprintf(f.name, sizeof(f.name), "%s", mnl_attr_get_str(inner));
+	}
+	/* each priority comes with a line of its own, handle 0, besides its filters */
+	if (!f.handle)
+		return MNL_CB_OK;
+	name = program_names[all->direction];
+	f.ours = f.priority == PRIORITY && !strncmp(f.name, name, strlen(name));
+	if (!f.ours)
+		all->others = true;
+	if (all->count < MAX_FILTERS)
+		all->at[all->count++] = f;
+	return MNL_CB_OK;
+}
+
+static int list_filters(int ifindex, int direction, struct filters *all)
+{
+	struct netlink_request r;
+	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, true, sizeof(*t));
+
+	t->tcm_ifindex = ifindex;
+	t->tcm_parent =
+		TC_H_MAKE(TC_H_CLSACT, direction == INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	all->count = 0;
+	all->others = false;
+	all->direction = direction;
+	return netlink_ask(&r, NETLINK_ROUTE, read_filter, all);
+}
+
+struct qdisc {
+	int ifindex;
+	char kind[MAX_NAME];
+};
+
+static int read_qdisc(const struct nlmsghdr *h, void *context)
+{
+	const struct tcmsg *t = mnl_nlmsg_get_payload(h);
+	struct qdisc *q = context;
+	const struct nlattr *a;
+
+	if (t->tcm_ifindex != q->ifindex || t->tcm_parent != TC_H_CLSACT)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(*t)) if (mnl_attr_get_type(a) == TCA_KIND)
+		snprintf(q->kind, sizeof(q->kind), "%s", mnl_attr_get_str(a));
+	return MNL_CB_OK;
+}
+
+/*
+ * The kind of the qdisc at that place, clsact or ingress; "" when there is none. All are dumped: to
+ * a question for one the kernel answers everybody who listens for changes.
+ */
+static int find_qdisc(int ifindex, struct qdisc *q)
+{
+	struct netlink_request r;
+
+	netlink_begin(&r, RTM_GETQDISC, true, sizeof(struct tcmsg));
+	*q = (struct qdisc){ .ifindex = ifindex };
+	return netlink_ask(&r, NETLINK_ROUTE, read_qdisc, q);
+}
+
+/* ---- changes ---- */
+
+static struct bpf_tc_hook hook_at(int ifindex, int direction)
+{
+	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
+				     .ifindex = ifindex,
+				     .attach_point = direction == INGRESS ? BPF_TC_INGRESS
+									  : BPF_TC_EGRESS };
+}
+
+static int remove_filter(int ifindex, int direction, uint32_t handle)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, direction);
+	struct bpf_tc_opts opts = { .sz = sizeof(opts), .handle = handle, .priority = PRIORITY };
+
+	return bpf_tc_detach(&hook, &opts);
+}
+
+/* When it is of a probe's making and nobody uses it any more. True: it is gone. */
+static bool remove_qdisc(int ifindex)
+{
+	struct bpf_tc_hook hook = hook_at(ifindex, INGRESS);
+	struct filters all;
+	int d;
+
+	for (d = 0; d < DIRECTIONS; d++)
+		if (list_filters(ifindex, d, &all) || all.count)
+			return false;
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	return !bpf_tc_hook_destroy(&hook);
+}
+
+static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const char **tried)
+{
+	struct bpf_tc_hook hook = hook_at(c->ifindex, INGRESS);
+	struct bpf_tc_opts opts;
+	struct filters all;
+	struct qdisc there;
+	int d, i, error;
+
+	*tried = "make a clsact qdisc";
+	error = find_qdisc(c->ifindex, &there);
+	if (!error && !there.kind[0]) {
+		error = bpf_tc_hook_create(&hook);
+		c->made = !error;
+		if (!error || error == -EEXIST)
+			error = find_qdisc(c->ifindex, &there);
+	}
+	if (error)
+		return error;
+	if (strcmp(there.kind, "clsact"))
+		return -EEXIST; /* its filters for egress would be run at ingress */
+	*tried = "attach a bpf filter to the clsact qdisc";
+	for (d = 0; d < DIRECTIONS; d++) {
+		error = list_filters(c->ifindex, d, &all);
+		if (error)
+			return error;
+		for (i = 0; i < all.count; i++)
+			if (all.at[i].ours && all.at[i].handle & MADE)
+				c->made = true;
+	}
+	if (c->made)
+		c->handle |= MADE;
+	for (d = 0; d < DIRECTIONS; d++) {
+		if (program[d] < 0)
+			continue;
+		hook = hook_at(c->ifindex, d);
+		opts = (struct bpf_tc_opts){ .sz = sizeof(opts),
+					     .handle = c->handle,
+					     .priority = PRIORITY,
+					     .prog_fd = program[d] };
+		error = bpf_tc_attach(&hook, &opts);
+		if (error)
+			return error;
+		c->attached[d] = true;
+	}
+	return 0;
+}
+
+static void detach_filters(struct clsact *c)
+{
+	int d;
+
+	for (d = 0; d < DIRECTIONS; d++)
+		if (c->attached[d])
+			remove_filter(c->ifindex, d, c->handle);
+	if (c->made)
+		remove_qdisc(c->ifindex);
+	close(c->owner);
+	*c = CLSACT_NONE;
+}
+
+int clsact_attach(struct clsact *c, int ifindex, const int program[DIRECTIONS], const char **tried)
+{
+	int lock, error, i;
+
+	*c = CLSACT_NONE;
+	c->ifindex = ifindex;
+	/* in another pid namespace there may be a probe of the same process id */
+	for (i = 0; i < 100 && c->owner < 0; i++) {
+		c->handle = getpid() + i;
+		c->owner = take_name("owner", ifindex, c->handle);
+	}
+	*tried = "bind a socket that says whose the filters are";
+	if (c->owner < 0)
+		return -EADDRINUSE;
+	lock = lock_interface(ifindex);
+	error = attach_filters(c, program, tried);
+	if (error)
+		detach_filters(c);
+	unlock_interface(lock);
+	return error;
+}
+
+void clsact_detach(struct clsact *c)
+{
+	int lock;
+
+	if (c->owner < 0)
+		return;
+	lock = lock_interface(c->ifindex);
+	detach_filters(c);
+	unlock_interface(lock);
+}
+
+static int reap(int ifindex, int *filters, bool *qdisc)
+{
+	struct filters all;
+	int d, i, owner, error;
+	struct qdisc there;
+	bool made = false;
+
+	error = find_qdisc(ifindex, &there);
+	if (error || strcmp(there.kind, "clsact"))
+		return error;
+	for (d = 0; d < DIRECTIONS; d++) {
+		error = list_filters(ifindex, d, &all);
+		if (error)
+			return error;
+		for (i = 0; i < all.count; i++) {
+			if (!all.at[i].ours)
+				continue;
+			owner = take_name("owner", ifindex, all.at[i].handle);
+			if (owner < 0)
+				continue; /* it lives */
+			error = remove_filter(ifindex, d, all.at[i].handle);
+			close(owner);
+			if (error)
+				return error;
+			++*filters;
+			made |= !!(all.at[i].handle & MADE);
+		}
+	}
+	*qdisc = made && remove_qdisc(ifindex);
+	return 0;
+}
+
+int clsact_reap(int ifindex, int *filters, bool *qdisc)
+{
+	int lock = lock_interface(ifindex), error;
+
+	*filters = 0;
+	*qdisc = false;
+	error = reap(ifindex, filters, qdisc);
+	unlock_interface(lock);
+	return error;
+}
+
+int clsact_others(const struct clsact *c, int ifindex, int direction, char *text, size_t size,
+		  bool *ours_missing)
+{
+	struct filters all;
+	size_t used = 0;
+	int i, error, count = 0;
+
+	*ours_missing = c->owner >= 0;
+	text[0] = '\0';
+	error = list_filters(ifindex, direction, &all);
+	if (error)
+		return error;
+	for (i = 0; i < all.count; i++) {
+		const struct filter *f = &all.at[i];
+
+		if (c->owner >= 0 && f->priority == PRIORITY && f->handle == c->handle)
+			*ours_missing = false;
+		if (f->ours || (c->owner >= 0 && f->priority >= PRIORITY))
+			continue;
+		count++;
+		if (used < size)
+			used += snprintf(text + used, size - used, "%s%s%s%s (priority %u)",
+					 used ? ", " : "", f->kind, f->name[0] ? " " : "", f->name,
+					 f->priority);
+	}
+	return count;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "source/linktype.h"
+
+#include <pcap/pcap.h>
+
+#define NFLOG_HEADER 4
+#define NFLOG_PAYLOAD 9 /* NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h */
+
+static uint16_t ethertype_of_ip(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
+}
+
+/* Address families of BSD's loopback header, which are those of the host that captured. */
+static uint16_t ethertype_of_family(uint32_t family)
+{
+	switch (family) {
+	case 2:
+		return ETHERTYPE_IP4;
+	case 10: /* Linux */
+	case 24: /* NetBSD, OpenBSD */
+	case 28: /* FreeBSD */
+	case 30: /* macOS */
+		return ETHERTYPE_IP6;
+	default:
+		return 0;
+	}
+}
+
+/* At a PPP frame that lies *skip bytes in; moves *skip behind the protocol's number. */
+static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
+{
+	const uint8_t *ppp = bytes + *skip;
+	uint16_t protocol;
+
+	if (ppp[0] == 0xff && ppp[1] == 0x03) { /* address and control field (RFC 1662) */
+		ppp += 2;
+		*skip += 2;
+	}
+	if (ppp[0] & 1) {
+		protocol = ppp[0];
+		*skip += 1;
+	} else {
+		protocol = load16(ppp);
+		*skip += 2;
+	}
+	switch (protocol) {
+	case PPP_IP4:
+		return ETHERTYPE_IP4;
+	case PPP_IP6:
+		return ETHERTYPE_IP6;
+	case PPP_MPLS:
+		return ETHERTYPE_MPLS;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * A packet that netfilter logged: fields of length (with these four bytes), type, value, padded to
+ * four bytes; both numbers in this host's order, as libpcap hands them out.
+ */
+static uint16_t ethertype_of_nflog(struct native_frame *f, uint32_t *skip)
+{
+	uint32_t at = NFLOG_HEADER, length;
+
+	while (at + 5 <= f->length) {
+		length = LOAD(uint16_t, f->bytes + at);
+		if (length < 4)
+			break;
+		if ((LOAD(uint16_t, f->bytes + at + 2) & 0x7fff) == NFLOG_PAYLOAD) {
+			*skip = at + 4;
+			return ethertype_of_ip(f->bytes + at + 4);
+		}
+		at += (length + 3) & ~3U;
+	}
+	return 0;
+}
+
+/* Bytes that must be there before a link header can be read; those of raw IP: one. */
+static uint32_t shortest(int link)
+{
+	switch (link) {
+	case DLT_LINUX_SLL2:
+		return 20;
+	case DLT_LINUX_SLL:
+		return 16;
+	case DLT_PPP_ETHER:
+		return 10;
+	case DLT_NULL:
+	case DLT_LOOP:
+	case DLT_C_HDLC:
+	case DLT_PPP:
+	case DLT_PPP_SERIAL:
+	case DLT_NFLOG:
+		return 4;
+	default:
+		return 1;
+	}
+}
+
+void link_strip(int link, struct native_frame *f)
+{
+	uint32_t skip = 0, family;
+
+	if (link == DLT_EN10MB) {
+		f->link = LINK_ETHERNET;
+		return;
+	}
+	f->link = LINK_BARE;
+	f->ethertype = 0;
+	if (f->length < shortest(link))
+		return;
+	switch (link) {
+	case DLT_NULL:
+	case DLT_LOOP:
+		skip = 4;
+		family = load32(f->bytes);
+		f->ethertype = ethertype_of_family(family < 256 ? family : swap32(family));
+		break;
+	case DLT_LINUX_SLL:
+		skip = 16;
+		f->ethertype = load16(f->bytes + 14);
+		break;
+	case DLT_LINUX_SLL2:
+		skip = 20;
+		f->ethertype = load16(f->bytes);
+		break;
+	case DLT_C_HDLC:
+		skip = 4;
+		f->ethertype = load16(f->bytes + 2);
+		break;
+	case DLT_NFLOG:
+		f->ethertype = ethertype_of_nflog(f, &skip);
+		break;
+	case DLT_PPP_ETHER: /* the session header of RFC 2516, six bytes */
+		skip = 6;
+		f->ethertype = ethertype_of_ppp(f->bytes, &skip);
+		break;
+	case DLT_PPP_SERIAL:
+		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) { /* Cisco HDLC in its place */
+			skip = 4;
+			f->ethertype = load16(f->bytes + 2);
+			break;
+		}
+		/* fall through */
+	case DLT_PPP:
+		f->ethertype = ethertype_of_ppp(f->bytes, &skip);
+		break;
+	default: /* raw IP */
+		f->ethertype = ethertype_of_ip(f->bytes);
+		break;
+	}
+	f->bytes += skip;
+	f->length -= skip;
+	f->wire_length -= skip;
+}
+
+/*
+ * Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the
+ * version.
+ */
+const int links_known[LINKS_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
+				       DLT_RAW,	       14,	   101,
+				       DLT_IPV4,       DLT_IPV6,   DLT_LINUX_SLL,
+				       DLT_LINUX_SLL2, DLT_PPP,	   DLT_PPP_SERIAL,
+				       DLT_PPP_ETHER,  DLT_C_HDLC, DLT_NFLOG };
+
+bool link_is_known(int link)
+{
+	size_t i;
+
+	for (i = 0; i < LINKS_KNOWN; i++)
+		if (links_known[i] == link)
+			return true;
+	return false;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What stands before the IP header in a capture? Link types are libpcap's (DLT_...). */
+#pragma once
+
+#include "source/offline.h"
+
+#define LINKS_KNOWN 15
+extern const int links_known[LINKS_KNOWN];
+
+bool link_is_known(int link);
+
+/*
+ * f holds a frame as it was captured; moves it behind a link header that is not Ethernet's and says
+ * what follows. A frame too short for its link header is left with an ethertype of 0.
+ */
+void link_strip(int link, struct native_frame *f);

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "source/offline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Out of memory is an attempt without a place, as a full map is: uthash undoes the insertion. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((element)->dropped = true)
+#include <uthash.h>
+
+struct entry {
+	struct flow_key key;
+	struct flow flow;
+	bool dropped;
+	UT_hash_handle hh;
+};
+
+struct table;
+
+struct found {
+	struct flow *flow;
+	__u32 entries; /* nobody else is at work on the flows: lines hold none */
+};
+
+static __u64 table_now(struct table *t);
+static struct lanes *table_lanes(struct table *t);
+static struct line *table_line(struct table *t, __u32 number);
+static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
+		       struct found *found);
+static struct flow *table_new(struct table *t, __u64 now);
+static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
+			 struct flow *f, __u32 entries, __u64 now);
+static bool table_begin(struct table *t, const struct found *found);
+static void table_end(struct table *t, const struct found *found, enum settled_by why);
+static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now);
+static void table_count(struct table *t, enum counter c, __u64 n);
+static void table_count_ethertype(struct table *t, __u16 ethertype);
+static bool table_wants(struct table *t, const struct segment *s);
+static bool table_follows(struct table *t);
+static __u16 table_left(struct table *t, const struct flow *f);
+static bool table_keeps_packets(struct table *t);
+static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
+			      const struct segment *s, bool from_client, __u64 now);
+
+#include "process.h"
+
+struct table {
+	struct entry *flows; /* in the order of insertion, as uthash keeps it */
+	uint32_t max_flows;
+	const struct narrow *narrow;
+	record_fn publish;
+	packet_fn keep; /* or NULL */
+	void *context;
+	const struct native_frame *frame; /* that is being fed */
+	uint64_t now;
+	uint64_t counters[COUNTERS];
+	uint32_t ethertypes[65536];
+	struct lanes lanes;
+	struct line lines[LEAST_LINES];
+};
+
+struct native {
+	struct table table;
+};
+
+/* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
+const struct hash_seed native_seed = { .address = 0x2545f4914f6cdd1dULL,
+				       .prefix = 0x9fb21c651e98df25ULL,
+				       .rest = 0xda942042e4dd58b5ULL,
+				       .ports = 0x5851f42d4c957f2dULL,
+				       .spread = 0xd1342543de82ef95ULL };
+
+static struct entry *entry_of(struct flow *f)
+{
+	return (struct entry *)((char *)f - offsetof(struct entry, flow));
+}
+
+static __u64 table_now(struct table *t)
+{
+	return t->now;
+}
+
+static struct lanes *table_lanes(struct table *t)
+{
+	return &t->lanes;
+}
+
+static struct line *table_line(struct table *t, __u32 number)
+{
+	return &t->lines[number & (LEAST_LINES - 1)];
+}
+
+static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
+		       struct found *found)
+{
+	struct entry *e;
+
+	(void)line, (void)slot; /* uthash has its own */
+	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
+	if (!e)
+		return false;
+	found->flow = &e->flow;
+	found->entries = 0;
+	return true;
+}
+
+static void record_of(struct record *r, const struct entry *e, enum settled_by why, uint64_t now)
+{
+	memset(r, 0, sizeof(*r));
+	r->version = RECORD_VERSION;
+	r->settled_by = why;
+	r->settled = settled_at(&e->flow, now);
+	r->key = e->key;
+	r->flow = e->flow;
+}
+
+static bool table_begin(struct table *t, const struct found *found)
+{
+	(void)t, (void)found;
+	return true;
+}
+
+static void table_end(struct table *t, const struct found *found, enum settled_by why)
+{
+	(void)t, (void)found, (void)why;
+}
+
+static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now)
+{
+	struct entry *e = entry_of(f);
+	struct record r;
+
+	record_of(&r, e, why, now);
+	count_opening(&t->lanes, f->slot, -1);
+	HASH_DEL(t->flows, e);
+	free(e);
+	t->counters[COUNT_PUBLISHED]++;
+	t->publish(t->context, &r);
+}
+
+/*
+ * The oldest attempt without a handshake gives its place; those with one go to the back of the
+ * queue.
+ */
+static void evict_one(struct table *t, uint64_t now)
+{
+	struct entry *e;
+	int tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		e = t->flows;
+		if (may_be_evicted(&e->flow, true, now)) {
+			table_publish(t, &e->flow, SETTLED_PRESSURE, now);
+			return;
+		}
+		HASH_DEL(t->flows, e);
+		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+		if (e->dropped) {
+			count_opening(&t->lanes, e->flow.slot, -1);
+			t->counters[COUNT_LOST_MAP]++;
+			free(e);
+			return;
+		}
+	}
+}
+
+static struct flow *table_new(struct table *t, __u64 now)
+{
+	struct entry *e = NULL;
+
+	if (HASH_COUNT(t->flows) >= t->max_flows)
+		evict_one(t, now);
+	if (HASH_COUNT(t->flows) < t->max_flows)
+		e = calloc(1, sizeof(*e));
+	if (e)
+		return &e->flow;
+	t->counters[COUNT_LOST_MAP]++;
+	return NULL;
+}
+
+static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
+			 struct flow *f, __u32 entries, __u64 now)
+{
+	struct entry *e = entry_of(f);
+
+	(void)line, (void)entries, (void)now;
+	e->key = *key;
+	HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+	if (!e->dropped)
+		return true;
+	free(e);
+	t->counters[COUNT_LOST_MAP]++;
+	return false;
+}
+
+static void table_count(struct table *t, enum counter c, __u64 n)
+{
+	t->counters[c] += n;
+}
+
+static void table_count_ethertype(struct table *t, __u16 ethertype)
+{
+	t->ethertypes[ethertype]++;
+}
+
+static bool table_wants(struct table *t, const struct segment *s)
+{
+	return !t->narrow || narrow_wants(t->narrow, s);
+}
+
+/* A capture has no other interfaces to look at. */
+static bool table_follows(struct table *t)
+{
+	(void)t;
+	return false;
+}
+
+static __u16 table_left(struct table *t, const struct flow *f)
+{
+	(void)t, (void)f;
+	return 0;
+}
+
+static bool table_keeps_packets(struct table *t)
+{
+	return t->keep;
+}
+
+static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
+			      const struct segment *s, bool from_client, __u64 now)
+{
+	struct packet_head head = {
+		.key = *key,
+		.wire_length = t->frame->wire_length,
+		.syn = f->syn_times[0],
+		.time = now,
+		.roles = roles_of(f, s, from_client, now),
+	};
+
+	if (t->frame->egress)
+		head.flags |= PACKET_EGRESS;
+	if (f->client_flags & CLIENT_IS_END_1)
+		head.flags |= PACKET_CLIENT_IS_END_1;
+	if (head.roles)
+		t->keep(t->context, &head);
+}
+
+struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+			  void *context)
+{
+	struct native *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->table.max_flows = max_flows;
+	n->table.narrow = narrow;
+	n->table.publish = publish;
+	n->table.context = context;
+	return n;
+}
+
+void native_free(struct native *n)
+{
+	struct entry *e, *next;
+
+	if (!n)
+		return;
+	HASH_ITER(hh, n->table.flows, e, next) {
+		HASH_DEL(n->table.flows, e);
+		free(e);
+	}
+	free(n);
+}
+
+void native_keep_packets(struct native *n, packet_fn keep)
+{
+	n->table.keep = keep;
+}
+
+void native_feed(struct native *n, const struct native_frame *frame)
+{
+	struct frame f = {
+		.begin = frame->bytes,
+		.end = frame->bytes + frame->length,
+		.wire_length =
+			frame->wire_length > frame->length ? frame->wire_length : frame->length,
+	};
+	struct table *t = &n->table;
+	struct segment s = {};
+	struct headers h = {};
+	enum parsed parsed;
+
+	parsed = locate(&f, frame->link, frame->ethertype, &h);
+	if (parsed == PARSED_TCP) {
+		describe_tcp(&f, &h, &s);
+	} else if (parsed == PARSED_ICMP) {
+		if (!describe_icmp(&f, &h, &s))
+			return;
+	} else {
+		count_other(t, &h, parsed, f.wire_length);
+		return;
+	}
+	t->frame = frame;
+	s.slot = segment_slot(&s, &native_seed);
+	s.egress = frame->egress;
+	s.from_gateway = frame->from_gateway;
+	s.ifindex = frame->ifindex;
+	t->now = frame->time;
+	if (watch_segment(t, &s))
+		start_attempt(t, &s);
+}
+
+void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
+{
+	bool pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
+	struct entry *e, *next;
+	enum settled_by why;
+	struct record r;
+
+	HASH_ITER(hh, n->table.flows, e, next) {
+		why = settle_due(&e->flow, now, pressure);
+		if (why != SETTLED_NOT) {
+			table_publish(&n->table, &e->flow, why, now);
+		} else if (look_at) {
+			record_of(&r, e, SETTLED_NOT, now);
+			look_at(context, &r);
+		}
+	}
+}
+
+void native_end(struct native *n, uint64_t now)
+{
+	struct entry *e, *next;
+
+	HASH_ITER(hh, n->table.flows, e, next)
+		table_publish(&n->table, &e->flow, SETTLED_END, now);
+}
+
+const uint64_t *native_counters(const struct native *n)
+{
+	return n->table.counters;
+}
+
+const uint32_t *native_ethertypes(const struct native *n)
+{
+	return n->table.ethertypes;
+}

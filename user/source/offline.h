@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * parse and track in this process, for captures and tests: the twin of bpf/probe.bpf.c around the
+ * same bpf/watch.h, with a table in memory in place of the maps.
+ *
+ * Times are the caller's nanoseconds. Records are handed to the callback, which must copy what it
+ * keeps. Not for threads.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "packet_event.h"
+#include "record.h"
+
+struct native;
+struct narrow;
+
+extern const struct hash_seed native_seed;
+
+typedef void (*record_fn)(void *context, const struct record *r);
+
+/* A frame as it came: link says what its first byte is, ethertype is used with LINK_BARE alone. */
+struct native_frame {
+	const uint8_t *bytes;
+	uint32_t length;
+	uint32_t wire_length;
+	enum link link;
+	uint16_t ethertype;
+	uint32_t ifindex;
+	bool egress;
+	bool from_gateway;
+	uint64_t time;
+};
+
+/* max_flows attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
+struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+			  void *context);
+void native_free(struct native *n);
+
+/*
+ * From now on keep is told, within native_feed(), that the frame it was given decides something;
+ * head.length is 0. Before the attempt's record.
+ */
+typedef void (*packet_fn)(void *context, const struct packet_head *head);
+void native_keep_packets(struct native *n, packet_fn keep);
+
+void native_feed(struct native *n, const struct native_frame *frame);
+
+/*
+ * Settles what is due at this time, and shows every flow that is left to look_at (may be NULL), as
+ * a record not settled.
+ */
+void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context);
+
+/* Settles all that is left: the end of the run. */
+void native_end(struct native *n, uint64_t now);
+
+/* COUNTERS counters, see enum counter. */
+const uint64_t *native_counters(const struct native *n);
+
+/* 65536 packet counts, by ethertype, of what was not understood. */
+const uint32_t *native_ethertypes(const struct native *n);
