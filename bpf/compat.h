@@ -10,8 +10,10 @@
 
 #ifdef __bpf__
 #include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
 #else
 #include <linux/types.h>
+#define barrier_var(var) asm volatile("" : "+r"(var)) /* as libbpf does */
 #endif
 
 #ifndef __always_inline
@@ -36,24 +38,23 @@
 	})
 #endif
 
-/* clang no longer knows how x was made, and neither takes that apart nor mixes it with what follows. */
-#define HIDE(x) asm volatile("" : "+r"(x))
-
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define swap16(x) __builtin_bswap16(x)
-#define swap32(x) __builtin_bswap32(x)
+#define cpu_to_be16(x) __builtin_bswap16(x)
+#define cpu_to_be32(x) __builtin_bswap32(x)
 #else
-#define swap16(x) (x)
-#define swap32(x) (x)
+#define cpu_to_be16(x) (x)
+#define cpu_to_be32(x) (x)
 #endif
+#define be16_to_cpu(x) cpu_to_be16(x)
+#define be32_to_cpu(x) cpu_to_be32(x)
 
-/* A 16 or 32 bit number of a header, in host order. */
-static __always_inline __u16 load16(const __u8 *p)
+/* Loads a big-endian header field; returns it in host order. */
+static __always_inline __u16 get_be16(const __u8 *p)
 {
-	return swap16(LOAD(__u16, p));
+	return be16_to_cpu(LOAD(__u16, p));
 }
 
-static __always_inline __u32 load32(const __u8 *p)
+static __always_inline __u32 get_be32(const __u8 *p)
 {
-	return swap32(LOAD(__u32, p));
+	return be32_to_cpu(LOAD(__u32, p));
 }

@@ -2,7 +2,7 @@
 /*
  * Is this packet of no interest? Nearly all are, and this is what the probe costs the traffic: so
  * they are told by constant offsets, without a store and without a call, the most frequent first and
- * on a straight line. What is not as plain is handed on, to be looked at by locate().
+ * on a straight line. What is not as plain is handed on, to be looked at by parse_headers().
  */
 #pragma once
 
@@ -10,97 +10,102 @@
 
 /* Code of its own for each copy: else clang makes all of them jump into one. */
 #ifdef __bpf__
-#define OWN_CODE(copy) asm volatile("" : : "i"(copy))
+#define KEEP_SEPARATE(copy) asm volatile("" : : "i"(copy))
 #else
-#define OWN_CODE(copy) ((void)(copy))
+#define KEEP_SEPARATE(copy) ((void)(copy))
 #endif
 
 /* Of plain TCP. Without lanes, all is boring that does not open or close. */
-static __always_inline enum parsed glance_tcp(const __u8 *ip, bool ip6, const struct lanes *lanes,
-					      const volatile struct hash_seed *seed, int copy)
+static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
+						      const struct flow_filter *filter,
+						      const volatile struct hash_seed *seed,
+						      int copy)
 {
 	const __u8 *tcp = ip + (ip6 ? 40 : 20);
 
-	if (unlikely(tcp[13] & TCP_LOOK))
-		return PARSED_DEEP;
-	if (lanes && may_be_opening(lanes, slot_from(ip, tcp, ip6, seed)))
-		return PARSED_DEEP;
-	OWN_CODE(copy);
-	return PARSED_TCP;
+	if (unlikely(tcp[13] & TCP_CONTROL))
+		return PARSE_SLOW;
+	if (filter && filter_may_hold(filter, hash_headers(ip, tcp, ip6, seed)))
+		return PARSE_SLOW;
+	KEEP_SEPARATE(copy);
+	return PARSE_TCP;
 }
 
 /* At least 40 bytes are there. */
-static __always_inline enum parsed glance_ip4(const __u8 *ip, const struct lanes *lanes,
-					      const volatile struct hash_seed *seed, int copy)
+static __always_inline enum parse_result fastpath_ip4(const __u8 *ip,
+						      const struct flow_filter *filter,
+						      const volatile struct hash_seed *seed,
+						      int copy)
 {
 	if (unlikely(ip[0] != 0x45))
-		return PARSED_DEEP;
+		return PARSE_SLOW;
 	if (likely(is_plain_tcp4(ip)))
-		return glance_tcp(ip, false, lanes, seed, copy);
-	if (LOAD(__u16, ip + 6) & swap16(0x1fff))
-		return load16(ip + 2) < 20 ? PARSED_DEEP : PARSED_FRAGMENT;
+		return fastpath_tcp(ip, false, filter, seed, copy);
+	if (LOAD(__u16, ip + 6) & cpu_to_be16(0x1fff))
+		return get_be16(ip + 2) < 20 ? PARSE_SLOW : PARSE_FRAGMENT;
 	if (ip[9] == PROTOCOL_UDP)
-		return PARSED_UDP;
+		return PARSE_UDP;
 	if (ip[9] == PROTOCOL_ICMP4)
-		return is_icmp_error(ip[20], false) ? PARSED_DEEP : PARSED_ARP;
-	if (ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_AH || load16(ip + 2) < 20)
-		return PARSED_DEEP;
-	return PARSED_OTHER;
+		return is_icmp_error(ip[20], false) ? PARSE_SLOW : PARSE_IGNORE;
+	if (ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_AH || get_be16(ip + 2) < 20)
+		return PARSE_SLOW;
+	return PARSE_OTHER_PROTO;
 }
 
-static __always_inline enum parsed glance_ip6(const __u8 *ip, const __u8 *end,
-					      const struct lanes *lanes,
-					      const volatile struct hash_seed *seed, int copy)
+static __always_inline enum parse_result fastpath_ip6(const __u8 *ip, const __u8 *end,
+						      const struct flow_filter *filter,
+						      const volatile struct hash_seed *seed,
+						      int copy)
 {
 	if (unlikely(ip + 60 > end || ip[0] >> 4 != 6))
-		return PARSED_DEEP;
+		return PARSE_SLOW;
 	if (likely(ip[6] == PROTOCOL_TCP))
-		return glance_tcp(ip, true, lanes, seed, copy);
+		return fastpath_tcp(ip, true, filter, seed, copy);
 	if (ip[6] == PROTOCOL_UDP)
-		return PARSED_UDP;
+		return PARSE_UDP;
 	if (ip[6] == PROTOCOL_ICMP6)
-		return is_icmp_error(ip[40], true) ? PARSED_DEEP : PARSED_ARP;
-	return is_ip6_extension(ip[6]) ? PARSED_DEEP : PARSED_OTHER;
+		return is_icmp_error(ip[40], true) ? PARSE_SLOW : PARSE_IGNORE;
+	return is_ip6_extension(ip[6]) ? PARSE_SLOW : PARSE_OTHER_PROTO;
 }
 
 /*
- * PARSED_TCP: a segment without SYN, FIN or RST, of a flow that is not opening. PARSED_UDP:
- * *transport is its header. PARSED_FRAGMENT, PARSED_OTHER, and PARSED_ARP for what is not even counted.
- * All else is PARSED_DEEP.
+ * PARSE_TCP: a segment without SYN, FIN or RST, of a flow that is not opening. PARSE_UDP:
+ * *transport is its header. PARSE_FRAGMENT, PARSE_OTHER_PROTO, and PARSE_IGNORE for what is not even counted.
+ * All else is PARSE_SLOW.
  */
-static __always_inline enum parsed glance(const struct frame *f, enum link link, __u16 ethertype,
-					  const struct lanes *lanes,
-					  const volatile struct hash_seed *seed,
-					  const __u8 **transport)
+static __always_inline enum parse_result fastpath(const struct frame *f, enum link_type link,
+						  __u16 ethertype, const struct flow_filter *filter,
+						  const volatile struct hash_seed *seed,
+						  const __u8 **transport)
 {
 	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
 
 	if (unlikely(ip + 40 > f->end)) {
 		if (link == LINK_ETHERNET && ip <= f->end &&
-		    LOAD(__u16, f->begin + 12) == swap16(ETHERTYPE_ARP))
-			return PARSED_ARP;
-		return PARSED_DEEP;
+		    LOAD(__u16, f->begin + 12) == cpu_to_be16(ETHERTYPE_ARP))
+			return PARSE_IGNORE;
+		return PARSE_SLOW;
 	}
-	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : swap16(ethertype);
-	if (likely(ethertype == swap16(ETHERTYPE_IP4))) {
+	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : cpu_to_be16(ethertype);
+	if (likely(ethertype == cpu_to_be16(ETHERTYPE_IP4))) {
 		*transport = ip + 20;
-		return glance_ip4(ip, lanes, seed, 0);
+		return fastpath_ip4(ip, filter, seed, 0);
 	}
-	if (likely(ethertype == swap16(ETHERTYPE_IP6))) {
+	if (likely(ethertype == cpu_to_be16(ETHERTYPE_IP6))) {
 		*transport = ip + 40;
-		return glance_ip6(ip, f->end, lanes, seed, 1);
+		return fastpath_ip6(ip, f->end, filter, seed, 1);
 	}
-	if (ethertype == swap16(ETHERTYPE_ARP))
-		return PARSED_ARP;
-	if (link == LINK_BARE || ethertype != swap16(ETHERTYPE_VLAN) || ip + 44 > f->end)
-		return PARSED_DEEP;
+	if (ethertype == cpu_to_be16(ETHERTYPE_ARP))
+		return PARSE_IGNORE;
+	if (link == LINK_RAW_IP || ethertype != cpu_to_be16(ETHERTYPE_VLAN) || ip + 44 > f->end)
+		return PARSE_SLOW;
 	ethertype = LOAD(__u16, ip + 2);
 	ip += 4;
-	if (ethertype == swap16(ETHERTYPE_IP4)) {
+	if (ethertype == cpu_to_be16(ETHERTYPE_IP4)) {
 		*transport = ip + 20;
-		return glance_ip4(ip, lanes, seed, 2);
+		return fastpath_ip4(ip, filter, seed, 2);
 	}
 	*transport = ip + 40;
-	return ethertype == swap16(ETHERTYPE_IP6) ? glance_ip6(ip, f->end, lanes, seed, 3)
-						  : PARSED_DEEP;
+	return ethertype == cpu_to_be16(ETHERTYPE_IP6) ? fastpath_ip6(ip, f->end, filter, seed, 3)
+						       : PARSE_SLOW;
 }

@@ -8,7 +8,7 @@
 #include "track.h"
 
 /* The most bytes of a packet that a hook hands over, behind the head. */
-#define MOST_SNAP 4096
+#define MAX_SNAPLEN 4096
 
 /* What a packet is to its attempt; one may be several of these. */
 enum role {

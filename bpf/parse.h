@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What segment is this? Bytes of a frame become a struct segment, in two steps, because most frames
- * need only the first: locate() finds the headers, describe_tcp() and describe_icmp() read them.
+ * need only the first: parse_headers() finds the headers, segment_from_tcp() and segment_from_icmp() read them.
  *
  * Contract for the verifier and for the fuzzer alike: every access is checked against the frame's
- * end, and every offset that is not a constant against MAX_HEADERS, so that locate() reads packet
+ * end, and every offset that is not a constant against MAX_HEADERS, so that parse_headers() reads packet
  * pointers and a copy of the headers in a map. Nothing is written before it is known that the frame
  * matters. Checksums are not verified: a router does not either.
  */
@@ -71,25 +71,25 @@ struct frame {
 	const __u8 *end;
 	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
 			      cut */
-	volatile __u32 *forget; /* see forget(); NULL but for the kernel's copy of the headers */
+	volatile __u32 *launder; /* see launder(); NULL but for the kernel's copy of the headers */
 };
 
-enum link {
+enum link_type {
 	LINK_ETHERNET,
-	LINK_BARE, /* no link header: the caller says the ethertype */
+	LINK_RAW_IP, /* no link header: the caller says the ethertype */
 };
 
-enum parsed {
-	PARSED_TCP,
-	PARSED_UDP,
-	PARSED_ICMP,
-	PARSED_OTHER, /* IP, neither of these */
-	PARSED_FRAGMENT, /* not the first one */
-	PARSED_ARP,
-	PARSED_DEEP, /* not to be told by a short way: locate() never answers this */
-	PARSED_UNKNOWN, /* neither IPv4 nor IPv6, see headers.ethertype */
-	PARSED_MALFORMED,
-	PARSED_SHORT, /* the headers go on behind the frame's end */
+enum parse_result {
+	PARSE_TCP,
+	PARSE_UDP,
+	PARSE_ICMP,
+	PARSE_OTHER_PROTO, /* IP, neither of these */
+	PARSE_FRAGMENT, /* not the first one */
+	PARSE_IGNORE,
+	PARSE_SLOW, /* not to be told by a short way: parse_headers() never answers this */
+	PARSE_UNKNOWN_LINK, /* neither IPv4 nor IPv6, see headers.ethertype */
+	PARSE_MALFORMED,
+	PARSE_TRUNCATED, /* the headers go on behind the frame's end */
 };
 
 /*
@@ -129,7 +129,7 @@ struct segment {
 	bool ip6;
 	bool egress;
 	bool from_gateway; /* this very host made the packet */
-	bool elsewhere; /* addressed to another machine on the link: this host does not forward it */
+	bool other_host; /* addressed to another machine on the link: this host does not forward it */
 	bool has_mac;
 	bool icmp_hard;
 	bool icmp_too_big;
@@ -138,14 +138,14 @@ struct segment {
 	__u8 icmp_code;
 	struct address icmp_from;
 	/*
-	 * For watch_segment(). A segment stands in a map's memory, of which the verifier knows nothing:
+	 * For process_segment(). A segment stands in a map's memory, of which the verifier knows nothing:
 	 * it need not follow each value that these may have.
 	 */
 	struct flow_key key;
 	bool from_end_1; /* the source */
-	__u32 slot; /* segment_slot(), by whoever made this */
+	__u32 hash; /* segment_hash(), by whoever made this */
 	__u64 time; /* or 0 */
-	__u32 entries; /* line_entries() */
+	__u32 entry_sum; /* bucket_entry_sum() */
 };
 
 static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset, __u32 size)
@@ -169,12 +169,12 @@ static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset
  * The verifier follows every offset that it knows, one path each. A number that has been through a
  * map's memory it knows no more, and the paths merge; header_at() bounds it anew.
  */
-static __always_inline __u32 forget(const struct frame *f, __u32 number)
+static __always_inline __u32 launder(const struct frame *f, __u32 number)
 {
-	if (!f->forget)
+	if (!f->launder)
 		return number;
-	*f->forget = number;
-	return *f->forget;
+	*f->launder = number;
+	return *f->launder;
 }
 
 static __always_inline bool is_vlan(__u16 ethertype)
@@ -200,26 +200,26 @@ static __always_inline bool is_ip6_extension(__u8 protocol)
 	       protocol == PROTOCOL_HIP || protocol == PROTOCOL_SHIM6;
 }
 
-/* From an IP header's offset to its transport header's; PARSED_OTHER stands for "go on". */
-static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offset,
-					      struct headers *h)
+/* From an IP header's offset to its transport header's; PARSE_OTHER_PROTO stands for "go on". */
+static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 offset,
+						   struct headers *h)
 {
 	const __u8 *ip = header_at(f, offset, 20);
 	__u32 header, total, fragment;
 
 	if (!ip)
-		return PARSED_SHORT;
+		return PARSE_TRUNCATED;
 	header = (ip[0] & 15) * 4;
 	if (ip[0] >> 4 != 4 || header < 20)
-		return PARSED_MALFORMED;
-	total = load16(ip + 2);
+		return PARSE_MALFORMED;
+	total = get_be16(ip + 2);
 	if (!total) /* segmentation offload fills it in behind us */
 		total = f->wire_length - offset;
 	if (total < header)
-		return PARSED_MALFORMED;
-	fragment = load16(ip + 6);
+		return PARSE_MALFORMED;
+	fragment = get_be16(ip + 6);
 	if (fragment & 0x1fff)
-		return PARSED_FRAGMENT;
+		return PARSE_FRAGMENT;
 	h->ip = ip;
 	h->ip6 = false;
 	h->fragment = fragment & 0x2000;
@@ -229,19 +229,19 @@ static __always_inline enum parsed locate_ip4(const struct frame *f, __u32 offse
 
 		ah = header_at(f, offset + header, 2);
 		if (!ah)
-			return PARSED_SHORT;
+			return PARSE_TRUNCATED;
 		h->protocol = ah[0];
 		header += (ah[1] + 2) * 4;
 		if (total < header)
-			return PARSED_MALFORMED;
+			return PARSE_MALFORMED;
 	}
-	h->transport_offset = forget(f, offset + header);
+	h->transport_offset = launder(f, offset + header);
 	h->transport_length = total - header;
-	return PARSED_OTHER;
+	return PARSE_OTHER_PROTO;
 }
 
-static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offset,
-					      struct headers *h)
+static __always_inline enum parse_result parse_ip6(const struct frame *f, __u32 offset,
+						   struct headers *h)
 {
 	const __u8 *ip = header_at(f, offset, 40), *extension;
 	__u32 begin = offset + 40, length, step;
@@ -249,9 +249,9 @@ static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offse
 	int i;
 
 	if (!ip)
-		return PARSED_SHORT;
+		return PARSE_TRUNCATED;
 	if (ip[0] >> 4 != 6)
-		return PARSED_MALFORMED;
+		return PARSE_MALFORMED;
 	offset = begin;
 	next = ip[6];
 	h->ip = ip;
@@ -265,35 +265,36 @@ static __always_inline enum parsed locate_ip6(const struct frame *f, __u32 offse
 			break;
 		extension = header_at(f, offset, 8);
 		if (!extension)
-			return PARSED_SHORT;
+			return PARSE_TRUNCATED;
 		step = (extension[1] + 1) * 8;
 		if (next == PROTOCOL_AH)
 			step = (extension[1] + 2) * 4;
 		if (next == PROTOCOL_FRAGMENT) {
 			step = 8;
-			if (load16(extension + 2) & 0xfff8)
-				return PARSED_FRAGMENT;
+			if (get_be16(extension + 2) & 0xfff8)
+				return PARSE_FRAGMENT;
 			h->fragment = true;
 		}
-		next = forget(f, extension[0]);
-		offset = forget(f, offset + step);
+		next = launder(f, extension[0]);
+		offset = launder(f, offset + step);
 	}
-	length = load16(ip + 4);
+	length = get_be16(ip + 4);
 	if (!length) /* segmentation offload, or a jumbogram (RFC 2675) */
 		length = f->wire_length - begin;
 	if (length < offset - begin)
-		return PARSED_MALFORMED;
+		return PARSE_MALFORMED;
 	h->protocol = next;
 	h->transport_offset = offset;
 	h->transport_length = length - (offset - begin);
-	return PARSED_OTHER;
+	return PARSE_OTHER_PROTO;
 }
 
 /*
  * What stands between an Ethernet header and IP other than VLAN tags. Moves *offset, answers the
  * ethertype.
  */
-static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offset, __u16 ethertype)
+static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *offset,
+						 __u16 ethertype)
 {
 	const __u8 *p;
 	__u16 ppp = 0;
@@ -301,16 +302,16 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 
 	if (ethertype < ETHERTYPE_MIN) { /* IEEE 802.2 LLC with SNAP (RFC 1042) */
 		p = header_at(f, *offset, 8);
-		if (!p || load16(p) != 0xaaaa || load32(p + 2) != 0x03000000)
+		if (!p || get_be16(p) != 0xaaaa || get_be32(p + 2) != 0x03000000)
 			return ethertype;
 		*offset += 8;
-		return load16(p + 6);
+		return get_be16(p + 6);
 	}
 	if (ethertype == ETHERTYPE_PPPOE) {
 		p = header_at(f, *offset, 8);
 		if (!p || p[1] != 0)
 			return ethertype;
-		ppp = p[6] & 1 ? p[6] : load16(p + 6);
+		ppp = p[6] & 1 ? p[6] : get_be16(p + 6);
 		*offset += p[6] & 1 ? 7 : 8;
 		if (ppp == PPP_IP4)
 			return ETHERTYPE_IP4;
@@ -326,7 +327,7 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 			p = header_at(f, *offset, 5);
 			if (!p)
 				return ethertype;
-			*offset = forget(f, *offset + 4);
+			*offset = launder(f, *offset + 4);
 			/* at the bottom of the stack, a first nibble tells what follows (RFC 4928) */
 			if (p[2] & 1) {
 				if (p[4] >> 4 == 4)
@@ -341,11 +342,11 @@ static __always_inline __u16 locate_below_ip(const struct frame *f, __u32 *offse
 }
 
 /* h->vlan holds the tags that are in the skb's metadata, if any: they are the outer ones. */
-static __always_inline enum parsed locate(const struct frame *f, enum link link, __u16 ethertype,
-					  struct headers *h)
+static __always_inline enum parse_result parse_headers(const struct frame *f, enum link_type link,
+						       __u16 ethertype, struct headers *h)
 {
 	__u32 offset = 0;
-	enum parsed parsed;
+	enum parse_result parsed;
 	const __u8 *p;
 	int i;
 
@@ -353,9 +354,9 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 	if (link == LINK_ETHERNET) {
 		p = header_at(f, 0, 14);
 		if (!p)
-			return PARSED_SHORT;
+			return PARSE_TRUNCATED;
 		h->ethernet = p;
-		ethertype = load16(p + 12);
+		ethertype = get_be16(p + 12);
 		offset = 14;
 	}
 	if (unlikely(ethertype != ETHERTYPE_IP4 && ethertype != ETHERTYPE_IP6)) {
@@ -367,63 +368,63 @@ static __always_inline enum parsed locate(const struct frame *f, enum link link,
 				break;
 			p = header_at(f, offset, 4);
 			if (!p)
-				return PARSED_SHORT;
-			headers_add_vlan(h, load16(p));
-			ethertype = load16(p + 2);
-			offset = forget(f, offset + 4);
+				return PARSE_TRUNCATED;
+			headers_add_vlan(h, get_be16(p));
+			ethertype = get_be16(p + 2);
+			offset = launder(f, offset + 4);
 		}
 		if (ethertype == ETHERTYPE_ARP)
-			return PARSED_ARP;
-		ethertype = forget(f, locate_below_ip(f, &offset, ethertype));
-		offset = forget(f, offset);
+			return PARSE_IGNORE;
+		ethertype = launder(f, parse_encapsulation(f, &offset, ethertype));
+		offset = launder(f, offset);
 	}
 	h->ethertype = ethertype;
 
 	if (ethertype == ETHERTYPE_IP4)
-		parsed = locate_ip4(f, offset, h);
+		parsed = parse_ip4(f, offset, h);
 	else if (ethertype == ETHERTYPE_IP6)
-		parsed = locate_ip6(f, offset, h);
+		parsed = parse_ip6(f, offset, h);
 	else
-		return PARSED_UNKNOWN;
-	if (parsed != PARSED_OTHER)
+		return PARSE_UNKNOWN_LINK;
+	if (parsed != PARSE_OTHER_PROTO)
 		return parsed;
 
 	if (likely(h->protocol == PROTOCOL_TCP)) {
 		h->transport = header_at(f, h->transport_offset, 20);
 		if (!h->transport)
-			return PARSED_SHORT;
+			return PARSE_TRUNCATED;
 		/*
 		 * a data offset below 5 words, or a datagram too small for the header (RFC
 		 * 9293 3.1)
 		 */
 		if (h->transport[12] >> 4 < 5 || h->transport_length < 20)
-			return PARSED_MALFORMED;
+			return PARSE_MALFORMED;
 		if (h->transport_length < (__u32)(h->transport[12] >> 4) * 4 && !h->fragment)
-			return PARSED_MALFORMED;
-		return PARSED_TCP;
+			return PARSE_MALFORMED;
+		return PARSE_TCP;
 	}
 	if (h->protocol != PROTOCOL_UDP &&
 	    h->protocol != (h->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4))
-		return PARSED_OTHER;
+		return PARSE_OTHER_PROTO;
 	h->transport = header_at(f, h->transport_offset, 8);
-	if (!h->transport) /* not short: no TCP header is lost here, which is what PARSED_SHORT says */
-		return PARSED_MALFORMED;
-	return h->protocol == PROTOCOL_UDP ? PARSED_UDP : PARSED_ICMP;
+	if (!h->transport) /* not short: no TCP header is lost here, which is what PARSE_TRUNCATED says */
+		return PARSE_MALFORMED;
+	return h->protocol == PROTOCOL_UDP ? PARSE_UDP : PARSE_ICMP;
 }
 
 /* TCP in one piece, by all that stands from the fragment to the protocol. */
 static __always_inline bool is_plain_tcp4(const __u8 *ip)
 {
-	return (LOAD(__u32, ip + 6) & swap32(0x3fff00ff)) == swap32(PROTOCOL_TCP);
+	return (LOAD(__u32, ip + 6) & cpu_to_be32(0x3fff00ff)) == cpu_to_be32(PROTOCOL_TCP);
 }
 
 /*
  * The short way to TCP, nearly all of which stands behind Ethernet, two VLAN tags at most, and an IP
- * header without options or extensions. PARSED_TCP, and all is as locate() has it; or PARSED_DEEP, and
- * locate() must be asked.
+ * header without options or extensions. PARSE_TCP, and all is as parse_headers() has it; or PARSE_SLOW, and
+ * parse_headers() must be asked.
  */
-static __always_inline enum parsed locate_plain(const struct frame *f, enum link link,
-						__u16 ethertype, struct headers *h)
+static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, enum link_type link,
+							 __u16 ethertype, struct headers *h)
 {
 	const __u8 *ip = f->begin, *tcp;
 	__u32 offset = 0, header, length;
@@ -435,8 +436,8 @@ static __always_inline enum parsed locate_plain(const struct frame *f, enum link
 		offset = 14;
 		ip += 14;
 		if (ip > f->end)
-			return PARSED_DEEP;
-		ethertype = load16(ip - 2);
+			return PARSE_SLOW;
+		ethertype = get_be16(ip - 2);
 #ifdef __bpf__
 #pragma unroll
 #endif
@@ -446,9 +447,9 @@ static __always_inline enum parsed locate_plain(const struct frame *f, enum link
 			offset += 4;
 			ip += 4;
 			if (ip > f->end)
-				return PARSED_DEEP;
-			headers_add_vlan(h, load16(ip - 4));
-			ethertype = load16(ip - 2);
+				return PARSE_SLOW;
+			headers_add_vlan(h, get_be16(ip - 4));
+			ethertype = get_be16(ip - 2);
 		}
 	}
 	h->ethertype = ethertype;
@@ -458,20 +459,20 @@ static __always_inline enum parsed locate_plain(const struct frame *f, enum link
 	h->protocol = PROTOCOL_TCP;
 	if (likely(ethertype == ETHERTYPE_IP4)) {
 		if (ip + 40 > f->end || ip[0] != 0x45 || !is_plain_tcp4(ip))
-			return PARSED_DEEP;
+			return PARSE_SLOW;
 		header = 20;
-		length = load16(ip + 2);
+		length = get_be16(ip + 2);
 	} else if (h->ip6) {
 		if (ip + 60 > f->end || ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP)
-			return PARSED_DEEP;
+			return PARSE_SLOW;
 		header = 40;
-		length = load16(ip + 4);
+		length = get_be16(ip + 4);
 		if (length)
 			length += header;
 	} else {
-		return PARSED_DEEP;
+		return PARSE_SLOW;
 	}
-	if (!length) /* as in locate_ip4(), and in locate_ip6() */
+	if (!length) /* as in parse_ip4(), and in parse_ip6() */
 		length = f->wire_length - offset;
 	tcp = ip + header;
 	h->transport = tcp;
@@ -479,7 +480,7 @@ static __always_inline enum parsed locate_plain(const struct frame *f, enum link
 	h->transport_length = length - header;
 	header = (tcp[12] >> 4) * 4;
 	/* less than its headers: malformed */
-	return header < 20 || h->transport_length - header > 0xffffff ? PARSED_DEEP : PARSED_TCP;
+	return header < 20 || h->transport_length - header > 0xffffff ? PARSE_SLOW : PARSE_TCP;
 }
 
 /*
@@ -495,7 +496,7 @@ struct hash_seed {
 	__u64 spread; /* odd */
 };
 
-static __always_inline void hash_seed_fit(struct hash_seed *seed)
+static __always_inline void hash_seed_make_odd(struct hash_seed *seed)
 {
 	seed->rest |= 1;
 	seed->ports |= 1;
@@ -513,7 +514,7 @@ static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *
  * the rest; turned about, lest what differs in the last bits alone be lost at the upper end of the
  * products to come.
  */
-static __always_inline __u64 end6(const __u8 *address, const volatile struct hash_seed *seed)
+static __always_inline __u64 hash_end6(const __u8 *address, const volatile struct hash_seed *seed)
 {
 	__u64 prefix = LOAD(__u64, address) ^ seed->prefix;
 
@@ -521,10 +522,10 @@ static __always_inline __u64 end6(const __u8 *address, const volatile struct has
 	return __builtin_bswap64(prefix * seed->rest);
 }
 
-static __always_inline __u64 end_of(const __u8 *address, const __u8 *port, bool ip6,
-				    const volatile struct hash_seed *seed)
+static __always_inline __u64 hash_end(const __u8 *address, const __u8 *port, bool ip6,
+				      const volatile struct hash_seed *seed)
 {
-	__u64 end = ip6 ? end6(address, seed) : LOAD(__u32, address);
+	__u64 end = ip6 ? hash_end6(address, seed) : LOAD(__u32, address);
 
 	return end + seed->address + LOAD(__u16, port) * seed->ports;
 }
@@ -534,20 +535,20 @@ static __always_inline __u64 end_of(const __u8 *address, const __u8 *port, bool 
  * same: then two products differ by a number that no key changes, but for the factor of the ports and
  * the last one, which are secret as well.
  */
-static __always_inline __u32 slot_of(__u64 from, __u64 to, const volatile struct hash_seed *seed)
+static __always_inline __u32 hash_ends(__u64 from, __u64 to, const volatile struct hash_seed *seed)
 {
 	return from * to * seed->spread >> 32;
 }
 
-static __always_inline __u32 slot_from(const __u8 *ip, const __u8 *tcp, bool ip6,
-				       const volatile struct hash_seed *seed)
+static __always_inline __u32 hash_headers(const __u8 *ip, const __u8 *tcp, bool ip6,
+					  const volatile struct hash_seed *seed)
 {
 	__u64 from, to;
 
-	from = end_of(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
-	HIDE(from); /* one after the other: no more registers to be saved and restored */
-	to = end_of(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
-	return slot_of(from, to, seed);
+	from = hash_end(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
+	barrier_var(from); /* one after the other: no more registers to be saved and restored */
+	to = hash_end(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
+	return hash_ends(from, to, seed);
 }
 
 static __always_inline bool is_mapped(const struct address *a)
@@ -559,23 +560,23 @@ static __always_inline bool is_mapped(const struct address *a)
  * IPv6 packets with an address that stands for IPv4 inside of hosts would be taken for IPv4's, and
  * have no place on a wire (Linux drops what comes from one).
  */
-static __always_inline bool has_place_on_wire(const struct segment *s)
+static __always_inline bool has_wire_addresses(const struct segment *s)
 {
 	return !s->ip6 || !(is_mapped(&s->source) || is_mapped(&s->destination));
 }
 
-/* As slot_from(). */
-static __always_inline __u32 segment_slot(const struct segment *s,
+/* As hash_headers(). */
+static __always_inline __u32 segment_hash(const struct segment *s,
 					  const volatile struct hash_seed *seed)
 {
-	const __u16 ports[] = { swap16(s->source_port), swap16(s->destination_port) };
+	const __u16 ports[] = { cpu_to_be16(s->source_port), cpu_to_be16(s->destination_port) };
 	const __u8 *source = (const __u8 *)&s->source, *destination = (const __u8 *)&s->destination;
 	const __u8 *from = (const __u8 *)&ports[0], *to = (const __u8 *)&ports[1];
 
-	return s->ip6 ? slot_of(end_of(source, from, true, seed),
-				end_of(destination, to, true, seed), seed)
-		      : slot_of(end_of(source + 12, from, false, seed),
-				end_of(destination + 12, to, false, seed), seed);
+	return s->ip6 ? hash_ends(hash_end(source, from, true, seed),
+				  hash_end(destination, to, true, seed), seed)
+		      : hash_ends(hash_end(source + 12, from, false, seed),
+				  hash_end(destination + 12, to, false, seed), seed);
 }
 
 static __always_inline void read_address(struct address *a, const __u8 *p, bool ip6)
@@ -593,7 +594,7 @@ static __always_inline void read_address(struct address *a, const __u8 *p, bool 
 	}
 }
 
-static __always_inline void describe_addresses(const struct headers *h, struct segment *s)
+static __always_inline void segment_set_addresses(const struct headers *h, struct segment *s)
 {
 	s->ip6 = h->ip6;
 	read_address(&s->source, h->ip + (h->ip6 ? 8 : 12), h->ip6);
@@ -610,30 +611,30 @@ static __always_inline __u16 read_mss(const struct frame *f, const struct header
 
 	if (header < 24)
 		return 0;
-	if (f->forget) /* see header_at() */
-		option = header_at(f, forget(f, h->transport_offset) + 20, 4);
+	if (f->launder) /* see header_at() */
+		option = header_at(f, launder(f, h->transport_offset) + 20, 4);
 	else if (h->transport_offset > MAX_HEADERS - 24 || option + 4 > f->end)
 		option = NULL;
-	return option && load16(option) == 0x0204 ? load16(option + 2) : 0;
+	return option && get_be16(option) == 0x0204 ? get_be16(option + 2) : 0;
 }
 
-/* After locate() answered PARSED_TCP. The caller sets egress, from_gateway and ifindex. */
-static __always_inline void describe_tcp(const struct frame *f, const struct headers *h,
-					 struct segment *s)
+/* After parse_headers() answered PARSE_TCP. The caller sets egress, from_gateway and ifindex. */
+static __always_inline void segment_from_tcp(const struct frame *f, const struct headers *h,
+					     struct segment *s)
 {
 	const __u8 *tcp = h->transport;
 	__u32 header = (tcp[12] >> 4) * 4;
 
 	s->kind = SEGMENT_TCP;
-	describe_addresses(h, s);
-	s->source_port = load16(tcp);
-	s->destination_port = load16(tcp + 2);
+	segment_set_addresses(h, s);
+	s->source_port = get_be16(tcp);
+	s->destination_port = get_be16(tcp + 2);
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
-	s->seq = load32(tcp + 4);
-	s->ack = load32(tcp + 8);
+	s->seq = get_be32(tcp + 4);
+	s->ack = get_be32(tcp + 8);
 	s->payload = h->transport_length > header ? h->transport_length - header : 0;
-	s->ip_id = h->ip6 ? 0 : load16(h->ip + 4);
+	s->ip_id = h->ip6 ? 0 : get_be16(h->ip + 4);
 	s->flags = tcp[13];
 	s->mss = s->flags & TCP_SYN ? read_mss(f, h, header) : 0;
 	s->has_mac = h->ethernet != NULL;
@@ -649,11 +650,11 @@ static __always_inline bool is_icmp_error(__u8 type, bool ip6)
 }
 
 /*
- * After locate() answered PARSED_ICMP: answers whether this is an ICMP error that quotes a TCP
+ * After parse_headers() answered PARSE_ICMP: answers whether this is an ICMP error that quotes a TCP
  * segment (RFC 792, RFC 4443). Eight bytes of TCP are quoted at least: ports and sequence number.
  */
-static __always_inline bool describe_icmp(const struct frame *f, const struct headers *h,
-					  struct segment *s)
+static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
+					      struct segment *s)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};
@@ -664,12 +665,12 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 	if (h->ip6) {
 		s->icmp_hard = type == ICMP6_UNREACHABLE;
 		s->icmp_too_big = type == ICMP6_TOO_BIG;
-		if (locate_ip6(f, h->transport_offset + 8, &quoted) != PARSED_OTHER)
+		if (parse_ip6(f, h->transport_offset + 8, &quoted) != PARSE_OTHER_PROTO)
 			return false;
 	} else {
 		s->icmp_too_big = type == ICMP4_UNREACHABLE && code == ICMP4_FRAGMENTATION_NEEDED;
 		s->icmp_hard = type == ICMP4_UNREACHABLE && !s->icmp_too_big;
-		if (locate_ip4(f, h->transport_offset + 8, &quoted) != PARSED_OTHER)
+		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OTHER_PROTO)
 			return false;
 	}
 	if (quoted.protocol != PROTOCOL_TCP)
@@ -681,13 +682,13 @@ static __always_inline bool describe_icmp(const struct frame *f, const struct he
 	s->icmp_type = type;
 	s->icmp_code = code;
 	read_address(&s->icmp_from, h->ip + (h->ip6 ? 8 : 12), h->ip6);
-	describe_addresses(&quoted, s);
-	s->source_port = load16(tcp);
-	s->destination_port = load16(tcp + 2);
+	segment_set_addresses(&quoted, s);
+	s->source_port = get_be16(tcp);
+	s->destination_port = get_be16(tcp + 2);
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
-	s->seq = load32(tcp + 4);
+	s->seq = get_be32(tcp + 4);
 	return true;
 }
 
-#define TCP_LOOK (TCP_SYN | TCP_FIN | TCP_RST)
+#define TCP_CONTROL (TCP_SYN | TCP_FIN | TCP_RST)

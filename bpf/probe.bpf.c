@@ -15,18 +15,18 @@
 
 #define PACKET_OTHERHOST 3
 
-static __always_inline bool table_wants(struct table *t, const struct segment *s)
+static __always_inline bool table_selects(struct table *t, const struct segment *s)
 {
-	return narrow_wants(&narrow, s);
+	return selector_matches(&selector, s);
 }
 
 static __always_inline void table_count_ethertype(struct table *t, __u16 ethertype)
 {
-	__u32 index = ethertype / (LINE / sizeof(__u32));
-	struct ethertypes *line = bpf_map_lookup_elem(&ethertypes, &index);
+	__u32 index = ethertype / (CACHELINE / sizeof(__u32));
+	struct ethertypes *row = bpf_map_lookup_elem(&ethertypes, &index);
 
-	if (line)
-		__sync_fetch_and_add(&line->packets[ethertype % (LINE / sizeof(__u32))], 1);
+	if (row)
+		__sync_fetch_and_add(&row->packets[ethertype % (CACHELINE / sizeof(__u32))], 1);
 }
 
 /*
@@ -38,42 +38,42 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, 1); /* LEAVING, when it is used */
-} leaving SEC(".maps");
+	__uint(max_entries, 1); /* EGRESS_SYNS, when it is used */
+} egress_syns SEC(".maps");
 
 /* A leaving packet was not understood: nothing can be said of any that was not seen. */
-bool leaving_unsure;
+bool egress_syns_incomplete;
 
-static __always_inline __u32 leaving_slot(__u32 isn)
+static __always_inline __u32 egress_syn_hash(__u32 isn)
 {
-	return isn * 0x9e3779b1U >> 16 & (LEAVING - 1);
+	return isn * 0x9e3779b1U >> 16 & (EGRESS_SYNS - 1);
 }
 
 /* In units of 2^24 ns, some 17 ms: 24 bits are three days. */
-static __always_inline __u32 leaving_time(__u64 now)
+static __always_inline __u32 egress_syn_time(__u64 now)
 {
 	return now >> 24 & 0xffffff;
 }
 
-static __always_inline bool table_follows(struct table *t)
+static __always_inline bool table_follows_peers(struct table *t)
 {
 	return follow_peers;
 }
 
-static __always_inline __u16 table_left(struct table *t, const struct flow *f)
+static __always_inline __u16 table_forwarding(struct table *t, const struct flow *f)
 {
-	__u32 slot = leaving_slot(f->client_isn);
-	__u64 *place = bpf_map_lookup_elem(&leaving, &slot), word;
+	__u32 hash = egress_syn_hash(f->client_isn);
+	__u64 *slot = bpf_map_lookup_elem(&egress_syns, &hash), word;
 	bool is_since;
 
-	if (!place || leaving_unsure)
+	if (!slot || egress_syns_incomplete)
 		return 0;
-	word = *(volatile __u64 *)place;
-	is_since = ((word >> 8) - leaving_time(f->syn_last) & 0xffffff) < 1 << 23;
+	word = *(volatile __u64 *)slot;
+	is_since = ((word >> 8) - egress_syn_time(f->syn_last) & 0xffffff) < 1 << 23;
 	if (word && is_since && word >> 32 == f->client_isn)
-		return CLIENT_LEFT | (word & 0xff) << 8;
+		return CLIENT_FORWARDED | (word & 0xff) << 8;
 	/* another one's, since then: it may have overwritten ours */
-	return word && is_since ? 0 : CLIENT_STAYED;
+	return word && is_since ? 0 : CLIENT_NOT_FORWARDED;
 }
 
 /* Packets that decide something, while they are kept; user space sets the sizes. */
@@ -82,56 +82,56 @@ struct {
 	__uint(max_entries, 4096);
 } packets SEC(".maps");
 
-struct packet_room {
+struct packet_buffer {
 	struct packet_head head;
-	__u8 bytes[MOST_SNAP];
+	__u8 bytes[MAX_SNAPLEN];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
-	__type(value, struct packet_room);
+	__type(value, struct packet_buffer);
 	__uint(max_entries, 1);
-} packet_room SEC(".maps");
+} packet_buffer SEC(".maps");
 
-static __always_inline bool table_keeps_packets(struct table *t)
+static __always_inline bool table_wants_packets(struct table *t)
 {
-	return keep_packets;
+	return save_packets;
 }
 
-static __always_inline int load_bytes(struct __sk_buff *skb, bool inner, void *to, __u32 length)
+static __always_inline int load_bytes(struct __sk_buff *skb, bool is_tunnel, void *to, __u32 length)
 {
-	if (inner)
+	if (is_tunnel)
 		return bpf_skb_load_bytes_relative(skb, 0, to, length, BPF_HDR_START_NET);
 	return bpf_skb_load_bytes(skb, 0, to, length);
 }
 
 /* Behind the head that is in this CPU's room. */
-__noinline int hand_packet_over(struct __sk_buff *skb)
+__noinline int emit_packet(struct __sk_buff *skb)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 	__u64 length = skb->len;
-	struct packet_room *p;
+	struct packet_buffer *p;
 	__u32 zero = 0;
 
-	p = bpf_map_lookup_elem(&packet_room, &zero);
-	if (!p || !own)
+	p = bpf_map_lookup_elem(&packet_buffer, &zero);
+	if (!p || !scratch)
 		return 0;
 	p->head.wire_length = skb->len;
-	p->head.vlan_protocol = skb->vlan_present ? swap16(skb->vlan_proto) : 0;
+	p->head.vlan_protocol = skb->vlan_present ? be16_to_cpu(skb->vlan_proto) : 0;
 	p->head.vlan_tci = skb->vlan_tci;
-	if (own->inner && length > own->inner)
-		length = own->inner;
-	if (length > snap)
-		length = snap;
-	if (length > MOST_SNAP)
-		length = MOST_SNAP;
+	if (scratch->tunnel_length && length > scratch->tunnel_length)
+		length = scratch->tunnel_length;
+	if (length > snaplen)
+		length = snaplen;
+	if (length > MAX_SNAPLEN)
+		length = MAX_SNAPLEN;
 	if (length < 20)
 		return 0;
 	p->head.length = length;
-	/* as in watch_deep() */
-	HIDE(length);
-	if (load_bytes(skb, own->inner, p->bytes, length) ||
+	/* as in slow_path_copy() */
+	barrier_var(length);
+	if (load_bytes(skb, scratch->tunnel_length, p->bytes, length) ||
 	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
 		table_count(NULL, COUNT_LOST_PACKETS, 1);
 	return 0;
@@ -141,24 +141,24 @@ __noinline int hand_packet_over(struct __sk_buff *skb)
 static __noinline void keep_packet(struct __sk_buff *skb, const struct flow_key *key,
 				   const struct flow *f, bool from_client, __u64 now)
 {
-	struct scratch *own = this_cpu_scratch();
-	struct packet_room *p;
+	struct scratch *scratch = this_cpu_scratch();
+	struct packet_buffer *p;
 	__u32 zero = 0;
 	__u8 roles;
 
-	p = bpf_map_lookup_elem(&packet_room, &zero);
-	if (!p || !own)
+	p = bpf_map_lookup_elem(&packet_buffer, &zero);
+	if (!p || !scratch)
 		return;
-	roles = roles_of(f, &own->segment, from_client, now);
+	roles = roles_of(f, &scratch->segment, from_client, now);
 	if (!roles)
 		return;
 	__builtin_memcpy(&p->head.key, key, sizeof(p->head.key));
 	p->head.syn = f->syn_times[0];
 	p->head.time = now;
 	p->head.roles = roles;
-	p->head.flags = (own->segment.egress ? PACKET_EGRESS : 0) |
+	p->head.flags = (scratch->segment.egress ? PACKET_EGRESS : 0) |
 			(f->client_flags & CLIENT_IS_END_1 ? PACKET_CLIENT_IS_END_1 : 0);
-	hand_packet_over(skb);
+	emit_packet(skb);
 }
 
 static __always_inline void table_keep_packet(struct table *t, const struct flow_key *key,
@@ -169,7 +169,7 @@ static __always_inline void table_keep_packet(struct table *t, const struct flow
 }
 
 /* The tag that the driver or the kernel took out of the frame. */
-static __always_inline void headers_start(struct headers *h, const struct __sk_buff *skb)
+static __always_inline void headers_init(struct headers *h, const struct __sk_buff *skb)
 {
 	/* else clang spills what is not set, and the verifier refuses */
 	__builtin_memset(h, 0, sizeof(*h));
@@ -177,34 +177,34 @@ static __always_inline void headers_start(struct headers *h, const struct __sk_b
 		h->vlan[0] = skb->vlan_tci & 0xfff;
 }
 
-static __always_inline void segment_origin(struct segment *s, const struct __sk_buff *skb,
-					   bool egress)
+static __always_inline void segment_set_origin(struct segment *s, const struct __sk_buff *skb,
+					       bool egress)
 {
 	s->egress = egress;
 	s->from_gateway = egress && !skb->ingress_ifindex;
 	s->ifindex = skb->ifindex;
 	/* a test's packets are addressed to nobody's device */
-	s->elsewhere = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
+	s->other_host = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
 }
 
 /* Of no flow that is opening, and no news of another one? */
-static __always_inline bool is_boring(const struct headers *h, __u32 slot, __u32 ifindex)
+static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 ifindex)
 {
 	__u8 flags = h->transport[13];
-	struct line *line;
+	struct bucket *bucket;
 	bool may_be;
 
 	if (flags & TCP_SYN)
 		return false;
-	may_be = may_be_opening(&lanes, slot);
-	if (!may_be && !(flags & TCP_LOOK))
+	may_be = filter_may_hold(&flow_filter, hash);
+	if (!may_be && !(flags & TCP_CONTROL))
 		return true;
-	line = table_line(NULL, line_number(slot, ifindex, h->vlan));
-	if (!line)
+	bucket = table_bucket(NULL, bucket_number(hash, ifindex, h->vlan));
+	if (!bucket)
 		return true;
-	if (may_be && (line_may_hold(line, slot) || has_overflowed(line)))
+	if (may_be && (bucket_may_hold(bucket, hash) || bucket_has_overflowed(bucket)))
 		return false;
-	return !(flags & TCP_LOOK) || line_knows(line, slot);
+	return !(flags & TCP_CONTROL) || bucket_has_seen(bucket, hash);
 }
 
 /*
@@ -213,61 +213,61 @@ static __always_inline bool is_boring(const struct headers *h, __u32 slot, __u32
  * calls them: what most packets never reach adds nothing to the verifier's work on the hooks, nor to
  * what a hook saves and restores.
  */
-__noinline int watch_described(struct __sk_buff *skb)
+__noinline int process_scratch(struct __sk_buff *skb)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 
-	if (!own)
+	if (!scratch)
 		return false;
 	if (virtual_time)
-		own->virtual_now = skb->tstamp;
-	return watch_segment((struct table *)skb, &own->segment);
+		scratch->virtual_now = skb->tstamp;
+	return process_segment((struct table *)skb, &scratch->segment);
 }
 
-__noinline int start_described(struct __sk_buff *skb)
+__noinline int start_scratch(struct __sk_buff *skb)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 
-	if (own)
-		start_attempt((struct table *)skb, &own->segment);
+	if (scratch)
+		start_attempt((struct table *)skb, &scratch->segment);
 	return 0;
 }
 
 /* In this CPU's copy of the headers, so many bytes. */
-static __always_inline enum parsed locate_copy(struct __sk_buff *skb, struct scratch *own,
-					       __u64 length, __u32 link, struct frame *f,
-					       struct headers *h)
+static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struct scratch *scratch,
+						    __u64 length, __u32 link, struct frame *f,
+						    struct headers *h)
 {
-	f->begin = own->headers;
-	f->end = own->headers + length;
+	f->begin = scratch->headers;
+	f->end = scratch->headers + length;
 	f->wire_length = skb->len;
-	f->forget = &own->forget;
-	headers_start(h, skb);
-	return locate(f, link, swap16(skb->protocol), h);
+	f->launder = &scratch->launder;
+	headers_init(h, skb);
+	return parse_headers(f, link, be16_to_cpu(skb->protocol), h);
 }
 
 /* Of a copy of the headers. */
-static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *own, __u64 length,
-				       __u32 link, __u32 egress)
+static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *scratch,
+					 __u64 length, __u32 link, __u32 egress)
 {
-	enum parsed parsed;
+	enum parse_result parsed;
 	struct headers h;
 	struct frame f;
 
-	parsed = locate_copy(skb, own, length, link, &f, &h);
-	if (parsed == PARSED_TCP) {
-		describe_tcp(&f, &h, &own->segment);
-	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &own->segment))
+	parsed = parse_copy(skb, scratch, length, link, &f, &h);
+	if (parsed == PARSE_TCP) {
+		segment_from_tcp(&f, &h, &scratch->segment);
+	} else if (parsed == PARSE_ICMP) {
+		if (!segment_from_icmp(&f, &h, &scratch->segment))
 			return;
 	} else {
 		count_other(NULL, &h, parsed, skb->len);
 		return;
 	}
-	own->segment.slot = segment_slot(&own->segment, &run_seed);
-	segment_origin(&own->segment, skb, egress);
-	if (watch_described(skb))
-		start_described(skb);
+	scratch->segment.hash = segment_hash(&scratch->segment, &run_seed);
+	segment_set_origin(&scratch->segment, skb, egress);
+	if (process_scratch(skb))
+		start_scratch(skb);
 }
 
 /*
@@ -275,12 +275,12 @@ static __always_inline void watch_copy(struct __sk_buff *skb, struct scratch *ow
  * malformed, headers outside the skb's linear part (frames larger than a page). Works on a copy of the
  * headers.
  */
-__noinline int watch_deep(struct __sk_buff *skb)
+__noinline int slow_path_copy(struct __sk_buff *skb)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 	__u64 length = skb->len;
 
-	if (!own)
+	if (!scratch)
 		return 0;
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
@@ -289,12 +289,12 @@ __noinline int watch_deep(struct __sk_buff *skb)
 		return 0;
 	}
 	/* clang 19 would pass another register than the one whose bounds were checked */
-	HIDE(length);
-	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
+	barrier_var(length);
+	if (bpf_skb_load_bytes(skb, 0, scratch->headers, length)) {
 		table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 		return 0;
 	}
-	watch_copy(skb, own, length, own->link, own->egress);
+	process_copy(skb, scratch, length, scratch->link, scratch->egress);
 	return 0;
 }
 
@@ -302,75 +302,76 @@ __noinline int watch_deep(struct __sk_buff *skb)
  * Before 5.14 what a tunnel's device receives still has its outer headers in front, and only the
  * network header's place is right. How much of the packet lies behind that, the packet itself says.
  */
-__noinline int watch_inner(struct __sk_buff *skb)
+__noinline int slow_path_tunnel(struct __sk_buff *skb)
 {
-	bool ip6 = skb->protocol == swap16(ETHERTYPE_IP6);
-	struct scratch *own = this_cpu_scratch();
+	bool ip6 = skb->protocol == cpu_to_be16(ETHERTYPE_IP6);
+	struct scratch *scratch = this_cpu_scratch();
 	__u64 length;
 
-	if (!own)
+	if (!scratch)
 		return 0;
-	if (load_bytes(skb, true, own->headers, 20)) {
+	if (load_bytes(skb, true, scratch->headers, 20)) {
 		table_count(NULL, COUNT_MALFORMED, 1);
 		return 0;
 	}
-	length = ip6 ? 40 + load16(own->headers + 4) : load16(own->headers + 2);
-	HIDE(length); /* one register, whose bounds are checked below */
+	length = ip6 ? 40 + get_be16(scratch->headers + 4) : get_be16(scratch->headers + 2);
+	barrier_var(length); /* one register, whose bounds are checked below */
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20) {
 		table_count(NULL, COUNT_MALFORMED, 1);
 		return 0;
 	}
-	HIDE(length);
-	if (load_bytes(skb, true, own->headers, length)) {
+	barrier_var(length);
+	if (load_bytes(skb, true, scratch->headers, length)) {
 		/* the payload lies outside the linear part, which is all that this reads */
 		length = ip6 ? 40 + 20 : 20 + 20;
-		if (load_bytes(skb, true, own->headers, length)) {
+		if (load_bytes(skb, true, scratch->headers, length)) {
 			table_count(NULL, COUNT_LOST_TRUNCATED, 1);
 			return 0;
 		}
 	}
-	own->inner = length;
-	watch_copy(skb, own, length, LINK_BARE, false);
-	own->inner = 0;
+	scratch->tunnel_length = length;
+	process_copy(skb, scratch, length, LINK_RAW_IP, false);
+	scratch->tunnel_length = 0;
 	return 0;
 }
 
 /* Most of what a glance leaves opens or closes, behind plain headers. Answers whether that was so. */
-static __always_inline bool watch_plain(struct __sk_buff *skb, struct scratch *own)
+static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
 		.wire_length = skb->len,
-		.forget = NULL,
+		.launder = NULL,
 	};
 	struct headers h;
-	__u32 slot;
+	__u32 hash;
 
-	headers_start(&h, skb);
-	if (unlikely(locate_plain(&f, own->link, swap16(skb->protocol), &h) != PARSED_TCP))
+	headers_init(&h, skb);
+	if (unlikely(parse_plain_tcp(&f, scratch->link, be16_to_cpu(skb->protocol), &h) !=
+		     PARSE_TCP))
 		return false;
-	slot = slot_from(h.ip, h.transport, h.ip6, &run_seed);
-	own->segment.slot = slot;
-	if (is_boring(&h, slot, skb->ifindex))
+	hash = hash_headers(h.ip, h.transport, h.ip6, &run_seed);
+	scratch->segment.hash = hash;
+	if (can_skip(&h, hash, skb->ifindex))
 		return true;
-	describe_tcp(&f, &h, &own->segment);
-	segment_origin(&own->segment, skb, own->egress);
-	if (watch_described(skb))
-		start_described(skb);
+	segment_from_tcp(&f, &h, &scratch->segment);
+	segment_set_origin(&scratch->segment, skb, scratch->egress);
+	if (process_scratch(skb))
+		start_scratch(skb);
 	return true;
 }
 
-/* What a glance left; see go_closely(). */
+/* What a glance left; see tail_call_slow_path(). */
 SEC("tc")
-int watch_closely(struct __sk_buff *skb)
+int slow_path(struct __sk_buff *skb)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 
-	if (own && !watch_plain(skb, own))
-		watch_deep(skb);
+	if (scratch && !slow_path_linear(skb, scratch))
+		slow_path_copy(skb);
 	return TC_NEXT;
 }
 
@@ -383,61 +384,63 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(max_entries, 1);
 	__array(values, int(struct __sk_buff *skb));
-} closely SEC(".maps") = { .values = { [0] = (void *)&watch_closely } };
+} slow_path_progs SEC(".maps") = { .values = { [0] = (void *)&slow_path } };
 
-static __always_inline void go_closely(struct __sk_buff *skb, enum link link, bool egress)
+static __always_inline void tail_call_slow_path(struct __sk_buff *skb, enum link_type link,
+						bool egress)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 
-	if (!own)
+	if (!scratch)
 		return;
-	own->link = link;
-	own->egress = egress;
-	bpf_tail_call(skb, &closely, 0);
+	scratch->link = link;
+	scratch->egress = egress;
+	bpf_tail_call(skb, &slow_path_progs, 0);
 }
 
 /* Not written again, lest the CPUs take its line of the cache from each other. */
-static __always_inline void mark(volatile bool *seen_here)
+static __always_inline void set_once(volatile bool *seen_here)
 {
 	if (unlikely(!*seen_here))
 		*seen_here = true;
 }
 
-static __always_inline void mark_seen(struct __sk_buff *skb, bool egress)
+static __always_inline void mark_active(struct __sk_buff *skb, bool egress)
 {
-	if (unlikely(several))
-		mark(&seen[seen_slot(skb->ifindex)][egress]);
+	if (unlikely(multi_iface))
+		set_once(&active[activity_index(skb->ifindex)][egress]);
 	else
-		mark(&seen[0][egress]);
+		set_once(&active[0][egress]);
 }
 
-static __always_inline int watch(struct __sk_buff *skb, enum link link, bool egress)
+static __always_inline int watch(struct __sk_buff *skb, enum link_type link, bool egress)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
 	};
-	struct __sk_buff *volatile kept = skb; /* on the stack, as in count_in_passing() */
+	struct __sk_buff *volatile kept = skb; /* on the stack, as in count_on_fast_path() */
 	const __u8 *transport;
 
-	mark_seen(skb, egress);
-	switch (glance(&f, link, swap16(skb->protocol), &lanes, &run_seed, &transport)) {
-	case PARSED_TCP:
-	case PARSED_ARP:
+	mark_active(skb, egress);
+	switch (fastpath(&f, link, be16_to_cpu(skb->protocol), &flow_filter, &run_seed,
+			 &transport)) {
+	case PARSE_TCP:
+	case PARSE_IGNORE:
 		return TC_NEXT;
-	case PARSED_UDP:
-		count_in_passing(udp_counter(transport), kept->len);
+	case PARSE_UDP:
+		count_on_fast_path(udp_counter(transport), kept->len);
 		return TC_NEXT;
-	case PARSED_OTHER:
-		count_in_passing(COUNT_IP_OTHER, 1);
+	case PARSE_OTHER_PROTO:
+		count_on_fast_path(COUNT_IP_OTHER, 1);
 		return TC_NEXT;
-	case PARSED_FRAGMENT:
-		count_in_passing(COUNT_FRAGMENTS, 1);
+	case PARSE_FRAGMENT:
+		count_on_fast_path(COUNT_FRAGMENTS, 1);
 		return TC_NEXT;
 	default:
 		break;
 	}
-	go_closely(kept, link, egress);
+	tail_call_slow_path(kept, link, egress);
 	return TC_NEXT;
 }
 
@@ -456,87 +459,87 @@ int probe_egress(struct __sk_buff *skb)
 SEC("tc")
 int probe_ingress_ip(struct __sk_buff *skb)
 {
-	return watch(skb, LINK_BARE, false);
+	return watch(skb, LINK_RAW_IP, false);
 }
 
 SEC("tc")
 int probe_egress_ip(struct __sk_buff *skb)
 {
-	return watch(skb, LINK_BARE, true);
+	return watch(skb, LINK_RAW_IP, true);
 }
 
 SEC("tc")
 int probe_ingress_inner(struct __sk_buff *skb)
 {
-	mark_seen(skb, false);
-	watch_inner(skb);
+	mark_active(skb, false);
+	slow_path_tunnel(skb);
 	return TC_NEXT;
 }
 
-static __always_inline void note_segment(struct __sk_buff *skb, const struct headers *h)
+static __always_inline void record_egress_syn(struct __sk_buff *skb, const struct headers *h)
 {
-	__u32 isn, slot;
-	__u64 *place;
+	__u32 isn, hash;
+	__u64 *slot;
 
 	if ((h->transport[13] & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
 		return;
-	isn = load32(h->transport + 4);
-	slot = leaving_slot(isn);
-	place = bpf_map_lookup_elem(&leaving, &slot);
-	if (place)
-		*(volatile __u64 *)place = (__u64)isn << 32 |
-					   (__u64)leaving_time(bpf_ktime_get_ns()) << 8 |
-					   (skb->ifindex & 0xff);
+	isn = get_be32(h->transport + 4);
+	hash = egress_syn_hash(isn);
+	slot = bpf_map_lookup_elem(&egress_syns, &hash);
+	if (slot)
+		*(volatile __u64 *)slot = (__u64)isn << 32 |
+					  (__u64)egress_syn_time(bpf_ktime_get_ns()) << 8 |
+					  (skb->ifindex & 0xff);
 }
 
-/* Of a copy of the headers, as watch_deep(). An ethertype that is not known brings no SYN. */
-__noinline int note_leaving_deep(struct __sk_buff *skb, __u32 link)
+/* Of a copy of the headers, as slow_path_copy(). An ethertype that is not known brings no SYN. */
+__noinline int record_egress_copy(struct __sk_buff *skb, __u32 link)
 {
-	struct scratch *own = this_cpu_scratch();
+	struct scratch *scratch = this_cpu_scratch();
 	__u64 length = skb->len;
-	enum parsed parsed;
+	enum parse_result parsed;
 	struct headers h;
 	struct frame f;
 
-	if (!own)
+	if (!scratch)
 		return 0;
 	if (length > MAX_HEADERS)
 		length = MAX_HEADERS;
 	if (length < 20)
 		return 0;
-	HIDE(length);
-	if (bpf_skb_load_bytes(skb, 0, own->headers, length)) {
-		leaving_unsure = true;
+	barrier_var(length);
+	if (bpf_skb_load_bytes(skb, 0, scratch->headers, length)) {
+		egress_syns_incomplete = true;
 		return 0;
 	}
-	parsed = locate_copy(skb, own, length, link, &f, &h);
-	if (parsed == PARSED_TCP)
-		note_segment(skb, &h);
-	else if (parsed == PARSED_SHORT)
-		leaving_unsure = true;
+	parsed = parse_copy(skb, scratch, length, link, &f, &h);
+	if (parsed == PARSE_TCP)
+		record_egress_syn(skb, &h);
+	else if (parsed == PARSE_TRUNCATED)
+		egress_syns_incomplete = true;
 	return 0;
 }
 
-static __noinline int note_leaving(struct __sk_buff *skb, __u32 link)
+static __noinline int record_egress(struct __sk_buff *skb, __u32 link)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
 		.wire_length = skb->len,
-		.forget = NULL,
+		.launder = NULL,
 	};
 	struct headers h;
 
-	headers_start(&h, skb);
-	if (locate_plain(&f, link, swap16(skb->protocol), &h) == PARSED_TCP)
-		note_segment(skb, &h);
+	headers_init(&h, skb);
+	if (parse_plain_tcp(&f, link, be16_to_cpu(skb->protocol), &h) == PARSE_TCP)
+		record_egress_syn(skb, &h);
 	else
-		note_leaving_deep(skb, link);
+		record_egress_copy(skb, link);
 	return 0;
 }
 
 /* What a glance dismisses is no SYN. */
-static __always_inline int watch_leaving(struct __sk_buff *skb, enum link link)
+static __always_inline int watch_egress_syns(struct __sk_buff *skb, enum link_type link)
 {
 	struct frame f = {
 		.begin = (const __u8 *)(long)skb->data,
@@ -544,21 +547,22 @@ static __always_inline int watch_leaving(struct __sk_buff *skb, enum link link)
 	};
 	const __u8 *transport;
 
-	if (glance(&f, link, swap16(skb->protocol), NULL, &run_seed, &transport) == PARSED_DEEP)
-		note_leaving(skb, link);
+	if (fastpath(&f, link, be16_to_cpu(skb->protocol), NULL, &run_seed, &transport) ==
+	    PARSE_SLOW)
+		record_egress(skb, link);
 	return TC_NEXT;
 }
 
 SEC("tc")
-int probe_leaving(struct __sk_buff *skb)
+int probe_egress_syn(struct __sk_buff *skb)
 {
-	return watch_leaving(skb, LINK_ETHERNET);
+	return watch_egress_syns(skb, LINK_ETHERNET);
 }
 
 SEC("tc")
-int probe_leaving_ip(struct __sk_buff *skb)
+int probe_egress_syn_ip(struct __sk_buff *skb)
 {
-	return watch_leaving(skb, LINK_BARE);
+	return watch_egress_syns(skb, LINK_RAW_IP);
 }
 
 /*
@@ -572,20 +576,20 @@ int settle_candidate(struct __sk_buff *skb)
 	__u32 next = candidate_next++;
 	struct flow_entry *e;
 	struct candidate c;
-	enum settled_by why;
-	struct found found;
+	enum end_reason why;
+	struct flow_ref found;
 
 	if (next >= CANDIDATES)
 		return TC_NEXT;
 	c = candidates[next];
-	e = entry_at(c.place);
+	e = flow_at(c.slot);
 	if (!e || e->flow.client_isn != c.client_isn)
 		return TC_NEXT;
-	why = ending ? SETTLED_END : settle_due(&e->flow, now, pressure);
-	if (why == SETTLED_NOT || !find_at(e, c.place, &found) || !table_begin(NULL, &found))
+	why = run_ending ? END_OF_RUN : settle_due(&e->flow, now, under_pressure);
+	if (why == END_NONE || !find_slot(e, c.slot, &found) || !table_lock(NULL, &found))
 		return TC_NEXT;
-	table_end(NULL, &found, why);
-	publish(c.place, why, now, false);
+	table_unlock(NULL, &found, why);
+	publish(c.slot, why, now, false);
 	return TC_NEXT;
 }
 

@@ -21,9 +21,9 @@ struct address {
 	__u32 word[4];
 };
 
-#define IP4_PREFIX swap32(0xffff)
+#define IP4_PREFIX cpu_to_be32(0xffff)
 
-/* Both directions of a connection have the same key: see segment_find_key(). */
+/* Both directions of a connection have the same key: see segment_set_key(). */
 struct flow_key {
 	struct address end[2];
 	__u16 port[2];
@@ -39,22 +39,24 @@ enum client_flag {
 	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN, else key.end[0] */
 	CLIENT_HAS_MAC = 1 << 1,
 	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
-	CLIENT_PROVES = 1 << 3, /* spoke as only a client with an answer does; none was seen */
+	CLIENT_IMPLIES_SYNACK =
+		1 << 3, /* spoke as only a client with an answer does; none was seen */
 	CLIENT_GAP = 1 << 4, /* its first payload begins too far on: what came before was lost */
 	CLIENT_ACKED = 1 << 5, /* it acknowledged the server's first payload */
 	/* with --follow-peers, when a SYN was sent again: what had become of the one before? */
-	CLIENT_LEFT = 1 << 6, /* it was seen leaving this host: see flow.left_by */
-	CLIENT_STAYED = 1 << 7, /* it was not, by none of the interfaces that are followed */
+	CLIENT_FORWARDED = 1 << 6, /* it was seen leaving this host: see flow.forwarded_by */
+	CLIENT_NOT_FORWARDED = 1 << 7, /* it was not, by none of the interfaces that are followed */
 };
 
 enum server_flag {
 	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen leaving */
-	SERVER_PROVES = 1 << 1, /* spoke as if open; of the handshake a part is missing */
+	SERVER_IMPLIES_OPEN = 1 << 1, /* spoke as if open; of the handshake a part is missing */
 	SERVER_REFUSED = 1 << 2, /* acceptable RST in answer to the SYN (RFC 9293 3.10.7.3) */
 	SERVER_RST_GATEWAY = 1 << 3, /* this very host made the RST */
 	SERVER_TOOK_SYN_DATA = 1 << 4, /* Fast Open: the SYN's payload was taken (RFC 7413) */
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
-	SERVER_ODD = 1 << 6, /* RST or SYN-ACK with a wrong number: a real client ignores it */
+	SERVER_UNACCEPTABLE =
+		1 << 6, /* RST or SYN-ACK with a wrong number: a real client ignores it */
 	SERVER_CHALLENGED = 1 << 7, /* answered the SYN by a bare ACK (RFC 5961 4.2) */
 };
 
@@ -76,7 +78,7 @@ struct flow {
 	__u32 client_isn;
 	__u32 syn_count;
 	__u32 syn_copies;
-	__u32 client_again_us; /* when its first payload was last sent again, behind client_first */
+	__u32 client_retransmit_us; /* when its first payload was last sent again, behind client_first */
 	__u16 client_mss; /* that its SYN offers (RFC 9293 3.7.1), 0 when none was seen */
 	__u16 client_size; /* bytes of its first payload */
 	__u16 syn_ip_id;
@@ -84,7 +86,7 @@ struct flow {
 	__u8 client_mac[6];
 	__u8 client_flags;
 	__u8 client_segments; /* with payload, while the server had sent none or it was not acked */
-	__u8 client_again; /* how often its first payload was sent again */
+	__u8 client_retransmits; /* how often its first payload was sent again */
 
 	/* the server's segments write these */
 	__u64 synack;
@@ -95,13 +97,13 @@ struct flow {
 	__u32 server_isn;
 	__u32 synack_count;
 	__u32 synack_copies;
-	__u32 server_again_us;
+	__u32 server_retransmit_us;
 	__u16 server_mss;
 	__u16 server_size;
 	__u16 synack_ip_id;
 	__u8 server_flags;
 	__u8 server_segments;
-	__u8 server_again;
+	__u8 server_retransmits;
 	__u8 server_acked; /* it acknowledged the client's first payload */
 	__u8 synack_after_ack; /* SYN-ACKs sent again although the handshake's ACK had passed */
 
@@ -112,27 +114,27 @@ struct flow {
 	__u8 icmp_code;
 	__u8 icmp_flags;
 
-	__u8 left_by; /* with CLIENT_LEFT: the lowest byte of the interface's index */
-	__u8 elsewhere; /* the first SYN was addressed to another machine on the link */
-	__u32 slot; /* by a hash of the four-tuple, see line.h */
+	__u8 forwarded_by; /* with CLIENT_FORWARDED: the lowest byte of the interface's index */
+	__u8 other_host; /* the first SYN was addressed to another machine on the link */
+	__u32 hash; /* by a hash of the four-tuple, see line.h */
 };
 
-enum settled_by {
-	SETTLED_NOT,
-	SETTLED_PAYLOAD, /* both sides have sent payload */
-	SETTLED_RST,
-	SETTLED_FIN, /* of both sides */
-	SETTLED_TIMEOUT, /* nothing more is to be expected */
-	SETTLED_SUPERSEDED, /* another attempt began on the same four-tuple */
-	SETTLED_ONE_SIDED, /* ONE_SIDED_SEGMENTS with payload, all from one side */
-	SETTLED_PRESSURE, /* gave its place to a newer attempt */
-	SETTLED_END, /* of the run */
-	SETTLED_REASONS,
+enum end_reason {
+	END_NONE,
+	END_PAYLOAD, /* both sides have sent payload */
+	END_RST,
+	END_FIN, /* of both sides */
+	END_TIMEOUT, /* nothing more is to be expected */
+	END_SUPERSEDED, /* another attempt began on the same four-tuple */
+	END_ONE_SIDED, /* ONE_SIDED_SEGMENTS with payload, all from one side */
+	END_PRESSURE, /* gave its place to a newer attempt */
+	END_OF_RUN, /* of the run */
+	END_REASONS,
 };
 
 struct record {
 	__u32 version;
-	__u32 settled_by;
+	__u32 end_reason;
 	__u64 settled;
 	struct flow_key key;
 	struct flow flow;
@@ -145,7 +147,7 @@ enum counter {
 	COUNT_LATE_SYN_COPIES, /* SYN of a connection that has settled already */
 	COUNT_ALREADY_OPEN, /* connections that were open before the start, as far as they showed
 			       themselves */
-	COUNT_NARROWED, /* SYNs outside --client, --server, --port */
+	COUNT_NOT_SELECTED, /* SYNs outside --client, --server, --port */
 	COUNT_UDP_443_BYTES,
 	COUNT_UDP_BYTES, /* without port 443 */
 	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */

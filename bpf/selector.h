@@ -8,7 +8,7 @@
 #include "parse.h"
 
 /* Addresses as masks: what is not asked for is a mask of zeros, which every address fits. */
-struct narrow {
+struct selector {
 	struct address client;
 	struct address client_mask;
 	struct address server;
@@ -17,9 +17,9 @@ struct narrow {
 	__u8 ports[65536 / 8];
 };
 
-static __always_inline bool address_fits(const struct address *a,
-					 const volatile struct address *net,
-					 const volatile struct address *mask)
+static __always_inline bool address_matches(const struct address *a,
+					    const volatile struct address *net,
+					    const volatile struct address *mask)
 {
 	int i;
 
@@ -32,9 +32,10 @@ static __always_inline bool address_fits(const struct address *a,
 	return true;
 }
 
-static __always_inline bool narrow_wants(const volatile struct narrow *n, const struct segment *s)
+static __always_inline bool selector_matches(const volatile struct selector *n,
+					     const struct segment *s)
 {
-	return address_fits(&s->source, &n->client, &n->client_mask) &&
-	       address_fits(&s->destination, &n->server, &n->server_mask) &&
+	return address_matches(&s->source, &n->client, &n->client_mask) &&
+	       address_matches(&s->destination, &n->server, &n->server_mask) &&
 	       (!n->by_port || n->ports[s->destination_port >> 3] & 1 << (s->destination_port & 7));
 }

@@ -8,42 +8,42 @@
 #define DEFAULT_FLOWS 120000
 #define DEFAULT_RING_BYTES (8 << 20)
 
-#define MOST_FLOWS (1 << 20)
+#define MAX_TRACKED_FLOWS (1 << 20)
 
 /* Of the queue of attempts: --max-flows is rounded up to chunks. */
-#define QUEUE_CHUNK 32
+#define EVICT_CHUNK 32
 
 struct flow_entry {
 	struct flow flow;
 	struct flow_key key;
-	__u32 place; /* its own number, from 1 */
+	__u32 slot; /* its own number, from 1 */
 	__u32 pad;
 };
 
 /* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */
 struct candidate {
-	__u32 place;
+	__u32 slot;
 	__u32 client_isn;
 };
 
 #define CANDIDATES 64
 
 /* Places for SYNs that were seen leaving, with --follow-peers. */
-#define LEAVING (1 << 16)
+#define EGRESS_SYNS (1 << 16)
 
 /* Marks of what passed, one an interface; several interfaces may share one. */
-#define SEEN_SLOTS 64
+#define ACTIVITY_FLAGS 64
 
-static __always_inline __u32 seen_slot(__u32 ifindex)
+static __always_inline __u32 activity_index(__u32 ifindex)
 {
-	return ifindex & (SEEN_SLOTS - 1);
+	return ifindex & (ACTIVITY_FLAGS - 1);
 }
 
 /* Clients by a hash of their address; several may share a number. */
-#define CLIENTS (1 << 16)
+#define CLIENT_HASHES (1 << 16)
 
-static __always_inline __u32 client_number(const struct address *a,
-					   const volatile struct hash_seed *seed)
+static __always_inline __u32 client_hash(const struct address *a,
+					 const volatile struct hash_seed *seed)
 {
 	__u64 hash = hash_mix((__u64)a->word[0] << 32 | a->word[1], seed);
 

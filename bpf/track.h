@@ -25,7 +25,7 @@
 #define ANSWERED_NS SECOND_NS
 
 /* How long a settled connection is remembered, lest a late copy of its SYN make a phantom. */
-#define REMEMBER_NS (2 * SECOND_NS)
+#define LAST_CLOSED_NS (2 * SECOND_NS)
 
 /* A one-way stream leaves the slow path after so many segments with payload. */
 #define ONE_SIDED_SEGMENTS 64
@@ -44,7 +44,7 @@
 #define FULL_SIZE 1220
 
 /* A full segment that was sent again so often without an ACK is not let through. */
-#define BLACK_HOLE_AGAIN 3
+#define BLACK_HOLE_RETRANSMITS 3
 
 /* A handshake ACK may have been missed: then the client is found a little further on. */
 #define ACK_WINDOW (1U << 20)
@@ -70,7 +70,7 @@ static __always_inline bool is_syn(const struct segment *s)
  * Fills the segment's key, and which end of it is the source. Without a branch once it is known which
  * end is the lower one: a verifier would follow both ways from here on.
  */
-static __always_inline void segment_find_key(struct segment *s)
+static __always_inline void segment_set_key(struct segment *s)
 {
 	const __u8 *source = (const __u8 *)&s->source, *destination = (const __u8 *)&s->destination;
 	__u64 from[] = { LOAD(__u64, source), LOAD(__u64, source + 8), s->source_port };
@@ -105,7 +105,8 @@ static __always_inline void segment_find_key(struct segment *s)
 
 static __always_inline bool is_handshake_done(const struct flow *f)
 {
-	return f->ack || f->server_flags & SERVER_PROVES || f->client_flags & CLIENT_PROVES;
+	return f->ack || f->server_flags & SERVER_IMPLIES_OPEN ||
+	       f->client_flags & CLIENT_IMPLIES_SYNACK;
 }
 
 /*
@@ -123,13 +124,13 @@ static __always_inline __u64 payload_last(__u64 first, __u32 again_us)
 	return first + (__u64)again_us * MICROSECOND_NS;
 }
 
-static __always_inline __u64 last_sign_of_life(const struct flow *f)
+static __always_inline __u64 last_activity(const struct flow *f)
 {
 	const __u64 times[] = { f->synack_last,
 				f->ack,
 				f->icmp,
-				payload_last(f->client_first, f->client_again_us),
-				payload_last(f->server_first, f->server_again_us),
+				payload_last(f->client_first, f->client_retransmit_us),
+				payload_last(f->server_first, f->server_retransmit_us),
 				f->client_fin,
 				f->server_fin };
 	__u64 last = f->syn_last;
@@ -145,7 +146,7 @@ static __always_inline __u64 last_sign_of_life(const struct flow *f)
 }
 
 /* Four billion are the most that is counted. No branch. */
-static __always_inline void count_up(__u32 *count)
+static __always_inline void count_saturating(__u32 *count)
 {
 	__u64 more = *count + 1ULL;
 
@@ -167,7 +168,7 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 		f->client_flags |= CLIENT_IS_END_1;
 	if (s->egress)
 		f->client_flags |= CLIENT_EGRESS;
-	f->elsewhere = s->elsewhere;
+	f->other_host = s->other_host;
 	if (s->has_mac && !s->egress) { /* leaving, the source MAC is this very host's */
 		f->client_flags |= CLIENT_HAS_MAC;
 		__builtin_memcpy(f->client_mac, s->mac, 6);
@@ -178,7 +179,7 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 static __always_inline bool starts_another(const struct flow *f, const struct segment *s,
 					   bool from_client, __u64 now)
 {
-	if ((__s64)(now - last_sign_of_life(f)) > (__s64)SILENCE_NS)
+	if ((__s64)(now - last_activity(f)) > (__s64)SILENCE_NS)
 		return true;
 	if (from_client)
 		return s->seq != f->client_isn;
@@ -196,12 +197,12 @@ static __always_inline void track_syn(struct flow *f, const struct segment *s, b
 	}
 	if (s->egress != !!(f->client_flags & CLIENT_EGRESS) ||
 	    (s->ip_id == f->syn_ip_id && now - f->syn_last <= COPY_NS)) {
-		count_up(&f->syn_copies);
+		count_saturating(&f->syn_copies);
 		return;
 	}
 	if (f->syn_count < SYN_TIMES)
 		f->syn_times[f->syn_count] = now;
-	count_up(&f->syn_count);
+	count_saturating(&f->syn_count);
 	f->syn_last = now;
 	f->syn_ip_id = s->ip_id;
 }
@@ -217,7 +218,7 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		return;
 	}
 	if (taken > f->syn_payload) {
-		f->server_flags |= SERVER_ODD;
+		f->server_flags |= SERVER_UNACCEPTABLE;
 		return;
 	}
 	if (!f->synack) {
@@ -235,10 +236,10 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 	}
 	if (s->egress != !!(f->server_flags & SERVER_EGRESS) ||
 	    (s->ip_id == f->synack_ip_id && now - f->synack_last <= COPY_NS)) {
-		count_up(&f->synack_copies);
+		count_saturating(&f->synack_copies);
 		return;
 	}
-	count_up(&f->synack_count);
+	count_saturating(&f->synack_count);
 	f->synack_last = now;
 	f->synack_ip_id = s->ip_id;
 	if (!f->ack)
@@ -251,12 +252,12 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
  * Could a RST or FIN of this sequence number be the side's own? The other end is stricter (RFC 5961
  * 3.2), but we may not have seen all that was sent.
  */
-static __always_inline bool may_end(const struct segment *s, __u32 isn, __u64 first)
+static __always_inline bool is_plausible_end(const struct segment *s, __u32 isn, __u64 first)
 {
 	return seq_within(s->seq, isn, first ? OPENING_WINDOW : FIRST_WINDOW);
 }
 
-static __always_inline enum settled_by track_rst(struct flow *f, const struct segment *s,
+static __always_inline enum end_reason track_rst(struct flow *f, const struct segment *s,
 						 bool from_client, __u64 now)
 {
 	bool answers_syn = s->flags & TCP_ACK && s->ack - f->client_isn - 1 <= f->syn_payload;
@@ -265,35 +266,35 @@ static __always_inline enum settled_by track_rst(struct flow *f, const struct se
 		if (!f->synack && !is_handshake_done(f)) {
 			if (!f->client_rst)
 				f->client_rst = now;
-			return SETTLED_NOT;
+			return END_NONE;
 		}
-		if (!may_end(s, f->client_isn, f->client_first))
-			return SETTLED_NOT;
+		if (!is_plausible_end(s, f->client_isn, f->client_first))
+			return END_NONE;
 		f->client_rst = now;
-		return SETTLED_RST;
+		return END_RST;
 	}
 	if (!f->synack && !is_handshake_done(f)) {
 		if (!answers_syn) {
-			f->server_flags |= SERVER_ODD;
-			return SETTLED_NOT;
+			f->server_flags |= SERVER_UNACCEPTABLE;
+			return END_NONE;
 		}
 		f->server_flags |= SERVER_REFUSED;
-	} else if (f->synack && !may_end(s, f->server_isn, f->server_first) &&
+	} else if (f->synack && !is_plausible_end(s, f->server_isn, f->server_first) &&
 		   (f->ack || !answers_syn)) {
-		f->server_flags |= SERVER_ODD;
-		return SETTLED_NOT;
+		f->server_flags |= SERVER_UNACCEPTABLE;
+		return END_NONE;
 	}
 	if (s->from_gateway)
 		f->server_flags |= SERVER_RST_GATEWAY;
 	f->server_rst = now;
-	return SETTLED_RST;
+	return END_RST;
 }
 
 /*
  * Does the payload reach beyond ISN+1? A keep-alive probe (RFC 9293 3.8.4) does not, nor what is out of
  * window: of a side that has not spoken, what begins further on than its first flight could.
  */
-static __always_inline bool brings_payload(const struct segment *s, __u32 isn, __u64 first)
+static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, __u64 first)
 {
 	__u32 reach = s->seq + s->payload - isn - 1;
 
@@ -310,7 +311,7 @@ static __always_inline __u32 syn_data(const struct flow *f)
  * Was the first payload sent again? behind is how far behind it the segment begins; what comes
  * within COPY_NS of the last time is a copy.
  */
-static __always_inline bool is_again(__u32 behind, __u64 first, __u32 *again_us, __u64 now)
+static __always_inline bool is_retransmission(__u32 behind, __u64 first, __u32 *again_us, __u64 now)
 {
 	__u64 us;
 
@@ -321,7 +322,7 @@ static __always_inline bool is_again(__u32 behind, __u64 first, __u32 *again_us,
 	return true;
 }
 
-static __always_inline bool is_full(__u32 size, __u32 mss)
+static __always_inline bool is_full_sized(__u32 size, __u32 mss)
 {
 	return size + FULL_SLACK >= (mss ? mss : FULL_SIZE + FULL_SLACK);
 }
@@ -330,15 +331,16 @@ static __always_inline bool is_full(__u32 size, __u32 mss)
  * Both sides have spoken. Is the second one's first payload a full segment that nobody has
  * acknowledged yet? A black hole for large packets swallows just that one, so it is waited for.
  */
-static __always_inline bool is_second_unproven(const struct flow *f)
+static __always_inline bool is_second_payload_unacked(const struct flow *f)
 {
 	if (f->client_first > f->server_first)
-		return !f->server_acked && f->client_again < BLACK_HOLE_AGAIN &&
+		return !f->server_acked && f->client_retransmits < BLACK_HOLE_RETRANSMITS &&
 		       f->client_segments < ONE_SIDED_SEGMENTS &&
-		       is_full(f->client_size, f->server_mss);
+		       is_full_sized(f->client_size, f->server_mss);
 	return f->synack && !(f->client_flags & CLIENT_ACKED) &&
-	       f->server_again < BLACK_HOLE_AGAIN && f->server_segments < ONE_SIDED_SEGMENTS &&
-	       is_full(f->server_size, f->client_mss);
+	       f->server_retransmits < BLACK_HOLE_RETRANSMITS &&
+	       f->server_segments < ONE_SIDED_SEGMENTS &&
+	       is_full_sized(f->server_size, f->client_mss);
 }
 
 static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
@@ -352,19 +354,20 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 			f->ack = now;
 	} else if (seq_within(s->seq, f->client_isn + 1,
 			      is_handshake_done(f) ? OPENING_WINDOW : FIRST_WINDOW)) {
-		f->client_flags |= CLIENT_PROVES;
+		f->client_flags |= CLIENT_IMPLIES_SYNACK;
 	} else {
 		return;
 	}
-	if (brings_payload(s, f->client_isn, f->client_first)) {
+	if (has_new_payload(s, f->client_isn, f->client_first)) {
 		if (!f->client_first) {
 			f->client_first = now;
 			f->client_size = s->payload > 0xffff ? 0xffff : s->payload;
 			if (behind && in_window)
 				f->client_flags |= CLIENT_GAP;
-		} else if (is_again(behind, f->client_first, &f->client_again_us, now)) {
-			if (f->client_again < 0xff)
-				f->client_again++;
+		} else if (is_retransmission(behind, f->client_first, &f->client_retransmit_us,
+					     now)) {
+			if (f->client_retransmits < 0xff)
+				f->client_retransmits++;
 		}
 		if (f->client_segments < ONE_SIDED_SEGMENTS &&
 		    (!f->server_first || f->client_first > f->server_first))
@@ -372,7 +375,8 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 	}
 	if (f->server_first && seq_within(s->ack, f->server_isn + 2, OPENING_WINDOW))
 		f->client_flags |= CLIENT_ACKED;
-	if (s->flags & TCP_FIN && !f->client_fin && may_end(s, f->client_isn, f->client_first))
+	if (s->flags & TCP_FIN && !f->client_fin &&
+	    is_plausible_end(s, f->client_isn, f->client_first))
 		f->client_fin = now;
 }
 
@@ -391,22 +395,22 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 				f->server_flags |= SERVER_CHALLENGED;
 			return;
 		}
-		f->server_flags |= SERVER_PROVES;
+		f->server_flags |= SERVER_IMPLIES_OPEN;
 		if (s->payload && !f->server_first)
 			f->server_first = now;
-	} else if (brings_payload(s, f->server_isn, f->server_first)) {
+	} else if (has_new_payload(s, f->server_isn, f->server_first)) {
 		if (!f->server_first) {
 			f->server_first = now;
 			f->server_size = s->payload > 0xffff ? 0xffff : s->payload;
-		} else if (is_again(s->seq - f->server_isn - 1, f->server_first,
-				    &f->server_again_us, now)) {
-			if (f->server_again < 0xff)
-				f->server_again++;
+		} else if (is_retransmission(s->seq - f->server_isn - 1, f->server_first,
+					     &f->server_retransmit_us, now)) {
+			if (f->server_retransmits < 0xff)
+				f->server_retransmits++;
 		}
 		/* before the handshake ACK: usual with Fast Open only, else the ACK passed elsewhere */
 		if (!f->ack && f->synack &&
 		    (!f->syn_payload || f->server_flags & SERVER_TOOK_SYN_DATA))
-			f->server_flags |= SERVER_PROVES;
+			f->server_flags |= SERVER_IMPLIES_OPEN;
 	}
 	if (f->client_first && acked > syn_data(f) && acked < OPENING_WINDOW)
 		f->server_acked = 1;
@@ -414,7 +418,7 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 	    (!f->client_first || f->client_first <= f->server_first))
 		f->server_segments++;
 	if (s->flags & TCP_FIN && !f->server_fin &&
-	    (!f->synack || may_end(s, f->server_isn, f->server_first)))
+	    (!f->synack || is_plausible_end(s, f->server_isn, f->server_first)))
 		f->server_fin = now;
 }
 
@@ -451,12 +455,12 @@ static __always_inline bool needs_time(const struct flow *f, const struct segmen
  * so. Answers whether the flow has
  * settled, and by what.
  */
-static __always_inline enum settled_by track(struct flow *f, const struct segment *s,
+static __always_inline enum end_reason track(struct flow *f, const struct segment *s,
 					     bool from_client, __u64 now)
 {
 	if (s->kind == SEGMENT_ICMP_ERROR) {
 		track_icmp(f, s, from_client, now);
-		return SETTLED_NOT;
+		return END_NONE;
 	}
 	if (s->flags & TCP_RST)
 		return track_rst(f, s, from_client, now);
@@ -465,30 +469,30 @@ static __always_inline enum settled_by track(struct flow *f, const struct segmen
 			track_synack(f, s, from_client, now);
 		else
 			track_syn(f, s, from_client, now);
-		return SETTLED_NOT;
+		return END_NONE;
 	}
 	if (!(s->flags & TCP_ACK))
-		return SETTLED_NOT;
+		return END_NONE;
 	if (from_client)
 		track_client(f, s, now);
 	else
 		track_server(f, s, now);
 
 	if (f->server_first && (f->client_first || f->server_flags & SERVER_TOOK_SYN_DATA) &&
-	    !is_second_unproven(f))
-		return SETTLED_PAYLOAD;
+	    !is_second_payload_unacked(f))
+		return END_PAYLOAD;
 	if (f->client_fin && f->server_fin)
-		return SETTLED_FIN;
+		return END_FIN;
 	if (f->client_segments >= ONE_SIDED_SEGMENTS || f->server_segments >= ONE_SIDED_SEGMENTS)
-		return SETTLED_ONE_SIDED;
-	return SETTLED_NOT;
+		return END_ONE_SIDED;
+	return END_NONE;
 }
 
 /*
  * May this flow give its place to a newer attempt, when there is no other? Of a client that has
  * never been seen to complete a handshake, any attempt may: a flood's SYNs are answered as well.
  */
-static __always_inline bool may_be_evicted(const struct flow *f, bool proven_client, __u64 now)
+static __always_inline bool is_evictable(const struct flow *f, bool proven_client, __u64 now)
 {
 	if (is_answered_and_acked(f))
 		return false;
@@ -505,16 +509,17 @@ static __always_inline __u64 settled_at(const struct flow *f, __u64 now)
  * Has this flow settled by the passing of time? Under pressure (the table is nearly full) what is
  * idle gives its place: soon without a handshake, later with one.
  */
-static __always_inline enum settled_by settle_due(const struct flow *f, __u64 now, bool pressure)
+static __always_inline enum end_reason settle_due(const struct flow *f, __u64 now,
+						  bool under_pressure)
 {
-	__s64 idle = now - last_sign_of_life(f);
+	__s64 idle = now - last_activity(f);
 
-	if (pressure && idle > (__s64)(is_answered_and_acked(f) ? PRESSURE_ESTABLISHED_NS
-								: PRESSURE_OPENING_NS))
-		return SETTLED_PRESSURE;
+	if (under_pressure && idle > (__s64)(is_answered_and_acked(f) ? PRESSURE_ESTABLISHED_NS
+								      : PRESSURE_OPENING_NS))
+		return END_PRESSURE;
 	/* an established connection without payload may stay idle; one side gone, it is left to die */
 	if (is_answered_and_acked(f) && !f->client_fin && !f->server_fin &&
 	    !(f->client_first && f->server_first))
-		return SETTLED_NOT;
-	return idle > (__s64)SILENCE_NS ? SETTLED_TIMEOUT : SETTLED_NOT;
+		return END_NONE;
+	return idle > (__s64)SILENCE_NS ? END_TIMEOUT : END_NONE;
 }

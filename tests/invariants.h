@@ -46,7 +46,7 @@ static inline const char *order_wrong(const struct record *r)
 	IMPLIES(f->synack, f->synack <= f->synack_last);
 	IMPLIES(f->synack && f->ack && !(f->server_flags & SERVER_SYN), f->ack >= f->synack);
 	IMPLIES(f->synack && f->client_first && !(f->server_flags & SERVER_SYN) &&
-			!(f->client_flags & CLIENT_PROVES),
+			!(f->client_flags & CLIENT_IMPLIES_SYNACK),
 		f->client_first >= f->synack);
 	return NULL;
 }
@@ -66,7 +66,8 @@ static inline const char *counts_wrong(const struct flow *f)
 	HOLDS(f->client_segments <= ONE_SIDED_SEGMENTS && f->server_segments <= ONE_SIDED_SEGMENTS);
 	IMPLIES(f->client_segments, f->client_first);
 	IMPLIES(f->server_segments, f->server_first);
-	HOLDS(!f->client_again == !f->client_again_us && !f->server_again == !f->server_again_us);
+	HOLDS(!f->client_retransmits == !f->client_retransmit_us &&
+	      !f->server_retransmits == !f->server_retransmit_us);
 	HOLDS(!f->client_size == !f->client_first);
 	IMPLIES(f->server_size, f->server_first);
 	return NULL;
@@ -77,19 +78,19 @@ static inline const char *flags_wrong(const struct flow *f)
 	const __u8 no_mac[6] = {};
 
 	IMPLIES(f->ack, f->synack || f->server_flags & SERVER_SYN);
-	IMPLIES(f->client_first,
-		f->synack || f->server_flags & SERVER_SYN || f->client_flags & CLIENT_PROVES);
-	IMPLIES(f->server_first, f->synack || f->server_flags & SERVER_PROVES);
+	IMPLIES(f->client_first, f->synack || f->server_flags & SERVER_SYN ||
+					 f->client_flags & CLIENT_IMPLIES_SYNACK);
+	IMPLIES(f->server_first, f->synack || f->server_flags & SERVER_IMPLIES_OPEN);
 	IMPLIES(f->client_flags & CLIENT_HAS_MAC, !(f->client_flags & CLIENT_EGRESS));
 	IMPLIES(!(f->client_flags & CLIENT_HAS_MAC), !memcmp(f->client_mac, no_mac, 6));
 	IMPLIES(f->client_flags & CLIENT_GAP, f->client_first);
 	IMPLIES(f->client_flags & CLIENT_ACKED, f->server_first);
-	IMPLIES(f->client_flags & (CLIENT_LEFT | CLIENT_STAYED), f->syn_count > 1);
+	IMPLIES(f->client_flags & (CLIENT_FORWARDED | CLIENT_NOT_FORWARDED), f->syn_count > 1);
 	IMPLIES(f->server_flags & SERVER_EGRESS, f->synack);
 	IMPLIES(f->server_flags & SERVER_TOOK_SYN_DATA, f->synack && f->syn_payload);
 	IMPLIES(f->server_flags & SERVER_REFUSED, f->server_rst && !f->synack);
 	IMPLIES(f->server_flags & SERVER_RST_GATEWAY, f->server_rst);
-	HOLDS(f->server_acked <= 1 && f->elsewhere <= 1);
+	HOLDS(f->server_acked <= 1 && f->other_host <= 1);
 	IMPLIES(f->server_acked, f->client_first);
 	HOLDS(f->icmp_flags < 1 << 4 && !f->icmp == !(f->icmp_flags & ICMP_SEEN));
 	IMPLIES(f->icmp_flags & (ICMP_HARD | ICMP_GATEWAY), f->icmp);
@@ -102,16 +103,15 @@ static inline const char *end_wrong(const struct record *r)
 	const struct flow *f = &r->flow;
 
 	HOLDS(r->version == RECORD_VERSION);
-	HOLDS(r->settled_by > SETTLED_NOT && r->settled_by < SETTLED_REASONS);
+	HOLDS(r->end_reason > END_NONE && r->end_reason < END_REASONS);
 	HOLDS(r->settled >= f->syn_times[0]);
-	IMPLIES(r->settled_by == SETTLED_PAYLOAD,
+	IMPLIES(r->end_reason == END_PAYLOAD,
 		f->server_first && (f->client_first || f->server_flags & SERVER_TOOK_SYN_DATA));
-	IMPLIES(r->settled_by == SETTLED_RST, f->server_rst || f->client_rst);
-	IMPLIES(f->server_rst, r->settled_by == SETTLED_RST);
-	IMPLIES(r->settled_by == SETTLED_FIN, f->client_fin && f->server_fin);
-	IMPLIES(r->settled_by == SETTLED_ONE_SIDED,
-		f->client_segments == ONE_SIDED_SEGMENTS ||
-			f->server_segments == ONE_SIDED_SEGMENTS);
+	IMPLIES(r->end_reason == END_RST, f->server_rst || f->client_rst);
+	IMPLIES(f->server_rst, r->end_reason == END_RST);
+	IMPLIES(r->end_reason == END_FIN, f->client_fin && f->server_fin);
+	IMPLIES(r->end_reason == END_ONE_SIDED, f->client_segments == ONE_SIDED_SEGMENTS ||
+							f->server_segments == ONE_SIDED_SEGMENTS);
 	return NULL;
 }
 

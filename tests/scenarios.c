@@ -47,7 +47,7 @@ static void make_plain(struct tape *t)
 CHECK(check_plain)
 {
 	EXPECT(count == 1);
-	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
 	EXPECT(c->syn == AT(0) && c->synack == AT(10) && c->ack == AT(11));
 	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
 	EXPECT(c->wait == 1 * (ns_t)MS && c->answer == 8 * (ns_t)MS && c->banner == NEVER);
@@ -68,7 +68,7 @@ static void make_acked(struct tape *t)
 
 CHECK(check_acked)
 {
-	EXPECT(count == 1 && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(count == 1 && c->end_reason == END_PAYLOAD);
 	EXPECT(c->settled == AT(21) && c->watched == 21 * (ns_t)MS);
 	UNUSED;
 	return NULL;
@@ -128,7 +128,7 @@ static void make_many_syns(struct tape *t)
 
 CHECK(check_many_syns)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->settled_by == SETTLED_END);
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->end_reason == END_OF_RUN);
 	EXPECT(c->syn_count == 11 && c->syn_times_count == 8 && c->syn_times[7] == AT(7000));
 	EXPECT(c->syn_last == AT(10000) && connection_failure(c) == FAILURE_SILENT);
 	UNUSED;
@@ -145,7 +145,7 @@ static void make_timeout(struct tape *t)
 
 CHECK(check_timeout)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->settled_by == SETTLED_TIMEOUT);
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->end_reason == END_TIMEOUT);
 	EXPECT(c->watched == 131001 * (ns_t)MS && c->syn_count == 2);
 	UNUSED;
 	return NULL;
@@ -164,7 +164,7 @@ static void make_other_isn(struct tape *t)
 CHECK(check_other_isn)
 {
 	EXPECT(count == 2);
-	EXPECT(c[0].outcome == OUTCOME_UNANSWERED && c[0].settled_by == SETTLED_SUPERSEDED &&
+	EXPECT(c[0].outcome == OUTCOME_UNANSWERED && c[0].end_reason == END_SUPERSEDED &&
 	       c[0].syn_count == 1);
 	EXPECT(c[1].outcome == OUTCOME_ESTABLISHED && c[1].syn == AT(500) && c[1].syn_count == 1);
 	UNUSED;
@@ -186,7 +186,7 @@ CHECK(check_same_isn_after_rst)
 	EXPECT(count == 3);
 	EXPECT(c[0].outcome == OUTCOME_REFUSED && c[2].outcome == OUTCOME_REFUSED);
 	EXPECT(c[2].syn == AT(1000) && c[2].rst == AT(1005) && c[2].rst_from == SIDE_SERVER);
-	EXPECT(c[0].settled_by == SETTLED_RST && connection_failure(c) == FAILURE_REFUSED);
+	EXPECT(c[0].end_reason == END_RST && connection_failure(c) == FAILURE_REFUSED);
 	UNUSED;
 	return NULL;
 }
@@ -219,7 +219,7 @@ static void make_syn_data(struct tape *t)
 
 CHECK(check_syn_data)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
 	EXPECT(c->wait == 0 && c->ack == AT(11) && c->banner == NEVER);
 	UNUSED;
 	return NULL;
@@ -236,7 +236,7 @@ static void make_syn_data_answered_early(struct tape *t)
 CHECK(check_syn_data_answered_early)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->wait == 0);
-	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->server_first == AT(11));
+	EXPECT(c->end_reason == END_PAYLOAD && c->server_first == AT(11));
 	UNUSED;
 	return NULL;
 }
@@ -345,7 +345,7 @@ static void make_syn_scan(struct tape *t)
 
 CHECK(check_syn_scan)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->settled_by == SETTLED_RST);
+	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->end_reason == END_RST);
 	EXPECT(c->rst_from == SIDE_CLIENT && c->ack == NEVER);
 	UNUSED;
 	return NULL;
@@ -360,7 +360,7 @@ static void make_fin_without_payload(struct tape *t)
 
 CHECK(check_fin_without_payload)
 {
-	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->settled_by == SETTLED_FIN);
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_FIN);
 	EXPECT(c->fin == AT(10000) && c->fin_from == SIDE_CLIENT && c->wait == NEVER);
 	EXPECT(connection_silence(c) == NEVER); /* unused, not a stall */
 	UNUSED;
@@ -377,7 +377,7 @@ static void make_one_fin(struct tape *t)
 
 CHECK(check_one_fin)
 {
-	EXPECT(count == 1 && c->settled_by == SETTLED_TIMEOUT && c->fin == AT(600000) &&
+	EXPECT(count == 1 && c->end_reason == END_TIMEOUT && c->fin == AT(600000) &&
 	       c->fin_from == SIDE_SERVER);
 	EXPECT(c->settled == AT(730001));
 	UNUSED;
@@ -558,8 +558,7 @@ static void make_tuple_again(struct tape *t)
 
 CHECK(check_tuple_again)
 {
-	EXPECT(count == 2 && c[0].settled_by == SETTLED_PAYLOAD &&
-	       c[1].outcome == OUTCOME_ESTABLISHED);
+	EXPECT(count == 2 && c[0].end_reason == END_PAYLOAD && c[1].outcome == OUTCOME_ESTABLISHED);
 	EXPECT(c[1].syn == AT(100) && !counters[COUNT_LATE_SYN_COPIES]);
 	return NULL;
 }
@@ -629,7 +628,7 @@ static void make_one_sided(struct tape *t)
 
 CHECK(check_one_sided)
 {
-	EXPECT(count == 1 && c->settled_by == SETTLED_ONE_SIDED && c->server_first == AT(12));
+	EXPECT(count == 1 && c->end_reason == END_ONE_SIDED && c->server_first == AT(12));
 	EXPECT(c->settled == AT(12 + 63));
 	UNUSED;
 	return NULL;
@@ -688,7 +687,7 @@ CHECK(check_accept_queue)
 {
 	EXPECT(count == 1 && c->ack == AT(11) && c->client_first == AT(12));
 	EXPECT(c->synack_after_ack == 1 && c->client_payload.again == 3 && c->client_payload.acked);
-	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->settled == AT(1490));
+	EXPECT(c->end_reason == END_PAYLOAD && c->settled == AT(1490));
 	UNUSED;
 	return NULL;
 }
@@ -726,7 +725,7 @@ CHECK(check_answer_swallowed)
 {
 	EXPECT(count == 1 && payload_is_swallowed(&c->server_payload));
 	EXPECT(c->server_payload.again == 3 && c->client_payload.acked);
-	EXPECT(c->settled_by == SETTLED_PAYLOAD && c->settled == AT(1480));
+	EXPECT(c->end_reason == END_PAYLOAD && c->settled == AT(1480));
 	UNUSED;
 	return NULL;
 }
@@ -743,7 +742,7 @@ static void make_answer_acked_elsewhere(struct tape *t)
 
 CHECK(check_answer_acked_elsewhere)
 {
-	EXPECT(count == 1 && c->settled_by == SETTLED_TIMEOUT && c->server_first == AT(20));
+	EXPECT(count == 1 && c->end_reason == END_TIMEOUT && c->server_first == AT(20));
 	UNUSED;
 	return NULL;
 }
@@ -759,7 +758,7 @@ static void make_gap(struct tape *t)
 CHECK(check_gap)
 {
 	EXPECT(count == 1 && c->client_gap && c->client_first == AT(12));
-	EXPECT(c->client_payload.again == 1 && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(c->client_payload.again == 1 && c->end_reason == END_PAYLOAD);
 	UNUSED;
 	return NULL;
 }
@@ -781,9 +780,9 @@ CHECK(check_vlans)
 {
 	EXPECT(count == 3);
 	EXPECT(c[0].client.vlan[0] == 10 && c[0].client.vlan[1] == 21 &&
-	       c[0].settled_by == SETTLED_PAYLOAD);
-	EXPECT(c[1].client.vlan[1] == 22 && c[1].settled_by == SETTLED_PAYLOAD);
-	EXPECT(c[2].client.vlan[1] == 20 && c[2].settled_by == SETTLED_END && c[2].ack == AT(11));
+	       c[0].end_reason == END_PAYLOAD);
+	EXPECT(c[1].client.vlan[1] == 22 && c[1].end_reason == END_PAYLOAD);
+	EXPECT(c[2].client.vlan[1] == 20 && c[2].end_reason == END_OF_RUN && c[2].ack == AT(11));
 	UNUSED;
 	return NULL;
 }
@@ -897,7 +896,7 @@ static void make_silence_then_syn(struct tape *t)
 
 CHECK(check_silence_then_syn)
 {
-	EXPECT(count == 2 && c[0].settled_by == SETTLED_TIMEOUT && c[1].syn == AT(131000));
+	EXPECT(count == 2 && c[0].end_reason == END_TIMEOUT && c[1].syn == AT(131000));
 	EXPECT(c[0].syn_count == 1 && c[1].syn_count == 1);
 	UNUSED;
 	return NULL;
@@ -915,7 +914,7 @@ static void make_roles_swapped(struct tape *t)
 
 CHECK(check_roles_swapped)
 {
-	EXPECT(count == 2 && c[0].settled_by == SETTLED_SUPERSEDED && c[0].client.port == 51544);
+	EXPECT(count == 2 && c[0].end_reason == END_SUPERSEDED && c[0].client.port == 51544);
 	EXPECT(c[1].client.port == 80 && c[1].synack == AT(5010) && c[1].ack == AT(5011));
 	UNUSED;
 	return NULL;
@@ -963,7 +962,7 @@ CHECK(check_stall_not_hidden)
 {
 	EXPECT(count == 1 && c->wait == 5000 * (ns_t)MS && c->client_first == AT(5011));
 	EXPECT(c->server_first == AT(5020) && c->fin == NEVER && c->rst == NEVER);
-	EXPECT(c->settled_by == SETTLED_PAYLOAD && !c->client_gap);
+	EXPECT(c->end_reason == END_PAYLOAD && !c->client_gap);
 	UNUSED;
 	return NULL;
 }
@@ -1105,7 +1104,7 @@ CHECK(check_alike)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->ack == AT(11));
 	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
-	EXPECT(swap32(c->client.address.word[3]) == 0x0a010417);
+	EXPECT(cpu_to_be32(c->client.address.word[3]) == 0x0a010417);
 	UNUSED;
 	return NULL;
 }
@@ -1179,7 +1178,7 @@ static void make_endless_syns(struct tape *t)
 CHECK(check_endless_syns)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == ENDLESS);
-	EXPECT(c->settled_by == SETTLED_TIMEOUT && connection_failure(c) == FAILURE_SILENT);
+	EXPECT(c->end_reason == END_TIMEOUT && connection_failure(c) == FAILURE_SILENT);
 	EXPECT(c->syn_times_count == 8 && c->syn_last == AT(64000.0 * (ENDLESS - 1)));
 	UNUSED;
 	return NULL;
@@ -1198,7 +1197,7 @@ static void make_endless_synacks(struct tape *t)
 CHECK(check_endless_synacks)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->synack_count == ENDLESS);
-	EXPECT(c->settled_by == SETTLED_TIMEOUT && c->synack == AT(64000));
+	EXPECT(c->end_reason == END_TIMEOUT && c->synack == AT(64000));
 	UNUSED;
 	return NULL;
 }
@@ -1228,7 +1227,7 @@ CHECK(check_crowded)
 	EXPECT(count >= 8 && count < CUSTOMERS);
 	EXPECT(count + counters[COUNT_LOST_MAP] == CUSTOMERS);
 	for (i = 0; i < count; i++)
-		EXPECT(c[i].settled_by == SETTLED_PAYLOAD &&
+		EXPECT(c[i].end_reason == END_PAYLOAD &&
 		       c[i].client_first == AT(5000 + c[i].client.vlan[0]));
 	return NULL;
 }
@@ -1247,7 +1246,7 @@ static void make_backwards(struct tape *t)
 
 CHECK(check_backwards)
 {
-	EXPECT(count >= 1 && c->outcome == OUTCOME_ESTABLISHED && c->settled_by == SETTLED_PAYLOAD);
+	EXPECT(count >= 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
 	EXPECT(c->client_payload.again == 0 && c->watched >= 0);
 	UNUSED;
 	return NULL;

@@ -143,7 +143,7 @@ def test_words():
     same(words('diagnose/diagnose.c', 'KIND_'), allowed('finding', 'kind'))
     same(words('diagnose/diagnose.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
     same(words('connection.c', 'OUTCOME_'), allowed('connection', 'outcome'))
-    same(words('connection.c', 'SETTLED_'), allowed('connection', 'settled_by') + ['not'])
+    same(words('connection.c', 'END_'), allowed('connection', 'settled_by') + ['not'])
     lost = schema.SCHEMA['$defs']['summary']['properties']['lost']['properties']
     same(words('session.c', 'COUNT_LOST_') + ['sum'], lost)
 

@@ -11,16 +11,16 @@ const char *const outcome_names[OUTCOMES] = {
 	[OUTCOME_HALF_OPEN] = "half_open",
 };
 
-const char *const settled_by_names[SETTLED_REASONS] = {
-	[SETTLED_NOT] = "not",
-	[SETTLED_PAYLOAD] = "payload",
-	[SETTLED_RST] = "rst",
-	[SETTLED_FIN] = "fin",
-	[SETTLED_TIMEOUT] = "timeout",
-	[SETTLED_SUPERSEDED] = "superseded",
-	[SETTLED_ONE_SIDED] = "one_sided",
-	[SETTLED_PRESSURE] = "pressure",
-	[SETTLED_END] = "end",
+const char *const end_reason_names[END_REASONS] = {
+	[END_NONE] = "not",
+	[END_PAYLOAD] = "payload",
+	[END_RST] = "rst",
+	[END_FIN] = "fin",
+	[END_TIMEOUT] = "timeout",
+	[END_SUPERSEDED] = "superseded",
+	[END_ONE_SIDED] = "one_sided",
+	[END_PRESSURE] = "pressure",
+	[END_OF_RUN] = "end",
 };
 
 const char *const side_names[] = {
@@ -47,7 +47,8 @@ bool is_private(const struct address *a)
 
 static enum outcome outcome_of(const struct flow *f)
 {
-	bool proven = f->client_flags & CLIENT_PROVES || f->server_flags & SERVER_PROVES;
+	bool proven =
+		f->client_flags & CLIENT_IMPLIES_SYNACK || f->server_flags & SERVER_IMPLIES_OPEN;
 
 	if (f->synack)
 		return f->ack || proven ? OUTCOME_ESTABLISHED : OUTCOME_HALF_OPEN;
@@ -98,16 +99,16 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->client_isn = f->client_isn;
 	c->server_isn = f->server_isn;
 	c->syn_left = f->client_flags & CLIENT_EGRESS;
-	c->elsewhere = f->elsewhere;
-	c->stayed = !f->elsewhere && f->client_flags & CLIENT_STAYED &&
-		    !(f->client_flags & CLIENT_LEFT);
-	c->left_by = f->client_flags & CLIENT_LEFT ? f->left_by : 0; /* see live.c */
+	c->other_host = f->other_host;
+	c->stayed = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
+		    !(f->client_flags & CLIENT_FORWARDED);
+	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0; /* see live.c */
 	c->answer_left = f->server_flags & SERVER_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
 	memcpy(c->mac, f->client_mac, sizeof(c->mac));
 
 	c->outcome = outcome_of(f);
-	c->settled_by = r->settled_by;
+	c->end_reason = r->end_reason;
 	c->settled = r->settled - start;
 	c->watched = r->settled - f->syn_times[0];
 
@@ -127,15 +128,15 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->synack_after_ack = f->synack_after_ack;
 	c->client_payload = (struct payload){ .mss = f->server_mss,
 					      .size = f->client_size,
-					      .again = f->client_again,
+					      .again = f->client_retransmits,
 					      .acked = f->server_acked };
 	c->server_payload = (struct payload){ .mss = f->client_mss,
 					      .size = f->server_size,
-					      .again = f->server_again,
+					      .again = f->server_retransmits,
 					      .acked = f->client_flags & CLIENT_ACKED };
 	c->client_gap = f->client_flags & CLIENT_GAP;
 	c->challenged = f->server_flags & SERVER_CHALLENGED;
-	c->no_synack = !f->synack && f->client_flags & CLIENT_PROVES;
+	c->no_synack = !f->synack && f->client_flags & CLIENT_IMPLIES_SYNACK;
 	first_of(&c->fin, &c->fin_from, SINCE_START(f->client_fin), SINCE_START(f->server_fin));
 	first_of(&c->rst, &c->rst_from, SINCE_START(f->client_rst), SINCE_START(f->server_rst));
 	c->icmp = SINCE_START(f->icmp);
@@ -169,7 +170,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 
 bool payload_is_full(const struct payload *p)
 {
-	return p->size && is_full(p->size, p->mss);
+	return p->size && is_full_sized(p->size, p->mss);
 }
 
 bool payload_is_swallowed(const struct payload *p)

@@ -70,16 +70,16 @@ struct connection {
 	uint32_t server_isn; /* when there was a SYN-ACK */
 	bool syn_left; /* the first SYN was seen leaving this host */
 	bool answer_left; /* the first SYN-ACK was */
-	bool elsewhere; /* the SYN was addressed to another machine on the link: a mirror port, a flood */
+	bool other_host; /* the SYN was addressed to another machine on the link: a mirror port, a flood */
 	bool offloaded; /* a flowtable has taken it over: what passes may not be seen */
 	bool stayed; /* the SYN came in, and left by none of the other interfaces that are watched */
-	uint32_t left_by; /* ifindex: a SYN was seen leaving this gateway there; 0: nowhere */
+	uint32_t forwarded_by; /* ifindex: a SYN was seen leaving this gateway there; 0: nowhere */
 	struct far_side far; /* filled in by vantage.h */
 	bool has_mac;
 	uint8_t mac[6]; /* the client's */
 
 	enum outcome outcome;
-	enum settled_by settled_by;
+	enum end_reason end_reason;
 	ns_t settled; /* when it did, or when it was looked at while opening */
 	ns_t watched; /* since the first SYN */
 
@@ -151,7 +151,7 @@ enum failure {
 enum failure connection_failure(const struct connection *c);
 
 extern const char *const outcome_names[OUTCOMES];
-extern const char *const settled_by_names[SETTLED_REASONS];
+extern const char *const end_reason_names[END_REASONS];
 extern const char *const side_names[];
 
 bool is_ip4(const struct address *a);

@@ -362,7 +362,7 @@ static int open_reports(struct program *p)
 		return -1;
 	if (!o->write_file)
 		return 0;
-	p->run.evidence = evidence_new(o->stall, o->snap);
+	p->run.evidence = evidence_new(o->stall, o->snaplen);
 	if (!p->run.evidence) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
@@ -450,13 +450,13 @@ static bool is_set(const struct address *mask)
 
 static struct view view_of(const struct program *p)
 {
-	const struct narrow *narrow = p->options.narrow;
+	const struct selector *selector = p->options.selector;
 	const struct run_interface *w;
 	struct view view = {
 		.is_capture = p->run.is_capture,
 		.start = p->run.start,
-		.narrowed_clients = is_set(&narrow->client_mask),
-		.narrowed_servers = is_set(&narrow->server_mask) || narrow->by_port,
+		.narrowed_clients = is_set(&selector->client_mask),
+		.narrowed_servers = is_set(&selector->server_mask) || selector->by_port,
 		.lost = run_losses(&p->run),
 		.outer_side = is_outer_side(&p->run, p->model),
 		.nat = &p->run.nat,

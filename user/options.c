@@ -177,7 +177,7 @@ static bool is_set(const struct address *mask)
 	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
 }
 
-static bool parse_ports(const char *text, struct narrow *narrow)
+static bool parse_ports(const char *text, struct selector *selector)
 {
 	const char *p = text;
 	long from, to;
@@ -197,10 +197,10 @@ static bool parse_ports(const char *text, struct narrow *narrow)
 		if (errno || from < 1 || to > 65535 || from > to)
 			return false;
 		for (; from <= to; from++)
-			narrow->ports[from >> 3] |= 1 << (from & 7);
+			selector->ports[from >> 3] |= 1 << (from & 7);
 		p = end + 1;
 	} while (*end == ',');
-	narrow->by_port = 1;
+	selector->by_port = 1;
 	return !*end;
 }
 
@@ -283,25 +283,25 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
 		break;
 	case 'c':
-		if (is_set(&o->narrow->client_mask))
+		if (is_set(&o->selector->client_mask))
 			argp_error(state, "--client may be given once");
-		if (!parse_cidr(argument, &o->narrow->client, &o->narrow->client_mask))
+		if (!parse_cidr(argument, &o->selector->client, &o->selector->client_mask))
 			argp_error(
 				state,
 				"--client %s: not an address or network like 10.1.4.0/24 or fd00::/8",
 				format_name(argument));
 		break;
 	case 'S':
-		if (is_set(&o->narrow->server_mask))
+		if (is_set(&o->selector->server_mask))
 			argp_error(state, "--server may be given once");
-		if (!parse_cidr(argument, &o->narrow->server, &o->narrow->server_mask))
+		if (!parse_cidr(argument, &o->selector->server, &o->selector->server_mask))
 			argp_error(
 				state,
 				"--server %s: not an address or network like 10.1.4.0/24 or fd00::/8",
 				format_name(argument));
 		break;
 	case 'p':
-		if (!parse_ports(argument, o->narrow))
+		if (!parse_ports(argument, o->selector))
 			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100",
 				   format_name(argument));
 		break;
@@ -329,11 +329,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->force = true;
 		break;
 	case SNAP:
-		o->snap = parse_number(state, "--snap", argument, "bytes", 20, MOST_SNAP);
+		o->snaplen = parse_number(state, "--snap", argument, "bytes", 20, MAX_SNAPLEN);
 		break;
 	case MAX_FLOWS:
-		o->max_flows =
-			parse_number(state, "--max-flows", argument, "attempts", 1024, MOST_FLOWS);
+		o->max_flows = parse_number(state, "--max-flows", argument, "attempts", 1024,
+					    MAX_TRACKED_FLOWS);
 		break;
 	case RING_SIZE:
 		o->ring_bytes = parse_number(state, "--ring-size", argument, "MiB", 1, 256) << 20;
@@ -363,7 +363,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		add_filter(state, o, argument);
 		break;
 	case ARGP_KEY_END:
-		if (o->snap && !o->write_file)
+		if (o->snaplen && !o->write_file)
 			argp_error(state, "--snap is for --write FILE");
 		if (o->iface_count && o->read_count)
 			argp_error(state, "--iface or --read, not both");
@@ -393,11 +393,11 @@ void options_parse(struct options *o, int argc, char **argv)
 					  .parser = parse_option,
 					  .args_doc = "[FILTER...]",
 					  .doc = doc };
-	static struct narrow narrow;
+	static struct selector selector;
 	error_t error;
 
 	*o = (struct options){ .stall = SECOND_NS,
-			       .narrow = &narrow,
+			       .selector = &selector,
 			       .max_flows = DEFAULT_FLOWS,
 			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;

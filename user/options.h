@@ -9,7 +9,7 @@
 
 #include "session.h"
 
-struct narrow;
+struct selector;
 
 enum hook_kind { HOOK_ANY, HOOK_TCX, HOOK_CLSACT };
 
@@ -30,8 +30,8 @@ struct options {
 	const char *json_file; /* NULL: standard output */
 	const char *html_file; /* the page, or NULL */
 	const char *write_file; /* pcapng, or NULL */
-	uint32_t snap; /* bytes of each packet that is written; 0: its headers */
-	struct narrow *narrow; /* --client, --server, --port */
+	uint32_t snaplen; /* bytes of each packet that is written; 0: its headers */
+	struct selector *selector; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts opening at once */
 	uint32_t ring_bytes; /* of the ring buffer of records */
 	bool force; /* write over files that exist */

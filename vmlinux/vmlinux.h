@@ -78,7 +78,7 @@ struct bpf_spin_lock {
 struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;
-	__u32 mark;
+	__u32 set_once;
 	__u32 queue_mapping;
 	__u32 protocol;
 	__u32 vlan_present;

@@ -210,7 +210,7 @@ static int take_record(void *context, void *data, size_t size)
 
 	(void)size;
 	/* chance may take the four-tuple of a pending one, which gives way to it */
-	b->records += r->settled_by == SETTLED_PAYLOAD;
+	b->records += r->end_reason == END_PAYLOAD;
 	return 0;
 }
 
@@ -224,7 +224,7 @@ static void load(struct bench *b)
 		die("the BPF objects cannot be opened");
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		die("random numbers");
-	hash_seed_fit(&seed);
+	hash_seed_make_odd(&seed);
 	memcpy((void *)&b->probe->rodata->run_seed, &seed, sizeof(seed));
 	if (probe_bpf__load(b->probe))
 		die("the BPF object does not load");
@@ -271,16 +271,16 @@ static struct frame_bytes with_ethertype(struct frame_bytes f, uint16_t ethertyp
 /* As the sweep of a live run walks through what is opening. */
 static void measure_sweep(struct bench *b, const char *name, unsigned int expected)
 {
-	static uint32_t places[SWEEP_BATCH];
+	static uint32_t slots[SWEEP_BATCH];
 	static struct flow_entry flows[SWEEP_BATCH];
 	double sample[MAX_ROUNDS];
 	int i, count;
 
 	for (i = 0; i < b->rounds; i++) {
-		uint32_t place = 1, seen = 0;
+		uint32_t slot = 1, seen = 0;
 		uint64_t began = cpu_time();
 
-		while ((count = read_places(b->probe, &place, flows, places, SWEEP_BATCH)) > 0)
+		while ((count = read_flows(b->probe, &slot, flows, slots, SWEEP_BATCH)) > 0)
 			seen += count;
 		if (count)
 			die("bpf_map_lookup_batch");
@@ -297,7 +297,7 @@ static void measure_sweep(struct bench *b, const char *name, unsigned int expect
 static void print_false_maybes(struct bench *b)
 {
 	const struct hash_seed *seed = (const struct hash_seed *)&b->probe->rodata->run_seed;
-	const struct lanes *lanes = (const struct lanes *)&b->probe->bss->lanes;
+	const struct flow_filter *filter = (const struct flow_filter *)&b->probe->bss->flow_filter;
 	unsigned int maybes = 0, i, j;
 	uint8_t ip[40] = {};
 
@@ -305,7 +305,7 @@ static void print_false_maybes(struct bench *b)
 	for (i = 0; i < 1000000; i++) {
 		for (j = 12; j < 24; j++)
 			ip[j] = random() >> 8;
-		maybes += may_be_opening(lanes, slot_from(ip, ip + 20, false, seed));
+		maybes += filter_may_hold(filter, hash_headers(ip, ip + 20, false, seed));
 	}
 	printf("false_maybe %.3f %.3f %.3f %%\n", maybes / 1e4, maybes / 1e4, maybes / 1e4);
 }

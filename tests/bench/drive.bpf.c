@@ -39,8 +39,8 @@ static __always_inline void write_tuple(__u8 *ip, __u8 *tcp, __u64 who, bool fro
 
 	*(__u32 *)(ip + (from_server ? 16 : 12)) = client;
 	*(__u32 *)(ip + (from_server ? 12 : 16)) = 0x0a7100cb; /* 203.0.113.10 */
-	*(__u16 *)(tcp + (from_server ? 2 : 0)) = swap16(port);
-	*(__u16 *)(tcp + (from_server ? 0 : 2)) = swap16(80);
+	*(__u16 *)(tcp + (from_server ? 2 : 0)) = be16_to_cpu(port);
+	*(__u16 *)(tcp + (from_server ? 0 : 2)) = be16_to_cpu(80);
 }
 
 /* Each run a segment of a random four-tuple, both addresses and ports. */
@@ -81,10 +81,10 @@ int drive_connections(struct __sk_buff *skb)
 		chance = throw_dice();
 	isn = chance >> 40;
 	write_tuple(ip, tcp, chance, s->from_server);
-	*(__u16 *)(ip + 2) = swap16(40 + s->payload);
+	*(__u16 *)(ip + 2) = be16_to_cpu(40 + s->payload);
 	*(__u16 *)(ip + 4) = chance ^ at; /* IPv4 ID */
-	*(__u32 *)(tcp + 4) = swap32(isn + s->seq);
-	*(__u32 *)(tcp + 8) = swap32(isn + s->ack);
+	*(__u32 *)(tcp + 4) = cpu_to_be32(isn + s->seq);
+	*(__u32 *)(tcp + 8) = cpu_to_be32(isn + s->ack);
 	tcp[13] = s->flags;
 	step = at + 1 < step_count ? at + 1 : 0;
 	bpf_tail_call(skb, &target, 0);

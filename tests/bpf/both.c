@@ -32,7 +32,7 @@ static int keep_bpf(void *context, void *data, size_t size)
 
 	if (size != sizeof(struct record))
 		abort();
-	note_client(b->bpf, data);
+	mark_client_verified(b->bpf, data);
 	keep(&b->from_bpf, data);
 	return 0;
 }
@@ -103,7 +103,7 @@ void both_feed(struct both *b, const struct native_frame *frame)
 	if (f.length > MOST_FRAME)
 		f.length = MOST_FRAME;
 	if (f.length < LEAST_FRAME ||
-	    (load16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < LEAST_FRAME_IP6))
+	    (get_be16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < LEAST_FRAME_IP6))
 		return;
 	f.wire_length = f.length; /* as the kernel will have it */
 	f.from_gateway = f.egress; /* no interface received what test_run makes */
@@ -130,15 +130,15 @@ void both_feed(struct both *b, const struct native_frame *frame)
 void both_sweep_bpf(struct both *b)
 {
 	static struct flow_entry flows[CANDIDATES];
-	uint32_t place = 1, numbers[CANDIDATES];
+	uint32_t slot = 1, numbers[CANDIDATES];
 	uint8_t frame[64] = {};
 	int count, i;
 
-	while ((count = read_places(b->bpf, &place, flows, numbers, CANDIDATES)) > 0) {
+	while ((count = read_flows(b->bpf, &slot, flows, numbers, CANDIDATES)) > 0) {
 		for (i = 0; i < count; i++) {
-			if (!is_whole(b->bpf, &flows[i]))
+			if (!is_consistent_copy(b->bpf, &flows[i]))
 				abort();
-			b->bpf->bss->candidates[i].place = flows[i].place;
+			b->bpf->bss->candidates[i].slot = flows[i].slot;
 			b->bpf->bss->candidates[i].client_isn = flows[i].flow.client_isn;
 		}
 		b->bpf->bss->candidate_next = 0;
@@ -160,9 +160,9 @@ static void open_object(struct both *b)
 	/* the same seed: the slots of the fast path's counters must be equal as well */
 	memcpy((void *)&b->bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
 	b->bpf->rodata->virtual_time = true;
-	b->bpf->rodata->keep_packets = b->keeps_packets;
+	b->bpf->rodata->save_packets = b->keeps_packets;
 	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
-	set_places(b->bpf, BOTH_FLOWS);
+	set_table_sizes(b->bpf, BOTH_FLOWS);
 	if (probe_bpf__load(b->bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		exit(1);
@@ -187,18 +187,18 @@ struct both *both_new(bool keeps_packets)
 /* All plays go to one loaded object; what it remembers of the one before is wiped out. */
 void both_begin(struct both *b)
 {
-	static uint32_t places[LEAST_LINES];
-	static struct line lines[LEAST_LINES];
-	uint32_t count = LEAST_LINES, i;
+	static uint32_t slots[MIN_BUCKETS];
+	static struct bucket lines[MIN_BUCKETS];
+	uint32_t count = MIN_BUCKETS, i;
 
-	for (i = 0; i < LEAST_LINES; i++)
-		places[i] = i;
-	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.lines), places, lines, &count, NULL))
+	for (i = 0; i < MIN_BUCKETS; i++)
+		slots[i] = i;
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.buckets), slots, lines, &count, NULL))
 		abort();
 	b->now = START;
 	b->from_bpf.count = 0;
 	b->from_native.count = 0;
-	b->bpf->bss->ending = false;
+	b->bpf->bss->run_ending = false;
 	b->packets_from_bpf.count = 0;
 	b->packets_from_native.count = 0;
 	native_free(b->native);
@@ -233,7 +233,7 @@ static int by_syn(const void *a, const void *b)
 
 const char *not_given_back(const struct both *b)
 {
-	return lanes_held((const struct lanes *)&b->bpf->bss->lanes)
+	return lanes_held((const struct flow_filter *)&b->bpf->bss->flow_filter)
 		       ? "a counter of openings was not given back"
 		       : NULL;
 }
@@ -255,7 +255,7 @@ const char *both_finish(struct both *b)
 	static char difference[256];
 	size_t i;
 
-	b->bpf->bss->ending = true;
+	b->bpf->bss->run_ending = true;
 	both_sweep_bpf(b);
 	ring_buffer__consume(b->ring);
 	native_end(b->native, b->now);
@@ -277,7 +277,7 @@ const char *both_finish(struct both *b)
 		if (memcmp(x, y, sizeof(*x))) {
 			snprintf(difference, sizeof(difference),
 				 "record %zu (port %u to %u, settled by %u and %u) differs", i,
-				 x->key.port[0], x->key.port[1], x->settled_by, y->settled_by);
+				 x->key.port[0], x->key.port[1], x->end_reason, y->end_reason);
 			return difference;
 		}
 	}
@@ -286,6 +286,6 @@ const char *both_finish(struct both *b)
 
 void both_counters(const struct both *b, uint64_t *sum)
 {
-	if (!sum_counters(b->bpf, sum))
+	if (!read_counters(b->bpf, sum))
 		abort();
 }

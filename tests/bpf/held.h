@@ -4,7 +4,7 @@
 
 #include "flow_filter.h"
 
-static inline unsigned int lanes_held(const struct lanes *t)
+static inline unsigned int lanes_held(const struct flow_filter *t)
 {
 	unsigned int held = 0;
 	size_t i;

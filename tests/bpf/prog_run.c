@@ -142,13 +142,13 @@ static const char *play_flood(struct both *b)
 		play_last(b, &t);
 	}
 	b->now = START + 7000 * MS;
-	b->bpf->bss->ending = true;
+	b->bpf->bss->run_ending = true;
 	both_sweep_bpf(b);
 	ring_buffer__consume(b->ring);
 
 	both_counters(b, sum);
 	for (n = 0; n < b->from_bpf.count; n++)
-		established += b->from_bpf.at[n].settled_by == SETTLED_PAYLOAD &&
+		established += b->from_bpf.at[n].end_reason == END_PAYLOAD &&
 			       b->from_bpf.at[n].flow.client_first == START + 1000 * MS + 5002 * MS;
 	if (established != REAL)
 		return "connections with a handshake lost their places";
@@ -181,7 +181,7 @@ static void next_client(struct tape *t, uint32_t *number)
 {
 	static const uint16_t no_vlan[2];
 	const uint8_t *ip;
-	uint32_t slot;
+	uint32_t hash;
 
 	do {
 		++*number;
@@ -191,8 +191,8 @@ static void next_client(struct tape *t, uint32_t *number)
 		t->count = 0;
 		tcp(t, 0, CLIENT, TCP_SYN, 0, 0, 0);
 		ip = t->frames[0].bytes + 14;
-		slot = slot_from(ip, ip + 20, false, &native_seed);
-	} while (line_number(slot, 1, no_vlan) % LEAST_LINES);
+		hash = hash_headers(ip, ip + 20, false, &native_seed);
+	} while (bucket_number(hash, 1, no_vlan) % MIN_BUCKETS);
 }
 
 /*

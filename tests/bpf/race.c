@@ -187,14 +187,14 @@ static unsigned int settle_all(void)
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
 			    .data_size_in = sizeof(frame));
 	static struct flow_entry flows[CANDIDATES];
-	uint32_t place = 1, numbers[CANDIDATES];
+	uint32_t slot = 1, numbers[CANDIDATES];
 	int n, i;
 
-	n = read_places(bpf, &place, flows, numbers, CANDIDATES);
+	n = read_flows(bpf, &slot, flows, numbers, CANDIDATES);
 	if (n < 0)
 		abort();
 	for (i = 0; i < n; i++) {
-		bpf->bss->candidates[i].place = flows[i].place;
+		bpf->bss->candidates[i].slot = flows[i].slot;
 		bpf->bss->candidates[i].client_isn = flows[i].flow.client_isn;
 	}
 	bpf->bss->candidate_next = 0;
@@ -209,7 +209,7 @@ static uint64_t count_of(enum counter c)
 {
 	uint64_t sums[COUNTERS];
 
-	if (!sum_counters(bpf, sums))
+	if (!read_counters(bpf, sums))
 		abort();
 	return sums[c];
 }
@@ -251,7 +251,7 @@ static int play(void)
 	while (settle_all())
 		;
 	lost = without_record() - lost;
-	held = lanes_held((const struct lanes *)&bpf->bss->lanes);
+	held = lanes_held((const struct flow_filter *)&bpf->bss->flow_filter);
 	snprintf(numbers, sizeof(numbers),
 		 "%u attempts, %u records, %" PRIu64
 		 " without record, %u twice, %u torn, %u unknown, %u lanes held",
@@ -275,7 +275,7 @@ int main(void)
 	if (!bpf)
 		abort();
 	memcpy((void *)&bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
-	set_places(bpf, MAP_FLOWS);
+	set_table_sizes(bpf, MAP_FLOWS);
 	if (probe_bpf__load(bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");
 		return 1;
@@ -283,7 +283,7 @@ int main(void)
 	ring = ring_buffer__new(bpf_map__fd(bpf->maps.records), take_record, NULL, NULL);
 	if (!ring)
 		abort();
-	bpf->bss->ending = true; /* for settle_all() */
+	bpf->bss->run_ending = true; /* for settle_all() */
 	tape_start(&t);
 	tcp(&t, 0, CLIENT, TCP_ACK, 1, 1, 60);
 	tcp(&t, 0, SERVER, TCP_ACK, 1, 1, 60);

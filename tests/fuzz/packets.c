@@ -110,22 +110,23 @@ static void sweep(struct play *p)
 }
 
 /* With nothing opening, and with a flow of this very slot opening. */
-static enum parsed glance_twice(const struct native_frame *frame, const struct frame *f,
-				const struct headers *h, bool is_tcp, const uint8_t **transport)
+static enum parse_result glance_twice(const struct native_frame *frame, const struct frame *f,
+				      const struct headers *h, bool is_tcp,
+				      const uint8_t **transport)
 {
-	static struct lanes lanes;
-	enum parsed parsed, watched;
+	static struct flow_filter flow_filter;
+	enum parse_result parsed, watched;
 	const uint8_t *there;
-	__u32 slot;
+	__u32 hash;
 
-	parsed = glance(f, frame->link, frame->ethertype, &lanes, &native_seed, transport);
+	parsed = fastpath(f, frame->link, frame->ethertype, &flow_filter, &native_seed, transport);
 	if (!is_tcp)
 		return parsed;
-	slot = slot_from(h->ip, h->transport, h->ip6, &native_seed);
-	count_opening(&lanes, slot, 1);
-	watched = glance(f, frame->link, frame->ethertype, &lanes, &native_seed, &there);
-	count_opening(&lanes, slot, -1);
-	REQUIRE(watched == PARSED_DEEP);
+	hash = hash_headers(h->ip, h->transport, h->ip6, &native_seed);
+	filter_add(&flow_filter, hash, 1);
+	watched = fastpath(f, frame->link, frame->ethertype, &flow_filter, &native_seed, &there);
+	filter_add(&flow_filter, hash, -1);
+	REQUIRE(watched == PARSE_SLOW);
 	return parsed;
 }
 
@@ -137,39 +138,39 @@ static void compare_ways(const struct native_frame *frame)
 			   .wire_length = frame->wire_length > frame->length ? frame->wire_length
 									     : frame->length };
 	struct headers deep = {}, plain = {};
-	enum parsed parsed, shorter, glanced;
+	enum parse_result parsed, shorter, glanced;
 	const uint8_t *transport = NULL;
 	struct segment quoted = {};
 
-	parsed = locate(&f, frame->link, frame->ethertype, &deep);
-	shorter = locate_plain(&f, frame->link, frame->ethertype, &plain);
-	glanced = glance_twice(frame, &f, &deep, parsed == PARSED_TCP, &transport);
-	REQUIRE(parsed != PARSED_DEEP);
-	if (shorter != PARSED_DEEP) {
-		REQUIRE(shorter == PARSED_TCP && parsed == PARSED_TCP);
+	parsed = parse_headers(&f, frame->link, frame->ethertype, &deep);
+	shorter = parse_plain_tcp(&f, frame->link, frame->ethertype, &plain);
+	glanced = glance_twice(frame, &f, &deep, parsed == PARSE_TCP, &transport);
+	REQUIRE(parsed != PARSE_SLOW);
+	if (shorter != PARSE_SLOW) {
+		REQUIRE(shorter == PARSE_TCP && parsed == PARSE_TCP);
 		REQUIRE(!memcmp(&deep, &plain, sizeof(deep)));
 	}
 	switch (glanced) {
-	case PARSED_TCP:
-		REQUIRE(parsed == PARSED_TCP || parsed == PARSED_MALFORMED);
+	case PARSE_TCP:
+		REQUIRE(parsed == PARSE_TCP || parsed == PARSE_MALFORMED);
 		break;
-	case PARSED_UDP:
-		REQUIRE(parsed == PARSED_UDP || parsed == PARSED_MALFORMED);
-		if (parsed == PARSED_UDP)
+	case PARSE_UDP:
+		REQUIRE(parsed == PARSE_UDP || parsed == PARSE_MALFORMED);
+		if (parsed == PARSE_UDP)
 			REQUIRE(transport == deep.transport);
 		break;
-	case PARSED_ARP: /* what is not even counted */
-		REQUIRE(parsed == PARSED_ARP || parsed == PARSED_ICMP ||
-			parsed == PARSED_MALFORMED);
-		if (parsed == PARSED_ICMP)
-			REQUIRE(!describe_icmp(&f, &deep, &quoted));
+	case PARSE_IGNORE: /* what is not even counted */
+		REQUIRE(parsed == PARSE_IGNORE || parsed == PARSE_ICMP ||
+			parsed == PARSE_MALFORMED);
+		if (parsed == PARSE_ICMP)
+			REQUIRE(!segment_from_icmp(&f, &deep, &quoted));
 		break;
-	case PARSED_OTHER:
-	case PARSED_FRAGMENT:
+	case PARSE_OTHER_PROTO:
+	case PARSE_FRAGMENT:
 		REQUIRE(parsed == glanced);
 		break;
 	default:
-		REQUIRE(glanced == PARSED_DEEP);
+		REQUIRE(glanced == PARSE_SLOW);
 	}
 }
 
@@ -178,7 +179,7 @@ static void feed(struct play *p, const struct head *h, const uint8_t *bytes)
 	struct native_frame frame = {
 		.length = h->length,
 		.wire_length = h->length + (h->what & WHAT_CUT ? 1000 : 0),
-		.link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET,
+		.link = h->what & WHAT_BARE ? LINK_RAW_IP : LINK_ETHERNET,
 		.ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4,
 		.ifindex = h->what & WHAT_OTHER_IFACE ? 2 : 1,
 		.egress = h->what & WHAT_EGRESS,
@@ -288,12 +289,12 @@ static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
 static void turn(uint8_t *frame, const struct head *h)
 {
 	struct frame f = { .begin = frame, .end = frame + h->length, .wire_length = h->length };
-	enum link link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET;
+	enum link_type link = h->what & WHAT_BARE ? LINK_RAW_IP : LINK_ETHERNET;
 	uint16_t ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
 	struct headers located = {};
 	uint8_t *ip, *tcp;
 
-	if (locate(&f, link, ethertype, &located) != PARSED_TCP)
+	if (parse_headers(&f, link, ethertype, &located) != PARSE_TCP)
 		return;
 	ip = frame + (located.ip - frame);
 	tcp = frame + (located.transport - frame);
@@ -311,12 +312,12 @@ static void set_field(uint8_t *frame, const struct head *h, unsigned int seed)
 	static const uint8_t flags[] = { TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
 					 TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK };
 	struct frame f = { .begin = frame, .end = frame + h->length, .wire_length = h->length };
-	enum link link = h->what & WHAT_BARE ? LINK_BARE : LINK_ETHERNET;
+	enum link_type link = h->what & WHAT_BARE ? LINK_RAW_IP : LINK_ETHERNET;
 	uint16_t ethertype = h->what & WHAT_IP6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
 	struct headers located = {};
 	uint8_t *tcp;
 
-	if (locate(&f, link, ethertype, &located) != PARSED_TCP)
+	if (parse_headers(&f, link, ethertype, &located) != PARSE_TCP)
 		return;
 	tcp = frame + (located.transport - frame);
 	switch (seed % 4) {

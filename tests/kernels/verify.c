@@ -35,7 +35,7 @@ static int say(enum libbpf_print_level level, const char *format, va_list argume
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
 }
 
-static void narrow_all(struct narrow *n)
+static void narrow_all(struct selector *n)
 {
 	memset(n, 0xff, sizeof(*n));
 	n->by_port = 1;
@@ -67,14 +67,14 @@ static int verify(size_t variant)
 		return -1;
 	}
 	if (variants[variant].all) {
-		bpf->rodata->keep_packets = true;
-		bpf->rodata->several = true;
+		bpf->rodata->save_packets = true;
+		bpf->rodata->multi_iface = true;
 		bpf->rodata->follow_peers = true;
-		narrow_all((struct narrow *)&bpf->rodata->narrow);
+		narrow_all((struct selector *)&bpf->rodata->selector);
 	}
 	/* with a seed of zeros the verifier would know the hash */
 	memset((void *)&bpf->rodata->run_seed, 0x5b, sizeof(bpf->rodata->run_seed));
-	set_places(bpf, QUEUE_CHUNK); /* small ones are made quickly */
+	set_table_sizes(bpf, EVICT_CHUNK); /* small ones are made quickly */
 	bpf_object__for_each_program(program, bpf->obj)
 	{
 		if (count == MOST_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))

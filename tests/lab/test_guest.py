@@ -782,7 +782,7 @@ def test_verifier_rejects():
     with tempfile.TemporaryDirectory() as folder:
         r = subprocess.run([broken_probe(folder), '-i', 'lo', '-d', '1'], capture_output=True, text=True)
     expect(r.returncode == 1 and 'R9 !read_ok' in r.stderr, r.stderr)
-    expect('the verifier of this kernel (%s) rejects the program watch_closely' % os.uname().release in r.stderr, r.stderr)
+    expect('the verifier of this kernel (%s) rejects the program slow_path' % os.uname().release in r.stderr, r.stderr)
     expect('Please send' in r.stderr and 'uname -a' in r.stderr, r.stderr)
     expect(len(r.stderr.splitlines()) < 30, 'too long for a screen', r.stderr)
 

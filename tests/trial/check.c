@@ -34,12 +34,11 @@ static const char *wrong_with(const struct connection *c, const struct populatio
 	if (c->ack > last || c->client_first > last || c->server_first > last || c->fin > last ||
 	    c->rst > last || c->icmp > last || c->syn_last > last)
 		return "seen after it had settled";
-	if (c->settled_by == SETTLED_PAYLOAD &&
-	    (c->client_first == NEVER || c->server_first == NEVER))
+	if (c->end_reason == END_PAYLOAD && (c->client_first == NEVER || c->server_first == NEVER))
 		return "settled by payload that was not seen";
-	if ((c->settled_by == SETTLED_END) != (last == p->end) && c->settled_by == SETTLED_END)
+	if ((c->end_reason == END_OF_RUN) != (last == p->end) && c->end_reason == END_OF_RUN)
 		return "settled by an end that was not there";
-	if (c->settled_by == SETTLED_TIMEOUT && last - c->syn_last < 130 * (ns_t)SECOND_NS)
+	if (c->end_reason == END_TIMEOUT && last - c->syn_last < 130 * (ns_t)SECOND_NS)
 		return "given up too early";
 	if ((c->outcome == OUTCOME_ESTABLISHED) != (c->ack != NEVER))
 		return "outcome";
@@ -100,7 +99,7 @@ static void print_records(const struct population *p)
 		printf("%10.3f %s > %s %s by %s, %u SYNs, wait %s, answer %s\n",
 		       (double)c->syn / 1e9, format_endpoint(from, &c->client),
 		       format_endpoint(to, &c->server), outcome_names[c->outcome],
-		       settled_by_names[c->settled_by], c->syn_count,
+		       end_reason_names[c->end_reason], c->syn_count,
 		       format_duration(wait, c->wait), format_duration(answer, c->answer));
 	}
 }

@@ -34,14 +34,15 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 	unsigned int i;
 
 	wire_init(&w);
-	w.client.address = (struct address){ { 0, 0, IP4_PREFIX, swap32(0x0a000000 + address) } };
+	w.client.address =
+		(struct address){ { 0, 0, IP4_PREFIX, cpu_to_be32(0x0a000000 + address) } };
 	w.client.port = 32768 + (uint16_t)draw_below(d, 28000);
 	w.has_mac = true;
 	w.mac[0] = 2;
 	memcpy(&w.mac[1], &(uint32_t){ address % HOSTS }, sizeof(uint32_t));
 	w.server.address =
 		(struct address){ { 0, 0, IP4_PREFIX,
-				    swap32(0x40000000 + (uint32_t)draw_below(d, SERVERS)) } };
+				    cpu_to_be32(0x40000000 + (uint32_t)draw_below(d, SERVERS)) } };
 	w.server.port = 443;
 	w.round_trip = SECONDS(0.001);
 	w.syn_count = 1;
@@ -49,7 +50,7 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 	w.client_size = 517;
 	w.server_size = 1000;
 	if (what < 0.25) { /* silent, refused, unreachable; peers without end */
-		w.server.address.word[3] = swap32(0x60000000 + ((uint32_t)draw_bits(d) >> 4));
+		w.server.address.word[3] = cpu_to_be32(0x60000000 + ((uint32_t)draw_bits(d) >> 4));
 		w.server.port = (uint16_t)draw_bits(d);
 		if (what < 0.05) {
 			w.refused = now + SECONDS(0.02);
@@ -79,8 +80,8 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 	}
 	/* the run's end is far; those that are open for ever were given up under pressure */
 	wire_settle(c, &w, INT64_MAX / 2);
-	if (c->settled_by == SETTLED_END) {
-		c->settled_by = SETTLED_PRESSURE;
+	if (c->end_reason == END_OF_RUN) {
+		c->end_reason = END_PRESSURE;
 		c->settled = w.ack + SECONDS(61);
 		c->watched = c->settled - c->syn;
 	}

@@ -237,7 +237,7 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 			if (w->icmp == NEVER) {
 				w->icmp = syn + s->unreachable_after;
 				w->icmp_from = (struct address){ { 0, 0, IP4_PREFIX,
-								   swap32(0x0a000001) } };
+								   cpu_to_be32(0x0a000001) } };
 				if (w->icmp - at < *fails - at) {
 					*fails = w->icmp + w->round_trip;
 					gives_up = (double)(w->icmp - at) / (double)SECOND_NS;
@@ -277,7 +277,7 @@ static ns_t answered(struct host *h, struct wire *w, struct server *s, ns_t requ
 	       draw_chance(&h->draw, world->far_loss)) {
 		sent = request + SECONDS(wait);
 		wait = wait * 2 + 0.2;
-		w->client_again++;
+		w->client_retransmits++;
 	}
 	sent += s->round_trip + SECONDS(takes);
 	s->late += sent - request >= STALL_NS;
@@ -812,8 +812,9 @@ static void host_draws(struct host *h, unsigned int number)
 	h->has_mac = !w->no_mac;
 	h->has_ip6 = number >= w->behind_router && draw_chance(&h->draw, w->dual_stack);
 	h->linked = h->has_mac;
-	h->ip6.address = (struct address){ { swap32(0x20010db8), 0, (uint32_t)draw_bits(&h->draw),
-					     swap32(number + 2) } };
+	h->ip6.address =
+		(struct address){ { cpu_to_be32(0x20010db8), 0, (uint32_t)draw_bits(&h->draw),
+				    cpu_to_be32(number + 2) } };
 	if (h->has_mac) {
 		h->mac[0] = 2;
 		h->mac[4] = number < w->behind_router ? 0xff : (uint8_t)(number >> 8);

@@ -16,7 +16,7 @@ static const char *words(const struct endpoint *e)
 {
 	static char text[4][24];
 	static unsigned int next;
-	uint32_t ip = swap32(e->address.word[3]);
+	uint32_t ip = cpu_to_be32(e->address.word[3]);
 	char *at = text[next++ % 4];
 
 	snprintf(at, sizeof(text[0]), "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 0xff, ip >> 8 & 0xff,
@@ -86,7 +86,7 @@ static void world_gets_sites(struct world *w)
 		server = &w->p->servers[site->document];
 		server->has_ip6 = draw_chance(d, 0.4);
 		server->ip6 = server->ip4;
-		server->ip6.address = (struct address){ { swap32(0x2a000000), 0, 0,
+		server->ip6.address = (struct address){ { cpu_to_be32(0x2a000000), 0, 0,
 							  server->ip4.address.word[3] } };
 		if (w->ip4_after > 0 && draw_chance(d, 0.3))
 			server->fate_ip6 = SILENT;

@@ -39,30 +39,30 @@ static ns_t at_sweep(ns_t due)
 }
 
 /* The moment from which nothing more is waited for, and why; the run's end comes before it. */
-static ns_t settles(const struct wire *w, ns_t last_syn, enum settled_by *why)
+static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
 {
 	ns_t life = later(last_syn, w->icmp);
 
 	if (w->refused != NEVER) {
-		*why = SETTLED_RST;
+		*why = END_RST;
 		return w->refused;
 	}
 	if (w->client_first != NEVER && w->server_first != NEVER) {
-		*why = SETTLED_PAYLOAD;
+		*why = END_PAYLOAD;
 		if (w->server_first > w->client_first &&
-		    is_full(w->server_size, is_ip4(&w->client.address) ? MSS_IP4 : MSS_IP6))
+		    is_full_sized(w->server_size, is_ip4(&w->client.address) ? MSS_IP4 : MSS_IP6))
 			return w->server_first + w->round_trip;
 		return later(w->client_first, w->server_first);
 	}
 	if (w->client_fin != NEVER && w->server_fin != NEVER) {
-		*why = SETTLED_FIN;
+		*why = END_FIN;
 		return later(w->client_fin, w->server_fin);
 	}
 	if (w->ack != NEVER) {
-		*why = SETTLED_END;
+		*why = END_OF_RUN;
 		return INT64_MAX;
 	}
-	*why = SETTLED_TIMEOUT;
+	*why = END_TIMEOUT;
 	life = later(life, later(w->synack, w->synack_again));
 	return at_sweep(life + (ns_t)SILENCE_NS);
 }
@@ -76,10 +76,10 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	if (w.syns[0] > end)
 		return false;
 	memset(c, 0, sizeof(*c));
-	at = settles(&w, w.syns[w.syn_count - 1], &c->settled_by);
+	at = settles(&w, w.syns[w.syn_count - 1], &c->end_reason);
 	if (at > end) {
 		at = end;
-		c->settled_by = SETTLED_END;
+		c->end_reason = END_OF_RUN;
 	}
 
 	c->client = w.client;
@@ -108,7 +108,7 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 		c->client_payload.mss = 0;
 	if (c->client_first != NEVER) {
 		c->client_payload.size = w.client_size;
-		c->client_payload.again = w.client_again;
+		c->client_payload.again = w.client_retransmits;
 		c->client_payload.acked =
 			c->server_first != NEVER && c->server_first > c->client_first;
 	}

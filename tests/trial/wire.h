@@ -26,7 +26,8 @@ struct wire {
 	ns_t server_first;
 	unsigned int client_size;
 	unsigned int server_size;
-	unsigned int client_again; /* the client's first payload sent again, before the answer */
+	unsigned int
+		client_retransmits; /* the client's first payload sent again, before the answer */
 	ns_t client_fin;
 	ns_t server_fin;
 	ns_t refused; /* the server's RST in answer to the SYN */

@@ -94,7 +94,8 @@ static inline void *grow(void *at, size_t count, size_t *room, size_t size)
 
 static inline struct endpoint endpoint4(uint32_t ip, uint16_t port)
 {
-	return (struct endpoint){ .address = { { 0, 0, IP4_PREFIX, swap32(ip) } }, .port = port };
+	return (struct endpoint){ .address = { { 0, 0, IP4_PREFIX, cpu_to_be32(ip) } },
+				  .port = port };
 }
 
 struct host; /* keeps its memory from one run to the next */

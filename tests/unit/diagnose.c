@@ -53,11 +53,11 @@ static void test_statistics(void)
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at)
 {
-	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .settled_by = SETTLED_PAYLOAD };
+	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
 
-	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, swap32(client) } };
+	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(client) } };
 	c.client.port = 40000;
-	c.server.address = (struct address){ .word = { 0, 0, IP4_PREFIX, swap32(server) } };
+	c.server.address = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(server) } };
 	c.server.port = port;
 	c.syn = c.syn_times[0] = c.syn_last = SECONDS(at);
 	c.syn_count = c.syn_times_count = c.synack_count = 1;
@@ -88,7 +88,7 @@ static void in_vain(struct model *m, unsigned int client, unsigned int server, d
 	int i;
 
 	c.outcome = OUTCOME_UNANSWERED;
-	c.settled_by = SETTLED_END;
+	c.end_reason = END_OF_RUN;
 	c.syn_count = c.syn_times_count = 3;
 	for (i = 1; i < 3; i++)
 		c.syn_times[i] = SECONDS(at + (i == 1 ? 1 : 3));
@@ -256,7 +256,7 @@ static void refused(struct model *m, unsigned int client, unsigned int port, dou
 	struct connection c = between(client, SITE(0), port, at);
 
 	c.outcome = OUTCOME_REFUSED;
-	c.settled_by = SETTLED_RST;
+	c.end_reason = END_RST;
 	c.rst = c.settled = c.syn + SECONDS(0.001);
 	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
 	c.server_round_trip = c.client_round_trip = NEVER;
@@ -375,7 +375,7 @@ static void one_syn(struct model *m, unsigned int client, unsigned int server, d
 	struct connection c = between(client, server, 9, at);
 
 	c.outcome = OUTCOME_UNANSWERED;
-	c.settled_by = SETTLED_TIMEOUT;
+	c.end_reason = END_TIMEOUT;
 	c.settled = SECONDS(at + 3);
 	c.watched = SECONDS(3);
 	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;

@@ -39,7 +39,7 @@ static void attempt(struct connection *c, struct packet_head *head, uint32_t n, 
 	c->synack = c->ack = c->client_first = c->server_first = c->fin = c->rst = c->icmp = NEVER;
 	c->wait = c->banner = c->answer = NEVER;
 	c->outcome = OUTCOME_UNANSWERED;
-	c->settled_by = SETTLED_END;
+	c->end_reason = END_OF_RUN;
 	head->key.end[0] = c->client.address;
 	head->key.end[1] = c->server.address;
 	head->key.port[0] = c->client.port;
@@ -66,7 +66,7 @@ static void established(struct connection *c, ns_t wait, ns_t answer)
 	c->wait = wait;
 	c->answer = answer;
 	c->settled = c->server_first;
-	c->settled_by = SETTLED_PAYLOAD;
+	c->end_reason = END_PAYLOAD;
 }
 
 static size_t shown(struct evidence *e)

@@ -236,19 +236,19 @@ static const struct set sets[] = {
 
 /* Of so many pairs, each under a secret of its own: how many share a lane, a line, a slot? */
 struct meetings {
-	unsigned int lanes, lines, slots;
+	unsigned int filter, lines, slots;
 };
 
-static uint32_t line_of(uint32_t slot)
+static uint32_t line_of(uint32_t hash)
 {
 	static const uint16_t no_vlan[2];
 
-	return line_number(slot, 0, no_vlan) % LEAST_LINES;
+	return bucket_number(hash, 0, no_vlan) % MIN_BUCKETS;
 }
 
 static void meet(struct meetings *m, uint32_t a, uint32_t b)
 {
-	m->lanes += lane_of(a) == lane_of(b);
+	m->filter += cell_of(a) == cell_of(b);
 	m->lines += line_of(a) == line_of(b);
 	m->slots += a == b;
 }
@@ -256,12 +256,12 @@ static void meet(struct meetings *m, uint32_t a, uint32_t b)
 static uint32_t slot_in(const struct tuple *t, bool ip6, const struct hash_seed *seed)
 {
 	struct segment s = { .ip6 = ip6,
-			     .source_port = swap16(t->port[0]),
-			     .destination_port = swap16(t->port[1]) };
+			     .source_port = be16_to_cpu(t->port[0]),
+			     .destination_port = be16_to_cpu(t->port[1]) };
 
 	read_address(&s.source, t->source, ip6);
 	read_address(&s.destination, t->destination, ip6);
-	return segment_slot(&s, seed);
+	return segment_hash(&s, seed);
 }
 
 /* The control. */
@@ -281,16 +281,16 @@ static uint32_t product_of(const struct tuple *t, bool ip6, const struct hash_se
 	       32;
 }
 
-static double over_chance(unsigned int count, unsigned int places)
+static double over_chance(unsigned int count, unsigned int slots)
 {
-	return (double)count / PAIRS * places;
+	return (double)count / PAIRS * slots;
 }
 
 static bool is_bad(const struct meetings *m)
 {
 	/* a slot is shared by one pair of 2^31 at most */
-	return over_chance(m->lanes, 1 << LANES_SHIFT) > BOUND ||
-	       over_chance(m->lines, LEAST_LINES) > BOUND || m->slots > 1;
+	return over_chance(m->filter, 1 << FILTER_SHIFT) > BOUND ||
+	       over_chance(m->lines, MIN_BUCKETS) > BOUND || m->slots > 1;
 }
 
 /* Each direction finds the slot of the other. */
@@ -325,7 +325,7 @@ static bool check_set(const struct set *s)
 	for (n = 0; n < PAIRS; n++) {
 		struct hash_seed seed = { draw(), draw(), draw(), draw(), draw() };
 
-		hash_seed_fit(&seed);
+		hash_seed_make_odd(&seed);
 		i = draw() % TUPLES;
 		j = (i + 1 + draw() % (TUPLES - 1)) % TUPLES;
 		memset(&a, 0, sizeof(a));
@@ -337,9 +337,9 @@ static bool check_set(const struct set *s)
 	}
 	printf("%s %s: %.2f %.2f %u; with one key: %.2f %.2f %u\n",
 	       is_bad(&m) || (s->fools_product && !is_bad(&control)) ? "FAIL " : "ok   ", s->name,
-	       over_chance(m.lanes, 1 << LANES_SHIFT), over_chance(m.lines, LEAST_LINES), m.slots,
-	       over_chance(control.lanes, 1 << LANES_SHIFT),
-	       over_chance(control.lines, LEAST_LINES), control.slots);
+	       over_chance(m.filter, 1 << FILTER_SHIFT), over_chance(m.lines, MIN_BUCKETS), m.slots,
+	       over_chance(control.filter, 1 << FILTER_SHIFT),
+	       over_chance(control.lines, MIN_BUCKETS), control.slots);
 	return !is_bad(&m) && (!s->fools_product || is_bad(&control));
 }
 

@@ -52,7 +52,7 @@ static const struct model_events events = {
 static struct connection met(unsigned int client, uint8_t mac, double wait)
 {
 	struct connection c = { .outcome = OUTCOME_ESTABLISHED,
-				.settled_by = SETTLED_PAYLOAD,
+				.end_reason = END_PAYLOAD,
 				.has_mac = mac };
 
 	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, client } };
@@ -80,7 +80,7 @@ static struct connection silent(unsigned int client, uint8_t mac, unsigned int s
 	struct connection c = met(client, mac, 0);
 
 	c.outcome = OUTCOME_UNANSWERED;
-	c.settled_by = SETTLED_END;
+	c.end_reason = END_OF_RUN;
 	c.server.port = 5274;
 	c.syn_count = syns;
 	c.syn_times_count = syns < SYN_TIMES ? syns : SYN_TIMES;
@@ -247,7 +247,7 @@ static void test_openings(void)
 	answered = met(2, 2, 0);
 	answered.server = c.server;
 	answered.server_first = answered.answer = NEVER;
-	answered.settled_by = SETTLED_NOT;
+	answered.end_reason = END_NONE;
 	for (int i = 0; i < 3; i++) {
 		model_opening(m, &c);
 		model_opening(m, &answered);
@@ -265,7 +265,7 @@ static void test_openings(void)
 
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
-	c.settled_by = SETTLED_NOT;
+	c.end_reason = END_NONE;
 	c.settled = c.ack + SECONDS(3.2);
 	model_opening(m, &c);
 	model_swept(m);
@@ -273,13 +273,13 @@ static void test_openings(void)
 	model_swept(m);
 	EXPECT(waiting_said == 1, "a stall that goes on is said once");
 	model_swept(m);
-	c.settled_by = SETTLED_END;
+	c.end_reason = END_OF_RUN;
 	hears(m, c);
 	EXPECT(m->undecided.count == 1 && !m->stall_count, "undecided is not a stall");
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
 	c.fin = SECONDS(10);
-	c.settled_by = SETTLED_FIN;
+	c.end_reason = END_FIN;
 	hears(m, c);
 	EXPECT(m->unused == 1 && m->undecided.count == 1, "a spare socket is not a stall");
 	c = met(2, 2, 6);
@@ -396,7 +396,7 @@ static void test_offloaded(void)
 	c = met(1, 1, 5);
 	c.offloaded = true;
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
-	c.settled_by = SETTLED_END;
+	c.end_reason = END_OF_RUN;
 	model_opening(m, &c);
 	hears(m, c);
 	EXPECT(m->offloaded == 2 && !m->stall_count && !m->undecided.count && !waiting_said,
@@ -432,7 +432,7 @@ static void test_words(void)
 	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
 		EXPECT(!strcmp(format_duration(text, durations[i].duration), durations[i].words),
 		       durations[i].words);
-	e.address = (struct address){ .word = { swap32(0x20010db8), 0, 0, swap32(1) } };
+	e.address = (struct address){ .word = { cpu_to_be32(0x20010db8), 0, 0, cpu_to_be32(1) } };
 	EXPECT(!strcmp(format_endpoint(text, &e), "[2001:db8::1]:443 vlan 7.8"),
 	       "IPv6 in brackets");
 	memset(e.address.word, 0xff, sizeof(e.address.word));

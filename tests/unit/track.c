@@ -92,7 +92,7 @@ static const char *check_full_table(void)
 		tcp(&t, 100 * i, CLIENT, TCP_SYN, 0, 0, 0);
 		feed_one(n, &t);
 	}
-	if (heard.count != 2 || heard.connections[0].settled_by != SETTLED_PRESSURE ||
+	if (heard.count != 2 || heard.connections[0].end_reason != END_PRESSURE ||
 	    heard.connections[0].client.port != 51545 || heard.connections[1].client.port != 51546)
 		return "not the oldest without a handshake gave their places";
 	native_sweep(n, 1000 * MS + 5800 * MS, NULL, NULL);
@@ -111,27 +111,28 @@ static const char *check_counts(void)
 {
 	__u32 count = 0xfffffffe;
 
-	count_up(&count);
+	count_saturating(&count);
 	if (count != 0xffffffff)
 		return "it does not count";
-	count_up(&count);
+	count_saturating(&count);
 	return count == 0xffffffff ? NULL : "it wraps";
 }
 
 #define OPENINGS 100000
 
-static void count_openings(struct lanes *lanes, const __u32 *slots, unsigned int count, int n)
+static void count_openings(struct flow_filter *lanes, const __u32 *slots, unsigned int count, int n)
 {
 	while (count--)
-		count_opening(lanes, *slots++, n);
+		filter_add(lanes, *slots++, n);
 }
 
-static unsigned int count_maybes(const struct lanes *lanes, const __u32 *slots, unsigned int count)
+static unsigned int count_maybes(const struct flow_filter *lanes, const __u32 *slots,
+				 unsigned int count)
 {
 	unsigned int maybes = 0;
 
 	while (count--)
-		maybes += may_be_opening(lanes, *slots++);
+		maybes += filter_may_hold(lanes, *slots++);
 	return maybes;
 }
 
@@ -139,14 +140,14 @@ static unsigned int count_maybes(const struct lanes *lanes, const __u32 *slots, 
 static const char *check_lanes(void)
 {
 	static __u32 slots[2 * OPENINGS], *go = slots + OPENINGS / 2, *others = slots + OPENINGS;
-	static struct lanes lanes;
+	static struct flow_filter flow_filter;
 	unsigned int i, tags = 0;
 
 	for (i = 0; i < 64; i++)
-		if (!is_lane_tag(lane_tag(i)))
+		if (!is_fingerprint(fingerprint(i)))
 			return "a tag is taken for none";
-	for (i = 0; i < 4 * LANE_ONE; i++)
-		tags += is_lane_tag(i);
+	for (i = 0; i < 4 * CELL_ONE; i++)
+		tags += is_fingerprint(i);
 	if (tags != 62) /* 64 squares; of the first three, an eighth is 0 */
 		return "more numbers are tags than the tags";
 	srandom(1);
@@ -155,19 +156,20 @@ static const char *check_lanes(void)
 	/* in the first lanes, one, two, three ...; those from the 17th on will go */
 	for (i = 0; i < 32 * 32; i++)
 		if (i / 32 <= i % 32)
-			go[(int)i - 512] = i % 32 << (32 - LANES_SHIFT) | i / 32 * 7;
-	count_openings(&lanes, slots, OPENINGS, 1);
-	if (count_maybes(&lanes, slots, OPENINGS) != OPENINGS)
+			go[(int)i - 512] = i % 32 << (32 - FILTER_SHIFT) | i / 32 * 7;
+	count_openings(&flow_filter, slots, OPENINGS, 1);
+	if (count_maybes(&flow_filter, slots, OPENINGS) != OPENINGS)
 		return "a packet of an opening was dismissed";
-	if (count_maybes(&lanes, others, OPENINGS) > OPENINGS / 40)
+	if (count_maybes(&flow_filter, others, OPENINGS) > OPENINGS / 40)
 		return "too many packets of others are looked at";
-	count_openings(&lanes, go, OPENINGS / 2, -1);
-	if (count_maybes(&lanes, slots, OPENINGS / 2) != OPENINGS / 2)
+	count_openings(&flow_filter, go, OPENINGS / 2, -1);
+	if (count_maybes(&flow_filter, slots, OPENINGS / 2) != OPENINGS / 2)
 		return "when half of them had gone, a packet of the others was dismissed";
-	if (count_maybes(&lanes, others, OPENINGS) > OPENINGS / 100)
+	if (count_maybes(&flow_filter, others, OPENINGS) > OPENINGS / 100)
 		return "too many packets of others are looked at when half has gone";
-	count_openings(&lanes, slots, OPENINGS / 2, -1);
-	return count_maybes(&lanes, slots, 2 * OPENINGS) ? "what has ended is looked at" : NULL;
+	count_openings(&flow_filter, slots, OPENINGS / 2, -1);
+	return count_maybes(&flow_filter, slots, 2 * OPENINGS) ? "what has ended is looked at"
+							       : NULL;
 }
 
 static bool report(const char *name, const char *wrong)

@@ -56,7 +56,7 @@ struct suspect {
 	size_t locked; /* of these, ended together with it, or by the same timer */
 	size_t locked_stalls;
 	size_t passed; /* connections that got through meanwhile */
-	size_t elsewhere; /* stalls as long that began without an attempt at it */
+	size_t other_host; /* stalls as long that began without an attempt at it */
 	bool coupled; /* the ends keep time with its attempts, not with the stalls' own beginnings */
 	double lift; /* how much more often its hosts try it during their stalls than else */
 	size_t hosts;
@@ -396,7 +396,7 @@ static bool weigh(const struct diagnosing *g, struct suspect *s)
 		count_locked(s, s->timer - 2 * timer_slack(s->timer),
 			     s->timer + 2 * timer_slack(s->timer));
 		s->lift = lift_of(s);
-		s->elsewhere = s->by_end ? 0 : count_elsewhere(g, s);
+		s->other_host = s->by_end ? 0 : count_elsewhere(g, s);
 		s->coupled = s->by_end || is_coupled(s, times);
 	}
 	free(times);
@@ -452,10 +452,10 @@ static bool confidence_of(const struct suspect *s, const struct cohort *c, bool 
 	bool spread = s->several_destinations || proxied;
 	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
 	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < LEAST_LIFT ||
-			    s->elsewhere * 4 > s->locked_stalls || !s->coupled;
+			    s->other_host * 4 > s->locked_stalls || !s->coupled;
 	/* nobody to compare with: then the timer must be steady, and be this peer's alone */
 	bool alone = unaffected < 2 && !s->by_end &&
-		     (s->elsewhere * 20 > s->locked_stalls || s->deviation > STEADY_NS);
+		     (s->other_host * 20 > s->locked_stalls || s->deviation > STEADY_NS);
 
 	if (s->locked < LEAST_LOCKED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
 		return false;
@@ -536,9 +536,9 @@ static void say_against(struct diagnosing *g, struct finding *f, const struct su
 	if (c->tried > c->tried_stalled)
 		finding_line(f, others ? "" : "against", "%zu host%s tried it and did not wait",
 			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled));
-	if (s->elsewhere)
+	if (s->other_host)
 		finding_line(f, "", "%zu of them are as long, and began without an attempt at it",
-			     s->elsewhere);
+			     s->other_host);
 	if (s->passed)
 		finding_line(f, others || c->tried > c->tried_stalled ? "" : "against",
 			     "%zu connection%s of these hosts got through during the waits",

@@ -73,7 +73,7 @@ void finding_say_fate(const struct diagnosing *g, struct finding *f, const struc
 {
 	const struct watched_side *in = side_of(g->view, p->came_by);
 	const struct route *r = p->troubles ? &p->troubles->route : NULL;
-	const struct watched_side *out = side_of(g->view, p->left_by);
+	const struct watched_side *out = side_of(g->view, p->forwarded_by);
 	bool has_route = r && r->state == ROUTE_FOUND;
 
 	switch (p->fate) {

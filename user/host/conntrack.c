@@ -68,7 +68,7 @@ static void forget(struct conntrack *k, struct tracked *t)
 }
 
 /* The oldest that was not used since it last was the oldest. */
-static void make_room(struct conntrack *k)
+static void evict_some(struct conntrack *k)
 {
 	struct tracked *t;
 
@@ -99,7 +99,7 @@ static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 
 	if (t)
 		return t;
-	make_room(k);
+	evict_some(k);
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;

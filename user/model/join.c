@@ -279,7 +279,7 @@ static void put_far_side(struct connection *c, const struct connection *far)
 				    .synack = far->synack,
 				    .client_first = far->client_first };
 	if (far->syn_left)
-		c->left_by = far->ifindex;
+		c->forwarded_by = far->ifindex;
 	c->syn_crossing = crossing(c->syn, far->syn, c->syn_count == 1 && far->syn_count == 1);
 	c->synack_crossing =
 		crossing(far->synack, c->synack, c->synack_count == 1 && far->synack_count == 1);
@@ -315,8 +315,8 @@ static void tell(struct vantage *v, struct held *h, bool is_all)
 	if (far)
 		put_far_side(&h->told, far);
 	else
-		h->told.stayed |= is_all && v->several && !h->told.syn_left && !h->told.left_by &&
-				  !h->told.elsewhere;
+		h->told.stayed |= is_all && v->several && !h->told.syn_left &&
+				  !h->told.forwarded_by && !h->told.other_host;
 	TAILQ_REMOVE(&v->held[false], h, by_age);
 	v->count[false]--;
 	h->is_told = true;
@@ -331,7 +331,7 @@ static void tell(struct vantage *v, struct held *h, bool is_all)
 	}
 }
 
-static void make_room(struct vantage *v)
+static void evict_some(struct vantage *v)
 {
 	if (v->count[false] >= MOST_WAITING)
 		tell(v, TAILQ_FIRST(&v->held[false]), false);
@@ -343,7 +343,7 @@ static void hold(struct vantage *v, const struct connection *c)
 {
 	struct held *h;
 
-	make_room(v);
+	evict_some(v);
 	h = malloc(sizeof(*h));
 	if (!h) {
 		v->events.settled(v->events.context, c);

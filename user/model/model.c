@@ -566,7 +566,7 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 		} else if (silence != NEVER && silence < m->stall_ns) {
 			m->unspoken++;
 		} else if (silence != NEVER &&
-			   (c->settled_by == SETTLED_END || c->settled_by == SETTLED_PRESSURE)) {
+			   (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE)) {
 			if (client)
 				client->undecided++;
 			stall_of(&stall, NULL, c, silence);
@@ -604,13 +604,14 @@ static void take_back(struct model *m, struct peer *peer, const struct connectio
 
 static void note_crossing(struct peer *peer, struct trial *trial, const struct connection *c)
 {
-	bool swallowed = c->far.synack != NEVER && c->far.seen, stayed = c->stayed && !c->left_by;
+	bool swallowed = c->far.synack != NEVER && c->far.seen,
+	     stayed = c->stayed && !c->forwarded_by;
 
-	peer->left += c->left_by != 0;
+	peer->left += c->forwarded_by != 0;
 	peer->stayed += stayed;
 	peer->swallowed += swallowed;
-	if (c->left_by)
-		peer->left_by = c->left_by;
+	if (c->forwarded_by)
+		peer->forwarded_by = c->forwarded_by;
 	if (stayed || swallowed)
 		peer->came_by = c->ifindex;
 	if (trial && (stayed || swallowed))

@@ -124,7 +124,7 @@ struct peer {
 	uint64_t left; /* unanswered attempts whose SYNs were seen to leave this gateway ... */
 	uint64_t stayed; /* ... and whose SYNs came in, and left by no other interface watched */
 	uint64_t swallowed; /* whose SYN-ACKs came back to this gateway, and not to the client */
-	uint32_t left_by; /* ifindex, the last */
+	uint32_t forwarded_by; /* ifindex, the last */
 	uint32_t came_by; /* ifindex of the last that stayed */
 	ns_t first_failure;
 	ns_t last_failure;

@@ -67,7 +67,7 @@ struct waiter {
 
 struct evidence {
 	ns_t stall_ns;
-	uint32_t snap;
+	uint32_t snaplen;
 	struct attempt *attempts;
 	struct attempt_list lists[KEPT + 1];
 	struct waiter *waiters;
@@ -76,7 +76,7 @@ struct evidence {
 	uint64_t lost;
 };
 
-struct evidence *evidence_new(ns_t stall_ns, uint32_t snap)
+struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
 {
 	struct evidence *e = calloc(1, sizeof(*e));
 	int i;
@@ -84,7 +84,7 @@ struct evidence *evidence_new(ns_t stall_ns, uint32_t snap)
 	if (!e)
 		return NULL;
 	e->stall_ns = stall_ns;
-	e->snap = snap;
+	e->snaplen = snaplen;
 	for (i = 0; i <= KEPT; i++)
 		TAILQ_INIT(&e->lists[i]);
 	return e;
@@ -270,7 +270,7 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 {
 	struct native_frame f = { .bytes = bytes, .length = length, .wire_length = length };
 	struct headers h = {}, quoted = {};
-	enum parsed parsed;
+	enum parse_result parsed;
 	struct frame frame;
 	uint32_t end;
 
@@ -278,14 +278,14 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 	frame = (struct frame){ .begin = f.bytes,
 				.end = f.bytes + f.length,
 				.wire_length = f.length };
-	parsed = locate(&frame, f.link, f.ethertype, &h);
-	if (parsed == PARSED_TCP) {
+	parsed = parse_headers(&frame, f.link, f.ethertype, &h);
+	if (parsed == PARSE_TCP) {
 		end = h.transport_offset + (h.transport[12] >> 4) * 4;
-	} else if (parsed == PARSED_ICMP) {
-		parsed = h.ip6 ? locate_ip6(&frame, h.transport_offset + 8, &quoted)
-			       : locate_ip4(&frame, h.transport_offset + 8, &quoted);
-		end = parsed == PARSED_OTHER ? quoted.transport_offset + 20
-					     : h.transport_offset + 8;
+	} else if (parsed == PARSE_ICMP) {
+		parsed = h.ip6 ? parse_ip6(&frame, h.transport_offset + 8, &quoted)
+			       : parse_ip4(&frame, h.transport_offset + 8, &quoted);
+		end = parsed == PARSE_OTHER_PROTO ? quoted.transport_offset + 20
+						  : h.transport_offset + 8;
 	} else {
 		return length;
 	}
@@ -322,7 +322,7 @@ static bool is_copy(const struct attempt *a, ns_t time, uint8_t roles)
 }
 
 /* What has lingered longest goes first, then what has been open longest. */
-static void make_room(struct evidence *e)
+static void evict_some(struct evidence *e)
 {
 	struct attempt *a;
 
@@ -360,7 +360,7 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 		     uint64_t start, int link, bool has_direction)
 {
 	uint32_t length = head->length,
-		 most = e->snap ? e->snap : header_bytes(link, bytes, length);
+		 most = e->snaplen ? e->snaplen : header_bytes(link, bytes, length);
 	struct kept_packet *p;
 	struct which which;
 	struct attempt *a;
@@ -402,7 +402,7 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 	a->packet_count++;
 	a->bytes += sizeof(*p) + p->length;
 	*(a->state == KEPT ? &e->kept : &e->pending) += sizeof(*p) + p->length;
-	make_room(e);
+	evict_some(e);
 }
 
 static enum reason reason_of(const struct evidence *e, const struct connection *c)
@@ -414,7 +414,7 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 	if (c->banner != NEVER && c->banner >= e->stall_ns)
 		return REASON_LATE_BANNER;
 	if (silence != NEVER && silence >= e->stall_ns &&
-	    (c->settled_by == SETTLED_END || c->settled_by == SETTLED_PRESSURE))
+	    (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE))
 		return REASON_UNDECIDED;
 	return connection_failure(c) > FAILURE_TOO_EARLY ? REASON_FAILED : REASON_NONE;
 }

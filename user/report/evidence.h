@@ -58,7 +58,7 @@ struct kept_attempt {
 };
 
 /* stall_ns as for the model; snap bytes of each packet, 0 for its headers. NULL: out of memory. */
-struct evidence *evidence_new(ns_t stall_ns, uint32_t snap);
+struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen);
 void evidence_free(struct evidence *e);
 
 /*

@@ -169,7 +169,8 @@ static void field_far_side(FILE *out, const struct run *run, const struct connec
 {
 	const struct far_side *far = &c->far;
 
-	field_string(out, "left_by", c->left_by ? run_interface_name(run, c->left_by) : NULL);
+	field_string(out, "left_by",
+		     c->forwarded_by ? run_interface_name(run, c->forwarded_by) : NULL);
 	field_flag(out, "stayed", c->stayed);
 	if (!far->seen) {
 		fputs(",\"far\":null", out);
@@ -243,7 +244,7 @@ static void connection(struct report *r, const struct connection *c)
 	field_ns(out, "client_round_trip", c->client_round_trip);
 	field_ns(out, "server_round_trip", c->server_round_trip);
 	field_far_side(out, r->run, c);
-	field_string(out, "settled_by", settled_by_names[c->settled_by]);
+	field_string(out, "settled_by", end_reason_names[c->end_reason]);
 	field_ns(out, "watched", c->watched);
 	fputs("}\n", out);
 }
@@ -376,7 +377,7 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "joined", run->joined);
 	field_count(out, "ambiguous", run->ambiguous);
 	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
-	field_count(out, "narrowed", run->counters[COUNT_NARROWED]);
+	field_count(out, "narrowed", run->counters[COUNT_NOT_SELECTED]);
 	field_count(out, "folded", m->folded);
 	field_count(out, "late_syn_copies", run->counters[COUNT_LATE_SYN_COPIES]);
 	fputs(",\"percentiles\":{", out);

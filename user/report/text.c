@@ -295,7 +295,7 @@ static void failing(struct report *r, const struct connection *c, enum failure f
 
 	switch (failure) {
 	case FAILURE_SILENT:
-		if (c->settled_by == SETTLED_NOT)
+		if (c->end_reason == END_NONE)
 			e.when = c->settled;
 		line(r, &e, "no answer: %u SYN%s| in %s", c->syn_count, plural(c->syn_count),
 		     format_duration(span, c->syn_last - c->syn));
@@ -649,9 +649,9 @@ static void print_not_measured(FILE *out, const struct run *run)
 			"  %" PRIu64
 			" attempt%s may be the other side of more than one, so counted alone\n",
 			run->ambiguous, plural(run->ambiguous));
-	if (c[COUNT_NARROWED])
+	if (c[COUNT_NOT_SELECTED])
 		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",
-			c[COUNT_NARROWED], plural(c[COUNT_NARROWED]));
+			c[COUNT_NOT_SELECTED], plural(c[COUNT_NOT_SELECTED]));
 	if (c[COUNT_FRAGMENTS] || c[COUNT_MALFORMED] || c[COUNT_IP_OTHER])
 		fprintf(out,
 			"  %" PRIu64 " later IP fragments, %" PRIu64 " malformed, %" PRIu64

@@ -220,7 +220,7 @@ int capture_run(const struct options *o, struct run *run, const struct run_event
 		reader_close(c.reader);
 		return -1;
 	}
-	c.native = native_new(CAPTURE_MAX_FLOWS, o->narrow, settled, &c);
+	c.native = native_new(CAPTURE_MAX_FLOWS, o->selector, settled, &c);
 	if (c.native) {
 		if (run->evidence)
 			native_keep_packets(c.native, keep);

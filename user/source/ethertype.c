@@ -93,7 +93,7 @@ bool wire_is_strange(const struct run *run, uint64_t packets, uint64_t bytes, ch
 	uint64_t udp = c[COUNT_UDP_BYTES] + c[COUNT_UDP_443_BYTES];
 
 	if (packets < LEAST_PACKETS || c[COUNT_ATTEMPTS] || c[COUNT_ALREADY_OPEN] ||
-	    c[COUNT_NARROWED])
+	    c[COUNT_NOT_SELECTED])
 		return false;
 	if (unknown >= packets / 2 && unknown >= tunnels)
 		say_ethertypes(run, packets, text, room);

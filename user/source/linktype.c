@@ -41,7 +41,7 @@ static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
 		protocol = ppp[0];
 		*skip += 1;
 	} else {
-		protocol = load16(ppp);
+		protocol = get_be16(ppp);
 		*skip += 2;
 	}
 	switch (protocol) {
@@ -107,7 +107,7 @@ void link_strip(int link, struct native_frame *f)
 		f->link = LINK_ETHERNET;
 		return;
 	}
-	f->link = LINK_BARE;
+	f->link = LINK_RAW_IP;
 	f->ethertype = 0;
 	if (f->length < shortest(link))
 		return;
@@ -115,20 +115,20 @@ void link_strip(int link, struct native_frame *f)
 	case DLT_NULL:
 	case DLT_LOOP:
 		skip = 4;
-		family = load32(f->bytes);
-		f->ethertype = ethertype_of_family(family < 256 ? family : swap32(family));
+		family = get_be32(f->bytes);
+		f->ethertype = ethertype_of_family(family < 256 ? family : cpu_to_be32(family));
 		break;
 	case DLT_LINUX_SLL:
 		skip = 16;
-		f->ethertype = load16(f->bytes + 14);
+		f->ethertype = get_be16(f->bytes + 14);
 		break;
 	case DLT_LINUX_SLL2:
 		skip = 20;
-		f->ethertype = load16(f->bytes);
+		f->ethertype = get_be16(f->bytes);
 		break;
 	case DLT_C_HDLC:
 		skip = 4;
-		f->ethertype = load16(f->bytes + 2);
+		f->ethertype = get_be16(f->bytes + 2);
 		break;
 	case DLT_NFLOG:
 		f->ethertype = ethertype_of_nflog(f, &skip);
@@ -140,7 +140,7 @@ void link_strip(int link, struct native_frame *f)
 	case DLT_PPP_SERIAL:
 		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) { /* Cisco HDLC in its place */
 			skip = 4;
-			f->ethertype = load16(f->bytes + 2);
+			f->ethertype = get_be16(f->bytes + 2);
 			break;
 		}
 		/* fall through */

@@ -81,7 +81,7 @@ struct live {
 	ns_t next_wire; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
-	uint32_t *places;
+	uint32_t *slots;
 	struct flow_entry *flows;
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
@@ -274,7 +274,7 @@ static void set_sizes(struct live *l)
 {
 	struct probe_bpf *bpf = l->bpf;
 
-	set_places(bpf, l->options->max_flows);
+	set_table_sizes(bpf, l->options->max_flows);
 	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
 	bpf->rodata->ring_bytes = l->options->ring_bytes;
 }
@@ -316,9 +316,9 @@ static int load(struct live *l)
 		fprintf(stderr, "probe: no random numbers: %s\n", strerror(errno));
 		return -1;
 	}
-	hash_seed_fit(&seed);
+	hash_seed_make_odd(&seed);
 	memcpy((void *)&bpf->rodata->run_seed, &seed, sizeof(seed));
-	memcpy((void *)&bpf->rodata->narrow, l->options->narrow, sizeof(bpf->rodata->narrow));
+	memcpy((void *)&bpf->rodata->selector, l->options->selector, sizeof(bpf->rodata->selector));
 	/* an interface that comes back may be of the other kind */
 	for (i = 0; i < l->count; i++) {
 		*(l->watched[i].interface.bare ? &bare : &ethernet) = true;
@@ -326,22 +326,22 @@ static int load(struct live *l)
 	}
 	for (i = 0; i < l->followed_count; i++)
 		*(l->followed[i].interface.bare ? &leaving_bare : &leaving) = true;
-	bpf_program__set_autoload(bpf->progs.probe_leaving, leaving);
-	bpf_program__set_autoload(bpf->progs.probe_leaving_ip, leaving_bare);
+	bpf_program__set_autoload(bpf->progs.probe_egress_syn, leaving);
+	bpf_program__set_autoload(bpf->progs.probe_egress_syn_ip, leaving_bare);
 	bpf->rodata->follow_peers = l->followed_count;
 	if (l->followed_count)
-		bpf_map__set_max_entries(bpf->maps.leaving, LEAVING);
+		bpf_map__set_max_entries(bpf->maps.egress_syns, EGRESS_SYNS);
 	bpf_program__set_autoload(bpf->progs.probe_ingress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
 	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_inner, inner);
-	bpf->rodata->several = l->count > 1;
+	bpf->rodata->multi_iface = l->count > 1;
 	set_sizes(l);
 	if (l->run->evidence) {
-		bpf->rodata->keep_packets = true;
-		if (l->options->snap)
-			bpf->rodata->snap = l->options->snap;
+		bpf->rodata->save_packets = true;
+		if (l->options->snaplen)
+			bpf->rodata->snaplen = l->options->snaplen;
 		bpf_map__set_max_entries(bpf->maps.packets, PACKETS_BYTES);
 	}
 	error = probe_bpf__load(bpf);
@@ -384,9 +384,10 @@ static struct watched *watched_of(struct live *l, int ifindex)
 
 static int attach_followed(struct live *l, struct followed *f)
 {
-	int programs[DIRECTIONS] = { -1, bpf_program__fd(f->interface.bare
-								 ? l->bpf->progs.probe_leaving_ip
-								 : l->bpf->progs.probe_leaving) };
+	int programs[DIRECTIONS] = {
+		-1, bpf_program__fd(f->interface.bare ? l->bpf->progs.probe_egress_syn_ip
+						      : l->bpf->progs.probe_egress_syn)
+	};
 
 	return hook_attach(&f->hook, f->interface.name, f->interface.index, l->options->hook,
 			   programs);
@@ -482,15 +483,15 @@ static void to_connection(const struct live *l, struct connection *c, const stru
 	uint32_t index;
 
 	connection_of(c, r, l->start);
-	for (i = 0; i < l->followed_count && c->left_by; i++) {
+	for (i = 0; i < l->followed_count && c->forwarded_by; i++) {
 		index = l->followed[i].interface.index;
-		if ((index & 0xff) == c->left_by) {
-			c->left_by = index;
+		if ((index & 0xff) == c->forwarded_by) {
+			c->forwarded_by = index;
 			break;
 		}
 	}
 	/* of a packet that left it could not be told whether it was one of these */
-	if (l->followed_count && l->bpf->bss->leaving_unsure)
+	if (l->followed_count && l->bpf->bss->egress_syns_incomplete)
 		c->stayed = false;
 }
 
@@ -503,7 +504,7 @@ static int take_record(void *context, void *data, size_t size)
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
 		return 0; /* cannot be: the object is embedded in this very binary */
 	drain_packets(l);
-	note_client(l->bpf, r);
+	mark_client_verified(l->bpf, r);
 	to_connection(l, &connection, r);
 	complete(l, &connection);
 	count_nat(l, &connection);
@@ -551,7 +552,7 @@ static void add_candidate(struct live *l, const struct flow_entry *e)
 {
 	struct candidate *c = &l->bpf->bss->candidates[l->candidates++];
 
-	c->place = e->place;
+	c->slot = e->slot;
 	c->client_isn = e->flow.client_isn;
 	if (l->candidates == CANDIDATES)
 		settle_candidates(l);
@@ -576,7 +577,7 @@ static bool any_opening(struct live *l)
 {
 	const uint64_t *counted = l->run->counters;
 
-	sum_counters(l->bpf, l->run->counters);
+	read_counters(l->bpf, l->run->counters);
 	return counted[COUNT_ATTEMPTS] !=
 	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
 }
@@ -585,20 +586,20 @@ static bool any_opening(struct live *l)
 static void sweep(struct live *l)
 {
 	struct record r = { .version = RECORD_VERSION };
-	uint32_t place = 1, opening = 0, undrained = 0;
+	uint32_t slot = 1, opening = 0, undrained = 0;
 	struct connection connection;
 	uint64_t now;
 	int count, i;
 
-	while ((count = read_places(l->bpf, &place, l->flows, l->places, SWEEP_BATCH)) > 0) {
+	while ((count = read_flows(l->bpf, &slot, l->flows, l->slots, SWEEP_BATCH)) > 0) {
 		opening += count;
 		now = monotonic();
 		for (i = 0; i < count; i++) {
-			if (!is_whole(l->bpf, &l->flows[i]))
+			if (!is_consistent_copy(l->bpf, &l->flows[i]))
 				continue;
-			if (l->bpf->bss->ending ||
-			    settle_due(&l->flows[i].flow, now, l->bpf->bss->pressure) !=
-				    SETTLED_NOT) {
+			if (l->bpf->bss->run_ending ||
+			    settle_due(&l->flows[i].flow, now, l->bpf->bss->under_pressure) !=
+				    END_NONE) {
 				add_candidate(l, &l->flows[i]);
 				continue;
 			}
@@ -616,7 +617,7 @@ static void sweep(struct live *l)
 		}
 	}
 	settle_candidates(l);
-	l->bpf->bss->pressure = opening > l->options->max_flows / 4 * 3;
+	l->bpf->bss->under_pressure = opening > l->options->max_flows / 4 * 3;
 }
 
 /* ---- what becomes of the interfaces ---- */
@@ -674,7 +675,8 @@ static void say_part(struct live *l, struct watched *w)
 
 static bool *seen_at(struct live *l, const struct watched *w, int direction)
 {
-	return &l->bpf->bss->seen[l->count > 1 ? seen_slot(w->interface.index) : 0][direction];
+	return &l->bpf->bss
+			->active[l->count > 1 ? activity_index(w->interface.index) : 0][direction];
 }
 
 static void look_at(struct live *l, struct watched *w, const bool *seen)
@@ -858,7 +860,7 @@ static void tick(struct live *l)
 	if (any_opening(l))
 		sweep(l);
 	else
-		l->bpf->bss->pressure = false;
+		l->bpf->bss->under_pressure = false;
 	look(l);
 	notice_sleep(l);
 	l->events->swept(l->events->context, now - l->start);
@@ -997,7 +999,7 @@ static bool can_settle(void *context)
 	uint32_t position, count = 1;
 
 	l->bpf->bss->candidate_next = CANDIDATES; /* none of them */
-	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->places,
+	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->slots,
 				 l->flows, &count, NULL) &&
 	    errno == EPERM)
 		return false;
@@ -1070,16 +1072,16 @@ static void end_watching(struct live *l)
 	detach(l);
 	l->run->duration = monotonic() - l->start;
 	drain(l);
-	l->bpf->bss->ending = true;
+	l->bpf->bss->run_ending = true;
 	sweep(l);
-	sum_counters(l->bpf, l->run->counters);
+	read_counters(l->bpf, l->run->counters);
 	l->run->nat.lost = conntrack_lost(l->conntrack);
 	read_ethertypes(l);
 	for (i = 0; i < l->count; i++)
 		for (d = 0; d < DIRECTIONS; d++)
 			l->watched[i].told->blind[d] =
 				sight_blind(&l->watched[i].sight[d], l->run->duration);
-	for (i = 0; i < l->followed_count && l->bpf->bss->leaving_unsure; i++)
+	for (i = 0; i < l->followed_count && l->bpf->bss->egress_syns_incomplete; i++)
 		add_unwatched(l->run, l->followed[i].interface.name);
 }
 
@@ -1131,12 +1133,12 @@ static int watch(struct live *l)
 	if (need_files(l) || load(l))
 		return -1;
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
-	l->places = calloc(SWEEP_BATCH, sizeof(*l->places));
+	l->slots = calloc(SWEEP_BATCH, sizeof(*l->slots));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
 	if (l->run->evidence)
 		l->packets =
 			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
-	if (!l->ring || (l->run->evidence && !l->packets) || !l->places || !l->flows) {
+	if (!l->ring || (l->run->evidence && !l->packets) || !l->slots || !l->flows) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -1203,7 +1205,7 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
 	conntrack_close(l.conntrack);
-	free(l.places);
+	free(l.slots);
 	free(l.flows);
 	free(l.followed);
 	return status;

@@ -19,28 +19,28 @@ struct entry {
 
 struct table;
 
-struct found {
+struct flow_ref {
 	struct flow *flow;
-	__u32 entries; /* nobody else is at work on the flows: lines hold none */
+	__u32 entry_sum; /* nobody else is at work on the flows: lines hold none */
 };
 
 static __u64 table_now(struct table *t);
-static struct lanes *table_lanes(struct table *t);
-static struct line *table_line(struct table *t, __u32 number);
-static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
-		       struct found *found);
+static struct flow_filter *table_filter(struct table *t);
+static struct bucket *table_bucket(struct table *t, __u32 number);
+static bool table_find(struct table *t, struct bucket *bucket, const struct flow_key *key,
+		       __u32 hash, struct flow_ref *found);
 static struct flow *table_new(struct table *t, __u64 now);
-static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
-			 struct flow *f, __u32 entries, __u64 now);
-static bool table_begin(struct table *t, const struct found *found);
-static void table_end(struct table *t, const struct found *found, enum settled_by why);
-static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now);
+static bool table_insert(struct table *t, struct bucket *bucket, const struct flow_key *key,
+			 struct flow *f, __u32 entry_sum, __u64 now);
+static bool table_lock(struct table *t, const struct flow_ref *found);
+static void table_unlock(struct table *t, const struct flow_ref *found, enum end_reason why);
+static void table_publish(struct table *t, struct flow *f, enum end_reason why, __u64 now);
 static void table_count(struct table *t, enum counter c, __u64 n);
 static void table_count_ethertype(struct table *t, __u16 ethertype);
-static bool table_wants(struct table *t, const struct segment *s);
-static bool table_follows(struct table *t);
-static __u16 table_left(struct table *t, const struct flow *f);
-static bool table_keeps_packets(struct table *t);
+static bool table_selects(struct table *t, const struct segment *s);
+static bool table_follows_peers(struct table *t);
+static __u16 table_forwarding(struct table *t, const struct flow *f);
+static bool table_wants_packets(struct table *t);
 static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
 			      const struct segment *s, bool from_client, __u64 now);
 
@@ -49,7 +49,7 @@ static void table_keep_packet(struct table *t, const struct flow_key *key, const
 struct table {
 	struct entry *flows; /* in the order of insertion, as uthash keeps it */
 	uint32_t max_flows;
-	const struct narrow *narrow;
+	const struct selector *selector;
 	record_fn publish;
 	packet_fn keep; /* or NULL */
 	void *context;
@@ -57,8 +57,8 @@ struct table {
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
-	struct lanes lanes;
-	struct line lines[LEAST_LINES];
+	struct flow_filter filter;
+	struct bucket buckets[MIN_BUCKETS];
 };
 
 struct native {
@@ -82,58 +82,58 @@ static __u64 table_now(struct table *t)
 	return t->now;
 }
 
-static struct lanes *table_lanes(struct table *t)
+static struct flow_filter *table_filter(struct table *t)
 {
-	return &t->lanes;
+	return &t->filter;
 }
 
-static struct line *table_line(struct table *t, __u32 number)
+static struct bucket *table_bucket(struct table *t, __u32 number)
 {
-	return &t->lines[number & (LEAST_LINES - 1)];
+	return &t->buckets[number & (MIN_BUCKETS - 1)];
 }
 
-static bool table_find(struct table *t, struct line *line, const struct flow_key *key, __u32 slot,
-		       struct found *found)
+static bool table_find(struct table *t, struct bucket *bucket, const struct flow_key *key,
+		       __u32 hash, struct flow_ref *found)
 {
 	struct entry *e;
 
-	(void)line, (void)slot; /* uthash has its own */
+	(void)bucket, (void)hash; /* uthash has its own */
 	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
 	if (!e)
 		return false;
 	found->flow = &e->flow;
-	found->entries = 0;
+	found->entry_sum = 0;
 	return true;
 }
 
-static void record_of(struct record *r, const struct entry *e, enum settled_by why, uint64_t now)
+static void record_of(struct record *r, const struct entry *e, enum end_reason why, uint64_t now)
 {
 	memset(r, 0, sizeof(*r));
 	r->version = RECORD_VERSION;
-	r->settled_by = why;
+	r->end_reason = why;
 	r->settled = settled_at(&e->flow, now);
 	r->key = e->key;
 	r->flow = e->flow;
 }
 
-static bool table_begin(struct table *t, const struct found *found)
+static bool table_lock(struct table *t, const struct flow_ref *found)
 {
 	(void)t, (void)found;
 	return true;
 }
 
-static void table_end(struct table *t, const struct found *found, enum settled_by why)
+static void table_unlock(struct table *t, const struct flow_ref *found, enum end_reason why)
 {
 	(void)t, (void)found, (void)why;
 }
 
-static void table_publish(struct table *t, struct flow *f, enum settled_by why, __u64 now)
+static void table_publish(struct table *t, struct flow *f, enum end_reason why, __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
 
 	record_of(&r, e, why, now);
-	count_opening(&t->lanes, f->slot, -1);
+	filter_add(&t->filter, f->hash, -1);
 	HASH_DEL(t->flows, e);
 	free(e);
 	t->counters[COUNT_PUBLISHED]++;
@@ -151,14 +151,14 @@ static void evict_one(struct table *t, uint64_t now)
 
 	for (tries = 0; tries < 4; tries++) {
 		e = t->flows;
-		if (may_be_evicted(&e->flow, true, now)) {
-			table_publish(t, &e->flow, SETTLED_PRESSURE, now);
+		if (is_evictable(&e->flow, true, now)) {
+			table_publish(t, &e->flow, END_PRESSURE, now);
 			return;
 		}
 		HASH_DEL(t->flows, e);
 		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
-			count_opening(&t->lanes, e->flow.slot, -1);
+			filter_add(&t->filter, e->flow.hash, -1);
 			t->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;
@@ -180,12 +180,12 @@ static struct flow *table_new(struct table *t, __u64 now)
 	return NULL;
 }
 
-static bool table_insert(struct table *t, struct line *line, const struct flow_key *key,
-			 struct flow *f, __u32 entries, __u64 now)
+static bool table_insert(struct table *t, struct bucket *bucket, const struct flow_key *key,
+			 struct flow *f, __u32 entry_sum, __u64 now)
 {
 	struct entry *e = entry_of(f);
 
-	(void)line, (void)entries, (void)now;
+	(void)bucket, (void)entry_sum, (void)now;
 	e->key = *key;
 	HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
 	if (!e->dropped)
@@ -205,25 +205,25 @@ static void table_count_ethertype(struct table *t, __u16 ethertype)
 	t->ethertypes[ethertype]++;
 }
 
-static bool table_wants(struct table *t, const struct segment *s)
+static bool table_selects(struct table *t, const struct segment *s)
 {
-	return !t->narrow || narrow_wants(t->narrow, s);
+	return !t->selector || selector_matches(t->selector, s);
 }
 
 /* A capture has no other interfaces to look at. */
-static bool table_follows(struct table *t)
+static bool table_follows_peers(struct table *t)
 {
 	(void)t;
 	return false;
 }
 
-static __u16 table_left(struct table *t, const struct flow *f)
+static __u16 table_forwarding(struct table *t, const struct flow *f)
 {
 	(void)t, (void)f;
 	return 0;
 }
 
-static bool table_keeps_packets(struct table *t)
+static bool table_wants_packets(struct table *t)
 {
 	return t->keep;
 }
@@ -247,7 +247,7 @@ static void table_keep_packet(struct table *t, const struct flow_key *key, const
 		t->keep(t->context, &head);
 }
 
-struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+struct native *native_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			  void *context)
 {
 	struct native *n = calloc(1, sizeof(*n));
@@ -255,7 +255,7 @@ struct native *native_new(uint32_t max_flows, const struct narrow *narrow, recor
 	if (!n)
 		return NULL;
 	n->table.max_flows = max_flows;
-	n->table.narrow = narrow;
+	n->table.selector = selector;
 	n->table.publish = publish;
 	n->table.context = context;
 	return n;
@@ -290,41 +290,41 @@ void native_feed(struct native *n, const struct native_frame *frame)
 	struct table *t = &n->table;
 	struct segment s = {};
 	struct headers h = {};
-	enum parsed parsed;
+	enum parse_result parsed;
 
-	parsed = locate(&f, frame->link, frame->ethertype, &h);
-	if (parsed == PARSED_TCP) {
-		describe_tcp(&f, &h, &s);
-	} else if (parsed == PARSED_ICMP) {
-		if (!describe_icmp(&f, &h, &s))
+	parsed = parse_headers(&f, frame->link, frame->ethertype, &h);
+	if (parsed == PARSE_TCP) {
+		segment_from_tcp(&f, &h, &s);
+	} else if (parsed == PARSE_ICMP) {
+		if (!segment_from_icmp(&f, &h, &s))
 			return;
 	} else {
 		count_other(t, &h, parsed, f.wire_length);
 		return;
 	}
 	t->frame = frame;
-	s.slot = segment_slot(&s, &native_seed);
+	s.hash = segment_hash(&s, &native_seed);
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
 	t->now = frame->time;
-	if (watch_segment(t, &s))
+	if (process_segment(t, &s))
 		start_attempt(t, &s);
 }
 
 void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
 {
-	bool pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
+	bool under_pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
 	struct entry *e, *next;
-	enum settled_by why;
+	enum end_reason why;
 	struct record r;
 
 	HASH_ITER(hh, n->table.flows, e, next) {
-		why = settle_due(&e->flow, now, pressure);
-		if (why != SETTLED_NOT) {
+		why = settle_due(&e->flow, now, under_pressure);
+		if (why != END_NONE) {
 			table_publish(&n->table, &e->flow, why, now);
 		} else if (look_at) {
-			record_of(&r, e, SETTLED_NOT, now);
+			record_of(&r, e, END_NONE, now);
 			look_at(context, &r);
 		}
 	}
@@ -335,7 +335,7 @@ void native_end(struct native *n, uint64_t now)
 	struct entry *e, *next;
 
 	HASH_ITER(hh, n->table.flows, e, next)
-		table_publish(&n->table, &e->flow, SETTLED_END, now);
+		table_publish(&n->table, &e->flow, END_OF_RUN, now);
 }
 
 const uint64_t *native_counters(const struct native *n)

@@ -14,18 +14,18 @@
 #include "record.h"
 
 struct native;
-struct narrow;
+struct selector;
 
 extern const struct hash_seed native_seed;
 
 typedef void (*record_fn)(void *context, const struct record *r);
 
-/* A frame as it came: link says what its first byte is, ethertype is used with LINK_BARE alone. */
+/* A frame as it came: link says what its first byte is, ethertype is used with LINK_RAW_IP alone. */
 struct native_frame {
 	const uint8_t *bytes;
 	uint32_t length;
 	uint32_t wire_length;
-	enum link link;
+	enum link_type link;
 	uint16_t ethertype;
 	uint32_t ifindex;
 	bool egress;
@@ -34,7 +34,7 @@ struct native_frame {
 };
 
 /* max_flows attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
-struct native *native_new(uint32_t max_flows, const struct narrow *narrow, record_fn publish,
+struct native *native_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			  void *context);
 void native_free(struct native *n);
 
