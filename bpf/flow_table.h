@@ -548,7 +548,7 @@ __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 		return 0;
 	f = &e->flow;
 	filter_add(&flow_filter, f->hash, -1);
-	is_crowded = !is_answered_and_acked(f) &&
+	is_crowded = !is_handshake_complete(f) &&
 		     bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > ring_bytes / 2;
 	if (!is_crowded)
 		r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);

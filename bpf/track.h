@@ -113,7 +113,7 @@ static __always_inline bool is_handshake_done(const struct flow *f)
  * Did both sides take part in the handshake, as far as we saw? What one side alone says can be
  * forged by anybody, so it earns no lasting place in the table.
  */
-static __always_inline bool is_answered_and_acked(const struct flow *f)
+static __always_inline bool is_handshake_complete(const struct flow *f)
 {
 	return f->synack && f->ack;
 }
@@ -494,7 +494,7 @@ static __always_inline enum end_reason track(struct flow *f, const struct segmen
  */
 static __always_inline bool is_evictable(const struct flow *f, bool proven_client, __u64 now)
 {
-	if (is_answered_and_acked(f))
+	if (is_handshake_complete(f))
 		return false;
 	return !proven_client || !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
 }
@@ -514,11 +514,11 @@ static __always_inline enum end_reason settle_due(const struct flow *f, __u64 no
 {
 	__s64 idle = now - last_activity(f);
 
-	if (under_pressure && idle > (__s64)(is_answered_and_acked(f) ? PRESSURE_ESTABLISHED_NS
+	if (under_pressure && idle > (__s64)(is_handshake_complete(f) ? PRESSURE_ESTABLISHED_NS
 								      : PRESSURE_OPENING_NS))
 		return END_PRESSURE;
 	/* an established connection without payload may stay idle; one side gone, it is left to die */
-	if (is_answered_and_acked(f) && !f->client_fin && !f->server_fin &&
+	if (is_handshake_complete(f) && !f->client_fin && !f->server_fin &&
 	    !(f->client_first && f->server_first))
 		return END_NONE;
 	return idle > (__s64)SILENCE_NS ? END_TIMEOUT : END_NONE;

@@ -703,9 +703,9 @@ static void make_request_swallowed(struct tape *t)
 
 CHECK(check_request_swallowed)
 {
-	EXPECT(count == 1 && payload_is_swallowed(&c->client_payload));
+	EXPECT(count == 1 && payload_is_black_holed(&c->client_payload));
 	EXPECT(c->client_payload.mss == 1460 && c->client_payload.size == 2920);
-	EXPECT(c->client_payload.again == 2 && !payload_is_swallowed(&c->server_payload));
+	EXPECT(c->client_payload.again == 2 && !payload_is_black_holed(&c->server_payload));
 	UNUSED;
 	return NULL;
 }
@@ -723,7 +723,7 @@ static void make_answer_swallowed(struct tape *t)
 
 CHECK(check_answer_swallowed)
 {
-	EXPECT(count == 1 && payload_is_swallowed(&c->server_payload));
+	EXPECT(count == 1 && payload_is_black_holed(&c->server_payload));
 	EXPECT(c->server_payload.again == 3 && c->client_payload.acked);
 	EXPECT(c->end_reason == END_PAYLOAD && c->settled == AT(1480));
 	UNUSED;

@@ -98,12 +98,12 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->ifindex = r->key.ifindex;
 	c->client_isn = f->client_isn;
 	c->server_isn = f->server_isn;
-	c->syn_left = f->client_flags & CLIENT_EGRESS;
+	c->syn_egress = f->client_flags & CLIENT_EGRESS;
 	c->other_host = f->other_host;
-	c->stayed = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
-		    !(f->client_flags & CLIENT_FORWARDED);
+	c->not_forwarded = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
+			   !(f->client_flags & CLIENT_FORWARDED);
 	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0; /* see live.c */
-	c->answer_left = f->server_flags & SERVER_EGRESS;
+	c->synack_egress = f->server_flags & SERVER_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
 	memcpy(c->mac, f->client_mac, sizeof(c->mac));
 
@@ -164,7 +164,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	}
 	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
 	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
-	c->syn_crossing = c->synack_crossing = c->payload_crossing = NEVER;
+	c->syn_forwarding_delay = c->synack_forwarding_delay = c->payload_forwarding_delay = NEVER;
 #undef SINCE_START
 }
 
@@ -173,7 +173,7 @@ bool payload_is_full(const struct payload *p)
 	return p->size && is_full_sized(p->size, p->mss);
 }
 
-bool payload_is_swallowed(const struct payload *p)
+bool payload_is_black_holed(const struct payload *p)
 {
 	return !p->acked && p->again >= 2 && payload_is_full(p);
 }

@@ -63,16 +63,17 @@ struct far_side {
 struct connection {
 	struct endpoint client;
 	struct endpoint server;
-	struct endpoint behind; /* what it looks like on the wire, where this host's NAT puts its own
+	struct endpoint
+		nat_endpoint; /* what it looks like on the wire, where this host's NAT puts its own
 				   address in place of the client's; port 0: like the client */
 	uint32_t ifindex;
 	uint32_t client_isn;
 	uint32_t server_isn; /* when there was a SYN-ACK */
-	bool syn_left; /* the first SYN was seen leaving this host */
-	bool answer_left; /* the first SYN-ACK was */
+	bool syn_egress; /* the first SYN was seen leaving this host */
+	bool synack_egress; /* the first SYN-ACK was */
 	bool other_host; /* the SYN was addressed to another machine on the link: a mirror port, a flood */
 	bool offloaded; /* a flowtable has taken it over: what passes may not be seen */
-	bool stayed; /* the SYN came in, and left by none of the other interfaces that are watched */
+	bool not_forwarded; /* the SYN came in, and left by none of the other interfaces that are watched */
 	uint32_t forwarded_by; /* ifindex: a SYN was seen leaving this gateway there; 0: nowhere */
 	struct far_side far; /* filled in by vantage.h */
 	bool has_mac;
@@ -118,9 +119,9 @@ struct connection {
 	ns_t answer; /* the server held its answer */
 	ns_t server_round_trip; /* NEVER when the SYN was repeated: which one was answered? */
 	ns_t client_round_trip;
-	ns_t syn_crossing; /* what this gateway took for the SYN; NEVER when only one side was seen */
-	ns_t synack_crossing;
-	ns_t payload_crossing; /* for the client's first payload */
+	ns_t syn_forwarding_delay; /* what this gateway took for the SYN; NEVER when only one side was seen */
+	ns_t synack_forwarding_delay;
+	ns_t payload_forwarding_delay; /* for the client's first payload */
 };
 
 /* start: the source's clock at the start of the run. */
@@ -130,7 +131,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 bool payload_is_full(const struct payload *p);
 
 /* A full segment that was sent again and again, and never acknowledged. */
-bool payload_is_swallowed(const struct payload *p);
+bool payload_is_black_holed(const struct payload *p);
 
 /* Handshake done and not a byte since: it may be held, or a spare socket. Time so far, or NEVER. */
 ns_t connection_silence(const struct connection *c);

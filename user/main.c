@@ -34,22 +34,22 @@
 #define OUT_BYTES (64 << 10) /* of a report that are gathered before they are written */
 
 /* Routes are asked for of so many peers that fail, the most clients first. */
-#define MAX_ASKED 1000
+#define MAX_ROUTE_LOOKUPS 1000
 
 struct program {
 	struct options options;
-	struct run run;
-	struct vantage *vantage;
+	struct session session;
+	struct join *join;
 	struct model *model;
 	struct report reports[MAX_REPORTS];
 	int report_count;
 	bool has_started;
-	int tidy_later; /* see output.h, or -1 */
+	int cleanup_pid; /* see output.h, or -1 */
 	uint64_t opening, sweeps_opening; /* attempts, at the last sweep; in this one so far */
 };
 
 /* Tells every report that wants to hear of it. */
-#define TELL(p, what, ...)                                                                       \
+#define FOR_EACH_REPORT(p, what, ...)                                                            \
 	do {                                                                                     \
 		struct program *told = (p);                                                      \
 		for (int i = 0; i < told->report_count; i++)                                     \
@@ -57,7 +57,7 @@ struct program {
 				told->reports[i].format->what(&told->reports[i], ##__VA_ARGS__); \
 	} while (0)
 
-static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+static void __attribute__((format(printf, 1, 2))) print_line(const char *format, ...)
 {
 	char *text, *shown = NULL;
 	va_list arguments;
@@ -74,25 +74,25 @@ static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 	if (out) {
 		format_text(out, text);
 		if (!fclose(out))
-			screen_line(stderr, shown);
+			terminal_line(stderr, shown);
 		free(shown);
 	}
 	free(text);
 }
 
-static void say_watching(const struct run *run)
+static void print_watching(const struct session *session)
 {
-	const struct run_interface *w;
+	const struct session_iface *w;
 	char text[MAX_IFACES * 160] = "";
 	size_t used = 0;
 
-	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++)
+	for (w = session->interfaces; w < session->interfaces + session->interface_count; w++)
 		if (used < sizeof(text))
 			used += snprintf(text + used, sizeof(text) - used, "%s %s (%s, %s%s%s)",
-					 w == run->interfaces ? "" : ",", w->name, w->link, w->hook,
-					 w->hook_reason ? ": " : "",
+					 w == session->interfaces ? "" : ",", w->name, w->link,
+					 w->hook, w->hook_reason ? ": " : "",
 					 w->hook_reason ? w->hook_reason : "");
-	say("probe: watching%s. Ctrl-C ends the run and prints the report.\n", text);
+	print_line("probe: watching%s. Ctrl-C ends the run and prints the report.\n", text);
 }
 
 /* Now or never: what a capture's bytes could make of this process has nothing to work with. */
@@ -107,37 +107,37 @@ static void on_opened(void *context)
 		if (p->reports[i].file.is_new)
 			names[count++] = p->reports[i].out_name;
 	if (count)
-		p->tidy_later = output_tidy_later(names, count);
-	rights_give_up(0, NULL, NULL, SANDBOX_CAPTURE, p->options.verbose);
+		p->cleanup_pid = outfile_cleanup_later(names, count);
+	privileges_drop(0, NULL, NULL, SECCOMP_CAPTURE, p->options.verbose);
 }
 
 static void on_started(void *context)
 {
 	struct program *p = context;
-	const struct run *run = &p->run;
+	const struct session *session = &p->session;
 	int i;
 
-	if (!run->is_capture)
-		say_watching(run);
+	if (!session->is_capture)
+		print_watching(session);
 	p->has_started = true;
-	output_tidy(p->tidy_later, true);
-	p->tidy_later = -1;
+	outfile_cleanup(p->cleanup_pid, true);
+	p->cleanup_pid = -1;
 	for (i = 0; i < p->report_count; i++)
-		output_begin(&p->reports[i].file);
-	if (!run->is_capture && run->interface_count > 1)
-		vantage_several(p->vantage);
-	TELL(p, started);
+		outfile_begin(&p->reports[i].file);
+	if (!session->is_capture && session->interface_count > 1)
+		join_set_multi_iface(p->join);
+	FOR_EACH_REPORT(p, started);
 }
 
 /* What a source tells goes through the vantage, which tells on each attempt once. */
 static void on_record(void *context, const struct connection *c)
 {
-	vantage_settled(((struct program *)context)->vantage, c);
+	join_settled(((struct program *)context)->join, c);
 }
 
 static void on_open_record(void *context, const struct connection *c)
 {
-	vantage_opening(((struct program *)context)->vantage, c);
+	join_opening(((struct program *)context)->join, c);
 }
 
 /*
@@ -151,7 +151,7 @@ static bool write_out(struct report *r)
 			r->error = errno;
 		return false;
 	}
-	r->whole = ftello(r->out); /* -1 for a pipe */
+	r->complete_bytes = ftello(r->out); /* -1 for a pipe */
 	return true;
 }
 
@@ -161,9 +161,9 @@ static void on_settled(void *context, const struct connection *c)
 	int i;
 
 	model_settled(p->model, c);
-	if (p->run.evidence)
-		evidence_settled(p->run.evidence, c);
-	TELL(p, connection, c);
+	if (p->session.evidence)
+		evidence_settled(p->session.evidence, c);
+	FOR_EACH_REPORT(p, connection, c);
 	for (i = 0; i < p->report_count; i++)
 		if (__fpending(p->reports[i].out) > OUT_BYTES / 2)
 			write_out(&p->reports[i]);
@@ -174,8 +174,8 @@ static void on_other_side(void *context, const struct connection *side,
 {
 	struct program *p = context;
 
-	if (p->run.evidence)
-		evidence_other_side(p->run.evidence, side, told);
+	if (p->session.evidence)
+		evidence_other_side(p->session.evidence, side, told);
 }
 
 static void on_opening(void *context, const struct connection *c)
@@ -197,11 +197,11 @@ static void show_status(const struct program *p, ns_t now, const char *progress)
 	const struct model *m = p->model;
 	const char *dot = glyphs->dot;
 	char time[FORMAT_DURATION], line[512];
-	int columns = screen_status_columns();
-	uint64_t lost = run_losses(&p->run);
+	int columns = terminal_status_columns();
+	uint64_t lost = session_losses(&p->session);
 
 	if (!columns) {
-		screen_status("");
+		terminal_status("");
 		return;
 	}
 	if (!progress && now < 60 * (ns_t)SECOND_NS)
@@ -219,7 +219,7 @@ static void show_status(const struct program *p, ns_t now, const char *progress)
 			 "%s %s %" PRIu64 " stall%s %s %" PRIu64 " failing %s %" PRIu64 " lost",
 			 progress ? progress : time, dot, m->stall_count, plural(m->stall_count),
 			 dot, m->failing_now, dot, lost);
-	screen_status(line);
+	terminal_status(line);
 }
 
 static void on_progress(void *context, const char *text)
@@ -233,50 +233,50 @@ static void on_swept(void *context, ns_t now)
 	struct pollfd reader = {};
 	int i;
 
-	vantage_swept(p->vantage);
+	join_swept(p->join);
 	model_swept(p->model);
 	p->opening = p->sweeps_opening;
 	p->sweeps_opening = 0;
-	if (p->run.evidence)
-		evidence_swept(p->run.evidence, now);
-	TELL(p, swept, now);
-	if (!p->run.is_capture)
+	if (p->session.evidence)
+		evidence_swept(p->session.evidence, now);
+	FOR_EACH_REPORT(p, swept, now);
+	if (!p->session.is_capture)
 		show_status(p, now, NULL);
 	for (i = 0; i < p->report_count; i++) {
 		/* a full disk, a reader that went away, even before there is more to say: the rest is lost */
 		reader.fd = fileno(p->reports[i].out);
 		if (!write_out(&p->reports[i]) ||
 		    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
-			p->run.stop = true;
+			p->session.stop = true;
 	}
-	if (screen_error())
-		p->run.stop = true;
+	if (terminal_error())
+		p->session.stop = true;
 }
 
 static void on_notice(void *context, ns_t now, const char *text)
 {
-	say("probe: %s\n", text);
-	TELL(context, notice, now, text);
+	print_line("probe: %s\n", text);
+	FOR_EACH_REPORT(context, notice, now, text);
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
 {
-	TELL(context, stall, s, ended);
+	FOR_EACH_REPORT(context, stall, s, ended);
 }
 
 static void on_late_banner(void *context, const struct connection *c)
 {
-	TELL(context, late_banner, c);
+	FOR_EACH_REPORT(context, late_banner, c);
 }
 
 static void on_failing(void *context, const struct connection *c, enum failure failure)
 {
-	TELL(context, failing, c, failure);
+	FOR_EACH_REPORT(context, failing, c, failure);
 }
 
-static void on_answered_after_all(void *context, const struct connection *c)
+static void on_late_answer(void *context, const struct connection *c)
 {
-	TELL(context, answered_after_all, c);
+	FOR_EACH_REPORT(context, late_answer, c);
 }
 
 /* Descriptors 0 to 2 that the caller closed would be taken by our own files. */
@@ -322,7 +322,7 @@ static int add_report(struct program *p, const struct report_format *format, con
 	const char *victim;
 
 	r->format = format;
-	r->run = &p->run;
+	r->session = &p->session;
 	r->quiet = p->options.quiet;
 	r->verbose = p->options.verbose;
 	r->out = stdout;
@@ -336,7 +336,7 @@ static int add_report(struct program *p, const struct report_format *format, con
 		p->report_count--;
 		return -1;
 	}
-	output_open(&r->file, file, p->options.force);
+	outfile_open(&r->file, file, p->options.force);
 	r->out = r->file.stream;
 	r->out_name = file;
 	if (r->out)
@@ -362,8 +362,8 @@ static int open_reports(struct program *p)
 		return -1;
 	if (!o->write_file)
 		return 0;
-	p->run.evidence = evidence_new(o->stall, o->snaplen);
-	if (!p->run.evidence) {
+	p->session.evidence = evidence_new(o->stall, o->snaplen);
+	if (!p->session.evidence) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -379,65 +379,65 @@ static int close_reports(struct program *p)
 		bool failed = ferror(r->out);
 
 		if (r->file.is_new && !p->has_started &&
-		    p->tidy_later < 0) /* of a run that never was */
+		    p->cleanup_pid < 0) /* of a run that never was */
 			unlink(r->out_name);
 		if (r->format->closed)
 			r->format->closed(r);
 		if ((fflush(r->out) || failed) && !r->error)
 			r->error = failed ? EIO : errno;
-		if (r->error && r->format == &report_json && r->whole > 0)
-			(void)!ftruncate(fileno(r->out), r->whole);
+		if (r->error && r->format == &report_json && r->complete_bytes > 0)
+			(void)!ftruncate(fileno(r->out), r->complete_bytes);
 		if (fclose(r->out) && !r->error)
 			r->error = errno;
-		if (r->out == stdout && screen_error())
-			r->error = screen_error();
+		if (r->out == stdout && terminal_error())
+			r->error = terminal_error();
 		if (r->error) {
 			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
 				format_name(r->out_name), strerror(r->error));
 			status = -1;
 		}
 	}
-	output_tidy(p->tidy_later, false);
+	outfile_cleanup(p->cleanup_pid, false);
 	return status;
 }
 
 /* What this host knows of the way to the peers that fail. */
-static void ask_gateway(struct model *m)
+static void lookup_routes(struct model *m)
 {
-	struct gateway *gateway = gateway_open();
-	struct troubles *t;
+	struct route_lookup *gateway = route_lookup_open();
+	struct anomalies *t;
 	struct peer **peers;
 	size_t count, i;
 
 	peers = gateway ? model_failing_peers(m, &count) : NULL;
-	for (i = 0; peers && i < count && i < MAX_ASKED; i++) {
-		t = peer_troubles(m, peers[i]);
+	for (i = 0; peers && i < count && i < MAX_ROUTE_LOOKUPS; i++) {
+		t = peer_anomalies(m, peers[i]);
 		if (t)
-			gateway_route(gateway, &peers[i]->server.address, &peers[i]->asked_by,
-				      peers[i]->ifindex, &t->route);
+			route_lookup(gateway, &peers[i]->server.address, &peers[i]->asked_by,
+				     peers[i]->ifindex, &t->route);
 	}
 	free(peers);
-	gateway_close(gateway);
+	route_lookup_close(gateway);
 }
 
 /*
  * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
  * apart.
  */
-static bool is_outer_side(const struct run *run, const struct model *m)
+static bool is_outer_side(const struct session *session, const struct model *m)
 {
 	uint64_t own = 0, inward = 0;
 	const struct client *client;
 	const struct peer *peer;
 
 	for (client = m->clients; client; client = client->hh.next)
-		if (run_is_own_address(run, &client->place.address))
+		if (session_is_own_address(session, &client->key.address))
 			own += client->connections;
 	for (peer = m->peers; peer; peer = peer->hh.next)
-		if (run_is_own_address(run, &peer->server.address))
+		if (session_is_own_address(session, &peer->server.address))
 			inward += peer->connections;
 	/* what conntrack does not translate is this host's own */
-	if (run->nat.known && !run->nat.lost)
+	if (session->nat.known && !session->nat.lost)
 		return false;
 	return m->connections >= 3 && own * 10 >= m->connections * 9 &&
 	       inward * 10 < m->connections;
@@ -451,28 +451,28 @@ static bool is_set(const struct address *mask)
 static struct view view_of(const struct program *p)
 {
 	const struct selector *selector = p->options.selector;
-	const struct run_interface *w;
+	const struct session_iface *w;
 	struct view view = {
-		.is_capture = p->run.is_capture,
-		.start = p->run.start,
+		.is_capture = p->session.is_capture,
+		.start = p->session.start,
 		.narrowed_clients = is_set(&selector->client_mask),
 		.narrowed_servers = is_set(&selector->server_mask) || selector->by_port,
-		.lost = run_losses(&p->run),
-		.outer_side = is_outer_side(&p->run, p->model),
-		.nat = &p->run.nat,
-		.unwatched = p->run.unwatched,
-		.ipsec = p->run.ipsec,
+		.lost = session_losses(&p->session),
+		.outer_side = is_outer_side(&p->session, p->model),
+		.nat = &p->session.nat,
+		.unwatched = p->session.unwatched,
+		.ipsec = p->session.ipsec,
 	};
 
-	for (w = p->run.interfaces; w < p->run.interfaces + p->run.interface_count; w++)
+	for (w = p->session.interfaces; w < p->session.interfaces + p->session.interface_count; w++)
 		view.sides[view.side_count++] = (struct watched_side){
 			.ifindex = w->index,
 			.name = w->name,
 			.is_part = w->is_part,
 			.whole = !w->was_away && !w->is_part && !w->blind[EGRESS] &&
-				 !p->run.is_capture,
+				 !p->session.is_capture,
 		};
-	for (w = p->run.followed; w < p->run.followed + p->run.followed_count; w++)
+	for (w = p->session.followed; w < p->session.followed + p->session.followed_count; w++)
 		view.sides[view.side_count++] = (struct watched_side){ .ifindex = w->index,
 								       .name = w->name,
 								       .whole = !w->was_away };
@@ -482,7 +482,7 @@ static struct view view_of(const struct program *p)
 int main(int argc, char **argv)
 {
 	static struct program p;
-	const struct run_events run_events = {
+	const struct source_events source_events = {
 		.opened = on_opened,
 		.started = on_started,
 		.settled = on_record,
@@ -492,7 +492,7 @@ int main(int argc, char **argv)
 		.progress = on_progress,
 		.context = &p,
 	};
-	const struct vantage_events vantage_events = {
+	const struct join_events join_events = {
 		.settled = on_settled,
 		.other_side = on_other_side,
 		.opening = on_opening,
@@ -502,7 +502,7 @@ int main(int argc, char **argv)
 		.stall = on_stall,
 		.late_banner = on_late_banner,
 		.failing = on_failing,
-		.answered_after_all = on_answered_after_all,
+		.late_answer = on_late_answer,
 		.context = &p,
 	};
 	struct diagnosis diagnosis;
@@ -520,50 +520,51 @@ int main(int argc, char **argv)
 	options_parse(&p.options, argc, argv);
 	if (p.options.netns && netns_enter(p.options.netns))
 		return EXIT_FAILURE;
-	p.tidy_later = -1;
+	p.cleanup_pid = -1;
 	if (p.options.cleanup)
-		rights_give_up(RIGHT(CAP_NET_ADMIN), NULL, NULL, SANDBOX_LIVE | SANDBOX_FILTERS,
-			       p.options.verbose);
+		privileges_drop(CAP_MASK(CAP_NET_ADMIN), NULL, NULL, SECCOMP_LIVE | SECCOMP_FILTERS,
+				p.options.verbose);
 	if (p.options.cleanup)
 		return hook_cleanup(p.options.ifaces, p.options.iface_count) ? EXIT_FAILURE
 									     : EXIT_SUCCESS;
-	p.run.stall = p.options.stall;
-	p.vantage = vantage_new(&vantage_events);
+	p.session.stall = p.options.stall;
+	p.join = join_new(&join_events);
 	p.model = model_new(p.options.stall, &model_events);
-	if (!p.vantage || !p.model)
+	if (!p.join || !p.model)
 		fprintf(stderr, "probe: out of memory\n");
-	if (!p.vantage || !p.model || open_reports(&p)) {
+	if (!p.join || !p.model || open_reports(&p)) {
 		close_reports(&p);
-		vantage_free(p.vantage);
+		join_free(p.join);
 		model_free(p.model);
 		return EXIT_FAILURE;
 	}
 	/* JSON on standard output may go to the terminal as well */
-	screen_open(!p.options.quiet && !(p.options.json && !p.options.json_file),
-		    p.options.read_count);
-	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.run, &run_events);
-	vantage_end(p.vantage);
-	p.run.joined = vantage_joined(p.vantage);
-	p.run.ambiguous = vantage_ambiguous(p.vantage);
-	screen_close();
+	terminal_open(!p.options.quiet && !(p.options.json && !p.options.json_file),
+		      p.options.read_count);
+	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.session,
+								 &source_events);
+	join_end(p.join);
+	p.session.joined = join_joined(p.join);
+	p.session.ambiguous = join_ambiguous(p.join);
+	terminal_close();
 	if (!status) {
-		if (!p.run.is_capture)
-			ask_gateway(p.model);
+		if (!p.session.is_capture)
+			lookup_routes(p.model);
 		view = view_of(&p);
 		if (!diagnose(&diagnosis, p.model, &view)) {
 			fprintf(stderr, "probe: out of memory: no diagnosis\n");
 			status = -1;
 		}
 		found = diagnosis_has_problem(&diagnosis);
-		TELL(&p, ended, p.model, &diagnosis);
+		FOR_EACH_REPORT(&p, ended, p.model, &diagnosis);
 		diagnosis_free(&diagnosis);
-		if (p.run.cut)
-			fprintf(stderr, "probe: %s\n", p.run.cut);
+		if (p.session.cut)
+			fprintf(stderr, "probe: %s\n", p.session.cut);
 	}
-	if (close_reports(&p) || p.run.cut)
+	if (close_reports(&p) || p.session.cut)
 		status = -1;
-	evidence_free(p.run.evidence);
-	vantage_free(p.vantage);
+	evidence_free(p.session.evidence);
+	join_free(p.join);
 	model_free(p.model);
 	if (status)
 		return EXIT_FAILURE;

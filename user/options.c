@@ -35,14 +35,14 @@ static const char doc[] =
 	"found.";
 
 enum {
-	SNAP = 0x100,
-	CLEANUP,
-	MAX_FLOWS,
-	RING_SIZE,
-	EXIT_CODE,
-	HTML,
-	FOLLOW_PEERS,
-	FORCE,
+	OPT_SNAP = 0x100,
+	OPT_CLEANUP,
+	OPT_MAX_FLOWS,
+	OPT_RING_SIZE,
+	OPT_EXIT_CODE,
+	OPT_HTML,
+	OPT_FOLLOW_PEERS,
+	OPT_FORCE,
 	USAGE
 }; /* options without a letter */
 
@@ -64,7 +64,7 @@ static const struct argp_option argp_options[] = {
 	  1 },
 	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
 	  1 },
-	{ "follow-peers", FOLLOW_PEERS, NULL, 0,
+	{ "follow-peers", OPT_FOLLOW_PEERS, NULL, 0,
 	  "Look at the other interfaces of this host as well, whether the SYNs to peers that do not "
 	  "answer leave there",
 	  1 },
@@ -74,27 +74,27 @@ static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "When it ends, and what counts", 2 },
 	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 2 },
 	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 2 },
-	{ "exit-code", EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
+	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
 	{ NULL, 0, NULL, 0, "What comes out", 3 },
 	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
 	  3 },
-	{ "html", HTML, "FILE", 0, "The report as one page with pictures: to look at, print, send",
-	  3 },
+	{ "html", OPT_HTML, "FILE", 0,
+	  "The report as one page with pictures: to look at, print, send", 3 },
 	{ "write", 'w', "FILE", 0,
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
-	{ "snap", SNAP, "BYTES", 0, "With --write: so much of each packet (default: its headers)",
-	  3 },
-	{ "force", FORCE, NULL, 0, "Write over files that exist", 3 },
+	{ "snap", OPT_SNAP, "BYTES", 0,
+	  "With --write: so much of each packet (default: its headers)", 3 },
+	{ "force", OPT_FORCE, NULL, 0, "Write over files that exist", 3 },
 	{ "quiet", 'q', NULL, 0, "Nothing while it runs, only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
 	{ NULL, 0, NULL, 0, "How it watches", 4 },
 	{ "hook", 'H', "KIND", 0, "tcx or clsact; by itself it takes tcx where the kernel has it",
 	  4 },
-	{ "max-flows", MAX_FLOWS, "N", 0,
+	{ "max-flows", OPT_MAX_FLOWS, "N", 0,
 	  "So many attempts may be opening at once (default 120000)", 4 },
-	{ "ring-size", RING_SIZE, "MIB", 0,
+	{ "ring-size", OPT_RING_SIZE, "MIB", 0,
 	  "For records on their way from the kernel: a power of two (default 8)", 4 },
-	{ "cleanup", CLEANUP, NULL, 0,
+	{ "cleanup", OPT_CLEANUP, NULL, 0,
 	  "Only remove what killed runs left behind, on --iface or on all, and end", 4 },
 	{ "help", 'h', NULL, 0, "Print this", 5 },
 	{ "usage", USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* that argp's errors speak of */
@@ -270,10 +270,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--hook %s: there are tcx and clsact",
 				   format_name(argument));
 		break;
-	case FOLLOW_PEERS:
+	case OPT_FOLLOW_PEERS:
 		o->follow_peers = true;
 		break;
-	case CLEANUP:
+	case OPT_CLEANUP:
 		o->cleanup = true;
 		break;
 	case 'd':
@@ -311,7 +311,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (argument && !*argument)
 			argp_error(state, "--json=FILE: the file has no name");
 		break;
-	case HTML:
+	case OPT_HTML:
 		if (o->html_file)
 			argp_error(state, "--html may be given once");
 		if (!*argument || !strcmp(argument, "-"))
@@ -325,23 +325,23 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--write FILE: it needs the name of a file");
 		o->write_file = argument;
 		break;
-	case FORCE:
+	case OPT_FORCE:
 		o->force = true;
 		break;
-	case SNAP:
+	case OPT_SNAP:
 		o->snaplen = parse_number(state, "--snap", argument, "bytes", 20, MAX_SNAPLEN);
 		break;
-	case MAX_FLOWS:
+	case OPT_MAX_FLOWS:
 		o->max_flows = parse_number(state, "--max-flows", argument, "attempts", 1024,
 					    MAX_TRACKED_FLOWS);
 		break;
-	case RING_SIZE:
+	case OPT_RING_SIZE:
 		o->ring_bytes = parse_number(state, "--ring-size", argument, "MiB", 1, 256) << 20;
 		if (o->ring_bytes & (o->ring_bytes - 1))
 			argp_error(state, "--ring-size %s: not a power of two",
 				   format_name(argument));
 		break;
-	case EXIT_CODE:
+	case OPT_EXIT_CODE:
 		o->exit_code = true;
 		break;
 	case 'h':

@@ -43,7 +43,7 @@ static void set_own(uint64_t effective, uint64_t permitted)
 	syscall(SYS_capset, &c.header, c.half);
 }
 
-uint64_t rights_missing(uint64_t of)
+uint64_t privileges_missing(uint64_t of)
 {
 	struct capabilities c;
 
@@ -51,24 +51,24 @@ uint64_t rights_missing(uint64_t of)
 	return of & ~(c.half[0].effective | (uint64_t)c.half[1].effective << 32);
 }
 
-static const char *rights_text(char text[128], uint64_t rights)
+static const char *privileges_text(char text[128], uint64_t rights)
 {
 	size_t i, used = 0;
 
 	strcpy(text, "none");
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (rights & RIGHT(names[i].capability))
+		if (rights & CAP_MASK(names[i].capability))
 			used += snprintf(text + used, 128 - used, "%s%s", used ? ", " : "",
 					 names[i].name);
 	return text;
 }
 
-void rights_say_needed(FILE *out, uint64_t needed)
+void privileges_print_needed(FILE *out, uint64_t needed)
 {
 	char all[128], missing[128];
 
-	fprintf(out, "this takes %s; missing here: %s\n", rights_text(all, needed),
-		rights_text(missing, rights_missing(needed)));
+	fprintf(out, "this takes %s; missing here: %s\n", privileges_text(all, needed),
+		privileges_text(missing, privileges_missing(needed)));
 	fprintf(out,
 		"probe: run it as root (sudo), or: setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
 }
@@ -77,10 +77,11 @@ static uint64_t drop(uint64_t keep, bool (*works)(void *context), void *context)
 {
 	static const uint64_t more[] = {
 		0,
-		RIGHT(CAP_BPF),
-		RIGHT(CAP_NET_ADMIN),
-		RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN),
-		RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAP_PERFMON) | RIGHT(CAP_SYS_ADMIN),
+		CAP_MASK(CAP_BPF),
+		CAP_MASK(CAP_NET_ADMIN),
+		CAP_MASK(CAP_BPF) | CAP_MASK(CAP_NET_ADMIN),
+		CAP_MASK(CAP_BPF) | CAP_MASK(CAP_NET_ADMIN) | CAP_MASK(CAP_PERFMON) |
+			CAP_MASK(CAP_SYS_ADMIN),
 	};
 	struct capabilities c;
 	uint64_t permitted, kept = 0;
@@ -99,17 +100,17 @@ static uint64_t drop(uint64_t keep, bool (*works)(void *context), void *context)
 	return kept;
 }
 
-void rights_give_up(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
-		    bool verbose)
+void privileges_drop(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
+		     bool verbose)
 {
 	char text[128];
 
 	keep = drop(keep, works, context);
-	if (!sandbox_enter(what))
+	if (!seccomp_enter(what))
 		fprintf(stderr, "probe: goes on without a filter of system calls (seccomp): %s\n",
 			strerror(errno));
 	else if (verbose)
 		fprintf(stderr, "probe: rights kept: %s; system calls: %s\n",
-			rights_text(text, keep),
-			sandbox_is_built ? "those of the run alone" : "all, as it was built");
+			privileges_text(text, keep),
+			seccomp_is_built ? "those of the run alone" : "all, as it was built");
 }

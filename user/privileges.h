@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 /* A set of capabilities is a mask. */
-#define RIGHT(capability) (UINT64_C(1) << (capability))
+#define CAP_MASK(capability) (UINT64_C(1) << (capability))
 
-uint64_t rights_missing(uint64_t of);
+uint64_t privileges_missing(uint64_t of);
 
 /* "this takes CAP_BPF and ...", and how to come by it. A line. */
-void rights_say_needed(FILE *out, uint64_t needed);
+void privileges_print_needed(FILE *out, uint64_t needed);
 
 /*
  * Gives up for good, with no_new_privs, what the run does not need any more: keeps those of `keep`,
@@ -21,5 +21,5 @@ void rights_say_needed(FILE *out, uint64_t needed);
  * ask for, so it is tried. Then the system calls: `what` is of sandbox.h. Where these cannot be given
  * up it says so, and goes on.
  */
-void rights_give_up(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
-		    bool verbose);
+void privileges_drop(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
+		     bool verbose);

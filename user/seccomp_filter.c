@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #if defined(NO_SECCOMP) || defined(__SANITIZE_ADDRESS__)
-const bool sandbox_is_built = false;
+const bool seccomp_is_built = false;
 #else
-const bool sandbox_is_built = true;
+const bool seccomp_is_built = true;
 #endif
 
-#define EVERY (SANDBOX_CAPTURE | SANDBOX_LIVE | SANDBOX_FILTERS)
-#define WATCHES (SANDBOX_LIVE | SANDBOX_FILTERS)
+#define EVERY (SECCOMP_CAPTURE | SECCOMP_LIVE | SECCOMP_FILTERS)
+#define WATCHES (SECCOMP_LIVE | SECCOMP_FILTERS)
 
 /* An argument that is an int: the upper half of its register may hold anything. */
 #define IS(argument, value)                                     \
@@ -36,7 +36,7 @@ const bool sandbox_is_built = true;
 		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
 	}
 
-#define MOST_CODE 1024 /* instructions; it is some 130 */
+#define MAX_CODE 1024 /* instructions; it is some 130 */
 
 #define CALL(name) SCMP_SYS(name)
 
@@ -85,7 +85,7 @@ static const struct {
 	{ EVERY, CALL(getpgrp) },
 	{ EVERY, CALL(getpgid) },
 	{ EVERY, CALL(capget) },
-	{ EVERY, CALL(wait4) }, /* see output_tidy() */
+	{ EVERY, CALL(wait4) }, /* see outfile_cleanup() */
 	{ EVERY, CALL(exit) },
 	{ EVERY, CALL(exit_group) },
 
@@ -108,9 +108,9 @@ static const struct {
 	{ WATCHES, CALL(recvfrom) },
 	{ WATCHES, CALL(recvmsg) },
 
-	{ SANDBOX_FILTERS, CALL(nanosleep) }, /* while another probe holds the lock */
-	{ SANDBOX_FILTERS, CALL(clock_nanosleep) },
-	{ SANDBOX_FILTERS, CALL(clock_nanosleep_time64) },
+	{ SECCOMP_FILTERS, CALL(nanosleep) }, /* while another probe holds the lock */
+	{ SECCOMP_FILTERS, CALL(clock_nanosleep) },
+	{ SECCOMP_FILTERS, CALL(clock_nanosleep_time64) },
 };
 
 /* Only with such arguments: one line for each of the forms that are allowed. */
@@ -145,11 +145,11 @@ static const struct {
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_TEST_RUN) } },
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_QUERY) } }, /* who stands in front of us? */
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_OBJ_GET_INFO_BY_FD) } },
-	{ SANDBOX_FILTERS, CALL(bpf), 1, { IS(0, BPF_LINK_CREATE) } },
+	{ SECCOMP_FILTERS, CALL(bpf), 1, { IS(0, BPF_LINK_CREATE) } },
 
 	{ WATCHES, CALL(socket), 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
 	/* its name alone is wanted: see clsact.c */
-	{ SANDBOX_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
+	{ SECCOMP_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
 };
 
 static int add_rules(scmp_filter_ctx filter, unsigned int what)
@@ -201,14 +201,14 @@ static int generate(unsigned int what)
 	return -1;
 }
 
-bool sandbox_enter(unsigned int what)
+bool seccomp_enter(unsigned int what)
 {
-	struct sock_filter code[MOST_CODE];
+	struct sock_filter code[MAX_CODE];
 	struct sock_fprog program = { .filter = code };
 	ssize_t bytes;
 	int generated;
 
-	if (!sandbox_is_built)
+	if (!seccomp_is_built)
 		return true;
 	tzset(); /* opens a file at its first use */
 	generated = generate(what);

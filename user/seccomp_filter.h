@@ -13,13 +13,13 @@
 #include <stdbool.h>
 
 enum {
-	SANDBOX_CAPTURE = 1, /* reads open files */
-	SANDBOX_LIVE = 2, /* reads maps, asks the kernel by netlink */
-	SANDBOX_FILTERS = 4, /* as well: puts hooks on an interface, or takes filters away */
+	SECCOMP_CAPTURE = 1, /* reads open files */
+	SECCOMP_LIVE = 2, /* reads maps, asks the kernel by netlink */
+	SECCOMP_FILTERS = 4, /* as well: puts hooks on an interface, or takes filters away */
 };
 
 /* For good. False, with the reason in errno, where this kernel or a tracer does not let it. */
-bool sandbox_enter(unsigned int what);
+bool seccomp_enter(unsigned int what);
 
 /* False when it was built without, for sanitizers and valgrind, whose own calls it would refuse. */
-extern const bool sandbox_is_built;
+extern const bool seccomp_is_built;

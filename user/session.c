@@ -26,13 +26,13 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_LOST_PACKETS] = "evidence_packets",
 };
 
-uint64_t run_losses(const struct run *run)
+uint64_t session_losses(const struct session *session)
 {
 	uint64_t sum = 0;
 	int i;
 
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
-		sum += run->counters[i];
+		sum += session->counters[i];
 	return sum;
 }
 
@@ -48,61 +48,62 @@ static void keep_ethertype(struct unknown_ethertype *e, int type, uint64_t packe
 	e[i].packets = packets;
 }
 
-void run_set_ethertypes(struct run *run, const uint32_t *packets)
+void session_set_ethertypes(struct session *session, const uint32_t *packets)
 {
 	uint64_t without = 0;
 	int type;
 
-	memset(run->ethertypes, 0, sizeof(run->ethertypes));
+	memset(session->ethertypes, 0, sizeof(session->ethertypes));
 	for (type = 0; type < ETHERTYPE_MIN; type++)
 		without += packets[type];
-	keep_ethertype(run->ethertypes, ETHERTYPE_LLC, without);
+	keep_ethertype(session->ethertypes, ETHERTYPE_LLC, without);
 	for (; type < 65536; type++)
-		keep_ethertype(run->ethertypes, type, packets[type]);
+		keep_ethertype(session->ethertypes, type, packets[type]);
 }
 
-bool run_is_own_address(const struct run *run, const struct address *a)
+bool session_is_own_address(const struct session *session, const struct address *a)
 {
 	unsigned int i;
 
-	for (i = 0; i < run->own_address_count; i++)
-		if (!memcmp(&run->own_addresses[i], a, sizeof(*a)))
+	for (i = 0; i < session->own_address_count; i++)
+		if (!memcmp(&session->own_addresses[i], a, sizeof(*a)))
 			return true;
 	return false;
 }
 
-struct run_interface *run_add_interface(struct run *run, const char *name)
+struct session_iface *session_add_iface(struct session *session, const char *name)
 {
-	struct run_interface *i = &run->interfaces[run->interface_count++];
-	size_t used = strlen(run->names);
+	struct session_iface *i = &session->interfaces[session->interface_count++];
+	size_t used = strlen(session->names);
 
-	*i = (struct run_interface){ .name = name };
-	snprintf(run->names + used, sizeof(run->names) - used, "%s%s", used ? ", " : "", name);
-	run->from = run->names;
+	*i = (struct session_iface){ .name = name };
+	snprintf(session->names + used, sizeof(session->names) - used, "%s%s", used ? ", " : "",
+		 name);
+	session->from = session->names;
 	return i;
 }
 
-const char *run_interface_name(const struct run *run, uint32_t ifindex)
+const char *session_iface_name(const struct session *session, uint32_t ifindex)
 {
 	unsigned int i;
 
-	for (i = 0; i < run->interface_count; i++)
-		if (run->interfaces[i].index == ifindex)
-			return run->interfaces[i].name;
-	for (i = 0; i < run->followed_count; i++)
-		if (run->followed[i].index == ifindex)
-			return run->followed[i].name;
+	for (i = 0; i < session->interface_count; i++)
+		if (session->interfaces[i].index == ifindex)
+			return session->interfaces[i].name;
+	for (i = 0; i < session->followed_count; i++)
+		if (session->followed[i].index == ifindex)
+			return session->followed[i].name;
 	/* one that came back has another index */
-	return run->interface_count == 1 ? run->interfaces[0].name : NULL;
+	return session->interface_count == 1 ? session->interfaces[0].name : NULL;
 }
 
-ns_t run_blind(const struct run *run, int direction)
+ns_t session_blind_time(const struct session *session, int direction)
 {
 	ns_t longest = 0;
 	unsigned int i;
 
-	for (i = 0; i < run->interface_count; i++)
-		if (run->interfaces[i].blind[direction] > longest)
-			longest = run->interfaces[i].blind[direction];
+	for (i = 0; i < session->interface_count; i++)
+		if (session->interfaces[i].blind[direction] > longest)
+			longest = session->interfaces[i].blind[direction];
 	return longest;
 }

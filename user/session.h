@@ -34,7 +34,7 @@ struct unknown_ethertype {
 struct nat {
 	bool known; /* conntrack is read */
 	const char *unknown; /* why it is not; NULL: nothing is tracked here */
-	uint64_t behind; /* attempts from behind this host's address, whose client is known */
+	uint64_t translated; /* attempts from behind this host's address, whose client is known */
 	uint64_t own; /* attempts from this host's address of which nothing more is known */
 	uint64_t lost; /* how often conntrack told more than could be read */
 	struct address address; /* the last one that was seen in a client's place */
@@ -42,7 +42,7 @@ struct nat {
 };
 
 /* An interface that is watched, or whose packets are in captures. */
-struct run_interface {
+struct session_iface {
 	const char *name; /* that was asked for */
 	uint32_t index; /* as struct connection has it */
 	const char *hook; /* "tcx", "clsact", or NULL for a capture */
@@ -53,10 +53,10 @@ struct run_interface {
 	bool is_part; /* of a bridge or bond: what is forwarded is theirs to say */
 };
 
-struct run {
+struct session {
 	const char *from; /* interfaces or files, in words */
 	bool is_capture;
-	struct run_interface interfaces[MAX_IFACES]; /* none for captures that nobody named one of */
+	struct session_iface interfaces[MAX_IFACES]; /* none for captures that nobody named one of */
 	unsigned int interface_count;
 	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* of the interfaces: run->from */
 	const char *link; /* of a capture: what its frames begin with */
@@ -68,8 +68,8 @@ struct run {
 	uint64_t joined; /* records that were another side of an attempt: see vantage.h */
 	uint64_t ambiguous; /* attempts that may be another side of more than one */
 	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
-	char strange[512]; /* why no connection can be seen here, when that was said */
-	struct run_interface *followed; /* with --follow-peers: where SYNs are seen leaving */
+	char no_tcp_reason[512]; /* why no connection can be seen here, when that was said */
+	struct session_iface *followed; /* with --follow-peers: where SYNs are seen leaving */
 	unsigned int followed_count;
 	char unwatched[128]; /* other interfaces that packets may leave by, in words */
 	bool ipsec; /* there are policies that may encrypt what leaves */
@@ -82,28 +82,28 @@ struct run {
 	const char *cut; /* why the source ended before its end, or NULL */
 };
 
-uint64_t run_losses(const struct run *run);
+uint64_t session_losses(const struct session *session);
 
 /*
  * Keeps the most frequent of 65536 packet counts by ethertype. Below 0x600 they are lengths (IEEE
  * 802.3): these count together as Linux' ETH_P_802_2, 0x0004.
  */
-void run_set_ethertypes(struct run *run, const uint32_t *packets);
+void session_set_ethertypes(struct session *session, const uint32_t *packets);
 
 /* One more, which the caller fills in; run->from becomes the names of all. */
-struct run_interface *run_add_interface(struct run *run, const char *name);
+struct session_iface *session_add_iface(struct session *session, const char *name);
 
 /* The name of the interface of this index; NULL when it is none of these. */
-const char *run_interface_name(const struct run *run, uint32_t ifindex);
+const char *session_iface_name(const struct session *session, uint32_t ifindex);
 
 /* The longest time that packets of this direction passed one of the interfaces unseen. */
-ns_t run_blind(const struct run *run, int direction);
+ns_t session_blind_time(const struct session *session, int direction);
 
-bool run_is_own_address(const struct run *run, const struct address *a);
+bool session_is_own_address(const struct session *session, const struct address *a);
 
 extern const char *const counter_names[COUNTERS];
 
-struct run_events {
+struct source_events {
 	void (*opened)(void *context); /* a capture's files are, and nothing of them was read */
 	void (*started)(void *context); /* watching: run is filled but for duration and counters */
 	void (*settled)(void *context, const struct connection *c); /* each attempt, once */

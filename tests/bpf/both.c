@@ -11,11 +11,11 @@
 #include "held.h"
 
 /* BPF_PROG_TEST_RUN wants the Ethernet and IP headers, and takes no more than a page. */
-#define LEAST_FRAME 34
-#define LEAST_FRAME_IP6 54
-#define MOST_FRAME 1024
+#define MIN_FRAME 34
+#define MIN_FRAME_IP6 54
+#define MAX_FRAME 1024
 
-static void keep(struct records *records, const struct record *r)
+static void save(struct records *records, const struct record *r)
 {
 	if (records->count == records->room) {
 		records->room = records->room ? 2 * records->room : 256;
@@ -33,7 +33,7 @@ static int keep_bpf(void *context, void *data, size_t size)
 	if (size != sizeof(struct record))
 		abort();
 	mark_client_verified(b->bpf, data);
-	keep(&b->from_bpf, data);
+	save(&b->from_bpf, data);
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static void keep_native(void *context, const struct record *r)
 {
 	struct both *b = context;
 
-	keep(&b->from_native, r);
+	save(&b->from_native, r);
 }
 
 static void keep_packet(struct packets *p, const struct packet_head *head, const uint8_t *bytes)
@@ -95,15 +95,15 @@ int test_run(const struct bpf_program *program, void *data, uint32_t size, uint6
 	return 0;
 }
 
-void both_feed(struct both *b, const struct native_frame *frame)
+void both_feed(struct both *b, const struct offline_frame *frame)
 {
-	struct native_frame f = *frame;
+	struct offline_frame f = *frame;
 	int error;
 
-	if (f.length > MOST_FRAME)
-		f.length = MOST_FRAME;
-	if (f.length < LEAST_FRAME ||
-	    (get_be16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < LEAST_FRAME_IP6))
+	if (f.length > MAX_FRAME)
+		f.length = MAX_FRAME;
+	if (f.length < MIN_FRAME ||
+	    (get_be16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < MIN_FRAME_IP6))
 		return;
 	f.wire_length = f.length; /* as the kernel will have it */
 	f.from_gateway = f.egress; /* no interface received what test_run makes */
@@ -118,7 +118,7 @@ void both_feed(struct both *b, const struct native_frame *frame)
 		abort();
 	}
 	b->frame = &f;
-	native_feed(b->native, &f);
+	offline_feed(b->offline, &f);
 	if (++b->frames % 256 == 0)
 		ring_buffer__consume(b->ring);
 }
@@ -158,7 +158,7 @@ static void open_object(struct both *b)
 		exit(1);
 	}
 	/* the same seed: the slots of the fast path's counters must be equal as well */
-	memcpy((void *)&b->bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
+	memcpy((void *)&b->bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
 	b->bpf->rodata->virtual_time = true;
 	b->bpf->rodata->save_packets = b->keeps_packets;
 	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
@@ -201,19 +201,19 @@ void both_begin(struct both *b)
 	b->bpf->bss->run_ending = false;
 	b->packets_from_bpf.count = 0;
 	b->packets_from_native.count = 0;
-	native_free(b->native);
-	b->native = native_new(131072, NULL, keep_native, b);
-	if (!b->native)
+	offline_free(b->offline);
+	b->offline = offline_new(131072, NULL, keep_native, b);
+	if (!b->offline)
 		abort();
 	if (b->keeps_packets)
-		native_keep_packets(b->native, keep_packet_native);
+		offline_save_packets(b->offline, keep_packet_native);
 }
 
 void both_free(struct both *b)
 {
 	ring_buffer__free(b->ring);
 	probe_bpf__destroy(b->bpf);
-	native_free(b->native);
+	offline_free(b->offline);
 	free(b->from_bpf.at);
 	free(b->from_native.at);
 	free(b->packets_from_bpf.at);
@@ -258,7 +258,7 @@ const char *both_finish(struct both *b)
 	b->bpf->bss->run_ending = true;
 	both_sweep_bpf(b);
 	ring_buffer__consume(b->ring);
-	native_end(b->native, b->now);
+	offline_end(b->offline, b->now);
 	if (b->from_bpf.count != b->from_native.count) {
 		snprintf(difference, sizeof(difference),
 			 "%zu records from the BPF object, %zu from the native build",

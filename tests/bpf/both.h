@@ -33,9 +33,9 @@ struct both {
 	struct ring_buffer *ring;
 	struct packets packets_from_bpf;
 	struct packets packets_from_native;
-	const struct native_frame *frame; /* that is being fed */
+	const struct offline_frame *frame; /* that is being fed */
 	struct records from_bpf;
-	struct native *native;
+	struct offline *offline;
 	struct records from_native;
 	uint64_t now;
 	unsigned int frames;
@@ -49,7 +49,7 @@ void both_free(struct both *b);
 void both_begin(struct both *b);
 
 /* frame->time counts from START. Frames that the kernel does not take are left out of both. */
-void both_feed(struct both *b, const struct native_frame *frame);
+void both_feed(struct both *b, const struct offline_frame *frame);
 
 /* At b->now. */
 void both_sweep_bpf(struct both *b);

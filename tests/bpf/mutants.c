@@ -265,18 +265,18 @@ static const char *counters_wrong(const struct both *b, const uint64_t *before, 
 					     COUNT_FRAGMENTS,	    COUNT_UNKNOWN_LINK,
 					     COUNT_LOST_MAP };
 	static char wrong[128];
-	const uint64_t *native = native_counters(b->native);
+	const uint64_t *offline = offline_counters(b->offline);
 	size_t i;
 
 	both_counters(b, after);
 	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		if (after[same[i]] - before[same[i]] != native[same[i]]) {
+		if (after[same[i]] - before[same[i]] != offline[same[i]]) {
 			snprintf(wrong, sizeof(wrong), "counter %d is %llu and %llu", same[i],
 				 (unsigned long long)(after[same[i]] - before[same[i]]),
-				 (unsigned long long)native[same[i]]);
+				 (unsigned long long)offline[same[i]]);
 			return wrong;
 		}
-	if (native[COUNT_ATTEMPTS] != b->from_native.count)
+	if (offline[COUNT_ATTEMPTS] != b->from_native.count)
 		return "an attempt is no record";
 	return after[COUNT_LOST_RING] ? "the ring was full" : NULL;
 }
@@ -287,7 +287,7 @@ static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
 	static struct tape_frame recent[RECENT];
 	static uint64_t counters[2][COUNTERS];
 	struct talk talks[TALKS];
-	struct native_frame frame = { .link = LINK_ETHERNET, .time = 100000 * SECOND_NS };
+	struct offline_frame frame = { .link = LINK_ETHERNET, .time = 100000 * SECOND_NS };
 	struct connection c;
 	const char *wrong;
 	uint8_t *exact;
@@ -311,7 +311,7 @@ static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
 		if (in(1)) {
 			b->now = START + frame.time;
 			both_sweep_bpf(b);
-			native_sweep(b->native, b->now, NULL, NULL);
+			offline_sweep(b->offline, b->now, NULL, NULL);
 		}
 		exact = exact_copy(f->bytes, f->length);
 		frame.bytes = exact;

@@ -32,16 +32,16 @@ static const char *play_scenario(struct both *b, const struct scenario *s)
 	s->make(&tape);
 	for (i = 0; i < tape.count; i++) {
 		const struct tape_frame *f = &tape.frames[i];
-		struct native_frame frame = { .bytes = f->bytes,
-					      .length = f->length,
-					      .link = LINK_ETHERNET,
-					      .egress = f->egress,
-					      .time = f->at };
+		struct offline_frame frame = { .bytes = f->bytes,
+					       .length = f->length,
+					       .link = LINK_ETHERNET,
+					       .egress = f->egress,
+					       .time = f->at };
 
 		if (f->sweep) {
 			b->now = START + f->at;
 			both_sweep_bpf(b);
-			native_sweep(b->native, b->now, NULL, NULL);
+			offline_sweep(b->offline, b->now, NULL, NULL);
 		} else {
 			both_feed(b, &frame);
 		}
@@ -58,7 +58,7 @@ static const char *play_capture(struct both *b, const char *path, long *records)
 	char error[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap =
 		pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, error);
-	struct native_frame frame = { .link = LINK_ETHERNET };
+	struct offline_frame frame = { .link = LINK_ETHERNET };
 	struct pcap_pkthdr *header;
 	uint64_t first = 0, time;
 	const char *wrong;
@@ -169,7 +169,7 @@ static const char *play_flood(struct both *b)
 static void feed_last(struct both *b, const struct tape *t)
 {
 	const struct tape_frame *f = &t->frames[t->count - 1];
-	struct native_frame frame = {
+	struct offline_frame frame = {
 		.bytes = f->bytes, .length = f->length, .time = f->at, .link = LINK_ETHERNET
 	};
 
@@ -191,7 +191,7 @@ static void next_client(struct tape *t, uint32_t *number)
 		t->count = 0;
 		tcp(t, 0, CLIENT, TCP_SYN, 0, 0, 0);
 		ip = t->frames[0].bytes + 14;
-		hash = hash_headers(ip, ip + 20, false, &native_seed);
+		hash = hash_headers(ip, ip + 20, false, &offline_seed);
 	} while (bucket_number(hash, 1, no_vlan) % MIN_BUCKETS);
 }
 

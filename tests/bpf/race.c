@@ -274,7 +274,7 @@ int main(void)
 	bpf = probe_bpf__open();
 	if (!bpf)
 		abort();
-	memcpy((void *)&bpf->rodata->run_seed, &native_seed, sizeof(native_seed));
+	memcpy((void *)&bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
 	set_table_sizes(bpf, MAP_FLOWS);
 	if (probe_bpf__load(bpf)) {
 		fprintf(stderr, "the BPF object does not load\n");

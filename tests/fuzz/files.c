@@ -37,7 +37,7 @@ static void on_started(void *context)
 static void on_settled(void *context, const struct connection *c)
 {
 	model_settled(context, c);
-	evidence_settled(reports[0].run->evidence, c);
+	evidence_settled(reports[0].session->evidence, c);
 	TELL(connection, c);
 }
 
@@ -49,7 +49,7 @@ static void on_opening(void *context, const struct connection *c)
 static void on_swept(void *context, ns_t now)
 {
 	model_swept(context);
-	evidence_swept(reports[0].run->evidence, now);
+	evidence_swept(reports[0].session->evidence, now);
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
@@ -70,10 +70,10 @@ static void on_failing(void *context, const struct connection *c, enum failure f
 	TELL(failing, c, failure);
 }
 
-static void on_answered_after_all(void *context, const struct connection *c)
+static void on_late_answer(void *context, const struct connection *c)
 {
 	(void)context;
-	TELL(answered_after_all, c);
+	TELL(late_answer, c);
 }
 
 static void on_progress(void *context, const char *text)
@@ -88,14 +88,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.stall = on_stall,
 		.late_banner = on_late_banner,
 		.failing = on_failing,
-		.answered_after_all = on_answered_after_all,
+		.late_answer = on_late_answer,
 	};
 	static const struct report_format *const formats[REPORTS] = { &report_text, &report_json,
 								      &report_pcapng,
 								      &report_page };
 	static FILE *nowhere;
-	struct run run = { .stall = SECOND_NS };
-	struct run_events events = {
+	struct session session = { .stall = SECOND_NS };
+	struct source_events events = {
 		.started = on_started,
 		.settled = on_settled,
 		.opening = on_opening,
@@ -116,24 +116,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	run.evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
-	if (!run.evidence)
+	session.evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
+	if (!session.evidence)
 		abort();
 	for (i = 0; i < REPORTS; i++)
 		reports[i] = (struct report){ .format = formats[i],
-					      .run = &run,
+					      .session = &session,
 					      .out = nowhere,
 					      .out_name = "nowhere",
 					      .quiet = i == 2 };
 	events.context = model;
-	if (!capture_run(&options, &run, &events)) {
+	if (!capture_run(&options, &session, &events)) {
 		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
 			abort();
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);
 	}
 	report_page.closed(&reports[3]);
-	evidence_free(run.evidence);
+	evidence_free(session.evidence);
 	model_free(model);
 	close(fd);
 	return 0;

@@ -27,7 +27,7 @@
 	} while (0)
 
 struct play {
-	struct native *native;
+	struct offline *offline;
 	struct model *model;
 	uint64_t now;
 	uint64_t published;
@@ -58,7 +58,7 @@ static const struct model_events deaf = {
 	.stall = ignore_stall,
 	.late_banner = ignore_connection,
 	.failing = ignore_failing,
-	.answered_after_all = ignore_connection,
+	.late_answer = ignore_connection,
 };
 
 /* What holds of every record, whatever was on the wire. */
@@ -79,7 +79,7 @@ static void settled(void *context, const struct record *r)
 	model_settled(p->model, &c);
 }
 
-static void look_at(void *context, const struct record *r)
+static void on_open(void *context, const struct record *r)
 {
 	struct play *p = context;
 	struct connection c;
@@ -89,7 +89,7 @@ static void look_at(void *context, const struct record *r)
 	model_opening(p->model, &c);
 }
 
-static void keep(void *context, const struct packet_head *head)
+static void save(void *context, const struct packet_head *head)
 {
 	struct play *p = context;
 
@@ -100,17 +100,17 @@ static void keep(void *context, const struct packet_head *head)
 /* Every attempt is opening or was published; none is lost without a word. */
 static void sweep(struct play *p)
 {
-	const uint64_t *counters = native_counters(p->native);
+	const uint64_t *counters = offline_counters(p->offline);
 
 	p->opening = 0;
-	native_sweep(p->native, p->now, look_at, p);
+	offline_sweep(p->offline, p->now, on_open, p);
 	model_swept(p->model);
 	REQUIRE(counters[COUNT_PUBLISHED] == p->published);
 	REQUIRE(counters[COUNT_ATTEMPTS] == p->published + p->opening);
 }
 
 /* With nothing opening, and with a flow of this very slot opening. */
-static enum parse_result glance_twice(const struct native_frame *frame, const struct frame *f,
+static enum parse_result glance_twice(const struct offline_frame *frame, const struct frame *f,
 				      const struct headers *h, bool is_tcp,
 				      const uint8_t **transport)
 {
@@ -119,19 +119,19 @@ static enum parse_result glance_twice(const struct native_frame *frame, const st
 	const uint8_t *there;
 	__u32 hash;
 
-	parsed = fastpath(f, frame->link, frame->ethertype, &flow_filter, &native_seed, transport);
+	parsed = fastpath(f, frame->link, frame->ethertype, &flow_filter, &offline_seed, transport);
 	if (!is_tcp)
 		return parsed;
-	hash = hash_headers(h->ip, h->transport, h->ip6, &native_seed);
+	hash = hash_headers(h->ip, h->transport, h->ip6, &offline_seed);
 	filter_add(&flow_filter, hash, 1);
-	watched = fastpath(f, frame->link, frame->ethertype, &flow_filter, &native_seed, &there);
+	watched = fastpath(f, frame->link, frame->ethertype, &flow_filter, &offline_seed, &there);
 	filter_add(&flow_filter, hash, -1);
 	REQUIRE(watched == PARSE_SLOW);
 	return parsed;
 }
 
 /* The hook's short ways say what the long one says, or nothing. */
-static void compare_ways(const struct native_frame *frame)
+static void compare_ways(const struct offline_frame *frame)
 {
 	struct frame f = { .begin = frame->bytes,
 			   .end = frame->bytes + frame->length,
@@ -176,7 +176,7 @@ static void compare_ways(const struct native_frame *frame)
 
 static void feed(struct play *p, const struct head *h, const uint8_t *bytes)
 {
-	struct native_frame frame = {
+	struct offline_frame frame = {
 		.length = h->length,
 		.wire_length = h->length + (h->what & WHAT_CUT ? 1000 : 0),
 		.link = h->what & WHAT_BARE ? LINK_RAW_IP : LINK_ETHERNET,
@@ -190,21 +190,21 @@ static void feed(struct play *p, const struct head *h, const uint8_t *bytes)
 
 	frame.bytes = exact;
 	compare_ways(&frame);
-	native_feed(p->native, &frame);
+	offline_feed(p->offline, &frame);
 	free(exact);
 }
 
 static void finish(struct play *p)
 {
 	struct stall_group *groups;
-	const uint64_t *counters = native_counters(p->native);
+	const uint64_t *counters = offline_counters(p->offline);
 	struct view view = {};
 	struct diagnosis d;
 	struct hosts hosts;
 	struct peer **peers;
 	size_t count, i;
 
-	native_end(p->native, p->now);
+	offline_end(p->offline, p->now);
 	REQUIRE(counters[COUNT_PUBLISHED] == p->published);
 	REQUIRE(counters[COUNT_ATTEMPTS] == p->published);
 	REQUIRE(p->model->connections == p->published);
@@ -220,7 +220,7 @@ static void finish(struct play *p)
 	if (!diagnose(&d, p->model, &view))
 		abort();
 	for (i = 0; i < d.count; i++)
-		REQUIRE(d.at[i].text[0] && d.at[i].locked <= p->published);
+		REQUIRE(d.at[i].text[0] && d.at[i].correlated <= p->published);
 	diagnosis_free(&d);
 }
 
@@ -232,11 +232,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	p.native = native_new(1 + data[0] % 32, NULL, settled, &p);
+	p.offline = offline_new(1 + data[0] % 32, NULL, settled, &p);
 	p.model = model_new(SECOND_NS, &deaf);
-	if (!p.native || !p.model)
+	if (!p.offline || !p.model)
 		abort();
-	native_keep_packets(p.native, keep);
+	offline_save_packets(p.offline, save);
 	data++;
 	while (head_read(&h, &data, end)) {
 		p.now += head_delay(&h);
@@ -247,7 +247,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += h.length;
 	}
 	finish(&p);
-	native_free(p.native);
+	offline_free(p.offline);
 	model_free(p.model);
 	return 0;
 }

@@ -19,7 +19,7 @@
 
 #define LOG_STATISTICS 4 /* BPF_LOG_STATS */
 #define LOG_BYTES (16 << 20)
-#define MOST_PROGRAMS 16
+#define MAX_PROGRAMS 16
 
 /* Read-only data that the verifier knows: it follows only the branches that these leave open. */
 static const struct {
@@ -58,7 +58,7 @@ static int print_work(const struct bpf_program *program, const char *log, const 
 static int verify(size_t variant)
 {
 	struct probe_bpf *bpf = probe_bpf__open();
-	char *logs[MOST_PROGRAMS] = {};
+	char *logs[MAX_PROGRAMS] = {};
 	struct bpf_program *program;
 	int count = 0, status = -1, i;
 
@@ -77,7 +77,7 @@ static int verify(size_t variant)
 	set_table_sizes(bpf, EVICT_CHUNK); /* small ones are made quickly */
 	bpf_object__for_each_program(program, bpf->obj)
 	{
-		if (count == MOST_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))
+		if (count == MAX_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))
 			goto out;
 		bpf_program__set_log_level(program, LOG_STATISTICS);
 		bpf_program__set_log_buf(program, logs[count++], LOG_BYTES);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gateway DESTINATION SOURCE|- INTERFACE|-: what gateway_route() says, on one line, for
+ * gateway DESTINATION SOURCE|- INTERFACE|-: what route_lookup() says, on one line, for
  * test_gateway.py to hold against the kernel's own tools.
  */
 #include <arpa/inet.h>
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	struct address destination, source = {};
 	char prefix[FORMAT_ADDRESS], hop[FORMAT_ADDRESS];
 	bool has_source = argc == 4 && strcmp(argv[2], "-");
-	struct gateway *g;
+	struct route_lookup *g;
 	struct route r;
 	int status;
 
@@ -50,27 +50,27 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: gateway DESTINATION SOURCE|- INTERFACE|-\n");
 		return 2;
 	}
-	g = gateway_open();
+	g = route_lookup_open();
 	if (!g) {
 		perror("gateway_open");
 		return 1;
 	}
 	/* Twice by one handle: what is asked for once must serve again. */
-	gateway_route(g, &destination, has_source ? &source : NULL, if_nametoindex(argv[3]), &r);
-	status = gateway_route(g, &destination, has_source ? &source : NULL,
-			       if_nametoindex(argv[3]), &r);
+	route_lookup(g, &destination, has_source ? &source : NULL, if_nametoindex(argv[3]), &r);
+	status = route_lookup(g, &destination, has_source ? &source : NULL, if_nametoindex(argv[3]),
+			      &r);
 	printf("%s", states[r.state]);
 	if (status)
 		printf(" error %s", strerror(errno));
 	if (r.table)
 		printf(" %s/%u table %u", format_address(prefix, &r.prefix), r.prefix_length,
 		       r.table);
-	if (r.via_gateway)
-		printf(" via %s", format_address(hop, &r.gateway));
+	if (r.via_next_hop)
+		printf(" via %s", format_address(hop, &r.next_hop));
 	if (r.device_exists)
 		printf(" dev %s %s neighbour %s", r.device, r.device_up ? "up" : "down",
 		       neighbours[r.neighbour]);
 	printf("%s\n", r.unsure ? " unsure" : "");
-	gateway_close(g);
+	route_lookup_close(g);
 	return status != 0;
 }

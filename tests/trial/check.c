@@ -60,7 +60,8 @@ static uint64_t digest(const struct population *p)
 	return sum;
 }
 
-static void check(struct population *p, uint64_t seed, unsigned int *innocent, unsigned int *locked)
+static void check(struct population *p, uint64_t seed, unsigned int *innocent,
+		  unsigned int *correlated)
 {
 	const char *wrong = NULL;
 	bool sorted = true;
@@ -82,7 +83,7 @@ static void check(struct population *p, uint64_t seed, unsigned int *innocent, u
 			break;
 	*innocent += i == p->helper_count;
 	for (i = 0; i < p->helper_count; i++)
-		*locked += p->helpers[i].locked >= 3;
+		*correlated += p->helpers[i].correlated >= 3;
 	first = digest(p);
 	population_make(p, seed, false, NULL);
 	EXPECT(first == digest(p), "a wrong finding could not be replayed");
@@ -106,7 +107,7 @@ static void print_records(const struct population *p)
 
 int main(int argc, char **argv)
 {
-	unsigned int innocent = 0, locked = 0;
+	unsigned int innocent = 0, correlated = 0;
 	bool impostor = false, records = false;
 	struct population p = { 0 };
 	const char *story = NULL;
@@ -134,11 +135,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (seed = 1; seed <= POPULATIONS; seed++)
-		check(&p, seed, &innocent, &locked);
+		check(&p, seed, &innocent, &correlated);
 	population_make(&p, 1, true, NULL);
 	population_free(&p);
 	EXPECT(innocent * 10 >= POPULATIONS, "who accuses always would seldom be wrong");
-	EXPECT(locked * 2 >= POPULATIONS, "nothing to find");
+	EXPECT(correlated * 2 >= POPULATIONS, "nothing to find");
 	printf("population: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -205,7 +205,7 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 	struct world *world = h->world;
 	struct server *s = server_at(h, server);
 	ns_t back, syn = at;
-	enum fate fate;
+	enum forwarding forwarding;
 	unsigned int i;
 
 	*fails = at +
@@ -218,15 +218,15 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 			s->unheard += i > 0;
 			continue;
 		}
-		fate = is_ip4(&w->server.address) ? s->fate : s->fate_ip6;
-		if (fate != ANSWERS && syn >= s->fated_from)
+		forwarding = is_ip4(&w->server.address) ? s->forwarding : s->fate_ip6;
+		if (forwarding != ANSWERS && syn >= s->fated_from)
 			s->failed++;
 		else if (draw_chance(&h->draw, world->far_loss))
 			continue;
 		else
-			fate = ANSWERS;
+			forwarding = ANSWERS;
 		back = syn + (ns_t)((double)s->round_trip * (1 + draw_exponential(&h->draw, 0.03)));
-		switch (fate) {
+		switch (forwarding) {
 		case SILENT:
 			continue;
 		case REFUSES:
@@ -430,7 +430,7 @@ static void count_holds(struct host *h, const struct socket *s, ns_t from, ns_t 
 				    : to > hold->visible_until))
 			continue;
 		if (g->counted == NEVER || hold->release - g->counted > SECONDS(0.1)) {
-			g->truth->locked++;
+			g->truth->correlated++;
 			g->counted = hold->release;
 		}
 	}

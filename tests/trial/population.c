@@ -57,11 +57,11 @@ static size_t server_private(struct world *w, uint16_t port)
 	return server_new(w, 0x0ac80000 + (++w->next_address << 4) + 9, port); /* 10.200/16 */
 }
 
-static size_t server_fated(struct world *w, uint16_t port, enum fate fate)
+static size_t server_fated(struct world *w, uint16_t port, enum forwarding forwarding)
 {
 	size_t s = draw_chance(&w->draw, 0.5) ? server_private(w, port) : server_anywhere(w, port);
 
-	w->p->servers[s].fate = fate;
+	w->p->servers[s].forwarding = forwarding;
 	return s;
 }
 
@@ -160,7 +160,7 @@ static void world_gets_helper(struct world *w)
 		s->helper = p->helper_count;
 		if (helper->slow)
 			continue;
-		s->fate = by_icmp ? UNREACHABLE : SILENT;
+		s->forwarding = by_icmp ? UNREACHABLE : SILENT;
 		s->unreachable_after = SECONDS(3 + 0.07 * draw_unit(d));
 		if (dies_later && !s->fated_from)
 			s->fated_from = SECONDS(draw_uniform(d, (struct range){ 0.1, 0.6 }) *
@@ -195,7 +195,8 @@ static void world_gets_invisible_helper(struct world *w)
 
 static struct telemetry *world_gets_telemetry(struct world *w, double every)
 {
-	static const enum fate fates[] = { SILENT, SILENT, SILENT, SILENT, REFUSES, UNREACHABLE };
+	static const enum forwarding fates[] = { SILENT, SILENT,  SILENT,
+						 SILENT, REFUSES, UNREACHABLE };
 	struct telemetry *t = &w->telemetry[w->telemetry_count++];
 	struct draw *d = &w->draw;
 
@@ -269,7 +270,8 @@ static void world_gets_noise(struct world *w)
 		for (i = 0; i < w->scanned_count; i++) {
 			n = server_anywhere(w, 1024 + (uint16_t)draw_below(d, 60000));
 			if (draw_chance(d, dead))
-				w->p->servers[n].fate = draw_chance(d, 0.8) ? SILENT : REFUSES;
+				w->p->servers[n].forwarding =
+					draw_chance(d, 0.8) ? SILENT : REFUSES;
 		}
 	}
 	if (draw_chance(d, GREETERS)) {
@@ -327,7 +329,7 @@ static void world_draws(struct world *w)
 		for (i = 0; i < w->cut_count; i++) {
 			w->cut[i] = server_new(w, 0x0a4d0100 + 10 + (uint32_t)i,
 					       draw_chance(d, 0.5) ? 445 : 443);
-			p->servers[w->cut[i]].fate = SILENT;
+			p->servers[w->cut[i]].forwarding = SILENT;
 			p->servers[w->cut[i]].fated_from = cut_at;
 		}
 	}
@@ -406,7 +408,7 @@ static void tell_of_helper(const struct population *p, const struct helper *help
 	else
 		TELL(p, ", fails open after %.2f s (+%.1f ms)%s%s, SYNs %s%s",
 		     (double)helper->timer / 1e9, (double)helper->jitter / 1e6,
-		     helper->invisible || s->fate == SILENT ? "" : ", by ICMP",
+		     helper->invisible || s->forwarding == SILENT ? "" : ", by ICMP",
 		     helper->keeps_trying ? ", keeps trying" : "",
 		     helper->schedule ? helper->schedule->name : "as its host",
 		     helper->mimic != NO_HELPER ? ", an innocent peer is tried with it" : "");
@@ -416,7 +418,7 @@ static void tell_of_helper(const struct population *p, const struct helper *help
 	     "; holds %.0f %% of %s to 1 in %u destinations, cache %.0f s%s; %u hosts, %u waits, %u locked\n",
 	     helper->share * 100, holds[helper->holds], helper->one_destination_in,
 	     (double)helper->cache / 1e9, helper->shared ? ", one attempt for all" : "",
-	     helper->hosts, helper->held, helper->locked);
+	     helper->hosts, helper->held, helper->correlated);
 }
 
 static void tell(const struct world *w)
@@ -438,7 +440,7 @@ static void tell(const struct world *w)
 		const struct telemetry *t = &w->telemetry[i];
 
 		TELL(p, "  %s %s; %.0f %% of hosts try it ", words(&p->servers[t->server].ip4),
-		     fates[p->servers[t->server].fate], t->hosts * 100);
+		     fates[p->servers[t->server].forwarding], t->hosts * 100);
 		if (t->at_pages)
 			TELL(p, "%s",
 			     t->as_page_starts ? "as a page starts" : "with a page's resources");
@@ -539,13 +541,15 @@ static bool serves_at(const struct server *s, const struct endpoint *e)
 	return is_at(&s->ip4, e) || (s->has_ip6 && is_at(&s->ip6, e));
 }
 
-bool population_fails(const struct population *p, const struct endpoint *e, enum fate fate)
+bool population_fails(const struct population *p, const struct endpoint *e,
+		      enum forwarding forwarding)
 {
 	const struct server *s;
 
 	for (s = p->servers; s < p->servers + p->server_count; s++)
-		if (serves_at(s, e) && ((s->failed && (s->fate == fate || s->fate_ip6 == fate)) ||
-					(s->unheard && fate == SILENT)))
+		if (serves_at(s, e) &&
+		    ((s->failed && (s->forwarding == forwarding || s->fate_ip6 == forwarding)) ||
+		     (s->unheard && forwarding == SILENT)))
 			return true;
 	return false;
 }
@@ -607,7 +611,7 @@ bool population_prefix_fails(const struct population *p, const struct address *p
 
 		if (is_within(&s->ip4.address, prefix, length)) {
 			failed += s->failed || s->unheard;
-			if (s->fate == ANSWERS && s->answered && !s->unheard)
+			if (s->forwarding == ANSWERS && s->answered && !s->unheard)
 				return false;
 		} else if (s->has_ip6 && is_within(&s->ip6.address, prefix, length)) {
 			failed += s->failed || s->unheard;

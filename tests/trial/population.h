@@ -10,7 +10,7 @@
 
 #include "connection.h"
 
-enum fate { ANSWERS, SILENT, REFUSES, UNREACHABLE };
+enum forwarding { ANSWERS, SILENT, REFUSES, UNREACHABLE };
 
 #define NO_HELPER SIZE_MAX
 
@@ -19,8 +19,8 @@ struct server {
 	struct endpoint ip4;
 	struct endpoint ip6;
 	bool has_ip6;
-	enum fate fate; /* from the moment below on; until then it answers */
-	enum fate fate_ip6;
+	enum forwarding forwarding; /* from the moment below on; until then it answers */
+	enum forwarding fate_ip6;
 	ns_t fated_from;
 	ns_t round_trip;
 	ns_t unreachable_after; /* until the ICMP error */
@@ -59,7 +59,7 @@ struct helper {
 
 	unsigned int hosts;
 	unsigned int held; /* waits */
-	unsigned int locked; /* attempts that a wait was locked to: see count_holds() */
+	unsigned int correlated; /* attempts that a wait was locked to: see count_holds() */
 };
 
 /* A host, and the truth about it. */
@@ -98,7 +98,8 @@ void population_free(struct population *p);
 bool population_is_culprit(const struct population *p, const struct endpoint *e);
 
 /* Did attempts there truly come to nothing, in this way? port 0: at any of its ports. */
-bool population_fails(const struct population *p, const struct endpoint *e, enum fate fate);
+bool population_fails(const struct population *p, const struct endpoint *e,
+		      enum forwarding forwarding);
 
 /* Did it truly answer a request, or greet, so late? */
 bool population_answers_late(const struct population *p, const struct endpoint *e);

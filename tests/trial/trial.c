@@ -28,7 +28,7 @@
 #define REPEATED 10 /* one population in so many is diagnosed twice */
 #define MAX_LINES 50 /* of each list are printed */
 
-enum verdict { NOT_JUDGED, RIGHT, WRONG, VERDICTS };
+enum verdict { NOT_JUDGED, CAP_MASK, WRONG, VERDICTS };
 
 enum culprit { DEAD, BY_ICMP, SLOW, BEFORE_CONNECT, CULPRITS };
 
@@ -67,7 +67,7 @@ static bool names_culprit(enum finding_kind kind)
 
 static enum verdict verdict_of(bool right)
 {
-	return right ? RIGHT : WRONG;
+	return right ? CAP_MASK : WRONG;
 }
 
 /* All the hosts that it names. */
@@ -81,7 +81,7 @@ static enum verdict judge_hosts(const struct population *p, const struct finding
 		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
 			return WRONG;
 	}
-	return f->affected.named ? RIGHT : NOT_JUDGED;
+	return f->affected.named ? CAP_MASK : NOT_JUDGED;
 }
 
 static enum verdict judge(const struct population *p, const struct finding *f)
@@ -153,7 +153,7 @@ static enum culprit culprit_of(const struct population *p, const struct helper *
 		return SLOW;
 	if (helper->holds == HOLDS_CONNECT)
 		return BEFORE_CONNECT;
-	return p->servers[helper->servers[0]].fate == UNREACHABLE ? BY_ICMP : DEAD;
+	return p->servers[helper->servers[0]].forwarding == UNREACHABLE ? BY_ICMP : DEAD;
 }
 
 static __attribute__((format(printf, 2, 3))) void list_add(struct list *l, const char *format, ...)
@@ -189,7 +189,7 @@ static void note_wrong(struct totals *t, const struct population *p, const struc
 	list_add(&t->wrong[f->confidence], "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
 		 (unsigned long long)p->seed, confidence_names[f->confidence],
 		 finding_kinds[f->kind], f->has_peer ? format_endpoint(peer, &f->peer) : "nobody",
-		 f->prefix_length, (unsigned long long)f->locked, (unsigned long long)f->stalls,
+		 f->prefix_length, (unsigned long long)f->correlated, (unsigned long long)f->stalls,
 		 f->text);
 }
 
@@ -226,7 +226,7 @@ static void note(struct totals *t, const struct population *p, const struct diag
 		if (helper->invisible)
 			continue;
 		innocent = innocent && !helper->held;
-		if (helper->locked < LOCKED_ENOUGH)
+		if (helper->correlated < LOCKED_ENOUGH)
 			continue;
 		culprit = culprit_of(p, helper);
 		for (j = 0; j < d->count; j++) {
@@ -244,7 +244,7 @@ static void note(struct totals *t, const struct population *p, const struct diag
 			list_add(&t->missed, "seed %llu: %s, %s; %u locked, %u hosts",
 				 (unsigned long long)p->seed,
 				 format_endpoint(peer, &p->servers[helper->servers[0]].ip4),
-				 culprit_words[culprit], helper->locked, helper->hosts);
+				 culprit_words[culprit], helper->correlated, helper->hosts);
 		}
 		t->culprits[culprit]++;
 		t->named[culprit] += named;
@@ -281,8 +281,9 @@ static bool are_same(const struct diagnosis *a, const struct diagnosis *b)
 
 		if (x->kind != y->kind || x->confidence != y->confidence ||
 		    memcmp(&x->peer, &y->peer, sizeof(x->peer)) || x->stalls != y->stalls ||
-		    x->locked != y->locked || x->timer != y->timer || strcmp(x->text, y->text) ||
-		    x->affected.count != y->affected.count || x->line_count != y->line_count)
+		    x->correlated != y->correlated || x->timer != y->timer ||
+		    strcmp(x->text, y->text) || x->affected.count != y->affected.count ||
+		    x->line_count != y->line_count)
 			return false;
 		for (j = 0; j < x->line_count; j++)
 			if (strcmp(x->lines[j].text, y->lines[j].text))
@@ -303,7 +304,7 @@ static void print_finding(const struct population *p, const struct finding *f)
 		printf("/%u", f->prefix_length);
 	for (i = 0; i < f->also_count; i++)
 		printf(", also %s", format_endpoint(peer, &f->also[i]));
-	printf("; %llu of %llu stalls, timer %s, p %.2g\n  %s\n", (unsigned long long)f->locked,
+	printf("; %llu of %llu stalls, timer %s, p %.2g\n  %s\n", (unsigned long long)f->correlated,
 	       (unsigned long long)f->stalls, format_duration(timer, f->timer), f->p_value,
 	       f->text);
 	for (i = 0; i < f->line_count; i++)
@@ -333,13 +334,13 @@ static double error_bound(uint64_t wrong, uint64_t n)
 
 static void print_row(const char *confidence, const char *kind, const uint64_t *verdicts)
 {
-	uint64_t judged = verdicts[RIGHT] + verdicts[WRONG];
+	uint64_t judged = verdicts[CAP_MASK] + verdicts[WRONG];
 
 	if (!judged && !verdicts[NOT_JUDGED])
 		return;
 	printf("%-10s  %-20s  %8llu  %8llu  %6llu  ", confidence, kind,
 	       (unsigned long long)(judged + verdicts[NOT_JUDGED]),
-	       (unsigned long long)verdicts[RIGHT], (unsigned long long)verdicts[WRONG]);
+	       (unsigned long long)verdicts[CAP_MASK], (unsigned long long)verdicts[WRONG]);
 	if (judged)
 		printf("%7.3f %%\n", 100 * error_bound(verdicts[WRONG], judged));
 	else
@@ -462,7 +463,7 @@ int main(int argc, char **argv)
 	}
 	if (one)
 		populations = 1;
-	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, RIGHT) +
+	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, CAP_MASK) +
 						 named_at(&t, CONFIDENCE_HIGH, WRONG) <
 					 until_high
 			       : i < populations;

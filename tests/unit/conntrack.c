@@ -45,7 +45,7 @@ static bool is_completed(struct conntrack *k, uint32_t n)
 
 	conntrack_complete(k, &c);
 	return c.client.port == 5 && c.client.address.word[3] == n && !c.has_mac &&
-	       same_endpoint(&c.behind, &before.client);
+	       same_endpoint(&c.nat_endpoint, &before.client);
 }
 
 int main(void)

@@ -150,14 +150,14 @@ static void test_story(void)
 	struct model *m = office(31, 14, 4);
 	const struct finding *f;
 	struct view view = {};
-	struct troubles *t;
+	struct anomalies *t;
 	struct diagnosis d, again;
 	struct peer *p;
 	size_t i;
 
 	for (p = m->peers; p && p->server.port != 5274; p = p->hh.next)
 		;
-	t = p ? peer_troubles(m, p) : NULL;
+	t = p ? peer_anomalies(m, p) : NULL;
 	if (!t)
 		abort();
 	t->route = (struct route){ .state = ROUTE_FOUND,
@@ -170,7 +170,7 @@ static void test_story(void)
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH, "the culprit, first");
 	if (!f)
 		exit(1);
-	EXPECT(f->peer.port == 5274 && f->locked == 56 && f->stalls == 56, "how many stalls");
+	EXPECT(f->peer.port == 5274 && f->correlated == 56 && f->stalls == 56, "how many stalls");
 	EXPECT(llabs(f->timer - SECONDS(5.001)) < SECONDS(0.003), "the timer");
 	EXPECT(f->affected.count == 14 && f->unaffected.count == 17, "who waits and who does not");
 	EXPECT(is_near(f->p_value, 1.0 / 265182525), "the comparison");

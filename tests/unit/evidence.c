@@ -13,7 +13,7 @@
 
 #define SCAN 1000000 /* attempts that fail, of some 1.2 KB each: more than there is room for */
 #define CHURN 2000000 /* connections that are well */
-#define MOST_MEMORY (512L << 10) /* KiB, of all that is kept and of what malloc adds */
+#define MAX_MEMORY (512L << 10) /* KiB, of all that is kept and of what malloc adds */
 
 #define EXPECT(condition)                             \
 	do {                                          \
@@ -100,7 +100,7 @@ static const char *check_scan(void)
 	EXPECT(n + evidence_lost(e) == SCAN);
 	evidence_free(e);
 	getrusage(RUSAGE_SELF, &usage);
-	EXPECT(usage.ru_maxrss < MOST_MEMORY);
+	EXPECT(usage.ru_maxrss < MAX_MEMORY);
 	return NULL;
 }
 
@@ -140,7 +140,7 @@ static const char *check_churn(void)
 	free(packets);
 	evidence_free(e);
 	getrusage(RUSAGE_SELF, &usage);
-	EXPECT(usage.ru_maxrss < MOST_MEMORY);
+	EXPECT(usage.ru_maxrss < MAX_MEMORY);
 	return NULL;
 }
 

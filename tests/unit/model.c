@@ -9,7 +9,7 @@
 #include "lib/format.h"
 #include "model/model.h"
 
-static unsigned int said[FAILURES], taken_back, stalls_said, waiting_said, banners_said;
+static unsigned int said[FAILURES], retracted, stalls_said, waiting_said, banners_said;
 
 static void on_stall(void *context, const struct stall *s, bool ended)
 {
@@ -32,18 +32,18 @@ static void on_failing(void *context, const struct connection *c, enum failure f
 	said[failure]++;
 }
 
-static void on_answered_after_all(void *context, const struct connection *c)
+static void on_late_answer(void *context, const struct connection *c)
 {
 	(void)context;
 	(void)c;
-	taken_back++;
+	retracted++;
 }
 
 static const struct model_events events = {
 	.stall = on_stall,
 	.late_banner = on_late_banner,
 	.failing = on_failing,
-	.answered_after_all = on_answered_after_all,
+	.late_answer = on_late_answer,
 };
 
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
@@ -99,7 +99,7 @@ static struct model *fresh(void)
 	if (!m)
 		abort();
 	memset(said, 0, sizeof(said));
-	taken_back = stalls_said = waiting_said = banners_said = 0;
+	retracted = stalls_said = waiting_said = banners_said = 0;
 	return m;
 }
 
@@ -131,8 +131,7 @@ static void test_hosts(void)
 	EXPECT(hosts.affected == 1, "who is affected");
 	EXPECT(hosts.at[0].client_count == 2 && hosts.at[0].stalls == 2,
 	       "the worst host comes first");
-	EXPECT(is_ip4(&hosts.at[0].clients[0]->place.address),
-	       "a host is named by its IPv4 address");
+	EXPECT(is_ip4(&hosts.at[0].clients[0]->key.address), "a host is named by its IPv4 address");
 	hosts_free(&hosts);
 	model_free(m);
 }
@@ -191,7 +190,7 @@ static void test_stall_groups(void)
 
 static void test_peers(void)
 {
-	const struct trial *trials[4];
+	const struct pair *pairs[4];
 	struct model *m = fresh();
 	struct connection c;
 	struct peer **peers;
@@ -209,7 +208,7 @@ static void test_peers(void)
 	peers = model_failing_peers(m, &count);
 	EXPECT(peers && count == 1 && peers[0]->failures[FAILURE_SILENT] == 1000, "the count");
 	EXPECT(count == 1 && peers[0]->clients_failed == 3 && !peers[0]->answered, "who tried it");
-	EXPECT(count == 1 && peer_trials(peers[0], trials, 4) == 3 && trials[0]->failures == 500,
+	EXPECT(count == 1 && peer_pairs(peers[0], pairs, 4) == 3 && pairs[0]->failures == 500,
 	       "who tried it most");
 	free(peers);
 
@@ -218,7 +217,7 @@ static void test_peers(void)
 	c.syn_count = 4;
 	c.synack = c.syn + SECONDS(3.1);
 	hears(m, c);
-	EXPECT(taken_back == 1, "a late SYN-ACK takes the accusation back");
+	EXPECT(retracted == 1, "a late SYN-ACK takes the accusation back");
 	EXPECT(m->retried == 1, "how many were answered only after the second SYN");
 	model_free(m);
 }
@@ -238,7 +237,7 @@ static void test_openings(void)
 	c.synack = SECONDS(3.2);
 	c.outcome = OUTCOME_HALF_OPEN;
 	model_opening(m, &c);
-	EXPECT(taken_back == 1, "taken back at once");
+	EXPECT(retracted == 1, "taken back at once");
 	model_free(m);
 
 	m = fresh();
@@ -253,14 +252,14 @@ static void test_openings(void)
 		model_opening(m, &answered);
 		model_swept(m);
 	}
-	EXPECT(said[FAILURE_SILENT] == 1 && !taken_back, "an older answer takes nothing back");
+	EXPECT(said[FAILURE_SILENT] == 1 && !retracted, "an older answer takes nothing back");
 	answered.synack = SECONDS(3.2);
 	for (int i = 0; i < 3; i++) {
 		model_opening(m, &answered);
 		model_opening(m, &c);
 		model_swept(m);
 	}
-	EXPECT(said[FAILURE_SILENT] == 1 && taken_back == 1,
+	EXPECT(said[FAILURE_SILENT] == 1 && retracted == 1,
 	       "said and taken back once, not by turns");
 
 	c = met(2, 2, 0);
@@ -275,13 +274,13 @@ static void test_openings(void)
 	model_swept(m);
 	c.end_reason = END_OF_RUN;
 	hears(m, c);
-	EXPECT(m->undecided.count == 1 && !m->stall_count, "undecided is not a stall");
+	EXPECT(m->idle.count == 1 && !m->stall_count, "undecided is not a stall");
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
 	c.fin = SECONDS(10);
 	c.end_reason = END_FIN;
 	hears(m, c);
-	EXPECT(m->unused == 1 && m->undecided.count == 1, "a spare socket is not a stall");
+	EXPECT(m->unused == 1 && m->idle.count == 1, "a spare socket is not a stall");
 	c = met(2, 2, 6);
 	c.wait = c.answer = NEVER;
 	c.banner = SECONDS(5);
@@ -399,7 +398,7 @@ static void test_offloaded(void)
 	c.end_reason = END_OF_RUN;
 	model_opening(m, &c);
 	hears(m, c);
-	EXPECT(m->offloaded == 2 && !m->stall_count && !m->undecided.count && !waiting_said,
+	EXPECT(m->offloaded == 2 && !m->stall_count && !m->idle.count && !waiting_said,
 	       "a flow that a flowtable carries would seem to wait");
 	c = met(1, 1, 5);
 	c.offloaded = true; /* but its first bytes were seen to come late */

@@ -34,8 +34,8 @@
 
 enum { CAPTURE, LIVE, FILTERS, RUNS };
 
-static const unsigned int whats[RUNS] = { SANDBOX_CAPTURE, SANDBOX_LIVE,
-					  SANDBOX_LIVE | SANDBOX_FILTERS };
+static const unsigned int whats[RUNS] = { SECCOMP_CAPTURE, SECCOMP_LIVE,
+					  SECCOMP_LIVE | SECCOMP_FILTERS };
 static const char *const names[RUNS] = { "of a capture", "of a live run",
 					 "of a live run with filters" };
 static const char *run;
@@ -462,7 +462,7 @@ static void try_all(int r)
 	size_t i;
 	long result;
 
-	expect(sandbox_enter(whats[r]), "entering it", strerror(errno));
+	expect(seccomp_enter(whats[r]), "entering it", strerror(errno));
 	expect(pread(status_file, status, sizeof(status) - 1, 0) > 0, "reading on",
 	       strerror(errno));
 	expect(says(status, "\nSeccomp:\t2\n"), "Seccomp: 2", status);

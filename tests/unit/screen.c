@@ -37,20 +37,20 @@ static void write_lines(int end, int told, int asked, bool may_wait)
 
 	signal(SIGPIPE, SIG_IGN);
 	dup2(end, STDOUT_FILENO);
-	screen_open(false, may_wait);
+	terminal_open(false, may_wait);
 	for (i = 0; i < LINES; i++) {
 		snprintf(line, sizeof(line), "line %d of those that come whole or not at all\n", i);
-		screen_line(stdout, line);
+		terminal_line(stdout, line);
 	}
 	if (write(told, "x", 1) != 1)
 		_exit(1);
 	read_byte(asked, 60000);
 	for (i = 0; i < 20; i++) { /* as a run goes on */
-		screen_status("");
+		terminal_status("");
 		poll(NULL, 0, 10);
 	}
-	screen_line(stdout, "the end\n");
-	screen_close();
+	terminal_line(stdout, "the end\n");
+	terminal_close();
 	_exit(0);
 }
 
@@ -159,9 +159,9 @@ static void test_gone_reader(void)
 	if (!child) {
 		signal(SIGPIPE, SIG_IGN);
 		dup2(ends[1], STDOUT_FILENO);
-		screen_open(false, false);
-		screen_line(stdout, "into the void\n");
-		_exit(screen_error() == EPIPE ? 0 : 1);
+		terminal_open(false, false);
+		terminal_line(stdout, "into the void\n");
+		_exit(terminal_error() == EPIPE ? 0 : 1);
 	}
 	close(ends[1]);
 	waitpid(child, &status, 0);
@@ -175,49 +175,49 @@ static struct endpoint endpoint(unsigned int n, unsigned int port)
 
 static void test_fold(void)
 {
-	static struct fold f;
+	static struct ratelimit f;
 	struct endpoint client, server = endpoint(1, 80);
 	ns_t now = 0;
 	unsigned int i, printed = 0, lines = 0;
 
-	for (i = 0; i < FOLD_BURST; i++)
-		printed += !fold_takes(&f, now, now, &server, &server, NEVER);
-	EXPECT(printed == FOLD_BURST && !fold_is_due(&f, 100 * (ns_t)SECOND_NS),
+	for (i = 0; i < RATELIMIT_BURST; i++)
+		printed += !ratelimit_suppresses(&f, now, now, &server, &server, NEVER);
+	EXPECT(printed == RATELIMIT_BURST && !ratelimit_summary_due(&f, 100 * (ns_t)SECOND_NS),
 	       "a few stalls at once are not shown one by one");
 
 	/* three hundred a second for a minute, from a hundred clients */
 	for (i = 0; i < 300 * 60; i++) {
 		now = (ns_t)SECOND_NS * i / 300;
 		client = endpoint(i % 100, 1000 + i);
-		printed += !fold_takes(&f, now, now, &client, &server, SECOND_NS + i);
-		if (!fold_is_due(&f, now))
+		printed += !ratelimit_suppresses(&f, now, now, &client, &server, SECOND_NS + i);
+		if (!ratelimit_summary_due(&f, now))
 			continue;
 		EXPECT(f.count > 1000 && f.clients.count == 100 && f.servers.count == 1,
 		       "the line that stands for many does not say of whom");
 		EXPECT(f.longest - f.shortest == (ns_t)f.count - 1, "... or how long they took");
 		printed += f.count;
-		fold_next(&f, now);
+		ratelimit_restart(&f, now);
 		lines++;
 	}
 	printed += f.count;
-	EXPECT(printed == FOLD_BURST + 300 * 60, "some are in no line");
+	EXPECT(printed == RATELIMIT_BURST + 300 * 60, "some are in no line");
 	EXPECT(lines >= 10 && lines <= 13, "a flood scrolls everything else away");
 
 	/* and when it is over, a single one is a line again */
 	for (i = 0; i < 3; i++) {
 		now += 6 * (ns_t)SECOND_NS;
-		if (fold_is_due(&f, now))
-			fold_next(&f, now);
+		if (ratelimit_summary_due(&f, now))
+			ratelimit_restart(&f, now);
 	}
-	EXPECT(!fold_takes(&f, now, now, &client, &server, NEVER),
+	EXPECT(!ratelimit_suppresses(&f, now, now, &client, &server, NEVER),
 	       "after a flood nothing is shown");
 
 	memset(&f, 0, sizeof(f));
-	for (i = 0; i < 3 * MOST_DISTINCT; i++) {
+	for (i = 0; i < 3 * MAX_DISTINCT; i++) {
 		client = endpoint(i, 1);
-		fold_takes(&f, 0, 0, &client, &client, NEVER);
+		ratelimit_suppresses(&f, 0, 0, &client, &client, NEVER);
 	}
-	EXPECT(f.clients.count == MOST_DISTINCT && f.shortest == NEVER,
+	EXPECT(f.clients.count == MAX_DISTINCT && f.shortest == NEVER,
 	       "forged addresses without end break the counting");
 }
 

@@ -32,9 +32,9 @@ static void hear(void *context, const struct record *r)
 	h->count++;
 }
 
-static void play(const struct tape *tape, struct native *n)
+static void play(const struct tape *tape, struct offline *n)
 {
-	struct native_frame frame = { .link = LINK_ETHERNET, .ifindex = 1 };
+	struct offline_frame frame = { .link = LINK_ETHERNET, .ifindex = 1 };
 	uint8_t *exact;
 	size_t i;
 
@@ -42,7 +42,7 @@ static void play(const struct tape *tape, struct native *n)
 		const struct tape_frame *f = &tape->frames[i];
 
 		if (f->sweep) {
-			native_sweep(n, f->at, NULL, NULL);
+			offline_sweep(n, f->at, NULL, NULL);
 			continue;
 		}
 		exact = exact_copy(f->bytes, f->length);
@@ -51,20 +51,20 @@ static void play(const struct tape *tape, struct native *n)
 		frame.wire_length = f->wire_length;
 		frame.egress = f->egress;
 		frame.time = f->at;
-		native_feed(n, &frame);
+		offline_feed(n, &frame);
 		free(exact);
 	}
-	native_end(n, tape->count ? tape->frames[tape->count - 1].at : 0);
+	offline_end(n, tape->count ? tape->frames[tape->count - 1].at : 0);
 }
 
-static void feed_one(struct native *n, const struct tape *tape)
+static void feed_one(struct offline *n, const struct tape *tape)
 {
 	const struct tape_frame *f = &tape->frames[tape->count - 1];
-	struct native_frame frame = {
+	struct offline_frame frame = {
 		.bytes = f->bytes, .length = f->length, .link = LINK_ETHERNET, .time = f->at
 	};
 
-	native_feed(n, &frame);
+	offline_feed(n, &frame);
 }
 
 /* A table of eight: which of the attempts gives its place, and when? */
@@ -72,20 +72,20 @@ static const char *check_full_table(void)
 {
 	static struct heard heard;
 	static struct tape t;
-	struct native *n;
+	struct offline *n;
 	int i;
 
 	memset(&heard, 0, sizeof(heard));
-	n = native_new(8, NULL, hear, &heard);
+	n = offline_new(8, NULL, hear, &heard);
 	if (!n)
 		return "out of memory";
 	tape_start(&t);
 	handshake(&t, 0); /* the oldest has its handshake done */
 	for (i = 0; i < 3; i++)
-		native_feed(n, &(struct native_frame){ .bytes = t.frames[i].bytes,
-						       .length = t.frames[i].length,
-						       .link = LINK_ETHERNET,
-						       .time = t.frames[i].at });
+		offline_feed(n, &(struct offline_frame){ .bytes = t.frames[i].bytes,
+							 .length = t.frames[i].length,
+							 .link = LINK_ETHERNET,
+							 .time = t.frames[i].at });
 	for (i = 1; i <= 9; i++) {
 		t.port[CLIENT]++;
 		t.count = 0;
@@ -95,14 +95,14 @@ static const char *check_full_table(void)
 	if (heard.count != 2 || heard.connections[0].end_reason != END_PRESSURE ||
 	    heard.connections[0].client.port != 51545 || heard.connections[1].client.port != 51546)
 		return "not the oldest without a handshake gave their places";
-	native_sweep(n, 1000 * MS + 5800 * MS, NULL, NULL);
+	offline_sweep(n, 1000 * MS + 5800 * MS, NULL, NULL);
 	if (heard.count != 2 + 5)
 		return "under pressure, five silent attempts were idle for 5 s";
-	native_sweep(n, 1000 * MS + 61000 * MS, NULL, NULL);
+	offline_sweep(n, 1000 * MS + 61000 * MS, NULL, NULL);
 	if (heard.count != 2 + 5)
 		return "without pressure nothing is given up early";
-	native_end(n, 1000 * MS + 62000 * MS);
-	native_free(n);
+	offline_end(n, 1000 * MS + 62000 * MS);
+	offline_free(n);
 	return heard.count == 10 ? NULL : "attempts were lost";
 }
 
@@ -185,7 +185,7 @@ int main(void)
 	static struct heard heard;
 	int passed = 0, failed = 0;
 	const char *wrong;
-	struct native *n;
+	struct offline *n;
 	size_t i;
 
 	for (i = 0; i < scenario_count; i++) {
@@ -194,12 +194,12 @@ int main(void)
 		tape_start(&tape);
 		s->make(&tape);
 		memset(&heard, 0, sizeof(heard));
-		n = native_new(1000, NULL, hear, &heard);
+		n = offline_new(1000, NULL, hear, &heard);
 		if (!n)
 			return 1;
 		play(&tape, n);
-		wrong = s->check(heard.connections, heard.count, native_counters(n));
-		native_free(n);
+		wrong = s->check(heard.connections, heard.count, offline_counters(n));
+		offline_free(n);
 		if (wrong) {
 			printf("FAIL  %s: %s (otherwise lost: %s)\n", s->name, wrong, s->otherwise);
 			failed++;

@@ -11,23 +11,23 @@
 enum { LAN = 2, WAN = 3 };
 
 static struct {
-	uint64_t told, sides, opening, stayed, split;
+	uint64_t attempt, sides, opening, stayed, split;
 	struct connection last;
 } heard;
 
 static void on_settled(void *context, const struct connection *c)
 {
 	(void)context;
-	heard.told++;
-	heard.stayed += c->stayed;
+	heard.attempt++;
+	heard.stayed += c->not_forwarded;
 	heard.split += c->far.seen;
 	heard.last = *c;
 }
 
 static void on_other_side(void *context, const struct connection *side,
-			  const struct connection *told)
+			  const struct connection *attempt)
 {
-	(void)context, (void)side, (void)told;
+	(void)context, (void)side, (void)attempt;
 	heard.sides++;
 }
 
@@ -37,30 +37,30 @@ static void on_opening(void *context, const struct connection *c)
 	heard.opening++;
 }
 
-static struct vantage *begin(void)
+static struct join *begin(void)
 {
-	static const struct vantage_events events = { .settled = on_settled,
-						      .other_side = on_other_side,
-						      .opening = on_opening };
-	struct vantage *v = vantage_new(&events);
+	static const struct join_events events = { .settled = on_settled,
+						   .other_side = on_other_side,
+						   .opening = on_opening };
+	struct join *v = join_new(&events);
 
 	if (!v)
 		abort();
 	memset(&heard, 0, sizeof(heard));
-	vantage_several(v);
+	join_set_multi_iface(v);
 	return v;
 }
 
-static void end(struct vantage *v)
+static void end(struct join *v)
 {
-	vantage_end(v);
-	vantage_free(v);
+	join_end(v);
+	join_free(v);
 }
 
-static void sweep(struct vantage *v, int n)
+static void sweep(struct join *v, int n)
 {
 	while (n--)
-		vantage_swept(v);
+		join_swept(v);
 }
 
 /* An attempt as the LAN side has it, answered unless synack is NEVER. */
@@ -80,9 +80,9 @@ static struct connection near(uint32_t isn, ns_t syn, ns_t synack)
 	c.syn = c.syn_last = c.syn_times[0] = syn;
 	c.syn_count = c.synack_count = 1;
 	c.synack = synack;
-	c.answer_left = true;
+	c.synack_egress = true;
 	c.ack = c.client_first = c.server_first = NEVER;
-	c.syn_crossing = c.synack_crossing = c.payload_crossing = NEVER;
+	c.syn_forwarding_delay = c.synack_forwarding_delay = c.payload_forwarding_delay = NEVER;
 	return c;
 }
 
@@ -92,8 +92,8 @@ static struct connection far_of(const struct connection *c)
 	struct connection f = *c;
 
 	f.ifindex = WAN;
-	f.syn_left = true;
-	f.answer_left = false;
+	f.syn_egress = true;
+	f.synack_egress = false;
 	f.syn = f.syn_last = f.syn_times[0] = c->syn + 20;
 	if (c->synack != NEVER)
 		f.synack = c->synack - 10;
@@ -112,22 +112,23 @@ static struct connection masqueraded(const struct connection *c)
 static void check_orders(void)
 {
 	struct connection n = near(1, 1000, 5000), f = masqueraded(&n);
-	struct vantage *v;
+	struct join *v;
 	int late;
 
 	for (late = 0; late < 2; late++) {
 		v = begin();
-		vantage_settled(v, late ? &f : &n);
+		join_settled(v, late ? &f : &n);
 		sweep(v, 1);
-		EXPECT(!heard.told, "a side is told before the other one could come");
-		vantage_settled(v, late ? &n : &f);
-		EXPECT(heard.told == 1 && heard.split == 1, "one connection is told twice");
+		EXPECT(!heard.attempt, "a side is told before the other one could come");
+		join_settled(v, late ? &n : &f);
+		EXPECT(heard.attempt == 1 && heard.split == 1, "one connection is told twice");
 		EXPECT(heard.last.ifindex == LAN && heard.last.far.ifindex == WAN,
 		       "the client is taken to be the gateway itself");
-		EXPECT(heard.last.syn_crossing == 20 && heard.last.synack_crossing == 10,
+		EXPECT(heard.last.syn_forwarding_delay == 20 &&
+			       heard.last.synack_forwarding_delay == 10,
 		       "what the gateway adds is wrong");
 		end(v);
-		EXPECT(heard.told == 1 && heard.sides == 1 && !heard.stayed,
+		EXPECT(heard.attempt == 1 && heard.sides == 1 && !heard.stayed,
 		       "the end tells it again");
 	}
 }
@@ -135,103 +136,103 @@ static void check_orders(void)
 static void check_stayed(void)
 {
 	struct connection n = near(1, 1000, NEVER), f = far_of(&n);
-	struct vantage *v = begin();
+	struct join *v = begin();
 
-	vantage_settled(v, &n);
+	join_settled(v, &n);
 	sweep(v, 5);
-	EXPECT(heard.told == 1 && heard.stayed == 1, "a SYN that never left is not said to");
+	EXPECT(heard.attempt == 1 && heard.stayed == 1,
+	       "a SYN that never left is not said to");
 	end(v);
 
 	/* the far side is seen opening still: it did leave */
 	v = begin();
-	vantage_settled(v, &n);
-	vantage_opening(v, &f);
+	join_settled(v, &n);
+	join_opening(v, &f);
 	sweep(v, 1);
-	vantage_opening(v, &f);
+	join_opening(v, &f);
 	sweep(v, 1);
-	EXPECT(!heard.told, "a side that is seen opening is not waited for");
-	while (!heard.told) {
-		vantage_opening(v, &f);
+	EXPECT(!heard.attempt, "a side that is seen opening is not waited for");
+	while (!heard.attempt) {
+		join_opening(v, &f);
 		sweep(v, 1);
 	}
 	EXPECT(heard.split == 1 && !heard.stayed, "a SYN that left is said to have stayed");
-	vantage_settled(v, &f);
+	join_settled(v, &f);
 	end(v);
-	EXPECT(heard.told == 1 && heard.sides == 1,
+	EXPECT(heard.attempt == 1 && heard.sides == 1,
 	       "a side that settles late is another connection");
 }
 
 static void check_near_is_open(void)
 {
 	struct connection n = near(1, 1000, NEVER), f = far_of(&n);
-	struct vantage *v = begin();
+	struct join *v = begin();
 	int i;
 
-	vantage_settled(v, &f);
+	join_settled(v, &f);
 	for (i = 0; i < 100; i++) {
-		vantage_opening(v, &n);
+		join_opening(v, &n);
 		sweep(v, 1);
 	}
-	EXPECT(!heard.told && heard.opening == 100, "the gateway's side speaks for the client");
-	vantage_settled(v, &n);
-	EXPECT(heard.told == 1 && heard.last.ifindex == LAN, "the client's side is not heard");
+	EXPECT(!heard.attempt && heard.opening == 100, "the gateway's side speaks for the client");
+	join_settled(v, &n);
+	EXPECT(heard.attempt == 1 && heard.last.ifindex == LAN, "the client's side is not heard");
 	end(v);
-	EXPECT(heard.told == 1, "told twice");
+	EXPECT(heard.attempt == 1, "told twice");
 }
 
 /* Two attempts with the ISN of a scanner, behind NAT: which is whose cannot be told. */
 static void check_ambiguous(void)
 {
 	struct connection a = near(7, 1000, NEVER), b = near(7, 1000, NEVER), f;
-	struct vantage *v = begin();
+	struct join *v = begin();
 
 	b.client.port++;
 	f = masqueraded(&a);
-	vantage_settled(v, &a);
-	vantage_settled(v, &b);
-	vantage_settled(v, &f);
-	EXPECT(vantage_ambiguous(v) == 1, "a guess is told as a fact");
+	join_settled(v, &a);
+	join_settled(v, &b);
+	join_settled(v, &f);
+	EXPECT(join_ambiguous(v) == 1, "a guess is told as a fact");
 	end(v);
-	EXPECT(heard.told == 3, "an attempt is gone");
+	EXPECT(heard.attempt == 3, "an attempt is gone");
 
 	/* without NAT the ports tell */
 	v = begin();
 	f = far_of(&b);
-	vantage_settled(v, &a);
-	vantage_settled(v, &b);
-	vantage_settled(v, &f);
-	EXPECT(!vantage_ambiguous(v) && vantage_joined(v) == 1, "a scan is not joined");
+	join_settled(v, &a);
+	join_settled(v, &b);
+	join_settled(v, &f);
+	EXPECT(!join_ambiguous(v) && join_joined(v) == 1, "a scan is not joined");
 	EXPECT(same_endpoint(&heard.last.client, &b.client), "the wrong one is joined");
 	end(v);
-	EXPECT(heard.told == 2, "an attempt is gone, or told twice");
+	EXPECT(heard.attempt == 2, "an attempt is gone, or told twice");
 }
 
 /* A flood takes one ISN for all: each of its attempts is told once, and what cannot be told is counted. */
 static void check_flood(void)
 {
-	struct connection a, first = near(7, 1000, NEVER);
-	struct vantage *v = begin();
+	struct connection a, first_side = near(7, 1000, NEVER);
+	struct join *v = begin();
 	uint64_t i, most = 20000;
 
 	for (i = 0; i < most; i++) {
-		a = first;
+		a = first_side;
 		a.client.address.word[3] += i;
 		a.syn = a.syn_last = a.syn_times[0] = 1000 + i * MS;
-		vantage_settled(v, &a);
+		join_settled(v, &a);
 		if (i % 1000 == 999)
 			sweep(v, 1);
 	}
 	a = far_of(&a);
-	vantage_settled(v, &a);
-	EXPECT(vantage_joined(v) == 1,
-	       "in a flood, two sides of one attempt would be two attempts");
-	a = far_of(&first);
+	join_settled(v, &a);
+	EXPECT(join_joined(v) == 1, "in a flood, two sides of one attempt would be two attempts");
+	a = far_of(&first_side);
 	a.syn = a.syn_last = a.syn_times[0] = 1000 + (most - 600) * MS + 20;
 	a.client.address.word[3] += most - 600;
-	vantage_settled(v, &a);
-	EXPECT(vantage_ambiguous(v), "what was not looked for is silently two attempts");
+	join_settled(v, &a);
+	EXPECT(join_ambiguous(v), "what was not looked for is silently two attempts");
 	end(v);
-	EXPECT(heard.told == most + 1, "an attempt is gone, or told twice");
+	EXPECT(heard.attempt == most + 1, "an attempt is gone, or told twice");
 }
 
 /* ISNs that would meet in a table whose hash everybody knows. */
@@ -239,7 +240,7 @@ static void check_bucket(void)
 {
 	struct connection a = near(7, 1000, 3000), n;
 	const uint32_t golden = 0x9e3779b1; /* Knuth 6.4 */
-	struct vantage *v = begin();
+	struct join *v = begin();
 	uint32_t isn = 8;
 	int i;
 
@@ -247,13 +248,13 @@ static void check_bucket(void)
 		while (isn * golden >> 16 != 7 * golden >> 16)
 			isn++;
 		n = near(isn++, 1000 + i, 3000);
-		vantage_settled(v, &n);
+		join_settled(v, &n);
 	}
-	vantage_settled(v, &a);
+	join_settled(v, &a);
 	a = far_of(&a);
 	a.client.address.word[3] ^= 1;
-	vantage_settled(v, &a);
-	EXPECT(vantage_joined(v) == 1 && !vantage_ambiguous(v),
+	join_settled(v, &a);
+	EXPECT(join_joined(v) == 1 && !join_ambiguous(v),
 	       "what strangers choose keeps two sides of one attempt apart");
 	end(v);
 }
@@ -262,7 +263,7 @@ static void check_bucket(void)
 static void check_scan(void)
 {
 	struct connection n = near(9, 1000, 3000);
-	struct vantage *v = begin();
+	struct join *v = begin();
 	int i;
 
 	for (i = 0; i < 500; i++) {
@@ -270,50 +271,50 @@ static void check_scan(void)
 		n.syn += MS / 10;
 		n.synack += MS / 10;
 		n.server_isn = i * 31;
-		vantage_settled(v, &n);
+		join_settled(v, &n);
 	}
 	end(v);
-	EXPECT(heard.told == 500 && !heard.sides, "probes of a scan are taken for one");
+	EXPECT(heard.attempt == 500 && !heard.sides, "probes of a scan are taken for one");
 }
 
 /* Windows tries a refused port three times with one ISN. */
 static void check_retries(void)
 {
-	struct vantage *v = begin();
+	struct join *v = begin();
 	int i;
 
 	for (i = 0; i < 3; i++) {
 		struct connection n = near(5, 1000 + i * 500 * MS, NEVER), f = far_of(&n);
 
-		vantage_settled(v, i == 1 ? &f : &n);
-		vantage_settled(v, i == 1 ? &n : &f);
+		join_settled(v, i == 1 ? &f : &n);
+		join_settled(v, i == 1 ? &n : &f);
 		sweep(v, 1);
 	}
 	end(v);
-	EXPECT(heard.told == 3 && heard.split == 3 && heard.sides == 3, "retries are mixed up");
+	EXPECT(heard.attempt == 3 && heard.split == 3 && heard.sides == 3, "retries are mixed up");
 }
 
 /* Far more at once than there is room for: told early, and known all the same. */
 static void check_crowd(void)
 {
 	enum { CLASSIFY_FRACTION = 1 << 18, LAG = 20000 };
-	struct vantage *v = begin();
+	struct join *v = begin();
 	struct connection n, f;
 	uint32_t i;
 
 	for (i = 0; i < CLASSIFY_FRACTION + LAG; i++) {
 		if (i < CLASSIFY_FRACTION) {
 			n = near(i * 2654435761U, 1000 + i, 900 * MS);
-			vantage_settled(v, &n);
+			join_settled(v, &n);
 		}
 		if (i >= LAG) {
 			n = near((i - LAG) * 2654435761U, 1000 + i - LAG, 900 * MS);
 			f = far_of(&n);
-			vantage_settled(v, &f);
+			join_settled(v, &f);
 		}
 	}
 	end(v);
-	EXPECT(heard.told == CLASSIFY_FRACTION && heard.sides == CLASSIFY_FRACTION,
+	EXPECT(heard.attempt == CLASSIFY_FRACTION && heard.sides == CLASSIFY_FRACTION,
 	       "under pressure it counts twice");
 	EXPECT(!heard.stayed, "under pressure it says that SYNs did not leave");
 }

@@ -15,7 +15,7 @@
 #include "lib/format.h"
 
 /* A peer that is tried less often than this during stalls, compared with else, is tried for itself. */
-#define LEAST_LIFT 1
+#define MIN_LIFT 1
 
 /* A timer that is not loaded runs as steadily as this. */
 #define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
@@ -24,20 +24,20 @@
 #define SHADOW_NS (500 * (ns_t)MILLISECOND_NS)
 
 /* Fewer locked observations than these name nobody. */
-#define LEAST_LOCKED 2
+#define MIN_CORRELATED 2
 
 /* So many peers at most are named; what they explain is taken away before the next is looked for. */
-#define MAX_NAMED 16
+#define MAX_REPORTED 16
 
 /* A stall and an operation of the same host that was pending during it. */
 struct match {
 	struct stall *stall;
-	const struct operation *operation;
+	const struct pending *pending;
 	const struct host_view *view;
 	ns_t t; /* from the operation's start to the stall's end */
 	bool strong; /* it began with the stall, not before */
 	bool ended; /* it was resolved just before the stall ended */
-	bool locked;
+	bool correlated;
 };
 
 struct matches {
@@ -53,7 +53,7 @@ struct suspect {
 	size_t count;
 
 	size_t strong; /* observations that began with a stall */
-	size_t locked; /* of these, ended together with it, or by the same timer */
+	size_t correlated; /* of these, ended together with it, or by the same timer */
 	size_t locked_stalls;
 	size_t passed; /* connections that got through meanwhile */
 	size_t other_host; /* stalls as long that began without an attempt at it */
@@ -72,22 +72,22 @@ struct suspect {
 static int by_peer(const void *a, const void *b)
 {
 	const struct match *x = a, *y = b;
-	int order = memcmp(&x->operation->to, &y->operation->to, sizeof(x->operation->to));
+	int order = memcmp(&x->pending->to, &y->pending->to, sizeof(x->pending->to));
 	ns_t i = x->stall->start + x->stall->wait, j = y->stall->start + y->stall->wait;
 
 	if (order)
 		return order;
 	if (x->view != y->view)
 		return x->view < y->view ? -1 : 1;
-	if (x->operation->start != y->operation->start)
-		return x->operation->start < y->operation->start ? -1 : 1;
+	if (x->pending->start != y->pending->start)
+		return x->pending->start < y->pending->start ? -1 : 1;
 	if (i != j)
 		return i < j ? -1 : 1;
 	return memcmp(&x->stall->from, &y->stall->from, sizeof(x->stall->from));
 }
 
 /* Does this operation begin with the stall, or before it, and last as long? */
-static bool match_of(struct match *m, struct stall *s, const struct operation *o)
+static bool match_of(struct match *m, struct stall *s, const struct pending *o)
 {
 	ns_t a = s->start, end = s->start + s->wait, from, until, lead = LEAD_NS;
 
@@ -98,14 +98,14 @@ static bool match_of(struct match *m, struct stall *s, const struct operation *o
 	from = o->start > a ? o->start : a;
 	until = o->end < end ? o->end : end;
 	/* it spans the wait, but for its lead and the time that it takes to go on behind it */
-	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - TOGETHER_NS)
+	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - SAME_MOMENT_NS)
 		return false;
 	m->stall = s;
-	m->operation = o;
+	m->pending = o;
 	m->t = end - o->start;
 	m->strong = o->start >= a - LAG_NS;
-	m->ended = o->resolved && o->end <= end && end - o->end <= TOGETHER_NS;
-	m->locked = false;
+	m->ended = o->resolved && o->end <= end && end - o->end <= SAME_MOMENT_NS;
+	m->correlated = false;
 	/* resolved, and still the wait went on: it was not that */
 	return m->ended || o->end > end;
 }
@@ -114,8 +114,8 @@ static bool is_better(const struct match *x, const struct match *y)
 {
 	if (x->strong != y->strong)
 		return x->strong;
-	return llabs(x->operation->start - x->stall->start) <
-	       llabs(y->operation->start - y->stall->start);
+	return llabs(x->pending->start - x->stall->start) <
+	       llabs(y->pending->start - y->stall->start);
 }
 
 static bool matches_add(struct matches *matches, const struct match *m)
@@ -148,12 +148,12 @@ static bool matches_of(struct diagnosing *g, struct matches *matches)
 		m.view = v;
 		for (j = 0; j < v->stall_count; j++) {
 			first = matches->count;
-			for (k = 0; k < v->operation_count; k++) {
-				if (!match_of(&m, v->stalls[j], v->operations[k]))
+			for (k = 0; k < v->pending_count; k++) {
+				if (!match_of(&m, v->stalls[j], v->pendings[k]))
 					continue;
 				for (l = first; l < matches->count; l++)
-					if (same_endpoint(&matches->at[l].operation->to,
-							  &m.operation->to))
+					if (same_endpoint(&matches->at[l].pending->to,
+							  &m.pending->to))
 						break;
 				if (l == matches->count) {
 					if (!matches_add(matches, &m))
@@ -172,18 +172,18 @@ static bool matches_of(struct diagnosing *g, struct matches *matches)
 /* Stalls that one operation releases together are one observation: its first match stands for it. */
 static bool is_observed(const struct match *m, const struct match *before)
 {
-	return !before || before->operation != m->operation ||
+	return !before || before->pending != m->pending ||
 	       m->stall->start + m->stall->wait - before->stall->start - before->stall->wait >
-		       TOGETHER_NS;
+		       SAME_MOMENT_NS;
 }
 
 /* How many attempts does this host make at that peer, and how many peers does it try? */
-static size_t count_operations(const struct host_view *v, const struct endpoint *peer)
+static size_t count_pending_ops(const struct host_view *v, const struct endpoint *peer)
 {
 	size_t i, n = 0;
 
-	for (i = 0; i < v->operation_count; i++)
-		n += same_endpoint(&v->operations[i]->to, peer);
+	for (i = 0; i < v->pending_count; i++)
+		n += same_endpoint(&v->pendings[i]->to, peer);
 	return n;
 }
 
@@ -191,9 +191,9 @@ static size_t count_peers(const struct host_view *v)
 {
 	size_t i, j, n = 0;
 
-	for (i = 0; i < v->operation_count; i++) {
+	for (i = 0; i < v->pending_count; i++) {
 		for (j = 0; j < i; j++)
-			if (same_endpoint(&v->operations[i]->to, &v->operations[j]->to))
+			if (same_endpoint(&v->pendings[i]->to, &v->pendings[j]->to))
 				break;
 		n += j == i;
 	}
@@ -214,7 +214,7 @@ static double chance_of_starts(const struct suspect *s)
 		if (s->matches[i].view == v)
 			continue;
 		v = s->matches[i].view;
-		covered = count_operations(v, &s->peer) * (double)(LEAD_NS + LAG_NS) /
+		covered = count_pending_ops(v, &s->peer) * (double)(LEAD_NS + LAG_NS) /
 			  (v->watched > LEAD_NS ? v->watched : LEAD_NS);
 		groups += v->groups;
 		expected += v->groups * (covered < 1 ? covered : 1);
@@ -236,12 +236,12 @@ static double lift_of(const struct suspect *s)
 {
 	double inside = 0, outside = 0, stalled = 0, watched = 0;
 	const struct host_view *v = NULL;
-	const struct operation *o;
+	const struct pending *o;
 	size_t i, j, k;
 	ns_t until, a, end;
 
 	for (i = 0; i < s->count; i++) {
-		if (s->matches[i].view == v || !s->matches[i].locked)
+		if (s->matches[i].view == v || !s->matches[i].correlated)
 			continue;
 		v = s->matches[i].view;
 		watched += v->watched;
@@ -254,8 +254,8 @@ static double lift_of(const struct suspect *s)
 				until = end;
 			}
 		}
-		for (j = 0; j < v->operation_count; j++) {
-			o = v->operations[j];
+		for (j = 0; j < v->pending_count; j++) {
+			o = v->pendings[j];
 			if (!same_endpoint(&o->to, &s->peer))
 				continue;
 			for (k = 0; k < v->stall_count; k++)
@@ -274,7 +274,7 @@ static double lift_of(const struct suspect *s)
  * Stalls as long, of hosts that this peer could have held, that began without any attempt at it: then
  * the timer is somebody else's.
  */
-static size_t count_elsewhere(const struct diagnosing *g, const struct suspect *s)
+static size_t count_outside_stalls(const struct diagnosing *g, const struct suspect *s)
 {
 	ns_t slack = timer_slack(s->timer), off;
 	size_t i, j, n = 0;
@@ -305,9 +305,9 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 		const struct match *m = &s->matches[i];
 
 		/* of those that went on together the first one waited for all of it */
-		if (m->locked && m->strong && is_observed(m, before))
+		if (m->correlated && m->strong && is_observed(m, before))
 			waits[n++] = m->stall->wait;
-		if (m->locked && m->strong)
+		if (m->correlated && m->strong)
 			before = m;
 	}
 	if (n < 3)
@@ -316,29 +316,29 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 	return s->deviation <= 3 * deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
 }
 
-static void count_locked(struct suspect *s, ns_t least, ns_t most)
+static void count_correlated(struct suspect *s, ns_t least, ns_t most)
 {
 	const struct endpoint *destination = NULL;
 	const struct host_view *v = NULL;
 	const struct match *before = NULL;
 	size_t i;
 
-	s->locked = s->locked_stalls = s->passed = s->hosts = 0;
+	s->correlated = s->locked_stalls = s->passed = s->hosts = 0;
 	s->several_destinations = false;
 	s->failed = true;
 	for (i = 0; i < s->count; i++) {
 		struct match *m = &s->matches[i];
 
-		m->locked = false;
+		m->correlated = false;
 		if (m->stall->explained)
 			continue;
-		m->locked = s->by_end ? m->ended && m->strong
-				      : !m->ended && m->t >= least && m->t <= most;
-		if (m->locked) {
-			s->locked += m->strong && is_observed(m, before);
+		m->correlated = s->by_end ? m->ended && m->strong
+					  : !m->ended && m->t >= least && m->t <= most;
+		if (m->correlated) {
+			s->correlated += m->strong && is_observed(m, before);
 			s->locked_stalls++;
 			s->passed += m->stall->passed;
-			s->failed &= m->operation->failed;
+			s->failed &= m->pending->failed;
 			s->hosts += v != m->view;
 			v = m->view;
 			if (destination && !same_endpoint(destination, &m->stall->to))
@@ -351,14 +351,14 @@ static void count_locked(struct suspect *s, ns_t least, ns_t most)
 }
 
 /* What speaks for this suspect, looking at stalls that nothing has explained yet? */
-static bool weigh(const struct diagnosing *g, struct suspect *s)
+static bool weigh_suspect(const struct diagnosing *g, struct suspect *s)
 {
 	ns_t *times = malloc(s->count * sizeof(*times)), *ends = malloc(s->count * sizeof(*ends));
 	const struct match *before = NULL;
 	size_t i, timed = 0, ended = 0;
 	struct cluster c = {};
 
-	s->strong = s->locked = 0;
+	s->strong = s->correlated = 0;
 	if (!times || !ends) {
 		free(times);
 		free(ends);
@@ -385,18 +385,19 @@ static bool weigh(const struct diagnosing *g, struct suspect *s)
 		if (s->by_end) {
 			s->timer = median(ends, ended);
 			s->deviation = deviation(ends, ended, s->timer);
-			s->chance_of_ends = binomial_tail(
-				ended, s->strong, (double)TOGETHER_NS / (s->timer + TOGETHER_NS));
+			s->chance_of_ends =
+				binomial_tail(ended, s->strong,
+					      (double)SAME_MOMENT_NS / (s->timer + SAME_MOMENT_NS));
 		} else {
 			s->timer = c.median;
 			s->deviation = c.deviation;
 			s->chance_of_ends = c.chance;
 		}
 		s->chance_of_starts = chance_of_starts(s);
-		count_locked(s, s->timer - 2 * timer_slack(s->timer),
-			     s->timer + 2 * timer_slack(s->timer));
+		count_correlated(s, s->timer - 2 * timer_slack(s->timer),
+				 s->timer + 2 * timer_slack(s->timer));
 		s->lift = lift_of(s);
-		s->other_host = s->by_end ? 0 : count_elsewhere(g, s);
+		s->other_host = s->by_end ? 0 : count_outside_stalls(g, s);
 		s->coupled = s->by_end || is_coupled(s, times);
 	}
 	free(times);
@@ -407,8 +408,8 @@ static bool weigh(const struct diagnosing *g, struct suspect *s)
 /* The more observations the better; then the tighter ones, then the less chance. */
 static bool is_stronger(const struct suspect *a, const struct suspect *b)
 {
-	if (a->locked != b->locked)
-		return a->locked > b->locked;
+	if (a->correlated != b->correlated)
+		return a->correlated > b->correlated;
 	if (a->deviation != b->deviation)
 		return a->deviation < b->deviation;
 	if (a->chance_of_starts != b->chance_of_starts)
@@ -420,18 +421,18 @@ static bool is_stronger(const struct suspect *a, const struct suspect *b)
 static bool is_proxied(const struct suspect *s)
 {
 	const struct client *c;
-	const struct trial *t;
+	const struct pair *t;
 	size_t i, j, of_proxy;
 
 	for (i = 0; i < s->count; i++) {
 		const struct match *m = &s->matches[i];
 
-		if (!m->locked)
+		if (!m->correlated)
 			continue;
 		for (j = 0; j < m->view->host->client_count; j++) {
 			c = m->view->host->clients[j];
 			of_proxy = 0;
-			LIST_FOREACH(t, &c->trials, of_client)
+			LIST_FOREACH(t, &c->pairs, of_client)
 				if (same_endpoint(&t->who.peer->server, &m->stall->to))
 					of_proxy = t->attempts;
 			if (c == m->stall->client && of_proxy * 10 < c->established * 9)
@@ -451,18 +452,18 @@ static bool confidence_of(const struct suspect *s, const struct cohort *c, bool 
 	/* one application with a timer of its own looks like this at many hosts, to one server */
 	bool spread = s->several_destinations || proxied;
 	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
-	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < LEAST_LIFT ||
+	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < MIN_LIFT ||
 			    s->other_host * 4 > s->locked_stalls || !s->coupled;
 	/* nobody to compare with: then the timer must be steady, and be this peer's alone */
 	bool alone = unaffected < 2 && !s->by_end &&
 		     (s->other_host * 20 > s->locked_stalls || s->deviation > STEADY_NS);
 
-	if (s->locked < LEAST_LOCKED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
+	if (s->correlated < MIN_CORRELATED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
 		return false;
-	if (s->locked >= 3 && s->locked * 2 > s->strong && s->chance_of_starts <= 1e-3 &&
+	if (s->correlated >= 3 && s->correlated * 2 > s->strong && s->chance_of_starts <= 1e-3 &&
 	    s->chance_of_ends <= (s->by_end ? 1e-3 : 1e-6) && spread && !contradicted && !alone)
 		*confidence = CONFIDENCE_HIGH;
-	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && s->locked * 3 > s->strong &&
+	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && s->correlated * 3 > s->strong &&
 		 (spread || (s->hosts > 1 && s->passed <= 2 * s->locked_stalls)) && !contradicted)
 		*confidence = CONFIDENCE_MEDIUM;
 	else
@@ -498,7 +499,7 @@ static ns_t median_wait(struct diagnosing *g, const struct finding *f, bool stal
 	return answer;
 }
 
-static void say_cohort(struct diagnosing *g, struct finding *f)
+static void add_cohort(struct diagnosing *g, struct finding *f)
 {
 	char text[FORMAT_DURATION];
 	const struct cohort *c = &f->cohort;
@@ -525,7 +526,7 @@ static void say_cohort(struct diagnosing *g, struct finding *f)
 		     g->view->narrowed_clients ? "; only of the hosts that --client lets in" : "");
 }
 
-static void say_against(struct diagnosing *g, struct finding *f, const struct suspect *s)
+static void add_counter_evidence(struct diagnosing *g, struct finding *f, const struct suspect *s)
 {
 	size_t others = g->stall_count - s->locked_stalls;
 	const struct cohort *c = &f->cohort;
@@ -545,14 +546,14 @@ static void say_against(struct diagnosing *g, struct finding *f, const struct su
 			     s->passed, plural(s->passed));
 }
 
-static void set_example(struct finding *f, const struct suspect *s)
+static void example_of_match(struct finding *f, const struct suspect *s)
 {
 	const struct match *best = NULL, *m;
 	size_t i;
 
 	for (i = 0; i < s->count; i++) {
 		m = &s->matches[i];
-		if (m->locked && m->strong &&
+		if (m->correlated && m->strong &&
 		    (!best || llabs(m->t - s->timer) < llabs(best->t - s->timer)))
 			best = m;
 	}
@@ -561,22 +562,22 @@ static void set_example(struct finding *f, const struct suspect *s)
 	f->has_example = true;
 	f->example = (struct example){
 		.client = best->stall->from,
-		.behind = best->stall->behind,
+		.nat_endpoint = best->stall->nat_endpoint,
 		.server = best->stall->to,
 		.syn = best->stall->syn,
 		.synack = best->stall->synack,
 		.ack = best->stall->start,
 		.first = best->stall->start + best->stall->wait,
-		.waited_for = best->operation->to,
-		.resolved = best->operation->resolved ? best->operation->end : NEVER,
-		.syn_count = best->operation->syn_count < SYN_TIMES ? best->operation->syn_count
-								    : SYN_TIMES,
+		.waited_for = best->pending->to,
+		.resolved = best->pending->resolved ? best->pending->end : NEVER,
+		.syn_count =
+			best->pending->syn_count < SYN_TIMES ? best->pending->syn_count : SYN_TIMES,
 	};
-	memcpy(f->example.syn_times, best->operation->syn_times, sizeof(f->example.syn_times));
+	memcpy(f->example.syn_times, best->pending->syn_times, sizeof(f->example.syn_times));
 }
 
 /* In words, how the peer fails them. */
-static const char *manner(const struct suspect *s, const struct peer *p)
+static const char *wait_pattern(const struct suspect *s, const struct peer *p)
 {
 	if (!s->failed)
 		return "answers late";
@@ -584,13 +585,14 @@ static const char *manner(const struct suspect *s, const struct peer *p)
 		return "is unreachable";
 	if (p->failures[FAILURE_REFUSED] && s->by_end)
 		return "refuses late";
-	if (p->fate == FATE_DROPPED || p->fate == FATE_ANSWERS_DROPPED)
+	if (p->forwarding == FORWARDING_DROPPED || p->forwarding == FORWARDING_ANSWERS_DROPPED)
 		return "is cut off by this gateway itself";
 	return p->answered && !p->failures[FAILURE_SILENT] ? "accepts and then is silent"
 							   : "does not answer";
 }
 
-static void name(struct diagnosing *g, struct suspect *s, const struct suspect *also, size_t count)
+static void report_correlation(struct diagnosing *g, struct suspect *s, const struct suspect *also,
+			       size_t count)
 {
 	char peer[FORMAT_ENDPOINT], timer[FORMAT_DURATION], spread[FORMAT_DURATION],
 		offset[FORMAT_DURATION], text[FORMAT_ENDPOINT];
@@ -611,7 +613,7 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 	finding_compare(g, f, p);
 	confidence_of(s, &f->cohort, proxied, &f->confidence);
 	f->stalls = g->stall_count;
-	f->locked = s->locked_stalls;
+	f->correlated = s->locked_stalls;
 	f->timer = s->timer;
 	f->deviation = s->deviation;
 	for (i = 0; i < s->count; i++) {
@@ -619,19 +621,19 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 
 		if (m->t >= s->timer && m->t <= s->timer + shadow)
 			m->stall->explained = f;
-		if (!m->locked)
+		if (!m->correlated)
 			continue;
 		m->stall->explained = f;
 		f->hosts_hurt += m->view != v;
 		v = m->view;
 		if (!m->strong)
 			pending = ", or while it was pending,";
-		else if (llabs(m->operation->start - m->stall->start) > furthest)
-			furthest = llabs(m->operation->start - m->stall->start);
+		else if (llabs(m->pending->start - m->stall->start) > furthest)
+			furthest = llabs(m->pending->start - m->stall->start);
 	}
 
 	format_endpoint(peer, &s->peer);
-	finding_text(f, "%s %s, and %zu of %zu hosts wait%s for it", peer, manner(s, p),
+	finding_text(f, "%s %s, and %zu of %zu hosts wait%s for it", peer, wait_pattern(s, p),
 		     f->hosts_hurt, g->hosts.count, f->hosts_hurt == 1 ? "s" : "");
 	format_duration(timer, s->timer);
 	format_duration(spread, s->deviation);
@@ -651,7 +653,7 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 			"after it%s%s%s%s",
 			s->locked_stalls, g->stall_count, offset, pending, timer,
 			glyphs->plus_minus, spread,
-			s->locked >= 3 ? ": a fixed timer, not load" : "",
+			s->correlated >= 3 ? ": a fixed timer, not load" : "",
 			known_timer(s->timer) ? " (as " : "",
 			known_timer(s->timer) ? known_timer(s->timer) : "",
 			known_timer(s->timer) ? ")" : "");
@@ -661,16 +663,17 @@ static void name(struct diagnosing *g, struct suspect *s, const struct suspect *
 			     "%s, tried in the same moments: the wire cannot tell them apart",
 			     format_endpoint(text, &also[i].peer));
 	}
-	say_cohort(g, f);
+	add_cohort(g, f);
 	if (proxied && !s->several_destinations)
 		finding_line(f, "proxy",
 			     "these hosts speak to one server only: the stalls are on it");
-	finding_say_route(g, f, p);
-	say_against(g, f, s);
+	finding_add_route(g, f, p);
+	add_counter_evidence(g, f, s);
 	if (f->confidence < CONFIDENCE_HIGH)
 		finding_line(f, "sure?", "%zu coincidence%s; by chance: starts %.0e, ends %.0e",
-			     s->locked, plural(s->locked), s->chance_of_starts, s->chance_of_ends);
-	set_example(f, s);
+			     s->correlated, plural(s->correlated), s->chance_of_starts,
+			     s->chance_of_ends);
+	example_of_match(f, s);
 }
 
 static struct suspect *suspects_of(const struct matches *matches, size_t *count)
@@ -679,14 +682,14 @@ static struct suspect *suspects_of(const struct matches *matches, size_t *count)
 	size_t i, n = 0;
 
 	for (i = 0; i < matches->count; i++)
-		n += !i || !same_endpoint(&matches->at[i].operation->to,
-					  &matches->at[i - 1].operation->to);
+		n += !i ||
+		     !same_endpoint(&matches->at[i].pending->to, &matches->at[i - 1].pending->to);
 	suspects = calloc(n + 1, sizeof(*suspects));
 	*count = 0;
 	for (i = 0; suspects && i < matches->count; i++) {
-		if (!i || !same_endpoint(&matches->at[i].operation->to,
-					 &matches->at[i - 1].operation->to)) {
-			suspects[*count].peer = matches->at[i].operation->to;
+		if (!i ||
+		    !same_endpoint(&matches->at[i].pending->to, &matches->at[i - 1].pending->to)) {
+			suspects[*count].peer = matches->at[i].pending->to;
 			suspects[(*count)++].matches = &matches->at[i];
 		}
 		suspects[*count - 1].count++;
@@ -700,16 +703,16 @@ static size_t count_shared(const struct suspect *s, const struct suspect *other)
 	size_t i, j, n = 0;
 
 	for (i = 0; i < s->count; i++)
-		for (j = 0; j < other->count && s->matches[i].locked; j++)
+		for (j = 0; j < other->count && s->matches[i].correlated; j++)
 			if (other->matches[j].stall == s->matches[i].stall &&
-			    other->matches[j].locked) {
+			    other->matches[j].correlated) {
 				n++;
 				break;
 			}
 	return n;
 }
 
-static bool is_named(const struct suspect *s)
+static bool is_peer_reported(const struct suspect *s)
 {
 	enum confidence confidence;
 	struct cohort none = {};
@@ -717,7 +720,7 @@ static bool is_named(const struct suspect *s)
 	return confidence_of(s, &none, false, &confidence);
 }
 
-void cause_locks(struct diagnosing *g)
+void cause_correlated(struct diagnosing *g)
 {
 	struct suspect also[MAX_FINDING_ALSO], *suspects, *best;
 	struct matches matches;
@@ -730,21 +733,22 @@ void cause_locks(struct diagnosing *g)
 	}
 	suspects = suspects_of(&matches, &count);
 	g->out_of_memory |= !suspects;
-	for (named = 0; suspects && named < MAX_NAMED; named++) {
+	for (named = 0; suspects && named < MAX_REPORTED; named++) {
 		best = NULL;
 		for (i = 0; i < count; i++) {
-			if (!weigh(g, &suspects[i]))
+			if (!weigh_suspect(g, &suspects[i]))
 				g->out_of_memory = true;
-			if (is_named(&suspects[i]) && (!best || is_stronger(&suspects[i], best)))
+			if (is_peer_reported(&suspects[i]) &&
+			    (!best || is_stronger(&suspects[i], best)))
 				best = &suspects[i];
 		}
 		if (!best)
 			break;
 		for (i = n = 0; i < count && n < MAX_FINDING_ALSO; i++)
-			if (&suspects[i] != best && is_named(&suspects[i]) &&
+			if (&suspects[i] != best && is_peer_reported(&suspects[i]) &&
 			    count_shared(best, &suspects[i]) * 10 >= best->locked_stalls * 6)
 				also[n++] = suspects[i];
-		name(g, best, also, n);
+		report_correlation(g, best, also, n);
 		best->count = 0; /* named, whatever else it explains */
 	}
 	free(suspects);

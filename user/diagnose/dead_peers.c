@@ -7,7 +7,7 @@
 #include "lib/format.h"
 
 /* So many peers must fail together before the common cause is named. */
-#define TOGETHER 3
+#define MIN_PREFIX_PEERS 3
 
 /* A flood: so many attempts that never finish, from so many clients. */
 #define FLOOD_ATTEMPTS 1000
@@ -17,7 +17,7 @@
 #define SCANNED 8
 
 /* So many of those that fail are looked at, the most clients first; the rest is in the tables. */
-#define MAX_LOOKED 1024
+#define MAX_EXAMINED 1024
 
 struct failing {
 	struct peer *peer;
@@ -45,17 +45,18 @@ bool is_waited_for(const struct diagnosing *g, const struct peer *p)
 }
 
 /* Lines that several findings may be about the same peer are said once: by the one that explains. */
-static bool is_named(const struct diagnosing *g, const struct peer *p)
+static bool is_peer_reported(const struct diagnosing *g, const struct peer *p)
 {
-	return p->fate == FATE_DROPPED || p->fate == FATE_ANSWERS_DROPPED || is_waited_for(g, p);
+	return p->forwarding == FORWARDING_DROPPED || p->forwarding == FORWARDING_ANSWERS_DROPPED ||
+	       is_waited_for(g, p);
 }
 
 static size_t failed_hosts(struct diagnosing *g, struct finding *f, struct peer *p)
 {
-	const struct trial *t;
+	const struct pair *t;
 	size_t n = 0;
 
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		struct host *h = host_of(g, t->who.client);
 
 		if (!t->failures || h->counted == f)
@@ -88,7 +89,7 @@ static uint64_t unanswered(const struct peer *p)
 	return p->failures[FAILURE_SILENT] + p->failures[FAILURE_ONE_SYN];
 }
 
-static void say_when(struct finding *f, const struct diagnosing *g, const struct peer *p)
+static void add_times(struct finding *f, const struct diagnosing *g, const struct peer *p)
 {
 	char first[FORMAT_TIME], last[FORMAT_TIME];
 
@@ -105,7 +106,7 @@ static void say_when(struct finding *f, const struct diagnosing *g, const struct
 }
 
 /* Do other ports of this server answer, or other servers on this port? */
-static void say_neighbours(struct diagnosing *g, struct finding *f, const struct peer *p)
+static void add_neighbours(struct diagnosing *g, struct finding *f, const struct peer *p)
 {
 	size_t same_host_answers = 0, same_host_fails = 0;
 	const struct peer *other;
@@ -129,7 +130,7 @@ static void say_neighbours(struct diagnosing *g, struct finding *f, const struct
 			     same_host_fails == 1 ? "is" : "are");
 }
 
-static void name_silent(struct diagnosing *g, struct peer *p)
+static void report_silent(struct diagnosing *g, struct peer *p)
 {
 	enum confidence confidence =
 		is_silent(p) ? by_count(p->failures[FAILURE_SILENT]) : CONFIDENCE_LOW;
@@ -150,12 +151,12 @@ static void name_silent(struct diagnosing *g, struct peer *p)
 			     of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
 		finding_line(f, "", "each was given up after one SYN: that proves little");
-	say_neighbours(g, f, p);
-	say_when(f, g, p);
-	finding_say_route(g, f, p);
+	add_neighbours(g, f, p);
+	add_times(f, g, p);
+	finding_add_route(g, f, p);
 }
 
-static void name_refused(struct diagnosing *g, struct peer *p)
+static void report_refused(struct diagnosing *g, struct peer *p)
 {
 	struct finding *f =
 		finding_new(g, KIND_PEER_REFUSED, by_count(p->failures[FAILURE_REFUSED]));
@@ -176,10 +177,10 @@ static void name_refused(struct diagnosing *g, struct peer *p)
 	finding_line(f, "", "%s %llu attempt%s%s at once: nobody waits for that", whose,
 		     (unsigned long long)p->failures[FAILURE_REFUSED],
 		     plural(p->failures[FAILURE_REFUSED]), of_hosts(hosts, f->hosts_hurt));
-	say_when(f, g, p);
+	add_times(f, g, p);
 }
 
-static void name_unreachable(struct diagnosing *g, struct peer *p)
+static void report_unreachable(struct diagnosing *g, struct peer *p)
 {
 	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE,
 					p->answered > p->failures[FAILURE_UNREACHABLE]
@@ -200,16 +201,16 @@ static void name_unreachable(struct diagnosing *g, struct peer *p)
 		     (unsigned long long)p->failures[FAILURE_UNREACHABLE],
 		     plural(p->failures[FAILURE_UNREACHABLE]), of_hosts(hosts, f->hosts_hurt),
 		     p->icmp_type, p->icmp_code);
-	say_when(f, g, p);
-	finding_say_route(g, f, p);
+	add_times(f, g, p);
+	finding_add_route(g, f, p);
 }
 
 static size_t count_clients(const struct peer *p)
 {
-	const struct trial *t;
+	const struct pair *t;
 	size_t n = 0;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
+	LIST_FOREACH(t, &p->pairs, of_peer)
 		n++;
 	return n;
 }
@@ -218,7 +219,7 @@ static size_t count_clients(const struct peer *p)
 static uint64_t unfinished(const struct peer *p)
 {
 	return unanswered(p) + p->failures[FAILURE_TOO_EARLY] +
-	       (p->troubles ? p->troubles->half_open : 0);
+	       (p->anomalies ? p->anomalies->half_open : 0);
 }
 
 static bool is_flooded(const struct peer *p)
@@ -229,9 +230,9 @@ static bool is_flooded(const struct peer *p)
 	       count_clients(p) >= FLOOD_CLIENTS;
 }
 
-static void name_flood(struct diagnosing *g, struct peer *p)
+static void report_flood(struct diagnosing *g, struct peer *p)
 {
-	uint64_t half = p->troubles ? p->troubles->half_open : 0;
+	uint64_t half = p->anomalies ? p->anomalies->half_open : 0;
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
@@ -252,9 +253,9 @@ static void name_flood(struct diagnosing *g, struct peer *p)
 static struct host *only_host(struct diagnosing *g, const struct peer *p)
 {
 	struct host *only = NULL;
-	const struct trial *t;
+	const struct pair *t;
 
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		if (!t->failures || host_of(g, t->who.client) == only)
 			continue;
 		if (only)
@@ -265,7 +266,8 @@ static struct host *only_host(struct diagnosing *g, const struct peer *p)
 }
 
 /* A scan, or peer-to-peer software: many peers that fail, all alike, and that nobody else tries. */
-static void name_scanner(struct diagnosing *g, struct host *h, size_t peers, enum finding_kind kind)
+static void report_scanner(struct diagnosing *g, struct host *h, size_t peers,
+			   enum finding_kind kind)
 {
 	struct finding *f = finding_new(g, kind, CONFIDENCE_LOW);
 	char text[FORMAT_ADDRESS];
@@ -275,16 +277,16 @@ static void name_scanner(struct diagnosing *g, struct host *h, size_t peers, enu
 	f->hosts_hurt = 1;
 	finding_add_host(g, &f->affected, h);
 	finding_text(f, "%s alone tries %zu peers that %s: a scan, or peer-to-peer",
-		     format_address(text, &h->clients[0]->place.address), peers,
+		     format_address(text, &h->clients[0]->key.address), peers,
 		     kind == KIND_PEER_REFUSED ? "refuse connections" : "do not answer");
 	finding_line(f, "", "that says more of this host than of those peers");
 }
 
 /* Takes the peers that scans tried out of all. Answers how many are left. */
-static size_t name_scanners(struct diagnosing *g, struct failing *all, size_t count,
-			    enum finding_kind kind)
+static size_t report_scanners(struct diagnosing *g, struct failing *all, size_t count,
+			      enum finding_kind kind)
 {
-	size_t *tried = calloc(g->hosts.count + 1, sizeof(*tried)), i, left = 0;
+	size_t *tried = calloc(g->hosts.count + 1, sizeof(*tried)), i, kept = 0;
 
 	if (!tried) {
 		g->out_of_memory = true;
@@ -298,14 +300,14 @@ static size_t name_scanners(struct diagnosing *g, struct failing *all, size_t co
 		size_t peers = h ? tried[h - g->hosts.at] : 0;
 
 		if (peers <= SCANNED) {
-			all[left++] = all[i];
+			all[kept++] = all[i];
 		} else if (h->counted != all) {
 			h->counted = all;
-			name_scanner(g, h, peers, kind);
+			report_scanner(g, h, peers, kind);
 		}
 	}
 	free(tried);
-	return left;
+	return kept;
 }
 
 static unsigned int group_bits(const struct address *a)
@@ -319,7 +321,7 @@ static unsigned int group_bits(const struct address *a)
  */
 static void common_prefix(const struct peer *p, struct address *prefix, unsigned int *bits)
 {
-	const struct route *r = p->troubles ? &p->troubles->route : NULL;
+	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
 
 	*bits = group_bits(&p->server.address);
 	if (r && r->state == ROUTE_FOUND && r->table) {
@@ -340,7 +342,7 @@ static bool is_cut_with(const struct failing *other, const struct peer *p,
 	       !memcmp(server->vlan, p->server.vlan, sizeof(server->vlan));
 }
 
-static void name_prefix(struct diagnosing *g, struct failing *all, size_t count, size_t first)
+static void report_prefix(struct diagnosing *g, struct failing *all, size_t count, size_t first)
 {
 	struct peer *p = all[first].peer, *q;
 	size_t i, j, addresses = 0, attempts = 0, answered = 0;
@@ -363,7 +365,7 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 		if (all[i].peer->first_failure < start)
 			start = all[i].peer->first_failure;
 	}
-	if (addresses < TOGETHER)
+	if (addresses < MIN_PREFIX_PEERS)
 		return;
 	/* one that still answers contradicts it */
 	for (q = g->m->peers; q; q = q->hh.next)
@@ -385,18 +387,19 @@ static void name_prefix(struct diagnosing *g, struct failing *all, size_t count,
 				f->hosts_hurt += failed_hosts(g, f, all[i].peer);
 		}
 	if (f->hosts_hurt > 1)
-		f->confidence = attempts >= 2 * TOGETHER ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+		f->confidence =
+			attempts >= 2 * MIN_PREFIX_PEERS ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
 	format_address(text, &prefix);
 	finding_text(f, "nothing in %s/%u answers: %zu servers, %zu attempts of %zu host%s", text,
 		     bits, addresses, attempts, f->hosts_hurt, plural(f->hosts_hurt));
 	finding_line(f, "when", "since %s%s", format_clock(since, &g->view->start, start),
 		     answered ? "; before that it answered: a tunnel or a route was cut"
 			      : "; it never answered in this run");
-	finding_say_route(g, f, p);
+	finding_add_route(g, f, p);
 }
 
 /* The same port, on servers that have nothing else in common. */
-static void name_port(struct diagnosing *g, struct failing *all, size_t count, size_t first)
+static void report_port(struct diagnosing *g, struct failing *all, size_t count, size_t first)
 {
 	const struct peer *p = all[first].peer, *q;
 	size_t i, n = 0, answer = 0;
@@ -404,7 +407,7 @@ static void name_port(struct diagnosing *g, struct failing *all, size_t count, s
 
 	for (i = 0; i < count; i++)
 		n += !all[i].grouped && all[i].proven && all[i].peer->server.port == p->server.port;
-	if (n < TOGETHER)
+	if (n < MIN_PREFIX_PEERS)
 		return;
 	for (q = g->m->peers; q; q = q->hh.next)
 		if (q->server.port == p->server.port && q->answered)
@@ -433,11 +436,11 @@ static void name_port(struct diagnosing *g, struct failing *all, size_t count, s
 		finding_line(f, "",
 			     "other ports of %zu of them answer: this port is filtered on the way",
 			     answer);
-	finding_say_route(g, f, p);
+	finding_add_route(g, f, p);
 }
 
 /* One SYN alone may be a client that changed its mind; three are worth a line. */
-static bool is_worth_saying(const struct peer *p)
+static bool is_worth_reporting(const struct peer *p)
 {
 	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
 }
@@ -445,12 +448,12 @@ static bool is_worth_saying(const struct peer *p)
 static bool is_refused_alone(const struct diagnosing *g, const struct peer *p)
 {
 	return p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_UNREACHABLE] && !p->answered &&
-	       !is_flooded(p) && !is_named(g, p);
+	       !is_flooded(p) && !is_peer_reported(g, p);
 }
 
 /* The refusals that are said one by one, once those of scans are said together. */
-static void name_refusals(struct diagnosing *g, struct peer **peers, size_t count,
-			  struct failing *refused)
+static void report_refusals(struct diagnosing *g, struct peer **peers, size_t count,
+			    struct failing *refused)
 {
 	size_t i, n = 0;
 
@@ -458,9 +461,9 @@ static void name_refusals(struct diagnosing *g, struct peer **peers, size_t coun
 		if (is_refused_alone(g, peers[i]))
 			refused[n++] = (struct failing){ .peer = peers[i],
 							 .only = only_host(g, peers[i]) };
-	n = name_scanners(g, refused, n, KIND_PEER_REFUSED);
+	n = report_scanners(g, refused, n, KIND_PEER_REFUSED);
 	for (i = 0; i < n; i++)
-		name_refused(g, refused[i].peer);
+		report_refused(g, refused[i].peer);
 }
 
 /*
@@ -469,15 +472,15 @@ static void name_refusals(struct diagnosing *g, struct peer **peers, size_t coun
  */
 static size_t without_forgotten(struct peer **peers, size_t count)
 {
-	size_t i, left = 0;
+	size_t i, kept = 0;
 
 	for (i = 0; i < count; i++)
-		if (!LIST_EMPTY(&peers[i]->trials) || peer_failures(peers[i]) >= 3)
-			peers[left++] = peers[i];
-	return left;
+		if (!LIST_EMPTY(&peers[i]->pairs) || peer_failures(peers[i]) >= 3)
+			peers[kept++] = peers[i];
+	return kept;
 }
 
-void cause_peers(struct diagnosing *g)
+void cause_dead_peers(struct diagnosing *g)
 {
 	struct failing *silent, *refused;
 	struct peer **peers, *p;
@@ -493,40 +496,40 @@ void cause_peers(struct diagnosing *g)
 	count = without_forgotten(peers, count);
 	for (p = g->m->peers; p; p = p->hh.next)
 		if (is_flooded(p))
-			name_flood(g, p);
+			report_flood(g, p);
 	for (i = 0; i < count; i++)
 		if (is_silent(peers[i]) && !is_flooded(peers[i]) &&
-		    (!is_named(g, peers[i]) || is_waited_for(g, peers[i])))
+		    (!is_peer_reported(g, peers[i]) || is_waited_for(g, peers[i])))
 			silent[n++] = (struct failing){
 				.peer = peers[i],
 				.only = only_host(g, peers[i]),
 				.proven = peers[i]->failures[FAILURE_SILENT] > 0,
 			};
-	n = name_scanners(g, silent, n, KIND_PEER_UNANSWERED);
-	if (n > MAX_LOOKED)
-		n = MAX_LOOKED;
+	n = report_scanners(g, silent, n, KIND_PEER_UNANSWERED);
+	if (n > MAX_EXAMINED)
+		n = MAX_EXAMINED;
 	for (i = 0; i < n; i++)
 		if (!silent[i].grouped && silent[i].proven)
-			name_prefix(g, silent, n, i);
+			report_prefix(g, silent, n, i);
 	for (i = 0; i < n; i++)
-		if (!silent[i].grouped && silent[i].proven && !is_named(g, silent[i].peer))
-			name_port(g, silent, n, i);
+		if (!silent[i].grouped && silent[i].proven && !is_peer_reported(g, silent[i].peer))
+			report_port(g, silent, n, i);
 	for (i = 0; i < n; i++)
-		if (!silent[i].grouped && is_worth_saying(silent[i].peer) &&
-		    !is_named(g, silent[i].peer))
-			name_silent(g, silent[i].peer);
+		if (!silent[i].grouped && is_worth_reporting(silent[i].peer) &&
+		    !is_peer_reported(g, silent[i].peer))
+			report_silent(g, silent[i].peer);
 	for (i = 0; i < count; i++) {
 		p = peers[i];
-		if (is_flooded(p) || is_named(g, p))
+		if (is_flooded(p) || is_peer_reported(g, p))
 			continue;
 		if (p->failures[FAILURE_UNREACHABLE])
-			name_unreachable(g, p);
+			report_unreachable(g, p);
 		else if (p->failures[FAILURE_REFUSED] && !is_refused_alone(g, p))
-			name_refused(g, p);
+			report_refused(g, p);
 		else if (!is_silent(p) && p->failures[FAILURE_SILENT])
-			name_silent(g, p);
+			report_silent(g, p);
 	}
-	name_refusals(g, peers, count, refused);
+	report_refusals(g, peers, count, refused);
 out:
 	free(refused);
 	free(silent);

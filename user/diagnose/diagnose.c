@@ -89,7 +89,7 @@ struct finding *finding_new(struct diagnosing *g, enum finding_kind kind,
 	struct finding *f;
 
 	if (g->d->count == MAX_FINDINGS) {
-		g->m->folded++;
+		g->m->dropped_details++;
 		return NULL;
 	}
 	f = &g->d->at[g->d->count++];
@@ -166,27 +166,27 @@ void finding_add_host(struct diagnosing *g, struct finding_hosts *hosts, const s
 	if (!hosts->at)
 		g->out_of_memory = true;
 	else if (hosts->named < MAX_FINDING_HOSTS)
-		hosts->at[hosts->named++] = h->clients[0]->place;
+		hosts->at[hosts->named++] = h->clients[0]->key;
 }
 
 void finding_add_hosts(struct diagnosing *g, struct finding *f, const struct peer *p,
-		       unsigned int odd)
+		       unsigned int anomaly_bits)
 {
-	const struct trial *t;
+	const struct pair *t;
 
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		struct host *h = host_of(g, t->who.client);
 
-		if (h->counted == f || (odd && !(t->odd & odd)))
+		if (h->counted == f || (anomaly_bits && !(t->anomaly_bits & anomaly_bits)))
 			continue;
 		h->counted = f;
 		finding_add_host(g, &f->affected, h);
 	}
 }
 
-static int by_place(const void *a, const void *b)
+static int by_address(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct place));
+	return memcmp(a, b, sizeof(struct client_key));
 }
 
 struct host *host_of(struct diagnosing *g, const struct client *c)
@@ -210,10 +210,10 @@ struct peer *diagnosing_peer(struct diagnosing *g, const struct endpoint *e)
 void finding_compare(struct diagnosing *g, struct finding *f, struct peer *p)
 {
 	struct cohort *c = &f->cohort;
-	struct trial *t;
+	struct pair *t;
 	size_t i;
 
-	LIST_FOREACH(t, &p->trials, of_peer)
+	LIST_FOREACH(t, &p->pairs, of_peer)
 		host_of(g, t->who.client)->counted = f;
 	for (i = 0; i < g->hosts.count; i++) {
 		const struct host *h = &g->hosts.at[i];
@@ -235,9 +235,9 @@ void finding_compare(struct diagnosing *g, struct finding *f, struct peer *p)
 					  c->others_stalled, c->others - c->others_stalled);
 }
 
-void finding_say_route(const struct diagnosing *g, struct finding *f, const struct peer *p)
+void finding_add_route(const struct diagnosing *g, struct finding *f, const struct peer *p)
 {
-	const struct route *r = p->troubles ? &p->troubles->route : NULL;
+	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
 	char address[FORMAT_ADDRESS], prefix[FORMAT_ADDRESS];
 	const char *down;
 
@@ -266,9 +266,9 @@ void finding_say_route(const struct diagnosing *g, struct finding *f, const stru
 			finding_line(
 				f, "", "nobody on %s answers for %s: no neighbour has that address",
 				r->device,
-				r->via_gateway ? format_address(prefix, &r->gateway) : address);
+				r->via_next_hop ? format_address(prefix, &r->next_hop) : address);
 		else
-			finding_say_fate(g, f, p);
+			finding_add_forwarding(g, f, p);
 		break;
 	case ROUTE_NONE:
 		finding_line(f, "route", "this gateway has no route to %s", address);
@@ -276,8 +276,8 @@ void finding_say_route(const struct diagnosing *g, struct finding *f, const stru
 	case ROUTE_BLACKHOLE:
 		finding_line(f, "route", "this gateway has a blackhole route to %s/%u", prefix,
 			     r->prefix_length);
-		if (p->fate == FATE_DROPPED)
-			finding_say_fate(g, f, p);
+		if (p->forwarding == FORWARDING_DROPPED)
+			finding_add_forwarding(g, f, p);
 		break;
 	case ROUTE_UNREACHABLE:
 		finding_line(f, "route", "this gateway has an unreachable route to %s/%u", prefix,
@@ -322,8 +322,7 @@ static int by_end(const void *a, const void *b)
 
 static int by_start(const void *a, const void *b)
 {
-	const struct operation *x = *(struct operation *const *)a,
-			       *y = *(struct operation *const *)b;
+	const struct pending *x = *(struct pending *const *)a, *y = *(struct pending *const *)b;
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
@@ -331,16 +330,16 @@ static int by_start(const void *a, const void *b)
 }
 
 static void view_host(struct diagnosing *g, struct host_view *v, const struct host *h,
-		      struct stall **stalls, struct operation **operations)
+		      struct stall **stalls, struct pending **pendings)
 {
-	struct operation *o;
+	struct pending *o;
 	struct stall *s;
 	ns_t end = NEVER;
 	size_t i;
 
 	v->host = h;
 	v->stalls = stalls;
-	v->operations = operations;
+	v->pendings = pendings;
 	v->from = g->m->last;
 	for (i = 0; i < h->client_count; i++) {
 		const struct client *c = h->clients[i];
@@ -353,18 +352,18 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 			if (!s->siblings)
 				stalls[v->stall_count++] = s;
 		}
-		TAILQ_FOREACH(o, &c->operations, of_client)
-			operations[v->operation_count++] = o;
+		TAILQ_FOREACH(o, &c->pendings, of_client)
+			pendings[v->pending_count++] = o;
 	}
 	qsort(stalls, v->stall_count, sizeof(*stalls), by_end);
-	qsort(operations, v->operation_count, sizeof(*operations), by_start);
+	qsort(pendings, v->pending_count, sizeof(*pendings), by_start);
 	for (i = 0; i < h->client_count; i++)
-		if (h->clients[i]->forgot_operations && v->operation_count)
-			v->from = operations[0]->start;
+		if (h->clients[i]->forgot_pending && v->pending_count)
+			v->from = pendings[0]->start;
 	v->watched = g->m->last - v->from;
 	for (i = 0; i < v->stall_count; i++) {
 		s = stalls[i];
-		if (end == NEVER || s->start + s->wait - end > TOGETHER_NS) {
+		if (end == NEVER || s->start + s->wait - end > SAME_MOMENT_NS) {
 			v->groups++;
 			end = s->start + s->wait;
 		}
@@ -373,19 +372,19 @@ static void view_host(struct diagnosing *g, struct host_view *v, const struct ho
 
 static bool look(struct diagnosing *g)
 {
-	struct operation **operations;
+	struct pending **pendings;
 	struct stall **stalls;
 	size_t i;
 
 	g->views = calloc(g->hosts.count + 1, sizeof(*g->views));
 	stalls = g->stalls = calloc(g->m->stalls_kept + 1, sizeof(*g->stalls));
-	operations = g->operations = calloc(g->m->operations_kept + 1, sizeof(*g->operations));
-	if (!g->views || !stalls || !operations)
+	pendings = g->pendings = calloc(g->m->pending_kept + 1, sizeof(*g->pendings));
+	if (!g->views || !stalls || !pendings)
 		return false;
 	for (i = 0; i < g->hosts.count; i++) {
-		view_host(g, &g->views[i], &g->hosts.at[i], stalls, operations);
+		view_host(g, &g->views[i], &g->hosts.at[i], stalls, pendings);
 		stalls += g->views[i].stall_count;
-		operations += g->views[i].operation_count;
+		pendings += g->views[i].pending_count;
 	}
 	g->stall_count = stalls - g->stalls;
 	return true;
@@ -435,10 +434,10 @@ static void sort_findings(struct diagnosing *g)
 	size_t i;
 
 	for (i = 0; i < g->d->count; i++)
-		g->d->at[i].place = i;
+		g->d->at[i].position = i;
 	qsort(g->d->at, g->d->count, sizeof(*g->d->at), by_hurt);
 	for (i = 0; i < g->d->count; i++)
-		sorted[g->d->at[i].place] = &g->d->at[i];
+		sorted[g->d->at[i].position] = &g->d->at[i];
 	for (i = 0; i < g->stall_count; i++)
 		if (g->stalls[i]->explained)
 			g->stalls[i]->explained =
@@ -456,30 +455,31 @@ bool diagnose(struct diagnosis *d, struct model *m, const struct view *view)
 		g.out_of_memory = true;
 		goto out;
 	}
-	cause_fates(&g);
-	cause_locks(&g);
-	cause_chains(&g);
+	cause_forwarding(&g);
+	cause_correlated(&g);
+	cause_failover(&g);
 	cause_loss(&g);
-	cause_servers(&g);
-	cause_waits(&g);
-	cause_gateway(&g);
-	cause_peers(&g);
+	cause_slow_servers(&g);
+	cause_unexplained(&g);
+	cause_gateway_drops(&g);
+	cause_dead_peers(&g);
 	cause_path(&g);
 	sort_findings(&g);
 	for (i = 0; i < d->count; i++) {
 		struct finding *f = &d->at[i];
 
 		if (f->affected.named)
-			qsort(f->affected.at, f->affected.named, sizeof(*f->affected.at), by_place);
+			qsort(f->affected.at, f->affected.named, sizeof(*f->affected.at),
+			      by_address);
 		if (f->unaffected.named)
 			qsort(f->unaffected.at, f->unaffected.named, sizeof(*f->unaffected.at),
-			      by_place);
+			      by_address);
 	}
 out:
 	hosts_free(&g.hosts);
 	free(g.views);
 	free(g.stalls);
-	free(g.operations);
+	free(g.pendings);
 	if (g.out_of_memory)
 		diagnosis_free(d);
 	d->failed = g.out_of_memory;
@@ -524,12 +524,12 @@ size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s)
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start)
 {
-	struct place place = { .address = client->address,
-			       .vlan = { client->vlan[0], client->vlan[1] } };
+	struct client_key position = { .address = client->address,
+				       .vlan = { client->vlan[0], client->vlan[1] } };
 	const struct client *c;
 	const struct stall *s;
 
-	HASH_FIND(hh, m->clients, &place, sizeof(place), c);
+	HASH_FIND(hh, m->clients, &position, sizeof(position), c);
 	if (!c)
 		return 0;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
@@ -574,7 +574,7 @@ const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosi
 		snprintf(out, DIAGNOSIS_VERDICT, "%s", d->at[0].text);
 	else if (!m->connections)
 		snprintf(out, DIAGNOSIS_VERDICT, "no new connection was seen: nothing can be said");
-	else if (m->stall_count || m->undecided.count || m->late_banners ||
+	else if (m->stall_count || m->idle.count || m->late_banners ||
 		 m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN] < m->connections)
 		snprintf(out, DIAGNOSIS_VERDICT,
 			 "too little was seen to blame anything: see what waited and what failed");

@@ -57,7 +57,7 @@ extern const char *const confidence_names[CONFIDENCES];
 
 /* A host, by the address that names it. */
 struct finding_hosts {
-	struct place *at; /* at most MAX_FINDING_HOSTS, in order of address */
+	struct client_key *at; /* at most MAX_FINDING_HOSTS, in order of address */
 	size_t named;
 	size_t count;
 };
@@ -70,7 +70,7 @@ struct finding_line {
 /* One wait, and what was pending meanwhile: what a picture is drawn from. */
 struct example {
 	struct endpoint client;
-	struct endpoint behind; /* see struct connection */
+	struct endpoint nat_endpoint; /* see struct connection */
 	struct endpoint server;
 	ns_t syn;
 	ns_t synack;
@@ -92,7 +92,7 @@ struct finding {
 	size_t also_count;
 
 	uint64_t stalls; /* that were looked at */
-	uint64_t locked; /* of them, explained by this */
+	uint64_t correlated; /* of them, explained by this */
 	ns_t timer; /* the equal time; NEVER when there is none */
 	ns_t deviation; /* median absolute, of the timer */
 
@@ -108,7 +108,7 @@ struct finding {
 	size_t line_count;
 	bool has_example;
 	struct example example;
-	size_t place; /* the diagnosis' own */
+	size_t position; /* the diagnosis' own */
 };
 
 /* An interface at which it would be seen that a SYN leaves. */

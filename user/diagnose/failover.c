@@ -12,13 +12,13 @@
 #include "lib/format.h"
 
 /* Sooner than this nobody notices IPv6 (RFC 8305 has 250 ms between two families). */
-#define SOONEST_IPV6_NS (300 * (ns_t)MILLISECOND_NS)
+#define MIN_IPV6_GAP_NS (300 * (ns_t)MILLISECOND_NS)
 
 /* Sooner than this it may be the next thing that a page asks for. */
-#define SOONEST_NS (ns_t) SECOND_NS
+#define MIN_GAP_NS (ns_t) SECOND_NS
 
 /* Linux' connect() gives up after 127 s. */
-#define LATEST_NS (130 * (ns_t)SECOND_NS)
+#define MAX_GAP_NS (130 * (ns_t)SECOND_NS)
 
 /* Later than this a coincidence is never called certain. */
 #define LATE_NS (45 * (ns_t)SECOND_NS)
@@ -29,28 +29,28 @@
 #define CHANCE_HIGH 1e-8
 
 /* A connection that began after an attempt had failed to be answered at once. */
-struct follow {
-	const struct operation *after;
-	struct begun *begun;
+struct sequence_step {
+	const struct pending *after;
+	struct recent *recent;
 	const struct host_view *view;
 	ns_t t;
 };
 
-struct follows {
-	struct follow *at;
+struct sequence {
+	struct sequence_step *at;
 	ns_t *times; /* as much room, to reckon in */
 	size_t count;
 	size_t room; /* of both */
 	size_t attempts; /* that could have been followed, those of one moment once */
-	size_t operations; /* all of them */
-	const struct operation *before; /* the last of them */
+	size_t pendings; /* all of them */
+	const struct pending *before; /* the last of them */
 	double rate; /* of any connection that could follow by chance, a second */
 	struct peer *peer; /* NULL: all of IPv6 */
 };
 
-static bool follows_add(struct follows *f, const struct follow *follow)
+static bool sequence_add(struct sequence *f, const struct sequence_step *sequence_step)
 {
-	struct follow *grown;
+	struct sequence_step *grown;
 	ns_t *times;
 	size_t room;
 
@@ -66,11 +66,11 @@ static bool follows_add(struct follows *f, const struct follow *follow)
 		f->times = times;
 		f->room = room;
 	}
-	f->at[f->count++] = *follow;
+	f->at[f->count++] = *sequence_step;
 	return true;
 }
 
-static bool is_broken_ipv6(const struct operation *o, const struct begun *b)
+static bool is_broken_ipv6(const struct pending *o, const struct recent *b)
 {
 	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port;
 }
@@ -79,25 +79,25 @@ static bool is_broken_ipv6(const struct operation *o, const struct begun *b)
 static ns_t known_since(const struct client *c)
 {
 	ns_t oldest = NEVER;
-	unsigned int i, n = c->begun_count < BEGUN ? c->begun_count : BEGUN;
+	unsigned int i, n = c->recent_count < RECENT ? c->recent_count : RECENT;
 
-	if (c->begun_count <= BEGUN)
+	if (c->recent_count <= RECENT)
 		return c->first_syn;
 	for (i = 0; i < n; i++)
-		if (oldest == NEVER || c->begun[i].syn < oldest)
-			oldest = c->begun[i].syn;
+		if (oldest == NEVER || c->recent[i].syn < oldest)
+			oldest = c->recent[i].syn;
 	return oldest;
 }
 
 /* Attempts of a host that begin together are one. */
-static bool is_one_moment(const struct operation *a, const struct operation *b)
+static bool is_single_moment(const struct pending *a, const struct pending *b)
 {
 	return a == b ||
 	       (a->client->host == b->client->host && llabs(a->start - b->start) < (ns_t)SECOND_NS);
 }
 
-static bool collect(struct follows *f, const struct host_view *v, const struct operation *o,
-		    bool ipv6)
+static bool collect_sequences(struct sequence *f, const struct host_view *v,
+			      const struct pending *o, bool ipv6)
 {
 	/* nobody waits for what has failed already */
 	ns_t pending = o->end - o->start + (ns_t)SECOND_NS;
@@ -108,25 +108,25 @@ static bool collect(struct follows *f, const struct host_view *v, const struct o
 	for (i = 0; i < h->client_count; i++) {
 		const struct client *c = h->clients[i];
 
-		if (!c->begun || o->start < known_since(c))
+		if (!c->recent || o->start < known_since(c))
 			continue;
 		could = true;
-		n = c->begun_count < BEGUN ? c->begun_count : BEGUN;
+		n = c->recent_count < RECENT ? c->recent_count : RECENT;
 		for (j = 0; j < n; j++) {
-			struct begun *b = &c->begun[j];
-			struct follow follow = { o, b, v, b->syn - o->start };
+			struct recent *b = &c->recent[j];
+			struct sequence_step sequence_step = { o, b, v, b->syn - o->start };
 
-			if (follow.t < (ipv6 ? SOONEST_IPV6_NS : SOONEST_NS) ||
-			    follow.t > (ipv6 ? LATEST_NS : pending) ||
+			if (sequence_step.t < (ipv6 ? MIN_IPV6_GAP_NS : MIN_GAP_NS) ||
+			    sequence_step.t > (ipv6 ? MAX_GAP_NS : pending) ||
 			    same_endpoint(&b->to, &o->to) || is_broken_ipv6(o, b) != ipv6 ||
 			    b->explained)
 				continue;
-			if (!follows_add(f, &follow))
+			if (!sequence_add(f, &sequence_step))
 				return false;
 		}
 	}
-	f->operations += could;
-	if (could && !(f->before && is_one_moment(f->before, o))) {
+	f->pendings += could;
+	if (could && !(f->before && is_single_moment(f->before, o))) {
 		f->attempts++;
 		f->before = o;
 	}
@@ -135,11 +135,11 @@ static bool collect(struct follows *f, const struct host_view *v, const struct o
 
 static int by_t(const void *a, const void *b)
 {
-	const struct follow *x = a, *y = b;
+	const struct sequence_step *x = a, *y = b;
 
 	if (x->t != y->t)
 		return x->t < y->t ? -1 : 1;
-	return memcmp(&x->begun->to, &y->begun->to, sizeof(x->begun->to));
+	return memcmp(&x->recent->to, &y->recent->to, sizeof(x->recent->to));
 }
 
 /* Attempts that run by a clock meet whatever else runs by a clock at a constant distance. */
@@ -148,8 +148,8 @@ static bool is_periodic(const struct host_view *v, const struct endpoint *to)
 	ns_t before = NEVER, intervals[64], middle;
 	size_t i, n = 0, near = 0;
 
-	for (i = 0; i < v->operation_count && n < 64; i++) {
-		const struct operation *o = v->operations[i];
+	for (i = 0; i < v->pending_count && n < 64; i++) {
+		const struct pending *o = v->pendings[i];
 
 		if (!same_endpoint(&o->to, to))
 			continue;
@@ -166,7 +166,7 @@ static bool is_periodic(const struct host_view *v, const struct endpoint *to)
 }
 
 /* A stretch of follows by t, and how many attempts, hosts and destinations are in it. */
-struct stretch {
+struct observed_span {
 	size_t first;
 	size_t count;
 	size_t attempts;
@@ -180,7 +180,7 @@ struct stretch {
 	size_t there; /* attempts that led to it */
 };
 
-static void measure(struct follows *f, struct stretch *s)
+static void measure_sequence(struct sequence *f, struct observed_span *s)
 {
 	size_t i, j;
 	double width, hit, rate = f->rate, local = 0;
@@ -191,9 +191,9 @@ static void measure(struct follows *f, struct stretch *s)
 		bool attempt = true, host = true, destination = true;
 
 		for (j = s->first; j < i; j++) {
-			attempt &= !is_one_moment(f->at[j].after, f->at[i].after);
+			attempt &= !is_single_moment(f->at[j].after, f->at[i].after);
 			host &= f->at[j].view != f->at[i].view;
-			destination &= !same_endpoint(&f->at[j].begun->to, &f->at[i].begun->to);
+			destination &= !same_endpoint(&f->at[j].recent->to, &f->at[i].recent->to);
 		}
 		s->attempts += attempt;
 		s->hosts += host;
@@ -206,10 +206,10 @@ static void measure(struct follows *f, struct stretch *s)
 		size_t there = 0;
 
 		for (j = s->first; j < s->first + s->count; j++)
-			there += same_endpoint(&f->at[j].begun->to, &f->at[i].begun->to);
+			there += same_endpoint(&f->at[j].recent->to, &f->at[i].recent->to);
 		if (there > s->there) {
 			s->there = there;
-			s->destination = &f->at[i].begun->to;
+			s->destination = &f->at[i].recent->to;
 		}
 	}
 	s->median = f->at[s->first + s->count / 2].t;
@@ -222,18 +222,18 @@ static void measure(struct follows *f, struct stretch *s)
 	/* or the rate near by, where that is larger */
 	for (i = 0; i < f->count; i++)
 		local += f->at[i].t > s->median / 3 * 2 && f->at[i].t < s->median / 2 * 3;
-	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->operations);
+	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->pendings);
 	if (local > rate)
 		rate = local;
-	hit = 1 - exp(-rate * width * f->operations / f->attempts);
-	s->chance = binomial_tail(s->attempts, f->attempts, hit) * (LATEST_NS / 1e9) / width;
+	hit = 1 - exp(-rate * width * f->pendings / f->attempts);
+	s->chance = binomial_tail(s->attempts, f->attempts, hit) * (MAX_GAP_NS / 1e9) / width;
 	if (s->chance > 1)
 		s->chance = 1;
 }
 
-static struct stretch densest(struct follows *f, ns_t width, double share)
+static struct observed_span densest(struct sequence *f, ns_t width, double share)
 {
-	struct stretch best = {};
+	struct observed_span best = {};
 	size_t first = 0, last;
 
 	for (last = 0; last < f->count; last++) {
@@ -245,7 +245,7 @@ static struct stretch densest(struct follows *f, ns_t width, double share)
 		}
 	}
 	if (best.count)
-		measure(f, &best);
+		measure_sequence(f, &best);
 	return best;
 }
 
@@ -253,11 +253,11 @@ static struct stretch densest(struct follows *f, ns_t width, double share)
  * The stretch that chance explains least: one timer's runs lie more or less close together, by how
  * steady a helper is. How soon IPv4 is tried is less steady.
  */
-static struct stretch steadiest(struct follows *f)
+static struct observed_span steadiest(struct sequence *f)
 {
 	static const ns_t widths[] = { 4 * (ns_t)MILLISECOND_NS, 25 * (ns_t)MILLISECOND_NS,
 				       100 * (ns_t)MILLISECOND_NS };
-	struct stretch best, s;
+	struct observed_span best, s;
 	size_t i;
 
 	qsort(f->at, f->count, sizeof(*f->at), by_t);
@@ -271,7 +271,7 @@ static struct stretch steadiest(struct follows *f)
 }
 
 /* Connections a second of the hosts that the follows are of. */
-static double rate_of(const struct follows *f)
+static double rate_of(const struct sequence *f)
 {
 	const struct host_view *v = NULL;
 	double connections = 0, seconds = 0;
@@ -284,22 +284,22 @@ static double rate_of(const struct follows *f)
 		for (j = 0; j < v->host->client_count; j++) {
 			const struct client *c = v->host->clients[j];
 
-			connections += c->begun_count < BEGUN ? c->begun_count : BEGUN;
+			connections += c->recent_count < RECENT ? c->recent_count : RECENT;
 		}
 		seconds += v->watched / 1e9;
 	}
 	return seconds > 0 ? connections / seconds : 1;
 }
 
-static void set_example(struct finding *f, const struct follow *follow)
+static void example_of_sequence(struct finding *f, const struct sequence_step *sequence_step)
 {
-	const struct operation *o = follow->after;
+	const struct pending *o = sequence_step->after;
 
 	f->has_example = true;
 	f->example = (struct example){
-		.client = { .address = follow->view->host->clients[0]->place.address },
-		.server = follow->begun->to,
-		.syn = follow->begun->syn,
+		.client = { .address = sequence_step->view->host->clients[0]->key.address },
+		.server = sequence_step->recent->to,
+		.syn = sequence_step->recent->syn,
 		.synack = NEVER,
 		.ack = NEVER,
 		.first = NEVER,
@@ -310,7 +310,7 @@ static void set_example(struct finding *f, const struct follow *follow)
 	memcpy(f->example.syn_times, o->syn_times, sizeof(o->syn_times));
 }
 
-static void name(struct diagnosing *g, struct follows *f, const struct stretch *s)
+static void report_chain(struct diagnosing *g, struct sequence *f, const struct observed_span *s)
 {
 	char peer[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], t[FORMAT_DURATION],
 		spread[FORMAT_DURATION];
@@ -344,13 +344,13 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 		return;
 	finding->timer = s->median;
 	finding->deviation = s->deviation;
-	finding->locked = s->attempts;
+	finding->correlated = s->attempts;
 	finding->stalls = f->attempts;
 	finding->hosts_hurt = s->hosts;
 	for (i = s->first; i < s->first + s->count; i++) {
 		bool known = false;
 
-		f->at[i].begun->explained = true;
+		f->at[i].recent->explained = true;
 		v = f->at[i].view;
 		for (j = s->first; j < i && !known; j++)
 			known = f->at[j].view == v;
@@ -384,7 +384,7 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 	finding_line(finding, "", "began %s %s %s after the first SYN", t, glyphs->plus_minus,
 		     spread);
 	if (f->peer)
-		finding_say_route(g, finding, f->peer);
+		finding_add_route(g, finding, f->peer);
 	if (clockwork)
 		finding_line(
 			finding, "against",
@@ -394,11 +394,11 @@ static void name(struct diagnosing *g, struct follows *f, const struct stretch *
 			     "%zu attempt%s without such a connection after %s",
 			     f->attempts - s->attempts, plural(f->attempts - s->attempts),
 			     f->attempts - s->attempts == 1 ? "it" : "them");
-	set_example(finding, &f->at[s->first + s->count / 2]);
+	example_of_sequence(finding, &f->at[s->first + s->count / 2]);
 }
 
 /* A fixed time after the attempt, most of the times. */
-static bool is_chain(struct follows *f, struct stretch *s)
+static bool is_chain(struct sequence *f, struct observed_span *s)
 {
 	if (!f->count)
 		return false;
@@ -427,8 +427,7 @@ static bool is_explained(const struct diagnosing *g, const struct endpoint *peer
 
 static int by_to(const void *a, const void *b)
 {
-	const struct operation *x = *(struct operation *const *)a,
-			       *y = *(struct operation *const *)b;
+	const struct pending *x = *(struct pending *const *)a, *y = *(struct pending *const *)b;
 	int order = memcmp(&x->to, &y->to, sizeof(x->to));
 
 	if (order)
@@ -460,24 +459,24 @@ static void forget_explained(struct diagnosing *g)
 	size_t i;
 
 	for (c = g->m->clients; c; c = c->hh.next)
-		for (i = 0; c->begun && i < BEGUN; i++)
-			c->begun[i].explained = false;
+		for (i = 0; c->recent && i < RECENT; i++)
+			c->recent[i].explained = false;
 }
 
 /* Answers whether there is a chain behind these attempts. */
-static bool look_at(struct diagnosing *g, struct follows *f, struct operation **failed,
-		    size_t count, bool ipv6, struct stretch *s)
+static bool examine_host(struct diagnosing *g, struct sequence *f, struct pending **failed,
+			 size_t count, bool ipv6, struct observed_span *s)
 {
 	size_t i;
 
-	f->count = f->attempts = f->operations = 0;
+	f->count = f->attempts = f->pendings = 0;
 	f->before = NULL;
 	f->peer = ipv6 ? NULL : diagnosing_peer(g, &failed[0]->to);
 	if (!ipv6 && (!f->peer || is_explained(g, &failed[0]->to)))
 		return false;
 	for (i = 0; i < count; i++)
 		if (!(ipv6 && is_ip4(&failed[i]->to.address)) &&
-		    !collect(f, &g->views[failed[i]->client->host], failed[i], ipv6))
+		    !collect_sequences(f, &g->views[failed[i]->client->host], failed[i], ipv6))
 			g->out_of_memory = true;
 	return is_chain(f, s);
 }
@@ -486,22 +485,22 @@ static bool look_at(struct diagnosing *g, struct follows *f, struct operation **
  * The least likely chain is named first, and what it explains is taken away: attempts that were made
  * in the same moments as the true ones have the same followers.
  */
-void cause_chains(struct diagnosing *g)
+void cause_failover(struct diagnosing *g)
 {
 	struct candidate_chain *chains;
-	struct operation **failed, *o;
+	struct pending **failed, *o;
 	size_t i, n = 0, count = 0;
-	struct follows f = {};
-	struct stretch s;
+	struct sequence f = {};
+	struct observed_span s;
 
 	forget_explained(g);
-	failed = calloc(g->m->operations_kept + 1, sizeof(*failed));
-	chains = calloc(g->m->operations_kept + 1, sizeof(*chains));
+	failed = calloc(g->m->pending_kept + 1, sizeof(*failed));
+	chains = calloc(g->m->pending_kept + 1, sizeof(*chains));
 	if (!failed || !chains) {
 		g->out_of_memory = true;
 		goto out;
 	}
-	TAILQ_FOREACH(o, &g->m->operations, by_age)
+	TAILQ_FOREACH(o, &g->m->pendings, by_age)
 		if (o->failed)
 			failed[n++] = o;
 	qsort(failed, n, sizeof(*failed), by_to);
@@ -512,15 +511,15 @@ void cause_chains(struct diagnosing *g)
 	}
 	for (i = 0; i < count; i++) {
 		chains[i].chance = 1;
-		if (look_at(g, &f, failed + chains[i].first, chains[i].count, false, &s))
+		if (examine_host(g, &f, failed + chains[i].first, chains[i].count, false, &s))
 			chains[i].chance = s.chance;
 	}
 	qsort(chains, count, sizeof(*chains), by_chance);
-	if (look_at(g, &f, failed, n, true, &s))
-		name(g, &f, &s);
+	if (examine_host(g, &f, failed, n, true, &s))
+		report_chain(g, &f, &s);
 	for (i = 0; i < count && chains[i].chance < 1; i++)
-		if (look_at(g, &f, failed + chains[i].first, chains[i].count, false, &s))
-			name(g, &f, &s);
+		if (examine_host(g, &f, failed + chains[i].first, chains[i].count, false, &s))
+			report_chain(g, &f, &s);
 out:
 	free(f.at);
 	free(f.times);

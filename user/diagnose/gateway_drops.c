@@ -10,12 +10,12 @@
 #include "lib/format.h"
 
 /* So many peers are one finding, when they share a port or a server. */
-#define TOGETHER 3
+#define MIN_TOGETHER 3
 
 /* Findings; the rest is in the tables. */
-#define MOST_SAID 16
+#define MAX_NAMED 16
 
-static const struct watched_side *side_of(const struct view *v, uint32_t ifindex)
+static const struct watched_side *watched_side_of(const struct view *v, uint32_t ifindex)
 {
 	size_t i;
 
@@ -40,66 +40,67 @@ static uint64_t crossed_from(const struct model *m, uint32_t ifindex)
  * neighbour drops SYNs as well, and that is not the gateway's doing; nor is what leaves by the
  * interface that it came in by, which is a copy in the same record.
  */
-static enum fate fate_of(const struct diagnosing *g, const struct peer *p)
+static enum forwarding forwarding_of(const struct diagnosing *g, const struct peer *p)
 {
-	const struct route *r = p->troubles ? &p->troubles->route : NULL;
-	const struct watched_side *out, *in = side_of(g->view, p->came_by);
+	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
+	const struct watched_side *out, *in = watched_side_of(g->view, p->in_ifindex);
 
-	if (p->left && !p->stayed && !p->swallowed)
-		return FATE_LEFT;
-	if ((!p->stayed && !p->swallowed) || !p->failures[FAILURE_SILENT] || g->view->lost ||
-	    g->view->narrowed_clients || g->view->narrowed_servers || !r || (in && in->is_part))
-		return FATE_NOT_CHECKED;
-	if (p->swallowed)
-		return FATE_ANSWERS_DROPPED;
+	if (p->forwarded && !p->not_forwarded && !p->answer_dropped)
+		return FORWARDING_OK;
+	if ((!p->not_forwarded && !p->answer_dropped) || !p->failures[FAILURE_SILENT] ||
+	    g->view->lost || g->view->narrowed_clients || g->view->narrowed_servers || !r ||
+	    (in && in->is_part))
+		return FORWARDING_NOT_CHECKED;
+	if (p->answer_dropped)
+		return FORWARDING_ANSWERS_DROPPED;
 	if (r->state == ROUTE_BLACKHOLE)
-		return FATE_DROPPED;
-	out = r->state == ROUTE_FOUND ? side_of(g->view, r->device_index) : NULL;
-	if (!out || !out->whole || r->device_index == p->came_by ||
+		return FORWARDING_DROPPED;
+	out = r->state == ROUTE_FOUND ? watched_side_of(g->view, r->device_index) : NULL;
+	if (!out || !out->whole || r->device_index == p->in_ifindex ||
 	    r->neighbour == NEIGHBOUR_FAILED || r->neighbour == NEIGHBOUR_INCOMPLETE)
-		return FATE_NOT_CHECKED;
-	return FATE_DROPPED;
+		return FORWARDING_NOT_CHECKED;
+	return FORWARDING_DROPPED;
 }
 
-void cause_fates(struct diagnosing *g)
+void cause_forwarding(struct diagnosing *g)
 {
 	struct peer *p;
 
 	for (p = g->m->peers; p; p = p->hh.next)
-		p->fate = fate_of(g, p);
+		p->forwarding = forwarding_of(g, p);
 }
 
-void finding_say_fate(const struct diagnosing *g, struct finding *f, const struct peer *p)
+void finding_add_forwarding(const struct diagnosing *g, struct finding *f, const struct peer *p)
 {
-	const struct watched_side *in = side_of(g->view, p->came_by);
-	const struct route *r = p->troubles ? &p->troubles->route : NULL;
-	const struct watched_side *out = side_of(g->view, p->forwarded_by);
+	const struct watched_side *in = watched_side_of(g->view, p->in_ifindex);
+	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
+	const struct watched_side *out = watched_side_of(g->view, p->forwarded_by);
 	bool has_route = r && r->state == ROUTE_FOUND;
 
-	switch (p->fate) {
-	case FATE_LEFT:
+	switch (p->forwarding) {
+	case FORWARDING_OK:
 		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",
 			     out ? out->name : "",
 			     p->by_gateway ? "" : ": what swallows them is beyond it");
 		break;
-	case FATE_DROPPED:
+	case FORWARDING_DROPPED:
 		finding_line(
 			f, "",
 			"the SYNs of %llu attempt%s came in%s%s and left by no interface%s%s%s: "
 			"this gateway drops them",
-			(unsigned long long)p->stayed, plural(p->stayed), in ? " by " : "",
-			in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
-			has_route ? " was watched" : "");
+			(unsigned long long)p->not_forwarded, plural(p->not_forwarded),
+			in ? " by " : "", in ? in->name : "", has_route ? ", " : "",
+			has_route ? r->device : "", has_route ? " was watched" : "");
 		break;
-	case FATE_ANSWERS_DROPPED:
+	case FORWARDING_ANSWERS_DROPPED:
 		finding_line(
 			f, "",
 			"the SYN-ACKs of %llu attempt%s came back%s%s and did not go on to the "
 			"client: this gateway drops them",
-			(unsigned long long)p->swallowed, plural(p->swallowed), out ? " to " : "",
-			out ? out->name : "");
+			(unsigned long long)p->answer_dropped, plural(p->answer_dropped),
+			out ? " to " : "", out ? out->name : "");
 		break;
-	case FATE_NOT_CHECKED:
+	case FORWARDING_NOT_CHECKED:
 		if (!p->by_gateway)
 			finding_line(f, "", "whether these SYNs left this gateway was not checked");
 		break;
@@ -107,15 +108,15 @@ void finding_say_fate(const struct diagnosing *g, struct finding *f, const struc
 }
 
 /* What could make it look so that is no firewall. */
-static void say_doubts(const struct diagnosing *g, struct finding *f, const struct peer *p)
+static void add_doubts(const struct diagnosing *g, struct finding *f, const struct peer *p)
 {
 	const struct view *v = g->view;
-	const struct route *r = &p->troubles->route;
+	const struct route *r = &p->anomalies->route;
 	const char *label = "against";
 
-	if (p->left) {
+	if (p->forwarded) {
 		finding_line(f, label, "the SYNs of %llu other attempt%s left it",
-			     (unsigned long long)p->left, plural(p->left));
+			     (unsigned long long)p->forwarded, plural(p->forwarded));
 		label = "";
 	}
 	if (p->answered) {
@@ -126,9 +127,9 @@ static void say_doubts(const struct diagnosing *g, struct finding *f, const stru
 			     p->answered == 1 ? "was" : "were");
 		label = "";
 	}
-	if (p->fate != FATE_DROPPED)
+	if (p->forwarding != FORWARDING_DROPPED)
 		return;
-	if (!crossed_from(g->m, p->came_by)) {
+	if (!crossed_from(g->m, p->in_ifindex)) {
 		finding_line(f, label,
 			     "nothing that came in there was answered through it: a mirror port?");
 		f->confidence = CONFIDENCE_LOW;
@@ -140,7 +141,7 @@ static void say_doubts(const struct diagnosing *g, struct finding *f, const stru
 		f->confidence = CONFIDENCE_LOW;
 		label = "";
 	}
-	if (r->state == ROUTE_FOUND && !r->via_gateway && r->neighbour == NEIGHBOUR_UNKNOWN) {
+	if (r->state == ROUTE_FOUND && !r->via_next_hop && r->neighbour == NEIGHBOUR_UNKNOWN) {
 		finding_line(f, label, "whether anybody on %s has that address is not known",
 			     r->device);
 		f->confidence = CONFIDENCE_LOW;
@@ -161,12 +162,13 @@ struct dropping {
 
 static uint64_t attempts_of(const struct peer *p)
 {
-	return p->fate == FATE_DROPPED ? p->stayed : p->swallowed;
+	return p->forwarding == FORWARDING_DROPPED ? p->not_forwarded : p->answer_dropped;
 }
 
 /* The first of some peers that fail alike: by port when any server's, by server when any port. */
-static void name(struct diagnosing *g, struct dropping *all, size_t count, size_t first,
-		 bool (*alike)(const struct endpoint *a, const struct endpoint *b), size_t n)
+static void report_drops(struct diagnosing *g, struct dropping *all, size_t count, size_t first,
+			 bool (*alike)(const struct endpoint *a, const struct endpoint *b),
+			 size_t n)
 {
 	struct peer *p = all[first].peer;
 	char peer[FORMAT_ENDPOINT], address[FORMAT_ADDRESS];
@@ -182,12 +184,12 @@ static void name(struct diagnosing *g, struct dropping *all, size_t count, size_
 	for (i = first; i < count; i++) {
 		const struct peer *other = all[i].peer;
 
-		if (all[i].said || (i != first && (n < 2 || other->fate != p->fate ||
+		if (all[i].said || (i != first && (n < 2 || other->forwarding != p->forwarding ||
 						   !alike(&p->server, &other->server))))
 			continue;
 		all[i].said = true;
 		attempts += attempts_of(other);
-		finding_add_hosts(g, f, other, ODD_STAYED);
+		finding_add_hosts(g, f, other, ANOMALY_NOT_FORWARDED);
 		if (i != first && f->also_count < MAX_FINDING_ALSO)
 			f->also[f->also_count++] = other->server;
 	}
@@ -195,7 +197,7 @@ static void name(struct diagnosing *g, struct dropping *all, size_t count, size_
 	f->confidence = by_count(attempts);
 	format_endpoint(peer, &p->server);
 	format_address(address, &p->server.address);
-	if (p->fate == FATE_ANSWERS_DROPPED)
+	if (p->forwarding == FORWARDING_ANSWERS_DROPPED)
 		finding_text(f, "this gateway drops what %s answers: %llu attempt%s of %zu host%s",
 			     peer, (unsigned long long)attempts, plural(attempts), f->hosts_hurt,
 			     plural(f->hosts_hurt));
@@ -217,16 +219,16 @@ static void name(struct diagnosing *g, struct dropping *all, size_t count, size_
 			"of %zu host%s",
 			p->server.port, n, (unsigned long long)attempts, plural(attempts),
 			f->hosts_hurt, plural(f->hosts_hurt));
-	finding_say_route(g, f, p);
-	if (p->fate == FATE_DROPPED && p->troubles->route.state == ROUTE_FOUND)
+	finding_add_route(g, f, p);
+	if (p->forwarding == FORWARDING_DROPPED && p->anomalies->route.state == ROUTE_FOUND)
 		finding_line(f, "do",
 			     "look at the forward chain of its firewall (nft list ruleset), "
 			     "its policy rules, and rp_filter");
-	else if (p->fate == FATE_ANSWERS_DROPPED)
+	else if (p->forwarding == FORWARDING_ANSWERS_DROPPED)
 		finding_line(f, "do",
 			     "look at rp_filter, at what conntrack calls invalid, and at the "
 			     "forward chain");
-	say_doubts(g, f, p);
+	add_doubts(g, f, p);
 }
 
 static bool same_port(const struct endpoint *a, const struct endpoint *b)
@@ -240,12 +242,12 @@ static size_t count_alike(const struct dropping *all, size_t count, size_t first
 	size_t i, n = 0;
 
 	for (i = first; i < count; i++)
-		n += !all[i].said && all[i].peer->fate == all[first].peer->fate &&
+		n += !all[i].said && all[i].peer->forwarding == all[first].peer->forwarding &&
 		     alike(&all[first].peer->server, &all[i].peer->server);
 	return n;
 }
 
-void cause_gateway(struct diagnosing *g)
+void cause_gateway_drops(struct diagnosing *g)
 {
 	size_t count, i, n = 0, said = 0, alike;
 	struct peer **peers = model_failing_peers(g->m, &count);
@@ -256,20 +258,21 @@ void cause_gateway(struct diagnosing *g)
 		goto out;
 	}
 	for (i = 0; i < count; i++)
-		if ((peers[i]->fate == FATE_DROPPED || peers[i]->fate == FATE_ANSWERS_DROPPED) &&
+		if ((peers[i]->forwarding == FORWARDING_DROPPED ||
+		     peers[i]->forwarding == FORWARDING_ANSWERS_DROPPED) &&
 		    !is_waited_for(g, peers[i]))
 			all[n++].peer = peers[i];
-	for (i = 0; i < n && said < MOST_SAID; i++) {
+	for (i = 0; i < n && said < MAX_NAMED; i++) {
 		if (all[i].said)
 			continue;
 		said++;
 		alike = count_alike(all, n, i, same_address);
-		if (alike >= TOGETHER) {
-			name(g, all, n, i, same_address, alike);
+		if (alike >= MIN_TOGETHER) {
+			report_drops(g, all, n, i, same_address, alike);
 			continue;
 		}
 		alike = count_alike(all, n, i, same_port);
-		name(g, all, n, i, same_port, alike >= TOGETHER ? alike : 1);
+		report_drops(g, all, n, i, same_port, alike >= MIN_TOGETHER ? alike : 1);
 	}
 out:
 	free(all);

@@ -52,7 +52,7 @@ static double chance_of_loss(const struct diagnosing *g, uint64_t lost, uint64_t
 }
 
 /* Loss of a client, where the other clients have much less of it. */
-static void name_lossy_client(struct diagnosing *g, size_t index)
+static void report_lossy_client(struct diagnosing *g, size_t index)
 {
 	const struct host *h = &g->hosts.at[index];
 	uint64_t lost = host_lost(h), others = g->m->lost_near - lost, established;
@@ -84,9 +84,9 @@ static void name_lossy_client(struct diagnosing *g, size_t index)
 	finding_add_host(g, &f->affected, h);
 	f->hosts_hurt = 1;
 	f->stalls = h->established;
-	f->locked = lost;
+	f->correlated = lost;
 	finding_text(f, "packets are lost between %s and this gateway",
-		     format_address(name, &h->clients[0]->place.address));
+		     format_address(name, &h->clients[0]->key.address));
 	finding_line(
 		f, "",
 		"on %llu of %llu connections the handshake had to be repeated on this side, or the "
@@ -100,7 +100,7 @@ static void name_lossy_client(struct diagnosing *g, size_t index)
 }
 
 /* Loss at one server alone is that server's. */
-static void name_lossy_far_side(struct diagnosing *g)
+static void report_lossy_far_side(struct diagnosing *g)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
 	struct peer *p, *worst = NULL;
@@ -126,7 +126,7 @@ static void name_lossy_far_side(struct diagnosing *g)
 			finding_add_hosts(g, f, p, 0);
 	f->hosts_hurt = f->affected.count;
 	f->stalls = established;
-	f->locked = g->m->lost_far;
+	f->correlated = g->m->lost_far;
 	finding_text(
 		f,
 		"packets are lost behind this gateway: %llu of %llu connections had to try again",
@@ -144,11 +144,11 @@ void cause_loss(struct diagnosing *g)
 
 	for (i = 0; i < g->hosts.count; i++)
 		if (host_lost(&g->hosts.at[i]))
-			name_lossy_client(g, i);
-	name_lossy_far_side(g);
+			report_lossy_client(g, i);
+	report_lossy_far_side(g);
 }
 
-static void name_black_hole(struct diagnosing *g)
+static void report_black_hole(struct diagnosing *g)
 {
 	uint32_t requests = 0, answers = 0, too_big = 0;
 	struct peer *p, *worst = NULL;
@@ -157,17 +157,17 @@ static void name_black_hole(struct diagnosing *g)
 	size_t peers = 0;
 
 	for (p = g->m->peers; p; p = p->hh.next) {
-		struct troubles *t = p->troubles;
+		struct anomalies *t = p->anomalies;
 
-		if (!t || !(t->swallowed_requests + t->swallowed_answers))
+		if (!t || !(t->black_holed_requests + t->black_holed_answers))
 			continue;
 		peers++;
-		requests += t->swallowed_requests;
-		answers += t->swallowed_answers;
+		requests += t->black_holed_requests;
+		answers += t->black_holed_answers;
 		too_big += t->too_big;
-		if (!worst || t->swallowed_requests + t->swallowed_answers >
-				      worst->troubles->swallowed_requests +
-					      worst->troubles->swallowed_answers)
+		if (!worst || t->black_holed_requests + t->black_holed_answers >
+				      worst->anomalies->black_holed_requests +
+					      worst->anomalies->black_holed_answers)
 			worst = p;
 	}
 	if (!worst)
@@ -177,10 +177,10 @@ static void name_black_hole(struct diagnosing *g)
 		return;
 	finding_set_peer(f, &worst->server);
 	for (p = g->m->peers; p; p = p->hh.next)
-		if (p->troubles)
-			finding_add_hosts(g, f, p, ODD_SWALLOWED);
+		if (p->anomalies)
+			finding_add_hosts(g, f, p, ANOMALY_BLACK_HOLE);
 	f->hosts_hurt = f->affected.count;
-	f->locked = requests + answers;
+	f->correlated = requests + answers;
 	format_endpoint(peer, &worst->server);
 	finding_text(f, "large packets do not get %s %s%s: an MTU black hole",
 		     answers > requests ? "back from" : "to", peer,
@@ -207,7 +207,7 @@ static bool is_one_direction(const struct model *m)
 	return m->no_synack * 2 > m->outcomes[OUTCOME_ESTABLISHED];
 }
 
-static void name_one_direction(struct diagnosing *g)
+static void report_one_direction(struct diagnosing *g)
 {
 	struct finding *f;
 
@@ -217,7 +217,7 @@ static void name_one_direction(struct diagnosing *g)
 			is_one_direction(g->m) ? by_count(g->m->no_synack) : CONFIDENCE_LOW);
 	if (!f)
 		return;
-	f->locked = g->m->no_synack;
+	f->correlated = g->m->no_synack;
 	finding_text(f, "only one direction passes here: %llu connections without a SYN-ACK",
 		     (unsigned long long)g->m->no_synack);
 	finding_line(f, "",
@@ -225,7 +225,7 @@ static void name_one_direction(struct diagnosing *g)
 	finding_line(f, "", "connections nothing more can be said; watch the other way as well");
 }
 
-static void name_slow_access(struct diagnosing *g)
+static void report_slow_access(struct diagnosing *g)
 {
 	ns_t usual = histogram_percentile(&g->m->client_round_trips, 0.5);
 	char name[FORMAT_ADDRESS], is[FORMAT_DURATION], other[FORMAT_DURATION];
@@ -245,7 +245,7 @@ static void name_slow_access(struct diagnosing *g)
 		finding_add_host(g, &f->affected, h);
 		f->hosts_hurt = 1;
 		finding_text(f, "the way between %s and this gateway is slow: %s a round trip",
-			     format_address(name, &h->clients[0]->place.address),
+			     format_address(name, &h->clients[0]->key.address),
 			     format_duration(is, middle));
 		finding_line(f, "",
 			     "half of all handshakes here take %s; its link is loaded or far",
@@ -253,7 +253,7 @@ static void name_slow_access(struct diagnosing *g)
 	}
 }
 
-static void name_no_verdict(struct diagnosing *g)
+static void report_no_verdict(struct diagnosing *g)
 {
 	const struct model *m = g->m;
 	struct finding *f;
@@ -297,7 +297,7 @@ static bool is_path_at_fault(const struct diagnosing *g)
 }
 
 /* Prompt and without loss, both ways: whoever is slow, it is not what lies between. */
-static void name_not_the_network(struct diagnosing *g)
+static void report_not_the_network(struct diagnosing *g)
 {
 	const struct model *m = g->m;
 	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;
@@ -328,9 +328,9 @@ static void name_not_the_network(struct diagnosing *g)
 
 void cause_path(struct diagnosing *g)
 {
-	name_black_hole(g);
-	name_one_direction(g);
-	name_slow_access(g);
-	name_no_verdict(g);
-	name_not_the_network(g);
+	report_black_hole(g);
+	report_one_direction(g);
+	report_slow_access(g);
+	report_no_verdict(g);
+	report_not_the_network(g);
 }

@@ -37,24 +37,24 @@ struct ident {
 	uint32_t late;
 };
 
-static struct ident ask_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
+static struct ident check_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
 {
-	struct place place = { .address = p->server.address,
-			       .vlan = { p->server.vlan[0], p->server.vlan[1] } };
-	const struct operation *o;
+	struct client_key key = { .address = p->server.address,
+				  .vlan = { p->server.vlan[0], p->server.vlan[1] } };
+	const struct pending *o;
 	struct ident ident = {};
 	struct client *as_client;
-	struct trial *t;
+	struct pair *t;
 	size_t asked;
 
-	HASH_FIND(hh, g->m->clients, &place, sizeof(place), as_client);
+	HASH_FIND(hh, g->m->clients, &key, sizeof(key), as_client);
 	if (!as_client)
 		return ident;
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		asked = 0;
-		TAILQ_FOREACH(o, &as_client->operations, of_client)
+		TAILQ_FOREACH(o, &as_client->pendings, of_client)
 			asked += o->to.port == IDENT_PORT && o->failed &&
-				 !memcmp(&t->who.client->place.address, &o->to.address,
+				 !memcmp(&t->who.client->key.address, &o->to.address,
 					 sizeof(o->to.address));
 		if (!asked)
 			continue;
@@ -69,9 +69,9 @@ static struct ident ask_ident(struct diagnosing *g, const struct peer *p, struct
 	return ident;
 }
 
-static void name_ident(struct diagnosing *g, struct peer *p, const struct ident *ident)
+static void report_ident(struct diagnosing *g, struct peer *p, const struct ident *ident)
 {
-	struct cluster c = samples_cluster(&p->troubles->banners);
+	struct cluster c = samples_cluster(&p->anomalies->banners);
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION];
 	bool most = ident->late * 2 > ident->banners;
 	struct finding *f;
@@ -80,10 +80,10 @@ static void name_ident(struct diagnosing *g, struct peer *p, const struct ident 
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	ask_ident(g, p, f);
+	check_ident(g, p, f);
 	f->hosts_hurt = f->affected.count;
 	f->stalls = ident->banners;
-	f->locked = ident->late;
+	f->correlated = ident->late;
 	f->timer = c.median;
 	f->deviation = c.deviation;
 	finding_text(f,
@@ -96,18 +96,18 @@ static void name_ident(struct diagnosing *g, struct peer *p, const struct ident 
 		ident->questions, plural(ident->questions), ident->late, ident->banners);
 }
 
-static void name_banner(struct diagnosing *g, struct peer *p)
+static void report_banner(struct diagnosing *g, struct peer *p)
 {
-	struct troubles *t = p->troubles;
+	struct anomalies *t = p->anomalies;
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->banners);
 	bool timer = is_timer(&c, &t->banners), most = p->late_banners * 2 > p->banners;
-	struct ident ident = ask_ident(g, p, NULL);
+	struct ident ident = check_ident(g, p, NULL);
 	enum confidence confidence = CONFIDENCE_LOW;
 	struct finding *f;
 
 	if (ident.late) {
-		name_ident(g, p, &ident);
+		report_ident(g, p, &ident);
 		if (ident.late * 2 > p->late_banners)
 			return;
 	}
@@ -126,7 +126,7 @@ static void name_banner(struct diagnosing *g, struct peer *p)
 		f->deviation = c.deviation;
 	}
 	f->stalls = p->banners;
-	f->locked = p->late_banners;
+	f->correlated = p->late_banners;
 	format_duration(late, timer ? c.median : t->worst_banner);
 	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
 	if (timer)
@@ -141,9 +141,9 @@ static void name_banner(struct diagnosing *g, struct peer *p)
 		finding_line(f, "against", "most of its greetings came in time");
 }
 
-static void name_slow(struct diagnosing *g, struct peer *p)
+static void report_slow(struct diagnosing *g, struct peer *p)
 {
-	struct troubles *t = p->troubles;
+	struct anomalies *t = p->anomalies;
 	ns_t usual = histogram_percentile(&g->m->answers, 0.5), slow = samples_median(&t->answers);
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], others[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->answers);
@@ -162,10 +162,10 @@ static void name_slow(struct diagnosing *g, struct peer *p)
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ODD_SLOW);
+	finding_add_hosts(g, f, p, ANOMALY_SLOW);
 	f->hosts_hurt = f->affected.count;
 	f->stalls = p->requests;
-	f->locked = t->slow_answers;
+	f->correlated = t->slow_answers;
 	finding_text(f, "%s is slow: the request is there, the answer comes %s later",
 		     format_endpoint(peer, &p->server), format_duration(late, slow));
 	finding_line(f, "",
@@ -177,10 +177,10 @@ static void name_slow(struct diagnosing *g, struct peer *p)
 		finding_line(f, "against", "most of its answers came in time");
 }
 
-static void name_accept_queue(struct diagnosing *g, struct peer *p)
+static void report_accept_queue(struct diagnosing *g, struct peer *p)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
-	uint32_t n = p->troubles->accept_queue;
+	uint32_t n = p->anomalies->accept_queue;
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
@@ -191,57 +191,57 @@ static void name_accept_queue(struct diagnosing *g, struct peer *p)
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ODD_ACCEPT_QUEUE);
+	finding_add_hosts(g, f, p, ANOMALY_ACCEPT_QUEUE);
 	f->hosts_hurt = f->affected.count;
 	f->stalls = p->connections;
-	f->locked = p->troubles->accept_queue;
+	f->correlated = p->anomalies->accept_queue;
 	finding_text(f, "%s does not accept its connections: its accept queue is full",
 		     format_endpoint(peer, &p->server));
 	finding_line(f, "", "on %u of %llu connections it repeats the SYN-ACK although the ACK has",
-		     p->troubles->accept_queue, (unsigned long long)p->connections);
+		     p->anomalies->accept_queue, (unsigned long long)p->connections);
 	finding_line(f, "", "passed, and takes no request: its application is too slow, or its");
 	finding_line(f, "",
 		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)");
 }
 
-static void name_deferred(struct diagnosing *g, struct peer *p)
+static void report_deferred(struct diagnosing *g, struct peer *p)
 {
-	struct finding *f = finding_new(g, KIND_DEFERRED_ACCEPT, by_count(p->troubles->deferred));
+	struct finding *f = finding_new(g, KIND_DEFERRED_ACCEPT, by_count(p->anomalies->deferred));
 	char peer[FORMAT_ENDPOINT];
 
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	f->locked = p->troubles->deferred;
+	f->correlated = p->anomalies->deferred;
 	finding_text(f,
 		     "%s repeats SYN-ACKs to idle clients: harmless, it waits for data (deferred "
 		     "accept)",
 		     format_endpoint(peer, &p->server));
 	finding_line(f, "", "%u connection%s on which the client had not spoken yet",
-		     p->troubles->deferred, plural(p->troubles->deferred));
+		     p->anomalies->deferred, plural(p->anomalies->deferred));
 }
 
-static void name_port_reuse(struct diagnosing *g, struct peer *p)
+static void report_port_reuse(struct diagnosing *g, struct peer *p)
 {
-	struct finding *f = finding_new(g, KIND_PORT_REUSE, by_count(p->troubles->challenged));
+	struct finding *f = finding_new(g, KIND_PORT_REUSE, by_count(p->anomalies->challenged));
 	char peer[FORMAT_ENDPOINT];
 
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ODD_CHALLENGED);
+	finding_add_hosts(g, f, p, ANOMALY_CHALLENGED);
 	f->hosts_hurt = f->affected.count;
-	f->locked = p->troubles->challenged;
+	f->correlated = p->anomalies->challenged;
 	finding_text(f, "%s still holds old connections from ports that clients use again",
 		     format_endpoint(peer, &p->server));
 	finding_line(
 		f, "",
 		"%u SYN%s answered by a bare ACK (RFC 5961), and the client had to try again: a NAT "
 		"or a client that runs out of ports, or a server that was cut off",
-		p->troubles->challenged, p->troubles->challenged == 1 ? " was" : "s were");
+		p->anomalies->challenged, p->anomalies->challenged == 1 ? " was" : "s were");
 }
 
-void cause_servers(struct diagnosing *g)
+void cause_slow_servers(struct diagnosing *g)
 {
 	struct peer *p;
 	size_t i;
@@ -249,19 +249,19 @@ void cause_servers(struct diagnosing *g)
 	for (i = 0; i < g->hosts.count; i++)
 		g->hosts.at[i].counted = NULL;
 	for (p = g->m->peers; p; p = p->hh.next) {
-		struct troubles *t = p->troubles;
+		struct anomalies *t = p->anomalies;
 
 		if (!t)
 			continue;
 		if (p->late_banners)
-			name_banner(g, p);
+			report_banner(g, p);
 		if (t->accept_queue)
-			name_accept_queue(g, p);
+			report_accept_queue(g, p);
 		if (t->deferred && !t->accept_queue)
-			name_deferred(g, p);
+			report_deferred(g, p);
 		if (t->slow_answers)
-			name_slow(g, p);
+			report_slow(g, p);
 		if (t->challenged)
-			name_port_reuse(g, p);
+			report_port_reuse(g, p);
 	}
 }

@@ -12,35 +12,35 @@
 /* Below it a stall without a cause is not worth a finding. */
 #define NOTABLE_NS (2 * (ns_t)SECOND_NS)
 
-struct waiting {
+struct waiting_stall {
 	struct stall *stall;
 	const struct host_view *view;
 };
 
 /* A peer that was tried in vain while these stalls lasted, though no lock. */
-struct pending {
+struct pending_peer {
 	struct endpoint to;
 	size_t stalls;
 };
 
 static int by_wait(const void *a, const void *b)
 {
-	const struct waiting *x = a, *y = b;
+	const struct waiting_stall *x = a, *y = b;
 
 	if (x->stall->wait != y->stall->wait)
 		return x->stall->wait < y->stall->wait ? -1 : 1;
 	return memcmp(&x->stall->from, &y->stall->from, sizeof(x->stall->from));
 }
 
-static size_t count_pending(const struct waiting *w, size_t count, struct pending *most)
+static size_t count_pending(const struct waiting_stall *w, size_t count, struct pending_peer *most)
 {
 	size_t i, j, k, n = 0;
 
 	for (i = 0; i < count; i++) {
 		const struct stall *s = w[i].stall;
 
-		for (j = 0; j < w[i].view->operation_count; j++) {
-			const struct operation *o = w[i].view->operations[j];
+		for (j = 0; j < w[i].view->pending_count; j++) {
+			const struct pending *o = w[i].view->pendings[j];
 
 			if (o->start > s->start + s->wait || o->end < s->start ||
 			    same_endpoint(&o->to, &s->to))
@@ -50,17 +50,17 @@ static size_t count_pending(const struct waiting *w, size_t count, struct pendin
 			if (k == MAX_PENDING)
 				continue;
 			if (k == n)
-				most[n++] = (struct pending){ .to = o->to };
+				most[n++] = (struct pending_peer){ .to = o->to };
 			most[k].stalls++;
 		}
 	}
 	return n;
 }
 
-static void say_checked(struct diagnosing *g, struct finding *f, const struct waiting *w,
+static void add_checked(struct diagnosing *g, struct finding *f, const struct waiting_stall *w,
 			size_t count)
 {
-	struct pending most[MAX_PENDING];
+	struct pending_peer most[MAX_PENDING];
 	char text[FORMAT_ENDPOINT];
 	size_t i, n;
 
@@ -82,12 +82,12 @@ static void say_checked(struct diagnosing *g, struct finding *f, const struct wa
 			     format_endpoint(text, &most[i].to));
 }
 
-static void set_example(struct finding *f, const struct stall *s)
+static void example_of_wait(struct finding *f, const struct stall *s)
 {
 	f->has_example = true;
 	f->example = (struct example){
 		.client = s->from,
-		.behind = s->behind,
+		.nat_endpoint = s->nat_endpoint,
 		.server = s->to,
 		.syn = s->syn,
 		.synack = s->synack,
@@ -97,12 +97,13 @@ static void set_example(struct finding *f, const struct stall *s)
 	};
 }
 
-static void describe(struct diagnosing *g, struct finding *f, const struct waiting *w, size_t count)
+static void describe(struct diagnosing *g, struct finding *f, const struct waiting_stall *w,
+		     size_t count)
 {
 	size_t i, tls = 0, counted = 0;
 
 	f->stalls = g->stall_count;
-	f->locked = count;
+	f->correlated = count;
 	for (i = 0; i < g->hosts.count; i++)
 		g->hosts.at[i].counted = NULL;
 	for (i = 0; i < count; i++) {
@@ -128,7 +129,7 @@ static void describe(struct diagnosing *g, struct finding *f, const struct waiti
 			     tls, tls == 1 ? " is" : "s are");
 }
 
-static bool is_spread(const struct waiting *w, size_t count)
+static bool is_spread(const struct waiting_stall *w, size_t count)
 {
 	size_t i;
 
@@ -139,7 +140,7 @@ static bool is_spread(const struct waiting *w, size_t count)
 }
 
 /* Names the largest timer among what is not explained; answers whether there was one. */
-static bool name_timer(struct diagnosing *g, struct waiting *w, size_t count)
+static bool report_timer(struct diagnosing *g, struct waiting_stall *w, size_t count)
 {
 	ns_t *waits = malloc(count * sizeof(*waits));
 	char timer[FORMAT_DURATION], spread[FORMAT_DURATION];
@@ -174,27 +175,28 @@ static bool name_timer(struct diagnosing *g, struct waiting *w, size_t count)
 		     known_timer(c.median) ? ", as " : "",
 		     known_timer(c.median) ? known_timer(c.median) : "");
 	describe(g, f, w + c.first, c.count);
-	say_checked(g, f, w + c.first, c.count);
-	set_example(f, w[c.first + c.count / 2].stall);
+	add_checked(g, f, w + c.first, c.count);
+	example_of_wait(f, w[c.first + c.count / 2].stall);
 	for (i = c.first; i < c.first + c.count; i++)
 		w[i].stall->explained = f;
 	return true;
 }
 
-static size_t unexplained(struct diagnosing *g, struct waiting *w)
+static size_t unexplained(struct diagnosing *g, struct waiting_stall *w)
 {
 	size_t i, j, n = 0;
 
 	for (i = 0; i < g->hosts.count; i++)
 		for (j = 0; j < g->views[i].stall_count; j++)
 			if (!g->views[i].stalls[j]->explained)
-				w[n++] = (struct waiting){ g->views[i].stalls[j], &g->views[i] };
+				w[n++] = (struct waiting_stall){ g->views[i].stalls[j],
+								 &g->views[i] };
 	return n;
 }
 
-void cause_waits(struct diagnosing *g)
+void cause_unexplained(struct diagnosing *g)
 {
-	struct waiting *w = calloc(g->stall_count + 1, sizeof(*w));
+	struct waiting_stall *w = calloc(g->stall_count + 1, sizeof(*w));
 	char least[FORMAT_DURATION], most[FORMAT_DURATION];
 	size_t n, i, notable = 0;
 	struct finding *f;
@@ -205,7 +207,7 @@ void cause_waits(struct diagnosing *g)
 	}
 	for (i = 0; i < MAX_TIMERS; i++) {
 		n = unexplained(g, w);
-		if (!n || !name_timer(g, w, n))
+		if (!n || !report_timer(g, w, n))
 			break;
 	}
 	n = unexplained(g, w);
@@ -224,7 +226,7 @@ void cause_waits(struct diagnosing *g)
 			     least, strcmp(least, most) ? " to " : "",
 			     strcmp(least, most) ? most : "");
 		describe(g, f, w, n);
-		say_checked(g, f, w, n);
+		add_checked(g, f, w, n);
 	}
 	free(w);
 }

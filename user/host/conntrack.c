@@ -60,7 +60,7 @@ struct conntrack {
 
 /* ---- what is kept ---- */
 
-static void forget(struct conntrack *k, struct tracked *t)
+static void tracked_free(struct conntrack *k, struct tracked *t)
 {
 	TAILQ_REMOVE(&k->by_age, t, by_age);
 	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy sees the same element last twice */
@@ -75,7 +75,7 @@ static void evict_some(struct conntrack *k)
 	while (HASH_COUNT(k->tracked) >= MAX_TRACKED) {
 		t = TAILQ_FIRST(&k->by_age);
 		if (!t->used) {
-			forget(k, t);
+			tracked_free(k, t);
 			continue;
 		}
 		t->used = false;
@@ -84,7 +84,7 @@ static void evict_some(struct conntrack *k)
 	}
 }
 
-static struct tracked *find(const struct conntrack *k, const struct ends *ends)
+static struct tracked *find_tracked(const struct conntrack *k, const struct ends *ends)
 {
 	struct tracked *t;
 
@@ -95,7 +95,7 @@ static struct tracked *find(const struct conntrack *k, const struct ends *ends)
 /* Found, or new; NULL when out of memory. */
 static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 {
-	struct tracked *t = find(k, ends);
+	struct tracked *t = find_tracked(k, ends);
 
 	if (t)
 		return t;
@@ -118,8 +118,8 @@ static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 enum end { ORIGINAL_SOURCE, REPLY_SOURCE, REPLY_DESTINATION };
 
 /* False where that end is not said. */
-static bool take_end(const struct nf_conntrack *ct, enum end end, struct address *address,
-		     uint16_t *port)
+static bool get_tuple_end(const struct nf_conntrack *ct, enum end end, struct address *address,
+			  uint16_t *port)
 {
 	static const struct {
 		enum nf_conntrack_attr ip4, ip6, port;
@@ -146,7 +146,7 @@ static bool take_end(const struct nf_conntrack *ct, enum end end, struct address
 }
 
 /* Only those whose source address this host replaces are of interest. */
-static int take_new(const struct nlmsghdr *h, void *context)
+static int on_new(const struct nlmsghdr *h, void *context)
 {
 	struct conntrack *k = context;
 	struct nf_conntrack *ct = nfct_new();
@@ -160,9 +160,9 @@ static int take_new(const struct nlmsghdr *h, void *context)
 		return MNL_CB_OK;
 	}
 	if (nfct_nlmsg_parse(h, ct) == 0 && nfct_get_attr_u32(ct, ATTR_STATUS) & IPS_SRC_NAT &&
-	    take_end(ct, ORIGINAL_SOURCE, &client, &port) &&
-	    take_end(ct, REPLY_DESTINATION, &ends.client, &ends.client_port) &&
-	    take_end(ct, REPLY_SOURCE, &ends.server, &ends.server_port)) {
+	    get_tuple_end(ct, ORIGINAL_SOURCE, &client, &port) &&
+	    get_tuple_end(ct, REPLY_DESTINATION, &ends.client, &ends.client_port) &&
+	    get_tuple_end(ct, REPLY_SOURCE, &ends.server, &ends.server_port)) {
 		t = find_or_add(k, &ends);
 		if (t) {
 			t->client = client;
@@ -176,7 +176,7 @@ static int take_new(const struct nlmsghdr *h, void *context)
 	return MNL_CB_OK;
 }
 
-static void read_on(struct conntrack *k)
+static void read_events(struct conntrack *k)
 {
 	char messages[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
 	ssize_t n;
@@ -188,7 +188,7 @@ static void read_on(struct conntrack *k)
 		if (n < 0)
 			k->lost++;
 		else
-			mnl_cb_run(messages, n, 0, 0, take_new, k);
+			mnl_cb_run(messages, n, 0, 0, on_new, k);
 	}
 }
 
@@ -196,7 +196,7 @@ void conntrack_read(struct conntrack *k)
 {
 	k->asked = 0;
 	k->left = MAX_READ;
-	read_on(k);
+	read_events(k);
 }
 
 void conntrack_leave_news(struct conntrack *k)
@@ -208,7 +208,7 @@ void conntrack_leave_news(struct conntrack *k)
 
 /* ---- what it is asked ---- */
 
-static void put_end(struct nf_conntrack *ct, bool source, const struct endpoint *e)
+static void set_tuple_end(struct nf_conntrack *ct, bool source, const struct endpoint *e)
 {
 	bool ip4 = is_ip4(&e->address);
 
@@ -222,7 +222,7 @@ static void put_end(struct nf_conntrack *ct, bool source, const struct endpoint 
 		nfct_set_attr(ct, source ? ATTR_ORIG_IPV6_SRC : ATTR_ORIG_IPV6_DST, &e->address);
 }
 
-static int take_status(const struct nlmsghdr *h, void *context)
+static int on_status(const struct nlmsghdr *h, void *context)
 {
 	struct nf_conntrack *ct = nfct_new();
 	uint32_t *status = context;
@@ -235,8 +235,8 @@ static int take_status(const struct nlmsghdr *h, void *context)
 }
 
 /* Of the connection with this tuple, in either of its directions; 0: there is none. */
-static uint32_t ask_status(struct conntrack *k, const struct endpoint *source,
-			   const struct endpoint *destination)
+static uint32_t query_status(struct conntrack *k, const struct endpoint *source,
+			     const struct endpoint *destination)
 {
 	char message[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *h = mnl_nlmsg_put_header(message);
@@ -248,8 +248,8 @@ static uint32_t ask_status(struct conntrack *k, const struct endpoint *source,
 
 	if (!ct)
 		return 0;
-	put_end(ct, true, source);
-	put_end(ct, false, destination);
+	set_tuple_end(ct, true, source);
+	set_tuple_end(ct, false, destination);
 	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	h->nlmsg_seq = ++k->sequence;
@@ -260,8 +260,7 @@ static uint32_t ask_status(struct conntrack *k, const struct endpoint *source,
 		while (more > 0 &&
 		       (n = mnl_socket_recvfrom(k->questions, message, sizeof(message))) > 0)
 			more = mnl_cb_run(message, n, k->sequence,
-					  mnl_socket_get_portid(k->questions), take_status,
-					  &status);
+					  mnl_socket_get_portid(k->questions), on_status, &status);
 	}
 	nfct_destroy(ct);
 	return status;
@@ -270,10 +269,10 @@ static uint32_t ask_status(struct conntrack *k, const struct endpoint *source,
 /* Before the translation its tuple is the wire's, beyond it the answer's. */
 static bool is_offloaded(struct conntrack *k, const struct connection *c)
 {
-	uint32_t status = ask_status(k, &c->client, &c->server);
+	uint32_t status = query_status(k, &c->client, &c->server);
 
 	if (!status)
-		status = ask_status(k, &c->server, &c->client);
+		status = query_status(k, &c->server, &c->client);
 	return status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
 }
 
@@ -291,11 +290,11 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 			     .server = c->server.address,
 			     .client_port = c->client.port,
 			     .server_port = c->server.port };
-	struct tracked *t = find(k, &ends);
+	struct tracked *t = find_tracked(k, &ends);
 
-	if (!t && c->syn_left) {
-		read_on(k); /* it was told before the SYN left */
-		t = find(k, &ends);
+	if (!t && c->syn_egress) {
+		read_events(k); /* it was told before the SYN left */
+		t = find_tracked(k, &ends);
 	}
 	if (k->questions && may_be_offloaded(c) && !(t && t->asked) && k->asked < MAX_QUESTIONS) {
 		t = find_or_add(k, &ends);
@@ -311,7 +310,7 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 	c->offloaded = t->offloaded;
 	if (!t->port)
 		return;
-	c->behind = c->client;
+	c->nat_endpoint = c->client;
 	c->client.address = t->client;
 	c->client.port = t->port;
 	c->has_mac = false; /* what was seen is this host's own */
@@ -398,7 +397,7 @@ void conntrack_close(struct conntrack *k)
 	if (!k)
 		return;
 	while (!TAILQ_EMPTY(&k->by_age))
-		forget(k, TAILQ_FIRST(&k->by_age));
+		tracked_free(k, TAILQ_FIRST(&k->by_age));
 	if (k->questions)
 		mnl_socket_close(k->questions);
 	conntrack_leave_news(k);

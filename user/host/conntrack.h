@@ -36,7 +36,7 @@ void conntrack_leave_news(struct conntrack *k);
 
 /*
  * Completes a connection as it was seen on the wire: where this host put its own address in place of
- * the client's, c->behind becomes what was seen, and c->client the client. c->offloaded: a flowtable
+ * the client's, c->nat_endpoint becomes what was seen, and c->client the client. c->offloaded: a flowtable
  * has taken the flow over, as far as it was asked for: when nothing was seen to pass for a while.
  */
 void conntrack_complete(struct conntrack *k, struct connection *c);

@@ -22,7 +22,7 @@
 
 #define IFF_LOWER_UP 0x10000 /* linux/if.h has it, and quarrels with net/if.h */
 
-static void say_no_such_interface(const char *name)
+static void print_no_such_netdev(const char *name)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
 
@@ -41,12 +41,12 @@ static int read_link(const struct nlmsghdr *h, void *context)
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
 	struct rtnl_link_stats64 stats = {};
 	const struct nlattr *a, *inner;
-	struct link_state *l = context;
+	struct netdev_state *l = context;
 	size_t length;
 
 	if (h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK)
 		return MNL_CB_OK;
-	*l = (struct link_state){
+	*l = (struct netdev_state){
 		.index = info->ifi_index,
 		.type = info->ifi_type,
 		.up = (info->ifi_flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP),
@@ -82,7 +82,7 @@ static int read_link(const struct nlmsghdr *h, void *context)
 		case IFLA_LINKINFO:
 			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
 							       IFLA_INFO_SLAVE_KIND)
-				snprintf(l->part_of, sizeof(l->part_of), "%s",
+				snprintf(l->master_kind, sizeof(l->master_kind), "%s",
 					 mnl_attr_get_str(inner));
 			break;
 		}
@@ -90,7 +90,7 @@ static int read_link(const struct nlmsghdr *h, void *context)
 	return MNL_CB_OK;
 }
 
-int link_ask(struct link_state *l, int index, const char *name)
+int netdev_query(struct netdev_state *l, int index, const char *name)
 {
 	struct netlink_request r;
 	struct ifinfomsg *info = netlink_begin(&r, RTM_GETLINK, false, sizeof(*info));
@@ -101,7 +101,7 @@ int link_ask(struct link_state *l, int index, const char *name)
 	return netlink_ask(&r, NETLINK_ROUTE, read_link, l);
 }
 
-static bool is_before(int major, int minor)
+static bool is_older_index(int major, int minor)
 {
 	int release[2] = {};
 	struct utsname u;
@@ -115,7 +115,7 @@ static bool is_before(int major, int minor)
  * The link layer comes from the interface's type, never from the bytes. False when it is not
  * understood.
  */
-static bool understand_link(struct interface *i, unsigned short type)
+static bool parse_link(struct netdev *i, unsigned short type)
 {
 	switch (type) {
 	case ARPHRD_ETHER:
@@ -126,7 +126,7 @@ static bool understand_link(struct interface *i, unsigned short type)
 	case ARPHRD_PPP:
 	case ARPHRD_RAWIP:
 		i->link = "ip";
-		i->bare = true;
+		i->raw_ip = true;
 		return true;
 	case ARPHRD_TUNNEL:
 	case ARPHRD_TUNNEL6:
@@ -134,8 +134,8 @@ static bool understand_link(struct interface *i, unsigned short type)
 	case ARPHRD_IPGRE:
 	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
 		i->link = "ip";
-		i->bare = true;
-		i->outer = is_before(5, 14);
+		i->raw_ip = true;
+		i->tunnel_headers = is_older_index(5, 14);
 		return true;
 	default:
 		fprintf(stderr,
@@ -145,20 +145,20 @@ static bool understand_link(struct interface *i, unsigned short type)
 	}
 }
 
-int interface_of(struct interface *i, const struct link_state *l)
+int netdev_from_link(struct netdev *i, const struct netdev_state *l)
 {
-	*i = (struct interface){ .index = l->index };
+	*i = (struct netdev){ .index = l->index };
 	strcpy(i->name, l->name);
-	return understand_link(i, l->type) ? 0 : -1;
+	return parse_link(i, l->type) ? 0 : -1;
 }
 
-int interface_find(struct interface *i, const char *name)
+int netdev_find(struct netdev *i, const char *name)
 {
-	struct link_state l;
-	int error = strlen(name) < IFNAMSIZ ? link_ask(&l, 0, name) : -ENODEV;
+	struct netdev_state l;
+	int error = strlen(name) < IFNAMSIZ ? netdev_query(&l, 0, name) : -ENODEV;
 
 	if (error == -ENODEV) {
-		say_no_such_interface(name);
+		print_no_such_netdev(name);
 		return -1;
 	}
 	if (error) {
@@ -166,10 +166,10 @@ int interface_find(struct interface *i, const char *name)
 			strerror(-error));
 		return -1;
 	}
-	return interface_of(i, &l);
+	return netdev_from_link(i, &l);
 }
 
-int link_events(void)
+int netdev_events_open(void)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -181,13 +181,13 @@ int link_events(void)
 	return fd;
 }
 
-bool link_events_read(int events, void (*tell)(void *context, const struct link_state *l),
-		      void *context)
+bool netdev_events_read(int events, void (*tell)(void *context, const struct netdev_state *l),
+			void *context)
 {
 	char buffer[NETLINK_ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct nlmsghdr *h;
 	bool complete = true;
-	struct link_state l;
+	struct netdev_state l;
 	ssize_t n;
 	int left;
 
@@ -235,7 +235,7 @@ int netns_enter(const char *name_or_pid)
 	return status;
 }
 
-static bool read_address(const struct sockaddr *from, struct address *a)
+static bool read_ifaddr(const struct sockaddr *from, struct address *a)
 {
 	if (from && from->sa_family == AF_INET)
 		*a = (struct address){ .word = { 0, 0, IP4_PREFIX,
@@ -247,12 +247,12 @@ static bool read_address(const struct sockaddr *from, struct address *a)
 	return true;
 }
 
-static bool is_of_run(const struct run *run, const char *name)
+static bool is_watched(const struct session *session, const char *name)
 {
 	unsigned int i;
 
-	for (i = 0; i < run->interface_count; i++)
-		if (!strcmp(run->interfaces[i].name, name))
+	for (i = 0; i < session->interface_count; i++)
+		if (!strcmp(session->interfaces[i].name, name))
 			return true;
 	return false;
 }
@@ -262,12 +262,12 @@ static bool reaches_beyond_link(const struct ifaddrs *i)
 	const unsigned int flags = IFF_UP | IFF_RUNNING;
 	struct address a;
 
-	if ((i->ifa_flags & (flags | IFF_LOOPBACK)) != flags || !read_address(i->ifa_addr, &a))
+	if ((i->ifa_flags & (flags | IFF_LOOPBACK)) != flags || !read_ifaddr(i->ifa_addr, &a))
 		return false;
 	return (ntohl(a.word[0]) & 0xffc00000) != 0xfe800000; /* fe80::/10, RFC 4291 2.5.6 */
 }
 
-unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run *run)
+unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct session *session)
 {
 	unsigned int count = 0, known;
 	struct ifaddrs *all, *i;
@@ -278,7 +278,7 @@ unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run
 	for (i = all; i && count < MAX_OTHERS; i = i->ifa_next) {
 		/* an address may have a label of its own: eth0:1 */
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
-		if (!reaches_beyond_link(i) || is_of_run(run, name))
+		if (!reaches_beyond_link(i) || is_watched(session, name))
 			continue;
 		for (known = 0; known < count && strcmp(names[known], name); known++)
 			;
@@ -316,20 +316,20 @@ bool ipsec_is_used(void)
 	return used;
 }
 
-void own_addresses(struct run *run)
+void netdev_own_addresses(struct session *session)
 {
 	struct ifaddrs *all, *i;
 	struct address a;
 
 	if (getifaddrs(&all))
 		return;
-	for (i = all; i && run->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next)
-		if (read_address(i->ifa_addr, &a) && !run_is_own_address(run, &a))
-			run->own_addresses[run->own_address_count++] = a;
+	for (i = all; i && session->own_address_count < MAX_OWN_ADDRESSES; i = i->ifa_next)
+		if (read_ifaddr(i->ifa_addr, &a) && !session_is_own_address(session, &a))
+			session->own_addresses[session->own_address_count++] = a;
 	freeifaddrs(all);
 }
 
-void inner_interfaces(char *text, size_t room, const char *but)
+void netdev_private_addresses(char *text, size_t room, const char *but)
 {
 	char name[FORMAT_ADDRESS];
 	struct ifaddrs *all, *i;
@@ -341,7 +341,7 @@ void inner_interfaces(char *text, size_t room, const char *but)
 		return;
 	for (i = all; i && used < room; i = i->ifa_next)
 		if (i->ifa_flags & IFF_UP && !(i->ifa_flags & IFF_LOOPBACK) &&
-		    strcmp(i->ifa_name, but) && read_address(i->ifa_addr, &a) && is_private(&a))
+		    strcmp(i->ifa_name, but) && read_ifaddr(i->ifa_addr, &a) && is_private(&a))
 			used += snprintf(text + used, room - used, "%s%s (%s)", used ? " or " : "",
 					 format_name(i->ifa_name), format_address(name, &a));
 	freeifaddrs(all);

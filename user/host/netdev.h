@@ -7,7 +7,7 @@
 #include "session.h"
 
 /* What the kernel says of a link, when asked (rtnetlink(7), RTM_GETLINK) or by itself. */
-struct link_state {
+struct netdev_state {
 	int index;
 	char name[IFNAMSIZ];
 	unsigned short type; /* ARPHRD_... */
@@ -18,25 +18,25 @@ struct link_state {
 	uint64_t bytes; /* received and sent */
 	uint32_t xdp; /* the id of the XDP program in front of it, or 0 */
 	int master; /* the index of the device that it is a part of, or 0 ... */
-	char part_of[IFNAMSIZ]; /* ... and of what kind: "bond", "bridge", "team", "vrf" */
+	char master_kind[IFNAMSIZ]; /* ... and of what kind: "bond", "bridge", "team", "vrf" */
 };
 
-struct interface {
+struct netdev {
 	char name[IFNAMSIZ];
 	int index;
-	bool bare; /* no Ethernet header */
-	bool outer; /* what comes in still has its tunnel's headers in front: kernels before 5.14 */
+	bool raw_ip; /* no Ethernet header */
+	bool tunnel_headers; /* what comes in still has its tunnel's headers in front: kernels before 5.14 */
 	const char *link; /* "ethernet" or "ip" */
 };
 
 /* By index, or by name when that is 0. 0 or a negative errno. */
-int link_ask(struct link_state *l, int index, const char *name);
+int netdev_query(struct netdev_state *l, int index, const char *name);
 
 /* 0; or -1, said on standard error: its link layer is not understood. */
-int interface_of(struct interface *i, const struct link_state *l);
+int netdev_from_link(struct netdev *i, const struct netdev_state *l);
 
 /* The same for a name; -1, said, also when there is none of that name. */
-int interface_find(struct interface *i, const char *name);
+int netdev_find(struct netdev *i, const char *name);
 
 #define MAX_OTHERS 48
 
@@ -44,17 +44,17 @@ int interface_find(struct interface *i, const char *name);
  * The names of the interfaces, other than these, that packets of others may leave by: up, not the
  * loopback, with an address that reaches beyond the link. Answers how many.
  */
-unsigned int interface_others(char names[MAX_OTHERS][IFNAMSIZ], const struct run *run);
+unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct session *session);
 
 /* Are there IPsec policies for what leaves (ip-xfrm(8))? False as well where nobody may ask. */
 bool ipsec_is_used(void);
 
 /* A socket that becomes readable when a link changes; -1 and errno. The caller closes it. */
-int link_events(void);
+int netdev_events_open(void);
 
 /* Reads such a socket empty. False: some events were lost, ask. */
-bool link_events_read(int events, void (*tell)(void *context, const struct link_state *l),
-		      void *context);
+bool netdev_events_read(int events, void (*tell)(void *context, const struct netdev_state *l),
+			void *context);
 
 /*
  * From here on this process is in that network namespace: one of `ip netns`, or that of a process.
@@ -63,7 +63,7 @@ bool link_events_read(int events, void (*tell)(void *context, const struct link_
 int netns_enter(const char *name_or_pid);
 
 /* Interfaces with private addresses, but for this one: "eth0 (10.1.4.1) or wg0 (10.9.0.1)". */
-void inner_interfaces(char *text, size_t room, const char *but);
+void netdev_private_addresses(char *text, size_t room, const char *but);
 
-/* Adds this host's addresses to run->own_addresses. */
-void own_addresses(struct run *run);
+/* Adds this host's addresses to run->netdev_own_addresses. */
+void netdev_own_addresses(struct session *session);

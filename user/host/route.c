@@ -20,13 +20,13 @@
 enum { IP4, IP6, FAMILIES };
 
 /* What a route message says. */
-struct way {
+struct fib_result {
 	unsigned char type; /* RTN_* */
 	unsigned char prefix_length;
 	struct address prefix;
 	unsigned int table;
-	bool via_gateway;
-	struct address gateway;
+	bool via_next_hop;
+	struct address next_hop;
 	unsigned int device;
 };
 
@@ -35,11 +35,11 @@ struct policy {
 	bool rules_known;
 	bool unsure; /* rules look at what is not asked with */
 	bool rejecting_known;
-	struct way *rejecting; /* routes of these types */
+	struct fib_result *rejecting; /* routes of these types */
 	size_t count;
 };
 
-struct gateway {
+struct route_lookup {
 	struct mnl_socket *socket;
 	unsigned int sequence;
 	struct policy policy[FAMILIES];
@@ -77,7 +77,7 @@ static struct address any_address(unsigned char family)
 }
 
 /* False when it is not as long as an address of that family. */
-static bool take_address(struct address *a, unsigned char family, const void *bytes, size_t length)
+static bool parse_address(struct address *a, unsigned char family, const void *bytes, size_t length)
 {
 	if (length != bits_of(family) / 8u)
 		return false;
@@ -86,12 +86,12 @@ static bool take_address(struct address *a, unsigned char family, const void *by
 	return true;
 }
 
-static uint32_t take_number(const struct nlattr *a)
+static uint32_t parse_number(const struct nlattr *a)
 {
 	return mnl_attr_validate(a, MNL_TYPE_U32) < 0 ? 0 : mnl_attr_get_u32(a);
 }
 
-static struct nlmsghdr *begin(struct gateway *g, uint16_t type, size_t header, void **at)
+static struct nlmsghdr *begin(struct route_lookup *g, uint16_t type, size_t header, void **at)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(g->request);
 
@@ -102,7 +102,8 @@ static struct nlmsghdr *begin(struct gateway *g, uint16_t type, size_t header, v
 }
 
 /* Each message of the answer goes to take(). 0, or the error with which the kernel refused. */
-static int talk(struct gateway *g, struct mnl_socket *s, uint16_t flags, mnl_cb_t take, void *data)
+static int talk(struct route_lookup *g, struct mnl_socket *s, uint16_t flags, mnl_cb_t take,
+		void *data)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)g->request;
 	ssize_t n;
@@ -121,7 +122,7 @@ static int talk(struct gateway *g, struct mnl_socket *s, uint16_t flags, mnl_cb_
 	return n < 0 ? errno : 0;
 }
 
-static int ask(struct gateway *g, mnl_cb_t take, void *data)
+static int ask(struct route_lookup *g, mnl_cb_t take, void *data)
 {
 	return talk(g, g->socket, NLM_F_ACK, take, data);
 }
@@ -148,7 +149,7 @@ static struct mnl_socket *open_socket(void)
  * A dump; what it finds may come twice. Tables that change meanwhile interrupt it (EINTR), and what
  * is left of it goes away with its own socket.
  */
-static int ask_all(struct gateway *g, mnl_cb_t take, void *data)
+static int dump(struct route_lookup *g, mnl_cb_t take, void *data)
 {
 	struct mnl_socket *s;
 	int tries = DUMP_TRIES, error;
@@ -163,9 +164,9 @@ static int ask_all(struct gateway *g, mnl_cb_t take, void *data)
 	return error;
 }
 
-struct gateway *gateway_open(void)
+struct route_lookup *route_lookup_open(void)
 {
-	struct gateway *g = calloc(1, sizeof(*g));
+	struct route_lookup *g = calloc(1, sizeof(*g));
 	int error;
 
 	if (!g)
@@ -180,7 +181,7 @@ struct gateway *gateway_open(void)
 	return g;
 }
 
-void gateway_close(struct gateway *g)
+void route_lookup_close(struct route_lookup *g)
 {
 	int i;
 
@@ -194,50 +195,54 @@ void gateway_close(struct gateway *g)
 
 /* ---- routes ---- */
 
-static int take_way(const struct nlmsghdr *h, void *data)
+static int parse_route(const struct nlmsghdr *h, void *data)
 {
 	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
 	const struct rtvia *via;
-	struct way *way = data;
+	struct fib_result *fib_lookup_result = data;
 	uint16_t length;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
-	*way = (struct way){ .type = m->rtm_type,
-			     .prefix_length = m->rtm_dst_len,
-			     .prefix = any_address(m->rtm_family),
-			     .table = m->rtm_table };
+	*fib_lookup_result = (struct fib_result){ .type = m->rtm_type,
+						  .prefix_length = m->rtm_dst_len,
+						  .prefix = any_address(m->rtm_family),
+						  .table = m->rtm_table };
 	mnl_attr_for_each(a, h, sizeof(*m))
 	{
 		length = mnl_attr_get_payload_len(a);
 		switch (mnl_attr_get_type(a)) {
 		case RTA_DST:
-			take_address(&way->prefix, m->rtm_family, mnl_attr_get_payload(a), length);
+			parse_address(&fib_lookup_result->prefix, m->rtm_family,
+				      mnl_attr_get_payload(a), length);
 			break;
 		case RTA_TABLE:
-			way->table = take_number(a);
+			fib_lookup_result->table = parse_number(a);
 			break;
 		case RTA_OIF:
-			way->device = take_number(a);
+			fib_lookup_result->device = parse_number(a);
 			break;
 		case RTA_GATEWAY:
-			way->via_gateway = take_address(&way->gateway, m->rtm_family,
-							mnl_attr_get_payload(a), length);
+			fib_lookup_result->via_next_hop =
+				parse_address(&fib_lookup_result->next_hop, m->rtm_family,
+					      mnl_attr_get_payload(a), length);
 			break;
 		case RTA_VIA: /* a next hop of the other family (RFC 5549) */
 			via = mnl_attr_get_payload(a);
 			if (length > sizeof(*via))
-				way->via_gateway =
-					take_address(&way->gateway, via->rtvia_family,
-						     via->rtvia_addr, length - sizeof(*via));
+				fib_lookup_result->via_next_hop =
+					parse_address(&fib_lookup_result->next_hop,
+						      via->rtvia_family, via->rtvia_addr,
+						      length - sizeof(*via));
 			break;
 		}
 	}
 	return MNL_CB_OK;
 }
 
-static int ask_way(struct gateway *g, const struct question *q, unsigned int flags, struct way *way)
+static int query_route(struct route_lookup *g, const struct question *q, unsigned int flags,
+		       struct fib_result *fib_lookup_result)
 {
 	unsigned char family = family_of(q->destination);
 	struct nlmsghdr *h;
@@ -259,50 +264,50 @@ static int ask_way(struct gateway *g, const struct question *q, unsigned int fla
 	if (q->ifindex)
 		mnl_attr_put_u32(h, RTA_IIF, q->ifindex);
 	mnl_attr_put_u8(h, RTA_IP_PROTO, IPPROTO_TCP);
-	*way = (struct way){};
-	error = ask(g, take_way, way);
-	return error || way->type ? error : EPROTO;
+	*fib_lookup_result = (struct fib_result){};
+	error = ask(g, parse_route, fib_lookup_result);
+	return error || fib_lookup_result->type ? error : EPROTO;
 }
 
 /*
  * EINVAL is both the answer of a blackhole and that to a source which does not belong on the
  * interface (reverse path filter, martian). A broadcast needs no route, and its source is judged.
  */
-static bool takes_source(struct gateway *g, const struct question *q)
+static bool takes_source(struct route_lookup *g, const struct question *q)
 {
 	struct address broadcast = any_address(AF_INET);
 	struct question control = *q;
-	struct way way;
+	struct fib_result fib_lookup_result;
 
 	broadcast.word[3] = INADDR_BROADCAST;
 	control.destination = &broadcast;
-	return !ask_way(g, &control, 0, &way);
+	return !query_route(g, &control, 0, &fib_lookup_result);
 }
 
 /*
  * The matching route, by the question that the kernel takes, which q becomes. The kernel may refuse
  * source and interface as a pair; no word on the destination is in that.
  */
-static int find_match(struct gateway *g, struct question *q, struct way *match)
+static int find_match(struct route_lookup *g, struct question *q, struct fib_result *match)
 {
 	struct question back = { .destination = q->source };
 	unsigned int candidates[2] = { q->ifindex }, i;
-	struct way way;
+	struct fib_result fib_lookup_result;
 	int error;
 
-	if (q->source && !ask_way(g, &back, 0, &way)) {
-		if (way.type == RTN_LOCAL) {
+	if (q->source && !query_route(g, &back, 0, &fib_lookup_result)) {
+		if (fib_lookup_result.type == RTN_LOCAL) {
 			q->ifindex = 0;
-			return ask_way(g, q, RTM_F_FIB_MATCH, match);
+			return query_route(g, q, RTM_F_FIB_MATCH, match);
 		}
-		if (way.device != q->ifindex)
-			candidates[1] = way.device;
+		if (fib_lookup_result.device != q->ifindex)
+			candidates[1] = fib_lookup_result.device;
 	}
 	for (i = 0; q->source && i < 2; i++) {
 		q->ifindex = candidates[i];
 		if (!q->ifindex)
 			continue;
-		error = ask_way(g, q, RTM_F_FIB_MATCH, match);
+		error = query_route(g, q, RTM_F_FIB_MATCH, match);
 		if (error == ENODEV || error == EXDEV)
 			continue;
 		if (error == EINVAL && is_ip4(q->source) && !takes_source(g, q))
@@ -311,7 +316,7 @@ static int find_match(struct gateway *g, struct question *q, struct way *match)
 	}
 	q->source = NULL;
 	q->ifindex = 0;
-	return ask_way(g, q, RTM_F_FIB_MATCH, match);
+	return query_route(g, q, RTM_F_FIB_MATCH, match);
 }
 
 static enum route_state state_of_type(unsigned char type)
@@ -350,7 +355,7 @@ static enum route_state state_of_error(int error)
 
 /* ---- what the kernel tells only in whole ---- */
 
-static int take_rule(const struct nlmsghdr *h, void *data)
+static int parse_rule(const struct nlmsghdr *h, void *data)
 {
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(h);
 	struct policy *policy = data;
@@ -365,7 +370,7 @@ static int take_rule(const struct nlmsghdr *h, void *data)
 		switch (mnl_attr_get_type(a)) {
 		case FRA_FWMARK:
 		case FRA_TUN_ID:
-			policy->unsure |= take_number(a) != 0;
+			policy->unsure |= parse_number(a) != 0;
 			break;
 		case FRA_FWMASK:
 		case FRA_SPORT_RANGE:
@@ -377,23 +382,24 @@ static int take_rule(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-static int take_rejecting(const struct nlmsghdr *h, void *data)
+static int parse_rejecting(const struct nlmsghdr *h, void *data)
 {
 	struct policy *policy = data;
-	struct way way = {}, *grown;
+	struct fib_result fib_lookup_result = {}, *grown;
 
-	take_way(h, &way);
-	if (state_of_type(way.type) == ROUTE_FOUND || state_of_type(way.type) == ROUTE_LOCAL)
+	parse_route(h, &fib_lookup_result);
+	if (state_of_type(fib_lookup_result.type) == ROUTE_FOUND ||
+	    state_of_type(fib_lookup_result.type) == ROUTE_LOCAL)
 		return MNL_CB_OK; /* a kernel that does not filter dumps */
 	grown = realloc(policy->rejecting, (policy->count + 1) * sizeof(*grown));
 	if (!grown)
 		return MNL_CB_ERROR;
-	grown[policy->count++] = way;
+	grown[policy->count++] = fib_lookup_result;
 	policy->rejecting = grown;
 	return MNL_CB_OK;
 }
 
-static int know_rules(struct gateway *g, unsigned char family, struct policy *policy)
+static int load_rules(struct route_lookup *g, unsigned char family, struct policy *policy)
 {
 	struct fib_rule_hdr *rule;
 	void *at;
@@ -404,12 +410,13 @@ static int know_rules(struct gateway *g, unsigned char family, struct policy *po
 	begin(g, RTM_GETRULE, sizeof(*rule), &at);
 	rule = at;
 	rule->family = family;
-	error = ask_all(g, take_rule, policy);
+	error = dump(g, parse_rule, policy);
 	policy->rules_known = !error;
 	return error;
 }
 
-static int know_rejecting(struct gateway *g, unsigned char family, struct policy *policy)
+static int load_rejecting_routes(struct route_lookup *g, unsigned char family,
+				 struct policy *policy)
 {
 	static const unsigned char types[] = { RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT };
 	struct rtmsg *m;
@@ -422,16 +429,16 @@ static int know_rejecting(struct gateway *g, unsigned char family, struct policy
 		m = at;
 		m->rtm_family = family;
 		m->rtm_type = types[i];
-		error = ask_all(g, take_rejecting, policy);
+		error = dump(g, parse_rejecting, policy);
 	}
 	policy->rejecting_known |= !error;
 	return error;
 }
 
-static bool covers(const struct way *way, const struct address *a)
+static bool covers(const struct fib_result *fib_lookup_result, const struct address *a)
 {
-	unsigned int skip = is_ip4(a) ? 96 : 0, bits = skip + way->prefix_length;
-	const unsigned char *p = (const unsigned char *)way->prefix.word;
+	unsigned int skip = is_ip4(a) ? 96 : 0, bits = skip + fib_lookup_result->prefix_length;
+	const unsigned char *p = (const unsigned char *)fib_lookup_result->prefix.word;
 	const unsigned char *q = (const unsigned char *)a->word;
 
 	return !memcmp(p, q, bits / 8) &&
@@ -445,15 +452,17 @@ static bool covers(const struct way *way, const struct address *a)
 static void name_rejecting(const struct policy *policy, const struct address *destination,
 			   struct route *route)
 {
-	const struct way *best = NULL, *way;
+	const struct fib_result *best = NULL, *fib_lookup_result;
 
-	for (way = policy->rejecting; way < policy->rejecting + policy->count; way++) {
-		if (state_of_type(way->type) != route->state || !covers(way, destination))
+	for (fib_lookup_result = policy->rejecting;
+	     fib_lookup_result < policy->rejecting + policy->count; fib_lookup_result++) {
+		if (state_of_type(fib_lookup_result->type) != route->state ||
+		    !covers(fib_lookup_result, destination))
 			continue;
-		if (best && best->table != way->table)
+		if (best && best->table != fib_lookup_result->table)
 			return;
-		if (!best || way->prefix_length > best->prefix_length)
-			best = way;
+		if (!best || fib_lookup_result->prefix_length > best->prefix_length)
+			best = fib_lookup_result;
 	}
 	if (best) {
 		route->prefix = best->prefix;
@@ -464,14 +473,14 @@ static void name_rejecting(const struct policy *policy, const struct address *de
 
 /* ---- the interface, the device, the neighbour ---- */
 
-static int take_forwarding(const struct nlmsghdr *h, void *data)
+static int parse_forwarding(const struct nlmsghdr *h, void *data)
 {
 	const struct nlattr *a;
 
 	mnl_attr_for_each(a, h, sizeof(struct netconfmsg))
 	{
 		if (mnl_attr_get_type(a) == NETCONFA_FORWARDING)
-			*(bool *)data = take_number(a);
+			*(bool *)data = parse_number(a);
 	}
 	return MNL_CB_OK;
 }
@@ -480,7 +489,7 @@ static int take_forwarding(const struct nlmsghdr *h, void *data)
  * Whether what comes in there is forwarded at all. For IPv6 the setting "all" decides, that of the
  * interface only whether it behaves as a router's. True also when the kernel does not say.
  */
-static bool forwards(struct gateway *g, unsigned char family, unsigned int ifindex)
+static bool forwards(struct route_lookup *g, unsigned char family, unsigned int ifindex)
 {
 	struct nlmsghdr *h;
 	struct netconfmsg *m;
@@ -492,11 +501,11 @@ static bool forwards(struct gateway *g, unsigned char family, unsigned int ifind
 	m->ncm_family = family;
 	mnl_attr_put_u32(h, NETCONFA_IFINDEX,
 			 family == AF_INET ? ifindex : (uint32_t)NETCONFA_IFINDEX_ALL);
-	ask(g, take_forwarding, &on);
+	ask(g, parse_forwarding, &on);
 	return on;
 }
 
-static int take_device(const struct nlmsghdr *h, void *data)
+static int parse_link(const struct nlmsghdr *h, void *data)
 {
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
 	const unsigned int up = IFF_UP | IFF_RUNNING | 1 << 16 /* IFF_LOWER_UP */;
@@ -513,7 +522,7 @@ static int take_device(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-static int ask_device(struct gateway *g, unsigned int ifindex, struct route *route)
+static int query_link(struct route_lookup *g, unsigned int ifindex, struct route *route)
 {
 	struct ifinfomsg *m;
 	void *at;
@@ -523,11 +532,11 @@ static int ask_device(struct gateway *g, unsigned int ifindex, struct route *rou
 	m = at;
 	m->ifi_family = AF_UNSPEC;
 	m->ifi_index = ifindex;
-	error = ask(g, take_device, route);
+	error = ask(g, parse_link, route);
 	return error == ENODEV ? 0 : error;
 }
 
-static int take_neighbour(const struct nlmsghdr *h, void *data)
+static int parse_neighbour(const struct nlmsghdr *h, void *data)
 {
 	const struct ndmsg *m = mnl_nlmsg_get_payload(h);
 	enum neighbour_state *state = data;
@@ -543,8 +552,8 @@ static int take_neighbour(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-static int ask_neighbour(struct gateway *g, const struct address *a, unsigned int ifindex,
-			 enum neighbour_state *state)
+static int query_neighbour(struct route_lookup *g, const struct address *a, unsigned int ifindex,
+			   enum neighbour_state *state)
 {
 	struct nlmsghdr *h;
 	struct ndmsg *m;
@@ -556,42 +565,42 @@ static int ask_neighbour(struct gateway *g, const struct address *a, unsigned in
 	m->ndm_family = family_of(a);
 	m->ndm_ifindex = ifindex;
 	put_address(h, NDA_DST, a);
-	error = ask(g, take_neighbour, state);
+	error = ask(g, parse_neighbour, state);
 	return error == ENOENT || error == ENODEV ? 0 : error;
 }
 
 /* The kernel's answer on the match does not say which of several next hops it takes: asked apart. */
-static int follow(struct gateway *g, const struct question *q, struct route *route)
+static int follow(struct route_lookup *g, const struct question *q, struct route *route)
 {
-	struct way hop;
-	int error = ask_way(g, q, 0, &hop);
+	struct fib_result hop;
+	int error = query_route(g, q, 0, &hop);
 
 	if (error)
 		return error;
-	route->via_gateway = hop.via_gateway;
-	if (hop.via_gateway)
-		route->gateway = hop.gateway;
+	route->via_next_hop = hop.via_next_hop;
+	if (hop.via_next_hop)
+		route->next_hop = hop.next_hop;
 	route->device_index = hop.device;
-	error = ask_device(g, hop.device, route);
+	error = query_link(g, hop.device, route);
 	if (error || !route->device_exists)
 		return error;
-	return ask_neighbour(g, hop.via_gateway ? &route->gateway : q->destination, hop.device,
-			     &route->neighbour);
+	return query_neighbour(g, hop.via_next_hop ? &route->next_hop : q->destination, hop.device,
+			       &route->neighbour);
 }
 
-int gateway_route(struct gateway *g, const struct address *destination,
-		  const struct address *source, unsigned int ifindex, struct route *route)
+int route_lookup(struct route_lookup *g, const struct address *destination,
+		 const struct address *source, unsigned int ifindex, struct route *route)
 {
 	unsigned char family = family_of(destination);
 	struct question q = { .destination = destination, .ifindex = ifindex };
 	struct policy *policy = &g->policy[family == AF_INET ? IP4 : IP6];
-	struct way match;
+	struct fib_result match;
 	int error;
 
 	*route = (struct route){};
 	if (source && family_of(source) == family)
 		q.source = source;
-	error = know_rules(g, family, policy);
+	error = load_rules(g, family, policy);
 	if (error)
 		goto unknown;
 	route->unsure = policy->unsure;
@@ -605,7 +614,7 @@ int gateway_route(struct gateway *g, const struct address *destination,
 		return 0;
 	}
 	if (error) {
-		error = route->state == ROUTE_NONE ? 0 : know_rejecting(g, family, policy);
+		error = route->state == ROUTE_NONE ? 0 : load_rejecting_routes(g, family, policy);
 		if (error)
 			goto unknown;
 		name_rejecting(policy, destination, route);

@@ -41,8 +41,9 @@ struct route {
 	 * is, and prefix and prefix_length say nothing either.
 	 */
 	unsigned int table;
-	bool via_gateway; /* through a next hop, below; else directly connected */
-	struct address gateway; /* of multipath one; IPv4's default: of this source and destination */
+	bool via_next_hop; /* through a next hop, below; else directly connected */
+	struct address
+		next_hop; /* of multipath one; IPv4's default: of this source and destination */
 	char device[IFNAMSIZ];
 	unsigned int device_index;
 	bool device_up; /* its operational state (RFC 2863): administratively up, and with carrier */
@@ -51,11 +52,11 @@ struct route {
 	bool unsure; /* a policy rule looks at marks, ports or TOS, which were not asked with */
 };
 
-struct gateway;
+struct route_lookup;
 
-/* Of the caller's network namespace. NULL and errno. gateway_close() takes NULL. */
-struct gateway *gateway_open(void);
-void gateway_close(struct gateway *g);
+/* Of the caller's network namespace. NULL and errno. route_lookup_close() takes NULL. */
+struct route_lookup *route_lookup_open(void);
+void route_lookup_close(struct route_lookup *g);
 
 /*
  * The route that the kernel takes for a TCP packet from source, come in by interface ifindex, to
@@ -65,5 +66,5 @@ void gateway_close(struct gateway *g);
  * one that leads back to it.
  * 0; or -1 and errno when the kernel could not be asked, then route->state is ROUTE_UNKNOWN.
  */
-int gateway_route(struct gateway *g, const struct address *destination,
-		  const struct address *source, unsigned int ifindex, struct route *route);
+int route_lookup(struct route_lookup *g, const struct address *destination,
+		 const struct address *source, unsigned int ifindex, struct route *route);

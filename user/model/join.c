@@ -7,8 +7,8 @@
 #include <sys/random.h>
 
 /* Attempts that wait, and that were told a moment ago: some 30 MiB. */
-#define MOST_WAITING (1 << 14)
-#define MOST_TOLD (1 << 15)
+#define MAX_WAITING (1 << 14)
+#define MAX_REPORTED (1 << 15)
 
 /*
  * By the ISN. More than attempts, and nobody on the wire can choose ISNs that meet: one look tells that
@@ -17,63 +17,63 @@
 #define BUCKETS (1 << 16)
 
 /* So many sweeps a record waits for another one of its attempt, and one that is told for late ones. */
-#define PATIENCE 2
+#define WAIT_SWEEPS 2
 
 /* While the far side is seen opening, the near side waits longer, but not for ever. */
-#define FAR_PATIENCE 8
+#define FAR_WAIT_SWEEPS 8
 
 /* A gateway that must ask for its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s). */
-#define CROSSING_NS (3 * (ns_t)SECOND_NS)
+#define MAX_FORWARDING_NS (3 * (ns_t)SECOND_NS)
 
 /* Where little else tells, two records of one SYN are no further apart. */
-#define SAME_NS (100 * (ns_t)MILLISECOND_NS)
+#define SAME_SYN_NS (100 * (ns_t)MILLISECOND_NS)
 
 /* Nearer in time than another one: by so much, and twice as near. */
-#define NEARER_NS ((ns_t)MILLISECOND_NS)
+#define CLOSER_NS ((ns_t)MILLISECOND_NS)
 
 /*
  * Of one ISN so many are looked at, the newest: those who flood or scan take one for all, and to look
  * at each of theirs for each of theirs would hold up the run.
  */
-#define MOST_ALIKE 256
+#define MAX_SAME_ISN 256
 
 /* Of openings: which was the first side? In the ISN's bucket; newer ones overwrite. */
-#define FIRST_LASTS 16 /* sweeps */
+#define FIRST_SIDE_SWEEPS 16 /* sweeps */
 
-struct other {
+struct other_record {
 	struct connection c;
-	struct other *next;
+	struct other_record *next;
 };
 
-TAILQ_HEAD(held_list, held);
-LIST_HEAD(bucket, held);
+TAILQ_HEAD(tracked_list, tracked);
+LIST_HEAD(bucket, tracked);
 
 /* An attempt. */
-struct held {
-	LIST_ENTRY(held) by_isn; /* the newest first */
+struct tracked {
+	LIST_ENTRY(tracked) by_isn; /* the newest first */
 	uint32_t isn;
-	struct connection told; /* when it was told: as it was; else its first record */
-	struct other *others; /* until then: its further records */
+	struct connection attempt; /* when it was told: as it was; else its first record */
+	struct other_record *other_records; /* until then: its further records */
 	struct connection *open; /* a side that was still opening when it was seen last; or NULL */
-	bool is_told;
+	bool is_reported;
 	bool far_is_open; /* told.far is of a side that was opening still */
 	uint64_t since; /* the sweep in which it came, or was told */
 	uint64_t seen_open; /* the sweep that showed a side opening */
-	TAILQ_ENTRY(held) by_age;
+	TAILQ_ENTRY(tracked) by_age;
 };
 
-struct first {
+struct first_side {
 	ns_t syn;
 	uint32_t isn;
 	uint32_t sweep;
 };
 
-struct vantage {
-	struct vantage_events events;
-	struct held_list held[2]; /* [is_told], the oldest first */
+struct join {
+	struct join_events events;
+	struct tracked_list tracked[2]; /* [is_reported], the oldest first */
 	size_t count[2];
-	struct first *firsts; /* once there may be two sides; NULL before */
-	bool several;
+	struct first_side *first_sides; /* once there may be two sides; NULL before */
+	bool multi_iface;
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
@@ -81,14 +81,14 @@ struct vantage {
 	struct bucket buckets[BUCKETS];
 };
 
-static uint32_t bucket_of(const struct vantage *v, uint32_t isn)
+static uint32_t bucket_of(const struct join *v, uint32_t isn)
 {
 	return isn * v->secret >> 16 & (BUCKETS - 1);
 }
 
-struct vantage *vantage_new(const struct vantage_events *events)
+struct join *join_new(const struct join_events *events)
 {
-	struct vantage *v = calloc(1, sizeof(*v));
+	struct join *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return NULL;
@@ -98,14 +98,14 @@ struct vantage *vantage_new(const struct vantage_events *events)
 	}
 	v->secret |= 1;
 	v->events = *events;
-	TAILQ_INIT(&v->held[false]);
-	TAILQ_INIT(&v->held[true]);
+	TAILQ_INIT(&v->tracked[false]);
+	TAILQ_INIT(&v->tracked[true]);
 	return v;
 }
 
-void vantage_several(struct vantage *v)
+void join_set_multi_iface(struct join *v)
 {
-	v->several = true;
+	v->multi_iface = true;
 }
 
 /* ---- two records of one attempt? ---- */
@@ -118,12 +118,12 @@ static bool same_end(const struct endpoint *a, const struct endpoint *b)
 /* As its packets have it: conntrack may have named the client behind it. */
 static const struct endpoint *seen_client(const struct connection *c)
 {
-	return c->behind.port ? &c->behind : &c->client;
+	return c->nat_endpoint.port ? &c->nat_endpoint : &c->client;
 }
 
 static bool same_place(const struct connection *a, const struct connection *b)
 {
-	return a->ifindex == b->ifindex && a->syn_left == b->syn_left &&
+	return a->ifindex == b->ifindex && a->syn_egress == b->syn_egress &&
 	       same_endpoint(seen_client(a), seen_client(b)) &&
 	       same_endpoint(&a->server, &b->server);
 }
@@ -141,57 +141,58 @@ static bool is_nested(const struct connection *a, const struct connection *b)
 	return near->syn < far->syn && far->syn <= far->synack && far->synack < near->synack;
 }
 
-static ns_t apart(const struct connection *a, const struct connection *b)
+static ns_t syn_distance(const struct connection *a, const struct connection *b)
 {
 	return a->syn < b->syn ? b->syn - a->syn : a->syn - b->syn;
 }
 
-#define BEST_FIT 3 /* both ends are the same */
+#define BEST_SCORE 3 /* both ends are the same */
 
 /* How well do two records of one client's ISN fit together? 0: they are two attempts. */
-static int fit(const struct connection *a, const struct connection *b)
+static int match_score(const struct connection *a, const struct connection *b)
 {
-	const struct connection *in = a->syn_left ? b : a, *out = in == a ? b : a;
+	const struct connection *in = a->syn_egress ? b : a, *out = in == a ? b : a;
 	int ends = same_client(a, b) + same_end(&a->server, &b->server);
 	bool answered = a->synack != NEVER && b->synack != NEVER;
 
 	if (same_place(a, b) || (answered && a->server_isn != b->server_isn && ends < 2))
 		return 0;
-	if (a->syn > b->syn_last + CROSSING_NS || b->syn > a->syn_last + CROSSING_NS)
+	if (a->syn > b->syn_last + MAX_FORWARDING_NS || b->syn > a->syn_last + MAX_FORWARDING_NS)
 		return 0;
-	if (a->syn_left != b->syn_left) {
+	if (a->syn_egress != b->syn_egress) {
 		if (out->syn < in->syn)
 			return 0;
 		if (!ends && !answered &&
-		    (apart(a, b) > SAME_NS ||
+		    (syn_distance(a, b) > SAME_SYN_NS ||
 		     (a->client.port != b->client.port && a->server.port != b->server.port)))
 			return 0;
 		return 1 + ends;
 	}
 	if (answered)
 		return is_nested(a, b) ? 1 + ends : 0;
-	return a->ifindex != b->ifindex && ends == 2 && apart(a, b) <= SAME_NS ? 1 + ends : 0;
+	return a->ifindex != b->ifindex && ends == 2 && syn_distance(a, b) <= SAME_SYN_NS ? 1 + ends
+											  : 0;
 }
 
-static bool has_place(const struct held *h, const struct connection *c)
+static bool has_record_from(const struct tracked *h, const struct connection *c)
 {
-	const struct far_side *far = &h->told.far;
-	const struct other *s;
+	const struct far_side *far = &h->attempt.far;
+	const struct other_record *s;
 
 	if (far->seen && !h->far_is_open && far->ifindex == c->ifindex &&
 	    same_endpoint(&far->client, seen_client(c)) && same_endpoint(&far->server, &c->server))
 		return true;
-	for (s = h->others; s; s = s->next)
+	for (s = h->other_records; s; s = s->next)
 		if (same_place(&s->c, c))
 			return true;
 	return false;
 }
 
 /* The attempt that this is another record of, or NULL; *unsure: one of several. */
-static struct held *find(const struct vantage *v, const struct connection *c, bool *unsure)
+static struct tracked *find_tracked(const struct join *v, const struct connection *c, bool *unsure)
 {
 	const struct bucket *bucket = &v->buckets[bucket_of(v, c->client_isn)];
-	struct held *h, *best = NULL;
+	struct tracked *h, *best = NULL;
 	ns_t nearest = 0, next = 0;
 	int most = 0, n, alike = 0;
 
@@ -199,77 +200,77 @@ static struct held *find(const struct vantage *v, const struct connection *c, bo
 	LIST_FOREACH(h, bucket, by_isn) {
 		if (h->isn != c->client_isn)
 			continue;
-		if (alike++ == MOST_ALIKE)
+		if (alike++ == MAX_SAME_ISN)
 			break;
-		n = fit(&h->told, c);
-		if (!n || n < most || has_place(h, c))
+		n = match_score(&h->attempt, c);
+		if (!n || n < most || has_record_from(h, c))
 			continue;
-		if (n > most || !best || apart(&h->told, c) < nearest) {
+		if (n > most || !best || syn_distance(&h->attempt, c) < nearest) {
 			next = n > most || !best ? NEVER : nearest;
-			nearest = apart(&h->told, c);
+			nearest = syn_distance(&h->attempt, c);
 			best = h;
 			most = n;
-		} else if (next == NEVER || apart(&h->told, c) < next) {
-			next = apart(&h->told, c);
+		} else if (next == NEVER || syn_distance(&h->attempt, c) < next) {
+			next = syn_distance(&h->attempt, c);
 		}
 	}
-	if (h && most < BEST_FIT) { /* a better one may be among those that were not looked at */
-		*unsure = v->several || v->joined;
+	if (h && most < BEST_SCORE) { /* a better one may be among those that were not looked at */
+		*unsure = v->multi_iface || v->joined;
 		return NULL;
 	}
-	*unsure = best && next != NEVER && next - nearest < NEARER_NS + nearest;
+	*unsure = best && next != NEVER && next - nearest < CLOSER_NS + nearest;
 	return *unsure ? NULL : best;
 }
 
 /* ---- what is held ---- */
 
-static void remove_held(struct vantage *v, struct held *h)
+static void tracked_free(struct join *v, struct tracked *h)
 {
-	struct other *s;
+	struct other_record *s;
 
 	LIST_REMOVE(h, by_isn);
-	TAILQ_REMOVE(&v->held[h->is_told], h, by_age);
-	v->count[h->is_told]--;
-	while ((s = h->others)) {
-		h->others = s->next;
+	TAILQ_REMOVE(&v->tracked[h->is_reported], h, by_age);
+	v->count[h->is_reported]--;
+	while ((s = h->other_records)) {
+		h->other_records = s->next;
 		free(s);
 	}
 	free(h->open);
 	free(h);
 }
 
-static void remove_all(struct vantage *v)
+static void remove_all(struct join *v)
 {
 	int i;
 
 	for (i = 0; i < 2; i++)
-		while (!TAILQ_EMPTY(&v->held[i]))
-			remove_held(v, TAILQ_FIRST(&v->held[i]));
+		while (!TAILQ_EMPTY(&v->tracked[i]))
+			tracked_free(v, TAILQ_FIRST(&v->tracked[i]));
 }
 
-void vantage_free(struct vantage *v)
+void join_free(struct join *v)
 {
 	if (!v)
 		return;
 	remove_all(v);
-	free(v->firsts);
+	free(v->first_sides);
 	free(v);
 }
 
-static bool is_before(const struct connection *a, const struct connection *b)
+static bool is_nearer_client(const struct connection *a, const struct connection *b)
 {
 	if (a->syn != b->syn)
 		return a->syn < b->syn;
-	return !a->syn_left && b->syn_left;
+	return !a->syn_egress && b->syn_egress;
 }
 
 /* NEVER unless both were seen once. */
-static ns_t crossing(ns_t from, ns_t to, bool once)
+static ns_t forwarding_delay(ns_t from, ns_t to, bool once)
 {
 	return once && from != NEVER && to != NEVER ? to - from : NEVER;
 }
 
-static void put_far_side(struct connection *c, const struct connection *far)
+static void fill_far_side(struct connection *c, const struct connection *far)
 {
 	c->far = (struct far_side){ .seen = true,
 				    .ifindex = far->ifindex,
@@ -278,14 +279,16 @@ static void put_far_side(struct connection *c, const struct connection *far)
 				    .syn = far->syn,
 				    .synack = far->synack,
 				    .client_first = far->client_first };
-	if (far->syn_left)
+	if (far->syn_egress)
 		c->forwarded_by = far->ifindex;
-	c->syn_crossing = crossing(c->syn, far->syn, c->syn_count == 1 && far->syn_count == 1);
-	c->synack_crossing =
-		crossing(far->synack, c->synack, c->synack_count == 1 && far->synack_count == 1);
-	c->payload_crossing = crossing(c->client_first, far->client_first,
-				       !c->client_payload.again && !far->client_payload.again &&
-					       c->client_payload.size == far->client_payload.size);
+	c->syn_forwarding_delay =
+		forwarding_delay(c->syn, far->syn, c->syn_count == 1 && far->syn_count == 1);
+	c->synack_forwarding_delay = forwarding_delay(
+		far->synack, c->synack, c->synack_count == 1 && far->synack_count == 1);
+	c->payload_forwarding_delay =
+		forwarding_delay(c->client_first, far->client_first,
+				 !c->client_payload.again && !far->client_payload.again &&
+					 c->client_payload.size == far->client_payload.size);
 	c->server_round_trip = far->server_round_trip;
 }
 
@@ -293,55 +296,55 @@ static void put_far_side(struct connection *c, const struct connection *far)
  * The side that the client is on speaks for the attempt; the one that is farthest from it is the far
  * side. is_all: no other one can come any more.
  */
-static void tell(struct vantage *v, struct held *h, bool is_all)
+static void report_joined(struct join *v, struct tracked *h, bool is_all)
 {
-	struct connection *near = &h->told, first = h->told;
+	struct connection *near = &h->attempt, first_side = h->attempt;
 	const struct connection *far = NULL;
-	struct other *s;
+	struct other_record *s;
 
-	for (s = h->others; s; s = s->next)
-		if (is_before(&s->c, near))
+	for (s = h->other_records; s; s = s->next)
+		if (is_nearer_client(&s->c, near))
 			near = &s->c;
-	if (near != &h->told) {
-		h->told = *near;
-		*near = first;
+	if (near != &h->attempt) {
+		h->attempt = *near;
+		*near = first_side;
 	}
-	for (s = h->others; s; s = s->next)
-		if (!far || is_before(far, &s->c))
+	for (s = h->other_records; s; s = s->next)
+		if (!far || is_nearer_client(far, &s->c))
 			far = &s->c;
-	h->far_is_open = !far && h->open && is_before(&h->told, h->open);
+	h->far_is_open = !far && h->open && is_nearer_client(&h->attempt, h->open);
 	if (h->far_is_open)
 		far = h->open;
 	if (far)
-		put_far_side(&h->told, far);
+		fill_far_side(&h->attempt, far);
 	else
-		h->told.stayed |= is_all && v->several && !h->told.syn_left &&
-				  !h->told.forwarded_by && !h->told.other_host;
-	TAILQ_REMOVE(&v->held[false], h, by_age);
+		h->attempt.not_forwarded |= is_all && v->multi_iface && !h->attempt.syn_egress &&
+					    !h->attempt.forwarded_by && !h->attempt.other_host;
+	TAILQ_REMOVE(&v->tracked[false], h, by_age);
 	v->count[false]--;
-	h->is_told = true;
+	h->is_reported = true;
 	h->since = v->sweep;
-	TAILQ_INSERT_TAIL(&v->held[true], h, by_age);
+	TAILQ_INSERT_TAIL(&v->tracked[true], h, by_age);
 	v->count[true]++;
-	v->events.settled(v->events.context, &h->told);
-	while ((s = h->others)) {
-		h->others = s->next;
-		v->events.other_side(v->events.context, &s->c, &h->told);
+	v->events.settled(v->events.context, &h->attempt);
+	while ((s = h->other_records)) {
+		h->other_records = s->next;
+		v->events.other_side(v->events.context, &s->c, &h->attempt);
 		free(s);
 	}
 }
 
-static void evict_some(struct vantage *v)
+static void evict_some(struct join *v)
 {
-	if (v->count[false] >= MOST_WAITING)
-		tell(v, TAILQ_FIRST(&v->held[false]), false);
-	if (v->count[true] >= MOST_TOLD)
-		remove_held(v, TAILQ_FIRST(&v->held[true]));
+	if (v->count[false] >= MAX_WAITING)
+		report_joined(v, TAILQ_FIRST(&v->tracked[false]), false);
+	if (v->count[true] >= MAX_REPORTED)
+		tracked_free(v, TAILQ_FIRST(&v->tracked[true]));
 }
 
-static void hold(struct vantage *v, const struct connection *c)
+static void start_waiting(struct join *v, const struct connection *c)
 {
-	struct held *h;
+	struct tracked *h;
 
 	evict_some(v);
 	h = malloc(sizeof(*h));
@@ -349,55 +352,55 @@ static void hold(struct vantage *v, const struct connection *c)
 		v->events.settled(v->events.context, c);
 		return;
 	}
-	*h = (struct held){ .isn = c->client_isn, .told = *c, .since = v->sweep };
+	*h = (struct tracked){ .isn = c->client_isn, .attempt = *c, .since = v->sweep };
 	LIST_INSERT_HEAD(&v->buckets[bucket_of(v, h->isn)], h, by_isn);
-	TAILQ_INSERT_TAIL(&v->held[false], h, by_age);
+	TAILQ_INSERT_TAIL(&v->tracked[false], h, by_age);
 	v->count[false]++;
 }
 
-static void add_side(struct vantage *v, struct held *h, const struct connection *c)
+static void add_side(struct join *v, struct tracked *h, const struct connection *c)
 {
-	struct other *s;
+	struct other_record *s;
 
 	v->joined++;
-	if (h->is_told) {
+	if (h->is_reported) {
 		h->far_is_open = false;
-		v->events.other_side(v->events.context, c, &h->told);
+		v->events.other_side(v->events.context, c, &h->attempt);
 		return;
 	}
 	s = malloc(sizeof(*s));
 	if (!s)
 		return; /* known as a side, and not shown */
 	s->c = *c;
-	s->next = h->others;
-	h->others = s;
-	if (h->told.syn_left != c->syn_left)
-		tell(v, h, true); /* in and out: that is all of it, nearly always */
+	s->next = h->other_records;
+	h->other_records = s;
+	if (h->attempt.syn_egress != c->syn_egress)
+		report_joined(v, h, true); /* in and out: that is all of it, nearly always */
 }
 
-void vantage_settled(struct vantage *v, const struct connection *c)
+void join_settled(struct join *v, const struct connection *c)
 {
 	bool unsure;
-	struct held *h = find(v, c, &unsure);
+	struct tracked *h = find_tracked(v, c, &unsure);
 
 	v->ambiguous += unsure;
 	if (h)
 		add_side(v, h, c);
 	else
-		hold(v, c);
+		start_waiting(v, c);
 }
 
 /* ---- what is still opening ---- */
 
-static void note_open(struct vantage *v, const struct connection *c)
+static void note_open(struct join *v, const struct connection *c)
 {
 	bool unsure;
-	struct held *h = find(v, c, &unsure);
+	struct tracked *h = find_tracked(v, c, &unsure);
 
 	if (!h)
 		return;
 	h->seen_open = v->sweep + 1;
-	if (h->is_told)
+	if (h->is_reported)
 		return;
 	if (!h->open)
 		h->open = malloc(sizeof(*h->open));
@@ -406,77 +409,78 @@ static void note_open(struct vantage *v, const struct connection *c)
 }
 
 /* Of an opening that has an earlier one on another side, nothing is said. */
-static bool is_far_side(struct vantage *v, const struct connection *c)
+static bool is_far_side(struct join *v, const struct connection *c)
 {
 	uint32_t sweep = v->sweep;
-	struct first *f;
+	struct first_side *f;
 
-	if (!v->several && !v->joined)
+	if (!v->multi_iface && !v->joined)
 		return false;
-	if (!v->firsts)
-		v->firsts = calloc(BUCKETS, sizeof(*v->firsts));
-	if (!v->firsts)
+	if (!v->first_sides)
+		v->first_sides = calloc(BUCKETS, sizeof(*v->first_sides));
+	if (!v->first_sides)
 		return false;
-	f = &v->firsts[bucket_of(v, c->client_isn)];
-	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_LASTS && f->syn < c->syn &&
-	    c->syn - f->syn <= CROSSING_NS)
+	f = &v->first_sides[bucket_of(v, c->client_isn)];
+	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_SIDE_SWEEPS && f->syn < c->syn &&
+	    c->syn - f->syn <= MAX_FORWARDING_NS)
 		return true;
-	*f = (struct first){ .syn = c->syn, .isn = c->client_isn, .sweep = sweep };
+	*f = (struct first_side){ .syn = c->syn, .isn = c->client_isn, .sweep = sweep };
 	return false;
 }
 
-void vantage_opening(struct vantage *v, const struct connection *c)
+void join_opening(struct join *v, const struct connection *c)
 {
 	note_open(v, c);
 	if (!is_far_side(v, c))
 		v->events.opening(v->events.context, c);
 }
 
-static bool is_open(const struct vantage *v, const struct held *h)
+static bool is_open(const struct join *v, const struct tracked *h)
 {
-	return h->seen_open && v->sweep - h->seen_open < PATIENCE;
+	return h->seen_open && v->sweep - h->seen_open < WAIT_SWEEPS;
 }
 
 /* Is the record the near side's, and the far side slow to settle? */
-static bool has_waited_enough(const struct vantage *v, const struct held *h)
+static bool has_waited_enough(const struct join *v, const struct tracked *h)
 {
-	return h->open && is_before(&h->told, h->open) && v->sweep - h->since >= FAR_PATIENCE;
+	return h->open && is_nearer_client(&h->attempt, h->open) &&
+	       v->sweep - h->since >= FAR_WAIT_SWEEPS;
 }
 
-void vantage_swept(struct vantage *v)
+void join_swept(struct join *v)
 {
-	struct held *h, *next;
+	struct tracked *h, *next;
 
 	v->sweep++;
-	for (h = TAILQ_FIRST(&v->held[true]); h; h = next) {
+	for (h = TAILQ_FIRST(&v->tracked[true]); h; h = next) {
 		next = TAILQ_NEXT(h, by_age);
-		if (v->sweep - h->since < PATIENCE)
+		if (v->sweep - h->since < WAIT_SWEEPS)
 			break;
 		if (!is_open(v, h))
-			remove_held(v, h);
+			tracked_free(v, h);
 	}
-	for (h = TAILQ_FIRST(&v->held[false]); h; h = next) {
+	for (h = TAILQ_FIRST(&v->tracked[false]); h; h = next) {
 		next = TAILQ_NEXT(h, by_age);
-		if (v->sweep - h->since < PATIENCE)
+		if (v->sweep - h->since < WAIT_SWEEPS)
 			break;
 		if (!is_open(v, h) || has_waited_enough(v, h))
-			tell(v, h, true);
+			report_joined(v, h, true);
 	}
 }
 
-void vantage_end(struct vantage *v)
+void join_end(struct join *v)
 {
-	while (!TAILQ_EMPTY(&v->held[false]))
-		tell(v, TAILQ_FIRST(&v->held[false]), true);
+	while (!TAILQ_EMPTY(&v->tracked[false]))
+		report_joined(v, TAILQ_FIRST(&v->tracked[false]), true);
 	remove_all(v);
 }
 
-uint64_t vantage_joined(const struct vantage *v)
+uint64_t join_joined(const struct join *v)
 {
 	return v->joined;
 }
 
-uint64_t vantage_ambiguous(const struct vantage *v)
+uint64_t join_ambiguous(const struct join *v)
 {
 	return v->ambiguous;
 }

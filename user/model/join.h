@@ -19,32 +19,32 @@
 
 #include "connection.h"
 
-struct vantage;
+struct join;
 
-struct vantage_events {
+struct join_events {
 	void (*settled)(void *context, const struct connection *c); /* each attempt, once */
 	/* another record of an attempt that was told: for whoever keeps its packets */
 	void (*other_side)(void *context, const struct connection *side,
-			   const struct connection *told);
+			   const struct connection *attempt);
 	void (*opening)(void *context, const struct connection *c);
 	void *context;
 };
 
 /* NULL when there is no memory, or no random number. */
-struct vantage *vantage_new(const struct vantage_events *events);
-void vantage_free(struct vantage *v);
+struct join *join_new(const struct join_events *events);
+void join_free(struct join *v);
 
 /* From here on more than one interface is watched: an attempt with no other side stayed inside. */
-void vantage_several(struct vantage *v);
+void join_set_multi_iface(struct join *v);
 
-/* As a source tells of them, see struct run_events. */
-void vantage_settled(struct vantage *v, const struct connection *c);
-void vantage_opening(struct vantage *v, const struct connection *c);
-void vantage_swept(struct vantage *v);
+/* As a source tells of them, see struct source_events. */
+void join_settled(struct join *v, const struct connection *c);
+void join_opening(struct join *v, const struct connection *c);
+void join_swept(struct join *v);
 
 /* The run is over: what still waits is told. */
-void vantage_end(struct vantage *v);
+void join_end(struct join *v);
 
 /* Records that were another side of an attempt; attempts that fitted more than one. */
-uint64_t vantage_joined(const struct vantage *v);
-uint64_t vantage_ambiguous(const struct vantage *v);
+uint64_t join_joined(const struct join *v);
+uint64_t join_ambiguous(const struct join *v);

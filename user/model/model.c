@@ -40,11 +40,11 @@ static void ignore_failing(void *context, const struct connection *c, enum failu
 	ignore_connection(context, c);
 }
 
-static const struct model_events nobody = {
+static const struct model_events no_events = {
 	.stall = ignore_stall,
 	.late_banner = ignore_connection,
 	.failing = ignore_failing,
-	.answered_after_all = ignore_connection,
+	.late_answer = ignore_connection,
 };
 
 struct model *model_new(ns_t stall_ns, const struct model_events *events)
@@ -55,14 +55,14 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 	if (!m)
 		return NULL;
 	m->stall_ns = stall_ns;
-	m->events = events ? events : &nobody;
+	m->events = events ? events : &no_events;
 	m->last = NEVER;
 	TAILQ_INIT(&m->stalls);
-	TAILQ_INIT(&m->operations);
+	TAILQ_INIT(&m->pendings);
 	for (i = 0; i < 2; i++) {
 		TAILQ_INIT(&m->clients_by_use[i]);
 		TAILQ_INIT(&m->peers_by_use[i]);
-		TAILQ_INIT(&m->trials_by_use[i]);
+		TAILQ_INIT(&m->pairs_by_use[i]);
 	}
 	return m;
 }
@@ -84,7 +84,7 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 	} while (0)
 
 /* What was used least recently, of the unproven first; NULL when there is nothing. */
-#define LEAST_USED(lists) \
+#define LEAST_RECENTLY_USED(lists) \
 	(TAILQ_EMPTY(&(lists)[false]) ? TAILQ_FIRST(&(lists)[true]) : TAILQ_FIRST(&(lists)[false]))
 
 #define MOVE_TO_END(lists, element, from, to)                     \
@@ -102,22 +102,22 @@ static void stall_forget(struct model *m, struct stall *s)
 	free(s);
 }
 
-static void operation_forget(struct model *m, struct operation *o)
+static void pending_forget(struct model *m, struct pending *o)
 {
-	TAILQ_REMOVE(&o->client->operations, o, of_client);
-	TAILQ_REMOVE(&m->operations, o, by_age);
-	o->client->operation_room--;
-	o->client->forgot_operations = true;
-	m->operations_kept--;
+	TAILQ_REMOVE(&o->client->pendings, o, of_client);
+	TAILQ_REMOVE(&m->pendings, o, by_age);
+	o->client->pending_room--;
+	o->client->forgot_pending = true;
+	m->pending_kept--;
 	free(o);
 }
 
-static void trial_forget(struct model *m, struct trial *t)
+static void pair_forget(struct model *m, struct pair *t)
 {
 	LIST_REMOVE(t, of_client);
 	LIST_REMOVE(t, of_peer);
-	TAILQ_REMOVE(&m->trials_by_use[t->failures > 0], t, by_use);
-	HASH_DEL(m->trials, t);
+	TAILQ_REMOVE(&m->pairs_by_use[t->failures > 0], t, by_use);
+	HASH_DEL(m->pairs, t);
 	free(t);
 }
 
@@ -125,12 +125,12 @@ static void client_forget(struct model *m, struct client *c)
 {
 	while (!TAILQ_EMPTY(&c->kept_stalls))
 		stall_forget(m, TAILQ_FIRST(&c->kept_stalls));
-	while (!TAILQ_EMPTY(&c->operations))
-		operation_forget(m, TAILQ_FIRST(&c->operations));
-	while (!LIST_EMPTY(&c->trials))
-		trial_forget(m, LIST_FIRST(&c->trials));
-	m->begun_kept -= c->begun != NULL;
-	free(c->begun);
+	while (!TAILQ_EMPTY(&c->pendings))
+		pending_forget(m, TAILQ_FIRST(&c->pendings));
+	while (!LIST_EMPTY(&c->pairs))
+		pair_forget(m, LIST_FIRST(&c->pairs));
+	m->recent_kept -= c->recent != NULL;
+	free(c->recent);
 	TAILQ_REMOVE(&m->clients_by_use[c->proven], c, by_use);
 	HASH_DEL(m->clients, c);
 	free(c);
@@ -138,11 +138,11 @@ static void client_forget(struct model *m, struct client *c)
 
 static void peer_forget(struct model *m, struct peer *p)
 {
-	while (!LIST_EMPTY(&p->trials))
-		trial_forget(m, LIST_FIRST(&p->trials));
-	m->troubles_kept -= p->troubles != NULL;
+	while (!LIST_EMPTY(&p->pairs))
+		pair_forget(m, LIST_FIRST(&p->pairs));
+	m->anomalies_kept -= p->anomalies != NULL;
 	m->failing_now -= p->said != 0;
-	free(p->troubles);
+	free(p->anomalies);
 	TAILQ_REMOVE(&m->peers_by_use[p->proven], p, by_use);
 	HASH_DEL(m->peers, p);
 	free(p);
@@ -164,33 +164,33 @@ void model_free(struct model *m)
 		peer_forget(m, m->peers);
 	while (m->openings)
 		opening_forget(m, m->openings);
-	free(m->undecided.at);
+	free(m->idle.at);
 	free(m);
 }
 
 static struct client *client_of(struct model *m, const struct connection *c)
 {
-	struct place place = { .address = c->client.address,
-			       .vlan = { c->client.vlan[0], c->client.vlan[1] } };
+	struct client_key key = { .address = c->client.address,
+				  .vlan = { c->client.vlan[0], c->client.vlan[1] } };
 	bool proves = c->outcome == OUTCOME_ESTABLISHED;
 	struct client *client;
 
-	HASH_FIND(hh, m->clients, &place, sizeof(place), client);
+	HASH_FIND(hh, m->clients, &key, sizeof(key), client);
 	if (!client) {
 		if (HASH_COUNT(m->clients) >= MAX_CLIENTS) {
-			client_forget(m, LEAST_USED(m->clients_by_use));
-			m->folded++;
+			client_forget(m, LEAST_RECENTLY_USED(m->clients_by_use));
+			m->dropped_details++;
 		}
-		ADD_NEW(m->clients, place, place, client);
+		ADD_NEW(m->clients, key, key, client);
 		if (!client) {
-			m->folded++;
+			m->dropped_details++;
 			return NULL;
 		}
 		client->worst_wait = NEVER;
 		client->first_syn = c->syn;
 		TAILQ_INIT(&client->kept_stalls);
-		TAILQ_INIT(&client->operations);
-		LIST_INIT(&client->trials);
+		TAILQ_INIT(&client->pendings);
+		LIST_INIT(&client->pairs);
 		TAILQ_INSERT_TAIL(&m->clients_by_use[false], client, by_use);
 	}
 	MOVE_TO_END(m->clients_by_use, client, client->proven, client->proven || proves);
@@ -218,17 +218,17 @@ static struct peer *peer_of(struct model *m, const struct endpoint *server)
 
 	if (!peer) {
 		if (HASH_COUNT(m->peers) >= MAX_PEERS) {
-			peer_forget(m, LEAST_USED(m->peers_by_use));
-			m->folded++;
+			peer_forget(m, LEAST_RECENTLY_USED(m->peers_by_use));
+			m->dropped_details++;
 		}
 		ADD_NEW(m->peers, server, *server, peer);
 		if (!peer) {
-			m->folded++;
+			m->dropped_details++;
 			return NULL;
 		}
 		peer->first_failure = peer->last_failure = peer->last_answer = NEVER;
-		peer->taken_back = NEVER;
-		LIST_INIT(&peer->trials);
+		peer->retracted = NEVER;
+		LIST_INIT(&peer->pairs);
 		TAILQ_INSERT_TAIL(&m->peers_by_use[false], peer, by_use);
 	}
 	MOVE_TO_END(m->peers_by_use, peer, peer->proven, peer->proven);
@@ -241,41 +241,41 @@ static void peer_proves(struct model *m, struct peer *peer)
 	peer->proven = true;
 }
 
-struct troubles *peer_troubles(struct model *m, struct peer *p)
+struct anomalies *peer_anomalies(struct model *m, struct peer *p)
 {
-	if (!p->troubles && m->troubles_kept < MAX_TROUBLES) {
-		p->troubles = calloc(1, sizeof(*p->troubles));
-		if (p->troubles) {
-			p->troubles->worst_banner = NEVER;
-			m->troubles_kept++;
+	if (!p->anomalies && m->anomalies_kept < MAX_ANOMALIES) {
+		p->anomalies = calloc(1, sizeof(*p->anomalies));
+		if (p->anomalies) {
+			p->anomalies->worst_banner = NEVER;
+			m->anomalies_kept++;
 		}
 	}
-	m->folded += !p->troubles;
-	return p->troubles;
+	m->dropped_details += !p->anomalies;
+	return p->anomalies;
 }
 
-static struct trial *trial_of(struct model *m, struct client *client, struct peer *peer)
+static struct pair *pair_of(struct model *m, struct client *client, struct peer *peer)
 {
-	struct trial wanted = { .who = { client, peer } };
-	struct trial *trial;
+	struct pair wanted = { .who = { client, peer } };
+	struct pair *pair;
 
-	HASH_FIND(hh, m->trials, &wanted.who, sizeof(wanted.who), trial);
-	if (!trial) {
-		if (HASH_COUNT(m->trials) >= MAX_TRIALS) {
-			trial_forget(m, LEAST_USED(m->trials_by_use));
-			m->folded++;
+	HASH_FIND(hh, m->pairs, &wanted.who, sizeof(wanted.who), pair);
+	if (!pair) {
+		if (HASH_COUNT(m->pairs) >= MAX_PAIRS) {
+			pair_forget(m, LEAST_RECENTLY_USED(m->pairs_by_use));
+			m->dropped_details++;
 		}
-		ADD_NEW(m->trials, who, wanted.who, trial);
-		if (!trial) {
-			m->folded++;
+		ADD_NEW(m->pairs, who, wanted.who, pair);
+		if (!pair) {
+			m->dropped_details++;
 			return NULL;
 		}
-		LIST_INSERT_HEAD(&client->trials, trial, of_client);
-		LIST_INSERT_HEAD(&peer->trials, trial, of_peer);
-		TAILQ_INSERT_TAIL(&m->trials_by_use[false], trial, by_use);
+		LIST_INSERT_HEAD(&client->pairs, pair, of_client);
+		LIST_INSERT_HEAD(&peer->pairs, pair, of_peer);
+		TAILQ_INSERT_TAIL(&m->pairs_by_use[false], pair, by_use);
 	}
-	MOVE_TO_END(m->trials_by_use, trial, trial->failures > 0, trial->failures > 0);
-	return trial;
+	MOVE_TO_END(m->pairs_by_use, pair, pair->failures > 0, pair->failures > 0);
+	return pair;
 }
 
 static void samples_add(struct samples *s, ns_t duration)
@@ -311,7 +311,7 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 	s->client = client;
 	s->from = c->client;
 	s->to = c->server;
-	s->behind = c->behind;
+	s->nat_endpoint = c->nat_endpoint;
 	s->has_mac = c->has_mac;
 	memcpy(s->mac, c->mac, sizeof(s->mac));
 	s->syn = c->syn;
@@ -325,10 +325,10 @@ static void stall_of(struct stall *s, struct client *client, const struct connec
 static void count_meanwhile(struct stall *s)
 {
 	const struct client *client = s->client;
-	unsigned int i, n = client->begun_count < BEGUN ? client->begun_count : BEGUN;
+	unsigned int i, n = client->recent_count < RECENT ? client->recent_count : RECENT;
 
-	for (i = 0; client->begun && i < n; i++) {
-		const struct begun *b = &client->begun[i];
+	for (i = 0; client->recent && i < n; i++) {
+		const struct recent *b = &client->recent[i];
 		uint8_t *count = same_endpoint(&b->to, &s->to) ? &s->siblings : &s->passed;
 
 		if (b->prompt && b->syn > s->start && b->syn < s->start + s->wait && *count < 0xff)
@@ -343,15 +343,15 @@ static void keep_stall(struct model *m, const struct stall *stall)
 
 	if (client && client->stall_room >= MAX_CLIENT_STALLS) {
 		stall_forget(m, TAILQ_FIRST(&client->kept_stalls));
-		m->folded++;
+		m->dropped_details++;
 	}
 	if (client && m->stalls_kept >= MAX_STALLS) {
 		stall_forget(m, TAILQ_FIRST(&m->stalls));
-		m->folded++;
+		m->dropped_details++;
 	}
 	kept = client ? malloc(sizeof(*kept)) : NULL;
 	if (!kept) {
-		m->folded++;
+		m->dropped_details++;
 		return;
 	}
 	*kept = *stall;
@@ -361,17 +361,17 @@ static void keep_stall(struct model *m, const struct stall *stall)
 	m->stalls_kept++;
 }
 
-static void keep_undecided(struct model *m, const struct stall *stall)
+static void keep_idle(struct model *m, const struct stall *stall)
 {
-	struct stalls *u = &m->undecided;
+	struct stalls *u = &m->idle;
 	struct stall *grown;
 	size_t room;
 
 	if (u->count == u->room) {
 		room = u->room ? u->room * 2 : 64;
-		grown = room <= MAX_UNDECIDED ? realloc(u->at, room * sizeof(*grown)) : NULL;
+		grown = room <= MAX_IDLE ? realloc(u->at, room * sizeof(*grown)) : NULL;
 		if (!grown) {
-			m->folded++;
+			m->dropped_details++;
 			return;
 		}
 		u->at = grown;
@@ -380,17 +380,17 @@ static void keep_undecided(struct model *m, const struct stall *stall)
 	u->at[u->count++] = *stall;
 }
 
-static void keep_begun(struct model *m, struct client *client, const struct connection *c)
+static void keep_recent(struct model *m, struct client *client, const struct connection *c)
 {
-	struct begun *b;
+	struct recent *b;
 
-	if (!client->begun && m->begun_kept < MAX_BEGUN) {
-		client->begun = calloc(BEGUN, sizeof(*client->begun));
-		m->begun_kept += client->begun != NULL;
+	if (!client->recent && m->recent_kept < MAX_RECENT_CLIENTS) {
+		client->recent = calloc(RECENT, sizeof(*client->recent));
+		m->recent_kept += client->recent != NULL;
 	}
-	if (!client->begun)
+	if (!client->recent)
 		return;
-	b = &client->begun[client->begun_count++ % BEGUN];
+	b = &client->recent[client->recent_count++ % RECENT];
 	b->syn = c->syn;
 	b->to = c->server;
 	b->prompt = (c->client_first != NEVER || c->server_first != NEVER) &&
@@ -435,7 +435,7 @@ static ns_t time_taken(const struct connection *c)
 }
 
 /* Was this something that another connection of the client may have waited for? */
-static bool operation_of(const struct model *m, struct operation *o, const struct connection *c)
+static bool pending_of(const struct model *m, struct pending *o, const struct connection *c)
 {
 	ns_t least = m->stall_ns / 10 * 8;
 
@@ -483,38 +483,38 @@ static bool operation_of(const struct model *m, struct operation *o, const struc
 	return o->end - o->start >= least;
 }
 
-static void keep_operation(struct model *m, struct client *client, const struct connection *c)
+static void keep_pending(struct model *m, struct client *client, const struct connection *c)
 {
-	struct operation o, *kept;
+	struct pending o, *kept;
 
-	if (c->offloaded || !operation_of(m, &o, c))
+	if (c->offloaded || !pending_of(m, &o, c))
 		return;
-	if (client->operation_room >= MAX_CLIENT_OPERATIONS) {
-		operation_forget(m, TAILQ_FIRST(&client->operations));
-		m->folded++;
+	if (client->pending_room >= MAX_CLIENT_PENDING) {
+		pending_forget(m, TAILQ_FIRST(&client->pendings));
+		m->dropped_details++;
 	}
-	if (m->operations_kept >= MAX_OPERATIONS) {
-		operation_forget(m, TAILQ_FIRST(&m->operations));
-		m->folded++;
+	if (m->pending_kept >= MAX_PENDING_OPS) {
+		pending_forget(m, TAILQ_FIRST(&m->pendings));
+		m->dropped_details++;
 	}
 	kept = malloc(sizeof(*kept));
 	if (!kept) {
-		m->folded++;
+		m->dropped_details++;
 		return;
 	}
 	*kept = o;
 	kept->client = client;
-	TAILQ_INSERT_TAIL(&client->operations, kept, of_client);
-	TAILQ_INSERT_TAIL(&m->operations, kept, by_age);
-	client->operation_room++;
-	m->operations_kept++;
+	TAILQ_INSERT_TAIL(&client->pendings, kept, of_client);
+	TAILQ_INSERT_TAIL(&m->pendings, kept, by_age);
+	client->pending_room++;
+	m->pending_kept++;
 }
 
-static void note_waits(struct model *m, struct peer *peer, struct client *client,
-		       struct trial *trial, const struct connection *c)
+static void note_waits(struct model *m, struct peer *peer, struct client *client, struct pair *pair,
+		       const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
-	struct troubles *t;
+	struct anomalies *t;
 	struct stall stall;
 
 	/* where its first bytes were not seen, nobody knows when they passed */
@@ -534,9 +534,9 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 		peer->requests += c->wait != NEVER;
 		peer->banners += c->banner != NEVER;
 	}
-	if (trial) {
-		trial->banners += c->banner != NEVER;
-		trial->late_banners += c->banner != NEVER && c->banner >= m->stall_ns;
+	if (pair) {
+		pair->banners += c->banner != NEVER;
+		pair->late_banners += c->banner != NEVER && c->banner >= m->stall_ns;
 	}
 	if (c->wait != NEVER && c->wait >= m->stall_ns) {
 		m->stall_count++;
@@ -550,7 +550,7 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 	}
 	if (c->banner != NEVER && c->banner >= m->stall_ns) {
 		m->late_banners++;
-		t = peer ? peer_troubles(m, peer) : NULL;
+		t = peer ? peer_anomalies(m, peer) : NULL;
 		if (peer)
 			peer->late_banners++;
 		if (t) {
@@ -568,9 +568,9 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 		} else if (silence != NEVER &&
 			   (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE)) {
 			if (client)
-				client->undecided++;
+				client->idle++;
 			stall_of(&stall, NULL, c, silence);
-			keep_undecided(m, &stall);
+			keep_idle(m, &stall);
 		}
 	}
 }
@@ -578,47 +578,47 @@ static void note_waits(struct model *m, struct peer *peer, struct client *client
 /* ---- peers that fail, and what is odd about a server or the way to it ---- */
 
 /* Said once for each peer and kind; the counts go on in the report. */
-static void say_failing(struct model *m, struct peer *peer, const struct connection *c,
-			enum failure failure)
+static void report_failing(struct model *m, struct peer *peer, const struct connection *c,
+			   enum failure failure)
 {
 	if (failure < FAILURE_SILENT || peer->said & 1U << failure)
 		return;
-	if (peer->taken_back != NEVER && c->syn <= peer->taken_back)
+	if (peer->retracted != NEVER && c->syn <= peer->retracted)
 		return; /* the peer has answered somebody since */
 	m->failing_now += !peer->said;
 	peer->said |= 1U << failure;
-	peer->said_of = c->syn_last;
+	peer->reported_syn = c->syn_last;
 	m->events->failing(m->events->context, c, failure);
 }
 
 /* By an answer to anybody, as long as it is younger than what was said. */
-static void take_back(struct model *m, struct peer *peer, const struct connection *c)
+static void retract_failure(struct model *m, struct peer *peer, const struct connection *c)
 {
-	if (!peer->said || c->synack == NEVER || c->synack <= peer->said_of)
+	if (!peer->said || c->synack == NEVER || c->synack <= peer->reported_syn)
 		return;
 	peer->said = 0;
 	m->failing_now--;
-	peer->taken_back = c->synack;
-	m->events->answered_after_all(m->events->context, c);
+	peer->retracted = c->synack;
+	m->events->late_answer(m->events->context, c);
 }
 
-static void note_crossing(struct peer *peer, struct trial *trial, const struct connection *c)
+static void note_forwarding_delay(struct peer *peer, struct pair *pair, const struct connection *c)
 {
-	bool swallowed = c->far.synack != NEVER && c->far.seen,
-	     stayed = c->stayed && !c->forwarded_by;
+	bool answer_dropped = c->far.synack != NEVER && c->far.seen,
+	     not_forwarded = c->not_forwarded && !c->forwarded_by;
 
-	peer->left += c->forwarded_by != 0;
-	peer->stayed += stayed;
-	peer->swallowed += swallowed;
+	peer->forwarded += c->forwarded_by != 0;
+	peer->not_forwarded += not_forwarded;
+	peer->answer_dropped += answer_dropped;
 	if (c->forwarded_by)
 		peer->forwarded_by = c->forwarded_by;
-	if (stayed || swallowed)
-		peer->came_by = c->ifindex;
-	if (trial && (stayed || swallowed))
-		trial->odd |= ODD_STAYED;
+	if (not_forwarded || answer_dropped)
+		peer->in_ifindex = c->ifindex;
+	if (pair && (not_forwarded || answer_dropped))
+		pair->anomaly_bits |= ANOMALY_NOT_FORWARDED;
 }
 
-static void note_failure(struct model *m, struct peer *peer, struct trial *trial,
+static void note_failure(struct model *m, struct peer *peer, struct pair *pair,
 			 const struct connection *c, enum failure failure)
 {
 	peer->failures[failure]++;
@@ -637,13 +637,13 @@ static void note_failure(struct model *m, struct peer *peer, struct trial *trial
 		peer->icmp_code = c->icmp_code;
 		peer->icmp_from = c->icmp_from;
 	}
-	say_failing(m, peer, c, failure);
+	report_failing(m, peer, c, failure);
 	if (c->outcome == OUTCOME_UNANSWERED)
-		note_crossing(peer, trial, c);
-	if (!trial)
+		note_forwarding_delay(peer, pair, c);
+	if (!pair)
 		return;
-	if (!trial->failures++) {
-		MOVE_TO_END(m->trials_by_use, trial, false, true);
+	if (!pair->failures++) {
+		MOVE_TO_END(m->pairs_by_use, pair, false, true);
 		if (++peer->clients_failed == 2)
 			peer_proves(m, peer);
 	}
@@ -658,7 +658,7 @@ static void note_answer(struct model *m, struct peer *peer, const struct connect
 		peer_proves(m, peer);
 	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)
 		peer->answered_late++;
-	take_back(m, peer, c);
+	retract_failure(m, peer, c);
 }
 
 /*
@@ -692,11 +692,11 @@ static void note_loss(struct model *m, struct client *client, struct peer *peer,
 		peer->lost += far;
 }
 
-static void note_troubles(struct model *m, struct peer *peer, struct trial *trial,
-			  const struct connection *c)
+static void note_anomalies(struct model *m, struct peer *peer, struct pair *pair,
+			   const struct connection *c)
 {
-	bool request = payload_is_swallowed(&c->client_payload) && !c->synack_after_ack;
-	bool answer = payload_is_swallowed(&c->server_payload);
+	bool request = payload_is_black_holed(&c->client_payload) && !c->synack_after_ack;
+	bool answer = payload_is_black_holed(&c->server_payload);
 	/* a SYN-ACK is not repeated sooner than after a second: a client that had spoken then is not idle */
 	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= m->stall_ns / 2);
 	bool accept_queue = c->synack_after_ack && !(idle && !c->client_payload.again);
@@ -704,20 +704,21 @@ static void note_troubles(struct model *m, struct peer *peer, struct trial *tria
 	bool half_open = c->outcome == OUTCOME_HALF_OPEN;
 	bool slow = c->answer != NEVER && c->answer >= m->stall_ns && !accept_queue &&
 		    !c->client_payload.again;
-	struct troubles *t;
+	struct anomalies *t;
 
 	if (!request && !answer && !accept_queue && !deferred && !half_open && !slow &&
 	    !c->challenged)
 		return;
-	if (trial)
-		trial->odd |= (request || answer ? ODD_SWALLOWED : 0) |
-			      (c->challenged ? ODD_CHALLENGED : 0) |
-			      (accept_queue ? ODD_ACCEPT_QUEUE : 0) | (slow ? ODD_SLOW : 0);
-	t = peer_troubles(m, peer);
+	if (pair)
+		pair->anomaly_bits |= (request || answer ? ANOMALY_BLACK_HOLE : 0) |
+				      (c->challenged ? ANOMALY_CHALLENGED : 0) |
+				      (accept_queue ? ANOMALY_ACCEPT_QUEUE : 0) |
+				      (slow ? ANOMALY_SLOW : 0);
+	t = peer_anomalies(m, peer);
 	if (!t)
 		return;
-	t->swallowed_requests += request;
-	t->swallowed_answers += answer;
+	t->black_holed_requests += request;
+	t->black_holed_answers += answer;
 	t->too_big += (request || answer) && c->too_big;
 	t->accept_queue += accept_queue;
 	t->deferred += deferred;
@@ -746,10 +747,10 @@ static void note_crossed(struct model *m, const struct connection *c)
 {
 	unsigned int i;
 
-	histogram_add(&m->syn_crossings, c->syn_crossing);
-	histogram_add(&m->synack_crossings, c->synack_crossing);
-	histogram_add(&m->payload_crossings, c->payload_crossing);
-	if (c->syn_left || c->synack == NEVER || !c->answer_left)
+	histogram_add(&m->syn_forwarding_delays, c->syn_forwarding_delay);
+	histogram_add(&m->synack_forwarding_delays, c->synack_forwarding_delay);
+	histogram_add(&m->payload_forwarding_delays, c->payload_forwarding_delay);
+	if (c->syn_egress || c->synack == NEVER || !c->synack_egress)
 		return;
 	for (i = 0; i < m->crossed_count && m->crossed[i].ifindex != c->ifindex; i++)
 		;
@@ -765,7 +766,7 @@ void model_settled(struct model *m, const struct connection *c)
 	struct client *client = client_of(m, c);
 	struct peer *peer = peer_of(m, &c->server);
 	enum failure failure = connection_failure(c);
-	struct trial *trial = client && peer ? trial_of(m, client, peer) : NULL;
+	struct pair *pair = client && peer ? pair_of(m, client, peer) : NULL;
 	struct opening wanted, *o;
 
 	o = opening_find(m, c, &wanted);
@@ -781,20 +782,20 @@ void model_settled(struct model *m, const struct connection *c)
 	histogram_add(&m->server_round_trips, c->server_round_trip);
 	histogram_add(&m->client_round_trips, c->client_round_trip);
 	note_crossed(m, c);
-	if (trial)
-		trial->attempts++;
+	if (pair)
+		pair->attempts++;
 	if (client) {
 		client->connections++;
 		samples_add(&client->round_trips, c->client_round_trip);
-		keep_operation(m, client, c);
+		keep_pending(m, client, c);
 	}
 	if (peer) {
 		peer->connections++;
 		if (failure != FAILURE_NONE)
-			note_failure(m, peer, trial, c, failure);
+			note_failure(m, peer, pair, c, failure);
 		else
 			note_answer(m, peer, c);
-		note_troubles(m, peer, trial, c);
+		note_anomalies(m, peer, pair, c);
 	}
 	if (c->outcome == OUTCOME_ESTABLISHED) {
 		m->full_acked += payload_is_full(&c->client_payload) && c->client_payload.acked;
@@ -803,9 +804,9 @@ void model_settled(struct model *m, const struct connection *c)
 		note_loss(m, client, peer, c);
 		if (client)
 			client->established++;
-		note_waits(m, peer, client, trial, c);
+		note_waits(m, peer, client, pair, c);
 		if (client)
-			keep_begun(m, client, c);
+			keep_recent(m, client, c);
 	}
 }
 
@@ -813,11 +814,11 @@ void model_settled(struct model *m, const struct connection *c)
  * Where more peers fail than there is room for, the one of an opening that has been silent for long was
  * said when it had just become so, and forgotten since: not again at each sweep.
  */
-#define NEWS_NS (SILENT_NS + 3 * (ns_t)SECOND_NS)
+#define RETRACT_WINDOW_NS (SILENT_NS + 3 * (ns_t)SECOND_NS)
 
 static bool was_forgotten(const struct model *m, const struct connection *c)
 {
-	return HASH_COUNT(m->peers) >= MAX_PEERS && c->watched > NEWS_NS &&
+	return HASH_COUNT(m->peers) >= MAX_PEERS && c->watched > RETRACT_WINDOW_NS &&
 	       !peer_find(m, &c->server);
 }
 
@@ -834,21 +835,22 @@ void model_opening(struct model *m, const struct connection *c)
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
 		peer = was_forgotten(m, c) ? NULL : peer_of(m, &c->server);
 		if (peer)
-			say_failing(m, peer, c, failure);
+			report_failing(m, peer, c, failure);
 		return;
 	}
 	if (failure == FAILURE_NONE && c->synack != NEVER) {
 		peer = peer_find(m, &c->server);
 		if (peer)
-			take_back(m, peer, c);
+			retract_failure(m, peer, c);
 	}
-	if (silence == NEVER || silence < m->stall_ns || silence < SAY_WAITING_NS || c->offloaded)
+	if (silence == NEVER || silence < m->stall_ns || silence < REPORT_WAITING_NS ||
+	    c->offloaded)
 		return;
 	o = opening_find(m, c, &wanted);
 	if (!o && HASH_COUNT(m->openings) < MAX_OPENINGS)
 		ADD_NEW(m->openings, which, wanted.which, o);
 	if (!o) {
-		m->folded++;
+		m->dropped_details++;
 		return;
 	}
 	o->sweep = m->sweep;

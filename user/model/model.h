@@ -19,16 +19,16 @@
 
 #define MAX_CLIENTS (1 << 17)
 #define MAX_PEERS (1 << 17)
-#define MAX_TRIALS (1 << 19)
-#define MAX_TROUBLES (1 << 14)
+#define MAX_PAIRS (1 << 19)
+#define MAX_ANOMALIES (1 << 14)
 #define MAX_STALLS (1 << 17)
 #define MAX_CLIENT_STALLS 128
-#define MAX_OPERATIONS (1 << 18)
-#define MAX_CLIENT_OPERATIONS 256
-#define MAX_UNDECIDED (1 << 14)
+#define MAX_PENDING_OPS (1 << 18)
+#define MAX_CLIENT_PENDING 256
+#define MAX_IDLE (1 << 14)
 #define MAX_OPENINGS (1 << 17)
-#define MAX_BEGUN (1 << 14) /* clients whose latest connections are kept, BEGUN each */
-#define BEGUN 64
+#define MAX_RECENT_CLIENTS (1 << 14) /* clients whose latest connections are kept, RECENT each */
+#define RECENT 64
 #define SAMPLES 8
 
 /* A MAC with more addresses of one family than these is a router's: then each address is a host. */
@@ -36,9 +36,9 @@
 #define MAX_HOST_IP6 16
 
 /* A wait of an open connection is said once it has lasted so long, or --stall if that is longer. */
-#define SAY_WAITING_NS (3 * (ns_t)SECOND_NS)
+#define REPORT_WAITING_NS (3 * (ns_t)SECOND_NS)
 
-struct place {
+struct client_key {
 	struct address address;
 	uint16_t vlan[2];
 };
@@ -50,7 +50,7 @@ struct samples {
 };
 
 /* A connection of a client's that was established, as far as it matters to its other ones. */
-struct begun {
+struct recent {
 	ns_t syn;
 	struct endpoint to;
 	bool prompt; /* nobody waited for the first payloads */
@@ -58,15 +58,15 @@ struct begun {
 };
 
 TAILQ_HEAD(stall_list, stall);
-TAILQ_HEAD(operation_list, operation);
+TAILQ_HEAD(pending_list, pending);
 TAILQ_HEAD(client_list, client);
 TAILQ_HEAD(peer_list, peer);
-TAILQ_HEAD(trial_list, trial);
-LIST_HEAD(trials_of, trial);
+TAILQ_HEAD(pair_list, pair);
+LIST_HEAD(pairs_of, pair);
 
 /* One address on the client side. */
 struct client {
-	struct place place;
+	struct client_key key;
 	bool has_mac;
 	bool proven; /* finished a handshake */
 	uint8_t mac[6];
@@ -75,30 +75,30 @@ struct client {
 	uint64_t decided; /* established, and a first payload was seen: they stalled or they did not
 			   */
 	uint64_t stalls;
-	uint64_t undecided; /* still waiting at the end */
+	uint64_t idle; /* still waiting at the end */
 	uint32_t lost_near; /* handshakes or first payloads with loss between it and this gateway */
 	ns_t first_syn;
 	ns_t worst_wait; /* NEVER when none was seen */
 	struct samples waits; /* of all its first payloads */
 	struct samples round_trips;
 	struct stall_list kept_stalls; /* the latest MAX_CLIENT_STALLS, as they ended */
-	struct operation_list operations; /* the latest MAX_CLIENT_OPERATIONS, as they settled */
-	uint32_t stall_room, operation_room; /* how many are kept */
-	bool forgot_operations;
-	struct begun *begun; /* a ring of BEGUN; NULL when there was no room */
-	uint32_t begun_count;
-	struct trials_of trials;
+	struct pending_list pendings; /* the latest MAX_CLIENT_PENDING, as they settled */
+	uint32_t stall_room, pending_room; /* how many are kept */
+	bool forgot_pending;
+	struct recent *recent; /* a ring of RECENT; NULL when there was no room */
+	uint32_t recent_count;
+	struct pairs_of pairs;
 	size_t host; /* index into hosts.at, once model_hosts() has been called */
 	TAILQ_ENTRY(client) by_use;
 	UT_hash_handle hh;
 };
 
 /* What is odd about a server. */
-struct troubles {
+struct anomalies {
 	uint32_t accept_queue; /* SYN-ACKs repeat while the request is not taken */
 	uint32_t deferred; /* SYN-ACKs repeat while the client is idle */
-	uint32_t swallowed_requests; /* full segments that are never acknowledged */
-	uint32_t swallowed_answers;
+	uint32_t black_holed_requests; /* full segments that are never acknowledged */
+	uint32_t black_holed_answers;
 	uint32_t too_big; /* of these, an ICMP "too big" was seen */
 	uint32_t challenged;
 	uint32_t half_open;
@@ -121,11 +121,11 @@ struct peer {
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
 	uint64_t by_gateway; /* failures that this very host made */
-	uint64_t left; /* unanswered attempts whose SYNs were seen to leave this gateway ... */
-	uint64_t stayed; /* ... and whose SYNs came in, and left by no other interface watched */
-	uint64_t swallowed; /* whose SYN-ACKs came back to this gateway, and not to the client */
+	uint64_t forwarded; /* unanswered attempts whose SYNs were seen to leave this gateway ... */
+	uint64_t not_forwarded; /* ... and whose SYNs came in, and left by no other interface watched */
+	uint64_t answer_dropped; /* whose SYN-ACKs came back to this gateway, and not to the client */
 	uint32_t forwarded_by; /* ifindex, the last */
-	uint32_t came_by; /* ifindex of the last that stayed */
+	uint32_t in_ifindex; /* ifindex of the last that stayed */
 	ns_t first_failure;
 	ns_t last_failure;
 	ns_t last_answer;
@@ -134,15 +134,15 @@ struct peer {
 	uint32_t lost; /* connections whose SYN was lost behind this gateway */
 	uint32_t banners; /* where it spoke first */
 	uint32_t late_banners;
-	struct trials_of trials; /* the clients that tried it, the latest first */
+	struct pairs_of pairs; /* the clients that tried it, the latest first */
 	uint8_t icmp_type; /* of the last ICMP error */
 	uint8_t icmp_code;
 	struct address icmp_from;
-	struct troubles *troubles; /* NULL: none */
+	struct anomalies *anomalies; /* NULL: none */
 	unsigned int said; /* failures said live, as bits */
-	ns_t said_of; /* the last SYN of the attempt they were said of */
-	ns_t taken_back; /* the SYN-ACK that took them back */
-	int fate; /* the diagnosis' own */
+	ns_t reported_syn; /* the last SYN of the attempt they were said of */
+	ns_t retracted; /* the SYN-ACK that took them back */
+	int forwarding; /* the diagnosis' own */
 	TAILQ_ENTRY(peer) by_use;
 	UT_hash_handle hh;
 };
@@ -151,7 +151,7 @@ struct stall {
 	struct client *client; /* NULL when it is not kept */
 	struct endpoint from;
 	struct endpoint to;
-	struct endpoint behind; /* see struct connection */
+	struct endpoint nat_endpoint; /* see struct connection */
 	bool has_mac;
 	uint8_t mac[6];
 	uint8_t siblings; /* connections to the same server that began and got through meanwhile */
@@ -177,7 +177,7 @@ struct stalls {
  * Something that a client asked for and did not get at once: an attempt that failed, or a connection
  * that was slow to be answered. Only these can be what a stall waited for.
  */
-struct operation {
+struct pending {
 	struct client *client;
 	struct endpoint to;
 	ns_t start; /* the first SYN */
@@ -187,17 +187,17 @@ struct operation {
 	uint32_t syn_count;
 	bool resolved; /* by an answer, a refusal, an ICMP error, or the client's giving up */
 	bool failed; /* no answer ever came */
-	TAILQ_ENTRY(operation) of_client;
-	TAILQ_ENTRY(operation) by_age;
+	TAILQ_ENTRY(pending) of_client;
+	TAILQ_ENTRY(pending) by_age;
 };
 
 /* What happened to a client at a server, see struct troubles. */
-enum odd {
-	ODD_SWALLOWED = 1 << 0,
-	ODD_CHALLENGED = 1 << 1,
-	ODD_ACCEPT_QUEUE = 1 << 2,
-	ODD_SLOW = 1 << 3,
-	ODD_STAYED = 1 << 4, /* its SYNs, or their answers, did not leave this gateway */
+enum anomaly {
+	ANOMALY_BLACK_HOLE = 1 << 0,
+	ANOMALY_CHALLENGED = 1 << 1,
+	ANOMALY_ACCEPT_QUEUE = 1 << 2,
+	ANOMALY_SLOW = 1 << 3,
+	ANOMALY_NOT_FORWARDED = 1 << 4, /* its SYNs, or their answers, did not leave this gateway */
 };
 
 #define MAX_CROSSED 32
@@ -209,7 +209,7 @@ struct crossed {
 };
 
 /* One client at one peer. */
-struct trial {
+struct pair {
 	struct {
 		struct client *client;
 		struct peer *peer;
@@ -218,10 +218,10 @@ struct trial {
 	uint64_t failures;
 	uint32_t banners; /* where the server spoke first */
 	uint32_t late_banners;
-	uint32_t odd; /* enum odd, as bits */
-	LIST_ENTRY(trial) of_client;
-	LIST_ENTRY(trial) of_peer;
-	TAILQ_ENTRY(trial) by_use;
+	uint32_t anomaly_bits; /* enum anomaly, as bits */
+	LIST_ENTRY(pair) of_client;
+	LIST_ENTRY(pair) of_peer;
+	TAILQ_ENTRY(pair) by_use;
 	UT_hash_handle hh;
 };
 
@@ -231,7 +231,7 @@ struct model_events {
 	void (*stall)(void *context, const struct stall *s, bool ended);
 	void (*late_banner)(void *context, const struct connection *c);
 	void (*failing)(void *context, const struct connection *c, enum failure failure);
-	void (*answered_after_all)(void *context, const struct connection *c);
+	void (*late_answer)(void *context, const struct connection *c);
 	void *context;
 };
 
@@ -241,17 +241,17 @@ struct model {
 
 	struct client *clients;
 	struct peer *peers;
-	struct trial *trials;
+	struct pair *pairs;
 	struct stall_list stalls; /* the oldest first */
-	struct operation_list operations;
-	struct stalls undecided;
+	struct pending_list pendings;
+	struct stalls idle;
 	struct opening *openings;
 	uint64_t sweep;
 
 	struct client_list clients_by_use[2]; /* [proven] */
 	struct peer_list peers_by_use[2];
-	struct trial_list trials_by_use[2]; /* [failed] */
-	size_t stalls_kept, operations_kept, begun_kept, troubles_kept;
+	struct pair_list pairs_by_use[2]; /* [failed] */
+	size_t stalls_kept, pending_kept, recent_kept, anomalies_kept;
 
 	ns_t last; /* the latest moment of what was seen */
 	uint64_t connections;
@@ -267,14 +267,15 @@ struct model {
 	uint64_t no_synack; /* the client spoke as if answered, no answer was seen */
 	uint64_t full_acked; /* full-size first payloads that were acknowledged */
 	uint64_t stall_count; /* all, also those that were folded */
-	uint64_t folded; /* details that gave their place */
+	uint64_t dropped_details; /* details that gave their place */
 	struct histogram waits;
 	struct histogram answers;
 	struct histogram client_round_trips;
 	struct histogram server_round_trips;
-	struct histogram syn_crossings; /* what this gateway takes for each, where both sides show */
-	struct histogram synack_crossings;
-	struct histogram payload_crossings;
+	struct histogram
+		syn_forwarding_delays; /* what this gateway takes for each, where both sides show */
+	struct histogram synack_forwarding_delays;
+	struct histogram payload_forwarding_delays;
 	struct crossed crossed[MAX_CROSSED];
 	unsigned int crossed_count;
 };
@@ -294,7 +295,7 @@ void model_swept(struct model *m);
 ns_t samples_median(const struct samples *s);
 
 /* For the route to be filled in; NULL when out of memory. */
-struct troubles *peer_troubles(struct model *m, struct peer *p);
+struct anomalies *peer_anomalies(struct model *m, struct peer *p);
 
 /* What users have: addresses that share a MAC, unless it is a router's. */
 struct host {
@@ -304,7 +305,7 @@ struct host {
 	uint64_t established;
 	uint64_t decided;
 	uint64_t stalls;
-	uint64_t undecided;
+	uint64_t idle;
 	ns_t worst_wait;
 	const void *counted; /* by whom it was counted last: the counter's own */
 };
@@ -356,4 +357,4 @@ struct peer **model_failing_peers(const struct model *m, size_t *count);
  * The trials of a peer, the most failures first, at most room of them; answers how many were filled
  * in.
  */
-size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room);
+size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room);

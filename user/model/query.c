@@ -15,11 +15,11 @@ static int by_mac(const void *a, const void *b)
 	if (!order && x->has_mac)
 		order = memcmp(x->mac, y->mac, sizeof(x->mac));
 	if (!order)
-		order = memcmp(x->place.vlan, y->place.vlan, sizeof(x->place.vlan));
+		order = memcmp(x->key.vlan, y->key.vlan, sizeof(x->key.vlan));
 	if (!order)
-		order = is_ip4(&y->place.address) - is_ip4(&x->place.address);
+		order = is_ip4(&y->key.address) - is_ip4(&x->key.address);
 	if (!order)
-		order = memcmp(&x->place, &y->place, sizeof(x->place));
+		order = memcmp(&x->key, &y->key, sizeof(x->key));
 	return order;
 }
 
@@ -29,18 +29,18 @@ static int by_stalls(const void *a, const void *b)
 
 	if (x->stalls != y->stalls)
 		return x->stalls < y->stalls ? 1 : -1;
-	if (x->undecided != y->undecided)
-		return x->undecided < y->undecided ? 1 : -1;
+	if (x->idle != y->idle)
+		return x->idle < y->idle ? 1 : -1;
 	if (x->worst_wait != y->worst_wait)
 		return x->worst_wait < y->worst_wait ? 1 : -1;
-	return memcmp(&x->clients[0]->place, &y->clients[0]->place, sizeof(struct place));
+	return memcmp(&x->clients[0]->key, &y->clients[0]->key, sizeof(struct client_key));
 }
 
 /* A MAC is only unique within its VLANs, as an address is. */
 static bool has_same_mac(const struct client *a, const struct client *b)
 {
 	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
-	       !memcmp(a->place.vlan, b->place.vlan, sizeof(a->place.vlan));
+	       !memcmp(a->key.vlan, b->key.vlan, sizeof(a->key.vlan));
 }
 
 /* How many clients from the first on are one host; 0 if their MAC is a router's. */
@@ -52,7 +52,7 @@ static size_t same_mac(struct client **clients, size_t count)
 	if (!clients[0]->has_mac)
 		return 1;
 	for (n = 0; n < count && has_same_mac(clients[n], clients[0]); n++) {
-		if (is_ip4(&clients[n]->place.address))
+		if (is_ip4(&clients[n]->key.address))
 			ip4++;
 		else
 			ip6++;
@@ -74,7 +74,7 @@ static void host_add(struct hosts *hosts, struct client **clients, size_t count)
 		h->established += clients[i]->established;
 		h->decided += clients[i]->decided;
 		h->stalls += clients[i]->stalls;
-		h->undecided += clients[i]->undecided;
+		h->idle += clients[i]->idle;
 		if (clients[i]->worst_wait > h->worst_wait)
 			h->worst_wait = clients[i]->worst_wait;
 	}
@@ -126,10 +126,10 @@ void hosts_free(struct hosts *hosts)
 struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = {};
-	const struct trial *t;
+	const struct pair *t;
 	struct host *h;
 
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		h = &hosts->at[t->who.client->host];
 		if (!t->failures || h->counted == p)
 			continue;
@@ -262,28 +262,28 @@ struct peer **model_failing_peers(const struct model *m, size_t *count)
 	return peers;
 }
 
-static bool comes_before(const struct trial *a, const struct trial *b)
+static bool comes_before(const struct pair *a, const struct pair *b)
 {
 	if (a->failures != b->failures)
 		return a->failures > b->failures;
-	return memcmp(&a->who.client->place, &b->who.client->place, sizeof(struct place)) < 0;
+	return memcmp(&a->who.client->key, &b->who.client->key, sizeof(struct client_key)) < 0;
 }
 
-size_t peer_trials(const struct peer *p, const struct trial **trials, size_t room)
+size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room)
 {
-	const struct trial *t;
+	const struct pair *t;
 	size_t kept = 0, i;
 
-	LIST_FOREACH(t, &p->trials, of_peer) {
+	LIST_FOREACH(t, &p->pairs, of_peer) {
 		if (!t->failures || !room)
 			continue;
 		if (kept < room)
 			kept++;
-		else if (!comes_before(t, trials[kept - 1]))
+		else if (!comes_before(t, pairs[kept - 1]))
 			continue;
-		for (i = kept - 1; i > 0 && comes_before(t, trials[i - 1]); i--)
-			trials[i] = trials[i - 1];
-		trials[i] = t;
+		for (i = kept - 1; i > 0 && comes_before(t, pairs[i - 1]); i--)
+			pairs[i] = pairs[i - 1];
+		pairs[i] = t;
 	}
 	return kept;
 }

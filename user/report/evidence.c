@@ -16,8 +16,8 @@
 #include "source/linktype.h"
 
 /* Bytes of packets: of what is open or may yet matter, and of what matters. */
-#define MOST_PENDING (64 << 20)
-#define MOST_KEPT (192 << 20)
+#define MAX_PENDING (64 << 20)
+#define MAX_KEPT (192 << 20)
 
 /* A stall ends a moment after its answer, but its record comes only with the server's first byte. */
 #define LINGER_NS (60 * (ns_t)SECOND_NS)
@@ -26,9 +26,9 @@
 #define ANSWER_NS (100 * (ns_t)MILLISECOND_NS)
 #define BEGIN_NS (250 * (ns_t)MILLISECOND_NS)
 
-#define MOST_PACKETS 48 /* of an attempt; more only where a clock stands still */
-#define MOST_SILENCES 16 /* of a host, the latest */
-#define MOST_WAITERS (1 << 16)
+#define MAX_PACKETS 48 /* of an attempt; more only where a clock stands still */
+#define MAX_SILENCES 16 /* of a host, the latest */
+#define MAX_WAITERS (1 << 16)
 
 struct which {
 	struct endpoint client;
@@ -60,7 +60,7 @@ struct waiter {
 		uint8_t mac[6];
 		uint16_t zero;
 	} who;
-	struct silence silences[MOST_SILENCES]; /* a ring */
+	struct silence silences[MAX_SILENCES]; /* a ring */
 	size_t count;
 	UT_hash_handle hh;
 };
@@ -123,7 +123,7 @@ static void attempt_move(struct evidence *e, struct attempt *a, int state)
 /* For ever, if there is room. */
 static void attempt_keep(struct evidence *e, struct attempt *a, enum reason reason)
 {
-	if (e->kept + a->bytes > MOST_KEPT) {
+	if (e->kept + a->bytes > MAX_KEPT) {
 		e->lost++;
 		attempt_forget(e, a);
 		return;
@@ -187,7 +187,7 @@ static struct waiter *waiter_of(struct evidence *e, const struct connection *c, 
 	else
 		key.who.address = c->client.address;
 	HASH_FIND(hh, e->waiters, &key.who, sizeof(key.who), w);
-	if (w || !create || HASH_COUNT(e->waiters) >= MOST_WAITERS)
+	if (w || !create || HASH_COUNT(e->waiters) >= MAX_WAITERS)
 		return w;
 	w = calloc(1, sizeof(*w));
 	if (!w)
@@ -209,7 +209,7 @@ static void note_silence(struct evidence *e, const struct connection *c)
 		e->lost++;
 		return;
 	}
-	w->silences[w->count++ % MOST_SILENCES] = (struct silence){
+	w->silences[w->count++ % MAX_SILENCES] = (struct silence){
 		.client = c->client,
 		.server = c->server,
 		.begin = c->ack,
@@ -236,7 +236,7 @@ static const struct silence *silence_ended(struct evidence *e, const struct conn
 	ns_t answer = answered(c);
 	size_t i;
 
-	for (i = 0; w && answer != NEVER && i < w->count && i < MOST_SILENCES; i++) {
+	for (i = 0; w && answer != NEVER && i < w->count && i < MAX_SILENCES; i++) {
 		const struct silence *s = &w->silences[i];
 		const struct address *address = &s->client.address;
 
@@ -268,13 +268,13 @@ static void attempt_decide(struct evidence *e, struct attempt *a)
 /* Bytes of a packet's headers: to the end of TCP's, or of those that an ICMP error quotes. */
 static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 {
-	struct native_frame f = { .bytes = bytes, .length = length, .wire_length = length };
+	struct offline_frame f = { .bytes = bytes, .length = length, .wire_length = length };
 	struct headers h = {}, quoted = {};
 	enum parse_result parsed;
 	struct frame frame;
 	uint32_t end;
 
-	link_strip(link, &f);
+	linktype_strip(link, &f);
 	frame = (struct frame){ .begin = f.bytes,
 				.end = f.bytes + f.length,
 				.wire_length = f.length };
@@ -326,7 +326,7 @@ static void evict_some(struct evidence *e)
 {
 	struct attempt *a;
 
-	while (e->pending > MOST_PENDING) {
+	while (e->pending > MAX_PENDING) {
 		a = TAILQ_FIRST(&e->lists[LINGERING]);
 		if (a) {
 			attempt_decide(e, a);
@@ -373,7 +373,7 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 		e->lost++;
 		return;
 	}
-	if (a->packet_count >= MOST_PACKETS || is_copy(a, head->time - start, head->roles))
+	if (a->packet_count >= MAX_PACKETS || is_copy(a, head->time - start, head->roles))
 		return;
 	if (length > most)
 		length = most;
@@ -415,7 +415,7 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 		return REASON_LATE_BANNER;
 	if (silence != NEVER && silence >= e->stall_ns &&
 	    (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE))
-		return REASON_UNDECIDED;
+		return REASON_IDLE;
 	return connection_failure(c) > FAILURE_TOO_EARLY ? REASON_FAILED : REASON_NONE;
 }
 
@@ -428,8 +428,8 @@ static void settle(struct evidence *e, const struct connection *record,
 	struct attempt *a;
 
 	memset(&which, 0, sizeof(which));
-	which.client =
-		record->behind.port ? record->behind : record->client; /* as its packets have it */
+	which.client = record->nat_endpoint.port ? record->nat_endpoint
+						 : record->client; /* as its packets have it */
 	which.server = record->server;
 	which.syn = record->syn;
 	which.ifindex = record->ifindex;

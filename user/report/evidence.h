@@ -21,7 +21,7 @@ struct evidence;
 enum reason {
 	REASON_NONE,
 	REASON_STALL,
-	REASON_UNDECIDED, /* not a byte until the end of the run */
+	REASON_IDLE, /* not a byte until the end of the run */
 	REASON_LATE_BANNER,
 	REASON_FAILED,
 	REASON_WAITED_FOR, /* answered just before a stall of the same client ended */

@@ -81,12 +81,12 @@ static void write_json(FILE *out, const char *json)
 
 /* ---- the template ---- */
 
-static void write_title(FILE *out, const struct run *run)
+static void write_title(FILE *out, const struct session *session)
 {
 	char clock[FORMAT_TIME];
 
-	write_text(out, run->from);
-	fprintf(out, ", %s", format_clock(clock, &run->start, 0));
+	write_text(out, session->from);
+	fprintf(out, ", %s", format_clock(clock, &session->start, 0));
 }
 
 /* The report of the terminal, with all of its tables. */
@@ -94,7 +94,7 @@ static void write_report(struct report *r, struct model *m, const struct diagnos
 {
 	static const struct paint plain = { "", "", "", "", "" };
 	const struct paint *of_terminal = paint;
-	struct report report = { .run = r->run, .quiet = true, .verbose = true };
+	struct report report = { .session = r->session, .quiet = true, .verbose = true };
 	char *text = NULL;
 	size_t size;
 	bool whole;
@@ -135,7 +135,7 @@ static void write_page(struct report *r, struct model *m, const struct diagnosis
 		else if (!strcmp(name, "script-hash"))
 			fputs(PAGE_JS_SHA256, r->out);
 		else if (!strcmp(name, "title"))
-			write_title(r->out, r->run);
+			write_title(r->out, r->session);
 		else if (!strcmp(name, "objects"))
 			write_json(r->out, objects);
 		else if (!strcmp(name, "verdict"))
@@ -160,7 +160,7 @@ static void started(struct report *r)
 		r->own = NULL;
 		return;
 	}
-	page->objects.run = r->run;
+	page->objects.session = r->session;
 	report_json.started(&page->objects);
 }
 
@@ -204,16 +204,16 @@ enum { HOST_STALLED, HOST_FAILED, HOST_WELL, HOST_SPEECHLESS };
 
 static int kind_of_host(const struct host *h)
 {
-	const struct trial *t;
+	const struct pair *t;
 	size_t i;
 
 	if (h->stalls)
 		return HOST_STALLED;
 	for (i = 0; i < h->client_count; i++)
-		LIST_FOREACH(t, &h->clients[i]->trials, of_client)
+		LIST_FOREACH(t, &h->clients[i]->pairs, of_client)
 			if (t->failures)
 				return HOST_FAILED;
-	return h->undecided ? HOST_FAILED : h->decided ? HOST_WELL : HOST_SPEECHLESS;
+	return h->idle ? HOST_FAILED : h->decided ? HOST_WELL : HOST_SPEECHLESS;
 }
 
 static size_t least(size_t a, size_t b)
@@ -230,7 +230,7 @@ static int by_latest(const void *a, const void *b)
 
 static void row_stalls(struct row *row, const struct model *m)
 {
-	size_t i, n = 0, room = m->undecided.count;
+	size_t i, n = 0, room = m->idle.count;
 	const struct stall **all, *s;
 
 	for (i = 0; i < row->host->client_count; i++)
@@ -240,10 +240,10 @@ static void row_stalls(struct row *row, const struct model *m)
 		row->since = m->last;
 		return;
 	}
-	for (i = 0; i < m->undecided.count; i++)
-		if (m->undecided.at[i].client &&
-		    m->undecided.at[i].client->host == row->host->clients[0]->host)
-			all[n++] = &m->undecided.at[i];
+	for (i = 0; i < m->idle.count; i++)
+		if (m->idle.at[i].client &&
+		    m->idle.at[i].client->host == row->host->clients[0]->host)
+			all[n++] = &m->idle.at[i];
 	for (i = 0; i < row->host->client_count; i++)
 		TAILQ_FOREACH(s, &row->host->clients[i]->kept_stalls, of_client)
 			all[n++] = s;
@@ -251,12 +251,12 @@ static void row_stalls(struct row *row, const struct model *m)
 	row->stall_count = least(n, MAX_PAGE_STALLS);
 	for (i = 0; i < row->stall_count; i++)
 		row->stalls[i] = all[i];
-	if (row->host->stalls + row->host->undecided > row->stall_count)
+	if (row->host->stalls + row->host->idle > row->stall_count)
 		row->since = row->stall_count ? all[row->stall_count - 1]->start : m->last;
 	free(all);
 }
 
-static bool is_same_place(const struct endpoint *e, const struct place *p)
+static bool is_same_place(const struct endpoint *e, const struct client_key *p)
 {
 	return !memcmp(&e->address, &p->address, sizeof(p->address)) &&
 	       !memcmp(e->vlan, p->vlan, sizeof(p->vlan));
@@ -283,14 +283,14 @@ static void row_attempts(struct row *row, struct page *page)
 	ns_t since = 0;
 
 	for (i = 0; i < row->host->client_count; i++) {
-		const struct place *place = &row->host->clients[i]->place;
-		const struct kept *kept = *place_of(page, &place->address);
+		const struct client_key *key = &row->host->clients[i]->key;
+		const struct kept *kept = *place_of(page, &key->address);
 
 		if (!kept)
 			continue;
 		of_client = least(kept->seen, MAX_PAGE_ATTEMPTS);
 		for (j = 0; j < of_client; j++)
-			if (is_same_place(&kept->at[j].client, place)) {
+			if (is_same_place(&kept->at[j].client, key)) {
 				row_add_attempt(row, &kept->at[j]);
 				seen++;
 			}
@@ -354,10 +354,9 @@ static void write_left_out(struct report *r, const struct rows *rows, const stru
 		page->notices - least(page->notices, MAX_PAGE_NOTICES));
 }
 
-static bool is_undecided(const struct model *m, const struct stall *s)
+static bool is_idle(const struct model *m, const struct stall *s)
 {
-	return m->undecided.count && s >= m->undecided.at &&
-	       s < m->undecided.at + m->undecided.count;
+	return m->idle.count && s >= m->idle.at && s < m->idle.at + m->idle.count;
 }
 
 static void write_row(struct report *r, const struct row *row, const struct model *m)
@@ -367,7 +366,7 @@ static void write_row(struct report *r, const struct row *row, const struct mode
 	json_host(r->out, row->host);
 	for (i = row->stall_count; i-- > 0;)
 		if (row->stalls[i]->start >= row->since)
-			json_stall(r, row->stalls[i], !is_undecided(m, row->stalls[i]));
+			json_stall(r, row->stalls[i], !is_idle(m, row->stalls[i]));
 	for (i = row->attempt_count; i-- > 0;)
 		if (row->attempts[i]->syn >= row->since)
 			report_json.connection(r, row->attempts[i]);

@@ -118,13 +118,13 @@ static void write_percentiles(FILE *out, const char *name, const struct histogra
 	fputs("]}", out);
 }
 
-static void field_interfaces(FILE *out, const struct run *run, bool ended)
+static void field_interfaces(FILE *out, const struct session *session, bool ended)
 {
-	const struct run_interface *w;
+	const struct session_iface *w;
 
 	fputs(",\"interfaces\":[", out);
-	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++) {
-		fprintf(out, "%s{\"index\":%u", w == run->interfaces ? "" : ",", w->index);
+	for (w = session->interfaces; w < session->interfaces + session->interface_count; w++) {
+		fprintf(out, "%s{\"index\":%u", w == session->interfaces ? "" : ",", w->index);
 		field_string(out, "name", w->name);
 		field_string(out, "link", w->link);
 		field_string(out, "hook", w->hook);
@@ -139,20 +139,21 @@ static void field_interfaces(FILE *out, const struct run *run, bool ended)
 
 static void started(struct report *r)
 {
-	const struct run *run = r->run;
+	const struct session *session = r->session;
 	char text[FORMAT_TIME];
 
 	fputs("{\"type\":\"run\",\"schema\":1", r->out);
 	field_string(r->out, "version", PROBE_VERSION);
-	field_string(r->out, "iface", run->is_capture ? NULL : run->from);
-	field_string(r->out, "file", run->is_capture ? run->from : NULL);
-	field_string(r->out, "link", run->interface_count ? run->interfaces[0].link : run->link);
-	field_string(r->out, "hook", run->interface_count ? run->interfaces[0].hook : NULL);
-	field_interfaces(r->out, run, false);
-	field_string(r->out, "kernel", run->is_capture ? NULL : run->kernel);
-	field_string(r->out, "start", format_rfc3339(text, &run->start));
-	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&run->start));
-	field_ns(r->out, "stall", run->stall);
+	field_string(r->out, "iface", session->is_capture ? NULL : session->from);
+	field_string(r->out, "file", session->is_capture ? session->from : NULL);
+	field_string(r->out, "link",
+		     session->interface_count ? session->interfaces[0].link : session->link);
+	field_string(r->out, "hook", session->interface_count ? session->interfaces[0].hook : NULL);
+	field_interfaces(r->out, session, false);
+	field_string(r->out, "kernel", session->is_capture ? NULL : session->kernel);
+	field_string(r->out, "start", format_rfc3339(text, &session->start));
+	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&session->start));
+	field_ns(r->out, "stall", session->stall);
 	fputs("}\n", r->out);
 }
 
@@ -165,19 +166,19 @@ static void field_payload(FILE *out, const char *name, const struct payload *p)
 	fputc('}', out);
 }
 
-static void field_far_side(FILE *out, const struct run *run, const struct connection *c)
+static void field_far_side(FILE *out, const struct session *session, const struct connection *c)
 {
 	const struct far_side *far = &c->far;
 
 	field_string(out, "left_by",
-		     c->forwarded_by ? run_interface_name(run, c->forwarded_by) : NULL);
-	field_flag(out, "stayed", c->stayed);
+		     c->forwarded_by ? session_iface_name(session, c->forwarded_by) : NULL);
+	field_flag(out, "stayed", c->not_forwarded);
 	if (!far->seen) {
 		fputs(",\"far\":null", out);
 		return;
 	}
 	fprintf(out, ",\"far\":{\"syn\":%" PRId64, far->syn);
-	field_string(out, "iface", run_interface_name(run, far->ifindex));
+	field_string(out, "iface", session_iface_name(session, far->ifindex));
 	field_address(out, "client", &far->client.address);
 	field_count(out, "client_port", far->client.port);
 	field_address(out, "server", &far->server.address);
@@ -185,9 +186,9 @@ static void field_far_side(FILE *out, const struct run *run, const struct connec
 	field_vlans(out, far->client.vlan);
 	field_ns(out, "synack", far->synack);
 	field_ns(out, "client_first", far->client_first);
-	field_ns(out, "syn_crossing", c->syn_crossing);
-	field_ns(out, "synack_crossing", c->synack_crossing);
-	field_ns(out, "payload_crossing", c->payload_crossing);
+	field_ns(out, "syn_crossing", c->syn_forwarding_delay);
+	field_ns(out, "synack_crossing", c->synack_forwarding_delay);
+	field_ns(out, "payload_crossing", c->payload_forwarding_delay);
 	fputc('}', out);
 }
 
@@ -197,13 +198,13 @@ static void connection(struct report *r, const struct connection *c)
 	unsigned int i;
 
 	fputs("{\"type\":\"connection\"", out);
-	field_string(out, "iface", run_interface_name(r->run, c->ifindex));
+	field_string(out, "iface", session_iface_name(r->session, c->ifindex));
 	field_address(out, "client", &c->client.address);
 	field_count(out, "client_port", c->client.port);
 	field_mac(out, "client_mac", c->has_mac, c->mac);
 	field_address(out, "server", &c->server.address);
 	field_count(out, "server_port", c->server.port);
-	field_endpoint(out, "behind", c->behind.port ? &c->behind : NULL);
+	field_endpoint(out, "behind", c->nat_endpoint.port ? &c->nat_endpoint : NULL);
 	field_flag(out, "offloaded", c->offloaded);
 	field_vlans(out, c->client.vlan);
 	field_string(out, "outcome", outcome_names[c->outcome]);
@@ -243,7 +244,7 @@ static void connection(struct report *r, const struct connection *c)
 	field_ns(out, "banner", c->banner);
 	field_ns(out, "client_round_trip", c->client_round_trip);
 	field_ns(out, "server_round_trip", c->server_round_trip);
-	field_far_side(out, r->run, c);
+	field_far_side(out, r->session, c);
 	field_string(out, "settled_by", end_reason_names[c->end_reason]);
 	field_ns(out, "watched", c->watched);
 	fputs("}\n", out);
@@ -257,7 +258,7 @@ static void fields_wait(FILE *out, const struct stall *s)
 	field_mac(out, "client_mac", s->has_mac, s->mac);
 	field_address(out, "server", &s->to.address);
 	field_count(out, "server_port", s->to.port);
-	field_endpoint(out, "behind", s->behind.port ? &s->behind : NULL);
+	field_endpoint(out, "behind", s->nat_endpoint.port ? &s->nat_endpoint : NULL);
 	field_vlans(out, s->from.vlan);
 	field_ns(out, "start", s->start);
 	field_ns(out, "wait", s->wait);
@@ -282,7 +283,7 @@ static void notice(struct report *r, ns_t now, const char *text)
 void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = model_cohort(hosts, p);
-	const struct trial *trials[100];
+	const struct pair *pairs[100];
 	char text[FORMAT_ADDRESS];
 	size_t n, i;
 
@@ -306,19 +307,19 @@ void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
 		fputs(",\"icmp\":null", out);
 	}
 	field_count(out, "by_gateway", p->by_gateway);
-	field_count(out, "left", p->left);
-	field_count(out, "stayed", p->stayed);
-	field_count(out, "swallowed", p->swallowed);
+	field_count(out, "left", p->forwarded);
+	field_count(out, "stayed", p->not_forwarded);
+	field_count(out, "swallowed", p->answer_dropped);
 	field_count(out, "failed_syns", p->failed_syns);
 	field_ns(out, "first_failure", p->first_failure);
 	field_ns(out, "last_failure", p->last_failure);
 	field_cohort(out, &cohort);
 	field_count(out, "client_count", p->clients_failed);
 	fputs(",\"clients\":[", out);
-	n = peer_trials(p, trials, sizeof(trials) / sizeof(trials[0]));
+	n = peer_pairs(p, pairs, sizeof(pairs) / sizeof(pairs[0]));
 	for (i = 0; i < n; i++)
 		fprintf(out, "%s\"%s\"", i ? "," : "",
-			format_address(text, &trials[i]->who.client->place.address));
+			format_address(text, &pairs[i]->who.client->key.address));
 	fputs("]}\n", out);
 }
 
@@ -329,19 +330,19 @@ void json_host(FILE *out, const struct host *h)
 	size_t i;
 
 	fputs("{\"type\":\"host\"", out);
-	field_address(out, "host", &first->place.address);
+	field_address(out, "host", &first->key.address);
 	field_mac(out, "mac", first->has_mac, first->mac);
-	field_vlans(out, first->place.vlan);
+	field_vlans(out, first->key.vlan);
 	fputs(",\"addresses\":[", out);
 	for (i = 0; i < h->client_count; i++)
 		fprintf(out, "%s\"%s\"", i ? "," : "",
-			format_address(text, &h->clients[i]->place.address));
+			format_address(text, &h->clients[i]->key.address));
 	fputc(']', out);
 	field_count(out, "connections", h->connections);
 	field_count(out, "established", h->established);
 	field_count(out, "decided", h->decided);
 	field_count(out, "stalls", h->stalls);
-	field_count(out, "undecided", h->undecided);
+	field_count(out, "undecided", h->idle);
 	field_ns(out, "worst_wait", h->worst_wait);
 	fputs("}\n", out);
 }
@@ -349,37 +350,37 @@ void json_host(FILE *out, const struct host *h)
 void json_summary(struct report *r, const struct model *m, const struct hosts *hosts,
 		  const struct diagnosis *d)
 {
-	const struct run *run = r->run;
+	const struct session *session = r->session;
 	char verdict[DIAGNOSIS_VERDICT];
 	FILE *out = r->out;
 	int i;
 
 	fputs("{\"type\":\"summary\"", out);
 	field_string(out, "verdict", diagnosis_verdict(verdict, d, m));
-	field_ns(out, "duration", run->duration);
+	field_ns(out, "duration", session->duration);
 	field_count(out, "connections", m->connections);
 	for (i = 0; i < OUTCOMES; i++)
 		field_count(out, outcome_names[i], m->outcomes[i]);
 	field_count(out, "hosts", hosts->count);
 	field_count(out, "hosts_stalled", hosts->affected);
 	field_count(out, "stalls", m->stall_count);
-	field_count(out, "undecided", m->undecided.count);
+	field_count(out, "undecided", m->idle.count);
 	field_count(out, "findings", d->count);
 	field_count(out, "late_banners", m->late_banners);
 	field_count(out, "unused", m->unused);
 	field_count(out, "offloaded", m->offloaded);
-	fprintf(out, ",\"nat\":{\"known\":%s", run->nat.known ? "true" : "false");
-	field_count(out, "behind", run->nat.behind);
-	field_count(out, "own", run->nat.own);
-	field_count(out, "lost", run->nat.lost);
+	fprintf(out, ",\"nat\":{\"known\":%s", session->nat.known ? "true" : "false");
+	field_count(out, "behind", session->nat.translated);
+	field_count(out, "own", session->nat.own);
+	field_count(out, "lost", session->nat.lost);
 	fputc('}', out);
 	field_count(out, "retried", m->retried);
-	field_count(out, "joined", run->joined);
-	field_count(out, "ambiguous", run->ambiguous);
-	field_count(out, "already_open", run->counters[COUNT_ALREADY_OPEN]);
-	field_count(out, "narrowed", run->counters[COUNT_NOT_SELECTED]);
-	field_count(out, "folded", m->folded);
-	field_count(out, "late_syn_copies", run->counters[COUNT_LATE_SYN_COPIES]);
+	field_count(out, "joined", session->joined);
+	field_count(out, "ambiguous", session->ambiguous);
+	field_count(out, "already_open", session->counters[COUNT_ALREADY_OPEN]);
+	field_count(out, "narrowed", session->counters[COUNT_NOT_SELECTED]);
+	field_count(out, "folded", m->dropped_details);
+	field_count(out, "late_syn_copies", session->counters[COUNT_LATE_SYN_COPIES]);
 	fputs(",\"percentiles\":{", out);
 	write_percentiles(out, "wait", &m->waits);
 	fputc(',', out);
@@ -389,32 +390,32 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	fputc(',', out);
 	write_percentiles(out, "server_round_trip", &m->server_round_trips);
 	fputc(',', out);
-	write_percentiles(out, "syn_crossing", &m->syn_crossings);
+	write_percentiles(out, "syn_crossing", &m->syn_forwarding_delays);
 	fputc(',', out);
-	write_percentiles(out, "synack_crossing", &m->synack_crossings);
+	write_percentiles(out, "synack_crossing", &m->synack_forwarding_delays);
 	fputc(',', out);
-	write_percentiles(out, "payload_crossing", &m->payload_crossings);
-	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, run->bytes);
-	field_count(out, "udp_443", run->counters[COUNT_UDP_443_BYTES]);
-	field_count(out, "udp_other", run->counters[COUNT_UDP_BYTES]);
+	write_percentiles(out, "payload_crossing", &m->payload_forwarding_delays);
+	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, session->bytes);
+	field_count(out, "udp_443", session->counters[COUNT_UDP_443_BYTES]);
+	field_count(out, "udp_other", session->counters[COUNT_UDP_BYTES]);
 	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64,
-		run->counters[COUNT_FRAGMENTS]);
-	field_count(out, "malformed", run->counters[COUNT_MALFORMED]);
-	field_count(out, "ip_other", run->counters[COUNT_IP_OTHER]);
-	field_count(out, "unknown_link", run->counters[COUNT_UNKNOWN_LINK]);
+		session->counters[COUNT_FRAGMENTS]);
+	field_count(out, "malformed", session->counters[COUNT_MALFORMED]);
+	field_count(out, "ip_other", session->counters[COUNT_IP_OTHER]);
+	field_count(out, "unknown_link", session->counters[COUNT_UNKNOWN_LINK]);
 	fputs(",\"ethertypes\":{", out);
-	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
-		fprintf(out, "%s\"0x%04x\":%" PRIu64, i ? "," : "", run->ethertypes[i].ethertype,
-			run->ethertypes[i].packets);
-	fprintf(out, "}},\"lost\":{\"sum\":%" PRIu64, run_losses(run));
+	for (i = 0; i < MAX_ETHERTYPES && session->ethertypes[i].packets; i++)
+		fprintf(out, "%s\"0x%04x\":%" PRIu64, i ? "," : "",
+			session->ethertypes[i].ethertype, session->ethertypes[i].packets);
+	fprintf(out, "}},\"lost\":{\"sum\":%" PRIu64, session_losses(session));
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
-		field_count(out, counter_names[i], run->counters[i]);
+		field_count(out, counter_names[i], session->counters[i]);
 	fputc('}', out);
-	fprintf(out, ",\"blind\":{\"received\":%" PRId64, run_blind(run, INGRESS));
-	field_ns(out, "sent", run_blind(run, EGRESS));
+	fprintf(out, ",\"blind\":{\"received\":%" PRId64, session_blind_time(session, INGRESS));
+	field_ns(out, "sent", session_blind_time(session, EGRESS));
 	fputc('}', out);
-	field_interfaces(out, run, true);
-	field_string(out, "cut", run->cut);
+	field_interfaces(out, session, true);
+	field_string(out, "cut", session->cut);
 	fputs("}\n", out);
 }
 
@@ -435,7 +436,7 @@ static void field_example(FILE *out, const struct example *e)
 
 	fputs(",\"example\":{\"client\":", out);
 	write_endpoint(out, &e->client);
-	field_endpoint(out, "behind", e->behind.port ? &e->behind : NULL);
+	field_endpoint(out, "behind", e->nat_endpoint.port ? &e->nat_endpoint : NULL);
 	field_endpoint(out, "server", &e->server);
 	field_ns(out, "syn", e->syn);
 	field_ns(out, "synack", e->synack);
@@ -470,7 +471,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	}
 	fputc(']', out);
 	field_count(out, "stalls", f->stalls);
-	field_count(out, "locked", f->locked);
+	field_count(out, "locked", f->correlated);
 	field_ns(out, "timer", f->timer);
 	field_ns(out, "deviation", f->deviation);
 	field_count(out, "hosts_hurt", f->hosts_hurt);
@@ -521,8 +522,8 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	struct hosts hosts;
 	size_t count, i;
 
-	for (i = 0; i < m->undecided.count; i++)
-		json_stall(r, &m->undecided.at[i], false);
+	for (i = 0; i < m->idle.count; i++)
+		json_stall(r, &m->idle.at[i], false);
 	if (!model_hosts(m, &hosts))
 		r->error = ENOMEM;
 	peers = model_failing_peers(m, &count);

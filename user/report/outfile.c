@@ -18,7 +18,7 @@ static bool is_ours(const struct stat *st)
 }
 
 /* Why a file that is there already is not written to; "" when it is. */
-static void judge(char why[256], const struct stat *st, bool force)
+static void check_existing(char why[256], const struct stat *st, bool force)
 {
 	const char *word = "";
 
@@ -61,7 +61,7 @@ static int descriptor_of(const char *name)
 }
 
 /* What was looked at is what is opened, whoever changes the name meanwhile. */
-static int open_existing(struct output *o, const char *name, bool force)
+static int open_existing(struct outfile *o, const char *name, bool force)
 {
 	int there = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1;
 	struct stat st;
@@ -70,7 +70,7 @@ static int open_existing(struct output *o, const char *name, bool force)
 	if (there < 0)
 		return -1;
 	if (!fstat(there, &st)) {
-		judge(o->why, &st, force);
+		check_existing(o->why, &st, force);
 		o->replaces = S_ISREG(st.st_mode);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", there);
 		if (!o->why[0])
@@ -80,11 +80,11 @@ static int open_existing(struct output *o, const char *name, bool force)
 	return fd;
 }
 
-void output_open(struct output *o, const char *name, bool force)
+void outfile_open(struct outfile *o, const char *name, bool force)
 {
 	int given = descriptor_of(name), fd;
 
-	*o = (struct output){};
+	*o = (struct outfile){};
 	if (given >= 0) {
 		fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
 	} else {
@@ -100,7 +100,7 @@ void output_open(struct output *o, const char *name, bool force)
 		close(fd);
 }
 
-void output_begin(const struct output *o)
+void outfile_begin(const struct outfile *o)
 {
 	if (o->replaces)
 		(void)!ftruncate(fileno(o->stream), 0); /* as good as what writing says */
@@ -108,9 +108,9 @@ void output_begin(const struct output *o)
 
 /* ---- of a run that never was ---- */
 
-static pid_t tidier = -1;
+static pid_t cleanup_child = -1;
 
-int output_tidy_later(const char *const *names, size_t count)
+int outfile_cleanup_later(const char *const *names, size_t count)
 {
 	sigset_t all, before;
 	int ends[2], error;
@@ -120,8 +120,8 @@ int output_tidy_later(const char *const *names, size_t count)
 		return -1;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before); /* Ctrl-C is for both */
-	tidier = fork();
-	if (!tidier) {
+	cleanup_child = fork();
+	if (!cleanup_child) {
 		close(ends[1]);
 		if (read(ends[0], &stay, 1) != 1)
 			while (count-- > 0)
@@ -131,7 +131,7 @@ int output_tidy_later(const char *const *names, size_t count)
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(ends[0]);
-	if (tidier < 0) {
+	if (cleanup_child < 0) {
 		close(ends[1]);
 		errno = error;
 		return -1;
@@ -139,13 +139,13 @@ int output_tidy_later(const char *const *names, size_t count)
 	return ends[1];
 }
 
-void output_tidy(int later, bool stay)
+void outfile_cleanup(int later, bool stay)
 {
 	if (later < 0)
 		return;
 	if (stay)
 		(void)!write(later, "", 1);
 	close(later);
-	while (waitpid(tidier, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(cleanup_child, NULL, 0) < 0 && errno == EINTR)
 		;
 }

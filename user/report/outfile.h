@@ -17,23 +17,23 @@
 #include <stddef.h>
 #include <stdio.h>
 
-struct output {
+struct outfile {
 	FILE *stream; /* NULL: see why */
 	bool is_new; /* the file was made here */
-	bool replaces; /* what is in the file is of another run: see output_begin() */
+	bool replaces; /* what is in the file is of another run: see outfile_begin() */
 	char why[256]; /* it cannot be written, and what to do; a part of a sentence */
 };
 
-void output_open(struct output *o, const char *name, bool force);
+void outfile_open(struct outfile *o, const char *name, bool force);
 
 /* The run has started, and there will be something to write: what was in the file before goes. */
-void output_begin(const struct output *o);
+void outfile_begin(const struct outfile *o);
 
 /*
- * Takes away files that output_open() has made, by a process of its own that waits for what becomes of
+ * Takes away files that outfile_open() has made, by a process of its own that waits for what becomes of
  * the run: what reads a capture cannot remove anything any more (sandbox.h). -1, with errno.
  */
-int output_tidy_later(const char *const *names, size_t count);
+int outfile_cleanup_later(const char *const *names, size_t count);
 
 /* Answers that process: they stay, or go. Waits for it. */
-void output_tidy(int later, bool stay);
+void outfile_cleanup(int later, bool stay);

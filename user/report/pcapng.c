@@ -112,7 +112,7 @@ static size_t finding_of(const struct diagnosis *d, const struct model *m,
 
 	if (a->reason == REASON_STALL)
 		return diagnosis_of_wait(d, m, &c->client, &c->server, c->ack);
-	if (a->reason == REASON_UNDECIDED)
+	if (a->reason == REASON_IDLE)
 		return 0;
 	return diagnosis_of_server(d, &c->server);
 }
@@ -136,7 +136,7 @@ static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t fi
 			snprintf(out, COMMENT, "handshake done; %s of silence begin here",
 				 format_duration(time, c->wait));
 		break;
-	case REASON_UNDECIDED:
+	case REASON_IDLE:
 		if (p->roles & ROLE_ACK)
 			snprintf(out, COMMENT,
 				 "handshake done; not a byte from either side for %s, until the "
@@ -189,21 +189,21 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 
 	if (!out)
 		return false;
-	format_rfc3339(start, &r->run->start);
-	format_duration(duration, r->run->duration);
+	format_rfc3339(start, &r->session->start);
+	format_duration(duration, r->session->duration);
 	fprintf(out,
 		"%s on %s from %s: %" PRIu64 " attempts, %" PRIu64 " stalled, %" PRIu64
 		" not answered, %" PRIu64 " refused, %" PRIu64 " unreachable.",
-		duration, format_name(r->run->from), start, m->connections, m->stall_count,
+		duration, format_name(r->session->from), start, m->connections, m->stall_count,
 		m->failures[FAILURE_SILENT] + m->failures[FAILURE_ONE_SYN],
 		m->failures[FAILURE_REFUSED], m->failures[FAILURE_UNREACHABLE]);
 	for (i = 0; i < d->count; i++)
 		fprintf(out, "\n%zu: %s (confidence %s)", i + 1, d->at[i].text,
 			confidence_names[d->at[i].confidence]);
 	fprintf(out, "\nOnly the packets that decided what became of these are here.");
-	if (evidence_lost(r->run->evidence))
+	if (evidence_lost(r->session->evidence))
 		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
-			evidence_lost(r->run->evidence));
+			evidence_lost(r->session->evidence));
 	whole = !ferror(out);
 	return !fclose(out) && whole && *text;
 }
@@ -238,7 +238,7 @@ static uint16_t file_link(int link)
 static void write_interface(struct report *r, int link, uint32_t ifindex, struct block *b)
 {
 	const uint8_t resolution = NANOSECONDS;
-	const char *name = run_interface_name(r->run, ifindex);
+	const char *name = session_iface_name(r->session, ifindex);
 
 	begin_block(b, BLOCK_INTERFACE);
 	put16s(b, file_link(link), 0);
@@ -252,7 +252,7 @@ static void write_interface(struct report *r, int link, uint32_t ifindex, struct
 static void write_packet(struct report *r, const struct kept_packet *p, size_t finding,
 			 uint32_t interface, struct block *b)
 {
-	uint64_t time = r->run->start.tv_sec * SECOND_NS + r->run->start.tv_nsec + p->time;
+	uint64_t time = r->session->start.tv_sec * SECOND_NS + r->session->start.tv_nsec + p->time;
 	uint32_t flags = p->egress ? 2 : 1;
 	char comment[COMMENT];
 
@@ -278,7 +278,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	size_t n = 0, i;
 	uint64_t lost;
 
-	packets = evidence_packets(r->run->evidence, &n);
+	packets = evidence_packets(r->session->evidence, &n);
 	block.failed = !packets;
 	write_section(r, m, d, &block);
 	for (i = 0; i < n; i++) {
@@ -299,7 +299,7 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		write_interface(r, DLT_EN10MB, 0, &block);
 	if (block.failed && !r->error)
 		r->error = ENOMEM;
-	lost = evidence_lost(r->run->evidence);
+	lost = evidence_lost(r->session->evidence);
 	if (lost)
 		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
 			format_name(r->out_name), lost);

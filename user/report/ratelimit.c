@@ -16,17 +16,17 @@ static uint64_t hash_of(const void *data, size_t size)
 
 static void count_distinct(struct distinct *d, uint64_t hash)
 {
-	size_t at = hash % (2 * MOST_DISTINCT);
+	size_t at = hash % (2 * MAX_DISTINCT);
 
-	if (d->count == MOST_DISTINCT)
+	if (d->count == MAX_DISTINCT)
 		return;
 	while (d->hashes[at] && d->hashes[at] != hash)
-		at = (at + 1) % (2 * MOST_DISTINCT);
+		at = (at + 1) % (2 * MAX_DISTINCT);
 	d->count += !d->hashes[at];
 	d->hashes[at] = hash;
 }
 
-static void add(struct fold *f, ns_t when, const struct endpoint *client,
+static void add(struct ratelimit *f, ns_t when, const struct endpoint *client,
 		const struct endpoint *server, ns_t duration)
 {
 	if (!f->count) {
@@ -46,35 +46,35 @@ static void add(struct fold *f, ns_t when, const struct endpoint *client,
 	count_distinct(&f->servers, hash_of(server, sizeof(*server)));
 }
 
-bool fold_takes(struct fold *f, ns_t now, ns_t when, const struct endpoint *client,
-		const struct endpoint *server, ns_t duration)
+bool ratelimit_suppresses(struct ratelimit *f, ns_t now, ns_t when, const struct endpoint *client,
+			  const struct endpoint *server, ns_t duration)
 {
-	if (!f->folding && now - f->since >= (ns_t)FOLD_WINDOW_NS) {
+	if (!f->suppressing && now - f->since >= (ns_t)RATELIMIT_WINDOW_NS) {
 		f->since = now;
 		f->printed = 0;
 	}
-	if (!f->folding && f->printed < FOLD_BURST) {
+	if (!f->suppressing && f->printed < RATELIMIT_BURST) {
 		f->printed++;
 		return false;
 	}
-	if (!f->folding) {
-		f->folding = true;
+	if (!f->suppressing) {
+		f->suppressing = true;
 		f->since = now;
 	}
 	add(f, when, client, server, duration);
 	return true;
 }
 
-bool fold_is_due(const struct fold *f, ns_t now)
+bool ratelimit_summary_due(const struct ratelimit *f, ns_t now)
 {
-	return f->folding && now - f->since >= FOLD_NS;
+	return f->suppressing && now - f->since >= RATELIMIT_SUMMARY_NS;
 }
 
-void fold_next(struct fold *f, ns_t now)
+void ratelimit_restart(struct ratelimit *f, ns_t now)
 {
-	bool still = f->count > FOLD_BURST;
+	bool still = f->count > RATELIMIT_BURST;
 
 	memset(f, 0, sizeof(*f));
-	f->folding = still;
+	f->suppressing = still;
 	f->since = now;
 }

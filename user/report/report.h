@@ -19,7 +19,7 @@ struct report_format {
 	void (*stall)(struct report *r, const struct stall *s, bool ended);
 	void (*late_banner)(struct report *r, const struct connection *c);
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
-	void (*answered_after_all)(struct report *r, const struct connection *c);
+	void (*late_answer)(struct report *r, const struct connection *c);
 	void (*notice)(struct report *r, ns_t now, const char *text);
 	void (*swept)(struct report *r, ns_t now); /* some times a second; the run's clock */
 	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
@@ -29,15 +29,15 @@ struct report_format {
 
 struct report {
 	const struct report_format *format;
-	const struct run *run;
+	const struct session *session;
 	FILE *out;
 	const char *out_name; /* for error messages */
-	struct output file; /* behind out, when that is not standard output */
-	off_t whole; /* so much of a file was whole when all of it was written */
+	struct outfile file; /* behind out, when that is not standard output */
+	off_t complete_bytes; /* so much of a file was whole when all of it was written */
 	int error; /* errno of the first write that failed, as far as that was seen */
 	bool quiet; /* no lines while it runs, only the report */
 	bool verbose; /* the tables as well */
-	bool said_heading;
+	bool has_heading;
 	void *own; /* the format's, from started() to closed() */
 	int client_columns, server_columns; /* of the lines */
 	ns_t now;

@@ -15,7 +15,7 @@
 
 #include "lib/format.h"
 
-#define MOST_WAITING (256 << 10)
+#define MAX_WAITING_BYTES (256 << 10)
 #define CLEAR "\r\033[J" /* this line, and what a narrower window has wrapped of it */
 
 static const struct paint no_paint = { "", "", "", "", "" };
@@ -44,7 +44,7 @@ struct sink {
 
 static struct sink sinks[2];
 static struct sink *of_output, *of_errors, *with_status; /* NULL: not open, none */
-static bool waits;
+static bool waiting_bytes;
 static char status[512];
 static volatile sig_atomic_t is_drawn;
 
@@ -59,7 +59,7 @@ static int fd_of(FILE *out)
 	return out == stderr ? STDERR_FILENO : fileno(out);
 }
 
-int screen_width(FILE *out)
+int terminal_width(FILE *out)
 {
 	struct winsize size;
 
@@ -166,11 +166,11 @@ static void draw(void)
 	if (!s || is_drawn || s->used || !status[0] || is_in_background(s->out))
 		return;
 	snprintf(line, sizeof(line), CLEAR "%s%.*s%s\r", paint == &colours ? "\033[7m" : "",
-		 (int)format_cut(status, screen_status_columns()), status,
+		 (int)format_cut(status, terminal_status_columns()), status,
 		 paint == &colours ? "\033[0m" : "");
 	if (append(s, line))
 		is_drawn = true;
-	push(s, waits);
+	push(s, waiting_bytes);
 }
 
 static void undraw(struct sink *s)
@@ -179,16 +179,16 @@ static void undraw(struct sink *s)
 		is_drawn = false;
 }
 
-int screen_status_columns(void)
+int terminal_status_columns(void)
 {
-	return with_status ? screen_width(with_status->out) - 1 : 0;
+	return with_status ? terminal_width(with_status->out) - 1 : 0;
 }
 
 /*
  * Ctrl-Z, and Ctrl-C where nobody else catches it: the shell's prompt gets the line. After a stop the
  * status is drawn again, wherever that has led to.
  */
-static void on_leaving(int number)
+static void on_fatal_signal(int number)
 {
 	struct sigaction stop = { .sa_handler = SIG_DFL }, catch;
 	int saved = errno;
@@ -207,23 +207,23 @@ static void on_leaving(int number)
 	errno = saved;
 }
 
-static void catch_leaving(bool catch)
+static void install_signal_handlers(bool catch)
 {
 	static const int numbers[] = { SIGTSTP, SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = catch ? on_leaving : SIG_DFL,
+	struct sigaction action = { .sa_handler = catch ? on_fatal_signal : SIG_DFL,
 				    .sa_flags = SA_RESTART },
 			 before;
 	size_t i;
 
 	/* those that end it a live run catches by itself */
-	for (i = 0; i < (waits ? sizeof(numbers) / sizeof(numbers[0]) : 1); i++)
+	for (i = 0; i < (waiting_bytes ? sizeof(numbers) / sizeof(numbers[0]) : 1); i++)
 		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
 }
 
 /* ---- lines ---- */
 
-static void say_left_out(struct sink *s)
+static void print_dropped_lines(struct sink *s)
 {
 	char text[128];
 
@@ -237,7 +237,7 @@ static void say_left_out(struct sink *s)
 		s->left_out = 0;
 }
 
-void screen_line(FILE *out, const char *text)
+void terminal_line(FILE *out, const char *text)
 {
 	struct sink *s = sink_of(out);
 
@@ -247,30 +247,30 @@ void screen_line(FILE *out, const char *text)
 		return;
 	}
 	/* once some are left out, no other one comes before all that waits is written */
-	if (s->left_out ? s->used : s->used + strlen(text) > MOST_WAITING) {
+	if (s->left_out ? s->used : s->used + strlen(text) > MAX_WAITING_BYTES) {
 		s->left_out++;
 		return;
 	}
 	undraw(s);
-	say_left_out(s);
+	print_dropped_lines(s);
 	if (!append(s, text))
 		s->left_out++;
-	push(s, waits);
+	push(s, waiting_bytes);
 	draw();
 }
 
-void screen_status(const char *text)
+void terminal_status(const char *text)
 {
 	struct sink *s;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
 		s = &sinks[i];
-		push(s, waits);
+		push(s, waiting_bytes);
 		if (s->left_out && !s->used) {
 			undraw(s);
-			say_left_out(s);
-			push(s, waits);
+			print_dropped_lines(s);
+			push(s, waiting_bytes);
 		}
 	}
 	if (!with_status)
@@ -278,12 +278,12 @@ void screen_status(const char *text)
 	snprintf(status, sizeof(status), "%s", text);
 	if (!with_status->used) {
 		undraw(with_status);
-		push(with_status, waits);
+		push(with_status, waiting_bytes);
 		draw();
 	}
 }
 
-int screen_error(void)
+int terminal_error(void)
 {
 	return of_output ? of_output->error : sinks[0].error;
 }
@@ -304,29 +304,29 @@ static void open_sink(struct sink *s, FILE *out)
 		s->kind = SOCKET;
 	else if (isatty(fd))
 		s->kind = TERMINAL;
-	if (s->kind == TERMINAL && !waits) {
+	if (s->kind == TERMINAL && !waiting_bytes) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		s->own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	}
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+static bool is_same_file(const struct stat *a, const struct stat *b)
 {
 	return S_ISCHR(a->st_mode) ? S_ISCHR(b->st_mode) && a->st_rdev == b->st_rdev
 				   : a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-void screen_open(bool wants_status, bool may_wait)
+void terminal_open(bool wants_status, bool may_wait)
 {
 	const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
 	bool is_dumb = !terminal || !*terminal || !strcmp(terminal, "dumb");
 
-	waits = may_wait;
+	waiting_bytes = may_wait;
 	fflush(stdout);
 	open_sink(&sinks[0], stdout);
 	open_sink(&sinks[1], stderr);
 	of_output = of_errors = &sinks[0];
-	if (!is_same(&sinks[0].file, &sinks[1].file))
+	if (!is_same_file(&sinks[0].file, &sinks[1].file))
 		of_errors = &sinks[1];
 	if (!is_dumb && of_output->kind == TERMINAL && !(no_color && *no_color))
 		paint = &colours;
@@ -338,10 +338,10 @@ void screen_open(bool wants_status, bool may_wait)
 	else if (of_output->kind == FILE_OR_DEVICE && of_errors->kind == TERMINAL)
 		with_status = of_errors;
 	if (with_status)
-		catch_leaving(true);
+		install_signal_handlers(true);
 }
 
-void screen_close(void)
+void terminal_close(void)
 {
 	struct sink *s;
 	size_t i;
@@ -349,7 +349,7 @@ void screen_close(void)
 	if (!of_output)
 		return;
 	if (with_status)
-		catch_leaving(false);
+		install_signal_handlers(false);
 	for (i = 0; i < 2; i++) {
 		s = &sinks[i];
 		undraw(s);
@@ -357,7 +357,7 @@ void screen_close(void)
 			close(s->own);
 		s->own = -1;
 		push(s, true);
-		say_left_out(s);
+		print_dropped_lines(s);
 		push(s, true);
 		free(s->waiting);
 		s->waiting = NULL;

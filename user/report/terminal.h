@@ -14,30 +14,30 @@
 
 /*
  * Once, before the first line; the status line is wanted or not, may_wait is for captures. Until then,
- * and after screen_close(), lines are simply printed.
+ * and after terminal_close(), lines are simply printed.
  */
-void screen_open(bool status, bool may_wait);
+void terminal_open(bool status, bool may_wait);
 
 /* Whole lines, with their newline, to stdout, stderr, or any other stream. */
-void screen_line(FILE *out, const char *text);
+void terminal_line(FILE *out, const char *text);
 
 /*
  * Takes the place of the status line before; cut to the width. "" takes it away. Call it some times a
  * second, also without a status line: lines that wait are written then.
  */
-void screen_status(const char *text);
+void terminal_status(const char *text);
 
 /* The room for it now; 0 when there is no status line here. */
-int screen_status_columns(void);
+int terminal_status_columns(void);
 
 /* The errno of the first line that could not be written to stdout, or 0. */
-int screen_error(void);
+int terminal_error(void);
 
 /* Takes the status line away and waits until all lines are written. */
-void screen_close(void);
+void terminal_close(void);
 
 /* Columns of the stream's terminal as it is now, or else 0. */
-int screen_width(FILE *out);
+int terminal_width(FILE *out);
 
 /* How standard output shows what deserves a look; without colours, or no terminal, all are "". */
 struct paint {

@@ -23,7 +23,7 @@
 #define MAX_PEERS_SHOWN 20
 #define MAX_CLIENTS_SHOWN 6
 #define MAX_GROUPS_SHOWN 8
-#define MAX_UNDECIDED_SHOWN 8
+#define MAX_IDLE_SHOWN 8
 #define MAX_FINDINGS_SHOWN 12
 #define MAX_AFFECTED_NAMED 8
 
@@ -31,8 +31,8 @@
 #define LABEL_WIDTH 16
 
 /* Where the text of the report ends: long lines are hard to read. */
-#define LEAST_COLUMNS 40
-#define MOST_COLUMNS 110
+#define MIN_COLUMNS 40
+#define MAX_COLUMNS 110
 
 #define FILE_COLUMNS 80 /* what mail and files expect */
 
@@ -81,7 +81,7 @@ static const char *const line_words[LINE_KINDS] = {
 	[LINE_BACK] = "answers after all",
 };
 
-static struct fold folds[LINE_KINDS];
+static struct ratelimit ratelimits[LINE_KINDS];
 
 struct event {
 	enum line_kind kind;
@@ -93,7 +93,7 @@ struct event {
 };
 
 #define CLOCK_COLUMNS 9
-#define MOST_ENDPOINT 47 /* [IPv6]:port */
+#define MAX_ENDPOINT 47 /* [IPv6]:port */
 #define CLIENT_COLUMNS 18
 #define SERVER_COLUMNS 19
 #define WHAT_COLUMNS 30
@@ -103,13 +103,13 @@ static void widen(int *column, const char *text, int total)
 {
 	int most = (total - CLOCK_COLUMNS - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);
 
-	if (most > MOST_ENDPOINT)
-		most = MOST_ENDPOINT;
+	if (most > MAX_ENDPOINT)
+		most = MAX_ENDPOINT;
 	if (wanted > *column && *column < most)
 		*column = wanted < most ? wanted : most;
 }
 
-static const char *paint_of(enum line_kind kind)
+static const char *colour_of(enum line_kind kind)
 {
 	switch (kind) {
 	case LINE_SILENT:
@@ -125,7 +125,7 @@ static const char *paint_of(enum line_kind kind)
 
 static int line_columns(const struct report *r)
 {
-	int columns = screen_width(r->out);
+	int columns = terminal_width(r->out);
 
 	return columns ? columns : 1000; /* a file's lines are whole */
 }
@@ -142,7 +142,7 @@ static void put_line(struct report *r, enum line_kind kind, ns_t when, const cha
 	char clock[FORMAT_TIME], text[1024], *bar;
 	bool is_narrow;
 
-	if (!r->said_heading) {
+	if (!r->has_heading) {
 		r->client_columns = CLIENT_COLUMNS;
 		r->server_columns = SERVER_COLUMNS;
 	}
@@ -150,12 +150,12 @@ static void put_line(struct report *r, enum line_kind kind, ns_t when, const cha
 	widen(&r->server_columns, server, total);
 	a = r->client_columns;
 	b = r->server_columns;
-	if (!r->said_heading) {
+	if (!r->has_heading) {
 		is_narrow = CLOCK_COLUMNS + a + arrow + b + 5 > total;
 		snprintf(text, sizeof(text), "%-8s %-*s%*s%-*s WHAT\n", "TIME", is_narrow ? 0 : a,
 			 "CLIENT", arrow, "", is_narrow ? 0 : b, "SERVER");
-		screen_line(r->out, text);
-		r->said_heading = true;
+		terminal_line(r->out, text);
+		r->has_heading = true;
 	}
 	if ((int)strlen(client) > a || (int)strlen(server) > b)
 		a = b = 0;
@@ -173,9 +173,9 @@ static void put_line(struct report *r, enum line_kind kind, ns_t when, const cha
 	if (column + format_columns(what) > total)
 		before_what = "\n        ";
 	snprintf(text, sizeof(text), "%s %-*s%s %s %-*s%s %s%s%s\n",
-		 format_clock(clock, &r->run->start, when), a, client, before_server, glyphs->arrow,
-		 b, server, before_what, paint_of(kind), what, paint->off);
-	screen_line(r->out, text);
+		 format_clock(clock, &r->session->start, when), a, client, before_server,
+		 glyphs->arrow, b, server, before_what, colour_of(kind), what, paint->off);
+	terminal_line(r->out, text);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -184,8 +184,8 @@ line(struct report *r, const struct event *e, const char *format, ...)
 	char client[FORMAT_ENDPOINT], server[FORMAT_ENDPOINT], what[256];
 	va_list arguments;
 
-	if (r->quiet ||
-	    fold_takes(&folds[e->kind], r->now, e->when, e->client, e->server, e->duration))
+	if (r->quiet || ratelimit_suppresses(&ratelimits[e->kind], r->now, e->when, e->client,
+					     e->server, e->duration))
 		return;
 	va_start(arguments, format);
 	vsnprintf(what, sizeof(what), format, arguments);
@@ -200,16 +200,16 @@ line(struct report *r, const struct event *e, const char *format, ...)
 /* "14 clients"; false when it is one, whose name says more. */
 static bool many(char out[FORMAT_ENDPOINT], const struct distinct *d, const char *what)
 {
-	snprintf(out, FORMAT_ENDPOINT, "%u%s %s", d->count, d->count < MOST_DISTINCT ? "" : "+",
+	snprintf(out, FORMAT_ENDPOINT, "%u%s %s", d->count, d->count < MAX_DISTINCT ? "" : "+",
 		 what);
 	return d->count > 1;
 }
 
-static void put_fold(struct report *r, enum line_kind kind)
+static void put_summary(struct report *r, enum line_kind kind)
 {
 	char client[FORMAT_ENDPOINT], server[FORMAT_ENDPOINT], what[256], a[FORMAT_DURATION],
 		b[FORMAT_DURATION];
-	const struct fold *f = &folds[kind];
+	const struct ratelimit *f = &ratelimits[kind];
 	int n;
 
 	if (!many(client, &f->clients, "clients"))
@@ -224,29 +224,29 @@ static void put_fold(struct report *r, enum line_kind kind)
 	put_line(r, kind, f->last, client, server, what);
 }
 
-static void put_folds(struct report *r, bool all)
+static void put_summaries(struct report *r, bool all)
 {
 	int kind;
 
 	for (kind = 0; kind < LINE_KINDS; kind++) {
-		if (!all && !fold_is_due(&folds[kind], r->now))
+		if (!all && !ratelimit_summary_due(&ratelimits[kind], r->now))
 			continue;
-		if (folds[kind].count)
-			put_fold(r, kind);
-		fold_next(&folds[kind], r->now);
+		if (ratelimits[kind].count)
+			put_summary(r, kind);
+		ratelimit_restart(&ratelimits[kind], r->now);
 	}
 }
 
 static void started(struct report *r)
 {
 	r->now = 0;
-	memset(folds, 0, sizeof(folds));
+	memset(ratelimits, 0, sizeof(ratelimits));
 }
 
 static void swept(struct report *r, ns_t now)
 {
 	r->now = now;
-	put_folds(r, false);
+	put_summaries(r, false);
 }
 
 static void stall(struct report *r, const struct stall *s, bool ended)
@@ -317,7 +317,7 @@ static void failing(struct report *r, const struct connection *c, enum failure f
 	}
 }
 
-static void answered_after_all(struct report *r, const struct connection *c)
+static void late_answer(struct report *r, const struct connection *c)
 {
 	struct event e = { LINE_BACK, c->synack, NEVER, &c->client, false, &c->server };
 	char span[FORMAT_DURATION];
@@ -333,13 +333,13 @@ static void answered_after_all(struct report *r, const struct connection *c)
 
 static void host_name(char out[FORMAT_ENDPOINT], const struct host *h)
 {
-	const struct place *place = &h->clients[0]->place;
+	const struct client_key *key = &h->clients[0]->key;
 	char address[FORMAT_ADDRESS];
 	int n;
 
-	n = snprintf(out, FORMAT_ENDPOINT, "%s", format_address(address, &place->address));
-	if (place->vlan[0])
-		n += snprintf(out + n, FORMAT_ENDPOINT - n, " vlan %u", place->vlan[0]);
+	n = snprintf(out, FORMAT_ENDPOINT, "%s", format_address(address, &key->address));
+	if (key->vlan[0])
+		n += snprintf(out + n, FORMAT_ENDPOINT - n, " vlan %u", key->vlan[0]);
 	if (h->client_count > 1)
 		snprintf(out + n, FORMAT_ENDPOINT - n, " +%zu", h->client_count - 1);
 }
@@ -384,42 +384,42 @@ static void print_stalls(FILE *out, const struct model *m, const struct hosts *h
 	free(groups);
 }
 
-static void print_undecided(FILE *out, const struct model *m)
+static void print_idle(FILE *out, const struct model *m)
 {
 	char from[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], wait[FORMAT_DURATION];
 	size_t i;
 
-	if (!m->undecided.count)
+	if (!m->idle.count)
 		return;
 	print_heading(out, paint->bold, "UNDECIDED");
 	fprintf(out, "  %zu connection%s still waited at the end: a stall, or a spare socket\n",
-		m->undecided.count, plural(m->undecided.count));
-	for (i = 0; i < m->undecided.count && i < MAX_UNDECIDED_SHOWN; i++)
+		m->idle.count, plural(m->idle.count));
+	for (i = 0; i < m->idle.count && i < MAX_IDLE_SHOWN; i++)
 		fprintf(out, "  %s %s %s  waiting for %s so far\n",
-			format_endpoint(from, &m->undecided.at[i].from), glyphs->arrow,
-			format_endpoint(to, &m->undecided.at[i].to),
-			format_duration(wait, m->undecided.at[i].wait));
-	if (i < m->undecided.count)
-		fprintf(out, "  and %zu more\n", m->undecided.count - i);
+			format_endpoint(from, &m->idle.at[i].from), glyphs->arrow,
+			format_endpoint(to, &m->idle.at[i].to),
+			format_duration(wait, m->idle.at[i].wait));
+	if (i < m->idle.count)
+		fprintf(out, "  and %zu more\n", m->idle.count - i);
 }
 
-static void print_trials(FILE *out, const struct peer *p)
+static void print_pairs(FILE *out, const struct peer *p)
 {
-	const struct trial *trials[MAX_CLIENTS_SHOWN];
+	const struct pair *pairs[MAX_CLIENTS_SHOWN];
 	char text[FORMAT_ADDRESS];
 	size_t n, i;
 	int column;
 
-	n = peer_trials(p, trials, MAX_CLIENTS_SHOWN);
+	n = peer_pairs(p, pairs, MAX_CLIENTS_SHOWN);
 	if (!n)
 		return;
 	column = fprintf(out, "      tried by");
 	for (i = 0; i < n; i++) {
-		format_address(text, &trials[i]->who.client->place.address);
-		if (column + 4 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, trials[i]->failures) >
+		format_address(text, &pairs[i]->who.client->key.address);
+		if (column + 4 + snprintf(NULL, 0, "%s (%" PRIu64 "x)", text, pairs[i]->failures) >
 		    page_columns)
 			column = fprintf(out, "\n              ") - 1;
-		column += fprintf(out, " %s (%" PRIu64 "x)", text, trials[i]->failures);
+		column += fprintf(out, " %s (%" PRIu64 "x)", text, pairs[i]->failures);
 	}
 	if (p->clients_failed > n)
 		fprintf(out, "\n               and %zu more", p->clients_failed - n);
@@ -435,8 +435,8 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 	FILE *out = r->out;
 	size_t i, n = 0;
 
-	format_clock(first, &r->run->start, p->first_failure);
-	format_clock(last, &r->run->start, p->last_failure);
+	format_clock(first, &r->session->start, p->first_failure);
+	format_clock(last, &r->session->start, p->last_failure);
 	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYN%s, %s", format_endpoint(text, &p->server),
 		p->clients_failed, plural(p->clients_failed), p->failed_syns,
 		plural(p->failed_syns), first);
@@ -455,7 +455,7 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 			plural(p->answered));
 	else
 		fprintf(out, "; never answered in this run\n");
-	if (p->by_gateway && run_is_own_address(r->run, &p->server.address))
+	if (p->by_gateway && session_is_own_address(r->session, &p->server.address))
 		fprintf(out, "      this address is the gateway's own\n");
 	else if (p->by_gateway)
 		fprintf(out,
@@ -465,7 +465,7 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 	if (p->answered_late)
 		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n",
 			p->answered_late);
-	print_trials(out, p);
+	print_pairs(out, p);
 	cohort = model_cohort(hosts, p);
 	if (cohort.tried_stalled)
 		fprintf(out,
@@ -504,8 +504,8 @@ static void print_host(FILE *out, const struct host *h)
 	else
 		fprintf(out, "      ");
 	fprintf(out, "  %11s", format_duration(wait, h->worst_wait));
-	if (h->undecided)
-		fprintf(out, "  +%" PRIu64 " waiting", h->undecided);
+	if (h->idle)
+		fprintf(out, "  +%" PRIu64 " waiting", h->idle);
 	fputc('\n', out);
 }
 
@@ -524,7 +524,7 @@ static void print_hosts(FILE *out, const struct hosts *hosts)
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
 
-		if (!h->decided && !h->undecided)
+		if (!h->decided && !h->idle)
 			speechless++;
 		else if (h->stalls ? affected++ < MAX_AFFECTED : unaffected++ < MAX_UNAFFECTED)
 			print_host(out, h);
@@ -559,9 +559,9 @@ static void print_network(FILE *out, const struct model *m)
 	print_percentiles(out, "round trip to the clients", &m->client_round_trips);
 	print_percentiles(out, "round trip to the servers", &m->server_round_trips);
 	print_percentiles(out, "servers answer requests in", &m->answers);
-	print_percentiles(out, "the gateway adds to a SYN", &m->syn_crossings);
-	print_percentiles(out, "           to a SYN-ACK", &m->synack_crossings);
-	print_percentiles(out, "           to a request", &m->payload_crossings);
+	print_percentiles(out, "the gateway adds to a SYN", &m->syn_forwarding_delays);
+	print_percentiles(out, "           to a SYN-ACK", &m->synack_forwarding_delays);
+	print_percentiles(out, "           to a request", &m->payload_forwarding_delays);
 	if (m->retried)
 		fprintf(out,
 			"  %" PRIu64
@@ -573,17 +573,17 @@ static void print_network(FILE *out, const struct model *m)
 }
 
 /* Before all findings: a run that saw half of the conversations accuses everybody. */
-static void print_blindness(FILE *out, const struct run *run)
+static void print_blindness(FILE *out, const struct session *session)
 {
 	static const char *const what[DIRECTIONS] = { "received", "sent" };
-	const struct run_interface *w;
+	const struct session_iface *w;
 	char duration[FORMAT_DURATION];
 	int d;
 
-	if (!run_blind(run, INGRESS) && !run_blind(run, EGRESS))
+	if (!session_blind_time(session, INGRESS) && !session_blind_time(session, EGRESS))
 		return;
 	print_heading(out, paint->bad, "BLIND");
-	for (w = run->interfaces; w < run->interfaces + run->interface_count; w++)
+	for (w = session->interfaces; w < session->interfaces + session->interface_count; w++)
 		for (d = 0; d < DIRECTIONS; d++)
 			if (w->blind[d])
 				fprintf(out, "  for %s to what %s %s\n",
@@ -595,17 +595,18 @@ static void print_blindness(FILE *out, const struct run *run)
 		"  when it began.\n");
 }
 
-static void print_nat(FILE *out, const struct run *run, const struct model *m)
+static void print_nat(FILE *out, const struct session *session, const struct model *m)
 {
-	const struct nat *nat = &run->nat;
+	const struct nat *nat = &session->nat;
 	char text[FORMAT_ADDRESS];
 
-	if (nat->behind) {
-		fprintf(out, "\nNAT  %" PRIu64 " attempt%s came from behind %s", nat->behind,
-			plural(nat->behind), format_address(text, &nat->address));
+	if (nat->translated) {
+		fprintf(out, "\nNAT  %" PRIu64 " attempt%s came from behind %s", nat->translated,
+			plural(nat->translated), format_address(text, &nat->address));
 		fprintf(out, "%s;\n  conntrack knew the clients, by which they are named here.\n",
-			run_is_own_address(run, &nat->address) ? ", this gateway's own address"
-							       : "");
+			session_is_own_address(session, &nat->address)
+				? ", this gateway's own address"
+				: "");
 		if (nat->own)
 			fprintf(out, "  %" PRIu64 " more from that side %s this gateway's own.\n",
 				nat->own, nat->own == 1 ? "was" : "were");
@@ -631,24 +632,24 @@ static void print_ethertype(FILE *out, const struct unknown_ethertype *e)
 	fprintf(out, name ? " (%s)\n" : "\n", name);
 }
 
-static void print_not_measured(FILE *out, const struct run *run)
+static void print_not_measured(FILE *out, const struct session *session)
 {
-	const uint64_t *c = run->counters;
+	const uint64_t *c = session->counters;
 	int i;
 
 	print_heading(out, paint->bold, "NOT MEASURED");
 	fputc('\n', out);
-	if (run->bytes)
+	if (session->bytes)
 		fprintf(out, "  UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%\n",
-			100.0 * c[COUNT_UDP_443_BYTES] / run->bytes,
-			100.0 * c[COUNT_UDP_BYTES] / run->bytes);
+			100.0 * c[COUNT_UDP_443_BYTES] / session->bytes,
+			100.0 * c[COUNT_UDP_BYTES] / session->bytes);
 	fprintf(out, "  %" PRIu64 " connection%s open before the start (seen to close)\n",
 		c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
-	if (run->ambiguous)
+	if (session->ambiguous)
 		fprintf(out,
 			"  %" PRIu64
 			" attempt%s may be the other side of more than one, so counted alone\n",
-			run->ambiguous, plural(run->ambiguous));
+			session->ambiguous, plural(session->ambiguous));
 	if (c[COUNT_NOT_SELECTED])
 		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",
 			c[COUNT_NOT_SELECTED], plural(c[COUNT_NOT_SELECTED]));
@@ -657,11 +658,11 @@ static void print_not_measured(FILE *out, const struct run *run)
 			"  %" PRIu64 " later IP fragments, %" PRIu64 " malformed, %" PRIu64
 			" neither TCP, UDP nor ICMP\n",
 			c[COUNT_FRAGMENTS], c[COUNT_MALFORMED], c[COUNT_IP_OTHER]);
-	for (i = 0; i < MAX_ETHERTYPES && run->ethertypes[i].packets; i++)
-		print_ethertype(out, &run->ethertypes[i]);
+	for (i = 0; i < MAX_ETHERTYPES && session->ethertypes[i].packets; i++)
+		print_ethertype(out, &session->ethertypes[i]);
 }
 
-static void print_losses(FILE *out, const struct run *run, const struct model *m)
+static void print_losses(FILE *out, const struct session *session, const struct model *m)
 {
 	static const char *const words[COUNTERS] = {
 		[COUNT_LOST_MAP] =
@@ -676,16 +677,16 @@ static void print_losses(FILE *out, const struct run *run, const struct model *m
 	};
 	int i;
 
-	if (!run_losses(run) && !m->folded)
+	if (!session_losses(session) && !m->dropped_details)
 		return;
 	print_heading(out, paint->bad, "LOST");
 	fputc('\n', out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
-		if (run->counters[i])
-			fprintf(out, "  %" PRIu64 " %s\n", run->counters[i], words[i]);
-	if (m->folded)
+		if (session->counters[i])
+			fprintf(out, "  %" PRIu64 " %s\n", session->counters[i], words[i]);
+	if (m->dropped_details)
 		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n",
-			m->folded);
+			m->dropped_details);
 }
 
 /* Text from a column on; what does not fit goes on below. */
@@ -748,14 +749,15 @@ static void print_example(struct report *r, const struct example *e)
 	int room;
 
 	format_endpoint(to, &e->server);
-	format_clock(clock, &r->run->start, start);
+	format_clock(clock, &r->session->start, start);
 	if (e->client.port)
 		format_endpoint(from, &e->client);
 	else
 		format_address(from, &e->client.address);
 	fprintf(out, "   %-12s %s %s %s at %s\n", "example", from, glyphs->arrow, to, clock);
-	if (e->behind.port)
-		fprintf(out, "%*sbehind %s\n", LABEL_WIDTH, "", format_endpoint(from, &e->behind));
+	if (e->nat_endpoint.port)
+		fprintf(out, "%*sbehind %s\n", LABEL_WIDTH, "",
+			format_endpoint(from, &e->nat_endpoint));
 	if (e->ack == NEVER) { /* the wait lies before the SYN */
 		format_duration(wait, e->syn - start);
 		fprintf(out, "%*s%s", LABEL_WIDTH, "", glyphs->from);
@@ -825,21 +827,21 @@ static void print_findings(struct report *r, const struct diagnosis *d)
 
 static bool is_anything_wrong(const struct model *m)
 {
-	return m->stall_count || m->undecided.count || m->late_banners ||
-	       m->failures[FAILURE_SILENT] || m->failures[FAILURE_ONE_SYN] ||
-	       m->failures[FAILURE_REFUSED] || m->failures[FAILURE_UNREACHABLE];
+	return m->stall_count || m->idle.count || m->late_banners || m->failures[FAILURE_SILENT] ||
+	       m->failures[FAILURE_ONE_SYN] || m->failures[FAILURE_REFUSED] ||
+	       m->failures[FAILURE_UNREACHABLE];
 }
 
 static void print_wrapped(FILE *out, int column, int indent, const char *text);
 
-static void print_nothing_wrong(FILE *out, const struct model *m, const struct run *run)
+static void print_nothing_wrong(FILE *out, const struct model *m, const struct session *session)
 {
 	char worst[FORMAT_DURATION];
 
 	if (!m->connections) {
 		fprintf(out, "\nNo new connection was seen: nothing can be said.\n");
-		if (run->strange[0])
-			print_wrapped(out, fprintf(out, " "), 2, run->strange);
+		if (session->no_tcp_reason[0])
+			print_wrapped(out, fprintf(out, " "), 2, session->no_tcp_reason);
 		return;
 	}
 	print_heading(out, paint->good, "NOTHING WRONG FOUND");
@@ -876,40 +878,40 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (!model_hosts(m, &hosts))
 		r->error = ENOMEM;
 	/* another report of this run may have had another width */
-	page_columns = screen_width(out) ? screen_width(out) : FILE_COLUMNS;
-	page_columns = page_columns < LEAST_COLUMNS  ? LEAST_COLUMNS
-		       : page_columns > MOST_COLUMNS ? MOST_COLUMNS
-						     : page_columns;
-	put_folds(r, true);
-	if (r->said_heading || isatty(fileno(out))) /* a terminal shows ^C */
+	page_columns = terminal_width(out) ? terminal_width(out) : FILE_COLUMNS;
+	page_columns = page_columns < MIN_COLUMNS   ? MIN_COLUMNS
+		       : page_columns > MAX_COLUMNS ? MAX_COLUMNS
+						    : page_columns;
+	put_summaries(r, true);
+	if (r->has_heading || isatty(fileno(out))) /* a terminal shows ^C */
 		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
-		format_duration(duration, r->run->duration), format_name(r->run->from), glyphs->dot,
-		m->connections, plural(m->connections), glyphs->dot, hosts.count,
-		plural(hosts.count), glyphs->dot, run_losses(r->run));
-	print_blindness(out, r->run);
-	print_nat(out, r->run, m);
+		format_duration(duration, r->session->duration), format_name(r->session->from),
+		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, hosts.count,
+		plural(hosts.count), glyphs->dot, session_losses(r->session));
+	print_blindness(out, r->session);
+	print_nat(out, r->session, m);
 	if (d->failed || r->error)
 		fprintf(out, "\nOut of memory: %s.\n",
 			d->failed ? "no diagnosis was made" : "hosts could not be told apart");
 	else if (!is_anything_wrong(m))
-		print_nothing_wrong(out, m, r->run);
+		print_nothing_wrong(out, m, r->session);
 	print_findings(r, d);
-	print_undecided(out, m);
+	print_idle(out, m);
 	/* stalls too short to be a finding were said in lines: the report says what they came to */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
-		print_stalls(out, m, &hosts, r->run->stall);
+		print_stalls(out, m, &hosts, r->session->stall);
 	if (r->verbose && !r->error) {
 		print_peers(r, m, &hosts);
 		print_hosts(out, &hosts);
 	}
 	print_network(out, m);
-	print_not_measured(out, r->run);
-	print_losses(out, r->run, m);
-	if (r->run->cut) {
+	print_not_measured(out, r->session);
+	print_losses(out, r->session, m);
+	if (r->session->cut) {
 		print_heading(out, paint->bad, "CUT SHORT");
 		fputs("  ", out);
-		format_text(out, r->run->cut);
+		format_text(out, r->session->cut);
 		fputc('\n', out);
 	}
 	hosts_free(&hosts);
@@ -921,6 +923,6 @@ const struct report_format report_text = {
 	.stall = stall,
 	.late_banner = late_banner,
 	.failing = failing,
-	.answered_after_all = answered_after_all,
+	.late_answer = late_answer,
 	.ended = ended,
 };

@@ -54,7 +54,7 @@ static int attach_tcx(struct hook *h, const int program[DIRECTIONS])
 	return 0;
 }
 
-static void say_tcx_failure(const char *iface, int error)
+static void print_tcx_failure(const char *iface, int error)
 {
 	struct utsname u;
 
@@ -68,11 +68,11 @@ static void say_tcx_failure(const char *iface, int error)
 		fprintf(stderr, "%s\n", strerror(-error));
 }
 
-static void say_clsact_failure(const char *iface, int error, const char *tried)
+static void print_clsact_failure(const char *iface, int error, const char *tried)
 {
 	fprintf(stderr, "probe: %s: cannot %s: ", iface, tried);
 	if (error == -EPERM)
-		rights_say_needed(stderr, RIGHT(CAP_NET_ADMIN));
+		privileges_print_needed(stderr, CAP_MASK(CAP_NET_ADMIN));
 	else if (error == -ENOENT && strstr(tried, "filter"))
 		fprintf(stderr, "this kernel has no bpf classifier "
 				"(module cls_bpf, CONFIG_NET_CLS_BPF)\n");
@@ -100,14 +100,14 @@ int hook_attach(struct hook *h, const char *iface, int ifindex, enum hook_kind k
 		if (!error)
 			return 0;
 		if (kind == HOOK_TCX) {
-			say_tcx_failure(iface, error);
+			print_tcx_failure(iface, error);
 			return -1;
 		}
 		h->not_tcx = error == -EINVAL ? "this kernel has no TCX" : strerror(-error);
 	}
 	error = clsact_attach(&h->clsact, ifindex, program, &tried);
 	if (error) {
-		say_clsact_failure(iface, error, tried);
+		print_clsact_failure(iface, error, tried);
 		return -1;
 	}
 	h->name = "clsact";
@@ -143,8 +143,8 @@ static int others_on_tcx(const struct hook *h, int direction, char *text, size_t
 	return i;
 }
 
-void hook_why_blind(const struct hook *h, const char *iface, int direction, uint32_t xdp,
-		    char *text, size_t size)
+void hook_explain_blind(const struct hook *h, const char *iface, int direction, uint32_t xdp,
+			char *text, size_t size)
 {
 	char filters[512] = "", programs[512] = "";
 	int tcx = others_on_tcx(h, direction, programs, sizeof(programs)), clsact = 0;
@@ -220,7 +220,7 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 			continue;
 		fprintf(stderr, "probe: %s: cannot remove what a killed run left: ", i->if_name);
 		if (error == -EPERM)
-			rights_say_needed(stderr, RIGHT(CAP_NET_ADMIN));
+			privileges_print_needed(stderr, CAP_MASK(CAP_NET_ADMIN));
 		else
 			fprintf(stderr, "%s\n", strerror(-error));
 		status = -1;

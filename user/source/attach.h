@@ -31,10 +31,10 @@ int hook_cleanup(const char *const *ifaces, unsigned int count);
 
 /*
  * Why may no packet reach us in this direction, and what can be done? A sentence or two, as far as
- * this can be asked; xdp as in struct link_state.
+ * this can be asked; xdp as in struct netdev_state.
  */
-void hook_why_blind(const struct hook *h, const char *iface, int direction, uint32_t xdp,
-		    char *text, size_t size);
+void hook_explain_blind(const struct hook *h, const char *iface, int direction, uint32_t xdp,
+			char *text, size_t size);
 
 /* Attached to nothing. */
 #define HOOK_NONE ((struct hook){ .tcx = { -1, -1 }, .clsact = CLSACT_NONE })

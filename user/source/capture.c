@@ -31,11 +31,11 @@
 #define PROGRESS_PACKETS (1 << 16) /* between two looks at the clock */
 
 struct capture {
-	struct run *run;
-	const struct run_events *events;
-	struct native *native;
-	struct reader *reader;
-	struct packet packet; /* that is being looked at */
+	struct session *session;
+	const struct source_events *events;
+	struct offline *offline;
+	struct pcap_reader *pcap_reader;
+	struct pcap_packet pcap_packet; /* that is being looked at */
 	uint64_t first; /* packet's time, since 1970 */
 	uint64_t now;
 	uint64_t next_sweep;
@@ -65,8 +65,8 @@ static void show_progress(struct capture *c)
 	if (now < c->next_progress)
 		return;
 	c->next_progress = now + 200 * (ns_t)MILLISECOND_NS;
-	reader_progress(c->reader, &done, &total);
-	format_clock(clock, &c->run->start, c->now - CAPTURE_START);
+	pcap_reader_progress(c->pcap_reader, &done, &total);
+	format_clock(clock, &c->session->start, c->now - CAPTURE_START);
 	if (total && done) {
 		left = (now - c->started) * (total - done) / done;
 		snprintf(line, sizeof(line), "%.0f %% of %.0f MB, %s left, at %s",
@@ -99,36 +99,36 @@ static void opening(void *context, const struct record *r)
 	c->events->opening(c->events->context, &connection);
 }
 
-static void keep(void *context, const struct packet_head *head)
+static void save(void *context, const struct packet_head *head)
 {
 	struct capture *c = context;
 	struct packet_head whole = *head;
 
-	whole.length = c->packet.length;
-	whole.wire_length = c->packet.wire_length;
-	evidence_packet(c->run->evidence, &whole, c->packet.bytes, CAPTURE_START, c->packet.link,
-			false);
+	whole.length = c->pcap_packet.length;
+	whole.wire_length = c->pcap_packet.wire_length;
+	evidence_packet(c->session->evidence, &whole, c->pcap_packet.bytes, CAPTURE_START,
+			c->pcap_packet.link, false);
 }
 
-static void begin(struct capture *c, const struct packet *p)
+static void begin(struct capture *c, const struct pcap_packet *p)
 {
-	struct run *run = c->run;
+	struct session *session = c->session;
 
 	c->first = p->time;
 	c->now = CAPTURE_START;
 	c->next_sweep = CAPTURE_START + SWEEP_NS;
 	c->started = monotonic();
 	c->next_progress = c->started + (ns_t)SECOND_NS;
-	run->start.tv_sec = c->first / SECOND_NS;
-	run->start.tv_nsec = c->first % SECOND_NS;
-	run->link = reader_link(c->reader);
+	session->start.tv_sec = c->first / SECOND_NS;
+	session->start.tv_nsec = c->first % SECOND_NS;
+	session->link = pcap_reader_linktype(c->pcap_reader);
 	c->events->started(c->events->context);
 }
 
 static void sweep(struct capture *c)
 {
 	c->opening = 0;
-	native_sweep(c->native, c->now, opening, c);
+	offline_sweep(c->offline, c->now, opening, c);
 	c->events->swept(c->events->context, c->now - CAPTURE_START);
 	c->next_sweep = c->now + SWEEP_NS;
 	c->swept_at = c->packets;
@@ -145,9 +145,9 @@ static uint64_t since_start(const struct capture *c, uint64_t time)
 	return CAPTURE_START + since;
 }
 
-static void feed(struct capture *c, const struct packet *p)
+static void feed(struct capture *c, const struct pcap_packet *p)
 {
-	struct native_frame f = {
+	struct offline_frame f = {
 		.bytes = p->bytes,
 		.length = p->length,
 		.wire_length = p->wire_length,
@@ -164,72 +164,74 @@ static void feed(struct capture *c, const struct packet *p)
 		show_progress(c);
 	if (!p->wanted)
 		return;
-	c->run->bytes += p->wire_length;
-	link_strip(p->link, &f);
-	native_feed(c->native, &f);
+	c->session->bytes += p->wire_length;
+	linktype_strip(p->link, &f);
+	offline_feed(c->offline, &f);
 }
 
 static int read_all(struct capture *c)
 {
-	struct run *run = c->run;
+	struct session *session = c->session;
 	static char cut[1024];
 
-	while (!run->stop && reader_next(c->reader, &c->packet)) {
+	while (!session->stop && pcap_reader_next(c->pcap_reader, &c->pcap_packet)) {
 		if (!c->packets)
-			begin(c, &c->packet);
-		feed(c, &c->packet);
+			begin(c, &c->pcap_packet);
+		feed(c, &c->pcap_packet);
 	}
-	if (reader_cut(c->reader)) {
-		snprintf(cut, sizeof(cut), "%s", reader_cut(c->reader));
-		run->cut = cut;
+	if (pcap_reader_cut(c->pcap_reader)) {
+		snprintf(cut, sizeof(cut), "%s", pcap_reader_cut(c->pcap_reader));
+		session->cut = cut;
 	}
 	if (!c->packets) {
-		fprintf(stderr, "probe: %s%s\n", run->cut ? run->cut : format_name(run->from),
-			run->cut ? "" : ": holds no packet");
+		fprintf(stderr, "probe: %s%s\n",
+			session->cut ? session->cut : format_name(session->from),
+			session->cut ? "" : ": holds no packet");
 		return -1;
 	}
 	sweep(c);
-	native_end(c->native, c->now);
-	run->duration = c->now - CAPTURE_START;
-	memcpy(run->counters, native_counters(c->native), sizeof(run->counters));
-	run_set_ethertypes(run, native_ethertypes(c->native));
+	offline_end(c->offline, c->now);
+	session->duration = c->now - CAPTURE_START;
+	memcpy(session->counters, offline_counters(c->offline), sizeof(session->counters));
+	session_set_ethertypes(session, offline_ethertypes(c->offline));
 	return 0;
 }
 
-int capture_run(const struct options *o, struct run *run, const struct run_events *events)
+int capture_run(const struct options *o, struct session *session,
+		const struct source_events *events)
 {
 	struct capture c = {
-		.run = run,
+		.session = session,
 		.events = events,
 	};
 	static char from[256];
 	int status;
 
-	run->from = o->reads[0];
+	session->from = o->reads[0];
 	if (o->read_count > 1) {
 		snprintf(from, sizeof(from), "%s and %zu more", o->reads[0], o->read_count - 1);
-		run->from = from;
+		session->from = from;
 	}
-	run->is_capture = true;
-	c.reader = reader_open(o->reads, o->read_count, o->filter);
-	if (!c.reader)
+	session->is_capture = true;
+	c.pcap_reader = pcap_reader_open(o->reads, o->read_count, o->filter);
+	if (!c.pcap_reader)
 		return -1;
 	if (events->opened)
 		events->opened(events->context);
-	if (!reader_begin(c.reader)) {
-		reader_close(c.reader);
+	if (!pcap_reader_begin(c.pcap_reader)) {
+		pcap_reader_close(c.pcap_reader);
 		return -1;
 	}
-	c.native = native_new(CAPTURE_MAX_FLOWS, o->selector, settled, &c);
-	if (c.native) {
-		if (run->evidence)
-			native_keep_packets(c.native, keep);
+	c.offline = offline_new(CAPTURE_MAX_FLOWS, o->selector, settled, &c);
+	if (c.offline) {
+		if (session->evidence)
+			offline_save_packets(c.offline, save);
 		status = read_all(&c);
 	} else {
 		fprintf(stderr, "probe: out of memory\n");
 		status = -1;
 	}
-	native_free(c.native);
-	reader_close(c.reader);
+	offline_free(c.offline);
+	pcap_reader_close(c.pcap_reader);
 	return status;
 }

@@ -6,4 +6,5 @@
 #include "session.h"
 
 /* Reads to the end. 0; or -1, said on standard error, when there was nothing to read. See run.cut. */
-int capture_run(const struct options *o, struct run *run, const struct run_events *events);
+int capture_run(const struct options *o, struct session *session,
+		const struct source_events *events);

@@ -24,7 +24,7 @@ static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_e
 /* ---- owners ---- */
 
 /* The kernel gives an abstract name to one socket at a time in a network namespace. -1: to another. */
-static int take_name(const char *what, int ifindex, uint32_t handle)
+static int copy_name(const char *what, int ifindex, uint32_t handle)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
@@ -49,7 +49,7 @@ static int lock_interface(int ifindex)
 	int fd, i;
 
 	for (i = 0; i < 500; i++) {
-		fd = take_name("lock", ifindex, 0);
+		fd = copy_name("lock", ifindex, 0);
 		if (fd >= 0)
 			return fd;
 		usleep(10000);
@@ -261,7 +261,7 @@ int clsact_attach(struct clsact *c, int ifindex, const int program[DIRECTIONS], 
 	/* in another pid namespace there may be a probe of the same process id */
 	for (i = 0; i < 100 && c->owner < 0; i++) {
 		c->handle = getpid() + i;
-		c->owner = take_name("owner", ifindex, c->handle);
+		c->owner = copy_name("owner", ifindex, c->handle);
 	}
 	*tried = "bind a socket that says whose the filters are";
 	if (c->owner < 0)
@@ -302,7 +302,7 @@ static int reap(int ifindex, int *filters, bool *qdisc)
 		for (i = 0; i < all.count; i++) {
 			if (!all.at[i].ours)
 				continue;
-			owner = take_name("owner", ifindex, all.at[i].handle);
+			owner = copy_name("owner", ifindex, all.at[i].handle);
 			if (owner < 0)
 				continue; /* it lives */
 			error = remove_filter(ifindex, d, all.at[i].handle);

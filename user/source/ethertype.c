@@ -7,7 +7,7 @@
 #include "parse.h"
 
 /* Fewer packets say nothing of a wire. */
-#define LEAST_PACKETS 20
+#define MIN_PACKETS 20
 
 /* IEEE's registry of ethertypes, and what to do about a wire that carries little else. */
 static const struct {
@@ -54,7 +54,7 @@ static const struct {
 
 #define KNOWN (sizeof(ethertypes) / sizeof(ethertypes[0]))
 
-static size_t find(uint16_t ethertype)
+static size_t find_ethertype(uint16_t ethertype)
 {
 	size_t i;
 
@@ -65,18 +65,19 @@ static size_t find(uint16_t ethertype)
 
 const char *ethertype_name(uint16_t ethertype)
 {
-	size_t i = find(ethertype);
+	size_t i = find_ethertype(ethertype);
 
 	return i < KNOWN ? ethertypes[i].name : NULL;
 }
 
-static void say_ethertypes(const struct run *run, uint64_t packets, char *text, size_t room)
+static void format_ethertypes(const struct session *session, uint64_t packets, char *text,
+			      size_t room)
 {
-	const struct unknown_ethertype *most = &run->ethertypes[0];
+	const struct unknown_ethertype *most = &session->ethertypes[0];
 	const char *name = ethertype_name(most->ethertype), *advice = NULL;
 
-	if (find(most->ethertype) < KNOWN)
-		advice = ethertypes[find(most->ethertype)].advice;
+	if (find_ethertype(most->ethertype) < KNOWN)
+		advice = ethertypes[find_ethertype(most->ethertype)].advice;
 	snprintf(text, room,
 		 "nothing that is understood has passed yet: %" PRIu64 " of %" PRIu64
 		 " packets are of ethertype 0x%04x%s%s%s. %s",
@@ -85,18 +86,18 @@ static void say_ethertypes(const struct run *run, uint64_t packets, char *text, 
 		 advice ? advice : "is this the interface that the clients are on?");
 }
 
-bool wire_is_strange(const struct run *run, uint64_t packets, uint64_t bytes, char *text,
-		     size_t room)
+bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t bytes, char *text,
+		    size_t room)
 {
-	const uint64_t *c = run->counters;
+	const uint64_t *c = session->counters;
 	uint64_t tunnels = c[COUNT_IP_OTHER], unknown = c[COUNT_UNKNOWN_LINK];
 	uint64_t udp = c[COUNT_UDP_BYTES] + c[COUNT_UDP_443_BYTES];
 
-	if (packets < LEAST_PACKETS || c[COUNT_ATTEMPTS] || c[COUNT_ALREADY_OPEN] ||
+	if (packets < MIN_PACKETS || c[COUNT_ATTEMPTS] || c[COUNT_ALREADY_OPEN] ||
 	    c[COUNT_NOT_SELECTED])
 		return false;
 	if (unknown >= packets / 2 && unknown >= tunnels)
-		say_ethertypes(run, packets, text, room);
+		format_ethertypes(session, packets, text, room);
 	else if (tunnels >= packets / 2)
 		snprintf(text, room,
 			 "no TCP has passed yet: %" PRIu64 " of %" PRIu64

@@ -20,5 +20,5 @@ const char *ethertype_name(uint16_t ethertype);
  * what they were. Where they hold next to nothing that connections could be seen in: false, when
  * there is no such doubt; else a sentence or two in text, what it is and what to watch instead.
  */
-bool wire_is_strange(const struct run *run, uint64_t packets, uint64_t bytes, char *text,
-		     size_t room);
+bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t bytes, char *text,
+		    size_t room);

@@ -92,6 +92,6 @@ static inline void mark_client_verified(struct probe_bpf *bpf, const struct reco
 	const struct hash_seed *seed = (const struct hash_seed *)&bpf->rodata->run_seed;
 	bool is_end_1 = r->flow.client_flags & CLIENT_IS_END_1;
 
-	if (is_answered_and_acked(&r->flow))
+	if (is_handshake_complete(&r->flow))
 		bpf->bss->verified_clients[client_hash(&r->key.end[is_end_1], seed)] = true;
 }

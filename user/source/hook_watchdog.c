@@ -9,7 +9,7 @@
 #define BLIND_AFTER (3 * (ns_t)SECOND_NS)
 #define WINDOW (10 * (ns_t)SECOND_NS)
 
-void sight_begin(struct sight *s, uint64_t packets, ns_t now)
+void hook_watchdog_start(struct hook_watchdog *s, uint64_t packets, ns_t now)
 {
 	s->packets = packets;
 	s->since = now;
@@ -18,27 +18,27 @@ void sight_begin(struct sight *s, uint64_t packets, ns_t now)
 	s->blind = false;
 }
 
-enum sight_change sight_look(struct sight *s, bool seen, uint64_t packets, ns_t now)
+enum hook_change hook_watchdog_check(struct hook_watchdog *s, bool seen, uint64_t packets, ns_t now)
 {
 	bool was_blind = s->blind;
 
 	if (seen || packets < s->packets) {
-		sight_begin(s, packets, now);
-		return was_blind ? SIGHT_BACK : SIGHT_SAME;
+		hook_watchdog_start(s, packets, now);
+		return was_blind ? HOOK_SEES_AGAIN : HOOK_UNCHANGED;
 	}
 	if (s->blind)
-		return SIGHT_SAME;
+		return HOOK_UNCHANGED;
 	if (now - s->since >= BLIND_AFTER && packets - s->packets >= BLIND_PACKETS) {
 		s->blind = true;
 		s->blind_since = s->since;
-		return SIGHT_LOST;
+		return HOOK_BLIND;
 	}
 	if (now - s->since >= WINDOW)
-		sight_begin(s, packets, now);
-	return SIGHT_SAME;
+		hook_watchdog_start(s, packets, now);
+	return HOOK_UNCHANGED;
 }
 
-ns_t sight_blind(const struct sight *s, ns_t now)
+ns_t hook_watchdog_blind_time(const struct hook_watchdog *s, ns_t now)
 {
 	return s->blind_for + (s->blind ? now - s->blind_since : 0);
 }

@@ -11,7 +11,7 @@
 #include "connection.h"
 
 /* In one direction. */
-struct sight {
+struct hook_watchdog {
 	uint64_t packets; /* the interface's count, and ... */
 	ns_t since; /* ... the time, when the hook was last known to see, or looking began */
 	bool blind;
@@ -19,13 +19,14 @@ struct sight {
 	ns_t blind_for; /* blind times that are over, together */
 };
 
-enum sight_change { SIGHT_SAME, SIGHT_LOST, SIGHT_BACK };
+enum hook_change { HOOK_UNCHANGED, HOOK_BLIND, HOOK_SEES_AGAIN };
 
 /* Begins, or begins again with another interface, at a time in ns. */
-void sight_begin(struct sight *s, uint64_t packets, ns_t now);
+void hook_watchdog_start(struct hook_watchdog *s, uint64_t packets, ns_t now);
 
 /* So many packets by now; did the hook see any since the last call? */
-enum sight_change sight_look(struct sight *s, bool seen, uint64_t packets, ns_t now);
+enum hook_change hook_watchdog_check(struct hook_watchdog *s, bool seen, uint64_t packets,
+				     ns_t now);
 
 /* All blind time up to now. */
-ns_t sight_blind(const struct sight *s, ns_t now);
+ns_t hook_watchdog_blind_time(const struct hook_watchdog *s, ns_t now);

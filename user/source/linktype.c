@@ -60,7 +60,7 @@ static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
  * A packet that netfilter logged: fields of length (with these four bytes), type, value, padded to
  * four bytes; both numbers in this host's order, as libpcap hands them out.
  */
-static uint16_t ethertype_of_nflog(struct native_frame *f, uint32_t *skip)
+static uint16_t ethertype_of_nflog(struct offline_frame *f, uint32_t *skip)
 {
 	uint32_t at = NFLOG_HEADER, length;
 
@@ -99,7 +99,7 @@ static uint32_t shortest(int link)
 	}
 }
 
-void link_strip(int link, struct native_frame *f)
+void linktype_strip(int link, struct offline_frame *f)
 {
 	uint32_t skip = 0, family;
 
@@ -160,18 +160,18 @@ void link_strip(int link, struct native_frame *f)
  * Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the
  * version.
  */
-const int links_known[LINKS_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
-				       DLT_RAW,	       14,	   101,
-				       DLT_IPV4,       DLT_IPV6,   DLT_LINUX_SLL,
-				       DLT_LINUX_SLL2, DLT_PPP,	   DLT_PPP_SERIAL,
-				       DLT_PPP_ETHER,  DLT_C_HDLC, DLT_NFLOG };
+const int linktypes_known[LINKTYPES_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
+					       DLT_RAW,	       14,	   101,
+					       DLT_IPV4,       DLT_IPV6,   DLT_LINUX_SLL,
+					       DLT_LINUX_SLL2, DLT_PPP,	   DLT_PPP_SERIAL,
+					       DLT_PPP_ETHER,  DLT_C_HDLC, DLT_NFLOG };
 
-bool link_is_known(int link)
+bool linktype_is_known(int link)
 {
 	size_t i;
 
-	for (i = 0; i < LINKS_KNOWN; i++)
-		if (links_known[i] == link)
+	for (i = 0; i < LINKTYPES_KNOWN; i++)
+		if (linktypes_known[i] == link)
 			return true;
 	return false;
 }

@@ -4,13 +4,13 @@
 
 #include "source/offline.h"
 
-#define LINKS_KNOWN 15
-extern const int links_known[LINKS_KNOWN];
+#define LINKTYPES_KNOWN 15
+extern const int linktypes_known[LINKTYPES_KNOWN];
 
-bool link_is_known(int link);
+bool linktype_is_known(int link);
 
 /*
  * f holds a frame as it was captured; moves it behind a link header that is not Ethernet's and says
  * what follows. A frame too short for its link header is left with an ethertype of 0.
  */
-void link_strip(int link, struct native_frame *f);
+void linktype_strip(int link, struct offline_frame *f);

@@ -40,33 +40,34 @@
 	1000 /* attempts, none of them translated or our own: conntrack is left alone */
 #define NEEDED_FILES 48
 #define NEEDED_FILES_EACH 4 /* for each interface */
-#define SAY_OWN 3 /* attempts of this host's own address are reason for a word */
-#define WIRE_NS (5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
+#define NOTICE_OWN 3 /* attempts of this host's own address are reason for a word */
+#define TRAFFIC_CHECK_NS \
+	(5 * (ns_t)SECOND_NS) /* so often a wire is looked at that shows no connection */
 
 /* One of the interfaces. */
 struct watched {
-	const char *wanted; /* the name that was asked for */
-	struct interface interface;
+	const char *requested; /* the name that was asked for */
+	struct netdev netdev;
 	struct hook hook;
 	bool up; /* as far as we said */
 	bool away; /* we wait for its return (--follow) */
-	struct sight sight[DIRECTIONS];
+	struct hook_watchdog watchdog[DIRECTIONS];
 	uint64_t bytes; /* of the interface, when it was last asked */
 	uint64_t packets_before, bytes_before; /* when the watch of this interface began */
-	struct run_interface *told; /* what the run says of it */
+	struct session_iface *session_iface; /* what the run says of it */
 };
 
 /* Another interface of this host, where only SYNs that leave are looked at. */
 struct followed {
-	struct interface interface;
+	struct netdev netdev;
 	struct hook hook;
-	struct run_interface *told;
+	struct session_iface *session_iface;
 };
 
 struct live {
 	const struct options *options;
-	struct run *run;
-	const struct run_events *events;
+	struct session *session;
+	const struct source_events *events;
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
 	struct ring_buffer *packets; /* with --write, else NULL */
@@ -78,7 +79,7 @@ struct live {
 	unsigned int followed_count;
 	int links; /* events of the interfaces */
 	uint64_t packets_passed, bytes_passed; /* all interfaces together */
-	ns_t next_wire; /* when to look whether what passes is understood; NEVER: it is, or was said */
+	ns_t next_traffic_check; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
 	uint64_t next_sweep;
 	uint32_t *slots;
@@ -86,7 +87,7 @@ struct live {
 	uint32_t candidates;
 	int budget; /* records that this drain may still take */
 	int packet_budget;
-	int64_t slept; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
+	int64_t suspended; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	bool ended;
 };
 
@@ -107,7 +108,7 @@ static uint64_t monotonic(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
-static int64_t slept_so_far(void)
+static int64_t suspended_time(void)
 {
 	return read_clock(CLOCK_BOOTTIME) - read_clock(CLOCK_MONOTONIC);
 }
@@ -123,7 +124,7 @@ static void __attribute__((format(printf, 2, 3))) notice(struct live *l, const c
 	l->events->notice(l->events->context, monotonic() - l->start, text);
 }
 
-static void __attribute__((format(printf, 2, 3))) cut_short(struct live *l, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) end_run(struct live *l, const char *format, ...)
 {
 	static char why[128];
 	va_list arguments;
@@ -131,7 +132,7 @@ static void __attribute__((format(printf, 2, 3))) cut_short(struct live *l, cons
 	va_start(arguments, format);
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
-	l->run->cut = why;
+	l->session->cut = why;
 	l->ended = true;
 }
 
@@ -163,14 +164,14 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 }
 
 /* Without CAP_PERFMON the verifier forbids the parser's sums of a packet pointer and a number. */
-#define RIGHTS_TO_LOAD (RIGHT(CAP_BPF) | RIGHT(CAP_NET_ADMIN) | RIGHT(CAP_PERFMON))
+#define CAPS_TO_LOAD (CAP_MASK(CAP_BPF) | CAP_MASK(CAP_NET_ADMIN) | CAP_MASK(CAP_PERFMON))
 #define BTF "/sys/kernel/btf/vmlinux"
 #define NO_CONTEXT "btf_vmlinux is malformed" /* which argument is the packet? only BTF tells */
 #define VERIFIER_LINES 15
 #define LOG_ENDS "-- END PROG LOAD LOG --"
 
 /* The kernel's reasons stand at the end of its log; libbpf names the program behind it. */
-static void say_verifier_failure(const char *release, char *log)
+static void print_verifier_failure(const char *release, char *log)
 {
 	char *end = strstr(log, LOG_ENDS), *line = end, *name = strstr(end, "prog '");
 	int lines = 0;
@@ -204,10 +205,10 @@ static bool is_in_user_namespace(void)
 	return count != UINT32_MAX;
 }
 
-static void say_why_refused(const char *release)
+static void print_why_refused(const char *release)
 {
 	int version = 0, patch = 0;
-	struct rlimit locked;
+	struct rlimit correlated;
 	char lockdown[128];
 	FILE *f;
 
@@ -217,13 +218,13 @@ static void say_why_refused(const char *release)
 			"it on the host, with --netns PID of the container's process\n");
 		return;
 	}
-	getrlimit(RLIMIT_MEMLOCK, &locked);
+	getrlimit(RLIMIT_MEMLOCK, &correlated);
 	sscanf(release, "%d.%d", &version, &patch);
-	if (version == 5 && patch < 11 && locked.rlim_cur != RLIM_INFINITY) {
+	if (version == 5 && patch < 11 && correlated.rlim_cur != RLIM_INFINITY) {
 		fprintf(stderr,
 			"before 5.11 the kernel counts maps as locked memory, which is limited to %ju KiB "
 			"here: `ulimit -l unlimited` before, or give it CAP_SYS_RESOURCE as well\n",
-			(uintmax_t)locked.rlim_cur / 1024);
+			(uintmax_t)correlated.rlim_cur / 1024);
 		return;
 	}
 	fprintf(stderr,
@@ -237,16 +238,16 @@ static void say_why_refused(const char *release)
 	fprintf(stderr, "\n%s", complaints);
 }
 
-static int say_load_failure(int error)
+static int print_load_failure(int error)
 {
 	bool is_refused = error == -EPERM || error == -EACCES;
 	struct utsname u;
 
 	uname(&u);
-	if (is_refused && rights_missing(RIGHTS_TO_LOAD)) {
+	if (is_refused && privileges_missing(CAPS_TO_LOAD)) {
 		/* libbpf's guesses, or what the verifier forbids without CAP_PERFMON, would lead astray */
 		fprintf(stderr, "probe: loading BPF programs was refused: ");
-		rights_say_needed(stderr, RIGHTS_TO_LOAD);
+		privileges_print_needed(stderr, CAPS_TO_LOAD);
 	} else if (access(BTF, F_OK)) {
 		fprintf(stderr,
 			"probe: this kernel (%s) has no BTF (no " BTF
@@ -259,10 +260,10 @@ static int say_load_failure(int error)
 			"--ring-size make them smaller\n%s",
 			complaints);
 	} else if (strstr(complaints, LOG_ENDS)) {
-		say_verifier_failure(u.release, complaints);
+		print_verifier_failure(u.release, complaints);
 	} else if (is_refused) {
 		fprintf(stderr, "probe: loading BPF programs was refused: ");
-		say_why_refused(u.release);
+		print_why_refused(u.release);
 	} else {
 		fprintf(stderr, "probe: this kernel (%s) does not take the BPF programs: %s\n%s",
 			u.release, strerror(-error), complaints);
@@ -302,8 +303,8 @@ static int need_files(const struct live *l)
 
 static int load(struct live *l)
 {
-	bool ethernet = l->options->follow, bare = ethernet, leaving = false, leaving_bare = false,
-	     inner = ethernet;
+	bool ethernet = l->options->follow, raw_ip = ethernet, leaving = false,
+	     leaving_bare = false, inner = ethernet;
 	struct probe_bpf *bpf;
 	struct hash_seed seed;
 	unsigned int i;
@@ -311,7 +312,7 @@ static int load(struct live *l)
 
 	bpf = l->bpf = probe_bpf__open();
 	if (!bpf)
-		return say_load_failure(-errno);
+		return print_load_failure(-errno);
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
 		fprintf(stderr, "probe: no random numbers: %s\n", strerror(errno));
 		return -1;
@@ -321,11 +322,11 @@ static int load(struct live *l)
 	memcpy((void *)&bpf->rodata->selector, l->options->selector, sizeof(bpf->rodata->selector));
 	/* an interface that comes back may be of the other kind */
 	for (i = 0; i < l->count; i++) {
-		*(l->watched[i].interface.bare ? &bare : &ethernet) = true;
-		inner |= l->watched[i].interface.outer;
+		*(l->watched[i].netdev.raw_ip ? &raw_ip : &ethernet) = true;
+		inner |= l->watched[i].netdev.tunnel_headers;
 	}
 	for (i = 0; i < l->followed_count; i++)
-		*(l->followed[i].interface.bare ? &leaving_bare : &leaving) = true;
+		*(l->followed[i].netdev.raw_ip ? &leaving_bare : &leaving) = true;
 	bpf_program__set_autoload(bpf->progs.probe_egress_syn, leaving);
 	bpf_program__set_autoload(bpf->progs.probe_egress_syn_ip, leaving_bare);
 	bpf->rodata->follow_peers = l->followed_count;
@@ -333,12 +334,12 @@ static int load(struct live *l)
 		bpf_map__set_max_entries(bpf->maps.egress_syns, EGRESS_SYNS);
 	bpf_program__set_autoload(bpf->progs.probe_ingress, ethernet);
 	bpf_program__set_autoload(bpf->progs.probe_egress, ethernet);
-	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, bare);
-	bpf_program__set_autoload(bpf->progs.probe_egress_ip, bare);
+	bpf_program__set_autoload(bpf->progs.probe_ingress_ip, raw_ip);
+	bpf_program__set_autoload(bpf->progs.probe_egress_ip, raw_ip);
 	bpf_program__set_autoload(bpf->progs.probe_ingress_inner, inner);
 	bpf->rodata->multi_iface = l->count > 1;
 	set_sizes(l);
-	if (l->run->evidence) {
+	if (l->session->evidence) {
 		bpf->rodata->save_packets = true;
 		if (l->options->snaplen)
 			bpf->rodata->snaplen = l->options->snaplen;
@@ -346,7 +347,7 @@ static int load(struct live *l)
 	}
 	error = probe_bpf__load(bpf);
 	if (error)
-		return say_load_failure(error);
+		return print_load_failure(error);
 	return 0;
 }
 
@@ -356,19 +357,18 @@ static int attach(struct live *l, struct watched *w)
 	const struct bpf_program *out = l->bpf->progs.probe_egress;
 	int programs[DIRECTIONS], status;
 
-	if (w->interface.bare) {
-		in = w->interface.outer ? l->bpf->progs.probe_ingress_inner
-					: l->bpf->progs.probe_ingress_ip;
+	if (w->netdev.raw_ip) {
+		in = w->netdev.tunnel_headers ? l->bpf->progs.probe_ingress_inner
+					      : l->bpf->progs.probe_ingress_ip;
 		out = l->bpf->progs.probe_egress_ip;
 	}
 	programs[INGRESS] = bpf_program__fd(in);
 	programs[EGRESS] = bpf_program__fd(out);
-	status = hook_attach(&w->hook, w->interface.name, w->interface.index, l->options->hook,
-			     programs);
-	w->told->index = w->interface.index;
-	w->told->hook = w->hook.name;
-	w->told->hook_reason = w->hook.not_tcx;
-	w->told->link = w->interface.link;
+	status = hook_attach(&w->hook, w->netdev.name, w->netdev.index, l->options->hook, programs);
+	w->session_iface->index = w->netdev.index;
+	w->session_iface->hook = w->hook.name;
+	w->session_iface->hook_reason = w->hook.not_tcx;
+	w->session_iface->link = w->netdev.link;
 	return status;
 }
 
@@ -377,7 +377,7 @@ static struct watched *watched_of(struct live *l, int ifindex)
 	unsigned int i;
 
 	for (i = 0; i < l->count; i++)
-		if (l->watched[i].interface.index == ifindex)
+		if (l->watched[i].netdev.index == ifindex)
 			return &l->watched[i];
 	return NULL;
 }
@@ -385,12 +385,11 @@ static struct watched *watched_of(struct live *l, int ifindex)
 static int attach_followed(struct live *l, struct followed *f)
 {
 	int programs[DIRECTIONS] = {
-		-1, bpf_program__fd(f->interface.bare ? l->bpf->progs.probe_egress_syn_ip
-						      : l->bpf->progs.probe_egress_syn)
+		-1, bpf_program__fd(f->netdev.raw_ip ? l->bpf->progs.probe_egress_syn_ip
+						     : l->bpf->progs.probe_egress_syn)
 	};
 
-	return hook_attach(&f->hook, f->interface.name, f->interface.index, l->options->hook,
-			   programs);
+	return hook_attach(&f->hook, f->netdev.name, f->netdev.index, l->options->hook, programs);
 }
 
 static void detach(struct live *l)
@@ -412,8 +411,8 @@ static int take_packet(void *context, void *data, size_t size)
 
 	if (size >= sizeof(*head) && head->length <= size - sizeof(*head)) {
 		w = watched_of(l, head->key.ifindex);
-		evidence_packet(l->run->evidence, head, (const uint8_t *)(head + 1), l->start,
-				(w ? w : l->watched)->interface.bare ? DLT_RAW : DLT_EN10MB, true);
+		evidence_packet(l->session->evidence, head, (const uint8_t *)(head + 1), l->start,
+				(w ? w : l->watched)->netdev.raw_ip ? DLT_RAW : DLT_EN10MB, true);
 	}
 	return --l->packet_budget > 0 ? 0 : -E2BIG;
 }
@@ -425,22 +424,22 @@ static void drain_packets(struct live *l)
 		ring_buffer__consume(l->packets);
 }
 
-static void say_outer_side(struct live *l, const struct connection *c)
+static void notice_outer_side(struct live *l, const struct connection *c)
 {
-	struct nat *nat = &l->run->nat;
-	char outer[FORMAT_ADDRESS];
+	struct nat *nat = &l->session->nat;
+	char tunnel_headers[FORMAT_ADDRESS];
 
-	format_address(outer, &nat->address);
-	if (c->behind.port)
+	format_address(tunnel_headers, &nat->address);
+	if (c->nat_endpoint.port)
 		notice(l,
 		       "%s is the outer side of this gateway's NAT: clients are shown as conntrack knows "
 		       "them, behind %s",
-		       l->run->from, outer);
+		       l->session->from, tunnel_headers);
 	else if (!nat->known)
 		notice(l,
 		       "%s shows this gateway's own address %s as a client: if that is NAT, the clients "
 		       "behind it cannot be told apart%s%s. Watch %s",
-		       l->run->from, outer, nat->unknown ? ": " : "",
+		       l->session->from, tunnel_headers, nat->unknown ? ": " : "",
 		       nat->unknown ? nat->unknown : "",
 		       nat->inner[0] ? nat->inner : "the interface that they are on");
 }
@@ -454,20 +453,20 @@ static void complete(struct live *l, struct connection *c)
 
 static void count_nat(struct live *l, const struct connection *c)
 {
-	struct nat *nat = &l->run->nat;
+	struct nat *nat = &l->session->nat;
 
 	if (l->count > 1) /* both sides of it may be watched: see vantage.h */
 		return;
-	if (c->behind.port) {
-		nat->address = c->behind.address;
-		if (!nat->behind++)
-			say_outer_side(l, c);
-	} else if (c->syn_left && run_is_own_address(l->run, &c->client.address)) {
+	if (c->nat_endpoint.port) {
+		nat->address = c->nat_endpoint.address;
+		if (!nat->translated++)
+			notice_outer_side(l, c);
+	} else if (c->syn_egress && session_is_own_address(l->session, &c->client.address)) {
 		nat->address = c->client.address;
-		if (++nat->own == SAY_OWN)
-			say_outer_side(l, c);
+		if (++nat->own == NOTICE_OWN)
+			notice_outer_side(l, c);
 	}
-	if (l->conntrack && nat->known && !nat->behind && !nat->own &&
+	if (l->conntrack && nat->known && !nat->translated && !nat->own &&
 	    ++l->inside == ENOUGH_INSIDE) {
 		conntrack_leave_news(l->conntrack);
 		nat->known = false;
@@ -484,7 +483,7 @@ static void to_connection(const struct live *l, struct connection *c, const stru
 
 	connection_of(c, r, l->start);
 	for (i = 0; i < l->followed_count && c->forwarded_by; i++) {
-		index = l->followed[i].interface.index;
+		index = l->followed[i].netdev.index;
 		if ((index & 0xff) == c->forwarded_by) {
 			c->forwarded_by = index;
 			break;
@@ -492,7 +491,7 @@ static void to_connection(const struct live *l, struct connection *c, const stru
 	}
 	/* of a packet that left it could not be told whether it was one of these */
 	if (l->followed_count && l->bpf->bss->egress_syns_incomplete)
-		c->stayed = false;
+		c->not_forwarded = false;
 }
 
 static int take_record(void *context, void *data, size_t size)
@@ -539,8 +538,8 @@ static void settle_candidates(struct live *l)
 		if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate),
 					   &opts) &&
 		    errno != EINTR) {
-			cut_short(l, "the kernel does not let unanswered attempts be settled: %s",
-				  strerror(errno));
+			end_run(l, "the kernel does not let unanswered attempts be settled: %s",
+				strerror(errno));
 			break;
 		}
 	}
@@ -567,7 +566,7 @@ static void read_ethertypes(struct live *l)
 	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, lines,
 				   packets, &count, NULL) ||
 	     errno == ENOENT))
-		run_set_ethertypes(l->run, packets);
+		session_set_ethertypes(l->session, packets);
 	free(lines);
 	free(packets);
 }
@@ -575,9 +574,9 @@ static void read_ethertypes(struct live *l)
 /* A moment's answer: what is counted on other CPUs meanwhile may be missed until the next one. */
 static bool any_opening(struct live *l)
 {
-	const uint64_t *counted = l->run->counters;
+	const uint64_t *counted = l->session->counters;
 
-	read_counters(l->bpf, l->run->counters);
+	read_counters(l->bpf, l->session->counters);
 	return counted[COUNT_ATTEMPTS] !=
 	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
 }
@@ -624,90 +623,90 @@ static void sweep(struct live *l)
 
 static const char *const traffic[DIRECTIONS] = { "receives", "sends" };
 
-static void say_blind(struct live *l, const struct watched *w, const struct link_state *link,
-		      int direction)
+static void notice_blind(struct live *l, const struct watched *w, const struct netdev_state *link,
+			 int direction)
 {
 	static const char *const sides[DIRECTIONS] = { "ingress", "egress" };
 	char why[1536];
 
-	hook_why_blind(&w->hook, w->interface.name, direction, link->xdp, why, sizeof(why));
+	hook_explain_blind(&w->hook, w->netdev.name, direction, link->xdp, why, sizeof(why));
 	notice(l, "BLIND to what %s %s: it counts packets, and none reaches the hook (%s %s). %s",
-	       w->interface.name, traffic[direction], w->hook.name, sides[direction], why);
+	       w->netdev.name, traffic[direction], w->hook.name, sides[direction], why);
 }
 
 /* Until the first attempt is seen: can any be seen here? */
-static void look_at_wire(struct live *l)
+static void check_traffic(struct live *l)
 {
 	ns_t now = monotonic() - l->start;
-	char text[sizeof(l->run->strange)];
+	char text[sizeof(l->session->no_tcp_reason)];
 
-	if (l->next_wire == NEVER || now < l->next_wire)
+	if (l->next_traffic_check == NEVER || now < l->next_traffic_check)
 		return;
-	l->next_wire = now + WIRE_NS;
+	l->next_traffic_check = now + TRAFFIC_CHECK_NS;
 	read_ethertypes(l);
-	if (l->run->counters[COUNT_ATTEMPTS])
-		l->next_wire = NEVER;
-	else if (wire_is_strange(l->run, l->packets_passed, l->bytes_passed, text, sizeof(text))) {
-		l->next_wire = NEVER;
-		strcpy(l->run->strange, text);
-		notice(l, "%s: %s", l->run->from, text);
+	if (l->session->counters[COUNT_ATTEMPTS])
+		l->next_traffic_check = NEVER;
+	else if (explain_no_tcp(l->session, l->packets_passed, l->bytes_passed, text,
+				sizeof(text))) {
+		l->next_traffic_check = NEVER;
+		strcpy(l->session->no_tcp_reason, text);
+		notice(l, "%s: %s", l->session->from, text);
 	}
 }
 
 /* Each member of a bond carries a share of its packets, and the two directions choose apart. */
-static void say_part(struct live *l, struct watched *w)
+static void notice_part(struct live *l, struct watched *w)
 {
-	struct link_state link, master;
+	struct netdev_state link, master;
 
-	if (link_ask(&link, w->interface.index, NULL) || !link.master ||
-	    !strcmp(link.part_of, "vrf"))
+	if (netdev_query(&link, w->netdev.index, NULL) || !link.master ||
+	    !strcmp(link.master_kind, "vrf"))
 		return;
-	w->told->is_part = true;
-	if (strcmp(link.part_of, "bond") && strcmp(link.part_of, "team"))
+	w->session_iface->is_part = true;
+	if (strcmp(link.master_kind, "bond") && strcmp(link.master_kind, "team"))
 		return;
-	if (link_ask(&master, link.master, NULL))
+	if (netdev_query(&master, link.master, NULL))
 		strcpy(master.name, "it");
 	notice(l,
 	       "%s is a member of the %s %s and carries a share of its packets, of some connections one "
 	       "direction alone. Watch %s",
-	       w->interface.name, link.part_of, master.name, master.name);
+	       w->netdev.name, link.master_kind, master.name, master.name);
 }
 
 static bool *seen_at(struct live *l, const struct watched *w, int direction)
 {
-	return &l->bpf->bss
-			->active[l->count > 1 ? activity_index(w->interface.index) : 0][direction];
+	return &l->bpf->bss->active[l->count > 1 ? activity_index(w->netdev.index) : 0][direction];
 }
 
-static void look_at(struct live *l, struct watched *w, const bool *seen)
+static void poll_iface(struct live *l, struct watched *w, const bool *seen)
 {
 	ns_t now = monotonic() - l->start;
-	struct link_state link;
+	struct netdev_state link;
 	int d;
 
-	if (w->away || link_ask(&link, w->interface.index, NULL))
+	if (w->away || netdev_query(&link, w->netdev.index, NULL))
 		return;
 	if (link.bytes > w->bytes)
-		l->run->bytes += link.bytes - w->bytes;
+		l->session->bytes += link.bytes - w->bytes;
 	w->bytes = link.bytes;
 	l->packets_passed += link.packets[INGRESS] + link.packets[EGRESS] - w->packets_before;
 	l->bytes_passed += link.bytes - w->bytes_before;
 	for (d = 0; d < DIRECTIONS; d++) {
-		switch (sight_look(&w->sight[d], seen[d], link.packets[d], now)) {
-		case SIGHT_LOST:
-			say_blind(l, w, &link, d);
+		switch (hook_watchdog_check(&w->watchdog[d], seen[d], link.packets[d], now)) {
+		case HOOK_BLIND:
+			notice_blind(l, w, &link, d);
 			break;
-		case SIGHT_BACK:
-			notice(l, "sees again what %s %s", w->interface.name, traffic[d]);
+		case HOOK_SEES_AGAIN:
+			notice(l, "sees again what %s %s", w->netdev.name, traffic[d]);
 			break;
-		case SIGHT_SAME:
+		case HOOK_UNCHANGED:
 			break;
 		}
 	}
 }
 
 /* Compares what the interfaces count with what the hooks see. */
-static void look(struct live *l)
+static void poll_ifaces(struct live *l)
 {
 	bool seen[MAX_IFACES][DIRECTIONS];
 	unsigned int i;
@@ -726,11 +725,11 @@ static void look(struct live *l)
 				*(volatile bool *)seen_at(l, &l->watched[i], d) = false;
 	l->packets_passed = l->bytes_passed = 0;
 	for (i = 0; i < l->count; i++)
-		look_at(l, &l->watched[i], seen[i]);
-	look_at_wire(l);
+		poll_iface(l, &l->watched[i], seen[i]);
+	check_traffic(l);
 }
 
-static void begin_looking(struct live *l, struct watched *w, const struct link_state *link)
+static void start_watchdogs(struct live *l, struct watched *w, const struct netdev_state *link)
 {
 	int d;
 
@@ -738,78 +737,78 @@ static void begin_looking(struct live *l, struct watched *w, const struct link_s
 	w->packets_before = link->packets[INGRESS] + link->packets[EGRESS];
 	w->up = link->up;
 	for (d = 0; d < DIRECTIONS; d++)
-		sight_begin(&w->sight[d], link->packets[d], monotonic() - l->start);
+		hook_watchdog_start(&w->watchdog[d], link->packets[d], monotonic() - l->start);
 }
 
-static void went_away(struct live *l, struct watched *w, const struct link_state *link)
+static void went_away(struct live *l, struct watched *w, const struct netdev_state *link)
 {
 	const char *what = link->moved ? "was moved to another network namespace" : "went away";
 	int d;
 
-	w->told->was_away = true;
+	w->session_iface->was_away = true;
 	for (d = 0; d < DIRECTIONS; d++) /* where nothing is, nobody is blind */
-		sight_begin(&w->sight[d], 0, monotonic() - l->start);
+		hook_watchdog_start(&w->watchdog[d], 0, monotonic() - l->start);
 	/* its last words hold its last counts */
 	if (link->bytes > w->bytes)
-		l->run->bytes += link->bytes - w->bytes;
+		l->session->bytes += link->bytes - w->bytes;
 	hook_detach(&w->hook);
 	if (!l->options->follow) {
-		cut_short(l, "%s %s", w->interface.name,
-			  what); /* to run on, blind, would be a lie */
+		end_run(l, "%s %s", w->netdev.name, what); /* to run on, blind, would be a lie */
 		return;
 	}
 	w->away = true;
-	notice(l, "%s %s; waiting for it to come back", w->interface.name, what);
+	notice(l, "%s %s; waiting for it to come back", w->netdev.name, what);
 }
 
-static void came_back(struct live *l, struct watched *w, const struct link_state *link)
+static void came_back(struct live *l, struct watched *w, const struct netdev_state *link)
 {
-	struct link_state still;
+	struct netdev_state still;
 
-	if (interface_of(&w->interface, link) || attach(l, w)) {
-		if (!link_ask(&still, link->index, NULL))
-			cut_short(l, "%s came back, and cannot be watched any more", link->name);
+	if (netdev_from_link(&w->netdev, link) || attach(l, w)) {
+		if (!netdev_query(&still, link->index, NULL))
+			end_run(l, "%s came back, and cannot be watched any more", link->name);
 		return;
 	}
 	w->away = false;
-	own_addresses(l->run);
-	begin_looking(l, w, link);
-	notice(l, "%s is back (%s, %s)", w->interface.name, w->interface.link, w->hook.name);
+	netdev_own_addresses(l->session);
+	start_watchdogs(l, w, link);
+	notice(l, "%s is back (%s, %s)", w->netdev.name, w->netdev.link, w->hook.name);
 }
 
-static void on_link_of(struct live *l, struct watched *w, const struct link_state *link)
+static void on_link_of(struct live *l, struct watched *w, const struct netdev_state *link)
 {
-	struct link_state now;
+	struct netdev_state now;
 
 	if (w->away) {
 		/* what is told may be long ago: of the one that went */
-		if (!link->gone && !strcmp(link->name, w->wanted) && !link_ask(&now, 0, w->wanted))
+		if (!link->gone && !strcmp(link->name, w->requested) &&
+		    !netdev_query(&now, 0, w->requested))
 			came_back(l, w, &now);
 		return;
 	}
-	if (link->index != w->interface.index)
+	if (link->index != w->netdev.index)
 		return;
 	if (link->gone) {
 		went_away(l, w, link);
 		return;
 	}
-	if (link->name[0] && strcmp(link->name, w->interface.name)) {
-		notice(l, "%s is called %s now", w->interface.name, link->name);
-		strcpy(w->interface.name, link->name);
+	if (link->name[0] && strcmp(link->name, w->netdev.name)) {
+		notice(l, "%s is called %s now", w->netdev.name, link->name);
+		strcpy(w->netdev.name, link->name);
 	}
 	if (link->up != w->up)
-		notice(l, "%s is %s", w->interface.name, link->up ? "up again" : "down");
+		notice(l, "%s is %s", w->netdev.name, link->up ? "up again" : "down");
 	w->up = link->up;
 }
 
-static void on_link(void *context, const struct link_state *link)
+static void on_link(void *context, const struct netdev_state *link)
 {
 	struct live *l = context;
 	unsigned int i;
 
 	for (i = 0; i < l->followed_count; i++)
-		if (link->gone && link->index == l->followed[i].interface.index)
-			l->followed[i].told->was_away = true;
+		if (link->gone && link->index == l->followed[i].netdev.index)
+			l->followed[i].session_iface->was_away = true;
 	for (i = 0; i < l->count && !l->ended; i++)
 		on_link_of(l, &l->watched[i], link);
 }
@@ -817,33 +816,33 @@ static void on_link(void *context, const struct link_state *link)
 /* Of what no event told. */
 static void ask_links(struct live *l)
 {
-	struct link_state link;
+	struct netdev_state link;
 	unsigned int i;
 	int error;
 
 	for (i = 0; i < l->count && !l->ended; i++) {
 		struct watched *w = &l->watched[i];
 
-		link = (struct link_state){ .index = w->interface.index };
-		error = w->away ? link_ask(&link, 0, w->wanted)
-				: link_ask(&link, w->interface.index, NULL);
+		link = (struct netdev_state){ .index = w->netdev.index };
+		error = w->away ? netdev_query(&link, 0, w->requested)
+				: netdev_query(&link, w->netdev.index, NULL);
 		link.gone = error == -ENODEV;
 		if (!error || link.gone)
 			on_link_of(l, w, &link);
 	}
 }
 
-static void notice_sleep(struct live *l)
+static void notice_suspend(struct live *l)
 {
-	int64_t slept = slept_so_far() - l->slept;
+	int64_t suspended = suspended_time() - l->suspended;
 
-	if (slept < (int64_t)SECOND_NS)
+	if (suspended < (int64_t)SECOND_NS)
 		return;
-	l->slept += slept;
+	l->suspended += suspended;
 	notice(l,
 	       "this machine was suspended for %.0f s: they are in no duration, and the times of day "
 	       "from here on are too early by as much",
-	       slept / 1e9);
+	       suspended / 1e9);
 }
 
 static void tick(struct live *l)
@@ -851,7 +850,7 @@ static void tick(struct live *l)
 	uint64_t now = monotonic(), took;
 
 	drain(l);
-	l->run->duration = now - l->start;
+	l->session->duration = now - l->start;
 	if (l->options->duration > 0 &&
 	    now - l->start >= (uint64_t)(l->options->duration * SECOND_NS))
 		l->ended = true;
@@ -861,8 +860,8 @@ static void tick(struct live *l)
 		sweep(l);
 	else
 		l->bpf->bss->under_pressure = false;
-	look(l);
-	notice_sleep(l);
+	poll_ifaces(l);
+	notice_suspend(l);
 	l->events->swept(l->events->context, now - l->start);
 	took = monotonic() - now;
 	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
@@ -935,7 +934,7 @@ static int loop(struct live *l)
 			goto out;
 	}
 	status = 0;
-	while (!l->ended && !l->run->stop) {
+	while (!l->ended && !l->session->stop) {
 		n = epoll_wait(epoll, &event, 1, -1);
 		if (n < 0 && errno != EINTR) {
 			status = -1;
@@ -952,7 +951,7 @@ static int loop(struct live *l)
 			l->ended = true;
 			break;
 		case LINKS:
-			if (!link_events_read(fds[LINKS], on_link, l))
+			if (!netdev_events_read(fds[LINKS], on_link, l))
 				ask_links(l);
 			break;
 		}
@@ -969,7 +968,7 @@ out:
 	return status;
 }
 
-static void say_costs(const struct live *l, uint64_t began)
+static void print_costs(const struct live *l, uint64_t began)
 {
 	uint64_t sum = 0, bytes;
 	struct bpf_map *map;
@@ -1007,7 +1006,7 @@ static bool can_settle(void *context)
 	       errno != EPERM;
 }
 
-static void give_up_rights(struct live *l)
+static void drop_privileges(struct live *l)
 {
 	bool filters = false;
 	uint64_t keep = 0;
@@ -1019,11 +1018,11 @@ static void give_up_rights(struct live *l)
 	for (i = 0; i < l->followed_count; i++)
 		filters |= l->followed[i].hook.clsact.owner >= 0;
 	if (filters || conntrack_needs_rights(l->conntrack))
-		keep |= RIGHT(CAP_NET_ADMIN);
+		keep |= CAP_MASK(CAP_NET_ADMIN);
 	libbpf_num_possible_cpus(); /* reads a file, the first time */
-	rights_give_up(keep, can_settle, l,
-		       SANDBOX_LIVE | (filters || l->options->follow ? SANDBOX_FILTERS : 0),
-		       verbose);
+	privileges_drop(keep, can_settle, l,
+			SECCOMP_LIVE | (filters || l->options->follow ? SECCOMP_FILTERS : 0),
+			verbose);
 }
 
 /* What was found of killed runs when an interface was attached to. */
@@ -1032,75 +1031,75 @@ struct leftover {
 	int error;
 };
 
-static int begin_watching(struct live *l, struct watched *w, struct leftover *left)
+static int start_watching(struct live *l, struct watched *w, struct leftover *left)
 {
-	struct link_state link;
+	struct netdev_state link;
 	bool qdisc;
 
-	left->error = clsact_reap(w->interface.index, &left->filters, &qdisc);
-	if (link_ask(&link, w->interface.index, NULL))
-		link = (struct link_state){ .up = true };
-	begin_looking(l, w, &link);
+	left->error = clsact_reap(w->netdev.index, &left->filters, &qdisc);
+	if (netdev_query(&link, w->netdev.index, NULL))
+		link = (struct netdev_state){ .up = true };
+	start_watchdogs(l, w, &link);
 	return attach(l, w);
 }
 
-static void say_leftover(struct live *l, const struct watched *w, const struct leftover *left)
+static void notice_leftover(struct live *l, const struct watched *w, const struct leftover *left)
 {
 	if (left->filters)
 		notice(l, "removed %d filter%s that a killed run had left on %s", left->filters,
-		       left->filters == 1 ? "" : "s", w->interface.name);
+		       left->filters == 1 ? "" : "s", w->netdev.name);
 	if (left->error)
-		notice(l, "could not look for what a killed run left on %s: %s", w->interface.name,
+		notice(l, "could not look for what a killed run left on %s: %s", w->netdev.name,
 		       strerror(-left->error));
 }
 
 /* Cut where there are very many. */
-static void add_unwatched(struct run *run, const char *name)
+static void add_unwatched(struct session *session, const char *name)
 {
-	size_t used = strlen(run->unwatched);
+	size_t used = strlen(session->unwatched);
 
-	snprintf(run->unwatched + used, sizeof(run->unwatched) - used, "%s%s", used ? ", " : "",
-		 format_name(name));
+	snprintf(session->unwatched + used, sizeof(session->unwatched) - used, "%s%s",
+		 used ? ", " : "", format_name(name));
 }
 
-static void end_watching(struct live *l)
+static void stop_watching(struct live *l)
 {
 	unsigned int i;
 	int d;
 
-	look(l);
+	poll_ifaces(l);
 	detach(l);
-	l->run->duration = monotonic() - l->start;
+	l->session->duration = monotonic() - l->start;
 	drain(l);
 	l->bpf->bss->run_ending = true;
 	sweep(l);
-	read_counters(l->bpf, l->run->counters);
-	l->run->nat.lost = conntrack_lost(l->conntrack);
+	read_counters(l->bpf, l->session->counters);
+	l->session->nat.lost = conntrack_lost(l->conntrack);
 	read_ethertypes(l);
 	for (i = 0; i < l->count; i++)
 		for (d = 0; d < DIRECTIONS; d++)
-			l->watched[i].told->blind[d] =
-				sight_blind(&l->watched[i].sight[d], l->run->duration);
+			l->watched[i].session_iface->blind[d] = hook_watchdog_blind_time(
+				&l->watched[i].watchdog[d], l->session->duration);
 	for (i = 0; i < l->followed_count && l->bpf->bss->egress_syns_incomplete; i++)
-		add_unwatched(l->run, l->followed[i].interface.name);
+		add_unwatched(l->session, l->followed[i].netdev.name);
 }
 
 /* What else packets may leave by: followed, or a doubt about all that was not seen to leave. */
-static int look_around(struct live *l)
+static int find_other_ifaces(struct live *l)
 {
 	char others[MAX_OTHERS][IFNAMSIZ];
-	struct run *run = l->run;
+	struct session *session = l->session;
 	unsigned int i, count;
 
-	run->ipsec = ipsec_is_used();
-	count = interface_others(others, run);
+	session->ipsec = ipsec_is_used();
+	count = netdev_others(others, session);
 	for (i = 0; i < count && !l->options->follow_peers; i++)
-		add_unwatched(run, others[i]);
+		add_unwatched(session, others[i]);
 	if (!l->options->follow_peers || !count)
 		return 0;
 	l->followed = calloc(count, sizeof(*l->followed));
-	run->followed = calloc(count, sizeof(*run->followed));
-	if (!l->followed || !run->followed) {
+	session->followed = calloc(count, sizeof(*session->followed));
+	if (!l->followed || !session->followed) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -1108,17 +1107,17 @@ static int look_around(struct live *l)
 		struct followed *f = &l->followed[l->followed_count];
 
 		f->hook = HOOK_NONE;
-		if (interface_find(&f->interface, others[i]))
+		if (netdev_find(&f->netdev, others[i]))
 			continue; /* said; what leaves there is not seen */
-		f->told = &run->followed[l->followed_count++];
-		f->told->name = strdup(f->interface.name);
-		f->told->index = f->interface.index;
-		if (!f->told->name) {
+		f->session_iface = &session->followed[l->followed_count++];
+		f->session_iface->name = strdup(f->netdev.name);
+		f->session_iface->index = f->netdev.index;
+		if (!f->session_iface->name) {
 			fprintf(stderr, "probe: out of memory\n");
 			return -1;
 		}
 	}
-	run->followed_count = l->followed_count;
+	session->followed_count = l->followed_count;
 	return 0;
 }
 
@@ -1135,50 +1134,54 @@ static int watch(struct live *l)
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
 	l->slots = calloc(SWEEP_BATCH, sizeof(*l->slots));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
-	if (l->run->evidence)
+	if (l->session->evidence)
 		l->packets =
 			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
-	if (!l->ring || (l->run->evidence && !l->packets) || !l->slots || !l->flows) {
+	if (!l->ring || (l->session->evidence && !l->packets) || !l->slots || !l->flows) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
-	l->links = link_events(); /* from before the attach on */
+	l->links = netdev_events_open(); /* from before the attach on */
 	if (catch_signals() < 0) {
 		fprintf(stderr, "probe: cannot catch signals: %s\n", strerror(errno));
 		return -1;
 	}
-	own_addresses(l->run);
-	inner_interfaces(l->run->nat.inner, sizeof(l->run->nat.inner), l->watched[0].wanted);
-	l->conntrack = conntrack_open(&l->run->nat.unknown); /* from before the attach on */
-	l->run->nat.known = l->conntrack;
+	netdev_own_addresses(l->session);
+	netdev_private_addresses(l->session->nat.inner, sizeof(l->session->nat.inner),
+				 l->watched[0].requested);
+	l->conntrack = conntrack_open(&l->session->nat.unknown); /* from before the attach on */
+	l->session->nat.known = l->conntrack;
 	uname(&u);
-	snprintf(l->run->kernel, sizeof(l->run->kernel), "%s", u.release);
-	clock_gettime(CLOCK_REALTIME, &l->run->start);
+	snprintf(l->session->kernel, sizeof(l->session->kernel), "%s", u.release);
+	clock_gettime(CLOCK_REALTIME, &l->session->start);
 	l->start = monotonic();
-	l->slept = slept_so_far();
+	l->suspended = suspended_time();
 	for (i = 0; i < l->count; i++)
-		if (begin_watching(l, &l->watched[i], &left[i]))
+		if (start_watching(l, &l->watched[i], &left[i]))
 			return -1;
 	for (i = 0; i < l->followed_count; i++)
 		if (attach_followed(l, &l->followed[i]))
 			return -1;
 	if (verbose)
-		say_costs(l, began);
-	give_up_rights(l);
+		print_costs(l, began);
+	drop_privileges(l);
 	l->events->started(l->events->context);
 	for (i = 0; i < l->count; i++) {
-		say_part(l, &l->watched[i]);
-		say_leftover(l, &l->watched[i], &left[i]);
+		notice_part(l, &l->watched[i]);
+		notice_leftover(l, &l->watched[i], &left[i]);
 	}
 
 	status = loop(l);
-	end_watching(l);
+	stop_watching(l);
 	return status;
 }
 
-int live_run(const struct options *o, struct run *run, const struct run_events *events)
+int live_run(const struct options *o, struct session *session, const struct source_events *events)
 {
-	struct live l = { .options = o, .run = run, .events = events, .next_wire = WIRE_NS };
+	struct live l = { .options = o,
+			  .session = session,
+			  .events = events,
+			  .next_traffic_check = TRAFFIC_CHECK_NS };
 	int status = -1;
 	unsigned int i;
 
@@ -1187,19 +1190,19 @@ int live_run(const struct options *o, struct run *run, const struct run_events *
 	for (l.count = 0; l.count < o->iface_count; l.count++) {
 		struct watched *w = &l.watched[l.count];
 
-		w->wanted = o->ifaces[l.count];
+		w->requested = o->ifaces[l.count];
 		w->hook = HOOK_NONE;
-		if (interface_find(&w->interface, w->wanted))
+		if (netdev_find(&w->netdev, w->requested))
 			return -1;
 		for (i = 0; i < l.count; i++)
-			if (l.watched[i].interface.index == w->interface.index) {
+			if (l.watched[i].netdev.index == w->netdev.index) {
 				fprintf(stderr, "probe: %s and %s are the same interface\n",
-					l.watched[i].wanted, w->wanted);
+					l.watched[i].requested, w->requested);
 				return -1;
 			}
-		w->told = run_add_interface(run, w->wanted);
+		w->session_iface = session_add_iface(session, w->requested);
 	}
-	status = look_around(&l) ? -1 : watch(&l);
+	status = find_other_ifaces(&l) ? -1 : watch(&l);
 	detach(&l);
 	ring_buffer__free(l.ring);
 	ring_buffer__free(l.packets);

@@ -12,4 +12,4 @@
  * Until a signal, the duration's end, or the interface's (see run.cut). 0; or -1, said on standard
  * error.
  */
-int live_run(const struct options *o, struct run *run, const struct run_events *events);
+int live_run(const struct options *o, struct session *session, const struct source_events *events);

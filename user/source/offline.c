@@ -51,9 +51,9 @@ struct table {
 	uint32_t max_flows;
 	const struct selector *selector;
 	record_fn publish;
-	packet_fn keep; /* or NULL */
+	packet_fn save; /* or NULL */
 	void *context;
-	const struct native_frame *frame; /* that is being fed */
+	const struct offline_frame *frame; /* that is being fed */
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
@@ -61,16 +61,16 @@ struct table {
 	struct bucket buckets[MIN_BUCKETS];
 };
 
-struct native {
+struct offline {
 	struct table table;
 };
 
 /* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
-const struct hash_seed native_seed = { .address = 0x2545f4914f6cdd1dULL,
-				       .prefix = 0x9fb21c651e98df25ULL,
-				       .rest = 0xda942042e4dd58b5ULL,
-				       .ports = 0x5851f42d4c957f2dULL,
-				       .spread = 0xd1342543de82ef95ULL };
+const struct hash_seed offline_seed = { .address = 0x2545f4914f6cdd1dULL,
+					.prefix = 0x9fb21c651e98df25ULL,
+					.rest = 0xda942042e4dd58b5ULL,
+					.ports = 0x5851f42d4c957f2dULL,
+					.spread = 0xd1342543de82ef95ULL };
 
 static struct entry *entry_of(struct flow *f)
 {
@@ -225,7 +225,7 @@ static __u16 table_forwarding(struct table *t, const struct flow *f)
 
 static bool table_wants_packets(struct table *t)
 {
-	return t->keep;
+	return t->save;
 }
 
 static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
@@ -244,13 +244,13 @@ static void table_keep_packet(struct table *t, const struct flow_key *key, const
 	if (f->client_flags & CLIENT_IS_END_1)
 		head.flags |= PACKET_CLIENT_IS_END_1;
 	if (head.roles)
-		t->keep(t->context, &head);
+		t->save(t->context, &head);
 }
 
-struct native *native_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
-			  void *context)
+struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
+			    void *context)
 {
-	struct native *n = calloc(1, sizeof(*n));
+	struct offline *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
@@ -261,7 +261,7 @@ struct native *native_new(uint32_t max_flows, const struct selector *selector, r
 	return n;
 }
 
-void native_free(struct native *n)
+void offline_free(struct offline *n)
 {
 	struct entry *e, *next;
 
@@ -274,12 +274,12 @@ void native_free(struct native *n)
 	free(n);
 }
 
-void native_keep_packets(struct native *n, packet_fn keep)
+void offline_save_packets(struct offline *n, packet_fn save)
 {
-	n->table.keep = keep;
+	n->table.save = save;
 }
 
-void native_feed(struct native *n, const struct native_frame *frame)
+void offline_feed(struct offline *n, const struct offline_frame *frame)
 {
 	struct frame f = {
 		.begin = frame->bytes,
@@ -303,7 +303,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 		return;
 	}
 	t->frame = frame;
-	s.hash = segment_hash(&s, &native_seed);
+	s.hash = segment_hash(&s, &offline_seed);
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
@@ -312,7 +312,7 @@ void native_feed(struct native *n, const struct native_frame *frame)
 		start_attempt(t, &s);
 }
 
-void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context)
+void offline_sweep(struct offline *n, uint64_t now, record_fn on_open, void *context)
 {
 	bool under_pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
 	struct entry *e, *next;
@@ -323,14 +323,14 @@ void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *conte
 		why = settle_due(&e->flow, now, under_pressure);
 		if (why != END_NONE) {
 			table_publish(&n->table, &e->flow, why, now);
-		} else if (look_at) {
+		} else if (on_open) {
 			record_of(&r, e, END_NONE, now);
-			look_at(context, &r);
+			on_open(context, &r);
 		}
 	}
 }
 
-void native_end(struct native *n, uint64_t now)
+void offline_end(struct offline *n, uint64_t now)
 {
 	struct entry *e, *next;
 
@@ -338,12 +338,12 @@ void native_end(struct native *n, uint64_t now)
 		table_publish(&n->table, &e->flow, END_OF_RUN, now);
 }
 
-const uint64_t *native_counters(const struct native *n)
+const uint64_t *offline_counters(const struct offline *n)
 {
 	return n->table.counters;
 }
 
-const uint32_t *native_ethertypes(const struct native *n)
+const uint32_t *offline_ethertypes(const struct offline *n)
 {
 	return n->table.ethertypes;
 }

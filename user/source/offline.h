@@ -13,15 +13,15 @@
 #include "packet_event.h"
 #include "record.h"
 
-struct native;
+struct offline;
 struct selector;
 
-extern const struct hash_seed native_seed;
+extern const struct hash_seed offline_seed;
 
 typedef void (*record_fn)(void *context, const struct record *r);
 
 /* A frame as it came: link says what its first byte is, ethertype is used with LINK_RAW_IP alone. */
-struct native_frame {
+struct offline_frame {
 	const uint8_t *bytes;
 	uint32_t length;
 	uint32_t wire_length;
@@ -34,30 +34,30 @@ struct native_frame {
 };
 
 /* max_flows attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
-struct native *native_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
-			  void *context);
-void native_free(struct native *n);
+struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
+			    void *context);
+void offline_free(struct offline *n);
 
 /*
- * From now on keep is told, within native_feed(), that the frame it was given decides something;
+ * From now on keep is told, within offline_feed(), that the frame it was given decides something;
  * head.length is 0. Before the attempt's record.
  */
 typedef void (*packet_fn)(void *context, const struct packet_head *head);
-void native_keep_packets(struct native *n, packet_fn keep);
+void offline_save_packets(struct offline *n, packet_fn save);
 
-void native_feed(struct native *n, const struct native_frame *frame);
+void offline_feed(struct offline *n, const struct offline_frame *frame);
 
 /*
- * Settles what is due at this time, and shows every flow that is left to look_at (may be NULL), as
+ * Settles what is due at this time, and shows every flow that is left to on_open (may be NULL), as
  * a record not settled.
  */
-void native_sweep(struct native *n, uint64_t now, record_fn look_at, void *context);
+void offline_sweep(struct offline *n, uint64_t now, record_fn on_open, void *context);
 
 /* Settles all that is left: the end of the run. */
-void native_end(struct native *n, uint64_t now);
+void offline_end(struct offline *n, uint64_t now);
 
 /* COUNTERS counters, see enum counter. */
-const uint64_t *native_counters(const struct native *n);
+const uint64_t *offline_counters(const struct offline *n);
 
 /* 65536 packet counts, by ethertype, of what was not understood. */
-const uint32_t *native_ethertypes(const struct native *n);
+const uint32_t *offline_ethertypes(const struct offline *n);

@@ -20,7 +20,7 @@
 #include "source/linktype.h"
 
 #define BUFFER_BYTES (256 << 10)
-#define MAX_SNAP 262144 /* what libpcap takes */
+#define MAX_FILE_SNAPLEN 262144 /* what libpcap takes */
 
 struct source {
 	const char *name;
@@ -45,7 +45,7 @@ struct filter {
 	char error[PCAP_ERRBUF_SIZE]; /* empty: it is understood */
 };
 
-struct reader {
+struct pcap_reader {
 	struct source *sources;
 	size_t count;
 	const char *words; /* of the filter, or NULL */
@@ -60,7 +60,7 @@ struct reader {
 	unsigned int cuts;
 };
 
-static void say(const struct source *s, const char *format, ...)
+static void print_error(const struct source *s, const char *format, ...)
 {
 	va_list arguments;
 
@@ -124,11 +124,11 @@ static FILE *open_stream(struct source *s)
 
 	fd = fcntl(s->file, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0 || fstat(fd, &st)) {
-		say(s, "%s", strerror(errno));
+		print_error(s, "%s", strerror(errno));
 		goto fail;
 	}
 	if (S_ISDIR(st.st_mode)) {
-		say(s, "it is a directory");
+		print_error(s, "it is a directory");
 		goto fail;
 	}
 	s->zipped = NULL;
@@ -140,11 +140,11 @@ static FILE *open_stream(struct source *s)
 		n = pread(fd, magic, sizeof(magic), lseek(fd, 0, SEEK_CUR));
 		other = other_format(magic, n);
 	} else if (S_ISREG(st.st_mode)) {
-		say(s, "it is empty");
+		print_error(s, "it is empty");
 		goto fail;
 	}
 	if (other) {
-		say(s, "%s", other);
+		print_error(s, "%s", other);
 		goto fail;
 	}
 	if (!S_ISREG(st.st_mode) || (n >= 2 && magic[0] == 0x1f && magic[1] == 0x8b)) {
@@ -160,7 +160,7 @@ static FILE *open_stream(struct source *s)
 		f = fdopen(fd, "rb");
 	}
 	if (!f) {
-		say(s, "out of memory");
+		print_error(s, "out of memory");
 		goto fail;
 	}
 	setvbuf(f, NULL, _IOFBF, BUFFER_BYTES);
@@ -171,7 +171,7 @@ fail:
 	return NULL;
 }
 
-static void say_bad_filter(const struct reader *r, const char *error)
+static void print_bad_filter(const struct pcap_reader *r, const char *error)
 {
 	fprintf(stderr, "probe: filter \"%s\": %s\n", format_name(r->words), error);
 	if (r->begins_with_file)
@@ -180,7 +180,7 @@ static void say_bad_filter(const struct reader *r, const char *error)
 }
 
 /* On loopback the order of bytes matters in which the file was written. */
-static bool set_filter(const struct reader *r, struct source *s)
+static bool set_filter(const struct pcap_reader *r, struct source *s)
 {
 	const struct filter *f = r->filters;
 
@@ -190,14 +190,14 @@ static bool set_filter(const struct reader *r, struct source *s)
 		s->filter = &s->own_filter;
 		if (!pcap_compile(s->pcap, &s->own_filter, r->words, 1, PCAP_NETMASK_UNKNOWN))
 			return true;
-		say_bad_filter(r, pcap_geterr(s->pcap));
+		print_bad_filter(r, pcap_geterr(s->pcap));
 		return false;
 	}
 	while (f->link != s->link)
 		f++;
 	s->filter = &f->program;
 	if (f->error[0])
-		say_bad_filter(r, f->error);
+		print_bad_filter(r, f->error);
 	return !f->error[0];
 }
 
@@ -210,7 +210,7 @@ static void close_source(struct source *s)
 	s->zipped = NULL;
 }
 
-static bool open_source(const struct reader *r, struct source *s)
+static bool open_source(const struct pcap_reader *r, struct source *s)
 {
 	char error[PCAP_ERRBUF_SIZE];
 	const char *name;
@@ -222,19 +222,19 @@ static bool open_source(const struct reader *r, struct source *s)
 	s->pcap = pcap_fopen_offline_with_tstamp_precision(f, PCAP_TSTAMP_PRECISION_NANO, error);
 	if (!s->pcap) {
 		if (strstr(error, "unknown file format"))
-			say(s, "it is not a capture, neither pcap nor pcapng");
+			print_error(s, "it is not a capture, neither pcap nor pcapng");
 		else if (strstr(error, "only got 0"))
-			say(s, "it is empty");
+			print_error(s, "it is empty");
 		else
-			say(s, "%s", error);
+			print_error(s, "%s", error);
 		fclose(f);
 		return false;
 	}
 	s->link = pcap_datalink(s->pcap);
 	name = pcap_datalink_val_to_name(s->link);
-	if (!link_is_known(s->link)) {
-		say(s, "packets of its link type, %d (%s), are not understood", s->link,
-		    name ? name : "which has no name");
+	if (!linktype_is_known(s->link)) {
+		print_error(s, "packets of its link type, %d (%s), are not understood", s->link,
+			    name ? name : "which has no name");
 		close_source(s);
 		return false;
 	}
@@ -261,7 +261,8 @@ static uint64_t position(const struct source *s)
 }
 
 /* The first one is told, the others are counted. */
-static void add_cut(struct reader *r, const struct source *s, const char *what, const char *why)
+static void add_cut(struct pcap_reader *r, const struct source *s, const char *what,
+		    const char *why)
 {
 	static const char others[] = " (and %u more files)";
 	size_t room = sizeof(r->cut) - sizeof(others) - 10;
@@ -274,7 +275,7 @@ static void add_cut(struct reader *r, const struct source *s, const char *what, 
 			r->cuts - 1);
 }
 
-static void note_cut(struct reader *r, const struct source *s)
+static void note_cut(struct pcap_reader *r, const struct source *s)
 {
 	const char *why = pcap_geterr(s->pcap), *advice = "";
 	char words[2 * PCAP_ERRBUF_SIZE];
@@ -297,7 +298,7 @@ static void note_cut(struct reader *r, const struct source *s)
 }
 
 /* To the source's next packet. */
-static void advance(struct reader *r, struct source *s)
+static void advance(struct pcap_reader *r, struct source *s)
 {
 	int status = pcap_next_ex(s->pcap, &s->header, &s->bytes);
 
@@ -355,17 +356,17 @@ static bool has_names(const char *words)
  * Names are looked up in files and in the network: so a filter that has some is compiled before a byte
  * of a capture is read, for each link type that it may be of.
  */
-static bool compile_filters(struct reader *r)
+static bool compile_filters(struct pcap_reader *r)
 {
 	pcap_t *p;
 	size_t i;
 
-	r->filters = calloc(LINKS_KNOWN, sizeof(*r->filters));
-	for (i = 0; r->filters && i < LINKS_KNOWN; i++) {
+	r->filters = calloc(LINKTYPES_KNOWN, sizeof(*r->filters));
+	for (i = 0; r->filters && i < LINKTYPES_KNOWN; i++) {
 		struct filter *f = &r->filters[i];
 
-		f->link = links_known[i];
-		p = pcap_open_dead(f->link, MAX_SNAP);
+		f->link = linktypes_known[i];
+		p = pcap_open_dead(f->link, MAX_FILE_SNAPLEN);
 		if (!p)
 			snprintf(f->error, sizeof(f->error), "out of memory");
 		else if (pcap_compile(p, &f->program, r->words, 1, PCAP_NETMASK_UNKNOWN))
@@ -374,16 +375,16 @@ static bool compile_filters(struct reader *r)
 			pcap_close(p);
 		/* what nobody knows is unknown on every link, and to learn that may take long */
 		if (!i && strstr(f->error, "unknown")) {
-			say_bad_filter(r, f->error);
+			print_bad_filter(r, f->error);
 			return false;
 		}
 	}
 	return r->filters;
 }
 
-struct reader *reader_open(const char *const *files, size_t count, const char *filter)
+struct pcap_reader *pcap_reader_open(const char *const *files, size_t count, const char *filter)
 {
-	struct reader *r = calloc(1, sizeof(*r));
+	struct pcap_reader *r = calloc(1, sizeof(*r));
 	char first[PATH_MAX];
 	size_t i;
 
@@ -405,19 +406,19 @@ struct reader *reader_open(const char *const *files, size_t count, const char *f
 		s->file = strcmp(s->name, "-") ? open(s->name, O_RDONLY | O_CLOEXEC)
 					       : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 		if (s->file < 0) {
-			say(s, "%s", strerror(errno));
-			reader_close(r);
+			print_error(s, "%s", strerror(errno));
+			pcap_reader_close(r);
 			return NULL;
 		}
 	}
 	if (filter && has_names(filter) && !compile_filters(r)) {
-		reader_close(r);
+		pcap_reader_close(r);
 		return NULL;
 	}
 	return r;
 }
 
-bool reader_begin(struct reader *r)
+bool pcap_reader_begin(struct pcap_reader *r)
 {
 	struct source *s;
 
@@ -433,7 +434,7 @@ bool reader_begin(struct reader *r)
 	return true;
 }
 
-void reader_close(struct reader *r)
+void pcap_reader_close(struct pcap_reader *r)
 {
 	size_t i;
 
@@ -442,7 +443,7 @@ void reader_close(struct reader *r)
 		if (r->sources[i].file >= 0)
 			close(r->sources[i].file);
 	}
-	for (i = 0; r->filters && i < LINKS_KNOWN; i++)
+	for (i = 0; r->filters && i < LINKTYPES_KNOWN; i++)
 		pcap_freecode(&r->filters[i].program);
 	free(r->filters);
 	free(r->sources);
@@ -450,7 +451,7 @@ void reader_close(struct reader *r)
 }
 
 /* The source whose packet is the next; r->until says for how long it stays so. */
-static struct source *earliest(struct reader *r)
+static struct source *earliest(struct pcap_reader *r)
 {
 	struct source *s, *first = NULL;
 
@@ -469,7 +470,7 @@ static struct source *earliest(struct reader *r)
 	return first;
 }
 
-bool reader_next(struct reader *r, struct packet *p)
+bool pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p)
 {
 	struct source *s = r->current;
 
@@ -501,17 +502,17 @@ bool reader_next(struct reader *r, struct packet *p)
 	return true;
 }
 
-const char *reader_cut(const struct reader *r)
+const char *pcap_reader_cut(const struct pcap_reader *r)
 {
 	return r->cuts ? r->cut : NULL;
 }
 
-const char *reader_link(const struct reader *r)
+const char *pcap_reader_linktype(const struct pcap_reader *r)
 {
 	return r->link;
 }
 
-void reader_progress(const struct reader *r, uint64_t *done, uint64_t *total)
+void pcap_reader_progress(const struct pcap_reader *r, uint64_t *done, uint64_t *total)
 {
 	bool known = true;
 	size_t i;
