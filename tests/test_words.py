@@ -99,7 +99,8 @@ def test_manual_options():
 def test_manual_is_well_formed():
     """the manual shows as it is meant: mandoc finds nothing to say, and no line is too long for 80 columns"""
     done = subprocess.run(['mandoc', '-Tlint', MANUAL], capture_output=True, text=True)
-    said = [line for line in (done.stdout + done.stderr).splitlines() if MANUAL in line]
+    said = [line for line in (done.stdout + done.stderr).splitlines() if MANUAL in line
+            and 'referenced manual not found: Xr probe' not in line]  # ours, not installed here
     expect(not said, said)
     shown = subprocess.run(['mandoc', '-Tascii', '-Owidth=78', MANUAL], capture_output=True, text=True).stdout
     shown = re.sub('.\b', '', shown)
