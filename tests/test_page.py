@@ -325,6 +325,68 @@ def test_long_run():
     b.quiet()
 
 
+def opened(at, client, server=SERVER):
+    """A handshake, and nothing behind it."""
+    return list(visit(at, 0, client, server))[:3]
+
+
+def test_open_wait():
+    """a connection that still waits at the end is drawn, and takes nothing else of its host off the page"""
+    packets = list(office(4, {1})) + opened(START + SECOND, (host(6), 7000)) + list(silent(START, (host(6), 5000), syns=3))
+    packets += opened(START + 2 * SECOND, (host(1), 7001))
+    objects, path, page = write('open', packets)
+    mine, addresses = objects_of(page), {host(1), host(6)}
+    waits = [s for s in of(objects, 'stall') if not s['ended']]
+    expect({s['client'] for s in waits} == addresses and len(waits) == 2, waits)
+    expect(sorted(map(str, of(mine, 'stall'))) == sorted(map(str, of(objects, 'stall'))), of(mine, 'stall'))
+    failed = [c for c in of(objects, 'connection') if c['outcome'] == 'unanswered']
+    expect({c['client'] for c in failed} == addresses, failed)
+    expect(sorted(map(str, of(mine, 'connection'))) == sorted(map(str, failed)), of(mine, 'connection'))
+    expect(not any(row['since'] for row in of(mine, 'page')[0]['rows']), of(mine, 'page'))
+    b = show(path)
+    told = labels(b, '.overview .mark rect.undecided')
+    expect(len(told) == 2 and all('still so at the end' in t for t in told), told)
+    expect(any(t.startswith(host(6)) and 'waiting for ' in t and host(6) + ':7000' in t for t in told), told)
+    told = labels(b, '.overview .mark path')
+    expect(sum(t.startswith(host(6)) and 'no answer: 3 SYNs in 2.000 s' in t for t in told) == 1, told)
+    expect(not labels(b, '.overview .mark rect.unknown'), 'said to be cut off')
+    expect(any('still waiting at the end' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend'))
+    b.quiet()
+
+
+def test_open_wait_alone():
+    """where open connections are all that there is, they are drawn, and nobody is said to have failed"""
+    packets = list(office(4, set())) + opened(START, (host(2), 7000))
+    objects, path, page = write('alone', packets)
+    expect([s['ended'] for s in of(objects_of(page), 'stall')] == [False], of(objects, 'stall'))
+    b = show(path)
+    expect(texts(b, '.overview h2') == ['Who waited, and when?'], texts(b, '.overview h2'))
+    expect(len(labels(b, '.overview .mark rect.undecided')) == 1, 'the open wait')
+    expect(any(t == '1 host with failures or open waits' for t in texts(b, '.overview svg text')), 'its group')
+    b.quiet()
+
+
+def test_truncated():
+    """a host with more stalls or open waits than the page holds is said to be cut off"""
+    packets = list(office(2, {0}, pages=40))
+    for i in range(20):
+        packets += opened(START + i * SECOND, (host(0), 7000 + i))
+    objects, path, page = write('truncated', packets)
+    mine = objects_of(page)
+    since = of(mine, 'page')[0]['rows'][0]['since']
+    ended, shown = ([s for s in of(o, 'stall') if s['ended']] for o in (objects, mine))
+    last = sorted(s['start'] for s in ended)[-32]
+    expect(len(ended) == 40 and last <= since <= last + SECOND, since, last)
+    expect(sorted(map(str, shown)) == sorted(str(s) for s in ended if s['start'] >= since) != [], shown)
+    waits = sorted(s['start'] for s in of(objects, 'stall') if not s['ended'])
+    expect(len(waits) == 20 and sorted(s['start'] for s in of(mine, 'stall') if not s['ended']) == waits[-16:], waits)
+    b = show(path)
+    expect(texts(b, '.overview .answer')[0].count('The last ') == 1, texts(b, '.overview .answer'))
+    expect(any('(4 more are not drawn)' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend li'))
+    expect(len(labels(b, '.overview .mark rect.undecided')) == 16, 'open waits that began before what is drawn')
+    b.quiet()
+
+
 def test_well():
     """a run in which nothing is wrong says so, and draws no empty picture"""
     objects, path, _ = write('well', office(6, set(), pages=3))

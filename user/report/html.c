@@ -25,14 +25,16 @@ struct page {
 	unsigned int notices;
 };
 
-/* A host on the page. */
+/* A host on the page. The lists hold the latest ones, the latest first. */
 struct row {
 	const struct host *host;
-	const struct stall *stalls[MAX_PAGE_STALLS]; /* the latest, the latest first */
+	const struct stall *stalls[MAX_PAGE_STALLS]; /* that ended */
 	unsigned int stall_count;
-	const struct connection *attempts[MAX_PAGE_ATTEMPTS]; /* likewise */
+	const struct stall *open_waits[MAX_PAGE_OPEN_WAITS];
+	unsigned int open_count;
+	const struct connection *attempts[MAX_PAGE_ATTEMPTS];
 	unsigned int attempt_count;
-	ns_t since; /* from then on all its stalls and failed attempts are there */
+	ns_t since; /* all its stalls and failed attempts that began from then on are there */
 };
 
 struct rows {
@@ -228,38 +230,66 @@ static int by_latest(const void *a, const void *b)
 	return x->start > y->start ? -1 : x->start < y->start;
 }
 
+/* Fills latest with at most room of all, which it sorts. Returns how many there are in it. */
+static unsigned int select_latest(const struct stall **latest, size_t room,
+				  const struct stall **all, size_t n)
+{
+	qsort(all, n, sizeof(*all), by_latest);
+	n = least(n, room);
+	memcpy(latest, all, n * sizeof(*all));
+	return n;
+}
+
 static void row_stalls(struct row *row, const struct model *m)
 {
-	size_t i, n = 0, room = m->idle.count;
 	const struct stall **all, *s;
+	size_t i, n = 0;
 
 	for (i = 0; i < row->host->client_count; i++)
-		room += row->host->clients[i]->stall_room;
-	all = calloc(room + 1, sizeof(struct stall *));
-	if (!all) { /* they are left out, as if there were no room for them */
-		row->since = m->last;
-		return;
-	}
-	for (i = 0; i < m->idle.count; i++)
-		if (m->idle.at[i].client &&
-		    m->idle.at[i].client->host == row->host->clients[0]->host)
-			all[n++] = &m->idle.at[i];
-	for (i = 0; i < row->host->client_count; i++)
+		n += row->host->clients[i]->stall_room;
+	all = calloc(n + 1, sizeof(struct stall *));
+	n = 0;
+	for (i = 0; all && i < row->host->client_count; i++)
 		TAILQ_FOREACH(s, &row->host->clients[i]->kept_stalls, of_client)
 			all[n++] = s;
-	qsort(all, n, sizeof(struct stall *), by_latest);
-	row->stall_count = least(n, MAX_PAGE_STALLS);
-	for (i = 0; i < row->stall_count; i++)
-		row->stalls[i] = all[i];
-	if (row->host->stalls + row->host->idle > row->stall_count)
-		row->since = row->stall_count ? all[row->stall_count - 1]->start : m->last;
+	if (all) /* without memory all are left out, as if there were no room for them */
+		row->stall_count = select_latest(row->stalls, MAX_PAGE_STALLS, all, n);
+	if (row->host->stalls > row->stall_count)
+		row->since = row->stall_count ? row->stalls[row->stall_count - 1]->start : m->last;
 	free(all);
 }
 
-static bool is_same_place(const struct endpoint *e, const struct client_key *p)
+static bool is_client(const struct endpoint *e, const struct client_key *key)
 {
-	return !memcmp(&e->address, &p->address, sizeof(p->address)) &&
-	       !memcmp(e->vlan, p->vlan, sizeof(p->vlan));
+	return !memcmp(&e->address, &key->address, sizeof(key->address)) &&
+	       !memcmp(e->vlan, key->vlan, sizeof(key->vlan));
+}
+
+static bool is_of_host(const struct endpoint *e, const struct host *host)
+{
+	size_t i;
+
+	for (i = 0; i < host->client_count; i++)
+		if (is_client(e, &host->clients[i]->key))
+			return true;
+	return false;
+}
+
+/*
+ * The model keeps open waits without their client. Those that find no room here do not move `since`:
+ * they last until the end of the run, and the host's object counts them.
+ */
+static void row_open_waits(struct row *row, const struct model *m)
+{
+	const struct stall **all = calloc(m->idle.count + 1, sizeof(struct stall *));
+	size_t i, n = 0;
+
+	for (i = 0; all && i < m->idle.count; i++)
+		if (is_of_host(&m->idle.at[i].from, row->host))
+			all[n++] = &m->idle.at[i];
+	if (all)
+		row->open_count = select_latest(row->open_waits, MAX_PAGE_OPEN_WAITS, all, n);
+	free(all);
 }
 
 /* In its place among the latest; the earliest gives way. */
@@ -290,7 +320,7 @@ static void row_attempts(struct row *row, struct page *page)
 			continue;
 		of_client = least(kept->seen, MAX_PAGE_ATTEMPTS);
 		for (j = 0; j < of_client; j++)
-			if (is_same_place(&kept->at[j].client, key)) {
+			if (is_client(&kept->at[j].client, key)) {
 				row_add_attempt(row, &kept->at[j]);
 				seen++;
 			}
@@ -310,6 +340,7 @@ static void row_fill(struct row *row, const struct host *host, const struct mode
 {
 	*row = (struct row){ .host = host };
 	row_stalls(row, m);
+	row_open_waits(row, m);
 	row_attempts(row, page);
 }
 
@@ -354,19 +385,16 @@ static void write_left_out(struct report *r, const struct rows *rows, const stru
 		page->notices - least(page->notices, MAX_PAGE_NOTICES));
 }
 
-static bool is_idle(const struct model *m, const struct stall *s)
-{
-	return m->idle.count && s >= m->idle.at && s < m->idle.at + m->idle.count;
-}
-
-static void write_row(struct report *r, const struct row *row, const struct model *m)
+static void write_row(struct report *r, const struct row *row)
 {
 	unsigned int i;
 
 	json_host(r->out, row->host);
 	for (i = row->stall_count; i-- > 0;)
 		if (row->stalls[i]->start >= row->since)
-			json_stall(r, row->stalls[i], !is_idle(m, row->stalls[i]));
+			json_stall(r, row->stalls[i], true);
+	for (i = row->open_count; i-- > 0;)
+		json_stall(r, row->open_waits[i], false);
 	for (i = row->attempt_count; i-- > 0;)
 		if (row->attempts[i]->syn >= row->since)
 			report_json.connection(r, row->attempts[i]);
@@ -389,7 +417,7 @@ static void write_objects(struct report *r, struct model *m, const struct diagno
 		choose_rows(rows, &hosts, m, page);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
-			write_row(r, &rows->at[i], m);
+			write_row(r, &rows->at[i]);
 	}
 	for (i = 0; i < least(count, MAX_PAGE_PEERS) && hosts.count; i++)
 		json_peer(r->out, &hosts, peers[i]);

@@ -21,6 +21,7 @@
 #define MIN_PAGE_OTHERS 16 /* places for hosts without a stall: whom it does not hit is evidence */
 #define MIN_PAGE_WELL 8 /* of these for hosts that did not fail anywhere either */
 #define MAX_PAGE_STALLS 32 /* of a host, the latest */
+#define MAX_PAGE_OPEN_WAITS 16 /* of a host, the latest */
 #define MAX_PAGE_ATTEMPTS 32 /* of a host that failed, the latest */
 #define MAX_PAGE_PEERS 32
 #define MAX_PAGE_FINDINGS 12

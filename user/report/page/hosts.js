@@ -113,8 +113,9 @@ function drawHosts(width, groups, isCulprit, label) {
 const LEGEND = {
 	stall: () => [rect(1, 3, 16, 8, { class: 'stall', rx: 2 }),
 		'stall: the client is silent after the handshake'],
-	undecided: () => [rect(1, 3, 16, 8, { class: 'undecided', rx: 2 }),
-		'still waiting at the end: a stall, or a spare socket'],
+	undecided: (more) => [rect(1, 3, 16, 8, { class: 'undecided', rx: 2 }),
+		'still waiting at the end: a stall, or a spare socket' +
+		(more > 0 ? ' (' + more + ' more are not drawn)' : '')],
 	culprit: (words) => [symbol('syn', 9, 7, 'culprit'), words],
 	failed: (words) => [symbol('cross', 9, 7, 'failed'), words],
 };
@@ -165,10 +166,13 @@ function overviewPicture(level) {
 	const isCulprit = (c) => blamed.some((f) => concerns(f, c));
 	const names = [...new Set(blamed.map(subject))].join(', ');
 	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
+	const open = stalls.filter((s) => !s.ended);
+	const undecided = hosts.reduce((n, h) => n + h.undecided, 0);
 	const groups = hostGroups();
 	const view = viewOf(hosts);
 	const isHurt = summary.hosts_stalled > 0;
-	const question = isHurt ? 'Who waited, and when?' : 'Whose attempts failed, and when?';
+	const question = isHurt || !attempts.length ? 'Who waited, and when?' :
+		'Whose attempts failed, and when?';
 
 	return picture({
 		level, question,
@@ -180,7 +184,7 @@ function overviewPicture(level) {
 				duration(summary.duration) + ' are drawn: what was before is in the counts.' : ''),
 		legend: [
 			isHurt && LEGEND.stall(),
-			stalls.some((s) => !s.ended) && LEGEND.undecided(),
+			open.length > 0 && LEGEND.undecided(undecided - open.length),
 			attempts.some(isCulprit) && LEGEND.culprit('attempt at ' + names + ' that failed'),
 			!attempts.every(isCulprit) &&
 				LEGEND.failed((names ? 'another ' : 'an ') + 'attempt that failed'),
