@@ -24,7 +24,7 @@
 #include "host/netdev.h"
 #include "source/live.h"
 #include "selector.h"
-#include "report/html.h"
+#include "report/report.h"
 #include "privileges.h"
 #include "seccomp_filter.h"
 #include "report/terminal.h"
@@ -358,7 +358,7 @@ static int open_reports(struct program *p)
 	/* JSON on standard output has it for itself */
 	if ((!o->json || o->json_file) && add_report(p, &report_text, NULL))
 		return -1;
-	if (o->html_file && add_report(p, &report_page, o->html_file))
+	if (o->html_file && add_report(p, &report_html, o->html_file))
 		return -1;
 	if (!o->write_file)
 		return 0;

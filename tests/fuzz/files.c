@@ -14,7 +14,7 @@
 #include "source/capture.h"
 #include "report/evidence.h"
 #include "lib/format.h"
-#include "report/html.h"
+#include "report/report.h"
 
 #define REPORTS 4
 
@@ -30,8 +30,9 @@ static struct report reports[REPORTS];
 static void on_started(void *context)
 {
 	(void)context;
-	report_json.started(&reports[1]);
-	report_page.started(&reports[3]);
+	for (int i = 0; i < REPORTS; i++)
+		if (reports[i].format->started)
+			reports[i].format->started(&reports[i]);
 }
 
 static void on_settled(void *context, const struct connection *c)
@@ -92,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	static const struct report_format *const formats[REPORTS] = { &report_text, &report_json,
 								      &report_pcapng,
-								      &report_page };
+								      &report_html };
 	static FILE *nowhere;
 	struct session session = { .stall = SECOND_NS };
 	struct source_events events = {
@@ -132,7 +133,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);
 	}
-	report_page.closed(&reports[3]);
+	for (i = 0; i < REPORTS; i++)
+		if (reports[i].format->closed)
+			reports[i].format->closed(&reports[i]);
 	evidence_free(session.evidence);
 	model_free(model);
 	close(fd);

@@ -192,14 +192,15 @@ static void test_fold(void)
 		printed += !ratelimit_suppresses(&f, now, now, &client, &server, SECOND_NS + i);
 		if (!ratelimit_summary_due(&f, now))
 			continue;
-		EXPECT(f.count > 1000 && f.clients.count == 100 && f.servers.count == 1,
+		EXPECT(f.suppressed > 1000 && f.clients.count == 100 && f.servers.count == 1,
 		       "the line that stands for many does not say of whom");
-		EXPECT(f.longest - f.shortest == (ns_t)f.count - 1, "... or how long they took");
-		printed += f.count;
+		EXPECT(f.longest - f.shortest == (ns_t)f.suppressed - 1,
+		       "... or how long they took");
+		printed += f.suppressed;
 		ratelimit_restart(&f, now);
 		lines++;
 	}
-	printed += f.count;
+	printed += f.suppressed;
 	EXPECT(printed == RATELIMIT_BURST + 300 * 60, "some are in no line");
 	EXPECT(lines >= 10 && lines <= 13, "a flood scrolls everything else away");
 

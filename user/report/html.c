@@ -7,28 +7,28 @@
 #include <string.h>
 
 #include "lib/format.h"
+#include "lib/hash_bytes.h"
 #include "page_source.h" /* page_html, page_css, page_js and their hashes */
 #include "report/json.h"
-#include "report/terminal.h"
 
-/* The latest attempts that failed, of the clients in one place. */
-struct kept {
+/* The latest failed attempts of all clients that share a bucket. */
+struct bucket {
 	struct connection at[MAX_PAGE_ATTEMPTS]; /* a ring */
-	uint64_t seen;
+	uint64_t seen; /* attempts, also those that the ring has overwritten */
 };
 
-struct page {
-	struct kept *places[PAGE_PLACES];
-	struct report objects; /* of --json, in memory: the file is written at the end */
-	char *text;
+struct html_state {
+	struct bucket *buckets[PAGE_BUCKETS]; /* by a hash of the client's address */
+	struct report objects; /* a JSON report into memory, since the page is written at the end */
+	char *json; /* what objects has written, size bytes */
 	size_t size;
 	unsigned int notices;
 };
 
-/* A host on the page. The lists hold the latest ones, the latest first. */
+/* A host on the page. Each list holds the latest entries, the latest first. */
 struct row {
 	const struct host *host;
-	const struct stall *stalls[MAX_PAGE_STALLS]; /* that ended */
+	const struct stall *stalls[MAX_PAGE_STALLS]; /* stalls that ended */
 	unsigned int stall_count;
 	const struct stall *open_waits[MAX_PAGE_OPEN_WAITS];
 	unsigned int open_count;
@@ -37,16 +37,27 @@ struct row {
 	ns_t since; /* all its stalls and failed attempts that began from then on are there */
 };
 
+enum host_kind {
+	HOST_STALLED,
+	HOST_FAILED, /* with failed attempts or open waits */
+	HOST_WELL,
+	HOST_SILENT, /* no payload on any of its connections */
+	HOST_KINDS,
+};
+
 struct rows {
 	struct row at[MAX_PAGE_HOSTS];
 	unsigned int count;
-	size_t hosts[4]; /* by kind_of_host() */
-	size_t shown[4];
+	size_t hosts[HOST_KINDS];
+	size_t shown[HOST_KINDS];
 };
 
-/* ---- text of any origin in HTML ---- */
+/* ---- escaping ---- */
 
-/* Text as text: what is invisible by its number, as the script writes it, but for line ends. */
+/*
+ * Writes untrusted text. Invisible characters except line ends and bytes that are not UTF-8 are shown by
+ * their number, as visible() of page/facts.js does.
+ */
 static void write_text(FILE *out, const char *text)
 {
 	unsigned int length;
@@ -71,7 +82,10 @@ static void write_text(FILE *out, const char *text)
 	}
 }
 
-/* JSON inside of a script element, which no "</script" or "<!--" may end: "<" is in strings only. */
+/*
+ * Writes JSON into a script element. In JSON "<" occurs only within strings; escaped, no "</script" or
+ * "<!--" can end the element.
+ */
 static void write_json(FILE *out, const char *json)
 {
 	for (; *json; json++)
@@ -91,11 +105,9 @@ static void write_title(FILE *out, const struct session *session)
 	fprintf(out, ", %s", format_clock(clock, &session->start, 0));
 }
 
-/* The report of the terminal, with all of its tables. */
+/* The text report with all of its tables. */
 static void write_report(struct report *r, struct model *m, const struct diagnosis *d)
 {
-	static const struct paint plain = { "", "", "", "", "" };
-	const struct paint *of_terminal = paint;
 	struct report report = { .session = r->session, .quiet = true, .verbose = true };
 	char *text = NULL;
 	size_t size;
@@ -103,9 +115,9 @@ static void write_report(struct report *r, struct model *m, const struct diagnos
 
 	report.out = open_memstream(&text, &size);
 	if (report.out) {
-		paint = &plain;
+		report_text.started(&report);
 		report_text.ended(&report, m, d);
-		paint = of_terminal;
+		report_text.closed(&report);
 		whole = !ferror(report.out) && !report.error;
 		whole = !fclose(report.out) && whole && text;
 		if (whole)
@@ -150,75 +162,68 @@ static void write_page(struct report *r, struct model *m, const struct diagnosis
 
 /* ---- while the run lasts ---- */
 
-static void started(struct report *r)
+static void html_started(struct report *r)
 {
-	struct page *page = r->own = calloc(1, sizeof(*page));
+	struct html_state *page = r->state = calloc(1, sizeof(*page));
 
 	if (page)
-		page->objects.out = open_memstream(&page->text, &page->size);
+		page->objects.out = open_memstream(&page->json, &page->size);
 	if (!page || !page->objects.out) {
 		r->error = errno;
 		free(page);
-		r->own = NULL;
+		r->state = NULL;
 		return;
 	}
 	page->objects.session = r->session;
 	report_json.started(&page->objects);
 }
 
-static void notice(struct report *r, ns_t now, const char *text)
+static void html_notice(struct report *r, ns_t now, const char *text)
 {
-	struct page *page = r->own;
+	struct html_state *page = r->state;
 
 	if (page && page->notices++ < MAX_PAGE_NOTICES)
 		report_json.notice(&page->objects, now, text);
 }
 
-static struct kept **place_of(struct page *page, const struct address *client)
+static struct bucket **bucket_of(struct html_state *page, const struct address *client)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	size_t i;
-
-	for (i = 0; i < sizeof(*client); i++)
-		hash = (hash ^ ((const uint8_t *)client)[i]) * 16777619u;
-	return &page->places[hash % PAGE_PLACES];
+	return &page->buckets[hash_bytes(client, sizeof(*client)) % PAGE_BUCKETS];
 }
 
-static void connection(struct report *r, const struct connection *c)
+static void html_connection(struct report *r, const struct connection *c)
 {
-	struct page *page = r->own;
-	struct kept **kept;
+	struct html_state *page = r->state;
+	struct bucket **b;
 
 	if (!page || connection_failure(c) == FAILURE_NONE)
 		return;
-	kept = place_of(page, &c->client.address);
-	if (!*kept)
-		*kept = calloc(1, sizeof(**kept));
-	if (*kept)
-		(*kept)->at[(*kept)->seen++ % MAX_PAGE_ATTEMPTS] = *c;
+	b = bucket_of(page, &c->client.address);
+	if (!*b)
+		*b = calloc(1, sizeof(**b));
+	if (*b)
+		(*b)->at[(*b)->seen++ % MAX_PAGE_ATTEMPTS] = *c;
 	else
 		r->error = ENOMEM;
 }
 
-/* ---- which hosts are shown, and what of them ---- */
+/* ---- selection of hosts, and of stalls and attempts of each ---- */
 
-enum { HOST_STALLED, HOST_FAILED, HOST_WELL, HOST_SPEECHLESS };
-
-static int kind_of_host(const struct host *h)
+static enum host_kind host_kind(const struct host *h)
 {
-	const struct pair *t;
+	const struct pair *pair;
 	size_t i;
 
 	if (h->stalls)
 		return HOST_STALLED;
 	for (i = 0; i < h->client_count; i++)
-		LIST_FOREACH(t, &h->clients[i]->pairs, of_client)
-			if (t->failures)
+		LIST_FOREACH(pair, &h->clients[i]->pairs, of_client)
+			if (pair->failures)
 				return HOST_FAILED;
-	return h->idle ? HOST_FAILED : h->decided ? HOST_WELL : HOST_SPEECHLESS;
+	return h->idle ? HOST_FAILED : h->decided ? HOST_WELL : HOST_SILENT;
 }
 
-static size_t least(size_t a, size_t b)
+static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
@@ -230,12 +235,12 @@ static int by_latest(const void *a, const void *b)
 	return x->start > y->start ? -1 : x->start < y->start;
 }
 
-/* Fills latest with at most room of all, which it sorts. Returns how many there are in it. */
+/* Sorts all, and copies the first ones, at most room, into latest. Returns their number. */
 static unsigned int select_latest(const struct stall **latest, size_t room,
 				  const struct stall **all, size_t n)
 {
 	qsort(all, n, sizeof(*all), by_latest);
-	n = least(n, room);
+	n = min_size(n, room);
 	memcpy(latest, all, n * sizeof(*all));
 	return n;
 }
@@ -252,7 +257,7 @@ static void row_stalls(struct row *row, const struct model *m)
 	for (i = 0; all && i < row->host->client_count; i++)
 		TAILQ_FOREACH(s, &row->host->clients[i]->kept_stalls, of_client)
 			all[n++] = s;
-	if (all) /* without memory all are left out, as if there were no room for them */
+	if (all) /* out of memory: the stalls are left out, and row->since says so */
 		row->stall_count = select_latest(row->stalls, MAX_PAGE_STALLS, all, n);
 	if (row->host->stalls > row->stall_count)
 		row->since = row->stall_count ? row->stalls[row->stall_count - 1]->start : m->last;
@@ -276,8 +281,8 @@ static bool is_of_host(const struct endpoint *e, const struct host *host)
 }
 
 /*
- * The model keeps open waits without their client. Those that find no room here do not move `since`:
- * they last until the end of the run, and the host's object counts them.
+ * The model keeps open waits without their client. Those that find no room do not move row->since: they
+ * last until the end of the run, and the host's object counts them.
  */
 static void row_open_waits(struct row *row, const struct model *m)
 {
@@ -292,7 +297,7 @@ static void row_open_waits(struct row *row, const struct model *m)
 	free(all);
 }
 
-/* In its place among the latest; the earliest gives way. */
+/* Inserts an attempt in the order of time. A full row drops its earliest attempt. */
 static void row_add_attempt(struct row *row, const struct connection *c)
 {
 	unsigned int i;
@@ -306,37 +311,44 @@ static void row_add_attempt(struct row *row, const struct connection *c)
 	row->attempts[i] = c;
 }
 
-static void row_attempts(struct row *row, struct page *page)
+/* Returns the number of attempts of a client that the ring holds; moves *since behind overwritten ones. */
+static uint64_t row_add_attempts(struct row *row, const struct bucket *b,
+				 const struct client_key *key, ns_t *since)
 {
-	unsigned int i, j, of_client;
-	uint64_t seen = 0;
+	unsigned int i, filled = min_size(b->seen, MAX_PAGE_ATTEMPTS);
+	const struct connection *first = &b->at[b->seen % MAX_PAGE_ATTEMPTS];
+	uint64_t n = 0;
+
+	for (i = 0; i < filled; i++)
+		if (is_client(&b->at[i].client, key)) {
+			row_add_attempt(row, &b->at[i]);
+			n++;
+		}
+	if (b->seen > MAX_PAGE_ATTEMPTS && first->syn > *since)
+		*since = first->syn;
+	return n;
+}
+
+static void row_attempts(struct row *row, struct html_state *page)
+{
+	const struct bucket *b;
+	uint64_t found = 0;
 	ns_t since = 0;
+	size_t i;
 
 	for (i = 0; i < row->host->client_count; i++) {
-		const struct client_key *key = &row->host->clients[i]->key;
-		const struct kept *kept = *place_of(page, &key->address);
-
-		if (!kept)
-			continue;
-		of_client = least(kept->seen, MAX_PAGE_ATTEMPTS);
-		for (j = 0; j < of_client; j++)
-			if (is_client(&kept->at[j].client, key)) {
-				row_add_attempt(row, &kept->at[j]);
-				seen++;
-			}
-		/* what gave its place in the ring was earlier */
-		if (kept->seen > MAX_PAGE_ATTEMPTS &&
-		    kept->at[kept->seen % MAX_PAGE_ATTEMPTS].syn > since)
-			since = kept->at[kept->seen % MAX_PAGE_ATTEMPTS].syn;
+		b = *bucket_of(page, &row->host->clients[i]->key.address);
+		if (b)
+			found += row_add_attempts(row, b, &row->host->clients[i]->key, &since);
 	}
-	if (seen > row->attempt_count && row->attempts[row->attempt_count - 1]->syn > since)
+	if (found > row->attempt_count && row->attempts[row->attempt_count - 1]->syn > since)
 		since = row->attempts[row->attempt_count - 1]->syn;
 	if (since > row->since)
 		row->since = since;
 }
 
 static void row_fill(struct row *row, const struct host *host, const struct model *m,
-		     struct page *page)
+		     struct html_state *page)
 {
 	*row = (struct row){ .host = host };
 	row_stalls(row, m);
@@ -344,30 +356,44 @@ static void row_fill(struct row *row, const struct host *host, const struct mode
 	row_attempts(row, page);
 }
 
-static void choose_rows(struct rows *rows, const struct hosts *hosts, const struct model *m,
-			struct page *page)
+/* Shares MAX_PAGE_HOSTS among the kinds: the first ones first, but each of the others keeps some. */
+static void share_rows(struct rows *rows)
 {
-	size_t i, n[4] = {}, *of = rows->hosts, *shown = rows->shown;
+	const size_t *of = rows->hosts;
+	size_t *shown = rows->shown, others, room = MAX_PAGE_HOSTS;
+
+	others = of[HOST_FAILED] + of[HOST_WELL] + of[HOST_SILENT];
+	shown[HOST_STALLED] = min_size(of[HOST_STALLED], room - min_size(others, MIN_PAGE_OTHERS));
+	room -= shown[HOST_STALLED];
+	others = of[HOST_WELL] + of[HOST_SILENT];
+	shown[HOST_FAILED] = min_size(of[HOST_FAILED], room - min_size(others, MIN_PAGE_WELL));
+	room -= shown[HOST_FAILED];
+	shown[HOST_WELL] = min_size(of[HOST_WELL], room);
+	room -= shown[HOST_WELL];
+	shown[HOST_SILENT] = min_size(of[HOST_SILENT], room);
+}
+
+static void choose_rows(struct rows *rows, const struct hosts *hosts, const struct model *m,
+			struct html_state *page)
+{
+	size_t i, n[HOST_KINDS] = {};
 	int kind;
 
 	memset(rows, 0, sizeof(*rows));
 	for (i = 0; i < hosts->count; i++)
-		of[kind_of_host(&hosts->at[i])]++;
-	shown[0] = least(of[0], MAX_PAGE_HOSTS - least(of[1] + of[2] + of[3], MIN_PAGE_OTHERS));
-	shown[1] = least(of[1], MAX_PAGE_HOSTS - shown[0] - least(of[2] + of[3], MIN_PAGE_WELL));
-	shown[2] = least(of[2], MAX_PAGE_HOSTS - shown[0] - shown[1]);
-	shown[3] = least(of[3], MAX_PAGE_HOSTS - shown[0] - shown[1] - shown[2]);
-	for (kind = 0; kind < 4; kind++)
-		for (i = 0; i < hosts->count && n[kind] < shown[kind]; i++)
-			if (kind_of_host(&hosts->at[i]) == kind) {
+		rows->hosts[host_kind(&hosts->at[i])]++;
+	share_rows(rows);
+	for (kind = 0; kind < HOST_KINDS; kind++)
+		for (i = 0; i < hosts->count && n[kind] < rows->shown[kind]; i++)
+			if ((int)host_kind(&hosts->at[i]) == kind) {
 				row_fill(&rows->at[rows->count++], &hosts->at[i], m, page);
 				n[kind]++;
 			}
 }
 
-/* ---- the objects ---- */
+/* ---- the JSON objects ---- */
 
-static void write_left_out(struct report *r, const struct rows *rows, const struct page *page,
+static void write_left_out(struct report *r, const struct rows *rows, const struct html_state *page,
 			   const struct diagnosis *d, size_t peers)
 {
 	unsigned int i;
@@ -377,12 +403,14 @@ static void write_left_out(struct report *r, const struct rows *rows, const stru
 		fprintf(r->out, "%s{\"since\":%" PRId64 "}", i ? "," : "", rows->at[i].since);
 	fprintf(r->out,
 		"],\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,\"speechless\":%zu}",
-		rows->hosts[0] - rows->shown[0], rows->hosts[1] - rows->shown[1],
-		rows->hosts[2] - rows->shown[2], rows->hosts[3] - rows->shown[3]);
-	fprintf(r->out, ",\"findings_more\":%zu", d->count - least(d->count, MAX_PAGE_FINDINGS));
-	fprintf(r->out, ",\"peers_more\":%zu", peers - least(peers, MAX_PAGE_PEERS));
+		rows->hosts[HOST_STALLED] - rows->shown[HOST_STALLED],
+		rows->hosts[HOST_FAILED] - rows->shown[HOST_FAILED],
+		rows->hosts[HOST_WELL] - rows->shown[HOST_WELL],
+		rows->hosts[HOST_SILENT] - rows->shown[HOST_SILENT]);
+	fprintf(r->out, ",\"findings_more\":%zu", d->count - min_size(d->count, MAX_PAGE_FINDINGS));
+	fprintf(r->out, ",\"peers_more\":%zu", peers - min_size(peers, MAX_PAGE_PEERS));
 	fprintf(r->out, ",\"notices_more\":%zu}\n",
-		page->notices - least(page->notices, MAX_PAGE_NOTICES));
+		page->notices - min_size(page->notices, MAX_PAGE_NOTICES));
 }
 
 static void write_row(struct report *r, const struct row *row)
@@ -401,7 +429,7 @@ static void write_row(struct report *r, const struct row *row)
 }
 
 static void write_objects(struct report *r, struct model *m, const struct diagnosis *d,
-			  struct page *page)
+			  struct html_state *page)
 {
 	struct hosts hosts;
 	struct peer **peers;
@@ -419,9 +447,9 @@ static void write_objects(struct report *r, struct model *m, const struct diagno
 		for (i = 0; i < rows->count; i++)
 			write_row(r, &rows->at[i]);
 	}
-	for (i = 0; i < least(count, MAX_PAGE_PEERS) && hosts.count; i++)
+	for (i = 0; i < min_size(count, MAX_PAGE_PEERS) && hosts.count; i++)
 		json_peer(r->out, &hosts, peers[i]);
-	for (i = 0; i < least(d->count, MAX_PAGE_FINDINGS); i++)
+	for (i = 0; i < min_size(d->count, MAX_PAGE_FINDINGS); i++)
 		json_finding(r->out, &d->at[i], i + 1);
 	json_summary(r, m, &hosts, d);
 	free(rows);
@@ -429,9 +457,9 @@ static void write_objects(struct report *r, struct model *m, const struct diagno
 	hosts_free(&hosts);
 }
 
-static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void html_ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
-	struct page *page = r->own;
+	struct html_state *page = r->state;
 
 	if (!page)
 		return;
@@ -439,28 +467,28 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 	if (fflush(page->objects.out) || ferror(page->objects.out) || page->objects.error)
 		r->error = ENOMEM;
 	else
-		write_page(r, m, d, page->text);
+		write_page(r, m, d, page->json);
 }
 
-static void closed(struct report *r)
+static void html_closed(struct report *r)
 {
-	struct page *page = r->own;
+	struct html_state *page = r->state;
 	size_t i;
 
 	if (!page)
 		return;
 	fclose(page->objects.out);
-	free(page->text);
-	for (i = 0; i < PAGE_PLACES; i++)
-		free(page->places[i]);
+	free(page->json);
+	for (i = 0; i < PAGE_BUCKETS; i++)
+		free(page->buckets[i]);
 	free(page);
-	r->own = NULL;
+	r->state = NULL;
 }
 
-const struct report_format report_page = {
-	.started = started,
-	.connection = connection,
-	.notice = notice,
-	.ended = ended,
-	.closed = closed,
+const struct report_format report_html = {
+	.started = html_started,
+	.connection = html_connection,
+	.notice = html_notice,
+	.ended = html_ended,
+	.closed = html_closed,
 };

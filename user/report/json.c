@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * JSON lines: one object a line, as report.schema.json describes them. Moments are integer nanoseconds
- * since the run's start, durations integer nanoseconds, what was not seen is null.
+ * JSON lines: one object in each line, described by user/data/report.schema.json. Times are integer
+ * nanoseconds since the start of the run, durations are integer nanoseconds, unknown values are null.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include "lib/format.h"
 #include "report/json.h"
 
-/* Every object begins with its type, so each further field brings its comma. */
+/* Each object begins with its type, so every other field writes a comma first. */
 static void field_ns(FILE *out, const char *name, ns_t value)
 {
 	if (value == NEVER)
@@ -137,7 +137,7 @@ static void field_interfaces(FILE *out, const struct session *session, bool ende
 	fputc(']', out);
 }
 
-static void started(struct report *r)
+static void json_started(struct report *r)
 {
 	const struct session *session = r->session;
 	char text[FORMAT_TIME];
@@ -192,7 +192,7 @@ static void field_far_side(FILE *out, const struct session *session, const struc
 	fputc('}', out);
 }
 
-static void connection(struct report *r, const struct connection *c)
+static void json_connection(struct report *r, const struct connection *c)
 {
 	FILE *out = r->out;
 	unsigned int i;
@@ -250,7 +250,7 @@ static void connection(struct report *r, const struct connection *c)
 	fputs("}\n", out);
 }
 
-/* What names a wait: the connection, and when it began. */
+/* The fields that identify a wait: its connection, its start and its length. */
 static void fields_wait(FILE *out, const struct stall *s)
 {
 	field_address(out, "client", &s->from.address);
@@ -272,7 +272,7 @@ void json_stall(struct report *r, const struct stall *s, bool ended)
 	fputs("}\n", r->out);
 }
 
-static void notice(struct report *r, ns_t now, const char *text)
+static void json_notice(struct report *r, ns_t now, const char *text)
 {
 	fputs("{\"type\":\"notice\"", r->out);
 	field_ns(r->out, "time", now);
@@ -499,8 +499,8 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	fputs("}\n", out);
 }
 
-/* Which finding explains which stall: one line each. */
-static void causes(FILE *out, const struct model *m, const struct diagnosis *d)
+/* One object for each stall that a finding explains. */
+static void write_causes(FILE *out, const struct model *m, const struct diagnosis *d)
 {
 	const struct stall *s;
 	size_t number;
@@ -516,7 +516,7 @@ static void causes(FILE *out, const struct model *m, const struct diagnosis *d)
 	}
 }
 
-static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void json_ended(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	struct peer **peers;
 	struct hosts hosts;
@@ -536,21 +536,21 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		json_host(r->out, &hosts.at[i]);
 	for (i = 0; i < d->count; i++)
 		json_finding(r->out, &d->at[i], i + 1);
-	causes(r->out, m, d);
+	write_causes(r->out, m, d);
 	json_summary(r, m, &hosts, d);
 	hosts_free(&hosts);
 }
 
-static void stall_ended(struct report *r, const struct stall *s, bool is_over)
+static void json_event_stall(struct report *r, const struct stall *s, bool ended)
 {
-	if (is_over) /* what is still going on comes once, at the end */
+	if (ended) /* json_ended() writes the waits that are still open */
 		json_stall(r, s, true);
 }
 
 const struct report_format report_json = {
-	.started = started,
-	.connection = connection,
-	.stall = stall_ended,
-	.notice = notice,
-	.ended = ended,
+	.started = json_started,
+	.connection = json_connection,
+	.stall = json_event_stall,
+	.notice = json_notice,
+	.ended = json_ended,
 };

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The objects of --json one by one, a line each, for a report that takes some of them: the page. The
- * other objects are what report_json's functions of the same name write.
- */
+/* Writers for single objects of --json, one line each, which the HTML report embeds as well. */
 #pragma once
 
 #include "report/report.h"
 
+/* ended: the client has spoken; else the wait was still open at the end of the run. */
 void json_stall(struct report *r, const struct stall *s, bool ended);
 void json_peer(FILE *out, struct hosts *hosts, const struct peer *p);
 void json_host(FILE *out, const struct host *h);
-void json_finding(FILE *out, const struct finding *f, size_t number); /* from 1 */
+void json_finding(FILE *out, const struct finding *f, size_t number); /* counted from 1 */
 void json_summary(struct report *r, const struct model *m, const struct hosts *hosts,
 		  const struct diagnosis *d);

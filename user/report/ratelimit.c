@@ -3,21 +3,16 @@
 
 #include <string.h>
 
-/* FNV-1a; 0 marks a free place. */
-static uint64_t hash_of(const void *data, size_t size)
+#include "lib/hash_bytes.h"
+
+static void distinct_add(struct distinct *d, const void *key, size_t size)
 {
-	const uint8_t *byte = data;
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = hash_bytes(key, size);
+	size_t at;
 
-	while (size--)
-		hash = (hash ^ *byte++) * 0x100000001b3;
-	return hash ? hash : 1;
-}
-
-static void count_distinct(struct distinct *d, uint64_t hash)
-{
-	size_t at = hash % (2 * MAX_DISTINCT);
-
+	if (!hash)
+		hash = 1; /* 0 marks an empty entry */
+	at = hash % (2 * MAX_DISTINCT);
 	if (d->count == MAX_DISTINCT)
 		return;
 	while (d->hashes[at] && d->hashes[at] != hash)
@@ -26,55 +21,56 @@ static void count_distinct(struct distinct *d, uint64_t hash)
 	d->hashes[at] = hash;
 }
 
-static void add(struct ratelimit *f, ns_t when, const struct endpoint *client,
-		const struct endpoint *server, ns_t duration)
+static void count_suppressed(struct ratelimit *limit, ns_t when, const struct endpoint *client,
+			     const struct endpoint *server, ns_t duration)
 {
-	if (!f->count) {
-		f->client = *client;
-		f->server = *server;
-		f->last = when;
-		f->shortest = f->longest = duration;
+	if (!limit->suppressed) {
+		limit->client = *client;
+		limit->server = *server;
+		limit->last = when;
+		limit->shortest = limit->longest = duration;
 	}
-	f->count++;
-	if (when > f->last)
-		f->last = when;
-	if (duration < f->shortest)
-		f->shortest = duration;
-	if (duration > f->longest)
-		f->longest = duration;
-	count_distinct(&f->clients, hash_of(&client->address, sizeof(client->address)));
-	count_distinct(&f->servers, hash_of(server, sizeof(*server)));
+	limit->suppressed++;
+	if (when > limit->last)
+		limit->last = when;
+	if (duration < limit->shortest)
+		limit->shortest = duration;
+	if (duration > limit->longest)
+		limit->longest = duration;
+	distinct_add(&limit->clients, &client->address, sizeof(client->address));
+	distinct_add(&limit->servers, server, sizeof(*server));
 }
 
-bool ratelimit_suppresses(struct ratelimit *f, ns_t now, ns_t when, const struct endpoint *client,
-			  const struct endpoint *server, ns_t duration)
+bool ratelimit_suppresses(struct ratelimit *limit, ns_t now, ns_t when,
+			  const struct endpoint *client, const struct endpoint *server,
+			  ns_t duration)
 {
-	if (!f->suppressing && now - f->since >= (ns_t)RATELIMIT_WINDOW_NS) {
-		f->since = now;
-		f->printed = 0;
+	if (!limit->suppressing && now - limit->since >= (ns_t)RATELIMIT_WINDOW_NS) {
+		limit->since = now;
+		limit->printed = 0;
 	}
-	if (!f->suppressing && f->printed < RATELIMIT_BURST) {
-		f->printed++;
+	if (!limit->suppressing && limit->printed < RATELIMIT_BURST) {
+		limit->printed++;
 		return false;
 	}
-	if (!f->suppressing) {
-		f->suppressing = true;
-		f->since = now;
+	if (!limit->suppressing) {
+		limit->suppressing = true;
+		limit->since = now;
 	}
-	add(f, when, client, server, duration);
+	count_suppressed(limit, when, client, server, duration);
 	return true;
 }
 
-bool ratelimit_summary_due(const struct ratelimit *f, ns_t now)
+bool ratelimit_summary_due(const struct ratelimit *limit, ns_t now)
 {
-	return f->suppressing && now - f->since >= RATELIMIT_SUMMARY_NS;
+	return limit->suppressing && now - limit->since >= RATELIMIT_SUMMARY_NS;
 }
 
-void ratelimit_restart(struct ratelimit *f, ns_t now)
+void ratelimit_restart(struct ratelimit *limit, ns_t now)
 {
-	bool still = f->count > RATELIMIT_BURST;
+	bool still = limit->suppressed > RATELIMIT_BURST;
 
-	memset(f, 0, sizeof(*f));
-	f->suppressing = still;
-	f->since = now;
+	memset(limit, 0, sizeof(*limit));
+	limit->suppressing = still;
+	limit->since = now;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The same run in several formats: one file a format, each a struct report_format. A report is told
- * what happens while it happens, and the whole at the end.
+ * A report presents one run in one format: text, JSON lines, HTML or pcapng. Each format is a file of
+ * its own that defines a struct report_format; a run may write several reports at once.
  */
 #pragma once
 
@@ -13,18 +13,39 @@
 
 struct report;
 
+/*
+ * Functions that a format defines, NULL for those it does not need. Order: started, then any number of
+ * events, then ended, then closed. A run that cannot start or is aborted skips the first ones and calls
+ * closed alone. Times are nanoseconds since the start of the run. On error a function sets r->error.
+ */
 struct report_format {
+	/* The source runs: session->start, its interfaces and link types are known. Allocates r->state. */
 	void (*started)(struct report *r);
+
+	/* A connection attempt has settled; called once for each. */
 	void (*connection)(struct report *r, const struct connection *c);
+
+	/* A client was silent for a stall's length: ended, or once so far while it still is. */
 	void (*stall)(struct report *r, const struct stall *s, bool ended);
+
+	/* A server that speaks first did so a stall's length or more after the handshake. */
 	void (*late_banner)(struct report *r, const struct connection *c);
+
+	/* The first failure of its kind at a peer, and the first answer of that peer afterwards. */
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*late_answer)(struct report *r, const struct connection *c);
+
+	/* The source has a message for the user, which standard error shows as well. */
 	void (*notice)(struct report *r, ns_t now, const char *text);
-	void (*swept)(struct report *r, ns_t now); /* some times a second; the run's clock */
+
+	/* Some times a second, after the model has seen all attempts that are still opening. */
+	void (*swept)(struct report *r, ns_t now);
+
+	/* The run is over and diagnosed. */
 	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
-	void (*closed)(
-		struct report *r); /* frees what is its own, also of a run that did not end well */
+
+	/* Frees r->state, which may be NULL. */
+	void (*closed)(struct report *r);
 };
 
 struct report {
@@ -32,20 +53,15 @@ struct report {
 	const struct session *session;
 	FILE *out;
 	const char *out_name; /* for error messages */
-	struct outfile file; /* behind out, when that is not standard output */
-	off_t complete_bytes; /* so much of a file was whole when all of it was written */
-	int error; /* errno of the first write that failed, as far as that was seen */
-	bool quiet; /* no lines while it runs, only the report */
-	bool verbose; /* the tables as well */
-	bool has_heading;
-	void *own; /* the format's, from started() to closed() */
-	int client_columns, server_columns; /* of the lines */
-	ns_t now;
+	struct outfile file; /* behind out, unless that is standard output */
+	off_t complete_bytes; /* size of the file after the last write that succeeded in full */
+	int error; /* errno of the first failure, 0 if none */
+	bool quiet; /* no lines while the run goes on, only the report at its end */
+	bool verbose; /* print the tables as well */
+	void *state; /* owned by the format, from started() to closed() */
 };
 
 extern const struct report_format report_text;
 extern const struct report_format report_json;
-extern const struct report_format report_pcapng; /* of run->evidence */
-
-/* How a peer fails, in a word: "no answer", "refused", ... */
-extern const char *const failure_words[FAILURES];
+extern const struct report_format report_pcapng; /* needs session->evidence */
+extern const struct report_format report_html;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,45 +16,49 @@
 
 #include "lib/format.h"
 
-#define MAX_WAITING_BYTES (256 << 10)
-#define CLEAR "\r\033[J" /* this line, and what a narrower window has wrapped of it */
+#define MAX_BUFFERED_BYTES (256 << 10) /* of each stream */
 
-static const struct paint no_paint = { "", "", "", "", "" };
-static const struct paint colours = { .bold = "\033[1m",
-				      .bad = "\033[31m",
-				      .wait = "\033[33m",
-				      .good = "\033[32m",
-				      .off = "\033[0m" };
+/* Erases to the end of the screen: a terminal that became narrower has wrapped the status line. */
+#define CLEAR "\r\033[J"
 
-const struct paint *paint = &no_paint;
+static const struct colours no_colours = { "", "", "", "", "" };
+static const struct colours ansi_colours = { .bold = "\033[1m",
+					     .bad = "\033[31m",
+					     .wait = "\033[33m",
+					     .good = "\033[32m",
+					     .reset = "\033[0m" };
 
-enum kind { FILE_OR_DEVICE, TERMINAL, PIPE, SOCKET };
+enum stream_kind { FILE_OR_DEVICE, TERMINAL, PIPE, SOCKET };
 
-/* Where lines go. Both streams may share one. */
-struct sink {
+/* An open file that lines go to. */
+struct stream {
 	FILE *out;
 	int fd;
 	struct stat file;
-	enum kind kind;
-	int own; /* this terminal once more, by a description of ours that does not block; or -1 */
-	char *waiting;
-	size_t used, room;
-	unsigned long long left_out; /* lines, since the last that was let in */
-	int error;
+	enum stream_kind kind;
+	int nonblocking_fd; /* this terminal, opened again with O_NONBLOCK; or -1 */
+	char *buffer;
+	size_t used, room; /* bytes of the buffer */
+	uint64_t dropped; /* lines that found the buffer full and are not reported yet */
+	int error; /* errno of the first write that failed */
 };
 
-static struct sink sinks[2];
-static struct sink *of_output, *of_errors, *with_status; /* NULL: not open, none */
-static bool waiting_bytes;
-static char status[512];
-static volatile sig_atomic_t is_drawn;
+static struct stream streams[2];
 
-static struct sink *sink_of(FILE *out)
+/* NULL while closed. Output and errors share a stream where both are the same file. */
+static struct stream *output, *errors;
+static struct stream *status_stream; /* NULL: no status line */
+static bool use_colours;
+static bool blocking;
+static char status[512];
+static volatile sig_atomic_t is_drawn; /* the status line is on the screen */
+
+static struct stream *stream_of(FILE *out)
 {
-	return out == stdout ? of_output : out == stderr ? of_errors : NULL;
+	return out == stdout ? output : out == stderr ? errors : NULL;
 }
 
-/* Of stderr, too, which only passes on to it: see format_errors(). */
+/* stderr is a stream without a descriptor after format_errors(). */
 static int fd_of(FILE *out)
 {
 	return out == stderr ? STDERR_FILENO : fileno(out);
@@ -65,16 +70,22 @@ int terminal_width(FILE *out)
 
 	if (ioctl(fd_of(out), TIOCGWINSZ, &size))
 		return 0;
-	return size.ws_col ? size.ws_col : 80; /* a serial line knows of none */
+	return size.ws_col ? size.ws_col : 80; /* a serial line has no size */
 }
 
-/* ---- writing without waiting ---- */
+const struct colours *terminal_colours(FILE *out)
+{
+	return out == stdout && use_colours ? &ansi_colours : &no_colours;
+}
+
+/* ---- writing without blocking ---- */
 
 /*
- * O_NONBLOCK is of the open file, which we share with the shell: it must not be set there. So a
- * terminal is opened once more, a socket takes a flag, and a pipe that is ready takes PIPE_BUF bytes.
+ * O_NONBLOCK belongs to the open file description, which the shell shares: it must not be set there.
+ * So a terminal is opened again, a socket takes MSG_DONTWAIT, and a pipe that poll() reports as ready
+ * takes PIPE_BUF bytes (pipe(7)).
  */
-static ssize_t write_now(const struct sink *s, const char *bytes, size_t n)
+static ssize_t write_nonblocking(const struct stream *s, const char *bytes, size_t n)
 {
 	struct pollfd ready = { .fd = s->fd, .events = POLLOUT };
 
@@ -82,8 +93,8 @@ static ssize_t write_now(const struct sink *s, const char *bytes, size_t n)
 		return send(ready.fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (s->kind == FILE_OR_DEVICE)
 		return write(ready.fd, bytes, n);
-	if (s->own >= 0)
-		return write(s->own, bytes, n);
+	if (s->nonblocking_fd >= 0)
+		return write(s->nonblocking_fd, bytes, n);
 	if (poll(&ready, 1, 0) < 1) {
 		errno = EAGAIN;
 		return -1;
@@ -91,24 +102,25 @@ static ssize_t write_now(const struct sink *s, const char *bytes, size_t n)
 	return write(ready.fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
 }
 
-static ssize_t write_waiting(const struct sink *s, const char *bytes, size_t n)
+static ssize_t write_blocking(const struct stream *s, const char *bytes, size_t n)
 {
 	struct pollfd ready = { .fd = s->fd, .events = POLLOUT };
 	ssize_t written = write(ready.fd, bytes, n);
 
-	if (written < 0 && errno == EAGAIN) /* who started us has set O_NONBLOCK */
+	if (written < 0 && errno == EAGAIN) /* the parent process has set O_NONBLOCK */
 		return poll(&ready, 1, -1) < 0 ? -1 : 0;
 	return written;
 }
 
-/* What cannot be written at all is gone; the first reason is kept. */
-static void push(struct sink *s, bool wait)
+/* Writes buffered bytes. After an error other than EAGAIN the buffer is discarded. */
+static void flush_buffer(struct stream *s, bool block)
 {
 	size_t done = 0;
 	ssize_t n;
 
 	while (done < s->used) {
-		n = (wait ? write_waiting : write_now)(s, s->waiting + done, s->used - done);
+		n = (block ? write_blocking : write_nonblocking)(s, s->buffer + done,
+								 s->used - done);
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
@@ -122,10 +134,10 @@ static void push(struct sink *s, bool wait)
 	if (!done)
 		return;
 	s->used -= done;
-	memmove(s->waiting, s->waiting + done, s->used);
+	memmove(s->buffer, s->buffer + done, s->used);
 }
 
-static bool append(struct sink *s, const char *text)
+static bool append(struct stream *s, const char *text)
 {
 	size_t n = strlen(text), room = s->room ? s->room : 4096;
 	char *more;
@@ -133,20 +145,20 @@ static bool append(struct sink *s, const char *text)
 	while (s->used + n > room)
 		room *= 2;
 	if (room > s->room) {
-		more = realloc(s->waiting, room);
+		more = realloc(s->buffer, room);
 		if (!more)
 			return false;
-		s->waiting = more;
+		s->buffer = more;
 		s->room = room;
 	}
-	memcpy(s->waiting + s->used, text, n);
+	memcpy(s->buffer + s->used, text, n);
 	s->used += n;
 	return true;
 }
 
 /* ---- the status line ---- */
 
-/* Of a job that the shell has put into the background only the lines are wanted. */
+/* A job in the background of its shell prints lines, but draws no status. */
 static bool is_in_background(FILE *terminal)
 {
 	pid_t group = tcgetpgrp(fd_of(terminal));
@@ -155,38 +167,38 @@ static bool is_in_background(FILE *terminal)
 }
 
 /*
- * The cursor goes back to the line's begin: a terminal that wraps long lines anew when it becomes
- * narrower leaves it there, so that CLEAR finds all of them.
+ * The cursor returns to the first column. A terminal that becomes narrower wraps the line and leaves
+ * the cursor at its start, so that CLEAR erases all rows of it.
  */
-static void draw(void)
+static void draw_status(void)
 {
 	char line[sizeof(status) + 32];
-	struct sink *s = with_status;
+	struct stream *s = status_stream;
 
 	if (!s || is_drawn || s->used || !status[0] || is_in_background(s->out))
 		return;
-	snprintf(line, sizeof(line), CLEAR "%s%.*s%s\r", paint == &colours ? "\033[7m" : "",
+	snprintf(line, sizeof(line), CLEAR "%s%.*s%s\r", use_colours ? "\033[7m" : "",
 		 (int)format_cut(status, terminal_status_columns()), status,
-		 paint == &colours ? "\033[0m" : "");
+		 use_colours ? "\033[0m" : "");
 	if (append(s, line))
 		is_drawn = true;
-	push(s, waiting_bytes);
+	flush_buffer(s, blocking);
 }
 
-static void undraw(struct sink *s)
+static void erase_status(struct stream *s)
 {
-	if (s == with_status && is_drawn && append(s, CLEAR))
+	if (s == status_stream && is_drawn && append(s, CLEAR))
 		is_drawn = false;
 }
 
 int terminal_status_columns(void)
 {
-	return with_status ? terminal_width(with_status->out) - 1 : 0;
+	return status_stream ? terminal_width(status_stream->out) - 1 : 0;
 }
 
 /*
- * Ctrl-Z, and Ctrl-C where nobody else catches it: the shell's prompt gets the line. After a stop the
- * status is drawn again, wherever that has led to.
+ * Erases the status line before a signal stops or ends the process, so that the shell's prompt gets an
+ * empty row. After SIGCONT the next terminal_status() draws it again.
  */
 static void on_fatal_signal(int number)
 {
@@ -195,13 +207,14 @@ static void on_fatal_signal(int number)
 	sigset_t set;
 
 	if (is_drawn)
-		(void)!write(with_status->own >= 0 ? with_status->own : with_status->fd, CLEAR,
-			     strlen(CLEAR));
+		(void)!write(status_stream->nonblocking_fd >= 0 ? status_stream->nonblocking_fd
+								: status_stream->fd,
+			     CLEAR, strlen(CLEAR));
 	sigaction(number, &stop, &catch);
 	raise(number);
 	sigemptyset(&set);
 	sigaddset(&set, number);
-	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stand still */
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* the process stops here */
 	sigaction(number, &catch, NULL);
 	is_drawn = false;
 	errno = saved;
@@ -215,87 +228,87 @@ static void install_signal_handlers(bool catch)
 			 before;
 	size_t i;
 
-	/* those that end it a live run catches by itself */
-	for (i = 0; i < (waiting_bytes ? sizeof(numbers) / sizeof(numbers[0]) : 1); i++)
+	/* live capture has its own handlers for all but the first */
+	for (i = 0; i < (blocking ? sizeof(numbers) / sizeof(numbers[0]) : 1); i++)
 		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
 }
 
 /* ---- lines ---- */
 
-static void print_dropped_lines(struct sink *s)
+static void print_dropped_lines(struct stream *s)
 {
 	char text[128];
 
-	if (!s->left_out)
+	if (!s->dropped)
 		return;
-	snprintf(
-		text, sizeof(text),
-		"probe: %llu line%s left out here: this output stood still; the report has it all\n",
-		s->left_out, s->left_out == 1 ? " is" : "s are");
+	snprintf(text, sizeof(text),
+		 "probe: %" PRIu64
+		 " line%s left out here: this output stood still; the report has it all\n",
+		 s->dropped, s->dropped == 1 ? " is" : "s are");
 	if (append(s, text))
-		s->left_out = 0;
+		s->dropped = 0;
 }
 
 void terminal_line(FILE *out, const char *text)
 {
-	struct sink *s = sink_of(out);
+	struct stream *s = stream_of(out);
 
 	if (!s) {
 		fputs(text, out);
 		fflush(out);
 		return;
 	}
-	/* once some are left out, no other one comes before all that waits is written */
-	if (s->left_out ? s->used : s->used + strlen(text) > MAX_WAITING_BYTES) {
-		s->left_out++;
+	/* after a drop no further line is buffered until the buffer is empty */
+	if (s->dropped ? s->used : s->used + strlen(text) > MAX_BUFFERED_BYTES) {
+		s->dropped++;
 		return;
 	}
-	undraw(s);
+	erase_status(s);
 	print_dropped_lines(s);
 	if (!append(s, text))
-		s->left_out++;
-	push(s, waiting_bytes);
-	draw();
+		s->dropped++;
+	flush_buffer(s, blocking);
+	draw_status();
 }
 
 void terminal_status(const char *text)
 {
-	struct sink *s;
+	struct stream *s;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		s = &sinks[i];
-		push(s, waiting_bytes);
-		if (s->left_out && !s->used) {
-			undraw(s);
+		s = &streams[i];
+		flush_buffer(s, blocking);
+		if (s->dropped && !s->used) {
+			erase_status(s);
 			print_dropped_lines(s);
-			push(s, waiting_bytes);
+			flush_buffer(s, blocking);
 		}
 	}
-	if (!with_status)
+	if (!status_stream)
 		return;
 	snprintf(status, sizeof(status), "%s", text);
-	if (!with_status->used) {
-		undraw(with_status);
-		push(with_status, waiting_bytes);
-		draw();
+	if (!status_stream->used) {
+		erase_status(status_stream);
+		flush_buffer(status_stream, blocking);
+		draw_status();
 	}
 }
 
 int terminal_error(void)
 {
-	return of_output ? of_output->error : sinks[0].error;
+	return output ? output->error : streams[0].error;
 }
 
-/* ---- from the begin to the end ---- */
+/* ---- opening and closing ---- */
 
-static void open_sink(struct sink *s, FILE *out)
+static void open_stream(struct stream *s, FILE *out)
 {
 	int fd = fd_of(out);
 	char path[64];
 
-	*s = (struct sink){ .out = out, .fd = fd, .own = -1 };
+	*s = (struct stream){ .out = out, .fd = fd, .nonblocking_fd = -1 };
 	if (fstat(fd, &s->file))
 		return;
 	if (S_ISFIFO(s->file.st_mode))
@@ -304,9 +317,9 @@ static void open_sink(struct sink *s, FILE *out)
 		s->kind = SOCKET;
 	else if (isatty(fd))
 		s->kind = TERMINAL;
-	if (s->kind == TERMINAL && !waiting_bytes) {
+	if (s->kind == TERMINAL && !blocking) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		s->own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		s->nonblocking_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	}
 }
 
@@ -316,52 +329,52 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 				   : a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-void terminal_open(bool wants_status, bool may_wait)
+void terminal_open(bool wants_status, bool may_block)
 {
 	const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
 	bool is_dumb = !terminal || !*terminal || !strcmp(terminal, "dumb");
 
-	waiting_bytes = may_wait;
+	blocking = may_block;
 	fflush(stdout);
-	open_sink(&sinks[0], stdout);
-	open_sink(&sinks[1], stderr);
-	of_output = of_errors = &sinks[0];
-	if (!is_same_file(&sinks[0].file, &sinks[1].file))
-		of_errors = &sinks[1];
-	if (!is_dumb && of_output->kind == TERMINAL && !(no_color && *no_color))
-		paint = &colours;
+	open_stream(&streams[0], stdout);
+	open_stream(&streams[1], stderr);
+	output = errors = &streams[0];
+	if (!is_same_file(&streams[0].file, &streams[1].file))
+		errors = &streams[1];
+	if (!is_dumb && output->kind == TERMINAL && !(no_color && *no_color))
+		use_colours = true;
 	if (is_dumb || !wants_status)
 		return;
-	/* what a pipe leads to may write to the same terminal: there is no line that could be ours */
-	if (of_output->kind == TERMINAL)
-		with_status = of_output;
-	else if (of_output->kind == FILE_OR_DEVICE && of_errors->kind == TERMINAL)
-		with_status = of_errors;
-	if (with_status)
+	/* no status line beside a pipe: its reader may write to the same terminal */
+	if (output->kind == TERMINAL)
+		status_stream = output;
+	else if (output->kind == FILE_OR_DEVICE && errors->kind == TERMINAL)
+		status_stream = errors;
+	if (status_stream)
 		install_signal_handlers(true);
 }
 
 void terminal_close(void)
 {
-	struct sink *s;
+	struct stream *s;
 	size_t i;
 
-	if (!of_output)
+	if (!output)
 		return;
-	if (with_status)
+	if (status_stream)
 		install_signal_handlers(false);
 	for (i = 0; i < 2; i++) {
-		s = &sinks[i];
-		undraw(s);
-		if (s->own >= 0)
-			close(s->own);
-		s->own = -1;
-		push(s, true);
+		s = &streams[i];
+		erase_status(s);
+		if (s->nonblocking_fd >= 0)
+			close(s->nonblocking_fd);
+		s->nonblocking_fd = -1;
+		flush_buffer(s, true);
 		print_dropped_lines(s);
-		push(s, true);
-		free(s->waiting);
-		s->waiting = NULL;
+		flush_buffer(s, true);
+		free(s->buffer);
+		s->buffer = NULL;
 		s->used = s->room = 0;
 	}
-	of_output = of_errors = with_status = NULL;
+	output = errors = status_stream = NULL;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is said while a run goes on: lines on standard output and standard error, and on a terminal a
- * status line below them, which comes and goes and never tears the others.
+ * Output while a run goes on: lines on standard output and standard error, and on a terminal a status
+ * line below them, which is removed and redrawn around each line.
  *
- * Beside a live wire nothing here waits: where a reader stands still (Ctrl-S, a pager), lines wait
- * in memory, so many bytes of them; what comes then is left out, counted, and said to be missing when
- * the reader goes on. A capture can wait for its reader, and does.
+ * During live capture nothing here blocks. If a reader stops (Ctrl-S, a pager), lines are buffered up
+ * to a bound; further ones are dropped and counted, and the reader is told of them once it reads again.
+ * Reading a capture file may wait for its reader, and does.
  */
 #pragma once
 
@@ -13,39 +13,43 @@
 #include <stdio.h>
 
 /*
- * Once, before the first line; the status line is wanted or not, may_wait is for captures. Until then,
- * and after terminal_close(), lines are simply printed.
+ * Call once, before the first line. may_block is for captures. Before this call and after
+ * terminal_close(), lines are printed without a buffer of ours.
  */
-void terminal_open(bool status, bool may_wait);
+void terminal_open(bool wants_status, bool may_block);
 
-/* Whole lines, with their newline, to stdout, stderr, or any other stream. */
+/* Prints whole lines, each with its newline, to any stream; only stdout and stderr are buffered here. */
 void terminal_line(FILE *out, const char *text);
 
 /*
- * Takes the place of the status line before; cut to the width. "" takes it away. Call it some times a
- * second, also without a status line: lines that wait are written then.
+ * Replaces the status line by text, cut to the terminal's width; "" removes it. Call it some times a
+ * second, even without a status line: it also writes buffered lines.
  */
 void terminal_status(const char *text);
 
-/* The room for it now; 0 when there is no status line here. */
+/* Returns the columns that the status line has now, 0 if there is no status line. */
 int terminal_status_columns(void);
 
-/* The errno of the first line that could not be written to stdout, or 0. */
+/* Returns the errno of the first line that could not be written to stdout, or 0. */
 int terminal_error(void);
 
-/* Takes the status line away and waits until all lines are written. */
+/* Removes the status line, and waits until all lines are written. */
 void terminal_close(void);
 
-/* Columns of the stream's terminal as it is now, or else 0. */
+/* Returns the columns of the stream's terminal at this moment, 0 if it is no terminal. */
 int terminal_width(FILE *out);
 
-/* How standard output shows what deserves a look; without colours, or no terminal, all are "". */
-struct paint {
-	const char *bold;
+/* Escape sequences that highlight text. */
+struct colours {
+	const char *bold; /* headings */
 	const char *bad;
 	const char *wait;
 	const char *good;
-	const char *off;
+	const char *reset;
 };
 
-extern const struct paint *paint;
+/*
+ * Returns the sequences for a stream. All are "" unless the stream is standard output, a terminal, and
+ * wants colours (NO_COLOR, TERM). Call it after terminal_open().
+ */
+const struct colours *terminal_colours(FILE *out);

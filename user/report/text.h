@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shared by the three parts of the text report: text_lines.c prints events while the run goes on,
+ * text.c the findings at its end, text_tables.c the tables around them.
+ */
+#pragma once
+
+#include "report/ratelimit.h"
+#include "report/report.h"
+#include "report/terminal.h"
+
+enum line_kind {
+	LINE_STALL,
+	LINE_WAITING,
+	LINE_GREETING,
+	LINE_SILENT,
+	LINE_REFUSED,
+	LINE_UNREACHABLE,
+	LINE_BACK,
+	LINE_KINDS,
+};
+
+/* r->state of a text report. */
+struct text_state {
+	const struct colours *colours;
+	struct ratelimit ratelimits[LINE_KINDS];
+	ns_t now; /* the last sweep */
+	int client_columns, server_columns; /* widths in the lines */
+	bool has_heading; /* the lines' heading has been printed */
+	int columns; /* width of the report at the end */
+};
+
+static inline const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static inline const struct colours *text_colours(const struct report *r)
+{
+	return ((const struct text_state *)r->state)->colours;
+}
+
+/* Writes an ICMP error in words into out and returns it: "host unreachable", "ICMP type 3 code 13". */
+const char *text_icmp(char out[64], const struct address *about, uint8_t type, uint8_t code);
+
+/* ---- text_lines.c ---- */
+
+void text_init_lines(struct text_state *t);
+
+/* Prints the summaries of lines that were suppressed and not summarised yet. */
+void text_flush_lines(struct report *r);
+
+/* Members of report_text, see struct report_format. */
+void text_swept(struct report *r, ns_t now);
+void text_stall(struct report *r, const struct stall *s, bool ended);
+void text_late_banner(struct report *r, const struct connection *c);
+void text_failing(struct report *r, const struct connection *c, enum failure failure);
+void text_late_answer(struct report *r, const struct connection *c);
+
+/* ---- text_tables.c: sections of the report at the end; each prints nothing if it has nothing ---- */
+
+void text_heading(struct report *r, const char *colour, const char *words);
+
+void text_blindness(struct report *r);
+void text_nat(struct report *r, const struct model *m);
+void text_idle(struct report *r, const struct model *m);
+void text_stalls(struct report *r, const struct model *m, const struct hosts *hosts);
+void text_peers(struct report *r, const struct model *m, struct hosts *hosts);
+void text_hosts(struct report *r, const struct hosts *hosts);
+void text_network(struct report *r, const struct model *m);
+void text_not_measured(struct report *r);
+void text_losses(struct report *r, const struct model *m);
+void text_cut(struct report *r);
