@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdbool.h>
 
-/* Out of memory is one more attempt that is not shown: uthash undoes the insertion. */
+/* Out of memory, uthash undoes the insertion, and the attempt counts as lost. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
 
@@ -15,22 +15,26 @@
 
 #include "source/linktype.h"
 
-/* Bytes of packets: of what is open or may yet matter, and of what matters. */
+/* Bytes of memory: for attempts that are open or settled, and for those kept to the end. */
 #define MAX_PENDING (64 << 20)
 #define MAX_KEPT (192 << 20)
 
-/* A stall ends a moment after its answer, but its record comes only with the server's first byte. */
-#define LINGER_NS (60 * (ns_t)SECOND_NS)
+/* A stall ends a moment after the answer, but its record follows only with the server's first byte. */
+#define SETTLED_KEEP_NS (60 * (ns_t)SECOND_NS)
 
-/* How long before a wait's end an answer may have come that ended it; diagnoses look as far. */
-#define ANSWER_NS (100 * (ns_t)MILLISECOND_NS)
-#define BEGIN_NS (250 * (ns_t)MILLISECOND_NS)
+/*
+ * An answer ended a silence if it came at most MAX_ANSWER_LEAD_NS before the silence's end, and its SYN at
+ * most MAX_SYN_DELAY_NS after the start of the silence. The diagnosis correlates with the same limits.
+ */
+#define MAX_ANSWER_LEAD_NS (100 * (ns_t)MILLISECOND_NS)
+#define MAX_SYN_DELAY_NS (250 * (ns_t)MILLISECOND_NS)
 
-#define MAX_PACKETS 48 /* of an attempt; more only where a clock stands still */
+#define MAX_PACKETS 48 /* of an attempt; reached only if the clock stands still */
 #define MAX_SILENCES 16 /* of a host, the latest */
-#define MAX_WAITERS (1 << 16)
+#define MAX_STALLED_HOSTS (1 << 16)
 
-struct which {
+/* Identifies an attempt by what both its packets and its record carry. */
+struct attempt_key {
 	struct endpoint client;
 	struct endpoint server;
 	ns_t syn;
@@ -39,29 +43,29 @@ struct which {
 };
 
 struct attempt {
-	struct kept_attempt kept; /* filled in when it has settled */
-	struct which which;
+	struct kept_attempt kept; /* filled in once it has settled */
+	struct attempt_key key;
 	struct kept_packet *packets; /* the latest first */
 	size_t packet_count;
 	size_t bytes;
-	bool torn; /* there was no memory for some of them */
-	enum { OPEN, LINGERING, KEPT } state;
-	TAILQ_ENTRY(attempt) list; /* of its state */
+	bool incomplete; /* out of memory for some packets */
+	enum { OPEN, SETTLED, KEPT } state;
+	TAILQ_ENTRY(attempt) list; /* evidence.lists[state] */
 	UT_hash_handle hh;
 };
 
 TAILQ_HEAD(attempt_list, attempt);
 
-/* A host that stalled: a MAC, or an address where there is no MAC. */
-struct waiter {
+/* A host that stalled, identified by its MAC, or by its address if the link has no MACs. */
+struct stalled_host {
 	struct {
 		struct address address;
 		uint16_t vlan[2];
 		uint8_t mac[6];
 		uint16_t zero;
-	} who;
+	} key;
 	struct silence silences[MAX_SILENCES]; /* a ring */
-	size_t count;
+	size_t count; /* silences so far */
 	UT_hash_handle hh;
 };
 
@@ -70,10 +74,10 @@ struct evidence {
 	uint32_t snaplen;
 	struct attempt *attempts;
 	struct attempt_list lists[KEPT + 1];
-	struct waiter *waiters;
-	size_t pending;
-	size_t kept;
-	uint64_t lost;
+	struct stalled_host *stalled_hosts;
+	size_t pending_bytes; /* of attempts that are OPEN or SETTLED */
+	size_t kept_bytes;
+	uint64_t lost; /* attempts */
 };
 
 struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
@@ -92,7 +96,7 @@ struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
 
 /* ---- attempts ---- */
 
-static void forget_packets(struct attempt *a)
+static void free_packets(struct attempt *a)
 {
 	struct kept_packet *p;
 
@@ -102,10 +106,10 @@ static void forget_packets(struct attempt *a)
 	}
 }
 
-static void attempt_forget(struct evidence *e, struct attempt *a)
+static void attempt_free(struct evidence *e, struct attempt *a)
 {
-	*(a->state == KEPT ? &e->kept : &e->pending) -= a->bytes;
-	forget_packets(a);
+	*(a->state == KEPT ? &e->kept_bytes : &e->pending_bytes) -= a->bytes;
+	free_packets(a);
 	TAILQ_REMOVE(&e->lists[a->state], a, list);
 	HASH_DEL(e->attempts, a);
 	free(a);
@@ -113,47 +117,47 @@ static void attempt_forget(struct evidence *e, struct attempt *a)
 
 static void attempt_move(struct evidence *e, struct attempt *a, int state)
 {
-	*(a->state == KEPT ? &e->kept : &e->pending) -= a->bytes;
+	*(a->state == KEPT ? &e->kept_bytes : &e->pending_bytes) -= a->bytes;
 	TAILQ_REMOVE(&e->lists[a->state], a, list);
 	a->state = state;
 	TAILQ_INSERT_TAIL(&e->lists[state], a, list);
-	*(state == KEPT ? &e->kept : &e->pending) += a->bytes;
+	*(state == KEPT ? &e->kept_bytes : &e->pending_bytes) += a->bytes;
 }
 
-/* For ever, if there is room. */
+/* Keeps the packets to the end of the run if there is memory, else drops them. */
 static void attempt_keep(struct evidence *e, struct attempt *a, enum reason reason)
 {
-	if (e->kept + a->bytes > MAX_KEPT) {
+	if (e->kept_bytes + a->bytes > MAX_KEPT) {
 		e->lost++;
-		attempt_forget(e, a);
+		attempt_free(e, a);
 		return;
 	}
 	a->kept.reason = reason;
 	attempt_move(e, a, KEPT);
 }
 
-static struct attempt *attempt_find(struct evidence *e, const struct which *which)
+static struct attempt *attempt_find(struct evidence *e, const struct attempt_key *key)
 {
 	struct attempt *a;
 
-	HASH_FIND(hh, e->attempts, which, sizeof(*which), a);
+	HASH_FIND(hh, e->attempts, key, sizeof(*key), a);
 	return a;
 }
 
-static struct attempt *attempt_add(struct evidence *e, const struct which *which)
+static struct attempt *attempt_add(struct evidence *e, const struct attempt_key *key)
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 
 	if (!a)
 		return NULL;
-	a->which = *which;
-	HASH_ADD(hh, e->attempts, which, sizeof(a->which), a);
+	a->key = *key;
+	HASH_ADD(hh, e->attempts, key, sizeof(a->key), a);
 	if (!a->hh.tbl) {
 		free(a);
 		return NULL;
 	}
 	a->bytes = sizeof(*a);
-	e->pending += a->bytes;
+	e->pending_bytes += a->bytes;
 	TAILQ_INSERT_TAIL(&e->lists[OPEN], a, list);
 	return a;
 }
@@ -161,55 +165,56 @@ static struct attempt *attempt_add(struct evidence *e, const struct which *which
 void evidence_free(struct evidence *e)
 {
 	struct attempt *a, *next;
-	struct waiter *w, *other;
+	struct stalled_host *h, *next_host;
 
 	if (!e)
 		return;
 	HASH_ITER(hh, e->attempts, a, next)
-		attempt_forget(e, a);
-	HASH_ITER(hh, e->waiters, w, other) {
-		HASH_DEL(e->waiters, w);
-		free(w);
+		attempt_free(e, a);
+	HASH_ITER(hh, e->stalled_hosts, h, next_host) {
+		HASH_DEL(e->stalled_hosts, h);
+		free(h);
 	}
 	free(e);
 }
 
-/* ---- who waited for whom ---- */
+/* ---- silences, and the answers that ended them ---- */
 
-static struct waiter *waiter_of(struct evidence *e, const struct connection *c, bool create)
+static struct stalled_host *find_stalled_host(struct evidence *e, const struct connection *c,
+					      bool create)
 {
-	struct waiter key, *w;
+	struct stalled_host wanted, *h;
 
-	memset(&key, 0, sizeof(key));
-	memcpy(key.who.vlan, c->client.vlan, sizeof(key.who.vlan));
+	memset(&wanted, 0, sizeof(wanted));
+	memcpy(wanted.key.vlan, c->client.vlan, sizeof(wanted.key.vlan));
 	if (c->has_mac)
-		memcpy(key.who.mac, c->mac, sizeof(key.who.mac));
+		memcpy(wanted.key.mac, c->mac, sizeof(wanted.key.mac));
 	else
-		key.who.address = c->client.address;
-	HASH_FIND(hh, e->waiters, &key.who, sizeof(key.who), w);
-	if (w || !create || HASH_COUNT(e->waiters) >= MAX_WAITERS)
-		return w;
-	w = calloc(1, sizeof(*w));
-	if (!w)
+		wanted.key.address = c->client.address;
+	HASH_FIND(hh, e->stalled_hosts, &wanted.key, sizeof(wanted.key), h);
+	if (h || !create || HASH_COUNT(e->stalled_hosts) >= MAX_STALLED_HOSTS)
+		return h;
+	h = calloc(1, sizeof(*h));
+	if (!h)
 		return NULL;
-	w->who = key.who;
-	HASH_ADD(hh, e->waiters, who, sizeof(w->who), w);
-	if (!w->hh.tbl) {
-		free(w);
+	h->key = wanted.key;
+	HASH_ADD(hh, e->stalled_hosts, key, sizeof(h->key), h);
+	if (!h->hh.tbl) {
+		free(h);
 		return NULL;
 	}
-	return w;
+	return h;
 }
 
 static void note_silence(struct evidence *e, const struct connection *c)
 {
-	struct waiter *w = waiter_of(e, c, true);
+	struct stalled_host *h = find_stalled_host(e, c, true);
 
-	if (!w) { /* what this one waited for will not be found */
+	if (!h) { /* the attempt that this client waited for will not be found */
 		e->lost++;
 		return;
 	}
-	w->silences[w->count++ % MAX_SILENCES] = (struct silence){
+	h->silences[h->count++ % MAX_SILENCES] = (struct silence){
 		.client = c->client,
 		.server = c->server,
 		.begin = c->ack,
@@ -217,8 +222,8 @@ static void note_silence(struct evidence *e, const struct connection *c)
 	};
 }
 
-/* When the client got what it asked for here. */
-static ns_t answered(const struct connection *c)
+/* Returns when the server answered: with payload, or else by its SYN-ACK. */
+static ns_t answer_time(const struct connection *c)
 {
 	if (c->server_first != NEVER)
 		return c->server_first;
@@ -226,37 +231,39 @@ static ns_t answered(const struct connection *c)
 }
 
 /*
- * Did this answer end a silence of the same host? It was asked for before that or soon after, was
- * pending for nearly as long, and came just before the end. Behind one MAC, another address of the
- * same family may be another host's: the MAC is a router's then.
+ * Returns the silence of the same host that the answer to this attempt ended, or NULL. The attempt must
+ * have begun before the silence or soon after, have been pending for nearly all of it, and have been
+ * answered just before its end. Another address of the same family behind one MAC may be another host:
+ * then the MAC is a router's.
  */
 static const struct silence *silence_ended(struct evidence *e, const struct connection *c)
 {
-	struct waiter *w = waiter_of(e, c, false);
-	ns_t answer = answered(c);
+	struct stalled_host *h = find_stalled_host(e, c, false);
+	ns_t answer = answer_time(c);
 	size_t i;
 
-	for (i = 0; w && answer != NEVER && i < w->count && i < MAX_SILENCES; i++) {
-		const struct silence *s = &w->silences[i];
+	for (i = 0; h && answer != NEVER && i < h->count && i < MAX_SILENCES; i++) {
+		const struct silence *s = &h->silences[i];
 		const struct address *address = &s->client.address;
 
 		if (memcmp(address, &c->client.address, sizeof(*address)) &&
 		    is_ip4(address) == is_ip4(&c->client.address))
 			continue;
-		if (answer >= s->end - ANSWER_NS && answer <= s->end &&
-		    c->syn <= s->begin + BEGIN_NS && c->syn - s->begin <= (s->end - s->begin) / 10)
+		if (answer >= s->end - MAX_ANSWER_LEAD_NS && answer <= s->end &&
+		    c->syn <= s->begin + MAX_SYN_DELAY_NS &&
+		    c->syn - s->begin <= (s->end - s->begin) / 10)
 			return s;
 	}
 	return NULL;
 }
 
-/* It has lingered: a wait that it ended is known by now, if there was one. */
+/* Keeps or drops a settled attempt; by now the record of a silence that it ended has arrived. */
 static void attempt_decide(struct evidence *e, struct attempt *a)
 {
 	const struct silence *ended = silence_ended(e, &a->kept.connection);
 
 	if (!ended) {
-		attempt_forget(e, a);
+		attempt_free(e, a);
 		return;
 	}
 	a->kept.ended = *ended;
@@ -265,7 +272,7 @@ static void attempt_decide(struct evidence *e, struct attempt *a)
 
 /* ---- packets ---- */
 
-/* Bytes of a packet's headers: to the end of TCP's, or of those that an ICMP error quotes. */
+/* Returns the bytes up to the end of the TCP header, or of the TCP header that an ICMP error quotes. */
 static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 {
 	struct offline_frame f = { .bytes = bytes, .length = length, .wire_length = length };
@@ -293,8 +300,8 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 	return end < length ? end : length;
 }
 
-/* The tag that the driver took out of the frame goes back to where it was on the wire. */
-static void put_bytes(struct kept_packet *p, const struct packet_head *head, const uint8_t *bytes)
+/* Copies a frame, and restores the VLAN tag that the kernel has moved into the skb's metadata. */
+static void copy_frame(struct kept_packet *p, const struct packet_head *head, const uint8_t *bytes)
 {
 	const uint8_t tag[] = { head->vlan_protocol >> 8, head->vlan_protocol, head->vlan_tci >> 8,
 				head->vlan_tci };
@@ -310,24 +317,24 @@ static void put_bytes(struct kept_packet *p, const struct packet_head *head, con
 	p->wire_length += sizeof(tag);
 }
 
+/* With equal time and role, the first packet is the one that the record describes. */
 static bool is_copy(const struct attempt *a, ns_t time, uint8_t roles)
 {
 	const struct kept_packet *p;
 
-	/* of two with one time and one role the first was it */
 	for (p = a->packets; p && p->time == time; p = p->next)
 		if (!(roles & ~p->roles))
 			return true;
 	return false;
 }
 
-/* What has lingered longest goes first, then what has been open longest. */
-static void evict_some(struct evidence *e)
+/* Evicts the oldest settled attempts first, then the oldest open ones. */
+static void evict_pending(struct evidence *e)
 {
 	struct attempt *a;
 
-	while (e->pending > MAX_PENDING) {
-		a = TAILQ_FIRST(&e->lists[LINGERING]);
+	while (e->pending_bytes > MAX_PENDING) {
+		a = TAILQ_FIRST(&e->lists[SETTLED]);
 		if (a) {
 			attempt_decide(e, a);
 			continue;
@@ -336,24 +343,34 @@ static void evict_some(struct evidence *e)
 		if (!a)
 			return;
 		e->lost++;
-		attempt_forget(e, a);
+		attempt_free(e, a);
 	}
 }
 
-static void which_of(struct which *which, const struct packet_head *head, uint64_t start)
+static void key_of_packet(struct attempt_key *key, const struct packet_head *head, uint64_t start)
 {
-	const struct flow_key *key = &head->key;
+	const struct flow_key *flow = &head->key;
 	int client = head->flags & PACKET_CLIENT_IS_END_1 ? 1 : 0;
 
-	memset(which, 0, sizeof(*which));
-	which->client.address = key->end[client];
-	which->client.port = key->port[client];
-	which->server.address = key->end[!client];
-	which->server.port = key->port[!client];
-	memcpy(which->client.vlan, key->vlan, sizeof(key->vlan));
-	memcpy(which->server.vlan, key->vlan, sizeof(key->vlan));
-	which->syn = head->syn - start;
-	which->ifindex = key->ifindex;
+	memset(key, 0, sizeof(*key));
+	key->client.address = flow->end[client];
+	key->client.port = flow->port[client];
+	key->server.address = flow->end[!client];
+	key->server.port = flow->port[!client];
+	memcpy(key->client.vlan, flow->vlan, sizeof(flow->vlan));
+	memcpy(key->server.vlan, flow->vlan, sizeof(flow->vlan));
+	key->syn = head->syn - start;
+	key->ifindex = flow->ifindex;
+}
+
+/* Packets carry the address after NAT. */
+static void key_of_record(struct attempt_key *key, const struct connection *record)
+{
+	memset(key, 0, sizeof(*key));
+	key->client = record->nat_endpoint.port ? record->nat_endpoint : record->client;
+	key->server = record->server;
+	key->syn = record->syn;
+	key->ifindex = record->ifindex;
 }
 
 void evidence_packet(struct evidence *e, const struct packet_head *head, const uint8_t *bytes,
@@ -362,13 +379,13 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 	uint32_t length = head->length,
 		 most = e->snaplen ? e->snaplen : header_bytes(link, bytes, length);
 	struct kept_packet *p;
-	struct which which;
+	struct attempt_key key;
 	struct attempt *a;
 
-	which_of(&which, head, start);
-	a = attempt_find(e, &which);
+	key_of_packet(&key, head, start);
+	a = attempt_find(e, &key);
 	if (!a)
-		a = attempt_add(e, &which);
+		a = attempt_add(e, &key);
 	if (!a) {
 		e->lost++;
 		return;
@@ -381,8 +398,8 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 		return;
 	p = malloc(sizeof(*p) + length + 4);
 	if (!p) {
-		e->lost += !a->torn;
-		a->torn = true;
+		e->lost += !a->incomplete;
+		a->incomplete = true;
 		return;
 	}
 	*p = (struct kept_packet){
@@ -397,12 +414,12 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 		.has_direction = has_direction,
 		.egress = head->flags & PACKET_EGRESS,
 	};
-	put_bytes(p, head, bytes);
+	copy_frame(p, head, bytes);
 	a->packets = p;
 	a->packet_count++;
 	a->bytes += sizeof(*p) + p->length;
-	*(a->state == KEPT ? &e->kept : &e->pending) += sizeof(*p) + p->length;
-	evict_some(e);
+	*(a->state == KEPT ? &e->kept_bytes : &e->pending_bytes) += sizeof(*p) + p->length;
+	evict_pending(e);
 }
 
 static enum reason reason_of(const struct evidence *e, const struct connection *c)
@@ -419,28 +436,26 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 	return connection_failure(c) > FAILURE_TOO_EARLY ? REASON_FAILED : REASON_NONE;
 }
 
-/* The packets that were kept for this record are shown for what was told of its attempt. */
+/*
+ * Settles the attempt that the packets of `record` belong to. `reported` is the attempt's record that the
+ * reports show, which may be that of another interface.
+ */
 static void settle(struct evidence *e, const struct connection *record,
-		   const struct connection *told)
+		   const struct connection *reported)
 {
-	enum reason reason = reason_of(e, told);
-	struct which which;
+	enum reason reason = reason_of(e, reported);
+	struct attempt_key key;
 	struct attempt *a;
 
-	memset(&which, 0, sizeof(which));
-	which.client = record->nat_endpoint.port ? record->nat_endpoint
-						 : record->client; /* as its packets have it */
-	which.server = record->server;
-	which.syn = record->syn;
-	which.ifindex = record->ifindex;
-	a = attempt_find(e, &which);
+	key_of_record(&key, record);
+	a = attempt_find(e, &key);
 	if (!a || a->state != OPEN)
 		return;
-	a->kept.connection = *told;
+	a->kept.connection = *reported;
 	if (reason != REASON_NONE)
 		attempt_keep(e, a, reason);
 	else
-		attempt_move(e, a, LINGERING);
+		attempt_move(e, a, SETTLED);
 }
 
 void evidence_settled(struct evidence *e, const struct connection *c)
@@ -451,17 +466,17 @@ void evidence_settled(struct evidence *e, const struct connection *c)
 }
 
 void evidence_other_side(struct evidence *e, const struct connection *side,
-			 const struct connection *told)
+			 const struct connection *reported)
 {
-	settle(e, side, told);
+	settle(e, side, reported);
 }
 
 void evidence_swept(struct evidence *e, ns_t now)
 {
 	struct attempt *a;
 
-	while ((a = TAILQ_FIRST(&e->lists[LINGERING])) &&
-	       now - a->kept.connection.settled > LINGER_NS)
+	while ((a = TAILQ_FIRST(&e->lists[SETTLED])) &&
+	       now - a->kept.connection.settled > SETTLED_KEEP_NS)
 		attempt_decide(e, a);
 }
 
@@ -472,7 +487,7 @@ static int by_time(const void *a, const void *b)
 
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
-	/* a handshake in the order of its roles, where the clock does not tell */
+	/* at equal times the segments of a handshake are in the order of their roles */
 	return x->roles < y->roles ? -1 : x->roles > y->roles;
 }
 
@@ -482,7 +497,7 @@ const struct kept_packet **evidence_packets(struct evidence *e, size_t *count)
 	struct attempt *a;
 	size_t n = 0;
 
-	while ((a = TAILQ_FIRST(&e->lists[LINGERING])))
+	while ((a = TAILQ_FIRST(&e->lists[SETTLED])))
 		attempt_decide(e, a);
 	TAILQ_FOREACH(a, &e->lists[KEPT], list)
 		n += a->packet_count;

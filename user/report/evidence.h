@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The packets that a report can be checked by: those that decided what became of the attempts that
- * it speaks of, with the bytes from the wire.
+ * Keeps the packets that decided the outcome of an attempt, as bytes from the wire, so that a reader can
+ * check the report.
  *
- * A source brings each such packet before its attempt's record. They are kept while it is open; when
- * it has settled, those of attempts that stalled or failed are kept to the end, the others for a
- * while longer, since a stalled client may have waited for one of them. Memory is bounded: what
- * exceeds it is counted.
+ * A source delivers such a packet before its attempt's record. Packets are kept while the attempt is open.
+ * Once it has settled, those of a stalled or failed attempt are kept to the end of the run. All others are
+ * kept for another minute, since a stalled client may have waited for one of these attempts. Memory is
+ * bounded, and attempts that exceed it are counted.
  */
 #pragma once
 
@@ -17,14 +17,14 @@
 
 struct evidence;
 
-/* Why an attempt is shown. */
+/* Why the packets of an attempt are kept. */
 enum reason {
 	REASON_NONE,
 	REASON_STALL,
-	REASON_IDLE, /* not a byte until the end of the run */
+	REASON_IDLE, /* no payload until the end of the run */
 	REASON_LATE_BANNER,
 	REASON_FAILED,
-	REASON_WAITED_FOR, /* answered just before a stall of the same client ended */
+	REASON_WAITED_FOR, /* its answer came just before a stall of the same client ended */
 };
 
 struct kept_attempt;
@@ -34,7 +34,7 @@ struct kept_packet {
 	struct kept_packet *next;
 	ns_t time; /* since the start of the run */
 	uint32_t ifindex;
-	int link; /* of the bytes: libpcap's DLT_... */
+	int link; /* DLT_ value of libpcap */
 	uint32_t length;
 	uint32_t wire_length;
 	uint8_t roles; /* enum role */
@@ -43,7 +43,7 @@ struct kept_packet {
 	uint8_t bytes[];
 };
 
-/* A client's silence between its handshake and its first byte. */
+/* A client's silence between its handshake and its first payload byte. */
 struct silence {
 	struct endpoint client;
 	struct endpoint server;
@@ -54,34 +54,38 @@ struct silence {
 struct kept_attempt {
 	struct connection connection;
 	enum reason reason;
-	struct silence ended; /* with REASON_WAITED_FOR: the one that its answer ended */
+	struct silence ended; /* for REASON_WAITED_FOR: the silence that its answer ended */
 };
 
-/* stall_ns as for the model; snap bytes of each packet, 0 for its headers. NULL: out of memory. */
+/*
+ * stall_ns is the length of a stall, as for the model. snaplen bytes of each packet are kept, with 0 its
+ * headers. Returns NULL if out of memory.
+ */
 struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen);
 void evidence_free(struct evidence *e);
 
 /*
- * A packet of head->length bytes; start is the source's clock at the start of the run. has_direction:
- * PACKET_EGRESS says something.
+ * Adds a packet of head->length bytes. start is the time of the source's clock at the start of the run.
+ * has_direction: PACKET_EGRESS in head->flags is valid.
  */
 void evidence_packet(struct evidence *e, const struct packet_head *head, const uint8_t *bytes,
 		     uint64_t start, int link, bool has_direction);
 
+/* An attempt has settled. */
 void evidence_settled(struct evidence *e, const struct connection *c);
 
-/* Another record of an attempt that was told of before, seen on another side of this gateway. */
+/* Adds the record of another interface for an attempt that was reported as `reported` before. */
 void evidence_other_side(struct evidence *e, const struct connection *side,
-			 const struct connection *told);
+			 const struct connection *reported);
 
-/* Time has passed; to be called now and then. */
+/* Call it some times a second: drops or keeps the packets of attempts that settled a minute ago. */
 void evidence_swept(struct evidence *e, ns_t now);
 
 /*
- * At the end: all packets of what matters, in the order of time. The array is the caller's, the
- * packets are the evidence's. NULL when out of memory.
+ * Returns all kept packets in the order of time; call it at the end of the run. The caller frees the array,
+ * the packets belong to the evidence. Returns NULL if out of memory.
  */
 const struct kept_packet **evidence_packets(struct evidence *e, size_t *count);
 
-/* Attempts whose packets were given up for lack of room. */
+/* Returns the number of attempts whose packets were dropped for lack of memory. */
 uint64_t evidence_lost(const struct evidence *e);

@@ -17,29 +17,30 @@ static bool is_ours(const struct stat *st)
 	return st->st_uid == geteuid() || (sudo && strtoul(sudo, NULL, 10) == st->st_uid);
 }
 
-/* Why a file that is there already is not written to; "" when it is. */
+/* Fills why with the reason not to write to an existing file, "" if there is none. */
 static void check_existing(char why[256], const struct stat *st, bool force)
 {
-	const char *word = "";
+	const char *reason = "";
 
 	if (S_ISLNK(st->st_mode))
-		word = "it is a symbolic link, which is not followed; name the file itself";
+		reason = "it is a symbolic link, which is not followed; name the file itself";
 	else if (S_ISDIR(st->st_mode))
-		word = "it is a directory";
+		reason = "it is a directory";
 	else if (S_ISBLK(st->st_mode) || S_ISSOCK(st->st_mode))
-		word = "it is no file, pipe or terminal";
+		reason = "it is no file, pipe or terminal";
 	else if (S_ISREG(st->st_mode) && st->st_size && !force)
-		word = "it exists; --force writes over it";
+		reason = "it exists; --force writes over it";
 	else if (S_ISREG(st->st_mode) && st->st_nlink > 1)
-		word = "it has other names (hard links), whose content would change as well; remove this one";
-	snprintf(why, 256, "%s", word);
+		reason =
+			"it has other names (hard links), whose content would change as well; remove this one";
+	snprintf(why, 256, "%s", reason);
 	if (!*why && !S_ISCHR(st->st_mode) && !is_ours(st))
 		snprintf(why, 256, "it belongs to user %u; remove it, or choose another name",
 			 (unsigned int)st->st_uid);
 }
 
-/* The descriptor of ours that a name stands for, or -1. */
-static int descriptor_of(const char *name)
+/* Returns the descriptor of this process that a name stands for, or -1. */
+static int named_descriptor(const char *name)
 {
 	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
 	size_t i, length;
@@ -60,29 +61,29 @@ static int descriptor_of(const char *name)
 	return -1;
 }
 
-/* What was looked at is what is opened, whoever changes the name meanwhile. */
+/* Opens by way of O_PATH: the file that was checked is opened, even if its name changes meanwhile. */
 static int open_existing(struct outfile *o, const char *name, bool force)
 {
-	int there = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1;
+	int path_fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1;
 	struct stat st;
 	char path[64];
 
-	if (there < 0)
+	if (path_fd < 0)
 		return -1;
-	if (!fstat(there, &st)) {
+	if (!fstat(path_fd, &st)) {
 		check_existing(o->why, &st, force);
 		o->replaces = S_ISREG(st.st_mode);
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", there);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
 		if (!o->why[0])
 			fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	}
-	close(there);
+	close(path_fd);
 	return fd;
 }
 
 void outfile_open(struct outfile *o, const char *name, bool force)
 {
-	int given = descriptor_of(name), fd;
+	int given = named_descriptor(name), fd;
 
 	*o = (struct outfile){};
 	if (given >= 0) {
@@ -103,10 +104,10 @@ void outfile_open(struct outfile *o, const char *name, bool force)
 void outfile_begin(const struct outfile *o)
 {
 	if (o->replaces)
-		(void)!ftruncate(fileno(o->stream), 0); /* as good as what writing says */
+		(void)!ftruncate(fileno(o->stream), 0); /* a failure shows when writing */
 }
 
-/* ---- of a run that never was ---- */
+/* ---- removing files of a run that did not start ---- */
 
 static pid_t cleanup_child = -1;
 
@@ -114,16 +115,16 @@ int outfile_cleanup_later(const char *const *names, size_t count)
 {
 	sigset_t all, before;
 	int ends[2], error;
-	char stay;
+	char keep;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -1;
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before); /* Ctrl-C is for both */
+	sigprocmask(SIG_SETMASK, &all, &before); /* Ctrl-C reaches both processes */
 	cleanup_child = fork();
 	if (!cleanup_child) {
 		close(ends[1]);
-		if (read(ends[0], &stay, 1) != 1)
+		if (read(ends[0], &keep, 1) != 1)
 			while (count-- > 0)
 				unlink(names[count]);
 		_exit(0);
@@ -139,11 +140,11 @@ int outfile_cleanup_later(const char *const *names, size_t count)
 	return ends[1];
 }
 
-void outfile_cleanup(int later, bool stay)
+void outfile_cleanup(int later, bool keep)
 {
 	if (later < 0)
 		return;
-	if (stay)
+	if (keep)
 		(void)!write(later, "", 1);
 	close(later);
 	while (waitpid(cleanup_child, NULL, 0) < 0 && errno == EINTR)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The files that a run writes. Root writes them, often for somebody else and into a directory of all:
- * so what stands there already is not trusted. A name is
+ * Opens the files that a run writes. Root writes them, often for another user and into a directory that
+ * everybody can write to; so an existing file is not trusted:
  *
- * - made, where there is none of it; no link is followed;
- * - written over with --force alone, when it is a regular file of ours with no other name. An empty
- *   one, as mktemp leaves it, holds nothing to lose, and needs no --force;
- * - a named pipe of ours, or a device (/dev/null, a terminal): written to;
- * - a descriptor that this process was given (/dev/stdout, /dev/fd/N): written to.
+ * - A name that does not exist is created. Symbolic links are not followed.
+ * - A regular file is overwritten only with --force, if it is ours and has no other hard link. An empty
+ *   file, as mktemp creates it, does not need --force.
+ * - A named pipe that is ours or a character device (/dev/null, a terminal) is written to.
+ * - A descriptor that this process was given (/dev/stdout, /dev/fd/N) is duplicated.
  *
- * Ours: of who runs this, or of who called sudo.
+ * "Ours" means owned by the effective user, or under sudo by the user who called it.
  */
 #pragma once
 
@@ -18,22 +18,23 @@
 #include <stdio.h>
 
 struct outfile {
-	FILE *stream; /* NULL: see why */
-	bool is_new; /* the file was made here */
-	bool replaces; /* what is in the file is of another run: see outfile_begin() */
-	char why[256]; /* it cannot be written, and what to do; a part of a sentence */
+	FILE *stream; /* NULL on error, see why */
+	bool is_new; /* outfile_open() created the file */
+	bool replaces; /* an existing regular file, truncated by outfile_begin() */
+	char why[256]; /* the reason for the error and the way out, as a part of a sentence */
 };
 
 void outfile_open(struct outfile *o, const char *name, bool force);
 
-/* The run has started, and there will be something to write: what was in the file before goes. */
+/* Truncates an existing file; call it once the run has started and will write something. */
 void outfile_begin(const struct outfile *o);
 
 /*
- * Takes away files that outfile_open() has made, by a process of its own that waits for what becomes of
- * the run: what reads a capture cannot remove anything any more (sandbox.h). -1, with errno.
+ * Forks a process that unlinks the files which outfile_open() created, unless outfile_cleanup() tells it to
+ * keep them. The seccomp filter of --read forbids this process to unlink anything itself (see
+ * seccomp_filter.h). Returns a descriptor for outfile_cleanup(), or -1 with errno set.
  */
 int outfile_cleanup_later(const char *const *names, size_t count);
 
-/* Answers that process: they stay, or go. Waits for it. */
-void outfile_cleanup(int later, bool stay);
+/* Has the files kept or unlinked, and waits for that process to exit. later may be -1. */
+void outfile_cleanup(int later, bool keep);

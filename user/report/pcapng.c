@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The evidence: the packets that decided, as pcapng with comments. Blocks as the IETF's draft
- * (draft-ietf-opsawg-pcapng) lays them out, in this host's byte order.
+ * --write: the packets that the findings rest on, as pcapng with comments. The blocks follow
+ * draft-ietf-opsawg-pcapng, in the byte order of this host.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,18 +16,18 @@
 
 enum { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
 enum { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_RESOLUTION = 9 };
-enum { OPTION_FLAGS = 2, OPTION_APPLICATION = 4 }; /* of a packet, of a section */
+enum { OPTION_FLAGS = 2, OPTION_APPLICATION = 4 }; /* in packet blocks, in section blocks */
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define NANOSECONDS 9 /* 10^-9 s */
-#define SNAP_LENGTH 262144 /* the most that readers take */
+#define SNAP_LENGTH 262144 /* the maximum that libpcap accepts */
 
 #define MAX_INTERFACES 64
-#define COMMENT 512
+#define COMMENT 512 /* bytes */
 
 /* ---- blocks ---- */
 
-/* A block is gathered here: its length stands before its content. */
+/* A block under construction: its length precedes its content, so it is built in memory. */
 struct block {
 	uint8_t *at;
 	size_t length;
@@ -104,7 +104,7 @@ static void end_block(struct block *b, struct report *r)
 
 /* ---- comments ---- */
 
-/* The finding that an attempt belongs to, counted from 1; 0: to none. */
+/* Returns the number of the finding that an attempt belongs to, counted from 1, or 0. */
 static size_t finding_of(const struct diagnosis *d, const struct model *m,
 			 const struct kept_attempt *a)
 {
@@ -117,7 +117,7 @@ static size_t finding_of(const struct diagnosis *d, const struct model *m,
 	return diagnosis_of_server(d, &c->server);
 }
 
-/* What this packet says; "" where it only belongs to those that do. */
+/* Writes why this packet matters; "" for the other packets of the attempt. */
 static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t finding)
 {
 	const struct connection *c = &p->attempt->connection;
@@ -229,8 +229,11 @@ static void write_section(struct report *r, const struct model *m, const struct 
 	free(text);
 }
 
-/* Of libpcap's numbers for raw IP only one stands in files. */
-static uint16_t file_link(int link)
+/*
+ * DLT_RAW is 12 or 14, depending on the system; LINKTYPE_RAW in files is 101. Other link types that are
+ * kept have the same number in both.
+ */
+static uint16_t file_linktype(int link)
 {
 	return link == DLT_RAW || link == 14 ? 101 : link;
 }
@@ -241,7 +244,7 @@ static void write_interface(struct report *r, int link, uint32_t ifindex, struct
 	const char *name = session_iface_name(r->session, ifindex);
 
 	begin_block(b, BLOCK_INTERFACE);
-	put16s(b, file_link(link), 0);
+	put16s(b, file_linktype(link), 0);
 	put32(b, SNAP_LENGTH);
 	if (ifindex && name)
 		put_text(b, OPTION_NAME, format_name(name));
@@ -288,14 +291,14 @@ static void pcapng_ended(struct report *r, struct model *m, const struct diagnos
 			if (interfaces[j]->ifindex == p->ifindex && interfaces[j]->link == p->link)
 				break;
 		if (j == MAX_INTERFACES)
-			continue; /* more interfaces than are watched, more link types than we know */
+			continue; /* cannot happen: more than the interfaces and link types that are captured */
 		if (j == count) {
 			interfaces[count++] = p;
 			write_interface(r, p->link, p->ifindex, &block);
 		}
 		write_packet(r, p, finding_of(d, m, p->attempt), j, &block);
 	}
-	if (!n) /* readers want to know of one interface at least */
+	if (!n) /* readers reject a file without an interface */
 		write_interface(r, DLT_EN10MB, 0, &block);
 	if (block.failed && !r->error)
 		r->error = ENOMEM;

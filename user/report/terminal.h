@@ -3,9 +3,9 @@
  * Output while a run goes on: lines on standard output and standard error, and on a terminal a status
  * line below them, which is removed and redrawn around each line.
  *
- * During live capture nothing here blocks. If a reader stops (Ctrl-S, a pager), lines are buffered up
- * to a bound; further ones are dropped and counted, and the reader is told of them once it reads again.
- * Reading a capture file may wait for its reader, and does.
+ * During live capture nothing here blocks. If a reader stops (Ctrl-S, a pager), lines are buffered up to a
+ * bound. Further lines are dropped, and their number is printed once the reader goes on. Reading a capture
+ * file may wait for the reader of its output, and does.
  */
 #pragma once
 
