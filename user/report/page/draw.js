@@ -1,7 +1,7 @@
 /*
- * How is something drawn, so that everybody can read it? Pictures are SVG of the width that there is,
- * drawn anew when that changes. Each mark tells its numbers to the mouse, to the finger, and to the
- * keyboard: a picture is one stop of the Tab key, the arrow keys go from mark to mark.
+ * Drawing, accessible to everybody. Pictures are SVG in the width of the page and are redrawn when that
+ * changes. Each mark shows its numbers to mouse, touch and keyboard: a picture is one Tab stop, and the
+ * arrow keys move from mark to mark.
  */
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -12,7 +12,7 @@ function fill(node, attributes, children) {
 			node.setAttribute(name, typeof value === 'number' ? +value.toFixed(2) : visible(value));
 	for (const child of children.flat(Infinity))
 		if (child !== null && child !== undefined && child !== false)
-			node.append(child instanceof Node ? child : joined(visible(child)));
+			node.append(child instanceof Node ? child : bindUnits(visible(child)));
 	return node;
 }
 
@@ -28,10 +28,10 @@ const line = (x1, y1, x2, y2, attributes) => svg('line', { x1, y1, x2, y2, ...at
 const rect = (x, y, width, height, attributes) =>
 	svg('rect', { x, y, width: Math.max(width, 0), height: Math.max(height, 0), ...attributes });
 
-/* About so many pixels are needed by words in the pictures' type. */
+/* Estimates the width of words in pixels. */
 const room = (words, size = 12) => words.length * size * 0.6;
 
-/* What does not fit loses its middle: the ends tell addresses apart. */
+/* Cuts out the middle of long words, since the ends distinguish addresses. */
 function shorten(words, width, size = 12) {
 	const most = Math.max(Math.floor(width / room('n', size)), 5);
 
@@ -48,12 +48,12 @@ const SYMBOLS = { syn: 'M-4.5,-4 L4.5,-4 L0,4.5 Z', cross: 'M-3.5,-3.5 L3.5,3.5 
 const symbol = (shape, x, y, kind) => svg('path', { d: SYMBOLS[shape], class: kind,
 	transform: 'translate(' + x.toFixed(1) + ' ' + y.toFixed(1) + ')' });
 
-/* What the fingertip hits. */
+/* An invisible target, large enough for a fingertip. */
 const pad = (x, y, size = 18) => rect(x - size / 2, y - size / 2, size, size, { class: 'pad' });
 
 let patterns = 0;
 
-/* Oblique lines, to fill something with: -> their id, and what makes them known in an svg. */
+/* Returns the id of a new pattern of oblique lines, and the defs element that defines it. */
 function hatching() {
 	const id = 'hatch-' + ++patterns;
 
@@ -63,24 +63,24 @@ function hatching() {
 	return [id, svg('defs', {}, svg('pattern', tile, line(0, 0, 0, 6, { class: 'hatch' })))];
 }
 
-/* ---- marks and what they tell ---- */
+/* ---- marks and their tooltips ---- */
 
-const tip = html('div', { id: 'tip', 'aria-hidden': 'true', hidden: '' }); /* labels say the same */
-const told = new WeakMap();
+const tip = html('div', { id: 'tip', 'aria-hidden': 'true', hidden: '' }); /* the marks' labels say the same */
+const tips = new WeakMap(); /* mark -> { lines, row } */
 
-/* A mark: shapes that tell lines of text; the first one is the headline. */
+/* Makes a mark of shapes. Its tooltip shows lines, the first one as a headline. */
 function mark(row, lines, ...shapes) {
 	const node = svg('g', { class: 'mark', role: 'img', tabindex: '-1', 'aria-label': lines.join(', ') },
 		shapes);
 
-	told.set(node, { lines, row });
+	tips.set(node, { lines, row });
 	return node;
 }
 
 function showTip(node) {
 	const box = node.getBoundingClientRect();
 
-	tip.replaceChildren(...told.get(node).lines.map((words, i) => html(i ? 'span' : 'b', {}, words)));
+	tip.replaceChildren(...tips.get(node).lines.map((words, i) => html(i ? 'span' : 'b', {}, words)));
 	tip.hidden = false;
 	const { width, height } = tip.getBoundingClientRect();
 	const x = Math.min(Math.max(box.left + box.width / 2 - width / 2, 8), innerWidth - width - 8);
@@ -94,10 +94,10 @@ const hideTip = () => {
 	tip.hidden = true;
 };
 
-/* Which mark is reached from this one by that key? */
+/* Returns the mark that a key leads to, undefined for other keys or if there is none. */
 function nextMark(marks, from, key) {
 	const i = marks.indexOf(from);
-	const row = told.get(from).row;
+	const row = tips.get(from).row;
 	const middle = (node) => {
 		const box = node.getBoundingClientRect();
 
@@ -113,9 +113,9 @@ function nextMark(marks, from, key) {
 		return marks[i + (key === 'ArrowRight' ? 1 : -1)];
 	if (key !== 'ArrowDown' && key !== 'ArrowUp')
 		return undefined;
-	const rows = marks.map((m) => told.get(m).row).filter((r) => (r - row) * step > 0);
+	const rows = marks.map((m) => tips.get(m).row).filter((r) => (r - row) * step > 0);
 	const wanted = step > 0 ? Math.min(...rows) : Math.max(...rows);
-	const near = marks.filter((m) => told.get(m).row === wanted);
+	const near = marks.filter((m) => tips.get(m).row === wanted);
 
 	const far = (node) => Math.abs(middle(node) - middle(from));
 
@@ -144,7 +144,7 @@ function listen(plot) {
 	});
 }
 
-/* What the keyboard has reached goes along: reaching it may have scrolled the page. */
+/* The tooltip of the focused mark moves along: moving the focus may have scrolled the page. */
 addEventListener('scroll', () => {
 	const reached = document.activeElement.closest('.mark');
 
@@ -156,7 +156,7 @@ addEventListener('scroll', () => {
 
 /* ---- tables and pictures ---- */
 
-/* A table that scrolls by itself where the screen is narrow. head: names, a number's begins with #. */
+/* A table that scrolls on a narrow screen. head: names of the columns, "#" before those of numbers. */
 function table(title, head, rows) {
 	const number = head.map((name) => name.startsWith('#'));
 	const cell = (kind, i, words) =>
@@ -170,13 +170,13 @@ function table(title, head, rows) {
 				row.map((words, i) => cell('td', i, words)))))));
 }
 
-const drawn = []; /* the pictures, to be drawn anew: [plot, draw, width they have] */
-const PAPER = 680; /* pixels: the width of a page's text on paper, about */
+const drawn = []; /* pictures as [plot, draw, width when last drawn] */
+const PAPER = 680; /* width of the text on paper, in pixels */
 let pictures = 0;
 
 /*
- * A picture: its question, a sentence that answers it, a legend of [shape, words] (or nothing),
- * draw(width) that answers the svg, and tables with its figures. level: of its heading.
+ * Returns a figure: a question as heading of that level, a sentence that answers it, a legend of
+ * [shape, words], the svg that draw(width) returns, and tables with the figures behind it.
  */
 function picture({ level, question, answer, legend = [], draw, tables }) {
 	const id = 'picture-' + ++pictures;
@@ -194,7 +194,7 @@ function picture({ level, question, answer, legend = [], draw, tables }) {
 		html('details', {}, html('summary', {}, 'The figures of this picture'), tables));
 }
 
-/* What a picture stands on: an svg of that size, with its name for those who do not see it. */
+/* Returns an svg of that size, with a label for screen readers. */
 function canvas(width, height, label, ...children) {
 	return svg('svg', { width, height, viewBox: '0 0 ' + width + ' ' + height, role: 'group',
 		'aria-label': label + ' Arrow keys go from mark to mark.' }, children);
@@ -217,9 +217,9 @@ function drawAll(width) {
 
 const scale = (from, to, left, right) => (v) => left + (v - from) / (to - from) * (right - left);
 
-const LEAST = 1000; /* what is shorter than 1 µs stands there */
+const LEAST = 1000; /* 1 µs, where shorter durations are drawn */
 
-/* Durations by their logarithm. */
+/* A logarithmic scale of durations. */
 const logScale = (from, to, left, right) => {
 	const linear = scale(Math.log10(from), Math.log10(to), left, right);
 
@@ -230,7 +230,7 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * MS).concat(
 	[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800]
 		.map((n) => n * SECOND));
 
-/* The finest step of which at most so many lie in a span. */
+/* Returns the smallest step that divides a span into at most `most` parts. */
 const stepOf = (span, most) => STEPS.find((step) => span / step <= most) || STEPS[STEPS.length - 1];
 
 function multiples(from, to, step) {
@@ -241,7 +241,7 @@ function multiples(from, to, step) {
 	return ticks;
 }
 
-/* A round duration, as briefly as it goes. */
+/* Formats a round duration, for axes. */
 function brief(ns) {
 	if (ns && Math.abs(ns) < MS)
 		return ns / 1000 + ' µs';
@@ -254,7 +254,7 @@ function brief(ns) {
 	return ns / 3600 / SECOND + ' h';
 }
 
-/* An axis of durations below y: at each decade a number, between them short ticks. */
+/* A logarithmic axis of durations below y: a number at each decade, short ticks between. */
 function logAxis(from, to, x, y, height) {
 	const parts = [];
 

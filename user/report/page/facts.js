@@ -1,8 +1,8 @@
 'use strict';
 
 /*
- * What the page knows: the objects of --json, by type, and how people read them. Times are nanoseconds
- * since the run's start, durations nanoseconds; words and roundings are those of the report.
+ * The data of the page: the objects of --json by type, and their formatting. Times are nanoseconds since
+ * the start of the run, durations are nanoseconds. Formats and rounding match the text report.
  */
 
 const objects = document.getElementById('objects').textContent.trim().split('\n')
@@ -21,8 +21,8 @@ const MS = 1e6;
 const SECOND = 1e9;
 
 /*
- * Names come from outside. What shows nothing, or moves what stands around it (controls, marks of
- * writing direction), is shown by its number; markup never is, for text is only ever set as text.
+ * Escapes untrusted names. Characters that are invisible or change the order of others (controls, bidi
+ * marks) are shown by their code point. Markup has no effect, because the page only sets text content.
  */
 function visible(text) {
 	return String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu, (c) =>
@@ -49,7 +49,7 @@ function duration(ns) {
 	return sign + Math.floor(seconds / 3600) + ' h ' + Math.floor(seconds / 60) % 60 + ' min';
 }
 
-/* The gateway's local time, whatever the reader's is. */
+/* The local time of the gateway, not of the reader. */
 function wall(ns) {
 	const whole = Date.parse(run.start.slice(0, 19) + 'Z') / 1000 + run.utc_offset;
 	const part = Number(run.start.slice(20, -1));
@@ -57,13 +57,13 @@ function wall(ns) {
 	return new Date((whole + Math.floor((part + ns) / SECOND)) * 1000).toISOString();
 }
 
-/* From midnight to the run's start there. */
+/* Time from midnight at the gateway to the start of the run. */
 const sinceMidnight = Number(run.start.slice(20, -1)) +
 	(Date.parse(run.start.slice(0, 19) + 'Z') / 1000 + run.utc_offset) % 86400 * SECOND;
 
 const clock = (ns) => wall(ns).slice(11, 19);
 
-/* A clock as fine as the picture needs it. */
+/* The time of day with milliseconds. */
 function fineClock(ns) {
 	const part = (Number(run.start.slice(20, -1)) + ns) % SECOND;
 
@@ -90,15 +90,15 @@ function endpoint(address, port, vlans) {
 
 const endpointOf = (e) => endpoint(e.address, e.port, e.vlans);
 
-/* Numbers keep their units at the end of a line. */
-const joined = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
+/* Puts no-break spaces between numbers and their units. */
+const bindUnits = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
 	.replace(/([±≤]) /g, '$1\u00a0');
 
 const plural = (n, word) => n + ' ' + word + (n === 1 ? '' : 's');
 
-/* ---- hosts, each with its stalls and its attempts that failed ---- */
+/* ---- hosts, each with its stalls and its failed attempts ---- */
 
-const place = (address, vlans) => address + ' ' + vlans.join('.');
+const clientKey = (address, vlans) => address + ' ' + vlans.join('.');
 
 const hosts = all('host').map((host, i) => ({
 	...host,
@@ -114,19 +114,19 @@ const hostAt = new Map();
 
 for (const host of hosts)
 	for (const address of host.addresses) {
-		hostAt.set(place(address, host.vlans), host);
-		if (!hostAt.has(address)) /* one of its addresses may be in another VLAN */
+		hostAt.set(clientKey(address, host.vlans), host);
+		if (!hostAt.has(address)) /* a fallback: an address of the host may be in another VLAN */
 			hostAt.set(address, host);
 	}
 
-const hostOf = (o) => hostAt.get(place(o.client, o.vlans)) || hostAt.get(o.client);
+const hostOf = (o) => hostAt.get(clientKey(o.client, o.vlans)) || hostAt.get(o.client);
 
 for (const stall of all('stall'))
 	hostOf(stall)?.stalls.push(stall);
 for (const attempt of all('connection'))
 	hostOf(attempt)?.attempts.push(attempt);
 
-/* How an attempt failed, in words. */
+/* Describes how an attempt failed. */
 function failure(c) {
 	const tries = c.syn_count > 1 ?
 		plural(c.syn_count, 'SYN') + ' in ' + duration(c.syn_last - c.syn) : 'one SYN';
@@ -141,7 +141,7 @@ function failure(c) {
 
 /* ---- addresses, for findings about a network ---- */
 
-/* The 128 bits of an address as a string of 0 and 1; IPv4 by itself has 32. */
+/* Returns the 128 bits of an IPv6 address, or the 32 of an IPv4 address, as a string of 0 and 1. */
 function bits(address) {
 	if (!address.includes(':'))
 		return address.split('.').map((n) => Number(n).toString(2).padStart(8, '0')).join('');
@@ -152,14 +152,14 @@ function bits(address) {
 	return groups.map((n) => parseInt(n, 16).toString(2).padStart(16, '0')).join('');
 }
 
-/* What a finding is about: a peer, or a network. */
+/* The peer or the network that a finding names. */
 const subject = (finding) =>
 	endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
 
-/* Is it about waits after the handshake, and not about what lies before a SYN, or about a server? */
+/* True for waits after the handshake, false for held connects and for findings about a server. */
 const isAboutWaits = (finding) => finding.example !== null && finding.example.ack !== null;
 
-/* Is this attempt one of those that the finding is about? */
+/* True if a finding is about the server of this attempt. */
 function concerns(finding, attempt) {
 	const is = (e) => e.address === attempt.server && (!e.port || e.port === attempt.server_port);
 

@@ -1,8 +1,9 @@
-/* Who waited, and when? All hosts as rows over the run's time, the affected ones first. */
+/* Who waited, and when? Hosts as rows over the time of the run, those with stalls first. */
 
 /*
- * What is drawn: all the run, or of a long one its end, since when most of the hosts have all their
- * stalls and failed attempts on the page: else a stall could stand there without its attempt.
+ * Returns the time to draw: the whole run, or the end of a long one. From its start on at least half of
+ * the hosts have all their stalls and failed attempts on the page; before it, a stall could appear
+ * without the attempt that caused it.
  */
 function viewOf(rows) {
 	const since = rows.filter((h) => h.stalls.length || h.attempts.length).map((h) => h.since)
@@ -15,7 +16,7 @@ function viewOf(rows) {
 
 function timeAxis(view, x, top, y, width) {
 	const span = view.to - view.from;
-	const long = span >= 3 * SECOND; /* then by the clock, else from the start */
+	const long = span >= 3 * SECOND; /* labels are times of day, else times since the start */
 	const midnight = long ? sinceMidnight : 0;
 	const step = stepOf(span, Math.max(2, width / (long ? 92 : 70)));
 	const words = (at) => !long ? '+' + brief(at) : step >= 86400 * SECOND ? wall(at).slice(5, 10) :
@@ -42,7 +43,7 @@ const attemptLines = (h, c) => [
 	'first SYN at ' + fineClock(c.syn),
 ];
 
-/* A host's marks in the order of time: stalls as bars above, attempts that failed below. */
+/* Returns the marks of a host in the order of time: stalls as bars above, failed attempts below. */
 function drawHost(h, row, y, height, x, view, isCulprit) {
 	const below = y + height - (height >= 20 ? 5 : 4);
 	const isInside = (from, to) => to >= view.from && from <= view.to;
@@ -66,7 +67,7 @@ function drawHost(h, row, y, height, x, view, isCulprit) {
 	return [...stalls, ...attempts].sort((a, b) => a[0] - b[0]).map(([, node]) => node);
 }
 
-/* groups: { title, hosts, isHurt, more }, more being the words for those that are left out. */
+/* groups: { title, hosts, isHurt, more }; more is the line about hosts that are left out. */
 function drawHosts(width, groups, isCulprit, label) {
 	const all = groups.flatMap((g) => g.hosts);
 	const height = all.length <= 16 ? 24 : all.length <= 32 ? 20 : 16;
@@ -140,7 +141,7 @@ function hostTables(rows) {
 
 const andMore = (n) => n ? 'and ' + plural(n, 'host') + ' more' : '';
 
-/* The hosts of the page by what befell them, the most stalls first. */
+/* Groups the hosts by stalls, failures or open waits, and neither; the most stalls first. */
 function hostGroups() {
 	const { stalled = 0, failed = 0, well = 0, speechless = 0 } = leftOut.hosts_more;
 	const order = (a, b) =>
@@ -196,7 +197,7 @@ function overviewPicture(level) {
 
 const MOST_ROWS = 12;
 
-/* The hosts that tried what this finding is about; false when none of them is on the page. */
+/* The hosts that tried the peer of a finding; false if none of them is on the page. */
 function triedPicture(finding, level) {
 	const isCulprit = (c) => concerns(finding, c);
 	const tried = hosts.filter((h) => h.attempts.some(isCulprit));

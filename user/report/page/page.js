@@ -1,4 +1,4 @@
-/* The page from top to bottom: the verdict, the findings with their pictures, the network, the rest. */
+/* The page: verdict, warnings, findings with their pictures, the network, limits of the measurement. */
 
 const list = (kind, items) => html('ul', { class: kind }, items.map((item) => html('li', {}, item)));
 
@@ -18,25 +18,25 @@ const facts = () => list('facts', [
 	summary.lost.sum + ' lost',
 ]);
 
-/* What makes all that follows doubtful comes before it. */
+/* Limits of this run that make the findings doubtful; they come first. */
 function warnings() {
 	const { blind, lost, cut } = summary;
-	const said = all('notice').map((n) => clock(n.time) + '  ' + n.text);
+	const lines = all('notice').map((n) => clock(n.time) + '  ' + n.text);
 
 	if (leftOut.notices_more)
-		said.push('and ' + plural(leftOut.notices_more, 'notice') + ' more');
+		lines.push('and ' + plural(leftOut.notices_more, 'notice') + ' more');
 	for (const [direction, ns] of Object.entries(blind))
 		if (ns)
-			said.push('For ' + duration(ns) + ' the packets that were ' + direction +
+			lines.push('For ' + duration(ns) + ' the packets that were ' + direction +
 				' did not reach the probe: in that time servers may seem silent that are not,' +
 				' and connections are missing.');
 	if (lost.sum)
-		said.push(plural(lost.sum, 'record') +
+		lines.push(plural(lost.sum, 'record') +
 			' lost: the counts are too low, and who seems silent may not be.');
 	if (cut)
-		said.push('Cut short: ' + cut);
-	return said.length > 0 &&
-		html('section', { class: 'warnings', 'aria-label': 'What to keep in mind' }, list(null, said));
+		lines.push('Cut short: ' + cut);
+	return lines.length > 0 &&
+		html('section', { class: 'warnings', 'aria-label': 'What to keep in mind' }, list(null, lines));
 }
 
 /* ---- the findings ---- */
@@ -56,7 +56,7 @@ function evidence(finding) {
 	for (const { label, text: words } of finding.evidence)
 		if (label || !groups.length)
 			groups.push([label || 'seen', [words]]);
-		else /* it goes on from the one before */
+		else /* a continuation of the line before */
 			groups[groups.length - 1][1].push(words);
 	return html('dl', {},
 		groups.map(([label, lines]) =>
@@ -71,10 +71,10 @@ const cohort = ({ tried, tried_stalled, others, others_stalled }) => tried > 0 &
 		['did not', others_stalled, others - others_stalled],
 	]);
 
-/* The distribution of the waits stands with the first finding that is about a wait. */
+/* The first finding about a wait shows the distribution of the waits. */
 const firstWait = findings.find(isAboutWaits);
 
-/* What the picture of round trips and answers shows. */
+/* Findings that the picture of round trips and answers illustrates. */
 const SHOWN_BELOW = ['not-the-network', 'slow-access', 'slow-server'];
 
 function findingArticle(f) {
@@ -112,7 +112,7 @@ const findingsSection = () => findings.length > 0 && html('section', { 'aria-lab
 		' more: see the report in words'),
 	peerTable());
 
-/* ---- the network, and what the view lacks ---- */
+/* ---- the network, and the limits of the measurement ---- */
 
 const LOSSES = {
 	map_full: 'attempts without a place: too many were opening at once',
@@ -157,8 +157,8 @@ const networkSection = () => html('section', { 'aria-labelledby': 'network' },
 	html('h3', { class: 'plain' }, 'What was not measured, what was not understood'),
 	notMeasured());
 
-/* The words are there for viewers that run no script; here they are one click away. */
-function foldWords() {
+/* The text report is for viewers that run no script; here it moves into a closed details element. */
+function collapseWords() {
 	const words = document.getElementById('words');
 
 	words.replaceWith(html('details', {},
@@ -179,7 +179,7 @@ function build() {
 		isEventful && html('section', { class: 'overview' }, overviewPicture(2)),
 		findingsSection(),
 		networkSection()));
-	foldWords();
+	collapseWords();
 	document.querySelector('main').append(html('footer', {}, 'Written by probe ' + run.version +
 		'. This page is whole: it asks no network for anything, and holds its figures as JSON lines.'));
 	document.body.append(tip);

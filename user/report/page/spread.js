@@ -1,6 +1,6 @@
-/* How long do clients wait, and is the network itself slow? Distributions over a logarithmic axis. */
+/* Distributions over a logarithmic axis: the waits of the clients, and round trips. */
 
-/* Where an axis for these lists of buckets begins (at a decade) and ends. */
+/* Returns start (a decade) and end of an axis for lists of buckets. */
 function endsOf(...lists) {
 	const from = Math.min(...lists.flat().map(([low]) => Math.max(low, LEAST)));
 	const to = Math.max(...lists.flat().map(([, high]) => high));
@@ -8,7 +8,7 @@ function endsOf(...lists) {
 	return [10 ** Math.floor(Math.log10(from) + 0.02), Math.max(to, 10 * from)];
 }
 
-/* Heights are by the logarithm of the counts too: one stall among thousands is still seen. */
+/* Heights are logarithmic as well, so that one stall among thousands is visible. */
 const heightScale = (most, top, base) => (n) =>
 	base - Math.log2(1 + n) / Math.log2(1 + most) * (base - top);
 
@@ -31,9 +31,9 @@ const bucketTable = (title, spread, what) => table(title, ['#From', '#To', '#' +
 
 /* ---- the waits of the clients ---- */
 
-const isStall = (from) => from >= run.stall * 0.99; /* the bucket that holds it may begin below */
+const isStall = (from) => from >= run.stall * 0.99; /* its bucket may begin below the threshold */
 
-/* Waits that a timer ended: equal within 50 ms or 2 %. Those that an answer ended have a median only. */
+/* Findings whose waits a timer ended: equal within 50 ms or 2 %. Waits for an answer vary. */
 const timers = findings.filter((f) => isAboutWaits(f) && f.kind !== 'slow-helper' && f.timer !== null &&
 	f.deviation <= Math.max(50 * MS, f.timer / 50)).sort((a, b) => a.timer - b.timer);
 const answered = findings.find((f) => f.kind === 'slow-helper');
@@ -89,24 +89,24 @@ function waitsPicture(level) {
 
 /* ---- the network's own state ---- */
 
-const LANES = [
+const TIMES = [
 	['client_round_trip', 'Between the clients and this gateway', 'round trip, by the handshake'],
 	['server_round_trip', 'Between this gateway and the servers', 'round trip, by the handshake'],
 	['answer', 'Until servers answer a request', 'from its first byte to the answer’s'],
 ].filter(([key]) => spread[key].count);
 
 function drawNetwork(width, label) {
-	const [from, longest] = endsOf(...LANES.map(([key]) => spread[key].buckets));
+	const [from, longest] = endsOf(...TIMES.map(([key]) => spread[key].buckets));
 	const x = logScale(from, longest * 1.3, 8, width - 8);
-	const tall = 96, base = 14 + LANES.length * tall;
+	const tall = 96, base = 14 + TIMES.length * tall;
 	const parts = [logAxis(from, longest * 1.3, x, base, base - 10)];
 
-	LANES.forEach(([key, name], i) => {
+	TIMES.forEach(([key, name], i) => {
 		const h = spread[key];
 		const floor = 2 + (i + 1) * tall;
 		let free = -Infinity;
 
-		parts.push(text(0, floor - 66, name, 'lane'), line(0, floor, width, floor, { class: 'row' }),
+		parts.push(text(0, floor - 66, name, 'caption'), line(0, floor, width, floor, { class: 'row' }),
 			drawBars(i, h.buckets, x, floor - 44, floor, key === 'answer' ? 'answer' : 'round trip',
 				() => 'fine'));
 		for (const [share, value] of [['half', h.p50], ['99 %', h.p99]]) {
@@ -128,7 +128,7 @@ function networkPicture(level) {
 	const half = (key) => duration(spread[key].p50);
 	const columns = ['p50', 'p90', 'p99', 'max'];
 
-	return LANES.length > 0 && picture({
+	return TIMES.length > 0 && picture({
 		level, question,
 		answer: 'This gateway stands in the middle and measures each side by itself. Half of the ' +
 			'round trips take at most ' + half('client_round_trip') + ' to the clients and ' +
@@ -138,9 +138,9 @@ function networkPicture(level) {
 		tables: [
 			table('Times in the network',
 				['What', '#Measured', '#Half ≤', '#90 % ≤', '#99 % ≤', '#Longest'],
-				LANES.map(([key, name, how]) => [name + ' (' + how + ')', spread[key].count,
+				TIMES.map(([key, name, how]) => [name + ' (' + how + ')', spread[key].count,
 					...columns.map((column) => duration(spread[key][column]))])),
-			LANES.map(([key, name]) => bucketTable(name, spread[key], 'times')),
+			TIMES.map(([key, name]) => bucketTable(name, spread[key], 'times')),
 		],
 	});
 }

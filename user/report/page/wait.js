@@ -1,8 +1,8 @@
-/* What happened on one of these connections? One wait, and what was pending meanwhile, on one axis. */
+/* One wait, and the attempt that was pending meanwhile, on one time axis. */
 
 /*
- * The parts of an example. Where the handshake's ACK was not seen, the wait lies before the SYN: the
- * client asked somebody else first.
+ * The parts of an example. Without the ACK of the handshake, the wait lies before the SYN: the client
+ * tried another server first.
  */
 function partsOf(e) {
 	const held = e.ack === null;
@@ -44,26 +44,26 @@ function waitSentence(e, t) {
 
 const dot = (x, y) => svg('circle', { cx: x, cy: y, r: 5, class: 'dot' });
 
-/* The handshake is too short for the axis: it stands beside it, enlarged, step by step. */
+/* The handshake is too short for the axis, so it is drawn beside it, with equal steps. */
 function drawHandshake(t, width, top) {
 	const middle = top + 29;
-	const place = (i) => 20 + i * (width - 40) / (t.steps.length - 1);
+	const stepX = (i) => 20 + i * (width - 40) / (t.steps.length - 1);
 	const parts = [rect(0, top, width, 72, { class: 'inset', rx: 6 }),
-		line(place(0), middle, place(t.steps.length - 1), middle, { class: 'thread' }),
+		line(stepX(0), middle, stepX(t.steps.length - 1), middle, { class: 'thread' }),
 		text(width / 2, top + 66, 'enlarged', 'axis', 'middle')];
 
 	t.steps.forEach(([name, at], i) => {
 		parts.push(mark(0, [name, fineClock(at), t.since(at) + ' from the handshake’s ACK'],
-			pad(place(i), middle), dot(place(i), middle)),
-			text(place(i), middle + 20, name, 'small', 'middle'));
+			pad(stepX(i), middle), dot(stepX(i), middle)),
+			text(stepX(i), middle + 20, name, 'small', 'middle'));
 		if (i)
-			parts.push(text((place(i - 1) + place(i)) / 2, middle - 9,
+			parts.push(text((stepX(i - 1) + stepX(i)) / 2, middle - 9,
 				duration(at - t.steps[i - 1][1]), 'small', 'middle'));
 	});
 	return parts;
 }
 
-/* The silence, hatched so that it is not told by its colour alone, and what ended it. */
+/* The silence, hatched so that its colour is not the only hint, and the segment that ended it. */
 function drawSilence(t, x, top, width) {
 	const [hatch, defs] = hatching();
 	const from = x(t.began), to = x(t.ended), height = 30;
@@ -87,11 +87,11 @@ function drawSilence(t, x, top, width) {
 		text(Math.min(to + 6, width), top - 14, end, 'small', 'end')];
 }
 
-/* The attempt that was pending: its SYNs, and what became of it. */
+/* The pending attempt: its SYNs and its outcome. */
 function drawPending(t, x, top, width) {
 	const y = top + 26;
 	const over = t.answered ?? Math.max(t.ended, t.tries[t.tries.length - 1]);
-	const parts = [text(0, top, 'SYNs to ' + t.peer, 'lane peer'),
+	const parts = [text(0, top, 'SYNs to ' + t.peer, 'caption peer'),
 		line(x(t.tries[0]), y, x(over), y, { class: 'pending' })];
 	let free = -Infinity;
 
@@ -109,7 +109,7 @@ function drawPending(t, x, top, width) {
 		parts.push(mark(1, ['the attempt came to an end', fineClock(over), t.since(over)],
 			pad(x(over), y), dot(x(over), y)));
 	parts.push(text(width, top, t.answered === null ? 'no answer' : 'ends at ' + t.since(over),
-		'lane peer', 'end'));
+		'caption peer', 'end'));
 	return parts;
 }
 
@@ -118,7 +118,7 @@ function drawWait(width, t, label) {
 	const from = Math.min(t.began, ...t.tries), to = Math.max(t.ended, ...t.tries, t.answered ?? 0);
 	const x = scale(from, to, inset + 14, width - 14);
 	const top = 46, bottom = t.peer ? 190 : 120;
-	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server, width, 13), 'lane')];
+	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server, width, 13), 'caption')];
 
 	for (const at of multiples(from - t.began, to - t.began, stepOf(to - from, width < 560 ? 4 : 10)))
 		parts.push(line(x(t.began + at), top - 12, x(t.began + at), bottom, { class: 'grid' }),
