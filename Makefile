@@ -2,9 +2,9 @@
 # make            ./probe
 # make install    PREFIX, DESTDIR; make uninstall takes away just that
 # make deb        build/probe_VERSION_ARCH.deb
-# make bench      what it costs; installs what that needs, some minutes
-# make test       everything in tests/, as root; installs what that needs
-# make test-kernels   the probe under other kernels, with objects of other compilers; some minutes
+# make bench      measures what the probe costs, as root; installs what that needs
+# make test       everything in tests/, as root, some 40 minutes on 2 cores; installs what that needs
+# make test-kernels   a part of it: the probe under other kernels, with objects of other compilers
 # make fuzz       looks for inputs that break it; FUZZ_SECONDS=600 for each target
 # make V=1        shows the commands
 

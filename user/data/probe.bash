@@ -3,7 +3,7 @@
 #
 # bash completion of probe(8). To try it: . user/data/probe.bash
 
-# The names in a directory, for those of interfaces and namespaces.
+# Adds the names in a directory to words: interfaces, network namespaces.
 _probe_names() {
 	local path
 	for path in "$1"/*; do
@@ -17,13 +17,13 @@ _probe() {
 		--ring-size --cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 
-	# --hook=tcx is three words here: --hook = tcx
+	# readline splits --hook=tcx into three words: --hook = tcx
 	if [[ $cur == = ]]; then
 		cur=''
 	elif [[ $before == = ]] && ((COMP_CWORD > 2)); then
 		before=${COMP_WORDS[COMP_CWORD - 2]}
 	elif [[ $before == --json ]]; then
-		before='' # its FILE comes by = alone
+		before='' # takes its FILE only after =
 	fi
 
 	COMPREPLY=()
@@ -42,17 +42,17 @@ _probe() {
 	--snap) words=(96 256 1500) ;;
 	--max-flows) words=(120000 500000 1000000) ;;
 	--ring-size) words=(8 16 32 64) ;;
-	-c | --client | -S | --server) ;; # a network: nobody knows which
+	-c | --client | -S | --server) ;; # a network: nothing to suggest
 	*)
 		words=("${options[@]}")
-		# behind a file stands what tcpdump takes
+		# a capture may be followed by a filter of pcap-filter(7)
 		if [[ $cur != -* && " ${COMP_WORDS[*]:1:COMP_CWORD-1}" =~ \ (-r|--read)[\ =] ]]; then
 			words=(host net port portrange src dst tcp and or not)
 		fi
 		;;
 	esac
 
-	# not by compgen -W, which would expand an interface's name: $(reboot) is one
+	# compgen -W would expand an interface's name, and $(reboot) is a valid one
 	for word in ${words[@]+"${words[@]}"}; do
 		[[ $word == "$cur"* ]] || continue
 		[[ $word != *[!A-Za-z0-9_.,:=@-]* ]] || printf -v word '%q' "$word"
