@@ -18,7 +18,7 @@ struct bucket {
 };
 
 struct html_state {
-	struct bucket *buckets[PAGE_BUCKETS]; /* by a hash of the client's address */
+	struct bucket *buckets[PAGE_BUCKETS]; /* by a hash of the client's address; NULL: empty */
 	struct report objects; /* a JSON report into memory, since the page is written at the end */
 	char *json; /* what objects has written, size bytes */
 	size_t size;
@@ -48,8 +48,8 @@ enum host_kind {
 struct rows {
 	struct row at[MAX_PAGE_HOSTS];
 	unsigned int count;
-	size_t hosts[HOST_KINDS];
-	size_t shown[HOST_KINDS];
+	size_t hosts[HOST_KINDS]; /* of the run */
+	size_t shown[HOST_KINDS]; /* on the page */
 };
 
 /* ---- escaping ---- */
@@ -160,7 +160,7 @@ static void write_page(struct report *r, struct model *m, const struct diagnosis
 	fputs(template, r->out);
 }
 
-/* ---- while the run lasts ---- */
+/* ---- events of the run ---- */
 
 static void html_started(struct report *r)
 {
@@ -257,8 +257,9 @@ static void row_stalls(struct row *row, const struct model *m)
 	for (i = 0; all && i < row->host->client_count; i++)
 		TAILQ_FOREACH(s, &row->host->clients[i]->kept_stalls, of_client)
 			all[n++] = s;
-	if (all) /* out of memory: the stalls are left out, and row->since says so */
+	if (all)
 		row->stall_count = select_latest(row->stalls, MAX_PAGE_STALLS, all, n);
+	/* some are beyond this bound or the model's, or there was no memory */
 	if (row->host->stalls > row->stall_count)
 		row->since = row->stall_count ? row->stalls[row->stall_count - 1]->start : m->last;
 	free(all);

@@ -541,7 +541,7 @@ static void json_ended(struct report *r, struct model *m, const struct diagnosis
 	hosts_free(&hosts);
 }
 
-static void json_event_stall(struct report *r, const struct stall *s, bool ended)
+static void json_stall_event(struct report *r, const struct stall *s, bool ended)
 {
 	if (ended) /* json_ended() writes the waits that are still open */
 		json_stall(r, s, true);
@@ -550,7 +550,7 @@ static void json_event_stall(struct report *r, const struct stall *s, bool ended
 const struct report_format report_json = {
 	.started = json_started,
 	.connection = json_connection,
-	.stall = json_event_stall,
+	.stall = json_stall_event,
 	.notice = json_notice,
 	.ended = json_ended,
 };

@@ -117,14 +117,32 @@ static size_t finding_of(const struct diagnosis *d, const struct model *m,
 	return diagnosis_of_server(d, &c->server);
 }
 
+static void comment_on_failure(char out[COMMENT], const struct kept_packet *p)
+{
+	const struct connection *c = &p->attempt->connection;
+	char from[FORMAT_ADDRESS];
+	const char *words;
+
+	if (p->roles & ROLE_SYN && c->outcome == OUTCOME_UNANSWERED) {
+		snprintf(out, COMMENT, "no answer to this SYN");
+	} else if (p->roles & ROLE_RST && p->time == c->rst) {
+		snprintf(out, COMMENT, "refused by %s",
+			 c->from_gateway ? "this gateway itself, not by the server" : "the server");
+	} else if (p->roles & ROLE_ICMP && p->time == c->icmp) {
+		words = icmp_words(is_ip4(&c->server.address), c->icmp_type, c->icmp_code);
+		format_address(from, &c->icmp_from);
+		snprintf(out, COMMENT, "%s, says %s", words ? words : "ICMP error",
+			 c->from_gateway ? "this gateway itself" : from);
+	}
+}
+
 /* Writes why this packet matters; "" for the other packets of the attempt. */
-static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t finding)
+static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, size_t finding)
 {
 	const struct connection *c = &p->attempt->connection;
 	const struct silence *ended = &p->attempt->ended;
 	char time[FORMAT_DURATION], later[FORMAT_DURATION];
-	char who[FORMAT_ENDPOINT], whom[FORMAT_ENDPOINT];
-	const char *words;
+	char client[FORMAT_ENDPOINT], server[FORMAT_ENDPOINT];
 
 	*out = '\0';
 	switch (p->attempt->reason) {
@@ -155,22 +173,11 @@ static void comment_on(char out[COMMENT], const struct kept_packet *p, size_t fi
 				 "towards %s ends",
 				 format_duration(time, p->time - c->syn),
 				 format_duration(later, ended->end - p->time),
-				 format_endpoint(who, &ended->client),
-				 format_endpoint(whom, &ended->server));
+				 format_endpoint(client, &ended->client),
+				 format_endpoint(server, &ended->server));
 		break;
 	case REASON_FAILED:
-		if (p->roles & ROLE_SYN && c->outcome == OUTCOME_UNANSWERED) {
-			snprintf(out, COMMENT, "no answer to this SYN");
-		} else if (p->roles & ROLE_RST && p->time == c->rst) {
-			snprintf(out, COMMENT, "refused by %s",
-				 c->from_gateway ? "this gateway itself, not by the server"
-						 : "the server");
-		} else if (p->roles & ROLE_ICMP && p->time == c->icmp) {
-			words = icmp_words(is_ip4(&c->server.address), c->icmp_type, c->icmp_code);
-			format_address(who, &c->icmp_from);
-			snprintf(out, COMMENT, "%s, says %s", words ? words : "ICMP error",
-				 c->from_gateway ? "this gateway itself" : who);
-		}
+		comment_on_failure(out, p);
 		break;
 	default:
 		break;
@@ -259,7 +266,7 @@ static void write_packet(struct report *r, const struct kept_packet *p, size_t f
 	uint32_t flags = p->egress ? 2 : 1;
 	char comment[COMMENT];
 
-	comment_on(comment, p, finding);
+	comment_on_packet(comment, p, finding);
 	begin_block(b, BLOCK_PACKET);
 	put32(b, interface);
 	put32(b, time >> 32);
