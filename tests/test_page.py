@@ -29,7 +29,7 @@ from chromium import Chromium  # noqa: E402
 from lab import PROBE, SECOND, expect  # noqa: E402
 from test_read import ACK, DEAD, SERVER, START, SYN, SYNACK, pcap  # noqa: E402
 
-MOST_BYTES = 3 << 20  # what report_page.h promises
+MOST_BYTES = 3 << 20  # what html.h promises
 SITES = [('198.51.100.%d' % n, 80) for n in range(7, 12)]
 
 keep = None

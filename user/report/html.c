@@ -239,10 +239,12 @@ static int by_latest(const void *a, const void *b)
 static unsigned int select_latest(const struct stall **latest, size_t room,
 				  const struct stall **all, size_t n)
 {
+	size_t i;
+
 	qsort(all, n, sizeof(*all), by_latest);
-	n = min_size(n, room);
-	memcpy(latest, all, n * sizeof(*all));
-	return n;
+	for (i = 0; i < n && i < room; i++)
+		latest[i] = all[i];
+	return i;
 }
 
 static void row_stalls(struct row *row, const struct model *m)
