@@ -23,6 +23,11 @@ struct address {
 
 #define IP4_PREFIX cpu_to_be32(0xffff)
 
+static __always_inline bool is_mapped(const struct address *a)
+{
+	return !(a->word[0] | a->word[1] | (a->word[2] ^ IP4_PREFIX));
+}
+
 /* Both directions of a connection have the same key: see segment_set_key(). */
 struct flow_key {
 	struct address end[2];

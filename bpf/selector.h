@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "parse.h"
+#include "segment.h"
 
 /* Addresses as masks: what is not asked for is a mask of zeros, which every address fits. */
 struct selector {

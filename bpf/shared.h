@@ -2,7 +2,8 @@
 /* What a place in the kernel's table of flows holds, for the hooks and for whoever reads the map. */
 #pragma once
 
-#include "parse.h"
+#include "flow_hash.h"
+#include "record.h"
 
 /* With these all maps fit in 64 MiB, on hundreds of CPUs as well. */
 #define DEFAULT_FLOWS 120000

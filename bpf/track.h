@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "parse.h"
+#include "segment.h"
 
 /* The same segment again so soon is a copy made by a SPAN port: TCP's own timers are slower. */
 #define COPY_NS (10 * MILLISECOND_NS)

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Protocol constants, and the structs that describe a frame and its headers. Each function here only
+ * classifies a protocol number.
+ */
+#pragma once
+
+#include "compat.h"
+
+/* A frame's headers lie within this many bytes, or the frame is not understood. */
+#define MAX_HEADERS 256
+
+#define MAX_VLAN_TAGS 4
+#define MAX_PLAIN_VLAN_TAGS 2
+#define MAX_MPLS_LABELS 4
+#define MAX_IP6_EXTENSIONS 6
+
+enum {
+	ETHERTYPE_IP4 = 0x0800,
+	ETHERTYPE_ARP = 0x0806,
+	ETHERTYPE_VLAN = 0x8100, /* IEEE 802.1Q */
+	ETHERTYPE_IP6 = 0x86dd,
+	ETHERTYPE_MPLS = 0x8847, /* RFC 3032 */
+	ETHERTYPE_MPLS_UPSTREAM = 0x8848, /* RFC 5332 */
+	ETHERTYPE_PPPOE = 0x8864, /* RFC 2516, session stage */
+	ETHERTYPE_QINQ = 0x88a8, /* IEEE 802.1ad */
+	ETHERTYPE_QINQ_OLD = 0x9100,
+	ETHERTYPE_QINQ_OLDER = 0x9200,
+	ETHERTYPE_MIN = 0x0600, /* below it, the field is an IEEE 802.3 length */
+};
+
+enum { PPP_IP4 = 0x21, PPP_IP6 = 0x57, PPP_MPLS = 0x281 };
+
+enum {
+	PROTOCOL_HOP_BY_HOP = 0,
+	PROTOCOL_ICMP4 = 1,
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	PROTOCOL_ROUTING = 43,
+	PROTOCOL_FRAGMENT = 44,
+	PROTOCOL_AH = 51,
+	PROTOCOL_ICMP6 = 58,
+	PROTOCOL_DESTINATION = 60,
+	PROTOCOL_MOBILITY = 135,
+	PROTOCOL_HIP = 139,
+	PROTOCOL_SHIM6 = 140,
+};
+
+enum {
+	TCP_FIN = 1 << 0,
+	TCP_SYN = 1 << 1,
+	TCP_RST = 1 << 2,
+	TCP_ACK = 1 << 4,
+};
+
+#define TCP_CONTROL (TCP_SYN | TCP_FIN | TCP_RST)
+
+enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 /* code */ };
+enum {
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_TOO_BIG = 2,
+	ICMP6_TIME_EXCEEDED = 3,
+	ICMP6_PARAMETER_PROBLEM = 4,
+};
+
+struct frame {
+	const __u8 *begin;
+	const __u8 *end;
+	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
+			      cut */
+	volatile __u32 *launder; /* see launder(); NULL but for the kernel's copy of the headers */
+};
+
+enum link_type {
+	LINK_ETHERNET,
+	LINK_RAW_IP, /* no link header: the caller says the ethertype */
+};
+
+enum parse_result {
+	PARSE_TCP,
+	PARSE_UDP,
+	PARSE_ICMP,
+	PARSE_OTHER_PROTO, /* IP, neither of these */
+	PARSE_FRAGMENT, /* not the first one */
+	PARSE_IGNORE,
+	PARSE_SLOW, /* not to be told by a short way: parse_headers() never answers this */
+	PARSE_UNKNOWN_LINK, /* neither IPv4 nor IPv6, see headers.ethertype */
+	PARSE_MALFORMED,
+	PARSE_TRUNCATED, /* the headers go on behind the frame's end */
+};
+
+/*
+ * Where the headers are. The pointers are valid for 20 (ip4), 40 (ip6), 20 (TCP), 8 (UDP, ICMP)
+ * bytes.
+ */
+struct headers {
+	const __u8 *ethernet; /* or NULL */
+	const __u8 *ip;
+	const __u8 *transport;
+	__u32 transport_offset;
+	__u32 transport_length; /* by the IP header, never by the frame: Ethernet pads short ones */
+	__u16 vlan[2];
+	__u16 ethertype;
+	__u8 protocol;
+	bool ip6;
+	bool fragment; /* the first one */
+};
+
+static __always_inline bool is_vlan(__u16 ethertype)
+{
+	return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ ||
+	       ethertype == ETHERTYPE_QINQ_OLD || ethertype == ETHERTYPE_QINQ_OLDER;
+}
+
+static __always_inline bool is_ip6_extension(__u8 protocol)
+{
+	return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
+	       protocol == PROTOCOL_FRAGMENT || protocol == PROTOCOL_AH ||
+	       protocol == PROTOCOL_DESTINATION || protocol == PROTOCOL_MOBILITY ||
+	       protocol == PROTOCOL_HIP || protocol == PROTOCOL_SHIM6;
+}
+
+static __always_inline bool is_icmp_error(__u8 type, bool ip6)
+{
+	if (ip6)
+		return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER_PROBLEM;
+	return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED;
+}
