@@ -7,6 +7,8 @@
 #pragma once
 
 #include "flow_filter.h"
+#include "flow_hash.h"
+#include "parse.h"
 
 /* Code of its own for each copy: else clang makes all of them jump into one. */
 #ifdef __bpf__

@@ -41,8 +41,8 @@ struct packet_head {
 };
 
 /* Of a segment that track() or flow_start() has just seen at this time. */
-static __always_inline __u8 roles_of(const struct flow *f, const struct segment *s,
-				     bool from_client, __u64 now)
+static __always_inline __u8 packet_roles(const struct flow *f, const struct segment *s,
+					 bool from_client, __u64 now)
 {
 	__u8 roles = 0;
 

@@ -22,49 +22,20 @@
  *	table_selects	does --client, --server, --port ask for this SYN?
  *	table_follows_peers	with --follow-peers
  *	table_forwarding	was this attempt's last SYN seen leaving? Client flags, and flow.forwarded_by above
- *	table_wants_packets	for --write, see packet.h
- *	table_keep_packet	hands over the packet of this segment, if roles_of() names one
+ *	table_saves_packets	for --write, see packet.h
+ *	table_save_packet	hands over the packet of this segment, if packet_roles() names one
  */
 #pragma once
 
 #include "packet_event.h"
 #include "selector.h"
 
-#include "flow_filter.h"
-
-/* The same four-tuple in another VLAN is another connection. */
-static __always_inline __u32 last_closed_tag(const struct flow_key *key, __u32 hash, __u32 isn)
-{
-	return hash ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
-}
-
-static __always_inline void last_closed_set(struct bucket *bucket, const struct flow_key *key,
-					    __u32 hash, __u32 isn, enum end_reason why, __u64 now)
-{
-	struct last_closed *r = &bucket->last_closed;
-	__u64 until = now;
-
-	if (why == END_PAYLOAD || why == END_ONE_SIDED)
-		until += LAST_CLOSED_NS;
-	else /* the same ISN may begin another attempt: Windows tries a refused port three times */
-		until += COPY_NS;
-	r->tag = last_closed_tag(key, hash, isn);
-	r->until = (until >> LAST_CLOSED_SHIFT) + 1;
-}
-
-static __always_inline bool is_last_closed(struct bucket *bucket, const struct flow_key *key,
-					   __u32 hash, __u32 isn, __u64 now)
-{
-	const struct last_closed *r = &bucket->last_closed;
-
-	return r->tag == last_closed_tag(key, hash, isn) &&
-	       (__s32)(r->until - (__u32)(now >> LAST_CLOSED_SHIFT)) > 0;
-}
+#include "bucket.h"
 
 /* Where process_segment() says so. */
-static __always_inline void start_attempt(struct table *t, const struct segment *s)
+static __always_inline void start_attempt(table_ctx *ctx, const struct segment *s)
 {
-	struct bucket *bucket = table_bucket(t, bucket_number(s->hash, s->ifindex, s->vlan));
+	struct bucket *bucket = table_bucket(ctx, bucket_number(s->hash, s->ifindex, s->vlan));
 	const struct flow_key *key = &s->key;
 	__u32 hash = s->hash;
 	__u64 now = s->time;
@@ -73,46 +44,46 @@ static __always_inline void start_attempt(struct table *t, const struct segment 
 	if (!bucket)
 		return;
 	if (is_last_closed(bucket, key, hash, s->seq, now)) {
-		table_count(t, COUNT_LATE_SYN_COPIES, 1);
+		table_count(ctx, COUNT_LATE_SYN_COPIES, 1);
 		return;
 	}
 	bucket_test_and_set_seen(bucket, hash);
-	if (!table_selects(t, s)) {
-		table_count(t, COUNT_NOT_SELECTED, 1);
+	if (!table_selects(ctx, s)) {
+		table_count(ctx, COUNT_NOT_SELECTED, 1);
 		return;
 	}
-	if (!filter_has_room(table_filter(t), hash)) {
-		table_count(t, COUNT_LOST_MAP, 1);
+	if (!filter_has_room(table_filter(ctx), hash)) {
+		table_count(ctx, COUNT_LOST_MAP, 1);
 		return;
 	}
-	f = table_new(t, now);
+	f = table_new(ctx, now);
 	if (!f)
 		return;
 	flow_start(f, s, s->from_end_1, now);
 	f->hash = hash;
-	if (table_wants_packets(t))
-		table_keep_packet(t, key, f, s, true, now);
-	if (table_insert(t, bucket, key, f, s->entry_sum, now)) {
-		filter_add(table_filter(t), hash, 1);
-		table_count(t, COUNT_ATTEMPTS, 1);
+	if (table_saves_packets(ctx))
+		table_save_packet(ctx, key, f, s, true, now);
+	if (table_insert(ctx, bucket, key, f, s->entry_sum, now)) {
+		filter_add(table_filter(ctx), hash, 1);
+		table_count(ctx, COUNT_ATTEMPTS, 1);
 	}
 }
 
 /* A flow that settles by what is no segment of its own. */
-static __always_inline void settle(struct table *t, struct flow_ref *found, enum end_reason why,
+static __always_inline void settle(table_ctx *ctx, struct flow_ref *found, enum end_reason why,
 				   __u64 now)
 {
-	if (!table_lock(t, found))
+	if (!table_lock(ctx, found))
 		return;
-	table_unlock(t, found, why);
-	table_publish(t, found->flow, why, now);
+	table_unlock(ctx, found, why);
+	table_publish(ctx, found->flow, why, now);
 }
 
 /*
  * Answers whether this SYN begins an attempt: then it is for start_attempt(), which is not called from
  * here, since all that calls one another shares a small stack.
  */
-static __always_inline bool process_segment(struct table *t, struct segment *s)
+static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 {
 	enum end_reason why;
 	struct bucket *bucket;
@@ -124,51 +95,51 @@ static __always_inline bool process_segment(struct table *t, struct segment *s)
 	__u64 now;
 
 	if (!has_wire_addresses(s)) {
-		table_count(t, COUNT_MALFORMED, 1);
+		table_count(ctx, COUNT_MALFORMED, 1);
 		return false;
 	}
 	/* reading the clock waits for all that was read before, so it comes before what is not in the cache */
-	s->time = is_syn(s) ? table_now(t) : 0;
+	s->time = is_syn(s) ? table_now(ctx) : 0;
 	hash = s->hash;
-	is_opening = filter_may_hold(table_filter(t), hash);
+	is_opening = filter_may_hold(table_filter(ctx), hash);
 	if (!is_opening && (s->kind != SEGMENT_TCP || !(s->flags & TCP_CONTROL)))
 		return false;
 	if (is_opening || is_syn(s))
 		segment_set_key(s);
-	bucket = table_bucket(t, bucket_number(hash, s->ifindex, s->vlan));
+	bucket = table_bucket(ctx, bucket_number(hash, s->ifindex, s->vlan));
 	if (!bucket)
 		return false;
 	s->entry_sum = is_syn(s) ? bucket_entry_sum(bucket, hash) : 0;
-	if (is_opening && table_find(t, bucket, &s->key, hash, &found)) {
+	if (is_opening && table_find(ctx, bucket, &s->key, hash, &found)) {
 		f = found.flow;
 		from_client = s->from_end_1 == !!(f->client_flags & CLIENT_IS_END_1);
-		if (!s->time && needs_time(f, s, from_client))
-			s->time = table_now(t);
+		if (!s->time && segment_needs_time(f, s, from_client))
+			s->time = table_now(ctx);
 		now = *(volatile __u64 *)&s->time;
-		if (!is_syn(s) || !starts_another(f, s, from_client, now)) {
-			if (table_follows_peers(t) && is_syn(s) && from_client)
-				forwarding = table_forwarding(t, f);
-			if (!table_lock(t, &found))
+		if (!is_syn(s) || !starts_new_attempt(f, s, from_client, now)) {
+			if (table_follows_peers(ctx) && is_syn(s) && from_client)
+				forwarding = table_forwarding(ctx, f);
+			if (!table_lock(ctx, &found))
 				return false;
 			if (forwarding) {
 				f->client_flags |= forwarding;
 				f->forwarded_by = forwarding >> 8;
 			}
 			why = track(f, s, from_client, now);
-			table_unlock(t, &found, why);
-			if (now && table_wants_packets(t))
-				table_keep_packet(t, &s->key, f, s, from_client, now);
+			table_unlock(ctx, &found, why);
+			if (now && table_saves_packets(ctx))
+				table_save_packet(ctx, &s->key, f, s, from_client, now);
 			if (why != END_NONE) {
 				/* a bare ACK can be what was missing */
 				if (!now)
-					now = table_now(t);
+					now = table_now(ctx);
 				last_closed_set(bucket, &s->key, hash, f->client_isn, why, now);
-				table_publish(t, f, why, now);
+				table_publish(ctx, f, why, now);
 			}
 			return false;
 		}
 		why = settle_due(f, now, false) ? END_TIMEOUT : END_SUPERSEDED;
-		settle(t, &found, why, now);
+		settle(ctx, &found, why, now);
 		s->entry_sum -= found.entry_sum;
 	}
 	if (is_syn(s))
@@ -176,7 +147,7 @@ static __always_inline bool process_segment(struct table *t, struct segment *s)
 	/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
 	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL &&
 	    bucket_test_and_set_seen(bucket, hash))
-		table_count(t, COUNT_ALREADY_OPEN, 1);
+		table_count(ctx, COUNT_ALREADY_OPEN, 1);
 	return false;
 }
 
@@ -187,28 +158,28 @@ static __always_inline enum counter udp_counter(const __u8 *udp)
 }
 
 /* A frame that is neither a TCP segment nor an ICMP error is only counted. */
-static __always_inline void count_other(struct table *t, const struct headers *h,
-					enum parse_result parsed, __u32 bytes)
+static __always_inline void count_untracked(table_ctx *ctx, const struct headers *h,
+					    enum parse_result parsed, __u32 bytes)
 {
 	switch (parsed) {
 	case PARSE_UDP:
-		table_count(t, udp_counter(h->transport), bytes);
+		table_count(ctx, udp_counter(h->transport), bytes);
 		return;
 	case PARSE_OTHER_PROTO:
-		table_count(t, COUNT_IP_OTHER, 1);
+		table_count(ctx, COUNT_IP_OTHER, 1);
 		return;
 	case PARSE_FRAGMENT:
-		table_count(t, COUNT_FRAGMENTS, 1);
+		table_count(ctx, COUNT_FRAGMENTS, 1);
 		return;
 	case PARSE_UNKNOWN_LINK:
-		table_count_ethertype(t, h->ethertype);
-		table_count(t, COUNT_UNKNOWN_LINK, 1);
+		table_count_ethertype(ctx, h->ethertype);
+		table_count(ctx, COUNT_UNKNOWN_LINK, 1);
 		return;
 	case PARSE_MALFORMED:
-		table_count(t, COUNT_MALFORMED, 1);
+		table_count(ctx, COUNT_MALFORMED, 1);
 		return;
 	case PARSE_TRUNCATED:
-		table_count(t, COUNT_LOST_TRUNCATED, 1);
+		table_count(ctx, COUNT_LOST_TRUNCATED, 1);
 		return;
 	default:
 		return;

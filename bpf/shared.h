@@ -50,17 +50,3 @@ static __always_inline __u32 client_hash(const struct address *a,
 
 	return hash_mix(hash ^ ((__u64)a->word[2] << 32 | a->word[3]), seed) >> 48;
 }
-
-static __always_inline bool is_same_key(const struct flow_key *a, const struct flow_key *b)
-{
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-	__u64 differ = 0;
-	unsigned int i;
-
-#ifdef __bpf__
-#pragma unroll
-#endif
-	for (i = 0; i < sizeof(*a) / sizeof(*x); i++)
-		differ |= x[i] ^ y[i];
-	return !differ;
-}

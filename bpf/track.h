@@ -176,8 +176,8 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 }
 
 /* Does this SYN begin another attempt, although its four-tuple is opening already? */
-static __always_inline bool starts_another(const struct flow *f, const struct segment *s,
-					   bool from_client, __u64 now)
+static __always_inline bool starts_new_attempt(const struct flow *f, const struct segment *s,
+					       bool from_client, __u64 now)
 {
 	if ((__s64)(now - last_activity(f)) > (__s64)SILENCE_NS)
 		return true;
@@ -443,15 +443,15 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 }
 
 /* Does anything that this segment may do need the time: a field, another attempt, the end? */
-static __always_inline bool needs_time(const struct flow *f, const struct segment *s,
-				       bool from_client)
+static __always_inline bool segment_needs_time(const struct flow *f, const struct segment *s,
+					       bool from_client)
 {
 	return s->kind != SEGMENT_TCP || s->payload || s->flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
 	       (from_client && !f->ack);
 }
 
 /*
- * A segment of a flow that is opening, unless starts_another(); now may be 0 where needs_time() says
+ * A segment of a flow that is opening, unless starts_new_attempt(); now may be 0 where segment_needs_time() says
  * so. Answers whether the flow has
  * settled, and by what.
  */

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bucket.h"
 #include "flow_filter.h"
-#include "parse.h"
 
 #define TUPLES 2048
 #define REST(i) (~(i) & (2 * TUPLES - 1)) /* all bits that i does not have */

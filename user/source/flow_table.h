@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shared.h"
+#include "bucket.h"
 #include "flow_filter.h"
 #include "selector.h"
 #include "probe.skel.h" /* needs those */

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "source/offline.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Out of memory is an attempt without a place, as a full map is: uthash undoes the insertion. */
+#include "bucket.h"
+#include "flow_filter.h"
+#include "selector.h"
+
+/* If memory runs out uthash undoes the insertion, and the attempt is counted as for a full table. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->dropped = true)
 #include <uthash.h>
@@ -17,43 +20,22 @@ struct entry {
 	UT_hash_handle hh;
 };
 
-struct table;
+typedef struct offline table_ctx;
 
+/* Result of a lookup. The buckets hold no entries: flows are found by uthash. */
 struct flow_ref {
 	struct flow *flow;
-	__u32 entry_sum; /* nobody else is at work on the flows: lines hold none */
+	__u32 entry_sum; /* always 0 */
 };
 
-static __u64 table_now(struct table *t);
-static struct flow_filter *table_filter(struct table *t);
-static struct bucket *table_bucket(struct table *t, __u32 number);
-static bool table_find(struct table *t, struct bucket *bucket, const struct flow_key *key,
-		       __u32 hash, struct flow_ref *found);
-static struct flow *table_new(struct table *t, __u64 now);
-static bool table_insert(struct table *t, struct bucket *bucket, const struct flow_key *key,
-			 struct flow *f, __u32 entry_sum, __u64 now);
-static bool table_lock(struct table *t, const struct flow_ref *found);
-static void table_unlock(struct table *t, const struct flow_ref *found, enum end_reason why);
-static void table_publish(struct table *t, struct flow *f, enum end_reason why, __u64 now);
-static void table_count(struct table *t, enum counter c, __u64 n);
-static void table_count_ethertype(struct table *t, __u16 ethertype);
-static bool table_selects(struct table *t, const struct segment *s);
-static bool table_follows_peers(struct table *t);
-static __u16 table_forwarding(struct table *t, const struct flow *f);
-static bool table_wants_packets(struct table *t);
-static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
-			      const struct segment *s, bool from_client, __u64 now);
-
-#include "process.h"
-
-struct table {
-	struct entry *flows; /* in the order of insertion, as uthash keeps it */
+struct offline {
+	struct entry *flows; /* a uthash table, which keeps the order of insertion */
 	uint32_t max_flows;
 	const struct selector *selector;
 	record_fn publish;
 	packet_fn save; /* or NULL */
 	void *context;
-	const struct offline_frame *frame; /* that is being fed */
+	const struct offline_frame *frame; /* being processed */
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
@@ -61,11 +43,10 @@ struct table {
 	struct bucket buckets[MIN_BUCKETS];
 };
 
-struct offline {
-	struct table table;
-};
-
-/* Nobody aims at a capture: any seed will do, and the same one gives the same result. */
+/*
+ * A constant, so that every run over a capture gives the same result. A secret seed defends against
+ * attacks on a live run only.
+ */
 const struct hash_seed offline_seed = { .address = 0x2545f4914f6cdd1dULL,
 					.prefix = 0x9fb21c651e98df25ULL,
 					.rest = 0xda942042e4dd58b5ULL,
@@ -77,28 +58,28 @@ static struct entry *entry_of(struct flow *f)
 	return (struct entry *)((char *)f - offsetof(struct entry, flow));
 }
 
-static __u64 table_now(struct table *t)
+static __u64 table_now(table_ctx *o)
 {
-	return t->now;
+	return o->now;
 }
 
-static struct flow_filter *table_filter(struct table *t)
+static struct flow_filter *table_filter(table_ctx *o)
 {
-	return &t->filter;
+	return &o->filter;
 }
 
-static struct bucket *table_bucket(struct table *t, __u32 number)
+static struct bucket *table_bucket(table_ctx *o, __u32 number)
 {
-	return &t->buckets[number & (MIN_BUCKETS - 1)];
+	return &o->buckets[number & (MIN_BUCKETS - 1)];
 }
 
-static bool table_find(struct table *t, struct bucket *bucket, const struct flow_key *key,
-		       __u32 hash, struct flow_ref *found)
+static bool table_find(table_ctx *o, struct bucket *bucket, const struct flow_key *key, __u32 hash,
+		       struct flow_ref *found)
 {
 	struct entry *e;
 
-	(void)bucket, (void)hash; /* uthash has its own */
-	HASH_FIND(hh, t->flows, key, sizeof(*key), e);
+	(void)bucket, (void)hash;
+	HASH_FIND(hh, o->flows, key, sizeof(*key), e);
 	if (!e)
 		return false;
 	found->flow = &e->flow;
@@ -116,170 +97,172 @@ static void record_of(struct record *r, const struct entry *e, enum end_reason w
 	r->flow = e->flow;
 }
 
-static bool table_lock(struct table *t, const struct flow_ref *found)
+static bool table_lock(table_ctx *o, const struct flow_ref *found)
 {
-	(void)t, (void)found;
+	(void)o, (void)found;
 	return true;
 }
 
-static void table_unlock(struct table *t, const struct flow_ref *found, enum end_reason why)
+static void table_unlock(table_ctx *o, const struct flow_ref *found, enum end_reason why)
 {
-	(void)t, (void)found, (void)why;
+	(void)o, (void)found, (void)why;
 }
 
-static void table_publish(struct table *t, struct flow *f, enum end_reason why, __u64 now)
+static void table_publish(table_ctx *o, struct flow *f, enum end_reason why, __u64 now)
 {
 	struct entry *e = entry_of(f);
 	struct record r;
 
 	record_of(&r, e, why, now);
-	filter_add(&t->filter, f->hash, -1);
-	HASH_DEL(t->flows, e);
+	filter_add(&o->filter, f->hash, -1);
+	HASH_DEL(o->flows, e);
 	free(e);
-	t->counters[COUNT_PUBLISHED]++;
-	t->publish(t->context, &r);
+	o->counters[COUNT_PUBLISHED]++;
+	o->publish(o->context, &r);
 }
 
 /*
- * The oldest attempt without a handshake gives its place; those with one go to the back of the
- * queue.
+ * Evicts the oldest evictable attempt among the four oldest flows. Flows that may not be evicted move to
+ * the end of the queue.
  */
-static void evict_one(struct table *t, uint64_t now)
+static void evict_one(table_ctx *o, uint64_t now)
 {
 	struct entry *e;
 	int tries;
 
 	for (tries = 0; tries < 4; tries++) {
-		e = t->flows;
+		e = o->flows;
 		if (is_evictable(&e->flow, true, now)) {
-			table_publish(t, &e->flow, END_PRESSURE, now);
+			table_publish(o, &e->flow, END_PRESSURE, now);
 			return;
 		}
-		HASH_DEL(t->flows, e);
-		HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+		HASH_DEL(o->flows, e);
+		HASH_ADD(hh, o->flows, key, sizeof(e->key), e);
 		if (e->dropped) {
-			filter_add(&t->filter, e->flow.hash, -1);
-			t->counters[COUNT_LOST_MAP]++;
+			filter_add(&o->filter, e->flow.hash, -1);
+			o->counters[COUNT_LOST_MAP]++;
 			free(e);
 			return;
 		}
 	}
 }
 
-static struct flow *table_new(struct table *t, __u64 now)
+static struct flow *table_new(table_ctx *o, __u64 now)
 {
 	struct entry *e = NULL;
 
-	if (HASH_COUNT(t->flows) >= t->max_flows)
-		evict_one(t, now);
-	if (HASH_COUNT(t->flows) < t->max_flows)
+	if (HASH_COUNT(o->flows) >= o->max_flows)
+		evict_one(o, now);
+	if (HASH_COUNT(o->flows) < o->max_flows)
 		e = calloc(1, sizeof(*e));
 	if (e)
 		return &e->flow;
-	t->counters[COUNT_LOST_MAP]++;
+	o->counters[COUNT_LOST_MAP]++;
 	return NULL;
 }
 
-static bool table_insert(struct table *t, struct bucket *bucket, const struct flow_key *key,
+static bool table_insert(table_ctx *o, struct bucket *bucket, const struct flow_key *key,
 			 struct flow *f, __u32 entry_sum, __u64 now)
 {
 	struct entry *e = entry_of(f);
 
 	(void)bucket, (void)entry_sum, (void)now;
 	e->key = *key;
-	HASH_ADD(hh, t->flows, key, sizeof(e->key), e);
+	HASH_ADD(hh, o->flows, key, sizeof(e->key), e);
 	if (!e->dropped)
 		return true;
 	free(e);
-	t->counters[COUNT_LOST_MAP]++;
+	o->counters[COUNT_LOST_MAP]++;
 	return false;
 }
 
-static void table_count(struct table *t, enum counter c, __u64 n)
+static void table_count(table_ctx *o, enum counter c, __u64 n)
 {
-	t->counters[c] += n;
+	o->counters[c] += n;
 }
 
-static void table_count_ethertype(struct table *t, __u16 ethertype)
+static void table_count_ethertype(table_ctx *o, __u16 ethertype)
 {
-	t->ethertypes[ethertype]++;
+	o->ethertypes[ethertype]++;
 }
 
-static bool table_selects(struct table *t, const struct segment *s)
+static bool table_selects(table_ctx *o, const struct segment *s)
 {
-	return !t->selector || selector_matches(t->selector, s);
+	return !o->selector || selector_matches(o->selector, s);
 }
 
-/* A capture has no other interfaces to look at. */
-static bool table_follows_peers(struct table *t)
+/* A capture has no second interface that could be followed. */
+static bool table_follows_peers(table_ctx *o)
 {
-	(void)t;
+	(void)o;
 	return false;
 }
 
-static __u16 table_forwarding(struct table *t, const struct flow *f)
+static __u16 table_forwarding(table_ctx *o, const struct flow *f)
 {
-	(void)t, (void)f;
+	(void)o, (void)f;
 	return 0;
 }
 
-static bool table_wants_packets(struct table *t)
+static bool table_saves_packets(table_ctx *o)
 {
-	return t->save;
+	return o->save;
 }
 
-static void table_keep_packet(struct table *t, const struct flow_key *key, const struct flow *f,
+static void table_save_packet(table_ctx *o, const struct flow_key *key, const struct flow *f,
 			      const struct segment *s, bool from_client, __u64 now)
 {
 	struct packet_head head = {
 		.key = *key,
-		.wire_length = t->frame->wire_length,
+		.wire_length = o->frame->wire_length,
 		.syn = f->syn_times[0],
 		.time = now,
-		.roles = roles_of(f, s, from_client, now),
+		.roles = packet_roles(f, s, from_client, now),
 	};
 
-	if (t->frame->egress)
+	if (o->frame->egress)
 		head.flags |= PACKET_EGRESS;
 	if (f->client_flags & CLIENT_IS_END_1)
 		head.flags |= PACKET_CLIENT_IS_END_1;
 	if (head.roles)
-		t->save(t->context, &head);
+		o->save(o->context, &head);
 }
+
+#include "process.h" /* needs the functions table_...() above */
 
 struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			    void *context)
 {
-	struct offline *n = calloc(1, sizeof(*n));
+	struct offline *o = calloc(1, sizeof(*o));
 
-	if (!n)
+	if (!o)
 		return NULL;
-	n->table.max_flows = max_flows;
-	n->table.selector = selector;
-	n->table.publish = publish;
-	n->table.context = context;
-	return n;
+	o->max_flows = max_flows;
+	o->selector = selector;
+	o->publish = publish;
+	o->context = context;
+	return o;
 }
 
-void offline_free(struct offline *n)
+void offline_free(struct offline *o)
 {
 	struct entry *e, *next;
 
-	if (!n)
+	if (!o)
 		return;
-	HASH_ITER(hh, n->table.flows, e, next) {
-		HASH_DEL(n->table.flows, e);
+	HASH_ITER(hh, o->flows, e, next) {
+		HASH_DEL(o->flows, e);
 		free(e);
 	}
-	free(n);
+	free(o);
 }
 
-void offline_save_packets(struct offline *n, packet_fn save)
+void offline_save_packets(struct offline *o, packet_fn save)
 {
-	n->table.save = save;
+	o->save = save;
 }
 
-void offline_feed(struct offline *n, const struct offline_frame *frame)
+void offline_feed(struct offline *o, const struct offline_frame *frame)
 {
 	struct frame f = {
 		.begin = frame->bytes,
@@ -287,7 +270,6 @@ void offline_feed(struct offline *n, const struct offline_frame *frame)
 		.wire_length =
 			frame->wire_length > frame->length ? frame->wire_length : frame->length,
 	};
-	struct table *t = &n->table;
 	struct segment s = {};
 	struct headers h = {};
 	enum parse_result parsed;
@@ -299,30 +281,30 @@ void offline_feed(struct offline *n, const struct offline_frame *frame)
 		if (!segment_from_icmp(&f, &h, &s))
 			return;
 	} else {
-		count_other(t, &h, parsed, f.wire_length);
+		count_untracked(o, &h, parsed, f.wire_length);
 		return;
 	}
-	t->frame = frame;
+	o->frame = frame;
 	s.hash = segment_hash(&s, &offline_seed);
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
-	t->now = frame->time;
-	if (process_segment(t, &s))
-		start_attempt(t, &s);
+	o->now = frame->time;
+	if (process_segment(o, &s))
+		start_attempt(o, &s);
 }
 
-void offline_sweep(struct offline *n, uint64_t now, record_fn on_open, void *context)
+void offline_sweep(struct offline *o, uint64_t now, record_fn on_open, void *context)
 {
-	bool under_pressure = HASH_COUNT(n->table.flows) > n->table.max_flows / 4 * 3;
+	bool under_pressure = HASH_COUNT(o->flows) > o->max_flows / 4 * 3;
 	struct entry *e, *next;
 	enum end_reason why;
 	struct record r;
 
-	HASH_ITER(hh, n->table.flows, e, next) {
+	HASH_ITER(hh, o->flows, e, next) {
 		why = settle_due(&e->flow, now, under_pressure);
 		if (why != END_NONE) {
-			table_publish(&n->table, &e->flow, why, now);
+			table_publish(o, &e->flow, why, now);
 		} else if (on_open) {
 			record_of(&r, e, END_NONE, now);
 			on_open(context, &r);
@@ -330,20 +312,20 @@ void offline_sweep(struct offline *n, uint64_t now, record_fn on_open, void *con
 	}
 }
 
-void offline_end(struct offline *n, uint64_t now)
+void offline_end(struct offline *o, uint64_t now)
 {
 	struct entry *e, *next;
 
-	HASH_ITER(hh, n->table.flows, e, next)
-		table_publish(&n->table, &e->flow, END_OF_RUN, now);
+	HASH_ITER(hh, o->flows, e, next)
+		table_publish(o, &e->flow, END_OF_RUN, now);
 }
 
-const uint64_t *offline_counters(const struct offline *n)
+const uint64_t *offline_counters(const struct offline *o)
 {
-	return n->table.counters;
+	return o->counters;
 }
 
-const uint32_t *offline_ethertypes(const struct offline *n)
+const uint32_t *offline_ethertypes(const struct offline *o)
 {
-	return n->table.ethertypes;
+	return o->ethertypes;
 }

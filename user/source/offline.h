@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * parse and track in this process, for captures and tests: the twin of bpf/probe.bpf.c around the
- * same bpf/watch.h, with a table in memory in place of the maps.
+ * The tracker compiled for user space, for captures and tests: the same parser and the same process.h as in
+ * bpf/probe.bpf.c, above a table in memory instead of the BPF maps.
  *
- * Times are the caller's nanoseconds. Records are handed to the callback, which must copy what it
- * keeps. Not for threads.
+ * Times are nanoseconds of a clock that the caller chooses. A callback must copy what it needs from its
+ * record. Not thread-safe.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ extern const struct hash_seed offline_seed;
 
 typedef void (*record_fn)(void *context, const struct record *r);
 
-/* A frame as it came: link says what its first byte is, ethertype is used with LINK_RAW_IP alone. */
+/* link is the kind of the first header; ethertype is only read with LINK_RAW_IP. */
 struct offline_frame {
 	const uint8_t *bytes;
 	uint32_t length;
@@ -33,31 +33,34 @@ struct offline_frame {
 	uint64_t time;
 };
 
-/* max_flows attempts may be opening at once. narrow may be NULL. NULL when out of memory. */
+/*
+ * max_flows is the maximum number of attempts tracked at the same time. selector may be NULL: select all.
+ * publish receives every record. Returns NULL if out of memory.
+ */
 struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			    void *context);
-void offline_free(struct offline *n);
+void offline_free(struct offline *o);
 
 /*
- * From now on keep is told, within offline_feed(), that the frame it was given decides something;
- * head.length is 0. Before the attempt's record.
+ * Sets the callback for --write: offline_feed() calls it if the frame that it was given has a role in its
+ * attempt, before it publishes the attempt's record. head.length is 0.
  */
 typedef void (*packet_fn)(void *context, const struct packet_head *head);
-void offline_save_packets(struct offline *n, packet_fn save);
+void offline_save_packets(struct offline *o, packet_fn save);
 
-void offline_feed(struct offline *n, const struct offline_frame *frame);
+void offline_feed(struct offline *o, const struct offline_frame *frame);
 
 /*
- * Settles what is due at this time, and shows every flow that is left to on_open (may be NULL), as
- * a record not settled.
+ * Settles the flows that are due at time now. Calls on_open (may be NULL) for every other flow, with a
+ * record whose end_reason is END_NONE.
  */
-void offline_sweep(struct offline *n, uint64_t now, record_fn on_open, void *context);
+void offline_sweep(struct offline *o, uint64_t now, record_fn on_open, void *context);
 
-/* Settles all that is left: the end of the run. */
-void offline_end(struct offline *n, uint64_t now);
+/* Settles all remaining flows, at the end of the run. */
+void offline_end(struct offline *o, uint64_t now);
 
-/* COUNTERS counters, see enum counter. */
-const uint64_t *offline_counters(const struct offline *n);
+/* Returns COUNTERS counters, see enum counter. */
+const uint64_t *offline_counters(const struct offline *o);
 
-/* 65536 packet counts, by ethertype, of what was not understood. */
-const uint32_t *offline_ethertypes(const struct offline *n);
+/* Returns 65536 packet counts by ethertype, of packets that are neither IPv4 nor IPv6. */
+const uint32_t *offline_ethertypes(const struct offline *o);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * All maps and global variables of the BPF object, the per-CPU scratch memory, and the counters.
+ * Only the prog array is elsewhere: it names a program, see probe.bpf.c. README.md draws the layout.
+ *
+ * User space sets the sizes and the constants before it loads the object (user/source/flow_table.h).
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "bucket.h"
+#include "flow_filter.h"
+#include "packet_event.h"
+#include "selector.h"
+#include "shared.h"
+
+/* ---- flow table, see flow_table.h ---- */
+
+/* The flows, by slot number. Slot 0 stays unused: 0 means "no slot". */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct flow_entry);
+	__uint(max_entries, 1 + DEFAULT_FLOWS);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct bucket);
+	__uint(max_entries, MIN_BUCKETS);
+} buckets SEC(".maps");
+
+/* ---- free slots, see freelist.h ---- */
+
+#define CPU_FREE_SLOTS 64
+
+struct cpu_free_slots {
+	__u32 count;
+	__u32 slots[CPU_FREE_SLOTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct cpu_free_slots);
+	__uint(max_entries, 1);
+} cpu_free_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__type(value, __u32);
+	__uint(max_entries, DEFAULT_FLOWS);
+} free_slots SEC(".maps");
+
+/* Protects slots_high_water. */
+struct high_water_lock {
+	struct bpf_spin_lock lock;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct high_water_lock);
+	__uint(max_entries, 1);
+} high_water_lock SEC(".maps");
+
+/* ---- eviction, see evict.h ---- */
+
+enum { EVICT_UNVERIFIED, EVICT_VERIFIED, EVICT_CLASSES };
+
+/* ISN << 32 | slot of each attempt. The ring of EVICT_UNVERIFIED comes first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, EVICT_CLASSES *DEFAULT_FLOWS);
+} evict_queue SEC(".maps");
+
+/* Chunk numbers since the start of the run; the ring index is the number modulo evict_chunks. */
+struct evict_ends {
+	struct bpf_spin_lock lock;
+	__u32 head; /* next chunk to fill */
+	__u32 tail; /* next chunk to take attempts from */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct evict_ends);
+	__uint(max_entries, EVICT_CLASSES);
+} evict_ends SEC(".maps");
+
+/* Position of one CPU in a chunk that it owns. */
+struct evict_cursor {
+	__u32 next; /* index into evict_queue */
+	__u32 left; /* entries left in the chunk */
+};
+
+struct cpu_evict_cursors {
+	struct evict_cursor enqueue[EVICT_CLASSES];
+	struct evict_cursor dequeue[EVICT_CLASSES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct cpu_evict_cursors);
+	__uint(max_entries, 1);
+} cpu_evict_cursors SEC(".maps");
+
+struct syn_budget {
+	__u16 second; /* of the last SYN, in units of 2^30 ns, modulo 2^16 */
+	__u16 syns; /* in that second */
+};
+
+/* By client_hash(), two in each element: array maps pad their elements to 8 bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct syn_budget[2]);
+	__uint(max_entries, CLIENT_HASHES / 2);
+} syn_budgets SEC(".maps");
+
+/* ---- output ---- */
+
+/* struct record of every attempt that settled. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, DEFAULT_RING_BYTES);
+} records SEC(".maps");
+
+/* struct packet_head and the packet's first bytes, with --write only; see packet_save.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} packets SEC(".maps");
+
+struct packet_buffer {
+	struct packet_head head;
+	__u8 bytes[MAX_SNAPLEN];
+};
+
+/* Where a packet is put together: its length is not constant, so it cannot be reserved in the ring. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct packet_buffer);
+	__uint(max_entries, 1);
+} packet_buffer SEC(".maps");
+
+#define CACHELINE 64
+
+/* Counters of a cache line each: a single one would be padded to 8 bytes. */
+struct ethertypes {
+	__u32 packets[CACHELINE / sizeof(__u32)];
+};
+
+/* Packets that are neither IPv4 nor IPv6, by ethertype. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct ethertypes);
+	__uint(max_entries, 65536 * sizeof(__u32) / CACHELINE);
+} ethertypes SEC(".maps");
+
+struct counters {
+	__u64 count[COUNTERS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counters);
+	__uint(max_entries, 1);
+} counters SEC(".maps");
+
+/* ---- SYNs seen leaving, with --follow-peers only; see egress_syn.h ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1); /* EGRESS_SYNS with --follow-peers */
+} egress_syns SEC(".maps");
+
+/* ---- scratch ---- */
+
+/*
+ * Working memory that is too large for the stack of 512 bytes. The hooks run with softirqs disabled,
+ * so that only one program at a time uses the scratch of a CPU.
+ */
+struct scratch {
+	struct segment segment;
+	__u8 link; /* enum link_type; a hook passes this and egress to slow_path() */
+	bool egress;
+	__u64 virtual_now;
+	__u32 launder; /* see launder() */
+	__u32 tunnel_length; /* nonzero: bytes of the packet from its network header on */
+	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct scratch);
+	__uint(max_entries, 1);
+} cpu_scratch SEC(".maps");
+
+/* ---- constants: the verifier knows their values and drops the branches that they disable ---- */
+
+const volatile struct hash_seed run_seed;
+const volatile struct selector selector;
+const volatile __u32 max_flows = DEFAULT_FLOWS;
+const volatile __u32 bucket_mask = MIN_BUCKETS - 1;
+const volatile __u32 evict_chunks = DEFAULT_FLOWS / EVICT_CHUNK; /* of each class */
+const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
+const volatile bool save_packets; /* --write */
+const volatile __u32 snaplen = MAX_HEADERS; /* bytes of each saved packet */
+const volatile bool multi_iface; /* more than one interface is watched */
+const volatile bool follow_peers; /* --follow-peers */
+const volatile bool virtual_time; /* tests only: take the time from skb->tstamp */
+
+/* ---- variables ---- */
+
+/* A global, not a map: reading it needs no helper call, so a hook saves and restores no register. */
+struct flow_filter flow_filter;
+
+__u32 slots_high_water; /* slots above this number were never used */
+bool slot_in_use[MAX_TRACKED_FLOWS + 1]; /* by slot number; a sweep reads only slots in use */
+
+/* User space writes these before it runs settle_candidate(). */
+struct candidate candidates[CANDIDATES];
+__u32 candidate_next;
+bool run_ending; /* the run is over: settle every candidate */
+bool under_pressure; /* the table is nearly full */
+
+/* By client_hash(): clients with a record of a complete handshake. User space sets them. */
+bool verified_clients[CLIENT_HASHES];
+
+/* [activity_index()][egress]: a packet passed since user space last cleared the flag. */
+bool active[ACTIVITY_FLAGS][2];
+
+/* A packet that left could not be parsed, so an absent SYN proves nothing. See egress_syn.h. */
+bool egress_syns_incomplete;
+
+/* ---- access ---- */
+
+static __always_inline struct scratch *this_cpu_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpu_scratch, &zero);
+}
+
+static __always_inline struct counters *this_cpu_counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+static __always_inline void counter_add(enum counter c, __u64 n)
+{
+	struct counters *cpu = this_cpu_counters();
+
+	if (cpu)
+		cpu->count[c] += n;
+}
+
+/*
+ * Like counter_add(), for the fast path. The volatile variables keep the arguments on the stack during
+ * the lookup. In callee-saved registers, the hook would save and restore them for every packet,
+ * including those that are not counted.
+ */
+static __always_inline void counter_add_fastpath(enum counter c, __u32 n)
+{
+	volatile __u32 counter = c, number = n;
+	struct counters *cpu = this_cpu_counters();
+	__u32 index = counter;
+
+	if (cpu && index < COUNTERS)
+		cpu->count[index] += number;
+}
+
+/*
+ * For code that user space runs as well (settle_candidate()): there a packet on the same CPU may
+ * interrupt between load and store.
+ */
+static __always_inline void counter_inc_atomic(enum counter c)
+{
+	struct counters *cpu = this_cpu_counters();
+
+	if (cpu)
+		__sync_fetch_and_add(&cpu->count[c], 1);
+}
