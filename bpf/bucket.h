@@ -165,8 +165,9 @@ static __always_inline __u32 last_closed_tag(const struct flow_key *key, __u32 h
 	return hash ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
 }
 
-static __always_inline void last_closed_set(struct bucket *bucket, const struct flow_key *key,
-					    __u32 hash, __u32 isn, enum end_reason why, __u64 now)
+static __always_inline void bucket_set_last_closed(struct bucket *bucket,
+						   const struct flow_key *key, __u32 hash,
+						   __u32 isn, enum end_reason why, __u64 now)
 {
 	struct last_closed *r = &bucket->last_closed;
 	__u64 until = now;
@@ -179,8 +180,8 @@ static __always_inline void last_closed_set(struct bucket *bucket, const struct 
 	r->until = (until >> LAST_CLOSED_SHIFT) + 1;
 }
 
-static __always_inline bool is_last_closed(struct bucket *bucket, const struct flow_key *key,
-					   __u32 hash, __u32 isn, __u64 now)
+static __always_inline bool bucket_is_last_closed(struct bucket *bucket, const struct flow_key *key,
+						  __u32 hash, __u32 isn, __u64 now)
 {
 	const struct last_closed *r = &bucket->last_closed;
 

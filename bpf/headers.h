@@ -77,6 +77,7 @@ enum link_type {
 };
 
 enum parse_result {
+	PARSE_OK, /* of parse_ip4() and parse_ip6(): go on with the transport header */
 	PARSE_TCP,
 	PARSE_UDP,
 	PARSE_ICMP,

@@ -86,7 +86,7 @@ static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 
 	}
 	h->transport_offset = launder(f, offset + header);
 	h->transport_length = total - header;
-	return PARSE_OTHER_PROTO;
+	return PARSE_OK;
 }
 
 static __always_inline enum parse_result parse_ip6(const struct frame *f, __u32 offset,
@@ -135,7 +135,7 @@ static __always_inline enum parse_result parse_ip6(const struct frame *f, __u32 
 	h->protocol = next;
 	h->transport_offset = offset;
 	h->transport_length = length - (offset - begin);
-	return PARSE_OTHER_PROTO;
+	return PARSE_OK;
 }
 
 /*
@@ -235,7 +235,7 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 		parsed = parse_ip6(f, offset, h);
 	else
 		return PARSE_UNKNOWN_LINK;
-	if (parsed != PARSE_OTHER_PROTO)
+	if (parsed != PARSE_OK)
 		return parsed;
 
 	if (likely(h->protocol == PROTOCOL_TCP)) {

@@ -43,7 +43,7 @@ static __always_inline void start_attempt(table_ctx *ctx, const struct segment *
 
 	if (!bucket)
 		return;
-	if (is_last_closed(bucket, key, hash, s->seq, now)) {
+	if (bucket_is_last_closed(bucket, key, hash, s->seq, now)) {
 		table_count(ctx, COUNT_LATE_SYN_COPIES, 1);
 		return;
 	}
@@ -70,8 +70,8 @@ static __always_inline void start_attempt(table_ctx *ctx, const struct segment *
 }
 
 /* A flow that settles by what is no segment of its own. */
-static __always_inline void settle(table_ctx *ctx, struct flow_ref *found, enum end_reason why,
-				   __u64 now)
+static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, enum end_reason why,
+					__u64 now)
 {
 	if (!table_lock(ctx, found))
 		return;
@@ -94,7 +94,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 	__u32 hash;
 	__u64 now;
 
-	if (!has_wire_addresses(s)) {
+	if (!has_valid_addresses(s)) {
 		table_count(ctx, COUNT_MALFORMED, 1);
 		return false;
 	}
@@ -133,13 +133,14 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 				/* a bare ACK can be what was missing */
 				if (!now)
 					now = table_now(ctx);
-				last_closed_set(bucket, &s->key, hash, f->client_isn, why, now);
+				bucket_set_last_closed(bucket, &s->key, hash, f->client_isn, why,
+						       now);
 				table_publish(ctx, f, why, now);
 			}
 			return false;
 		}
 		why = settle_due(f, now, false) ? END_TIMEOUT : END_SUPERSEDED;
-		settle(ctx, &found, why, now);
+		settle_flow(ctx, &found, why, now);
 		s->entry_sum -= found.entry_sum;
 	}
 	if (is_syn(s))

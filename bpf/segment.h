@@ -49,7 +49,7 @@ struct segment {
  * IPv6 packets with an address that stands for IPv4 inside of hosts would be taken for IPv4's, and
  * have no place on a wire (Linux drops what comes from one).
  */
-static __always_inline bool has_wire_addresses(const struct segment *s)
+static __always_inline bool has_valid_addresses(const struct segment *s)
 {
 	return !s->ip6 || !(is_mapped(&s->source) || is_mapped(&s->destination));
 }
@@ -147,12 +147,12 @@ static __always_inline bool segment_from_icmp(const struct frame *f, const struc
 	if (h->ip6) {
 		s->icmp_hard = type == ICMP6_UNREACHABLE;
 		s->icmp_too_big = type == ICMP6_TOO_BIG;
-		if (parse_ip6(f, h->transport_offset + 8, &quoted) != PARSE_OTHER_PROTO)
+		if (parse_ip6(f, h->transport_offset + 8, &quoted) != PARSE_OK)
 			return false;
 	} else {
 		s->icmp_too_big = type == ICMP4_UNREACHABLE && code == ICMP4_FRAGMENTATION_NEEDED;
 		s->icmp_hard = type == ICMP4_UNREACHABLE && !s->icmp_too_big;
-		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OTHER_PROTO)
+		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OK)
 			return false;
 	}
 	if (quoted.protocol != PROTOCOL_TCP)

@@ -119,9 +119,9 @@ static __always_inline bool is_handshake_complete(const struct flow *f)
 }
 
 /* 0 when the first payload has not come. */
-static __always_inline __u64 payload_last(__u64 first, __u32 again_us)
+static __always_inline __u64 payload_last(__u64 first, __u32 retransmit_us)
 {
-	return first + (__u64)again_us * MICROSECOND_NS;
+	return first + (__u64)retransmit_us * MICROSECOND_NS;
 }
 
 static __always_inline __u64 last_activity(const struct flow *f)
@@ -210,14 +210,14 @@ static __always_inline void track_syn(struct flow *f, const struct segment *s, b
 static __always_inline void track_synack(struct flow *f, const struct segment *s, bool from_client,
 					 __u64 now)
 {
-	__u32 taken = s->ack - f->client_isn - 1; /* bytes of the SYN's payload */
+	__u32 syn_data_acked = s->ack - f->client_isn - 1; /* bytes of the SYN's payload */
 
 	if (from_client) {
 		if (f->server_flags & SERVER_SYN && s->ack == f->server_isn + 1 && !f->ack)
 			f->ack = now;
 		return;
 	}
-	if (taken > f->syn_payload) {
+	if (syn_data_acked > f->syn_payload) {
 		f->server_flags |= SERVER_UNACCEPTABLE;
 		return;
 	}
@@ -230,7 +230,7 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		f->server_mss = s->mss;
 		if (s->egress)
 			f->server_flags |= SERVER_EGRESS;
-		if (taken)
+		if (syn_data_acked)
 			f->server_flags |= SERVER_TOOK_SYN_DATA;
 		return;
 	}
@@ -311,14 +311,15 @@ static __always_inline __u32 syn_data(const struct flow *f)
  * Was the first payload sent again? behind is how far behind it the segment begins; what comes
  * within COPY_NS of the last time is a copy.
  */
-static __always_inline bool is_retransmission(__u32 behind, __u64 first, __u32 *again_us, __u64 now)
+static __always_inline bool is_retransmission(__u32 behind, __u64 first, __u32 *retransmit_us,
+					      __u64 now)
 {
 	__u64 us;
 
-	if (behind || (__s64)(now - payload_last(first, *again_us)) <= (__s64)COPY_NS)
+	if (behind || (__s64)(now - payload_last(first, *retransmit_us)) <= (__s64)COPY_NS)
 		return false;
 	us = (now - first) / MICROSECOND_NS;
-	*again_us = us > 0xffffffff ? 0xffffffff : us;
+	*retransmit_us = us > 0xffffffff ? 0xffffffff : us;
 	return true;
 }
 

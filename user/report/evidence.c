@@ -291,8 +291,7 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 	} else if (parsed == PARSE_ICMP) {
 		parsed = h.ip6 ? parse_ip6(&frame, h.transport_offset + 8, &quoted)
 			       : parse_ip4(&frame, h.transport_offset + 8, &quoted);
-		end = parsed == PARSE_OTHER_PROTO ? quoted.transport_offset + 20
-						  : h.transport_offset + 8;
+		end = parsed == PARSE_OK ? quoted.transport_offset + 20 : h.transport_offset + 8;
 	} else {
 		return length;
 	}
