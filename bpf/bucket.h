@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The bucket of 64 bytes in which opening flows are found by their hash, and its arithmetic. */
+/*
+ * The bucket of one cache line that is selected by a flow's hash, interface and VLAN, and its
+ * arithmetic. It holds the slots of the opening flows (entries), which connections were seen before
+ * (seen), and the one that closed last (last_closed).
+ *
+ * Buys: the start of a connection finds all three in one cache line.
+ * Costs: 2 MiB or more, and an overflow bucket for one attempt in a thousand when the table is
+ * full.
+ */
 #pragma once
 
 #ifndef __bpf__
@@ -7,10 +15,13 @@
 #endif
 #include "track.h"
 
-/* The connection that settled last: of those before, a late copy may be taken for an attempt. */
+/*
+ * The connection that settled last in this bucket. A late copy of its SYN must not count as a new
+ * attempt. Earlier ones are forgotten.
+ */
 struct last_closed {
 	__u32 tag;
-	__u32 until; /* in units of 2^20 ns, some ms */
+	__u32 until; /* in units of 2^20 ns, some ms; modulo 2^32 */
 };
 
 #define LAST_CLOSED_SHIFT 20
@@ -19,22 +30,23 @@ struct last_closed {
 #define BUCKET_ENTRIES 11
 
 /*
- * Opening flows by the numbers of their places in the table, from 1, and a tag above that; 0 is
- * nobody. There is a line for each four of the flows that may be opening at once: one attempt of a
- * thousand finds its line full, when the table is, and goes into another one.
+ * Entries are slot numbers, from 1, below a tag from the hash; 0 is a free entry. There is a bucket
+ * for every four flows of the table. With a full table one attempt in a thousand finds its bucket
+ * full and goes into its overflow bucket.
  */
 struct bucket {
-	struct bpf_spin_lock lock; /* held while a flow comes, changes or goes */
+	struct bpf_spin_lock lock; /* held while a flow is inserted, changed or removed */
 	__u32 entries[BUCKET_ENTRIES];
-	__u32 seen[SEEN_WORDS]; /* bits; two CPUs at once may lose one: a close counts for more */
+	/* bits by hash. Two CPUs at once may lose one: then a FIN counts as COUNT_ALREADY_OPEN */
+	__u32 seen[SEEN_WORDS];
 	struct last_closed last_closed;
 };
 
-_Static_assert(sizeof(struct bucket) == 64, "a line of the cache");
+_Static_assert(sizeof(struct bucket) == 64, "a cache line");
 
 #define MIN_BUCKETS (1 << 15)
 
-/* For so many flows at once; a power of two. */
+/* Returns the number of buckets for a table of that many flows: a power of two. */
 static __always_inline __u32 buckets_for(__u32 flows)
 {
 	__u32 buckets = MIN_BUCKETS;
@@ -44,19 +56,21 @@ static __always_inline __u32 buckets_for(__u32 flows)
 	return buckets;
 }
 
-/* The same four-tuple on another interface or in another VLAN is another connection: see flow_key. */
+/*
+ * The same four-tuple on another interface or in another VLAN is another connection: see struct
+ * flow_key. The caller reduces the number to the size of the map.
+ */
 static __always_inline __u32 bucket_number(__u32 hash, __u32 ifindex, const __u16 *vlan)
 {
 	return (hash ^ hash >> 16) + ifindex + vlan[0] * 0x2f35U + vlan[1] * 0x3e6bU;
 }
 
-/* Where a flow goes for which there is no room there. */
 static __always_inline __u32 overflow_bucket_number(__u32 number, __u32 hash)
 {
 	return number + (hash >> 8 | 1);
 }
 
-/* Other bits than those that name the lane or the line: all of the slot's take part. */
+/* Depends on all bits of the hash, so on others than those that select the cell or the bucket. */
 static __always_inline __u32 second_hash(__u32 hash)
 {
 	return hash * 0x9e3779b1U;
@@ -70,21 +84,24 @@ static __always_inline __u32 entry_tag(__u32 hash)
 	return second_hash(hash) & ~SLOT_MASK;
 }
 
-/* The n-th entry of a line to look at, each slot from another one on: so most flows are found at once. */
+/*
+ * Returns the index of the n-th entry to examine. Each hash starts at an index of its own, so that
+ * most flows are found at the first one.
+ */
 static __always_inline __u32 bucket_nth(__u32 hash, __u32 n)
 {
 	__u32 index =
 		((second_hash(hash) + n * (0x10000 / BUCKET_ENTRIES)) & 0xffff) * BUCKET_ENTRIES >>
 		16;
 
-	barrier_var(
-		index); /* else n, which the verifier knows, would be in use for as long as this is */
+	/* else clang keeps n, whose value the verifier knows, in use as long as the index */
+	barrier_var(index);
 	return index;
 }
 
 /*
- * All bits, when the tag of this entry is the slot's, else none: a branch for each entry would be as
- * many paths for the verifier.
+ * All bits if the tag of the entry is that of the hash, else 0. No branch: one for each entry would
+ * multiply the paths of the verifier.
  */
 static __always_inline __u32 tag_mask(__u32 entry, __u32 hash)
 {
@@ -94,7 +111,7 @@ static __always_inline __u32 tag_mask(__u32 entry, __u32 hash)
 	return (differ - 1) >> 32;
 }
 
-/* As filter_may_hold(), for what that could not dismiss. */
+/* Like filter_may_hold(), for a packet that the filter could not dismiss. */
 static __always_inline bool bucket_may_hold(const struct bucket *bucket, __u32 hash)
 {
 	__u32 may = 0;
@@ -108,7 +125,10 @@ static __always_inline bool bucket_may_hold(const struct bucket *bucket, __u32 h
 	return may;
 }
 
-/* The entries of this tag, as a sum: another one shows that one came or went. */
+/*
+ * Returns the sum of the entries with the tag of this hash. A change of the sum shows that a flow
+ * of this tag was inserted or removed.
+ */
 static __always_inline __u32 bucket_entry_sum(const struct bucket *bucket, __u32 hash)
 {
 	__u32 sum = 0, entry;
@@ -124,8 +144,11 @@ static __always_inline __u32 bucket_entry_sum(const struct bucket *bucket, __u32
 	return sum;
 }
 
-/* Some flow of this line went into another one: for good, since nobody counts them. */
-#define BUCKET_OVERFLOWED (1U << 31) /* in the last word of known */
+/*
+ * Set in the last word of seen when a flow of this bucket went into its overflow bucket. It is
+ * never cleared, since nothing counts these flows.
+ */
+#define BUCKET_OVERFLOWED (1U << 31)
 
 static __always_inline bool bucket_has_overflowed(const struct bucket *bucket)
 {
@@ -137,7 +160,7 @@ static __always_inline __u32 seen_bit(__u32 hash)
 	return (second_hash(hash) >> 16) * (32 * SEEN_WORDS - 1) >> 16;
 }
 
-/* Was a connection of this slot seen before? */
+/* Was a connection of this hash seen before? */
 static __always_inline bool bucket_has_seen(const struct bucket *bucket, __u32 hash)
 {
 	__u32 bit = seen_bit(hash);
@@ -146,8 +169,8 @@ static __always_inline bool bucket_has_seen(const struct bucket *bucket, __u32 h
 }
 
 /*
- * Notes that it was; answers whether that is news. No store where it is none: it might undo what another
- * CPU notes at this moment.
+ * Marks the connection as seen. Returns true if it was not. Stores nothing if it was: the store
+ * could undo a bit that another CPU sets at the same moment.
  */
 static __always_inline bool bucket_test_and_set_seen(struct bucket *bucket, __u32 hash)
 {
@@ -159,7 +182,7 @@ static __always_inline bool bucket_test_and_set_seen(struct bucket *bucket, __u3
 	return true;
 }
 
-/* The same four-tuple in another VLAN is another connection. */
+/* Identifies an attempt: the ISN, and all that makes a connection another one. */
 static __always_inline __u32 last_closed_tag(const struct flow_key *key, __u32 hash, __u32 isn)
 {
 	return hash ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
@@ -174,7 +197,7 @@ static __always_inline void bucket_set_last_closed(struct bucket *bucket,
 
 	if (why == END_PAYLOAD || why == END_ONE_SIDED)
 		until += LAST_CLOSED_NS;
-	else /* the same ISN may begin another attempt: Windows tries a refused port three times */
+	else /* the same ISN may start another attempt: Windows tries a refused port three times */
 		until += COPY_NS;
 	r->tag = last_closed_tag(key, hash, isn);
 	r->until = (until >> LAST_CLOSED_SHIFT) + 1;

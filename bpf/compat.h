@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel side and the host compiler must agree on before parse.h, track.h and watch.h can
- * be compiled twice from one source: integer types, loads from a frame, and inlining.
+ * Common ground of the kernel build and the host build, so that the headers above this one compile
+ * for both: integer types, loads from a frame, byte order, inlining.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <bpf/bpf_helpers.h>
 #else
 #include <linux/types.h>
-#define barrier_var(var) asm volatile("" : "+r"(var)) /* as libbpf does */
+#define barrier_var(var) asm volatile("" : "+r"(var)) /* as in libbpf's bpf_helpers.h */
 #endif
 
 #ifndef __always_inline
@@ -24,8 +24,9 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
- * The verifier allows unaligned loads from a packet where the machine does, and clang makes one
- * load of it; in C proper they are undefined, so the host build copies.
+ * LOAD() reads an unaligned value. The verifier allows unaligned loads from a packet where the
+ * machine does, and clang emits a single load. In standard C they are undefined, so the host build
+ * copies.
  */
 #ifdef __bpf__
 #define LOAD(type, p) (*(const type *)(p))
@@ -48,7 +49,7 @@
 #define be16_to_cpu(x) cpu_to_be16(x)
 #define be32_to_cpu(x) cpu_to_be32(x)
 
-/* Loads a big-endian header field; returns it in host order. */
+/* Loads a big-endian header field. Returns it in host order. */
 static __always_inline __u16 get_be16(const __u8 *p)
 {
 	return be16_to_cpu(LOAD(__u16, p));

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * With --follow-peers: did this host forward a client's SYN? The hooks of the followed interfaces record
- * the SYNs that leave. When a client retransmits its SYN, the record of the previous one is looked up.
+ * With --follow-peers: did this host forward a client's SYN? The hooks of the followed interfaces
+ * record the SYNs that leave. When a client retransmits its SYN, the record of the previous one is
+ * looked up.
  *
- * NAT does not change the ISN, so a SYN is recorded in an array by a hash of its ISN. Newer SYNs overwrite
- * older ones.
+ * NAT does not change the ISN, so a SYN is recorded in an array by a hash of its ISN. Newer SYNs
+ * overwrite older ones.
  *
- * Buys: tells a SYN that this gateway dropped from one that the peer did not answer.
- * Costs: 512 KiB, and a clock read and a store for each SYN that leaves. Nothing without the option.
+ * Buys: distinguishes a SYN that this gateway dropped from one that the peer did not answer.
+ * Costs: 512 KiB, and a clock read and a store for each SYN that leaves. Nothing without the
+ * option.
  */
 #pragma once
 
@@ -43,8 +45,8 @@ static __always_inline void record_egress_syn(struct __sk_buff *skb, const struc
 }
 
 /*
- * Like slow_path_copy(), for packets that leave. A packet of an unknown ethertype is ignored: it carries
- * no SYN.
+ * Like slow_path_copy(), for packets that leave. A packet of an unknown ethertype is ignored: it
+ * carries no SYN.
  */
 __noinline int record_egress_copy(struct __sk_buff *skb, __u32 link)
 {

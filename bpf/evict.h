@@ -2,20 +2,20 @@
 /*
  * Eviction order: which attempt loses its slot when the table is full.
  *
- * Attempts are queued in the order of their first SYN, in one ring for each of two classes. Attempts of
- * unverified clients, which never completed a handshake, are evicted first. So a flood from forged
- * addresses evicts its own attempts.
+ * Attempts are queued in the order of their first SYN, in one ring for each of two classes.
+ * Attempts of unverified clients, which never completed a handshake, are evicted first. So a flood
+ * from forged addresses evicts its own attempts.
  *
  * Buys: real connections keep their records during a flood of 57 000 SYN/s.
  * Costs: a ring entry of 8 bytes for each attempt, written once at its SYN. A CPU takes EVICT_CHUNK
- * entries at a time, so that the lock is taken once for 32 attempts. In return the order is exact only
- * up to a chunk for each CPU.
+ * entries at a time, so that the lock is taken once for 32 attempts. In return the order is exact
+ * only up to a chunk for each CPU.
  */
 #pragma once
 
 #include "maps.h"
 
-/* Clients are told apart only after this part of the slots was in use at once: 1 / 4. */
+/* All clients count as unverified until this part of the slots was in use at once: 1 / 4. */
 #define CLASSIFY_FRACTION 4
 
 /*

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Is this packet of no interest? Nearly all are, and this is what the probe costs the traffic: so
- * they are told by constant offsets, without a store and without a call, the most frequent first and
- * on a straight line. What is not as plain is handed on, to be looked at by parse_headers().
+ * Fast path: returns as early as possible for packets that need no tracking, which are nearly all.
+ *
+ * Only constant offsets, no stores, no calls; the most frequent case falls through. This is what
+ * the probe costs the traffic: 3 to 12 ns a packet, depending on caches (scripts/bench).
  */
 #pragma once
 
@@ -10,14 +11,20 @@
 #include "flow_hash.h"
 #include "parse.h"
 
-/* Code of its own for each copy: else clang makes all of them jump into one. */
+/*
+ * Keeps the code of each inlined copy separate: else clang merges their ends, with a jump for every
+ * packet.
+ */
 #ifdef __bpf__
 #define KEEP_SEPARATE(copy) asm volatile("" : : "i"(copy))
 #else
 #define KEEP_SEPARATE(copy) ((void)(copy))
 #endif
 
-/* Of plain TCP. Without lanes, all is boring that does not open or close. */
+/*
+ * For TCP behind a plain IP header. filter is NULL where no flow is tracked: then every segment
+ * without SYN, FIN or RST can be skipped.
+ */
 static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
 						      const struct flow_filter *filter,
 						      const volatile struct hash_seed *seed,
@@ -33,7 +40,7 @@ static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
 	return PARSE_TCP;
 }
 
-/* At least 40 bytes are there. */
+/* The caller has checked 40 bytes. */
 static __always_inline enum parse_result fastpath_ip4(const __u8 *ip,
 						      const struct flow_filter *filter,
 						      const volatile struct hash_seed *seed,
@@ -71,9 +78,13 @@ static __always_inline enum parse_result fastpath_ip6(const __u8 *ip, const __u8
 }
 
 /*
- * PARSE_TCP: a segment without SYN, FIN or RST, of a flow that is not opening. PARSE_UDP:
- * *transport is its header. PARSE_FRAGMENT, PARSE_OTHER_PROTO, and PARSE_IGNORE for what is not even counted.
- * All else is PARSE_SLOW.
+ * Returns
+ *	PARSE_TCP		a segment without SYN, FIN or RST whose flow is not opening
+ *	PARSE_UDP		*transport is the UDP header
+ *	PARSE_FRAGMENT		to be counted
+ *	PARSE_OTHER_PROTO	to be counted
+ *	PARSE_IGNORE		ARP, and ICMP that is no error
+ *	PARSE_SLOW		all else
  */
 static __always_inline enum parse_result fastpath(const struct frame *f, enum link_type link,
 						  __u16 ethertype, const struct flow_filter *filter,

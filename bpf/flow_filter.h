@@ -1,30 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Counting filter: tells from one load whether a flow of this hash may be opening. */
+/*
+ * Counting filter in front of the flow table: one load shows whether a flow of a hash may be
+ * opening. A packet of an established connection reads nothing else.
+ *
+ * Buys: a hash lookup for each packet would cost 22 to 30 ns, the filter some 1 ns.
+ * Costs: 512 KiB, which stay in the cache of a core, and an atomic add at the begin and end of each
+ * flow.
+ */
 #pragma once
 
 #include "compat.h"
 
 /*
- * A lane is a sum: each flow that is opening adds 1024 and its tag, which is less than half of that.
- * So none is 0, one lies below 2048, two below 3072, and up to 31 fit; two lanes are a word. One is
- * told from another one's packet by the tag. Of two, the tags' sum is known; tags are squares, an eighth
- * of them, so that what such a sum leaves beside a tag is seldom another one. Of 100 000 openings, 1.7 %
- * of other packets may be meant as far as the lanes can tell: for these their line is asked. A sum,
- * since kernels before 5.12 know no atomic operation but adding.
+ * Each opening flow adds 1024 + fingerprint(hash) to its 16-bit cell. Fingerprints are below 512.
+ * So a cell is 0 without a flow, below 2048 with one flow, below 3072 with two, and holds up to 31
+ * flows. Two cells share a word.
  *
- * No lane ever wraps, or it would say no of what is opening. So a lane that is half full takes no more
- * flows: by chance none becomes so, but one four-tuple may be open in thousands of VLANs. What is left
- * is for the CPUs that add to it at the same moment.
+ * A cell with one flow dismisses packets whose fingerprint differs. A cell with two holds the sum
+ * of their fingerprints: the packet is dismissed unless the sum minus its own is a fingerprint.
+ * Fingerprints are scaled squares, only an eighth of the numbers below 512, so a false match is
+ * rare. With 100 000 answered openings pending, 1.7 % of other packets pass the filter, and are
+ * checked against their bucket. Without the rule for two flows it is 5.7 %, and the average packet
+ * costs 15 instead of 9 ns.
+ *
+ * It is a sum because kernels before 5.12 have no atomic operation but add.
+ *
+ * A cell must never overflow, or it would dismiss packets of opening flows. So a cell that is half
+ * full takes no more flows. That does not happen by chance, but one four-tuple may be open in
+ * thousands of VLANs. The other half is room for CPUs that add at the same moment.
  */
 #define FILTER_SHIFT 18
 #define CELL_ONE 1024U
-#define CELL_FULL (32 * CELL_ONE) /* the upper bit of a lane */
+#define CELL_FULL (32 * CELL_ONE) /* the upper bit of a cell */
 
 struct flow_filter {
-	__u32 words[1 << (FILTER_SHIFT - 1)]; /* 512 KiB: they stay in a core's own cache */
+	__u32 words[1 << (FILTER_SHIFT - 1)]; /* 512 KiB */
 };
 
-/* Of one flow. The bits are none of those that name the lane. */
+/* Uses the lowest bits of the hash; the highest ones select the cell. */
 static __always_inline __u32 fingerprint(__u32 hash)
 {
 	__u32 root = hash & 63;
@@ -32,7 +45,7 @@ static __always_inline __u32 fingerprint(__u32 hash)
 	return root * root >> 3;
 }
 
-/* The bit of each number that is a tag. */
+/* Bitmap of the numbers that are fingerprints. */
 static const __u64 fingerprints[8] = {
 	0x108421111124955f, 0x0101020408104104, 0x4010080402010101, 0x2004008010040100,
 	0x0100100100100100, 0x0400100080040020, 0x0008001000400100, 0x0001000100020004,
@@ -43,7 +56,7 @@ static __always_inline bool is_fingerprint(__u32 number)
 	return number < 512 && fingerprints[number >> 6] >> (number & 63) & 1;
 }
 
-/* What one flow adds to a lane. */
+/* The amount that one flow adds to its cell. */
 static __always_inline __u32 cell_increment(__u32 hash)
 {
 	return CELL_ONE | fingerprint(hash);
@@ -63,8 +76,8 @@ static __always_inline __u16 cell_read(const struct flow_filter *filter, __u32 c
 }
 
 /*
- * Could a flow of this slot be opening? No is certain. One load, and for nearly all one branch: two or
- * more, or just this one?
+ * May a flow of this hash be opening? False is certain. One load; nearly all packets take a single
+ * branch, which covers an empty cell and a cell with one other flow.
  */
 static __always_inline bool filter_may_hold(const struct flow_filter *filter, __u32 hash)
 {
@@ -77,13 +90,13 @@ static __always_inline bool filter_may_hold(const struct flow_filter *filter, __
 	return is_fingerprint(cell - 2 * CELL_ONE - fingerprint(hash));
 }
 
-/* May another flow of this slot be opening? */
+/* May another flow be added to the cell of this hash? */
 static __always_inline bool filter_has_room(const struct flow_filter *filter, __u32 hash)
 {
 	return !(cell_read(filter, cell_of(hash)) & CELL_FULL);
 }
 
-/* A flow of this slot more, or less: n is 1 or -1. */
+/* Adds (n = 1) or removes (n = -1) a flow. */
 static __always_inline void filter_add(struct flow_filter *filter, __u32 hash, int n)
 {
 	__u32 cell = cell_of(hash);

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Keyed hash of the four-tuple, equal for both directions of a connection. */
+/*
+ * Keyed hash of the four-tuple, equal for both directions of a connection.
+ *
+ * Everything that is found by hash depends on it: filter, buckets, seen bits. The key is random and
+ * secret, so that nobody on the wire can choose four-tuples that collide. tests/unit/hash.c tries.
+ */
 #pragma once
 
 #include "compat.h"
 
 /*
- * Secret of this run: without it nobody on the wire can aim at a slot, nor make many four-tuples meet
- * in one. Random, each word for one use: a key that two parts shared could be cancelled by choosing
- * both of them.
+ * The key of a run. Each word has one use: if two parts of the hash shared a word, an attacker
+ * could choose both parts so that it cancels out. The factors are odd, so that no bit is lost.
  */
 struct hash_seed {
 	__u64 address;
-	__u64 prefix; /* of IPv6 */
-	__u64 rest; /* odd, as all that is only multiplied by: no bit is lost */
-	__u64 ports; /* odd */
-	__u64 spread; /* odd */
+	__u64 prefix; /* of IPv6 addresses */
+	__u64 rest; /* factor, odd */
+	__u64 ports; /* factor, odd */
+	__u64 spread; /* factor, odd */
 };
 
 static __always_inline void hash_seed_make_odd(struct hash_seed *seed)
@@ -31,9 +35,9 @@ static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *
 }
 
 /*
- * The prefix by a product with its own half, which nobody can make equal to another one's, and then
- * the rest; turned about, lest what differs in the last bits alone be lost at the upper end of the
- * products to come.
+ * Multiplies the prefix by its own upper half, which no choice of another prefix can undo, and adds
+ * the interface identifier. The bytes are swapped at the end: differences in the last bits would
+ * otherwise be lost in the upper half of the products that follow.
  */
 static __always_inline __u64 hash_end6(const __u8 *address, const volatile struct hash_seed *seed)
 {
@@ -52,9 +56,9 @@ static __always_inline __u64 hash_end(const __u8 *address, const __u8 *port, boo
 }
 
 /*
- * Equal for both directions. The product of both ends depends on the key, unless their sum is the
- * same: then two products differ by a number that no key changes, but for the factor of the ports and
- * the last one, which are secret as well.
+ * Equal for both directions. If two tuples have the same sum of ends, the difference of their
+ * products does not depend on seed->address. It still depends on the factor of the ports and on
+ * seed->spread, which are secret as well.
  */
 static __always_inline __u32 hash_ends(__u64 from, __u64 to, const volatile struct hash_seed *seed)
 {
@@ -67,7 +71,8 @@ static __always_inline __u32 hash_headers(const __u8 *ip, const __u8 *tcp, bool 
 	__u64 from, to;
 
 	from = hash_end(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
-	barrier_var(from); /* one after the other: no more registers to be saved and restored */
+	/* computes one end after the other, with fewer registers to save and restore */
+	barrier_var(from);
 	to = hash_end(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
 	return hash_ends(from, to, seed);
 }

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The table of opening flows: lookup, insertion, locking, publication of records, eviction. This is the
- * storage below process.h in the kernel.
+ * The table of opening flows: lookup, insertion, locking, publication of records, eviction. This is
+ * the storage below process.h in the kernel.
  *
- * The flows are elements of an array, called slots. A bucket (bucket.h) of one cache line holds the slot
- * numbers and tags of the flows whose hash selects it.
+ * The flows are elements of an array, called slots. A bucket (bucket.h) of one cache line holds the
+ * slot numbers and tags of the flows whose hash selects it.
  *
- * Buys, against BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a connection, 24 instead of 33 ns a packet in a
- * storm of openings, a sweep of 100 000 flows in 37 instead of 55 ms. An LRU map is no alternative: it
- * evicts silently, and every attempt must end as a record or in a counter.
+ * Buys, against BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a connection, 24 instead of 33 ns a packet
+ * in a storm of openings, a sweep of 100 000 flows in 37 instead of 55 ms. An LRU map is no
+ * alternative: it evicts silently, and every attempt must end as a record or in a counter.
  * Costs: some 600 lines, here and in bucket.h, freelist.h and evict.h.
  *
- * Both directions of a connection may be processed on two CPUs at once, and a slot may hold another flow
- * as soon as its flow has settled. So every change of a flow happens under the spin lock of its bucket,
- * after a check that the entry still belongs to the attempt that was looked up. The program that removes
- * the entry owns the flow from then on, and publishes its record.
+ * Both directions of a connection may be processed on two CPUs at once, and a slot may hold another
+ * flow as soon as its flow has settled. So every change of a flow happens under the spin lock of
+ * its bucket, after a check that the entry still belongs to the attempt that was looked up. The
+ * program that removes the entry owns the flow from then on, and publishes its record.
  */
 #pragma once
 
@@ -104,8 +104,8 @@ static __always_inline struct bucket *overflow_bucket(const struct flow_key *key
 }
 
 /*
- * Looks up the key of the segment in this CPU's scratch. Returns the index in the overflow bucket, or
- * BUCKET_ENTRIES if the flow is not there.
+ * Looks up the key of the segment in this CPU's scratch. Returns the index in the overflow bucket,
+ * or BUCKET_ENTRIES if the flow is not there.
  */
 __noinline int overflow_find(__u32 hash)
 {
@@ -202,8 +202,8 @@ static __always_inline void flow_unlock(const struct flow_ref *found, enum end_r
 /*
  * Publishes the record of a flow that was removed from its bucket, and frees its slot.
  *
- * An attempt without a complete handshake is only counted when the ring is more than half full, so that
- * a flood does not crowd out the records of real connections.
+ * An attempt without a complete handshake is only counted when the ring is more than half full, so
+ * that a flood does not crowd out the records of real connections.
  */
 __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 {
@@ -297,8 +297,9 @@ static __always_inline struct flow *table_new(table_ctx *ctx, __u64 now)
 }
 
 /*
- * Returns COUNT_ATTEMPTS on success, COUNT_LOST_MAP if the bucket is full, and COUNT_LATE_SYN_COPIES if
- * entry_sum is out of date: then another CPU may have inserted the same attempt.
+ * Returns COUNT_ATTEMPTS on success, COUNT_LOST_MAP if the bucket is full, and
+ * COUNT_LATE_SYN_COPIES if entry_sum is out of date: then another CPU may have inserted the same
+ * attempt.
  */
 static __always_inline enum counter bucket_insert(struct bucket *bucket, struct flow_entry *e,
 						  __u32 entry_sum)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Free list of flow slots: a LIFO of CPU_FREE_SLOTS on each CPU, then a stack that all CPUs share, then
- * slots that were never used.
+ * Free list of flow slots: a LIFO of CPU_FREE_SLOTS on each CPU, then a stack that all CPUs share,
+ * then slots that were never used.
  *
  * Buys: a new flow takes the slot that this CPU freed last, whose memory is still in its cache, and
- * takes no lock. With the buckets it replaces BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a connection.
- * Costs: up to 64 free slots for each CPU that other CPUs cannot take, and two maps more than a stack
- * alone.
+ * takes no lock. With the buckets it replaces BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a
+ * connection.
+ * Costs: up to 64 free slots for each CPU that other CPUs cannot take, and two maps more than a
+ * stack alone.
  */
 #pragma once
 
@@ -20,8 +21,8 @@ static __always_inline void set_slot_in_use(__u64 slot, bool in_use)
 }
 
 /*
- * Frees the slot of a flow that no bucket refers to. on_hook: the caller runs on a hook, where nothing
- * interrupts the access to the CPU's own list.
+ * Frees the slot of a flow that no bucket refers to. on_hook: the caller runs on a hook, where
+ * nothing interrupts the access to the CPU's own list.
  */
 static __always_inline void slot_free(struct flow_entry *e, bool on_hook)
 {

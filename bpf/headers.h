@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Protocol constants, and the structs that describe a frame and its headers. Each function here only
- * classifies a protocol number.
+ * Protocol constants, and the structs that describe a frame and its headers. The functions classify
+ * protocol numbers.
  */
 #pragma once
 
 #include "compat.h"
 
-/* A frame's headers lie within this many bytes, or the frame is not understood. */
+/* The headers of a frame must lie within its first MAX_HEADERS bytes, or it is not parsed. */
 #define MAX_HEADERS 256
 
 #define MAX_VLAN_TAGS 4
@@ -26,7 +26,7 @@ enum {
 	ETHERTYPE_QINQ = 0x88a8, /* IEEE 802.1ad */
 	ETHERTYPE_QINQ_OLD = 0x9100,
 	ETHERTYPE_QINQ_OLDER = 0x9200,
-	ETHERTYPE_MIN = 0x0600, /* below it, the field is an IEEE 802.3 length */
+	ETHERTYPE_MIN = 0x0600, /* smaller values are an IEEE 802.3 length */
 };
 
 enum { PPP_IP4 = 0x21, PPP_IP6 = 0x57, PPP_MPLS = 0x281 };
@@ -53,9 +53,11 @@ enum {
 	TCP_ACK = 1 << 4,
 };
 
+/* Segments with one of these flags change the state of a connection. */
 #define TCP_CONTROL (TCP_SYN | TCP_FIN | TCP_RST)
 
-enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 /* code */ };
+/* ICMP4_FRAGMENTATION_NEEDED is a code of ICMP4_UNREACHABLE, the others are types. */
+enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 };
 enum {
 	ICMP6_UNREACHABLE = 1,
 	ICMP6_TOO_BIG = 2,
@@ -63,48 +65,52 @@ enum {
 	ICMP6_PARAMETER_PROBLEM = 4,
 };
 
+/* Bytes of a frame. begin is the link header, or the IP header with LINK_RAW_IP. */
 struct frame {
 	const __u8 *begin;
 	const __u8 *end;
-	__u32 wire_length; /* bytes on the wire, more than end - begin where a capture or skb was
-			      cut */
-	volatile __u32 *launder; /* see launder(); NULL but for the kernel's copy of the headers */
+	/* bytes on the wire: more than end - begin if the capture or the linear part is shorter */
+	__u32 wire_length;
+	/* see launder(); NULL except for the kernel's copy of the headers */
+	volatile __u32 *launder;
 };
 
 enum link_type {
 	LINK_ETHERNET,
-	LINK_RAW_IP, /* no link header: the caller says the ethertype */
+	LINK_RAW_IP, /* no link header: the caller passes the ethertype */
 };
 
+/* The result of parse_headers(), parse_plain_tcp() or fastpath(). */
 enum parse_result {
-	PARSE_OK, /* of parse_ip4() and parse_ip6(): go on with the transport header */
+	PARSE_OK, /* only of parse_ip4() and parse_ip6(): go on with the transport header */
 	PARSE_TCP,
 	PARSE_UDP,
 	PARSE_ICMP,
-	PARSE_OTHER_PROTO, /* IP, neither of these */
-	PARSE_FRAGMENT, /* not the first one */
-	PARSE_IGNORE,
-	PARSE_SLOW, /* not to be told by a short way: parse_headers() never answers this */
+	PARSE_OTHER_PROTO, /* IP, but neither TCP, UDP nor ICMP */
+	PARSE_FRAGMENT, /* a fragment other than the first */
+	PARSE_IGNORE, /* ARP, and on the fast path ICMP that is no error: not even counted */
+	PARSE_SLOW, /* parse_headers() must decide; it never returns this itself */
 	PARSE_UNKNOWN_LINK, /* neither IPv4 nor IPv6, see headers.ethertype */
 	PARSE_MALFORMED,
-	PARSE_TRUNCATED, /* the headers go on behind the frame's end */
+	PARSE_TRUNCATED, /* the headers continue beyond the end of the frame */
 };
 
 /*
- * Where the headers are. The pointers are valid for 20 (ip4), 40 (ip6), 20 (TCP), 8 (UDP, ICMP)
- * bytes.
+ * Where the headers are. ip is valid for 20 (IPv4) or 40 bytes (IPv6), transport for 20 (TCP) or 8
+ * bytes (UDP, ICMP).
  */
 struct headers {
 	const __u8 *ethernet; /* or NULL */
 	const __u8 *ip;
 	const __u8 *transport;
 	__u32 transport_offset;
-	__u32 transport_length; /* by the IP header, never by the frame: Ethernet pads short ones */
-	__u16 vlan[2];
+	/* from the IP header, not from the frame: Ethernet pads short frames */
+	__u32 transport_length;
+	__u16 vlan[2]; /* as in struct flow_key */
 	__u16 ethertype;
 	__u8 protocol;
 	bool ip6;
-	bool fragment; /* the first one */
+	bool fragment; /* the first fragment */
 };
 
 static __always_inline bool is_vlan(__u16 ethertype)
@@ -121,6 +127,7 @@ static __always_inline bool is_ip6_extension(__u8 protocol)
 	       protocol == PROTOCOL_HIP || protocol == PROTOCOL_SHIM6;
 }
 
+/* Errors that may quote a TCP segment (RFC 792, RFC 4443). */
 static __always_inline bool is_icmp_error(__u8 type, bool ip6)
 {
 	if (ip6)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * All maps and global variables of the BPF object, the per-CPU scratch memory, and the counters.
- * Only the prog array is elsewhere: it names a program, see probe.bpf.c. README.md draws the layout.
+ * Only the prog array is elsewhere: it names a program, see probe.bpf.c. README.md draws the
+ * layout.
  *
- * User space sets the sizes and the constants before it loads the object (user/source/flow_table.h).
+ * User space sets the sizes and the constants before it loads the object
+ * (user/source/flow_table.h).
  */
 #pragma once
 
@@ -142,7 +144,9 @@ struct packet_buffer {
 	__u8 bytes[MAX_SNAPLEN];
 };
 
-/* Where a packet is put together: its length is not constant, so it cannot be reserved in the ring. */
+/*
+ * Where a packet is put together: its length is not constant, so it cannot be reserved in the ring.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -188,8 +192,8 @@ struct {
 /* ---- scratch ---- */
 
 /*
- * Working memory that is too large for the stack of 512 bytes. The hooks run with softirqs disabled,
- * so that only one program at a time uses the scratch of a CPU.
+ * Working memory that is too large for the stack of 512 bytes. The hooks run with softirqs
+ * disabled, so that only one program at a time uses the scratch of a CPU.
  */
 struct scratch {
 	struct segment segment;
@@ -198,7 +202,8 @@ struct scratch {
 	__u64 virtual_now;
 	__u32 launder; /* see launder() */
 	__u32 tunnel_length; /* nonzero: bytes of the packet from its network header on */
-	__u8 headers[3 * MAX_HEADERS]; /* header_at() shows the verifier a wider bound than its own */
+	/* in header_at(), the verifier sees offsets up to 2 * MAX_HEADERS */
+	__u8 headers[3 * MAX_HEADERS];
 };
 
 struct {
@@ -224,7 +229,9 @@ const volatile bool virtual_time; /* tests only: take the time from skb->tstamp 
 
 /* ---- variables ---- */
 
-/* A global, not a map: reading it needs no helper call, so a hook saves and restores no register. */
+/*
+ * A global, not a map: reading it needs no helper call, so a hook saves and restores no register.
+ */
 struct flow_filter flow_filter;
 
 __u32 slots_high_water; /* slots above this number were never used */
@@ -270,9 +277,9 @@ static __always_inline void counter_add(enum counter c, __u64 n)
 }
 
 /*
- * Like counter_add(), for the fast path. The volatile variables keep the arguments on the stack during
- * the lookup. In callee-saved registers, the hook would save and restore them for every packet,
- * including those that are not counted.
+ * Like counter_add(), for the fast path. The volatile variables keep the arguments on the stack
+ * during the lookup. In callee-saved registers, the hook would save and restore them for every
+ * packet, including those that are not counted.
  */
 static __always_inline void counter_add_fastpath(enum counter c, __u32 n)
 {

@@ -1,46 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which packets decide what becomes of an attempt? While packets are kept (--write), the beginning
- * of each of them crosses to user space behind one of these heads, before the attempt's record does.
+ * Event head of a saved packet (--write), and the roles a packet can have in its attempt. The first
+ * bytes of each packet with a role cross to user space behind such a head, before the attempt's
+ * record does.
  */
 #pragma once
 
 #include "track.h"
 
-/* The most bytes of a packet that a hook hands over, behind the head. */
+/* Maximum number of bytes of a packet behind the head. */
 #define MAX_SNAPLEN 4096
 
-/* What a packet is to its attempt; one may be several of these. */
+/* A packet may have several roles. */
 enum role {
 	ROLE_SYN = 1 << 0, /* one of the first SYN_TIMES */
-	ROLE_SYNACK = 1 << 1, /* likewise */
-	ROLE_ACK = 1 << 2, /* the handshake's */
+	ROLE_SYNACK = 1 << 1, /* one of the first SYN_TIMES */
+	ROLE_ACK = 1 << 2, /* completes the handshake */
 	ROLE_CLIENT_FIRST = 1 << 3, /* the client's first payload */
-	ROLE_SERVER_FIRST = 1 << 4,
-	ROLE_FIN = 1 << 5, /* a side's first */
+	ROLE_SERVER_FIRST = 1 << 4, /* the server's first payload */
+	ROLE_FIN = 1 << 5, /* the first of either side */
 	ROLE_RST = 1 << 6,
 	ROLE_ICMP = 1 << 7, /* an error about the SYN */
 };
 
 enum packet_flag {
 	PACKET_EGRESS = 1 << 0,
-	PACKET_CLIENT_IS_END_1 = 1 << 1, /* as CLIENT_IS_END_1 */
+	PACKET_CLIENT_IS_END_1 = 1 << 1, /* like CLIENT_IS_END_1 */
 };
 
 struct packet_head {
 	struct flow_key key;
 	__u32 wire_length;
-	__u64 syn; /* time of the attempt's first SYN: with the key, which attempt */
+	/* time of the attempt's first SYN: identifies the attempt, together with the key */
+	__u64 syn;
 	__u64 time;
 	__u32 length; /* bytes behind this head */
-	__u16 vlan_protocol; /* of the tag in the skb's metadata, when there is one; else 0 */
+	__u16 vlan_protocol; /* of the tag in the skb's metadata; 0 without one */
 	__u16 vlan_tci;
 	__u8 roles; /* enum role */
 	__u8 flags; /* enum packet_flag */
 	__u8 pad[6];
 };
 
-/* Of a segment that track() or flow_start() has just seen at this time. */
+/* Call this after track() or flow_start() with the same segment and time. */
 static __always_inline __u8 packet_roles(const struct flow *f, const struct segment *s,
 					 bool from_client, __u64 now)
 {

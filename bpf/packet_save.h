@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* With --write: hands the first bytes of deciding packets to user space, behind a struct packet_head. */
+/*
+ * With --write: hands the first bytes of deciding packets to user space, behind a struct
+ * packet_head.
+ */
 #pragma once
 
 #include "flow_table.h"

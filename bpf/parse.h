@@ -2,15 +2,22 @@
 /*
  * Parser: finds the IP and transport headers in the bytes of a frame.
  *
+ * parse_headers() reads any frame. parse_plain_tcp() finds the same for TCP behind plain headers,
+ * with less code. Most packets reach neither, since fastpath() decides first.
+ *
  * Contract for the verifier and for the fuzzer alike: every access is checked against the frame's
- * end, and every offset that is not a constant against MAX_HEADERS, so that parse_headers() reads packet
- * pointers and a copy of the headers in a map. Nothing is written before it is known that the frame
- * matters. Checksums are not verified: a router does not either.
+ * end, and every variable offset against MAX_HEADERS as well. So parse_headers() reads packet
+ * pointers as well as a copy of the headers in a map. Checksums are not verified: a router does not
+ * verify TCP's either.
  */
 #pragma once
 
 #include "headers.h"
 
+/*
+ * Returns a pointer to size bytes at offset, or NULL if they are not within the frame and
+ * MAX_HEADERS.
+ */
 static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset, __u32 size)
 {
 	__u64 bounded = offset;
@@ -19,7 +26,7 @@ static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset
 	if (offset > MAX_HEADERS - size)
 		return NULL;
 #ifdef __bpf__
-	/* kernels before 5.16 forget the bound of a number that clang kept on the stack */
+	/* kernels before 5.16 lose the bound of a value that clang spilled to the stack */
 	asm volatile("%0 &= %1" : "+r"(bounded) : "i"(2 * MAX_HEADERS - 1));
 #endif
 	p = f->begin + bounded;
@@ -29,8 +36,8 @@ static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset
 }
 
 /*
- * The verifier follows every offset that it knows, one path each. A number that has been through a
- * map's memory it knows no more, and the paths merge; header_at() bounds it anew.
+ * The verifier explores one path for each known value of a number. Storing a number in a map and
+ * loading it back makes it unknown, so that paths merge. header_at() checks the bound again.
  */
 static __always_inline __u32 launder(const struct frame *f, __u32 number)
 {
@@ -40,7 +47,7 @@ static __always_inline __u32 launder(const struct frame *f, __u32 number)
 	return *f->launder;
 }
 
-/* A priority tag has VLAN id 0 and names no VLAN; ids beyond the second are not kept. */
+/* A priority tag has VLAN id 0 and names no VLAN. Ids after the second are not kept. */
 static __always_inline void headers_add_vlan(struct headers *h, __u16 tci)
 {
 	if (!h->vlan[0])
@@ -49,7 +56,10 @@ static __always_inline void headers_add_vlan(struct headers *h, __u16 tci)
 		h->vlan[1] = tci & 0xfff;
 }
 
-/* From an IP header's offset to its transport header's; PARSE_OTHER_PROTO stands for "go on". */
+/*
+ * Both parse an IP header at offset. They return PARSE_OK with the protocol and the transport
+ * header's offset and length in *h, or why the packet is not parsed further.
+ */
 static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 offset,
 						   struct headers *h)
 {
@@ -62,7 +72,7 @@ static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 
 	if (ip[0] >> 4 != 4 || header < 20)
 		return PARSE_MALFORMED;
 	total = get_be16(ip + 2);
-	if (!total) /* segmentation offload fills it in behind us */
+	if (!total) /* 0 with segmentation offload: a later layer fills it in */
 		total = f->wire_length - offset;
 	if (total < header)
 		return PARSE_MALFORMED;
@@ -139,8 +149,8 @@ static __always_inline enum parse_result parse_ip6(const struct frame *f, __u32 
 }
 
 /*
- * What stands between an Ethernet header and IP other than VLAN tags. Moves *offset, answers the
- * ethertype.
+ * Skips LLC/SNAP, PPPoE and MPLS between the Ethernet header and IP. Advances *offset and returns
+ * the ethertype of what follows, or the ethertype that it cannot skip.
  */
 static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *offset,
 						 __u16 ethertype)
@@ -177,7 +187,10 @@ static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *o
 			if (!p)
 				return ethertype;
 			*offset = launder(f, *offset + 4);
-			/* at the bottom of the stack, a first nibble tells what follows (RFC 4928) */
+			/*
+			 * the first nibble after the bottom of the stack is the IP version (RFC
+			 * 4928)
+			 */
 			if (p[2] & 1) {
 				if (p[4] >> 4 == 4)
 					return ETHERTYPE_IP4;
@@ -190,7 +203,9 @@ static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *o
 	return ethertype;
 }
 
-/* h->vlan holds the tags that are in the skb's metadata, if any: they are the outer ones. */
+/*
+ * The caller initializes h->vlan with the tag in the skb's metadata, or 0: that is the outer tag.
+ */
 static __always_inline enum parse_result parse_headers(const struct frame *f, enum link_type link,
 						       __u16 ethertype, struct headers *h)
 {
@@ -243,8 +258,8 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 		if (!h->transport)
 			return PARSE_TRUNCATED;
 		/*
-		 * a data offset below 5 words, or a datagram too small for the header (RFC
-		 * 9293 3.1)
+		 * a data offset below 5 words, or a datagram too small for the header (RFC 9293
+		 * 3.1)
 		 */
 		if (h->transport[12] >> 4 < 5 || h->transport_length < 20)
 			return PARSE_MALFORMED;
@@ -256,21 +271,23 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 	    h->protocol != (h->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4))
 		return PARSE_OTHER_PROTO;
 	h->transport = header_at(f, h->transport_offset, 8);
-	if (!h->transport) /* not short: no TCP header is lost here, which is what PARSE_TRUNCATED says */
+	if (!h->transport) /* not PARSE_TRUNCATED: that counts lost TCP headers only */
 		return PARSE_MALFORMED;
 	return h->protocol == PROTOCOL_UDP ? PARSE_UDP : PARSE_ICMP;
 }
 
-/* TCP in one piece, by all that stands from the fragment to the protocol. */
+/* Unfragmented TCP: compares fragment offset, flags and protocol in one load. */
 static __always_inline bool is_plain_tcp4(const __u8 *ip)
 {
 	return (LOAD(__u32, ip + 6) & cpu_to_be32(0x3fff00ff)) == cpu_to_be32(PROTOCOL_TCP);
 }
 
 /*
- * The short way to TCP, nearly all of which stands behind Ethernet, two VLAN tags at most, and an IP
- * header without options or extensions. PARSE_TCP, and all is as parse_headers() has it; or PARSE_SLOW, and
- * parse_headers() must be asked.
+ * Returns PARSE_TCP, with *h as parse_headers() fills it, or PARSE_SLOW: then parse_headers() must
+ * decide. Handles Ethernet with up to two VLAN tags, and IP without options or extension headers.
+ *
+ * Buys: the hooks' share of a core at 5 000 connections a second is 2.0 instead of 2.3 %. Costs: 70
+ * lines that repeat what parse_headers() does.
  */
 static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, enum link_type link,
 							 __u16 ethertype, struct headers *h)
@@ -321,13 +338,13 @@ static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, 
 	} else {
 		return PARSE_SLOW;
 	}
-	if (!length) /* as in parse_ip4(), and in parse_ip6() */
+	if (!length) /* as in parse_ip4() and parse_ip6() */
 		length = f->wire_length - offset;
 	tcp = ip + header;
 	h->transport = tcp;
 	h->transport_offset = offset + header;
 	h->transport_length = length - header;
 	header = (tcp[12] >> 4) * 4;
-	/* less than its headers: malformed */
+	/* a length below that of the headers wraps, and is malformed */
 	return header < 20 || h->transport_length - header > 0xffffff ? PARSE_SLOW : PARSE_TCP;
 }

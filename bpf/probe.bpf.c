@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The programs, in the order of a packet's way: hooks with the fast path, slow path, recording of SYNs
- * that leave, settling of candidates.
+ * The programs, in the order of a packet's way: hooks with the fast path, slow path, recording of
+ * SYNs that leave, settling of candidates.
  *
- * The hooks are tc ingress and egress of an interface, with or without an Ethernet header. Every path
- * returns TC_NEXT: other programs on the hook still run, and the packet is not changed.
+ * The hooks are tc ingress and egress of an interface, with or without an Ethernet header. Every
+ * path returns TC_NEXT: other programs on the hook still run, and the packet is not changed.
  *
- * A packet of an established connection is parsed, hashed, and skipped after one load from the filter.
- * Clock, lookup and copy are reserved for packets that open, close or refuse a connection, or whose
- * headers are not plain.
+ * A packet of an established connection is parsed, hashed, and skipped after one load from the
+ * filter. Clock, lookup and copy are reserved for packets that open, close or refuse a connection,
+ * or whose headers are not plain.
  */
 #include "fastpath.h"
 #include "slow_path.h"
@@ -21,9 +21,10 @@
 int slow_path(struct __sk_buff *skb);
 
 /*
- * All hooks tail-call the slow path. So it is verified once (36 000 instructions at the start instead of
- * 76 000), and both directions share its code in the cache; established packets cost at most 1 ns more.
- * If the loader has exited the array is empty, the call fails, and the packet passes.
+ * All hooks tail-call the slow path. So it is verified once (36 000 instructions at the start
+ * instead of 76 000), and both directions share its code in the cache; established packets cost at
+ * most 1 ns more. If the loader has exited the array is empty, the call fails, and the packet
+ * passes.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -162,8 +163,8 @@ int probe_egress_syn_ip(struct __sk_buff *skb)
 /* ---- settling ---- */
 
 /*
- * User space runs this once for each flow that it found due. The flow is checked again here:
- * a SYN-ACK may have arrived since user space read it.
+ * User space runs this once for each flow that it found due. The flow is checked again here: a
+ * SYN-ACK may have arrived since user space read it.
  */
 SEC("tc")
 int settle_candidate(struct __sk_buff *skb)

@@ -1,38 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What becomes of a segment: finds its flow, lets track() change it, begins and settles attempts.
- * The one way of a segment for the kernel and for captures; only the table differs.
+ * Processes one segment: finds its flow, applies track(), starts and settles attempts. The kernel
+ * and captures share this code; only the storage below differs.
  *
- * The including file defines struct table and these, before it includes this file:
- *	table_now	the time, in ns; asked only when a segment needs it
- *	table_filter	the lanes, see line.h
- *	table_bucket	the line of that bucket_number(), or NULL
- *	table_find	the flow of a key, if it is opening; fills *found: flow, and what goes with it
- *			of the line's entries, see bucket_entry_sum()
- *	table_new	a zeroed flow to fill in, which nobody else finds yet; NULL when there is no
- *			place: that is counted as lost
- *	table_insert	puts it into the table, unless bucket_entry_sum() has changed; false, and the place
- *			is free again, when it cannot: that is counted as lost, or as a copy where
- *			another CPU was faster
- *	table_lock	is the flow still the attempt that was found? Then it is held
- *	table_unlock	lets go of a flow that is held; one that has settled is nobody else's any more
- *	table_publish	publishes the record of such a flow, and frees its place
- *	table_count	adds to a counter
- *	table_count_ethertype	adds a packet to what is not understood
- *	table_selects	does --client, --server, --port ask for this SYN?
- *	table_follows_peers	with --follow-peers
- *	table_forwarding	was this attempt's last SYN seen leaving? Client flags, and flow.forwarded_by above
- *	table_saves_packets	for --write, see packet.h
- *	table_save_packet	hands over the packet of this segment, if packet_roles() names one
+ * The including file defines, before it includes this one, the type table_ctx, struct flow_ref and
+ * the functions below. This file passes its table_ctx * on to them and does not read it: it is the
+ * packet in the kernel, and struct offline in user space.
+ *
+ *	table_now		returns the time in ns; called only if a segment needs it
+ *	table_filter		returns the counting filter, see flow_filter.h
+ *	table_bucket		returns the bucket of a bucket_number(), or NULL
+ *	table_find		looks up the opening flow of a key and fills *found; entry_sum
+ *				is the flow's entry, or 0 if it is not in this bucket
+ *	table_new		returns a zeroed flow that no lookup finds yet; without a free
+ *				slot it counts the attempt as lost and returns NULL
+ *	table_insert		inserts the flow if bucket_entry_sum() is unchanged; on failure
+ *				frees it, counts it as lost (or as a copy, if another CPU was
+ *				faster) and returns false
+ *	table_lock		returns true, with the flow locked, if it is still the attempt
+ *				that was found
+ *	table_unlock		unlocks a flow; if it has settled, removes it from its bucket:
+ *				then it belongs to the caller alone
+ *	table_publish		publishes the record of a removed flow and frees it
+ *	table_count		adds to a counter
+ *	table_count_ethertype	counts a packet that is neither IPv4 nor IPv6
+ *	table_selects		do --client, --server and --port select this SYN?
+ *	table_follows_peers	is --follow-peers given?
+ *	table_forwarding	was this attempt's last SYN seen leaving? Returns client flags,
+ *				and flow.forwarded_by in the upper byte
+ *	table_saves_packets	is --write given?
+ *	table_save_packet	saves the packet of this segment if it has a role in its attempt
  */
 #pragma once
 
+#include "bucket.h"
+#include "flow_filter.h"
 #include "packet_event.h"
 #include "selector.h"
 
-#include "bucket.h"
-
-/* Where process_segment() says so. */
+/* Starts an attempt with a SYN for which process_segment() returned true. */
 static __always_inline void start_attempt(table_ctx *ctx, const struct segment *s)
 {
 	struct bucket *bucket = table_bucket(ctx, bucket_number(s->hash, s->ifindex, s->vlan));
@@ -69,7 +75,7 @@ static __always_inline void start_attempt(table_ctx *ctx, const struct segment *
 	}
 }
 
-/* A flow that settles by what is no segment of its own. */
+/* Settles a flow to make room for a new attempt on its four-tuple. */
 static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, enum end_reason why,
 					__u64 now)
 {
@@ -80,8 +86,9 @@ static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, 
 }
 
 /*
- * Answers whether this SYN begins an attempt: then it is for start_attempt(), which is not called from
- * here, since all that calls one another shares a small stack.
+ * Returns true if the segment is a SYN that starts an attempt. The caller passes it to
+ * start_attempt(). That is not called from here, since all functions of a call chain share a stack
+ * of 512 bytes.
  */
 static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 {
@@ -98,7 +105,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 		table_count(ctx, COUNT_MALFORMED, 1);
 		return false;
 	}
-	/* reading the clock waits for all that was read before, so it comes before what is not in the cache */
+	/* read the clock first: it waits for earlier loads, and those below may miss the cache */
 	s->time = is_syn(s) ? table_now(ctx) : 0;
 	hash = s->hash;
 	is_opening = filter_may_hold(table_filter(ctx), hash);
@@ -130,7 +137,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 			if (now && table_saves_packets(ctx))
 				table_save_packet(ctx, &s->key, f, s, from_client, now);
 			if (why != END_NONE) {
-				/* a bare ACK can be what was missing */
+				/* a bare ACK can settle a flow, too */
 				if (!now)
 					now = table_now(ctx);
 				bucket_set_last_closed(bucket, &s->key, hash, f->client_isn, why,
@@ -145,7 +152,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 	}
 	if (is_syn(s))
 		return true;
-	/* of a connection whose SYN was not seen: counted once, no verdict is made of it */
+	/* a connection whose SYN was not seen: counted once, without a record */
 	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL &&
 	    bucket_test_and_set_seen(bucket, hash))
 		table_count(ctx, COUNT_ALREADY_OPEN, 1);
@@ -158,7 +165,7 @@ static __always_inline enum counter udp_counter(const __u8 *udp)
 								: COUNT_UDP_BYTES;
 }
 
-/* A frame that is neither a TCP segment nor an ICMP error is only counted. */
+/* Counts a packet that is neither a TCP segment nor an ICMP error. */
 static __always_inline void count_untracked(table_ctx *ctx, const struct headers *h,
 					    enum parse_result parsed, __u32 bytes)
 {

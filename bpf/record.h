@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What crosses from kernel to user: one record for each connection attempt, when it settles.
+ * The record format between kernel and user space: one record for each connection attempt, when it
+ * settles.
  *
- * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC at the hook, a capture's own time
- * otherwise. 0 is "not seen". Ports, sequence numbers and lengths are in host order, addresses in
- * network order.
+ * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC at a hook, the capture's own time
+ * otherwise. 0 means "not seen". Ports, sequence numbers and lengths are in host order, addresses
+ * in network order.
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 #define MILLISECOND_NS 1000000ULL
 #define MICROSECOND_NS 1000ULL
 
-/* IPv4 as ::ffff:a.b.c.d. */
+/* IPv4 addresses are stored IPv4-mapped, as ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
 struct address {
 	__u32 word[4];
 };
@@ -32,48 +33,56 @@ static __always_inline bool is_mapped(const struct address *a)
 struct flow_key {
 	struct address end[2];
 	__u16 port[2];
-	__u16 vlan[2]; /* VLAN ids from the outside in; 0 is none (802.1Q: no VLAN has this id) */
+	/* VLAN ids, outermost first; 0 is none (no VLAN has this id in IEEE 802.1Q) */
+	__u16 vlan[2];
 	__u32 ifindex;
-	__u32 pad; /* 0: keys are compared by words of 64 bits */
+	__u32 pad; /* 0: keys are compared by 64-bit words */
 } __attribute__((aligned(8)));
 
 #define SYN_TIMES 8
 
-/* Each byte of flags has one writing direction, as every field of struct flow has. */
+/*
+ * The bits of client_flags are set by segments of the client, those of server_flags by segments of
+ * the server.
+ */
 enum client_flag {
-	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN, else key.end[0] */
+	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN; otherwise key.end[0] did */
 	CLIENT_HAS_MAC = 1 << 1,
-	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen leaving */
-	CLIENT_IMPLIES_SYNACK =
-		1 << 3, /* spoke as only a client with an answer does; none was seen */
-	CLIENT_GAP = 1 << 4, /* its first payload begins too far on: what came before was lost */
-	CLIENT_ACKED = 1 << 5, /* it acknowledged the server's first payload */
-	/* with --follow-peers, when a SYN was sent again: what had become of the one before? */
-	CLIENT_FORWARDED = 1 << 6, /* it was seen leaving this host: see flow.forwarded_by */
-	CLIENT_NOT_FORWARDED = 1 << 7, /* it was not, by none of the interfaces that are followed */
+	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen at egress */
+	/* sent what only a client sends that received a SYN-ACK; none was seen */
+	CLIENT_IMPLIES_SYNACK = 1 << 3,
+	/* its first payload starts beyond ISN+1: earlier payload was not seen */
+	CLIENT_GAP = 1 << 4,
+	CLIENT_ACKED = 1 << 5, /* acknowledged the server's first payload */
+	/* with --follow-peers, when a SYN is retransmitted: was the previous one forwarded? */
+	CLIENT_FORWARDED = 1 << 6, /* seen leaving this host: see flow.forwarded_by */
+	CLIENT_NOT_FORWARDED = 1 << 7, /* not seen leaving by any followed interface */
 };
 
 enum server_flag {
-	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen leaving */
-	SERVER_IMPLIES_OPEN = 1 << 1, /* spoke as if open; of the handshake a part is missing */
+	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen at egress */
+	/* sent what only an open connection sends; part of the handshake was not seen */
+	SERVER_IMPLIES_OPEN = 1 << 1,
 	SERVER_REFUSED = 1 << 2, /* acceptable RST in answer to the SYN (RFC 9293 3.10.7.3) */
-	SERVER_RST_GATEWAY = 1 << 3, /* this very host made the RST */
-	SERVER_TOOK_SYN_DATA = 1 << 4, /* Fast Open: the SYN's payload was taken (RFC 7413) */
+	SERVER_RST_GATEWAY = 1 << 3, /* this host generated the RST */
+	/* Fast Open: the SYN-ACK acknowledged payload of the SYN (RFC 7413) */
+	SERVER_TOOK_SYN_DATA = 1 << 4,
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
-	SERVER_UNACCEPTABLE =
-		1 << 6, /* RST or SYN-ACK with a wrong number: a real client ignores it */
-	SERVER_CHALLENGED = 1 << 7, /* answered the SYN by a bare ACK (RFC 5961 4.2) */
+	/* RST or SYN-ACK with an unacceptable number, which a client ignores */
+	SERVER_UNACCEPTABLE = 1 << 6,
+	SERVER_CHALLENGED = 1 << 7, /* answered the SYN with a bare ACK (RFC 5961 4.2) */
 };
 
 enum icmp_flag {
 	ICMP_SEEN = 1 << 0,
-	ICMP_HARD = 1 << 1, /* unreachable: the attempt fails (RFC 1122 4.2.3.9) */
-	ICMP_GATEWAY = 1 << 2, /* this very host made it */
-	ICMP_TOO_BIG = 1 << 3, /* about a later segment (RFC 1191 4, RFC 8201) */
+	ICMP_HARD = 1 << 1, /* destination unreachable: the attempt fails (RFC 1122 4.2.3.9) */
+	ICMP_GATEWAY = 1 << 2, /* this host generated the error */
+	/* an error about a later segment asked for smaller packets (RFC 1191 4, RFC 8201) */
+	ICMP_TOO_BIG = 1 << 3,
 };
 
 struct flow {
-	/* the client's segments write these */
+	/* written by segments of the client */
 	__u64 syn_times[SYN_TIMES];
 	__u64 syn_last;
 	__u64 ack;
@@ -83,17 +92,19 @@ struct flow {
 	__u32 client_isn;
 	__u32 syn_count;
 	__u32 syn_copies;
-	__u32 client_retransmit_us; /* when its first payload was last sent again, behind client_first */
-	__u16 client_mss; /* that its SYN offers (RFC 9293 3.7.1), 0 when none was seen */
+	/* microseconds from client_first to the last retransmission of that payload */
+	__u32 client_retransmit_us;
+	__u16 client_mss; /* offered in the SYN (RFC 9293 3.7.1); 0 if absent */
 	__u16 client_size; /* bytes of its first payload */
 	__u16 syn_ip_id;
 	__u16 syn_payload;
 	__u8 client_mac[6];
 	__u8 client_flags;
-	__u8 client_segments; /* with payload, while the server had sent none or it was not acked */
-	__u8 client_retransmits; /* how often its first payload was sent again */
+	/* with payload, until the server's first payload was seen and acknowledged */
+	__u8 client_segments;
+	__u8 client_retransmits; /* of its first payload */
 
-	/* the server's segments write these */
+	/* written by segments of the server */
 	__u64 synack;
 	__u64 synack_last;
 	__u64 server_first;
@@ -109,31 +120,33 @@ struct flow {
 	__u8 server_flags;
 	__u8 server_segments;
 	__u8 server_retransmits;
-	__u8 server_acked; /* it acknowledged the client's first payload */
-	__u8 synack_after_ack; /* SYN-ACKs sent again although the handshake's ACK had passed */
+	__u8 server_acked; /* acknowledged the client's first payload */
+	/* SYN-ACKs retransmitted after the ACK of the handshake had passed */
+	__u8 synack_after_ack;
 
-	/* ICMP errors write these */
+	/* written by ICMP errors */
 	__u64 icmp;
 	struct address icmp_from;
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 icmp_flags;
 
-	__u8 forwarded_by; /* with CLIENT_FORWARDED: the lowest byte of the interface's index */
-	__u8 other_host; /* the first SYN was addressed to another machine on the link */
-	__u32 hash; /* by a hash of the four-tuple, see line.h */
+	__u8 forwarded_by; /* with CLIENT_FORWARDED: lowest byte of the interface index */
+	__u8 other_host; /* the first SYN had the link address of another machine */
+	__u32 hash; /* of the four-tuple, see flow_hash.h */
 };
 
+/* Why a flow settled. The JSON field is settled_by; IPFIX has flowEndReason (IE 136). */
 enum end_reason {
 	END_NONE,
-	END_PAYLOAD, /* both sides have sent payload */
+	END_PAYLOAD, /* both sides sent payload */
 	END_RST,
 	END_FIN, /* of both sides */
-	END_TIMEOUT, /* nothing more is to be expected */
-	END_SUPERSEDED, /* another attempt began on the same four-tuple */
+	END_TIMEOUT, /* silent for longer than any retransmission timer */
+	END_SUPERSEDED, /* a new attempt started on the same four-tuple */
 	END_ONE_SIDED, /* ONE_SIDED_SEGMENTS with payload, all from one side */
-	END_PRESSURE, /* gave its place to a newer attempt */
-	END_OF_RUN, /* of the run */
+	END_PRESSURE, /* evicted, or settled early, because the table is full */
+	END_OF_RUN, /* the run ended */
 	END_REASONS,
 };
 
@@ -145,27 +158,27 @@ struct record {
 	struct flow flow;
 };
 
-/* Counters of the kernel side: packets, unless another unit is said. */
+/* Counters of the kernel side, in packets unless stated otherwise. */
 enum counter {
-	COUNT_ATTEMPTS, /* connection attempts that were given a place */
-	COUNT_PUBLISHED, /* records handed over */
-	COUNT_LATE_SYN_COPIES, /* SYN of a connection that has settled already */
-	COUNT_ALREADY_OPEN, /* connections that were open before the start, as far as they showed
-			       themselves */
+	COUNT_ATTEMPTS, /* connection attempts that were given a slot */
+	COUNT_PUBLISHED, /* records written to the ring */
+	COUNT_LATE_SYN_COPIES, /* SYNs of a connection that has settled already */
+	/* connections whose SYN was not seen, at their first SYN-ACK, FIN or RST */
+	COUNT_ALREADY_OPEN,
 	COUNT_NOT_SELECTED, /* SYNs outside --client, --server, --port */
 	COUNT_UDP_443_BYTES,
 	COUNT_UDP_BYTES, /* without port 443 */
 	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */
-	COUNT_FRAGMENTS, /* later fragments: they carry no ports */
-	COUNT_MALFORMED, /* lengths that contradict each other, IPv4 addresses in IPv6 headers */
-	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; by ethertype in the map of that name */
-	/* losses */
-	COUNT_LOST_MAP, /* attempts without a place: map full */
-	COUNT_LOST_RING, /* records without a place: ring full */
-	COUNT_LOST_EVICTED, /* attempts without handshake that gave their place while the ring was
-			       half full */
-	COUNT_LOST_TRUNCATED, /* TCP headers that could not be read */
-	COUNT_LOST_PACKETS, /* for --write, without a place: ring full */
+	COUNT_FRAGMENTS, /* fragments other than the first: they carry no ports */
+	COUNT_MALFORMED, /* contradicting lengths, IPv4-mapped addresses in an IPv6 header */
+	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; the map ethertypes has them by ethertype */
+	/* losses, from here to the end */
+	COUNT_LOST_MAP, /* attempts without a slot: table full */
+	COUNT_LOST_RING, /* records without room: ring full */
+	/* attempts without a handshake that settled while the ring was half full */
+	COUNT_LOST_EVICTED,
+	COUNT_LOST_TRUNCATED, /* packets whose TCP header could not be read */
+	COUNT_LOST_PACKETS, /* packets for --write without room: ring full */
 	COUNTERS,
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Reads located headers into a struct segment: one TCP segment, or one ICMP error about a segment. */
+/*
+ * Reads located headers into a struct segment: one TCP segment, or one ICMP error about a segment.
+ */
 #pragma once
 
 #include "flow_hash.h"
@@ -19,42 +21,43 @@ struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes */
-	__u16 mss; /* of a SYN, 0 when it offers none */
+	__u16 mss; /* of a SYN; 0 if it offers none */
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 flags; /* TCP_... */
 	__u8 kind; /* enum segment_kind */
 	bool ip6;
 	bool egress;
-	bool from_gateway; /* this very host made the packet */
-	bool other_host; /* addressed to another machine on the link: this host does not forward it */
+	bool from_gateway; /* this host generated the packet */
+	/* has the link address of another machine: this host does not forward it */
+	bool other_host;
 	bool has_mac;
 	bool icmp_hard;
 	bool icmp_too_big;
-	__u8 mac[6]; /* source */
+	__u8 mac[6]; /* of the source */
 	__u8 icmp_type;
 	__u8 icmp_code;
 	struct address icmp_from;
 	/*
-	 * For process_segment(). A segment stands in a map's memory, of which the verifier knows nothing:
-	 * it need not follow each value that these may have.
+	 * Set by process_segment(). They are here because a segment is in map memory in the kernel:
+	 * the verifier knows no values there and follows fewer paths.
 	 */
 	struct flow_key key;
-	bool from_end_1; /* the source */
-	__u32 hash; /* segment_hash(), by whoever made this */
-	__u64 time; /* or 0 */
+	bool from_end_1; /* the source is key.end[1] */
+	__u32 hash; /* segment_hash(), set by the caller of process_segment() */
+	__u64 time; /* ns, or 0 if nothing needs the time */
 	__u32 entry_sum; /* bucket_entry_sum() */
 };
 
 /*
- * IPv6 packets with an address that stands for IPv4 inside of hosts would be taken for IPv4's, and
- * have no place on a wire (Linux drops what comes from one).
+ * False for IPv4-mapped IPv6 addresses (RFC 4291 2.5.5.2). Flow keys use them for IPv4, so such a
+ * packet would alias an IPv4 flow. Linux drops packets from such an address.
  */
 static __always_inline bool has_valid_addresses(const struct segment *s)
 {
 	return !s->ip6 || !(is_mapped(&s->source) || is_mapped(&s->destination));
 }
 
-/* As hash_headers(). */
+/* Returns the same as hash_headers(). */
 static __always_inline __u32 segment_hash(const struct segment *s,
 					  const volatile struct hash_seed *seed)
 {
@@ -91,8 +94,8 @@ static __always_inline void segment_set_addresses(const struct headers *h, struc
 }
 
 /*
- * Of a SYN. Every stack in use sends it as the first option (RFC 9293 3.7.1), and only there it is
- * looked for; 0 when it is not there.
+ * Returns the MSS of a SYN, or 0. Only the first option is read: every stack in use sends the MSS
+ * first (RFC 9293 3.7.1).
  */
 static __always_inline __u16 read_mss(const struct frame *f, const struct headers *h, __u32 header)
 {
@@ -107,7 +110,9 @@ static __always_inline __u16 read_mss(const struct frame *f, const struct header
 	return option && get_be16(option) == 0x0204 ? get_be16(option + 2) : 0;
 }
 
-/* After parse_headers() answered PARSE_TCP. The caller sets egress, from_gateway and ifindex. */
+/*
+ * For headers with PARSE_TCP. The caller sets hash, egress, from_gateway, ifindex and other_host.
+ */
 static __always_inline void segment_from_tcp(const struct frame *f, const struct headers *h,
 					     struct segment *s)
 {
@@ -132,8 +137,8 @@ static __always_inline void segment_from_tcp(const struct frame *f, const struct
 }
 
 /*
- * After parse_headers() answered PARSE_ICMP: answers whether this is an ICMP error that quotes a TCP
- * segment (RFC 792, RFC 4443). Eight bytes of TCP are quoted at least: ports and sequence number.
+ * For headers with PARSE_ICMP. Returns true for an ICMP error that quotes a TCP segment (RFC 792,
+ * RFC 4443). At least eight bytes of TCP are quoted: ports and sequence number.
  */
 static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
 					      struct segment *s)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Did the user ask for this connection? --client, --server and --port, looked at once for each
- * attempt, at its SYN.
+ * Selection by --client, --server and --port. It is evaluated once for each attempt, at its first
+ * SYN.
  */
 #pragma once
 
 #include "segment.h"
 
-/* Addresses as masks: what is not asked for is a mask of zeros, which every address fits. */
+/*
+ * Addresses and masks. An option that is not given is a mask of zeros, which matches every address.
+ */
 struct selector {
 	struct address client;
 	struct address client_mask;

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a place in the kernel's table of flows holds, for the hooks and for whoever reads the map. */
+/*
+ * Sizes and structs of the kernel's flow table that user space needs too, to size and read the
+ * maps.
+ */
 #pragma once
 
 #include "flow_hash.h"
 #include "record.h"
 
-/* With these all maps fit in 64 MiB, on hundreds of CPUs as well. */
+/* With these sizes all maps fit in 64 MiB, also with hundreds of CPUs. */
 #define DEFAULT_FLOWS 120000
 #define DEFAULT_RING_BYTES (8 << 20)
 
 #define MAX_TRACKED_FLOWS (1 << 20)
 
-/* Of the queue of attempts: --max-flows is rounded up to chunks. */
+/* Entries that a CPU takes from an eviction queue at a time. The queues have whole chunks. */
 #define EVICT_CHUNK 32
 
 struct flow_entry {
@@ -21,7 +24,7 @@ struct flow_entry {
 	__u32 pad;
 };
 
-/* An attempt that user space believes due to settle. The kernel looks again: see settle_due(). */
+/* An attempt that user space found due to settle. The kernel checks it again: see settle_due(). */
 struct candidate {
 	__u32 slot;
 	__u32 client_isn;
@@ -29,10 +32,10 @@ struct candidate {
 
 #define CANDIDATES 64
 
-/* Places for SYNs that were seen leaving, with --follow-peers. */
+/* Elements of the map egress_syns with --follow-peers. */
 #define EGRESS_SYNS (1 << 16)
 
-/* Marks of what passed, one an interface; several interfaces may share one. */
+/* Flags for activity by interface. Several interfaces may share one. */
 #define ACTIVITY_FLAGS 64
 
 static __always_inline __u32 activity_index(__u32 ifindex)
@@ -40,7 +43,7 @@ static __always_inline __u32 activity_index(__u32 ifindex)
 	return ifindex & (ACTIVITY_FLAGS - 1);
 }
 
-/* Clients by a hash of their address; several may share a number. */
+/* Clients are distinguished by a hash of their address. Several may share a number. */
 #define CLIENT_HASHES (1 << 16)
 
 static __always_inline __u32 client_hash(const struct address *a,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs read from an skb: its linear part, a copy of its first bytes, its metadata. */
+/* Access to an skb: its linear part, a copy of its first bytes, its metadata. */
 #pragma once
 
 #include "maps.h"
@@ -42,7 +42,9 @@ static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struc
 	return parse_headers(f, link, be16_to_cpu(skb->protocol), h);
 }
 
-/* Copies the packet's first bytes, from its network header on if it still has a tunnel's headers. */
+/*
+ * Copies the packet's first bytes, from its network header on if it still has a tunnel's headers.
+ */
 static __always_inline int load_bytes(struct __sk_buff *skb, bool is_tunnel, void *to, __u32 length)
 {
 	if (is_tunnel)

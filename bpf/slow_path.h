@@ -3,9 +3,9 @@
  * Slow path: a packet that the fast path could not skip becomes a segment and is processed.
  *
  * There are three ways to the headers: slow_path_linear() reads TCP behind plain headers in place,
- * slow_path_copy() parses a copy of the headers of any packet, slow_path_tunnel() one that still has a
- * tunnel's outer headers. slow_path_linear() lowered the hooks' share of a core from 2.3 to 2.0 % at
- * 5 000 connections a second, and costs a second parser.
+ * slow_path_copy() parses a copy of the headers of any packet, slow_path_tunnel() one that still
+ * has a tunnel's outer headers. slow_path_linear() lowered the hooks' share of a core from 2.3 to
+ * 2.0 % at 5 000 connections a second, and costs a second parser.
  *
  * The global functions (not static) are verified once, each by itself. So they add nothing to the
  * verifier's work on their callers, nor to the registers that a hook saves and restores.
@@ -41,8 +41,8 @@ __noinline int start_scratch(struct __sk_buff *skb)
 }
 
 /*
- * Is this a segment of no opening flow, that neither opens a connection nor closes one which was not seen
- * yet?
+ * Is this a segment of no opening flow, that neither opens a connection nor closes one which was
+ * not seen yet?
  */
 static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 ifindex)
 {
@@ -110,8 +110,8 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 }
 
 /*
- * Handles every other packet: IP options and extension headers, first fragments, PPPoE, MPLS, ICMP errors,
- * malformed packets, and headers outside the linear part (frames larger than a page).
+ * Handles every other packet: IP options and extension headers, first fragments, PPPoE, MPLS, ICMP
+ * errors, malformed packets, and headers outside the linear part (frames larger than a page).
  */
 __noinline int slow_path_copy(struct __sk_buff *skb)
 {
@@ -137,9 +137,9 @@ __noinline int slow_path_copy(struct __sk_buff *skb)
 }
 
 /*
- * Handles a packet that a tunnel device received on a kernel before 5.14. It still begins with the outer
- * headers, and only the offset of the network header is right. The length behind that is read from the IP
- * header.
+ * Handles a packet that a tunnel device received on a kernel before 5.14. It still begins with the
+ * outer headers, and only the offset of the network header is right. The length behind that is read
+ * from the IP header.
  */
 __noinline int slow_path_tunnel(struct __sk_buff *skb)
 {

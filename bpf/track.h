@@ -1,61 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What does this segment change in its flow? Knows nothing of where flows are stored.
+ * Changes a flow by one segment, and decides when it settles. It knows nothing of where flows are
+ * stored.
  *
- * A flow is *opening* from its first SYN until it settles; only opening flows exist. All sequence
- * comparisons are modulo 2^32 (RFC 9293 3.4). Each field of struct flow is written by segments of
- * one direction only, so that both directions may be at work on two CPUs without a lock; whoever
- * sees last that both sides have sent payload settles the flow, and the table hands a flow out once.
+ * A flow is opening from its first SYN until it settles; only opening flows exist. Sequence numbers
+ * are compared modulo 2^32 (RFC 9293 3.4). Both directions of a connection may be processed on two
+ * CPUs at once. So the caller holds the lock of the flow's bucket while one of these functions
+ * changes the flow.
  */
 #pragma once
 
 #include "segment.h"
 
-/* The same segment again so soon is a copy made by a SPAN port: TCP's own timers are slower. */
+/* The same segment within this time is a copy made by a SPAN port: TCP's own timers are slower. */
 #define COPY_NS (10 * MILLISECOND_NS)
 
-/* Linux waits up to 64 s between two SYNs: twice that and nothing more is to be expected. */
+/* Linux waits up to 64 s between two SYNs. After twice that time nothing more is expected. */
 #define SILENCE_NS (130 * SECOND_NS)
 
-/* Under pressure, what has been idle for so long settles early. */
+/* Under pressure, a flow that was idle for this time settles early. */
 #define PRESSURE_OPENING_NS (5 * SECOND_NS)
 #define PRESSURE_ESTABLISHED_NS (60 * SECOND_NS)
 
-/* An answered attempt does not give its place to a newer one before the client had time for its ACK. */
+/* An answered attempt is not evicted before the client had this time to send its ACK. */
 #define ANSWERED_NS SECOND_NS
 
-/* How long a settled connection is remembered, lest a late copy of its SYN make a phantom. */
+/* How long a settled connection is remembered, so that a late copy of its SYN is no new attempt. */
 #define LAST_CLOSED_NS (2 * SECOND_NS)
 
-/* A one-way stream leaves the slow path after so many segments with payload. */
+/* Segments with payload after which a one-way stream settles, and leaves the slow path. */
 #define ONE_SIDED_SEGMENTS 64
 
 /*
- * A flow that is opening has moved little: what lies further from the ISN is of another connection,
- * or forged.
+ * An opening flow has transferred little. A segment further from the ISN belongs to another
+ * connection, or is forged.
  */
 #define OPENING_WINDOW (1U << 23)
 
 /*
- * A segment is full when so little of the MSS is missing: options take their part of it (RFC 6691).
- * Without an MSS, what a 1280-byte packet (the least that IPv6 carries, RFC 8200 5) could not hold.
+ * A segment is full-sized if it lacks at most FULL_SLACK bytes of the MSS: options use part of it
+ * (RFC 6691). FULL_SIZE is for an unknown MSS: the payload of a packet of 1280 bytes, the minimum
+ * MTU of IPv6 (RFC 8200 5).
  */
 #define FULL_SLACK 60
 #define FULL_SIZE 1220
 
-/* A full segment that was sent again so often without an ACK is not let through. */
+/* A full-sized segment that was retransmitted this often without an ACK does not get through. */
 #define BLACK_HOLE_RETRANSMITS 3
 
-/* A handshake ACK may have been missed: then the client is found a little further on. */
+/*
+ * If the ACK of the handshake was missed, a later segment of the client within this window stands
+ * for it.
+ */
 #define ACK_WINDOW (1U << 20)
 
 /*
- * What begins an end's speech lies so close behind its ISN: the first flight (RFC 6928) and more. A
- * blind packet hits that once in 65 536; the ends themselves are easier to hit.
+ * The first payload of a side starts this close to its ISN: the initial window (RFC 6928) and more.
+ * A blind attacker hits it once in 65 536 packets.
  */
 #define FIRST_WINDOW (1U << 16)
 
-/* Is a within n bytes behind b? */
+/* Is a in the range of n bytes that starts at b? */
 static __always_inline bool seq_within(__u32 a, __u32 b, __u32 n)
 {
 	return a - b < n;
@@ -67,8 +72,8 @@ static __always_inline bool is_syn(const struct segment *s)
 }
 
 /*
- * Fills the segment's key, and which end of it is the source. Without a branch once it is known which
- * end is the lower one: a verifier would follow both ways from here on.
+ * Sets s->key and s->from_end_1. There is no branch once the order of both ends is known: the
+ * verifier would follow both from there on.
  */
 static __always_inline void segment_set_key(struct segment *s)
 {
@@ -110,15 +115,15 @@ static __always_inline bool is_handshake_done(const struct flow *f)
 }
 
 /*
- * Did both sides take part in the handshake, as far as we saw? What one side alone says can be
- * forged by anybody, so it earns no lasting place in the table.
+ * Were the SYN-ACK and the ACK seen? Segments of one side alone can be forged by anybody, so they
+ * do not protect a flow from eviction.
  */
 static __always_inline bool is_handshake_complete(const struct flow *f)
 {
 	return f->synack && f->ack;
 }
 
-/* 0 when the first payload has not come. */
+/* Returns the time of the last transmission of a side's first payload, or 0. */
 static __always_inline __u64 payload_last(__u64 first, __u32 retransmit_us)
 {
 	return first + (__u64)retransmit_us * MICROSECOND_NS;
@@ -145,7 +150,7 @@ static __always_inline __u64 last_activity(const struct flow *f)
 	return last;
 }
 
-/* Four billion are the most that is counted. No branch. */
+/* Counts up to 2^32 - 1, without a branch. */
 static __always_inline void count_saturating(__u32 *count)
 {
 	__u64 more = *count + 1ULL;
@@ -153,7 +158,7 @@ static __always_inline void count_saturating(__u32 *count)
 	*count = more - (more >> 32);
 }
 
-/* A new attempt, from its first SYN. The caller has zeroed *f. */
+/* Starts an attempt with its first SYN. The caller has zeroed *f. */
 static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1,
 				       __u64 now)
 {
@@ -169,13 +174,13 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 	if (s->egress)
 		f->client_flags |= CLIENT_EGRESS;
 	f->other_host = s->other_host;
-	if (s->has_mac && !s->egress) { /* leaving, the source MAC is this very host's */
+	if (s->has_mac && !s->egress) { /* at egress the source MAC is that of this host */
 		f->client_flags |= CLIENT_HAS_MAC;
 		__builtin_memcpy(f->client_mac, s->mac, 6);
 	}
 }
 
-/* Does this SYN begin another attempt, although its four-tuple is opening already? */
+/* Does this SYN start a new attempt, although a flow with its four-tuple is opening? */
 static __always_inline bool starts_new_attempt(const struct flow *f, const struct segment *s,
 					       bool from_client, __u64 now)
 {
@@ -183,7 +188,7 @@ static __always_inline bool starts_new_attempt(const struct flow *f, const struc
 		return true;
 	if (from_client)
 		return s->seq != f->client_isn;
-	/* the other way round: a simultaneous open while the first SYN is unanswered */
+	/* a SYN of the server: a simultaneous open while the first SYN is unanswered */
 	return f->synack || is_handshake_done(f);
 }
 
@@ -249,8 +254,9 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 }
 
 /*
- * Could a RST or FIN of this sequence number be the side's own? The other end is stricter (RFC 5961
- * 3.2), but we may not have seen all that was sent.
+ * May a RST or FIN with this sequence number come from the side itself? The receiver is stricter
+ * (RFC 5961 3.2), but the probe may not have seen all segments. first is the time of the side's
+ * first payload, or 0.
  */
 static __always_inline bool is_plausible_end(const struct segment *s, __u32 isn, __u64 first)
 {
@@ -291,8 +297,8 @@ static __always_inline enum end_reason track_rst(struct flow *f, const struct se
 }
 
 /*
- * Does the payload reach beyond ISN+1? A keep-alive probe (RFC 9293 3.8.4) does not, nor what is out of
- * window: of a side that has not spoken, what begins further on than its first flight could.
+ * Does the payload extend beyond ISN+1? A keep-alive probe (RFC 9293 3.8.4) does not. Payload
+ * outside the window does not count: before a side's first payload, the window is its first flight.
  */
 static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, __u64 first)
 {
@@ -301,22 +307,25 @@ static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, 
 	return s->payload && reach && reach < (first ? 1U << 30 : FIRST_WINDOW + s->payload);
 }
 
-/* Bytes of payload that the handshake itself carried: the first to come begins behind them. */
+/*
+ * Returns the bytes of payload that the SYN carried and the server took. The client's next payload
+ * starts after them.
+ */
 static __always_inline __u32 syn_data(const struct flow *f)
 {
 	return f->server_flags & SERVER_TOOK_SYN_DATA ? f->syn_payload : 0;
 }
 
 /*
- * Was the first payload sent again? behind is how far behind it the segment begins; what comes
- * within COPY_NS of the last time is a copy.
+ * Is this the first payload again? offset is where the segment starts, relative to that payload. A
+ * segment within COPY_NS of the last transmission is a copy.
  */
-static __always_inline bool is_retransmission(__u32 behind, __u64 first, __u32 *retransmit_us,
+static __always_inline bool is_retransmission(__u32 offset, __u64 first, __u32 *retransmit_us,
 					      __u64 now)
 {
 	__u64 us;
 
-	if (behind || (__s64)(now - payload_last(first, *retransmit_us)) <= (__s64)COPY_NS)
+	if (offset || (__s64)(now - payload_last(first, *retransmit_us)) <= (__s64)COPY_NS)
 		return false;
 	us = (now - first) / MICROSECOND_NS;
 	*retransmit_us = us > 0xffffffff ? 0xffffffff : us;
@@ -329,8 +338,9 @@ static __always_inline bool is_full_sized(__u32 size, __u32 mss)
 }
 
 /*
- * Both sides have spoken. Is the second one's first payload a full segment that nobody has
- * acknowledged yet? A black hole for large packets swallows just that one, so it is waited for.
+ * Both sides have sent payload. Is the first payload of the second side a full-sized segment
+ * without an ACK? A black hole for large packets drops exactly this segment, so the flow waits for
+ * its ACK.
  */
 static __always_inline bool is_second_payload_unacked(const struct flow *f)
 {
@@ -347,7 +357,7 @@ static __always_inline bool is_second_payload_unacked(const struct flow *f)
 static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
 {
 	bool in_window = seq_within(s->seq, f->client_isn + 1, OPENING_WINDOW);
-	__u32 behind = s->seq - f->client_isn - 1 - syn_data(f);
+	__u32 offset = s->seq - f->client_isn - 1 - syn_data(f);
 
 	if (f->synack || f->server_flags & SERVER_SYN) {
 		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
@@ -363,9 +373,9 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 		if (!f->client_first) {
 			f->client_first = now;
 			f->client_size = s->payload > 0xffff ? 0xffff : s->payload;
-			if (behind && in_window)
+			if (offset && in_window)
 				f->client_flags |= CLIENT_GAP;
-		} else if (is_retransmission(behind, f->client_first, &f->client_retransmit_us,
+		} else if (is_retransmission(offset, f->client_first, &f->client_retransmit_us,
 					     now)) {
 			if (f->client_retransmits < 0xff)
 				f->client_retransmits++;
@@ -387,8 +397,8 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 
 	if (!f->synack) {
 		/*
-		 * an old connection of the same four-tuple answers like this (challenge ACK, RFC
-		 * 5961); nor does a SYN of the server's alone prove anything
+		 * an old connection on the same four-tuple answers like this (challenge ACK, RFC
+		 * 5961), and a SYN of the server alone does not prove an open connection either
 		 */
 		if (acked >= (is_handshake_done(f) ? OPENING_WINDOW : FIRST_WINDOW) ||
 		    (acked <= f->syn_payload && !s->payload)) {
@@ -408,7 +418,10 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 			if (f->server_retransmits < 0xff)
 				f->server_retransmits++;
 		}
-		/* before the handshake ACK: usual with Fast Open only, else the ACK passed elsewhere */
+		/*
+		 * before the ACK of the handshake: usual with Fast Open only, else the ACK took
+		 * another path
+		 */
 		if (!f->ack && f->synack &&
 		    (!f->syn_payload || f->server_flags & SERVER_TOOK_SYN_DATA))
 			f->server_flags |= SERVER_IMPLIES_OPEN;
@@ -429,7 +442,9 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 	if (s->icmp_too_big &&
 	    seq_within(s->seq, (from_client ? f->client_isn : f->server_isn) + 1, OPENING_WINDOW))
 		f->icmp_flags |= ICMP_TOO_BIG;
-	/* "it quotes this attempt's SYN": anything else is about another attempt or a later segment
+	/*
+	 * only an error about this attempt's SYN: all others are about another attempt or a later
+	 * segment
 	 */
 	if (!from_client || s->seq != f->client_isn)
 		return;
@@ -443,7 +458,7 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 			(s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
-/* Does anything that this segment may do need the time: a field, another attempt, the end? */
+/* Does track() need the time for this segment? Not for a bare ACK after the handshake. */
 static __always_inline bool segment_needs_time(const struct flow *f, const struct segment *s,
 					       bool from_client)
 {
@@ -452,9 +467,8 @@ static __always_inline bool segment_needs_time(const struct flow *f, const struc
 }
 
 /*
- * A segment of a flow that is opening, unless starts_new_attempt(); now may be 0 where segment_needs_time() says
- * so. Answers whether the flow has
- * settled, and by what.
+ * Applies a segment to its opening flow, unless starts_new_attempt(). now may be 0 if
+ * segment_needs_time() is false. Returns why the flow has settled, or END_NONE.
  */
 static __always_inline enum end_reason track(struct flow *f, const struct segment *s,
 					     bool from_client, __u64 now)
@@ -490,8 +504,8 @@ static __always_inline enum end_reason track(struct flow *f, const struct segmen
 }
 
 /*
- * May this flow give its place to a newer attempt, when there is no other? Of a client that has
- * never been seen to complete a handshake, any attempt may: a flood's SYNs are answered as well.
+ * May this flow be evicted for a newer attempt? Any attempt of an unverified client may: a flood's
+ * SYNs are answered as well.
  */
 static __always_inline bool is_evictable(const struct flow *f, bool proven_client, __u64 now)
 {
@@ -500,15 +514,18 @@ static __always_inline bool is_evictable(const struct flow *f, bool proven_clien
 	return !proven_client || !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
 }
 
-/* Another CPU may have read its clock before this flow's SYN came, and look at the flow after it. */
+/*
+ * Returns now, but never a time before the first SYN: another CPU may have read its clock before
+ * this flow started.
+ */
 static __always_inline __u64 settled_at(const struct flow *f, __u64 now)
 {
 	return (__s64)(now - f->syn_times[0]) < 0 ? f->syn_times[0] : now;
 }
 
 /*
- * Has this flow settled by the passing of time? Under pressure (the table is nearly full) what is
- * idle gives its place: soon without a handshake, later with one.
+ * Has this flow settled by the passage of time? Under pressure, when the table is nearly full, idle
+ * flows settle early: soon without a handshake, later with one. Returns END_NONE if not.
  */
 static __always_inline enum end_reason settle_due(const struct flow *f, __u64 now,
 						  bool under_pressure)
@@ -518,7 +535,10 @@ static __always_inline enum end_reason settle_due(const struct flow *f, __u64 no
 	if (under_pressure && idle > (__s64)(is_handshake_complete(f) ? PRESSURE_ESTABLISHED_NS
 								      : PRESSURE_OPENING_NS))
 		return END_PRESSURE;
-	/* an established connection without payload may stay idle; one side gone, it is left to die */
+	/*
+	 * an established connection may stay idle without payload; after one side's FIN it times
+	 * out
+	 */
 	if (is_handshake_complete(f) && !f->client_fin && !f->server_fin &&
 	    !(f->client_first && f->server_first))
 		return END_NONE;

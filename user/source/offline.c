@@ -8,7 +8,9 @@
 #include "flow_filter.h"
 #include "selector.h"
 
-/* If memory runs out uthash undoes the insertion, and the attempt is counted as for a full table. */
+/*
+ * If memory runs out uthash undoes the insertion, and the attempt is counted as for a full table.
+ */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->dropped = true)
 #include <uthash.h>
@@ -122,8 +124,8 @@ static void table_publish(table_ctx *o, struct flow *f, enum end_reason why, __u
 }
 
 /*
- * Evicts the oldest evictable attempt among the four oldest flows. Flows that may not be evicted move to
- * the end of the queue.
+ * Evicts the oldest evictable attempt among the four oldest flows. Flows that may not be evicted
+ * move to the end of the queue.
  */
 static void evict_one(table_ctx *o, uint64_t now)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracker compiled for user space, for captures and tests: the same parser and the same process.h as in
- * bpf/probe.bpf.c, above a table in memory instead of the BPF maps.
+ * The tracker compiled for user space, for captures and tests: the same parser and the same
+ * process.h as in bpf/probe.bpf.c, above a table in memory instead of the BPF maps.
  *
- * Times are nanoseconds of a clock that the caller chooses. A callback must copy what it needs from its
- * record. Not thread-safe.
+ * Times are nanoseconds of a clock that the caller chooses. A callback must copy what it needs from
+ * its record. Not thread-safe.
  */
 #pragma once
 
@@ -34,16 +34,16 @@ struct offline_frame {
 };
 
 /*
- * max_flows is the maximum number of attempts tracked at the same time. selector may be NULL: select all.
- * publish receives every record. Returns NULL if out of memory.
+ * max_flows is the maximum number of attempts tracked at the same time. selector may be NULL:
+ * select all. publish receives every record. Returns NULL if out of memory.
  */
 struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			    void *context);
 void offline_free(struct offline *o);
 
 /*
- * Sets the callback for --write: offline_feed() calls it if the frame that it was given has a role in its
- * attempt, before it publishes the attempt's record. head.length is 0.
+ * Sets the callback for --write: offline_feed() calls it if the frame that it was given has a role
+ * in its attempt, before it publishes the attempt's record. head.length is 0.
  */
 typedef void (*packet_fn)(void *context, const struct packet_head *head);
 void offline_save_packets(struct offline *o, packet_fn save);
@@ -51,8 +51,8 @@ void offline_save_packets(struct offline *o, packet_fn save);
 void offline_feed(struct offline *o, const struct offline_frame *frame);
 
 /*
- * Settles the flows that are due at time now. Calls on_open (may be NULL) for every other flow, with a
- * record whose end_reason is END_NONE.
+ * Settles the flows that are due at time now. Calls on_open (may be NULL) for every other flow,
+ * with a record whose end_reason is END_NONE.
  */
 void offline_sweep(struct offline *o, uint64_t now, record_fn on_open, void *context);
 
