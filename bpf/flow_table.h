@@ -377,12 +377,7 @@ static __always_inline bool table_insert(table_ctx *ctx, struct bucket *bucket,
 
 static __always_inline __u64 table_now(table_ctx *ctx)
 {
-	struct scratch *s;
-
-	if (likely(!virtual_time))
-		return bpf_ktime_get_ns();
-	s = this_cpu_scratch();
-	return s ? s->virtual_now : 0;
+	return virtual_time ? ctx->tstamp : bpf_ktime_get_ns();
 }
 
 static __always_inline struct flow_filter *table_filter(table_ctx *ctx)

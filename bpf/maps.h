@@ -199,7 +199,6 @@ struct scratch {
 	struct segment segment;
 	__u8 link; /* enum link_type; a hook passes this and egress to slow_path() */
 	bool egress;
-	__u64 virtual_now;
 	__u32 launder; /* see launder() */
 	__u32 tunnel_length; /* nonzero: bytes of the packet from its network header on */
 	/* in header_at(), the verifier sees offsets up to 2 * MAX_HEADERS */

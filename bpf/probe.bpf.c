@@ -169,7 +169,7 @@ int probe_egress_syn_ip(struct __sk_buff *skb)
 SEC("tc")
 int settle_candidate(struct __sk_buff *skb)
 {
-	__u64 now = virtual_time ? skb->tstamp : bpf_ktime_get_ns();
+	__u64 now = table_now(skb);
 	__u32 next = candidate_next++;
 	struct flow_entry *e;
 	struct candidate c;

@@ -26,8 +26,6 @@ __noinline int process_scratch(struct __sk_buff *skb)
 
 	if (!scratch)
 		return false;
-	if (virtual_time)
-		scratch->virtual_now = skb->tstamp;
 	return process_segment(skb, &scratch->segment);
 }
 
