@@ -82,7 +82,7 @@ enum link_type {
 
 /* The result of parse_headers(), parse_plain_tcp() or fastpath(). */
 enum parse_result {
-	PARSE_OK, /* only of parse_ip4() and parse_ip6(): go on with the transport header */
+	PARSE_OK, /* of one layer: go on with the next header */
 	PARSE_TCP,
 	PARSE_UDP,
 	PARSE_ICMP,

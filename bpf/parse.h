@@ -203,14 +203,11 @@ static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *o
 	return ethertype;
 }
 
-/*
- * The caller initializes h->vlan with the tag in the skb's metadata, or 0: that is the outer tag.
- */
-static __always_inline enum parse_result parse_headers(const struct frame *f, enum link_type link,
-						       __u16 ethertype, struct headers *h)
+/* Skips the link header up to IP: sets h->ethernet, h->vlan, h->ethertype and *offset. */
+static __always_inline enum parse_result parse_link(const struct frame *f, enum link_type link,
+						    __u16 ethertype, __u32 *offset,
+						    struct headers *h)
 {
-	__u32 offset = 0;
-	enum parse_result parsed;
 	const __u8 *p;
 	int i;
 
@@ -221,7 +218,7 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 			return PARSE_TRUNCATED;
 		h->ethernet = p;
 		ethertype = get_be16(p + 12);
-		offset = 14;
+		*offset = 14;
 	}
 	if (unlikely(ethertype != ETHERTYPE_IP4 && ethertype != ETHERTYPE_IP6)) {
 #ifdef __bpf__
@@ -230,29 +227,25 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 		for (i = 0; i < MAX_VLAN_TAGS; i++) {
 			if (!is_vlan(ethertype))
 				break;
-			p = header_at(f, offset, 4);
+			p = header_at(f, *offset, 4);
 			if (!p)
 				return PARSE_TRUNCATED;
 			headers_add_vlan(h, get_be16(p));
 			ethertype = get_be16(p + 2);
-			offset = launder(f, offset + 4);
+			*offset = launder(f, *offset + 4);
 		}
 		if (ethertype == ETHERTYPE_ARP)
 			return PARSE_IGNORE;
-		ethertype = launder(f, parse_encapsulation(f, &offset, ethertype));
-		offset = launder(f, offset);
+		ethertype = launder(f, parse_encapsulation(f, offset, ethertype));
+		*offset = launder(f, *offset);
 	}
 	h->ethertype = ethertype;
+	return PARSE_OK;
+}
 
-	if (ethertype == ETHERTYPE_IP4)
-		parsed = parse_ip4(f, offset, h);
-	else if (ethertype == ETHERTYPE_IP6)
-		parsed = parse_ip6(f, offset, h);
-	else
-		return PARSE_UNKNOWN_LINK;
-	if (parsed != PARSE_OK)
-		return parsed;
-
+/* Checks the transport header of a packet whose IP header was parsed. */
+static __always_inline enum parse_result parse_transport(const struct frame *f, struct headers *h)
+{
 	if (likely(h->protocol == PROTOCOL_TCP)) {
 		h->transport = header_at(f, h->transport_offset, 20);
 		if (!h->transport)
@@ -274,6 +267,29 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 	if (!h->transport) /* not PARSE_TRUNCATED: that counts lost TCP headers only */
 		return PARSE_MALFORMED;
 	return h->protocol == PROTOCOL_UDP ? PARSE_UDP : PARSE_ICMP;
+}
+
+/*
+ * The caller initializes h->vlan with the tag in the skb's metadata, or 0: that is the outer tag.
+ */
+static __always_inline enum parse_result parse_headers(const struct frame *f, enum link_type link,
+						       __u16 ethertype, struct headers *h)
+{
+	enum parse_result parsed;
+	__u32 offset = 0;
+
+	parsed = parse_link(f, link, ethertype, &offset, h);
+	if (parsed != PARSE_OK)
+		return parsed;
+	if (h->ethertype == ETHERTYPE_IP4)
+		parsed = parse_ip4(f, offset, h);
+	else if (h->ethertype == ETHERTYPE_IP6)
+		parsed = parse_ip6(f, offset, h);
+	else
+		return PARSE_UNKNOWN_LINK;
+	if (parsed != PARSE_OK)
+		return parsed;
+	return parse_transport(f, h);
 }
 
 /* Unfragmented TCP: compares fragment offset, flags and protocol in one load. */
