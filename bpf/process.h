@@ -85,6 +85,35 @@ static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, 
 	table_publish(ctx, found->flow, why, now);
 }
 
+/* Applies a segment to its flow, and publishes the record if that settles the flow. */
+static __always_inline void update_flow(table_ctx *ctx, const struct segment *s,
+					struct bucket *bucket, __u32 hash,
+					const struct flow_ref *found, bool from_client, __u64 now)
+{
+	struct flow *f = found->flow;
+	__u16 forwarding = 0;
+	enum end_reason why;
+
+	if (table_follows_peers(ctx) && is_syn(s) && from_client)
+		forwarding = table_forwarding(ctx, f);
+	if (!table_lock(ctx, found))
+		return;
+	if (forwarding) {
+		f->client_flags |= forwarding;
+		f->forwarded_by = forwarding >> 8;
+	}
+	why = track(f, s, from_client, now);
+	table_unlock(ctx, found, why);
+	if (now && table_saves_packets(ctx))
+		table_save_packet(ctx, &s->key, f, s, from_client, now);
+	if (why != END_NONE) {
+		if (!now) /* a bare ACK can settle a flow, too */
+			now = table_now(ctx);
+		bucket_set_last_closed(bucket, &s->key, hash, f->client_isn, why, now);
+		table_publish(ctx, f, why, now);
+	}
+}
+
 /*
  * Returns true if the segment is a SYN that starts an attempt. The caller passes it to
  * start_attempt(). That is not called from here, since all functions of a call chain share a stack
@@ -92,12 +121,11 @@ static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, 
  */
 static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 {
-	enum end_reason why;
+	bool from_client, is_opening;
 	struct bucket *bucket;
 	struct flow_ref found;
-	bool from_client, is_opening;
+	enum end_reason why;
 	struct flow *f;
-	__u16 forwarding = 0;
 	__u32 hash;
 	__u64 now;
 
@@ -124,26 +152,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 			s->time = table_now(ctx);
 		now = *(volatile __u64 *)&s->time;
 		if (!is_syn(s) || !starts_new_attempt(f, s, from_client, now)) {
-			if (table_follows_peers(ctx) && is_syn(s) && from_client)
-				forwarding = table_forwarding(ctx, f);
-			if (!table_lock(ctx, &found))
-				return false;
-			if (forwarding) {
-				f->client_flags |= forwarding;
-				f->forwarded_by = forwarding >> 8;
-			}
-			why = track(f, s, from_client, now);
-			table_unlock(ctx, &found, why);
-			if (now && table_saves_packets(ctx))
-				table_save_packet(ctx, &s->key, f, s, from_client, now);
-			if (why != END_NONE) {
-				/* a bare ACK can settle a flow, too */
-				if (!now)
-					now = table_now(ctx);
-				bucket_set_last_closed(bucket, &s->key, hash, f->client_isn, why,
-						       now);
-				table_publish(ctx, f, why, now);
-			}
+			update_flow(ctx, s, bucket, hash, &found, from_client, now);
 			return false;
 		}
 		why = settle_due(f, now, false) ? END_TIMEOUT : END_SUPERSEDED;
