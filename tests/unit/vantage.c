@@ -140,8 +140,7 @@ static void check_stayed(void)
 
 	join_settled(v, &n);
 	sweep(v, 5);
-	EXPECT(heard.attempt == 1 && heard.stayed == 1,
-	       "a SYN that never left is not said to");
+	EXPECT(heard.attempt == 1 && heard.stayed == 1, "a SYN that never left is not said to");
 	end(v);
 
 	/* the far side is seen opening still: it did leave */
