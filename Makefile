@@ -30,7 +30,7 @@ SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
-LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lm
+LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lcap-ng -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf $(SAME_PATHS)
 
