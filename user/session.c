@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "parse.h"
-#include "source/ethertype.h"
+#include "lib/ethertype.h"
 
 const char *const counter_names[COUNTERS] = {
 	[COUNT_ATTEMPTS] = "attempts",

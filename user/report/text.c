@@ -15,7 +15,7 @@
 #include "lib/format.h"
 #include "report/report.h"
 #include "report/terminal.h"
-#include "source/ethertype.h"
+#include "lib/ethertype.h"
 
 /* So many rows of a table are printed; the rest is said to be left out. */
 #define MAX_AFFECTED 40

@@ -29,7 +29,7 @@
 #include "seccomp_filter.h"
 #include "source/hook_watchdog.h"
 #include "track.h"
-#include "source/ethertype.h"
+#include "source/no_tcp.h"
 
 #define DRAIN_NS (50 * (ns_t)MILLISECOND_NS)
 #define SWEEP_NS (250 * (ns_t)MILLISECOND_NS)
