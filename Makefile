@@ -106,8 +106,8 @@ build/test-sandbox: tests/unit/sandbox.c build/seccomp_filter.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^ -lseccomp
 
 # Includes the source: what is bounded is not for anybody else to see.
-build/test-conntrack: tests/unit/conntrack.c user/host/conntrack.c user/connection.c $(HEADERS) tests/expect.h | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/connection.c -lmnl -lnetfilter_conntrack
+build/test-conntrack: tests/unit/conntrack.c user/host/conntrack.c user/host/netlink.c user/connection.c $(HEADERS) tests/expect.h | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/host/netlink.c user/connection.c -lmnl -lnetfilter_conntrack
 
 build/test-race: tests/bpf/race.c $(TAPE) build/source/offline.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
@@ -121,7 +121,7 @@ build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TA
 build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/source/offline.c user/connection.c build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) $(LIBS)
 
-build/test-gateway: tests/lab/gateway.c user/host/route.c user/connection.c user/lib/format.c $(HEADERS) | build
+build/test-gateway: tests/lab/gateway.c user/host/route.c user/host/netlink.c user/connection.c user/lib/format.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
 
 tests: build/test-gateway build/unfiltered/probe
@@ -150,7 +150,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/
 
 # What only an interface needs, and the libraries for it.
 LIVE := $(addprefix user/,main.c options.c privileges.c seccomp_filter.c source/live.c source/attach.c source/clsact.c source/hook_watchdog.c \
-	host/netdev.c host/route.c host/conntrack.c host/netlink.c)
+	host/netdev.c host/netns.c host/ipsec.c host/route.c host/conntrack.c host/netlink.c)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm

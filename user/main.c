@@ -22,6 +22,7 @@
 #include "host/route.h"
 #include "source/attach.h"
 #include "host/netdev.h"
+#include "host/netns.h"
 #include "source/live.h"
 #include "selector.h"
 #include "report/html.h"

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "host/netdev.h"
 #include "lib/format.h"
 #include "privileges.h"
 
@@ -204,7 +205,7 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 			;
 		if (i && i->if_index)
 			continue;
-		fprintf(stderr, "probe: %s: no such interface\n", ifaces[n]);
+		netdev_print_not_found(ifaces[n]);
 		status = -1;
 	}
 	for (i = all; i && i->if_index; i++) {

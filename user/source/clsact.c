@@ -118,7 +118,7 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 static int list_filters(int ifindex, int direction, struct filters *all)
 {
 	struct netlink_request r;
-	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, true, sizeof(*t));
+	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, sizeof(*t));
 
 	t->tcm_ifindex = ifindex;
 	t->tcm_parent =
@@ -126,7 +126,7 @@ static int list_filters(int ifindex, int direction, struct filters *all)
 	all->count = 0;
 	all->others = false;
 	all->direction = direction;
-	return netlink_ask(&r, NETLINK_ROUTE, read_filter, all);
+	return netlink_dump(NETLINK_ROUTE, &r, read_filter, all);
 }
 
 struct qdisc {
@@ -155,9 +155,9 @@ static int find_qdisc(int ifindex, struct qdisc *q)
 {
 	struct netlink_request r;
 
-	netlink_begin(&r, RTM_GETQDISC, true, sizeof(struct tcmsg));
+	netlink_begin(&r, RTM_GETQDISC, sizeof(struct tcmsg));
 	*q = (struct qdisc){ .ifindex = ifindex };
-	return netlink_ask(&r, NETLINK_ROUTE, read_qdisc, q);
+	return netlink_dump(NETLINK_ROUTE, &r, read_qdisc, q);
 }
 
 /* ---- changes ---- */

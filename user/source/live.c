@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <libmnl/libmnl.h>
 #include <pcap/dlt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@
 #include "lib/format.h"
 #include "source/attach.h"
 #include "host/netdev.h"
+#include "host/ipsec.h"
 #include "source/flow_table.h"
 #include "privileges.h"
 #include "seccomp_filter.h"
@@ -77,7 +79,7 @@ struct live {
 	unsigned int count; /* of watched[] */
 	struct followed *followed; /* with --follow-peers */
 	unsigned int followed_count;
-	int links; /* events of the interfaces */
+	struct mnl_socket *links; /* events of the interfaces */
 	uint64_t packets_passed, bytes_passed; /* all interfaces together */
 	ns_t next_traffic_check; /* when to look whether what passes is understood; NEVER: it is, or was said */
 	uint64_t start; /* CLOCK_MONOTONIC, as the hook's clock */
@@ -468,7 +470,7 @@ static void count_nat(struct live *l, const struct connection *c)
 	}
 	if (l->conntrack && nat->known && !nat->translated && !nat->own &&
 	    ++l->inside == ENOUGH_INSIDE) {
-		conntrack_leave_news(l->conntrack);
+		conntrack_unsubscribe(l->conntrack);
 		nat->known = false;
 		nat->unknown =
 			"conntrack was left alone after 1000 attempts of which it translated none";
@@ -921,7 +923,7 @@ static int catch_signals(void)
 static int loop(struct live *l)
 {
 	enum { TIMER, SIGNALS, LINKS, SOURCES };
-	int fds[SOURCES] = { open_timer(), wake, l->links };
+	int fds[SOURCES] = { open_timer(), wake, l->links ? mnl_socket_get_fd(l->links) : -1 };
 	int epoll = epoll_create1(EPOLL_CLOEXEC), status = -1, i, n;
 	struct epoll_event event;
 	uint64_t expirations;
@@ -951,7 +953,7 @@ static int loop(struct live *l)
 			l->ended = true;
 			break;
 		case LINKS:
-			if (!netdev_events_read(fds[LINKS], on_link, l))
+			if (!netdev_events_read(l->links, on_link, l))
 				ask_links(l);
 			break;
 		}
@@ -960,9 +962,10 @@ out:
 	if (status)
 		fprintf(stderr, "probe: cannot wait for events: %s\n", strerror(errno));
 	wake = -1; /* a further signal writes nowhere */
-	for (i = 0; i < SOURCES; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	if (fds[TIMER] >= 0)
+		close(fds[TIMER]);
+	if (fds[SIGNALS] >= 0)
+		close(fds[SIGNALS]);
 	if (epoll >= 0)
 		close(epoll);
 	return status;
@@ -1017,7 +1020,7 @@ static void drop_privileges(struct live *l)
 		filters |= l->watched[i].hook.clsact.owner >= 0;
 	for (i = 0; i < l->followed_count; i++)
 		filters |= l->followed[i].hook.clsact.owner >= 0;
-	if (filters || conntrack_needs_rights(l->conntrack))
+	if (filters || conntrack_needs_privileges(l->conntrack))
 		keep |= CAP_MASK(CAP_NET_ADMIN);
 	libbpf_num_possible_cpus(); /* reads a file, the first time */
 	privileges_drop(keep, can_settle, l,
@@ -1208,6 +1211,8 @@ int live_run(const struct options *o, struct session *session, const struct sour
 	ring_buffer__free(l.packets);
 	probe_bpf__destroy(l.bpf);
 	conntrack_close(l.conntrack);
+	if (l.links)
+		mnl_socket_close(l.links);
 	free(l.slots);
 	free(l.flows);
 	free(l.followed);
