@@ -12,6 +12,7 @@
 
 #include "connection.h"
 #include "host/netlink.h"
+#include "lib/address.h"
 
 enum { IP4, IP6, FAMILIES };
 
@@ -345,16 +346,6 @@ static int load_rejecting_routes(struct policy *policy, unsigned char family)
 	return error;
 }
 
-static bool covers(const struct fib_result *result, const struct address *a)
-{
-	unsigned int skip = is_ip4(a) ? 96 : 0, bits = skip + result->prefix_length;
-	const unsigned char *p = (const unsigned char *)result->prefix.word;
-	const unsigned char *q = (const unsigned char *)a->word;
-
-	return !memcmp(p, q, bits / 8) &&
-	       (bits % 8 == 0 || (p[bits / 8] ^ q[bits / 8]) >> (8 - bits % 8) == 0);
-}
-
 /*
  * Most kernels report only the error of a rejecting route. If a single table has routes of that type
  * for the destination, the one with the longest prefix is the match; otherwise it stays unknown.
@@ -365,7 +356,8 @@ static void identify_rejecting_route(const struct policy *policy, const struct a
 	const struct fib_result *best = NULL, *result;
 
 	for (result = policy->rejecting; result < policy->rejecting + policy->count; result++) {
-		if (state_of_type(result->type) != route->state || !covers(result, destination))
+		if (state_of_type(result->type) != route->state ||
+		    !in_prefix(destination, &result->prefix, result->prefix_length))
 			continue;
 		if (best && best->table != result->table)
 			return;
