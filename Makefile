@@ -152,7 +152,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
-LIVE := $(addprefix user/,main.c options.c privileges.c seccomp_filter.c source/attach.c source/clsact.c source/hook_watchdog.c \
+LIVE := $(addprefix user/,main.c pipeline.c options.c privileges.c seccomp_filter.c source/attach.c source/clsact.c source/hook_watchdog.c \
 	host/netdev.c host/netns.c host/ipsec.c host/route.c host/conntrack.c host/netlink.c) $(LOADER)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build

@@ -11,6 +11,7 @@
 #include "report/outfile.h"
 #include "session.h"
 
+struct evidence;
 struct report;
 
 struct report_format {
@@ -30,6 +31,7 @@ struct report_format {
 struct report {
 	const struct report_format *format;
 	const struct session *session;
+	struct evidence *evidence; /* the packets for pcapng; NULL without --write */
 	FILE *out;
 	const char *out_name; /* for error messages */
 	struct outfile file; /* behind out, when that is not standard output */
@@ -45,7 +47,7 @@ struct report {
 
 extern const struct report_format report_text;
 extern const struct report_format report_json;
-extern const struct report_format report_pcapng; /* of run->evidence */
+extern const struct report_format report_pcapng;
 
 /* How a peer fails, in a word: "no answer", "refused", ... */
 extern const char *const failure_words[FAILURES];

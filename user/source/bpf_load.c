@@ -200,7 +200,7 @@ static int set_constants(struct live *l)
 	bpf->rodata->follow_peers = l->followed_count;
 	bpf->rodata->multi_iface = l->count > 1;
 	bpf->rodata->ring_bytes = l->options->ring_bytes;
-	if (l->session->evidence) {
+	if (l->sink->packet) {
 		bpf->rodata->save_packets = true;
 		if (l->options->snaplen)
 			bpf->rodata->snaplen = l->options->snaplen;
@@ -216,7 +216,7 @@ static void set_map_sizes(const struct live *l)
 	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
 	if (l->followed_count)
 		bpf_map__set_max_entries(bpf->maps.egress_syns, EGRESS_SYNS);
-	if (l->session->evidence)
+	if (l->sink->packet)
 		bpf_map__set_max_entries(bpf->maps.packets, PACKET_RING_BYTES);
 }
 

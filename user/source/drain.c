@@ -10,7 +10,6 @@
 #include "host/conntrack.h"
 #include "lib/clock.h"
 #include "lib/format.h"
-#include "report/evidence.h"
 #include "source/live_internal.h"
 #include "track.h"
 
@@ -33,7 +32,7 @@ static int take_packet(void *context, void *data, size_t size)
 
 	if (size >= sizeof(*head) && head->length <= size - sizeof(*head)) {
 		w = watched_of(l, head->key.ifindex);
-		evidence_packet(l->session->evidence, head, (const uint8_t *)(head + 1), l->start,
+		l->sink->packet(l->sink->context, head, (const uint8_t *)(head + 1), l->start,
 				(w ? w : l->watched)->netdev.raw_ip ? DLT_RAW : DLT_EN10MB, true);
 	}
 	return --l->packet_budget > 0 ? 0 : -E2BIG;
@@ -132,7 +131,7 @@ static int take_record(void *context, void *data, size_t size)
 	mark_client_verified(l->bpf, r);
 	to_connection(l, &connection, r);
 	count_nat(l, &connection);
-	l->events->settled(l->events->context, &connection);
+	l->sink->settled(l->sink->context, &connection);
 	return --l->record_budget > 0 ? 0 : -E2BIG;
 }
 
@@ -199,7 +198,7 @@ static void sweep_flow(struct live *l, const struct flow_entry *e, uint64_t now)
 	r.key = e->key;
 	r.flow = e->flow;
 	to_connection(l, &connection, &r);
-	l->events->opening(l->events->context, &connection);
+	l->sink->opening(l->sink->context, &connection);
 }
 
 /* Drains the ring after each batch, so that it does not overflow during a long sweep. */
@@ -256,10 +255,10 @@ int drain_open(struct live *l)
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
 	l->slots = calloc(SWEEP_BATCH, sizeof(*l->slots));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
-	if (l->session->evidence)
+	if (l->sink->packet)
 		l->packets =
 			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
-	if (l->ring && (l->packets || !l->session->evidence) && l->slots && l->flows)
+	if (l->ring && (l->packets || !l->sink->packet) && l->slots && l->flows)
 		return 0;
 	fprintf(stderr, "probe: out of memory\n");
 	return -1;

@@ -103,7 +103,7 @@ int run_event_loop(struct live *l)
 	int epoll = open_epoll(fds), status = epoll < 0 ? -1 : 0, n;
 	struct epoll_event event;
 
-	while (!status && !l->ended && !l->session->stop) {
+	while (!status && !l->ended) {
 		n = epoll_wait(epoll, &event, 1, -1);
 		if (n > 0)
 			handle_event(l, fds, event.data.u32);

@@ -35,7 +35,7 @@ void live_notice(struct live *l, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	l->events->notice(l->events->context, live_now(l), text);
+	l->sink->notice(l->sink->context, live_now(l), text);
 }
 
 void live_end(struct live *l, const char *format, ...)
@@ -133,7 +133,7 @@ static int start(struct live *l)
 	if (l->options->verbose)
 		print_costs(l, began);
 	drop_privileges(l);
-	l->events->started(l->events->context);
+	l->sink->started(l->sink->context);
 	notice_ifaces(l);
 	return 0;
 }
@@ -173,7 +173,8 @@ void live_tick(struct live *l)
 		l->bpf->bss->under_pressure = false;
 	poll_ifaces(l);
 	notice_suspend(l);
-	l->events->swept(l->events->context, now - l->start);
+	if (!l->sink->swept(l->sink->context, now - l->start))
+		l->ended = true;
 	took = monotonic_ns() - now;
 	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
 }
@@ -206,11 +207,11 @@ static void release(struct live *l)
 	free(l->followed);
 }
 
-int live_run(const struct options *o, struct session *session, const struct source_events *events)
+int live_run(const struct options *o, struct session *session, const struct sink *sink)
 {
 	struct live l = { .options = o,
 			  .session = session,
-			  .events = events,
+			  .sink = sink,
 			  .next_traffic_check = FIRST_TRAFFIC_CHECK_NS };
 	int status = -1;
 

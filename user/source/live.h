@@ -7,9 +7,10 @@
 
 #include "options.h"
 #include "session.h"
+#include "source/sink.h"
 
 /*
  * Runs until a signal, the end of --duration, or until an interface goes away (then session->cut
  * says so). Returns 0; or -1 after it has printed why on standard error.
  */
-int live_run(const struct options *o, struct session *session, const struct source_events *events);
+int live_run(const struct options *o, struct session *session, const struct sink *sink);

@@ -10,6 +10,7 @@
 #include "source/attach.h"
 #include "source/flow_table.h"
 #include "source/hook_watchdog.h"
+#include "source/sink.h"
 
 /* Result of the search for filters that a killed run left on an interface. */
 struct leftover {
@@ -41,7 +42,7 @@ struct followed {
 struct live {
 	const struct options *options;
 	struct session *session;
-	const struct source_events *events;
+	const struct sink *sink;
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring; /* records */
 	struct ring_buffer *packets; /* with --write, else NULL */
@@ -94,13 +95,13 @@ uint64_t bpf_map_bytes(const struct probe_bpf *bpf);
 int drain_open(struct live *l);
 void drain_close(struct live *l);
 
-/* Hands all pending records to the events, up to a budget. */
+/* Hands pending records to the sink, up to a budget. */
 void drain_records(struct live *l);
 
 /* True if flows are opening. Records in transit on other CPUs may be missed until the next call. */
 bool is_any_opening(struct live *l);
 
-/* Shows every opening flow to the events, and settles those that are due. */
+/* Shows every opening flow to the sink, and settles those that are due. */
 void sweep_flows(struct live *l);
 
 void read_ethertypes(struct live *l);
