@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdbool.h>
-
-/* uthash undoes an insertion when it is out of memory, and find_or_add() reports it. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
-
 #include "host/conntrack.h"
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
@@ -14,9 +8,9 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "host/netlink.h"
+#include "lib/hash.h"
 
 #define RECEIVE_BYTES (4 << 20) /* socket buffer: some 4000 events between two reads */
 #define MAX_EVENTS 8192 /* per conntrack_read(): some 6 us each */
@@ -60,7 +54,7 @@ struct conntrack {
 static void tracked_free(struct conntrack *k, struct tracked *t)
 {
 	TAILQ_REMOVE(&k->by_age, t, by_age);
-	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy takes it for a use after free */
+	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy believes that one element is last twice */
 	free(t);
 }
 
@@ -97,16 +91,9 @@ static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 	if (t)
 		return t;
 	evict_some(k);
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->ends = *ends;
-	HASH_ADD(hh, k->tracked, ends, sizeof(t->ends), t);
-	if (!t->hh.tbl) {
-		free(t);
-		return NULL;
-	}
-	TAILQ_INSERT_TAIL(&k->by_age, t, by_age);
+	ADD_NEW(k->tracked, ends, *ends, t);
+	if (t)
+		TAILQ_INSERT_TAIL(&k->by_age, t, by_age);
 	return t;
 }
 
@@ -339,10 +326,10 @@ struct conntrack *conntrack_open(const char **why)
 	/* a subscription would load the module; without it nothing is tracked */
 	if (read_setting("nf_conntrack_count") < 0)
 		return NULL;
-	*why = "conntrack tells of no new connections here (net.netfilter.nf_conntrack_events is 0)";
+	*why = "conntrack reports no new connections here (net.netfilter.nf_conntrack_events is 0)";
 	if (!read_setting("nf_conntrack_events"))
 		return NULL;
-	*why = "conntrack does not tell of new connections here (ctnetlink)";
+	*why = "conntrack does not report new connections here (ctnetlink)";
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return NULL;
