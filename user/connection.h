@@ -135,7 +135,7 @@ bool payload_is_black_holed(const struct payload *p);
 /* Time since the handshake if no side has sent anything since, else NEVER. */
 ns_t connection_silence(const struct connection *c);
 
-/* How an attempt failed, as far as that can be said of its peer. */
+/* How an attempt failed, and how certain that is. */
 enum failure {
 	FAILURE_NONE,
 	FAILURE_TOO_EARLY, /* watched for less than SILENT_NS */

@@ -19,7 +19,7 @@ void privileges_print_needed(FILE *out, uint64_t needed);
 /*
  * Gives up, for good and with no_new_privs, the capabilities that the run no longer needs. Keeps those
  * in `keep`, and the smallest set of others with which works() returns true; works may be NULL.
- * Kernels differ in what they require, hence the trial. Then installs the system call filter `what`,
+ * Kernels differ in what they require, so sets are tried in turn. Then installs the system call filter `what`,
  * see seccomp_filter.h. A step that the kernel refuses is reported on standard error, and the run
  * goes on.
  */

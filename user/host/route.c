@@ -386,7 +386,7 @@ static int parse_forwarding(const struct nlmsghdr *h, void *data)
 }
 
 /*
- * True if packets received on the interface are forwarded, or if the kernel does not say. For IPv6 the
+ * True if packets received on the interface are forwarded, or if the kernel does not report it. For IPv6 the
  * setting "all" decides; that of the interface only makes it behave as a router's.
  */
 static bool is_forwarding(struct route_lookup *g, unsigned char family, unsigned int ifindex)

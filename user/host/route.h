@@ -11,7 +11,7 @@
 #include "record.h"
 
 enum route_state {
-	ROUTE_UNKNOWN, /* not looked up, or the kernel did not say */
+	ROUTE_UNKNOWN, /* not looked up, or the query failed */
 	ROUTE_FOUND,
 	ROUTE_NONE, /* no route, or a policy rule of type unreachable: ICMP network unreachable */
 	ROUTE_BLACKHOLE, /* a route or policy rule of type blackhole: silently dropped */

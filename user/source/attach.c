@@ -163,32 +163,30 @@ void hook_explain_blind(const struct hook *h, const char *iface, int direction, 
 		return;
 	}
 	if (tcx > 0 || clsact > 0) {
+		append_text(text, size,
+			    "Programs that run before ours: %s%s%s. If one of them ends the chain "
+			    "(TC_ACT_OK, a redirect), the packets are hidden from all later ones. ",
+			    programs, tcx > 0 && clsact > 0 ? ", " : "", filters);
 		append_text(
 			text, size,
-			"In front of us stand: %s%s%s. One that ends the chain (TC_ACT_OK, a redirect) "
-			"hides the packets from all behind it. ",
-			programs, tcx > 0 && clsact > 0 ? ", " : "", filters);
-		append_text(
-			text, size,
-			is_clsact
-				? "Start probe with --hook tcx (kernel 6.6 or later), which stands in "
-				  "front; or let them answer TC_ACT_UNSPEC."
-				: "Start probe again: it will stand in front.");
+			is_clsact ? "Start probe with --hook tcx (kernel 6.6 or later), which runs "
+				    "first; or let them return TC_ACT_UNSPEC."
+				  : "Start probe again: it will then run first.");
 		return;
 	}
 	if (xdp)
 		append_text(text, size, "The XDP program %u in front of the hook may take them. ",
 			    xdp);
 	if (tcx == -EPERM)
-		append_text(
-			text, size,
-			"A TCX program that was attached in front of us may end the chain "
-			"(bpftool net show dev %s); then start probe again, it will stand in front. ",
-			iface);
+		append_text(text, size,
+			    "A TCX program that was attached before ours may end the chain "
+			    "(bpftool net show dev %s); if so, start probe again: it will then run "
+			    "first. ",
+			    iface);
 	append_text(
 		text, size,
-		"A flow offload (hardware, XDP) takes packets past every tc hook: switch it off for "
-		"the time of the run, or watch another interface.");
+		"A flow offload (hardware, XDP) bypasses every tc hook: switch it off during the "
+		"run, or watch another interface.");
 }
 
 static bool is_wanted(const char *const *ifaces, unsigned int count, const char *name)

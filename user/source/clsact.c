@@ -266,7 +266,7 @@ int clsact_attach(struct clsact *c, int ifindex, const int program[DIRECTIONS], 
 		c->handle = getpid() + i;
 		c->owner = claim_name("owner", ifindex, c->handle);
 	}
-	*tried = "bind a socket that says whose the filters are";
+	*tried = "bind a socket that identifies the owner of the filters";
 	if (c->owner < 0)
 		return -EADDRINUSE;
 	lock = lock_interface(ifindex);
