@@ -307,7 +307,7 @@ static volatile bool *active_flag(struct live *l, const struct watched *w, int d
  */
 void poll_ifaces(struct live *l)
 {
-	bool active[MAX_IFACES][DIRECTIONS];
+	bool active[MAX_IFACES][DIRECTIONS] = {};
 	unsigned int i;
 	int d;
 
