@@ -79,8 +79,8 @@ build/unfiltered/probe: build/unfiltered/seccomp_filter.o $(filter-out build/sec
 
 # ---- tests ----
 
-MODEL := user/model/model.c user/model/query.c user/lib/histogram.c
-DIAGNOSIS := $(wildcard user/diagnose/*.c) user/lib/statistics.c user/lib/format.c
+MODEL := $(wildcard user/model/*.c)
+DIAGNOSIS := $(wildcard user/diagnose/*.c user/lib/*.c) user/session.c
 TAPE := tests/tape.c tests/scenarios.c tests/tape.h
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 

@@ -186,11 +186,6 @@ static void on_opening(void *context, const struct connection *c)
 	model_opening(p->model, c);
 }
 
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* The status line, cut down to what a narrow terminal has room for; progress is a capture's, or NULL. */
 static void show_status(const struct program *p, ns_t now, const char *progress)
 {

@@ -44,11 +44,6 @@ const char *const failure_words[FAILURES] = {
 	[FAILURE_UNREACHABLE] = "unreachable",
 };
 
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* The field width that printf(), which counts bytes, needs for so many columns of UTF-8. */
 static int columns(int width, const char *text)
 {
