@@ -30,7 +30,7 @@ SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
 STANDARD := -std=gnu11
-LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lm
+LIBS := -lbpf -lelf -lz -lpcap -lmnl -lnetfilter_conntrack -lseccomp -lcap-ng -lm
 
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 $(WARNINGS) -Wno-unused-parameter -Ivmlinux -Ibpf $(SAME_PATHS)
 
@@ -50,8 +50,11 @@ build/%.o: user/%.c | build
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
 
-build/session.o build/source/live.o build/options.o build/report/json.o build/report/pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
-build/source/live.o: build/probe.skel.h
+# Those that include the BPF object's skeleton.
+LOADER := $(addprefix user/source/,bpf_load.c drain.c event_loop.c flow_table.c live.c watch_ifaces.c)
+
+build/session.o build/source/bpf_load.o build/options.o build/report/json.o build/report/pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
+$(LOADER:user/%.c=build/%.o): build/probe.skel.h
 build/report/html.o: build/page_source.h
 
 build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
@@ -79,8 +82,8 @@ build/unfiltered/probe: build/unfiltered/seccomp_filter.o $(filter-out build/sec
 
 # ---- tests ----
 
-MODEL := user/model/model.c user/model/query.c user/lib/histogram.c
-DIAGNOSIS := $(wildcard user/diagnose/*.c) user/lib/statistics.c user/lib/format.c
+MODEL := $(wildcard user/model/*.c)
+DIAGNOSIS := $(wildcard user/diagnose/*.c user/lib/*.c) user/session.c
 TAPE := tests/tape.c tests/scenarios.c tests/tape.h
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 
@@ -106,22 +109,22 @@ build/test-sandbox: tests/unit/sandbox.c build/seccomp_filter.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $^ -lseccomp
 
 # Includes the source: what is bounded is not for anybody else to see.
-build/test-conntrack: tests/unit/conntrack.c user/host/conntrack.c user/connection.c $(HEADERS) tests/expect.h | build
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/connection.c -lmnl -lnetfilter_conntrack
+build/test-conntrack: tests/unit/conntrack.c user/host/conntrack.c user/host/netlink.c user/connection.c $(HEADERS) tests/expect.h | build
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ tests/unit/conntrack.c user/host/netlink.c user/connection.c -lmnl -lnetfilter_conntrack
 
-build/test-race: tests/bpf/race.c $(TAPE) build/source/offline.o build/connection.o build/probe.skel.h
+build/test-race: tests/bpf/race.c $(TAPE) build/source/flow_table.o build/source/offline.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -pthread -o $@ $(filter %.c %.o,$^) $(LIBS)
 
 build/test-diagnose: tests/unit/diagnose.c $(MODEL) $(DIAGNOSIS) user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/source/offline.o build/connection.o build/probe.skel.h
+build/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c tests/bpf/both.h $(TAPE) build/source/flow_table.o build/source/offline.o build/connection.o build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/source/offline.c user/connection.c build/probe.skel.h
+build/test-mutants: tests/bpf/mutants.c tests/bpf/both.c tests/bpf/both.h tests/exact.h tests/invariants.h $(TAPE) user/source/flow_table.c user/source/offline.c user/connection.c build/probe.skel.h
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) $(LIBS)
 
-build/test-gateway: tests/lab/gateway.c user/host/route.c user/connection.c user/lib/format.c $(HEADERS) | build
+build/test-gateway: tests/lab/gateway.c user/host/route.c user/host/netlink.c user/connection.c user/lib/address.c user/lib/format.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(SANITIZE) -o $@ $(filter %.c,$^) -lmnl
 
 tests: build/test-gateway build/unfiltered/probe
@@ -149,8 +152,8 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(FUZZ) -o $@ $(filter %.c,$^) -lm
 
 # What only an interface needs, and the libraries for it.
-LIVE := $(addprefix user/,main.c options.c privileges.c seccomp_filter.c source/live.c source/attach.c source/clsact.c source/hook_watchdog.c \
-	host/netdev.c host/route.c host/conntrack.c host/netlink.c)
+LIVE := $(addprefix user/,main.c pipeline.c options.c privileges.c seccomp_filter.c source/attach.c source/clsact.c source/hook_watchdog.c \
+	host/netdev.c host/netns.c host/ipsec.c host/route.c host/conntrack.c host/netlink.c) $(LOADER)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm
@@ -198,13 +201,13 @@ build/clang-%/probe.skel.h: build/clang-%/probe.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
 build/clang-%/probe: build/clang-%/probe.skel.h $(OBJECTS)
-	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ user/source/live.c $(filter-out build/source/live.o %.h,$^) $(LIBS)
+	$(call say,LINK,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -DPROBE_VERSION='"$(VERSION)"' $(CFLAGS) $(LDFLAGS) -o $@ $(LOADER) $(filter-out $(LOADER:user/%.c=build/%.o) %.h,$^) $(LIBS)
 
-build/clang-%/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c build/clang-%/probe.skel.h $(TAPE) build/source/offline.o build/connection.o
+build/clang-%/test-prog-run: tests/bpf/prog_run.c tests/bpf/both.c user/source/flow_table.c build/clang-%/probe.skel.h $(TAPE) build/source/offline.o build/connection.o
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) -Itests $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
-build/clang-%/verify: tests/kernels/verify.c build/clang-%/probe.skel.h $(wildcard bpf/*.h)
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBS)
+build/clang-%/verify: tests/kernels/verify.c user/source/flow_table.c build/clang-%/probe.skel.h $(wildcard bpf/*.h)
+	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) -I$(@D) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 
 .SECONDARY: # what only patterns name is kept as well
 
@@ -222,6 +225,8 @@ build/bench-%: tests/bench/%.c tests/tape.c tests/tape.h tests/bench/drive.h bui
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests -Itests/bench $(CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS)
 
 build/bench-hold: $(filter-out build/main.o,$(OBJECTS)) # it attaches as the probe does
+
+build/bench-cost: build/source/flow_table.o
 
 bench-tools: build/bench-cost build/bench-hold build/bench-rate build/bench-traffic
 

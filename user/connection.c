@@ -52,7 +52,7 @@ static enum outcome outcome_of(const struct flow *f)
 
 	if (f->synack)
 		return f->ack || proven ? OUTCOME_ESTABLISHED : OUTCOME_HALF_OPEN;
-	/* the rest of a handshake of which a part was not seen, or a simultaneous open */
+	/* a handshake of which a part was not seen, or a simultaneous open */
 	if (proven)
 		return OUTCOME_ESTABLISHED;
 	if (f->server_flags & SERVER_REFUSED)
@@ -85,6 +85,26 @@ static void endpoint_of(struct endpoint *e, const struct flow_key *key, int end)
 	e->vlan[1] = key->vlan[1];
 }
 
+static void derive_durations(struct connection *c, bool request_in_syn)
+{
+	bool server_first = c->server_first != NEVER &&
+			    (c->client_first == NEVER || c->server_first < c->client_first);
+
+	c->wait = between(c->ack, c->client_first);
+	c->banner = NEVER;
+	c->answer = between(c->client_first, c->server_first);
+	if (request_in_syn)
+		c->wait = 0;
+	if (server_first) {
+		c->banner = between(c->ack, c->server_first);
+		c->wait = NEVER;
+		c->answer = NEVER;
+	}
+	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
+	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
+	c->syn_forwarding_delay = c->synack_forwarding_delay = c->payload_forwarding_delay = NEVER;
+}
+
 void connection_of(struct connection *c, const struct record *r, uint64_t start)
 {
 #define SINCE_START(t) ((t) ? (ns_t)((t)-start) : NEVER)
@@ -102,7 +122,8 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->other_host = f->other_host;
 	c->not_forwarded = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
 			   !(f->client_flags & CLIENT_FORWARDED);
-	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0; /* see live.c */
+	/* the lowest byte only: see expand_forwarded_by() */
+	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0;
 	c->synack_egress = f->server_flags & SERVER_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;
 	memcpy(c->mac, f->client_mac, sizeof(c->mac));
@@ -147,24 +168,10 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->too_big = f->icmp_flags & ICMP_TOO_BIG;
 	c->from_gateway = f->server_flags & SERVER_RST_GATEWAY || f->icmp_flags & ICMP_GATEWAY;
 
-	if (f->server_flags &
-	    SERVER_TOOK_SYN_DATA) { /* the request was in the SYN: nobody held it */
+	/* the server accepted a request in the SYN (TCP Fast Open) */
+	if (f->server_flags & SERVER_TOOK_SYN_DATA)
 		c->client_first = c->syn;
-		c->wait = 0;
-	} else {
-		c->wait = between(c->ack, c->client_first);
-	}
-	c->banner = NEVER;
-	c->answer = between(c->client_first, c->server_first);
-	if (c->server_first != NEVER &&
-	    (c->client_first == NEVER || c->server_first < c->client_first)) {
-		c->banner = between(c->ack, c->server_first);
-		c->wait = NEVER;
-		c->answer = NEVER;
-	}
-	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
-	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
-	c->syn_forwarding_delay = c->synack_forwarding_delay = c->payload_forwarding_delay = NEVER;
+	derive_durations(c, f->server_flags & SERVER_TOOK_SYN_DATA);
 #undef SINCE_START
 }
 

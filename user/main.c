@@ -1,285 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The story of a run: a source tells of connections, the model remembers what matters, the reports
- * say it.
+ * The order of a run: options, privileges, a source that feeds the pipeline, the diagnosis, the
+ * reports.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <locale.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio_ext.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "source/capture.h"
-#include "report/evidence.h"
-#include "lib/format.h"
+#include "diagnose/diagnose.h"
+#include "host/netns.h"
 #include "host/route.h"
-#include "source/attach.h"
-#include "host/netdev.h"
-#include "source/live.h"
-#include "selector.h"
-#include "report/report.h"
+#include "lib/address.h"
+#include "lib/format.h"
+#include "pipeline.h"
 #include "privileges.h"
-#include "seccomp_filter.h"
 #include "report/terminal.h"
-#include "model/join.h"
+#include "seccomp_filter.h"
+#include "selector.h"
+#include "source/attach.h"
+#include "source/capture.h"
+#include "source/live.h"
 
-#define MAX_REPORTS 4
-#define OUT_BYTES (64 << 10) /* of a report that are gathered before they are written */
+#define MAX_ROUTE_LOOKUPS 1000 /* of failing peers */
 
-/* Routes are asked for of so many peers that fail, the most clients first. */
-#define MAX_ROUTE_LOOKUPS 1000
-
-struct program {
-	struct options options;
-	struct session session;
-	struct join *join;
-	struct model *model;
-	struct report reports[MAX_REPORTS];
-	int report_count;
-	bool has_started;
-	int cleanup_pid; /* see output.h, or -1 */
-	uint64_t opening, sweeps_opening; /* attempts, at the last sweep; in this one so far */
-};
-
-/* Tells every report that wants to hear of it. */
-#define FOR_EACH_REPORT(p, what, ...)                                                            \
-	do {                                                                                     \
-		struct program *told = (p);                                                      \
-		for (int i = 0; i < told->report_count; i++)                                     \
-			if (told->reports[i].format->what)                                       \
-				told->reports[i].format->what(&told->reports[i], ##__VA_ARGS__); \
-	} while (0)
-
-static void __attribute__((format(printf, 1, 2))) print_line(const char *format, ...)
-{
-	char *text, *shown = NULL;
-	va_list arguments;
-	size_t size;
-	FILE *out;
-	int n;
-
-	va_start(arguments, format);
-	n = vasprintf(&text, format, arguments);
-	va_end(arguments);
-	if (n < 0)
-		return;
-	out = open_memstream(&shown, &size);
-	if (out) {
-		format_text(out, text);
-		if (!fclose(out))
-			terminal_line(stderr, shown);
-		free(shown);
-	}
-	free(text);
-}
-
-static void print_watching(const struct session *session)
-{
-	const struct session_iface *w;
-	char text[MAX_IFACES * 160] = "";
-	size_t used = 0;
-
-	for (w = session->interfaces; w < session->interfaces + session->interface_count; w++)
-		if (used < sizeof(text))
-			used += snprintf(text + used, sizeof(text) - used, "%s %s (%s, %s%s%s)",
-					 w == session->interfaces ? "" : ",", w->name, w->link,
-					 w->hook, w->hook_reason ? ": " : "",
-					 w->hook_reason ? w->hook_reason : "");
-	print_line("probe: watching%s. Ctrl-C ends the run and prints the report.\n", text);
-}
-
-/* Now or never: what a capture's bytes could make of this process has nothing to work with. */
-static void on_opened(void *context)
-{
-	struct program *p = context;
-	const char *names[MAX_REPORTS];
-	size_t count = 0;
-	int i;
-
-	for (i = 0; i < p->report_count; i++)
-		if (p->reports[i].file.is_new)
-			names[count++] = p->reports[i].out_name;
-	if (count)
-		p->cleanup_pid = outfile_cleanup_later(names, count);
-	privileges_drop(0, NULL, NULL, SECCOMP_CAPTURE, p->options.verbose);
-}
-
-static void on_started(void *context)
-{
-	struct program *p = context;
-	const struct session *session = &p->session;
-	int i;
-
-	if (!session->is_capture)
-		print_watching(session);
-	p->has_started = true;
-	outfile_cleanup(p->cleanup_pid, true);
-	p->cleanup_pid = -1;
-	for (i = 0; i < p->report_count; i++)
-		outfile_begin(&p->reports[i].file);
-	if (!session->is_capture && session->interface_count > 1)
-		join_set_multi_iface(p->join);
-	FOR_EACH_REPORT(p, started);
-}
-
-/* What a source tells goes through the vantage, which tells on each attempt once. */
-static void on_record(void *context, const struct connection *c)
-{
-	join_settled(((struct program *)context)->join, c);
-}
-
-static void on_open_record(void *context, const struct connection *c)
-{
-	join_opening(((struct program *)context)->join, c);
-}
-
-/*
- * Between two lines: so a file that cannot grow further is cut back to a line's end, and whoever reads
- * lines of JSON meets no half one.
- */
-static bool write_out(struct report *r)
-{
-	if (fflush(r->out) || ferror(r->out)) {
-		if (!r->error)
-			r->error = errno;
-		return false;
-	}
-	r->complete_bytes = ftello(r->out); /* -1 for a pipe */
-	return true;
-}
-
-static void on_settled(void *context, const struct connection *c)
-{
-	struct program *p = context;
-	int i;
-
-	model_settled(p->model, c);
-	if (p->session.evidence)
-		evidence_settled(p->session.evidence, c);
-	FOR_EACH_REPORT(p, connection, c);
-	for (i = 0; i < p->report_count; i++)
-		if (__fpending(p->reports[i].out) > OUT_BYTES / 2)
-			write_out(&p->reports[i]);
-}
-
-static void on_other_side(void *context, const struct connection *side,
-			  const struct connection *told)
-{
-	struct program *p = context;
-
-	if (p->session.evidence)
-		evidence_other_side(p->session.evidence, side, told);
-}
-
-static void on_opening(void *context, const struct connection *c)
-{
-	struct program *p = context;
-
-	p->sweeps_opening++;
-	model_opening(p->model, c);
-}
-
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
-/* The status line, cut down to what a narrow terminal has room for; progress is a capture's, or NULL. */
-static void show_status(const struct program *p, ns_t now, const char *progress)
-{
-	const struct model *m = p->model;
-	const char *dot = glyphs->dot;
-	char time[FORMAT_DURATION], line[512];
-	int columns = terminal_status_columns();
-	uint64_t lost = session_losses(&p->session);
-
-	if (!columns) {
-		terminal_status("");
-		return;
-	}
-	if (!progress && now < 60 * (ns_t)SECOND_NS)
-		snprintf(time, sizeof(time), "%.0f s", now / 1e9);
-	else if (!progress)
-		format_duration(time, now);
-	snprintf(line, sizeof(line),
-		 "%s %s %" PRIu64 " connection%s, %" PRIu64 " opening %s %" PRIu64
-		 " stall%s %s %" PRIu64 " peer%s failing %s %" PRIu64 " lost",
-		 progress ? progress : time, dot, m->connections, plural(m->connections),
-		 p->opening, dot, m->stall_count, plural(m->stall_count), dot, m->failing_now,
-		 plural(m->failing_now), dot, lost);
-	if (format_columns(line) > columns)
-		snprintf(line, sizeof(line),
-			 "%s %s %" PRIu64 " stall%s %s %" PRIu64 " failing %s %" PRIu64 " lost",
-			 progress ? progress : time, dot, m->stall_count, plural(m->stall_count),
-			 dot, m->failing_now, dot, lost);
-	terminal_status(line);
-}
-
-static void on_progress(void *context, const char *text)
-{
-	show_status(context, 0, text);
-}
-
-static void on_swept(void *context, ns_t now)
-{
-	struct program *p = context;
-	struct pollfd reader = {};
-	int i;
-
-	join_swept(p->join);
-	model_swept(p->model);
-	p->opening = p->sweeps_opening;
-	p->sweeps_opening = 0;
-	if (p->session.evidence)
-		evidence_swept(p->session.evidence, now);
-	FOR_EACH_REPORT(p, swept, now);
-	if (!p->session.is_capture)
-		show_status(p, now, NULL);
-	for (i = 0; i < p->report_count; i++) {
-		/* a full disk, a reader that went away, even before there is more to say: the rest is lost */
-		reader.fd = fileno(p->reports[i].out);
-		if (!write_out(&p->reports[i]) ||
-		    (poll(&reader, 1, 0) > 0 && reader.revents & (POLLERR | POLLHUP)))
-			p->session.stop = true;
-	}
-	if (terminal_error())
-		p->session.stop = true;
-}
-
-static void on_notice(void *context, ns_t now, const char *text)
-{
-	print_line("probe: %s\n", text);
-	FOR_EACH_REPORT(context, notice, now, text);
-}
-
-static void on_stall(void *context, const struct stall *s, bool ended)
-{
-	FOR_EACH_REPORT(context, stall, s, ended);
-}
-
-static void on_late_banner(void *context, const struct connection *c)
-{
-	FOR_EACH_REPORT(context, late_banner, c);
-}
-
-static void on_failing(void *context, const struct connection *c, enum failure failure)
-{
-	FOR_EACH_REPORT(context, failing, c, failure);
-}
-
-static void on_late_answer(void *context, const struct connection *c)
-{
-	FOR_EACH_REPORT(context, late_answer, c);
-}
-
-/* Descriptors 0 to 2 that the caller closed would be taken by our own files. */
+/* Opens those of descriptors 0 to 2 that the caller closed, so that no file of ours gets their numbers. */
 static void keep_standard_files(void)
 {
 	int fd;
@@ -291,117 +38,40 @@ static void keep_standard_files(void)
 		close(fd);
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
+static void prepare_process(void)
 {
-	return S_ISREG(a->st_mode) && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	keep_standard_files();
+	setlocale(LC_CTYPE, ""); /* the encoding only: numbers keep their decimal point */
+	format_init();
+	format_errors();
+	/* a reader that closes its pipe, or a file size limit, must be a write error and not the end */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
-/* What writing to this file would destroy: a capture that is read, another report. Or NULL. */
-static const char *overwrites(const struct program *p, const struct report *r, const char *file)
+/* --cleanup: removes what killed runs left behind. Returns the exit status. */
+static int cleanup_only(const struct options *o)
 {
-	const struct report *other;
-	struct stat own, st;
-	size_t i;
-
-	if (stat(file, &own))
-		return NULL;
-	for (i = 0; i < p->options.read_count; i++)
-		if (!stat(p->options.reads[i], &st) && is_same_file(&own, &st))
-			return p->options.reads[i];
-	for (other = p->reports; other < r; other++)
-		if (!fstat(fileno(other->out), &st) && is_same_file(&own, &st))
-			return other->out_name;
-	return NULL;
+	privileges_drop(CAP_MASK(CAP_NET_ADMIN), NULL, NULL, SECCOMP_LIVE | SECCOMP_FILTERS,
+			o->verbose);
+	return hook_cleanup(o->ifaces, o->iface_count) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static char gathered[MAX_REPORTS][OUT_BYTES];
-
-static int add_report(struct program *p, const struct report_format *format, const char *file)
+/* Runs the source to its end. Returns 0; or -1 after it has printed why. */
+static int run_source(struct pipeline *p)
 {
-	struct report *r = &p->reports[p->report_count++];
-	const char *victim;
+	const struct options *o = p->options;
+	int status;
 
-	r->format = format;
-	r->session = &p->session;
-	r->quiet = p->options.quiet;
-	r->verbose = p->options.verbose;
-	r->out = stdout;
-	r->out_name = "standard output";
-	if (!file)
-		return 0;
-	victim = overwrites(p, r, file);
-	if (victim) {
-		fprintf(stderr, "probe: cannot write %s: that would overwrite %s\n",
-			format_name(file), format_name(victim));
-		p->report_count--;
-		return -1;
-	}
-	outfile_open(&r->file, file, p->options.force);
-	r->out = r->file.stream;
-	r->out_name = file;
-	if (r->out)
-		setvbuf(r->out, gathered[r - p->reports], _IOFBF, OUT_BYTES);
-	if (!r->out) {
-		fprintf(stderr, "probe: cannot write %s: %s\n", format_name(file), r->file.why);
-		p->report_count--;
-		return -1;
-	}
-	return 0;
-}
-
-static int open_reports(struct program *p)
-{
-	const struct options *o = &p->options;
-
-	if (o->json && add_report(p, &report_json, o->json_file))
-		return -1;
-	/* JSON on standard output has it for itself */
-	if ((!o->json || o->json_file) && add_report(p, &report_text, NULL))
-		return -1;
-	if (o->html_file && add_report(p, &report_html, o->html_file))
-		return -1;
-	if (!o->write_file)
-		return 0;
-	p->session.evidence = evidence_new(o->stall, o->snaplen);
-	if (!p->session.evidence) {
-		fprintf(stderr, "probe: out of memory\n");
-		return -1;
-	}
-	return add_report(p, &report_pcapng, o->write_file);
-}
-
-static int close_reports(struct program *p)
-{
-	int status = 0, i;
-
-	for (i = 0; i < p->report_count; i++) {
-		struct report *r = &p->reports[i];
-		bool failed = ferror(r->out);
-
-		if (r->file.is_new && !p->has_started &&
-		    p->cleanup_pid < 0) /* of a run that never was */
-			unlink(r->out_name);
-		if (r->format->closed)
-			r->format->closed(r);
-		if ((fflush(r->out) || failed) && !r->error)
-			r->error = failed ? EIO : errno;
-		if (r->error && r->format == &report_json && r->complete_bytes > 0)
-			(void)!ftruncate(fileno(r->out), r->complete_bytes);
-		if (fclose(r->out) && !r->error)
-			r->error = errno;
-		if (r->out == stdout && terminal_error())
-			r->error = terminal_error();
-		if (r->error) {
-			fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
-				format_name(r->out_name), strerror(r->error));
-			status = -1;
-		}
-	}
-	outfile_cleanup(p->cleanup_pid, false);
+	/* no status line on a terminal that receives JSON */
+	terminal_open(!o->quiet && !(o->json && !o->json_file), o->read_count);
+	status = (o->read_count ? capture_run : live_run)(o, &p->session, &p->sink);
+	pipeline_finish(p);
+	terminal_close();
 	return status;
 }
 
-/* What this host knows of the way to the peers that fail. */
+/* Looks up the routes to the failing peers, those with the most clients first. */
 static void lookup_routes(struct model *m)
 {
 	struct route_lookup *gateway = route_lookup_open();
@@ -420,10 +90,7 @@ static void lookup_routes(struct model *m)
 	route_lookup_close(gateway);
 }
 
-/*
- * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
- * apart.
- */
+/* True if nearly every attempt comes from this host's own address: clients behind its NAT are not told apart. */
 static bool is_outer_side(const struct session *session, const struct model *m)
 {
 	uint64_t own = 0, inward = 0;
@@ -436,27 +103,22 @@ static bool is_outer_side(const struct session *session, const struct model *m)
 	for (peer = m->peers; peer; peer = peer->hh.next)
 		if (session_is_own_address(session, &peer->server.address))
 			inward += peer->connections;
-	/* what conntrack does not translate is this host's own */
+	/* with conntrack, attempts from this host's address are its own */
 	if (session->nat.known && !session->nat.lost)
 		return false;
 	return m->connections >= 3 && own * 10 >= m->connections * 9 &&
 	       inward * 10 < m->connections;
 }
 
-static bool is_set(const struct address *mask)
+static struct view view_of(const struct pipeline *p)
 {
-	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
-}
-
-static struct view view_of(const struct program *p)
-{
-	const struct selector *selector = p->options.selector;
+	const struct selector *selector = p->options->selector;
 	const struct session_iface *w;
 	struct view view = {
 		.is_capture = p->session.is_capture,
 		.start = p->session.start,
-		.narrowed_clients = is_set(&selector->client_mask),
-		.narrowed_servers = is_set(&selector->server_mask) || selector->by_port,
+		.narrowed_clients = !is_zero_address(&selector->client_mask),
+		.narrowed_servers = !is_zero_address(&selector->server_mask) || selector->by_port,
 		.lost = session_losses(&p->session),
 		.outer_side = is_outer_side(&p->session, p->model),
 		.nat = &p->session.nat,
@@ -479,94 +141,53 @@ static struct view view_of(const struct program *p)
 	return view;
 }
 
+/* Diagnoses the run and writes the reports. Returns 0; or -1 after it has printed why. */
+static int conclude(struct pipeline *p, bool *found)
+{
+	struct diagnosis diagnosis;
+	struct view view;
+	int status = 0;
+
+	if (!p->session.is_capture)
+		lookup_routes(p->model);
+	view = view_of(p);
+	if (!diagnose(&diagnosis, p->model, &view)) {
+		fprintf(stderr, "probe: out of memory: no diagnosis\n");
+		status = -1;
+	}
+	*found = diagnosis_has_problem(&diagnosis);
+	reports_ended(&p->reports, p->model, &diagnosis);
+	diagnosis_free(&diagnosis);
+	if (p->session.cut) {
+		fprintf(stderr, "probe: %s\n", p->session.cut);
+		status = -1;
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	static struct program p;
-	const struct source_events source_events = {
-		.opened = on_opened,
-		.started = on_started,
-		.settled = on_record,
-		.opening = on_open_record,
-		.swept = on_swept,
-		.notice = on_notice,
-		.progress = on_progress,
-		.context = &p,
-	};
-	const struct join_events join_events = {
-		.settled = on_settled,
-		.other_side = on_other_side,
-		.opening = on_opening,
-		.context = &p,
-	};
-	const struct model_events model_events = {
-		.stall = on_stall,
-		.late_banner = on_late_banner,
-		.failing = on_failing,
-		.late_answer = on_late_answer,
-		.context = &p,
-	};
-	struct diagnosis diagnosis;
+	static struct pipeline pipeline;
+	struct options options;
 	bool found = false;
-	struct view view;
 	int status;
 
-	keep_standard_files();
-	setlocale(LC_CTYPE, ""); /* its encoding; numbers stay numbers */
-	format_init();
-	format_errors();
-	/* a reader that goes away, a file that may not grow: errors when writing, not the end */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	options_parse(&p.options, argc, argv);
-	if (p.options.netns && netns_enter(p.options.netns))
+	prepare_process();
+	options_parse(&options, argc, argv);
+	if (options.netns && netns_enter(options.netns))
 		return EXIT_FAILURE;
-	p.cleanup_pid = -1;
-	if (p.options.cleanup)
-		privileges_drop(CAP_MASK(CAP_NET_ADMIN), NULL, NULL, SECCOMP_LIVE | SECCOMP_FILTERS,
-				p.options.verbose);
-	if (p.options.cleanup)
-		return hook_cleanup(p.options.ifaces, p.options.iface_count) ? EXIT_FAILURE
-									     : EXIT_SUCCESS;
-	p.session.stall = p.options.stall;
-	p.join = join_new(&join_events);
-	p.model = model_new(p.options.stall, &model_events);
-	if (!p.join || !p.model)
-		fprintf(stderr, "probe: out of memory\n");
-	if (!p.join || !p.model || open_reports(&p)) {
-		close_reports(&p);
-		join_free(p.join);
-		model_free(p.model);
-		return EXIT_FAILURE;
-	}
-	/* JSON on standard output may go to the terminal as well */
-	terminal_open(!p.options.quiet && !(p.options.json && !p.options.json_file),
-		      p.options.read_count);
-	status = (p.options.read_count ? capture_run : live_run)(&p.options, &p.session,
-								 &source_events);
-	join_end(p.join);
-	p.session.joined = join_joined(p.join);
-	p.session.ambiguous = join_ambiguous(p.join);
-	terminal_close();
-	if (!status) {
-		if (!p.session.is_capture)
-			lookup_routes(p.model);
-		view = view_of(&p);
-		if (!diagnose(&diagnosis, p.model, &view)) {
-			fprintf(stderr, "probe: out of memory: no diagnosis\n");
-			status = -1;
-		}
-		found = diagnosis_has_problem(&diagnosis);
-		FOR_EACH_REPORT(&p, ended, p.model, &diagnosis);
-		diagnosis_free(&diagnosis);
-		if (p.session.cut)
-			fprintf(stderr, "probe: %s\n", p.session.cut);
-	}
-	if (close_reports(&p) || p.session.cut)
+	if (options.cleanup)
+		return cleanup_only(&options);
+
+	status = pipeline_open(&pipeline, &options);
+	if (!status)
+		status = run_source(&pipeline);
+	if (!status)
+		status = conclude(&pipeline, &found);
+	if (pipeline_close(&pipeline))
 		status = -1;
-	evidence_free(p.session.evidence);
-	join_free(p.join);
-	model_free(p.model);
+
 	if (status)
 		return EXIT_FAILURE;
-	return found && p.options.exit_code ? EXIT_FOUND : EXIT_SUCCESS;
+	return found && options.exit_code ? EXIT_FOUND : EXIT_SUCCESS;
 }

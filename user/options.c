@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared.h"
+#include "lib/address.h"
 #include "lib/format.h"
-#include "selector.h"
 #include "packet_event.h"
-#include "session.h"
+#include "selector.h"
+#include "shared.h"
 
 static const char doc[] =
 	"Tells, on the gateway itself, why it is slow for some: which TCP connections stalled after the handshake, "
@@ -43,12 +43,12 @@ enum {
 	OPT_HTML,
 	OPT_FOLLOW_PEERS,
 	OPT_FORCE,
-	USAGE
+	OPT_USAGE
 }; /* options without a letter */
 
 /*
- * Parser and --help come from this table; a test holds the man page, the completion and the README
- * against --help. A heading without a name begins each group.
+ * A test compares the manual page, the completion and the README with --help. An entry without a name
+ * is the heading of a group.
  */
 static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "What to watch", 1 },
@@ -65,14 +65,14 @@ static const struct argp_option argp_options[] = {
 	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
 	  1 },
 	{ "follow-peers", OPT_FOLLOW_PEERS, NULL, 0,
-	  "Look at the other interfaces of this host as well, whether the SYNs to peers that do not "
-	  "answer leave there",
+	  "Watch the other interfaces of this host as well, to see whether the SYNs to peers that "
+	  "do not answer leave there",
 	  1 },
 	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 1 },
 	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 1 },
 	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 1 },
 	{ NULL, 0, NULL, 0, "When it ends, and what counts", 2 },
-	{ "duration", 'd', "SECONDS", 0, "End by itself after so long", 2 },
+	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },
 	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 2 },
 	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
 	{ NULL, 0, NULL, 0, "What comes out", 3 },
@@ -83,26 +83,25 @@ static const struct argp_option argp_options[] = {
 	{ "write", 'w', "FILE", 0,
 	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
 	{ "snap", OPT_SNAP, "BYTES", 0,
-	  "With --write: so much of each packet (default: its headers)", 3 },
-	{ "force", OPT_FORCE, NULL, 0, "Write over files that exist", 3 },
+	  "With --write: write this much of each packet (default: its headers)", 3 },
+	{ "force", OPT_FORCE, NULL, 0, "Overwrite files that exist", 3 },
 	{ "quiet", 'q', NULL, 0, "Nothing while it runs, only the report", 3 },
-	{ "verbose", 'v', NULL, 0, "Say what is done and what it costs; print all tables", 3 },
+	{ "verbose", 'v', NULL, 0, "Print what is done and what it costs, and all tables", 3 },
 	{ NULL, 0, NULL, 0, "How it watches", 4 },
-	{ "hook", 'H', "KIND", 0, "tcx or clsact; by itself it takes tcx where the kernel has it",
-	  4 },
+	{ "hook", 'H', "KIND", 0, "tcx or clsact; by default tcx where the kernel has it", 4 },
 	{ "max-flows", OPT_MAX_FLOWS, "N", 0,
-	  "So many attempts may be opening at once (default 120000)", 4 },
+	  "Maximum number of attempts tracked at the same time (default 120000)", 4 },
 	{ "ring-size", OPT_RING_SIZE, "MIB", 0,
-	  "For records on their way from the kernel: a power of two (default 8)", 4 },
+	  "Size of the buffer for records from the kernel: a power of two (default 8)", 4 },
 	{ "cleanup", OPT_CLEANUP, NULL, 0,
 	  "Only remove what killed runs left behind, on --iface or on all, and end", 4 },
 	{ "help", 'h', NULL, 0, "Print this", 5 },
-	{ "usage", USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* that argp's errors speak of */
+	{ "usage", OPT_USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* argp's errors refer to it */
 	{ "version", 'V', NULL, 0, "Print the version", 5 },
 	{ 0 },
 };
 
-/* A number of seconds, all of it, finite and not negative; exits with a usage error otherwise. */
+/* Exits with a usage error unless the whole text is a number in the range. */
 static double parse_seconds(struct argp_state *state, const char *option, const char *text,
 			    double least, double most)
 {
@@ -163,7 +162,7 @@ static bool parse_cidr(const char *text, struct address *net, struct address *ma
 		return false;
 	if (bits < 0)
 		bits = width;
-	bits += 128 - width; /* IPv4 lies behind 96 bits of prefix, which must fit as well */
+	bits += 128 - width; /* IPv4 addresses are IPv4-mapped, behind 96 bits of prefix */
 	for (i = 0; i < 4; i++, bits -= 32) {
 		mask->word[i] = bits >= 32 ? ~0U : bits <= 0 ? 0 : htonl(~0U << (32 - bits));
 		net->word[i] &= mask->word[i];
@@ -171,10 +170,15 @@ static bool parse_cidr(const char *text, struct address *net, struct address *ma
 	return true;
 }
 
-/* Even the network of all addresses of a family has bits in its mask, or is the default. */
-static bool is_set(const struct address *mask)
+/* For --client and --server. The mask of ::/0 is zero, like that of an option that was not given. */
+static void set_network(struct argp_state *state, const char *option, const char *text,
+			struct address *net, struct address *mask)
 {
-	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
+	if (!is_zero_address(mask))
+		argp_error(state, "%s may be given once", option);
+	if (!parse_cidr(text, net, mask))
+		argp_error(state, "%s %s: not an address or network like 10.1.4.0/24 or fd00::/8",
+			   option, format_name(text));
 }
 
 static bool parse_ports(const char *text, struct selector *selector)
@@ -232,7 +236,7 @@ static void add_iface(struct argp_state *state, struct options *o, const char *n
 	o->ifaces[o->iface_count++] = name;
 }
 
-/* The words of a filter, as tcpdump takes them: joined by spaces. */
+/* Joins the words of the filter by spaces, as tcpdump does. */
 static void add_filter(struct argp_state *state, struct options *o, const char *word)
 {
 	char *before = o->filter;
@@ -240,6 +244,46 @@ static void add_filter(struct argp_state *state, struct options *o, const char *
 	if (asprintf(&o->filter, "%s%s%s", before ? before : "", before ? " " : "", word) < 0)
 		argp_failure(state, 1, errno, "%s", word);
 	free(before);
+}
+
+static void set_output(struct argp_state *state, const char *option, const char **file,
+		       const char *argument)
+{
+	if (*file)
+		argp_error(state, "%s may be given once", option);
+	if (!*argument || !strcmp(argument, "-"))
+		argp_error(state, "%s FILE: it needs the name of a file", option);
+	*file = argument;
+}
+
+static void set_hook(struct argp_state *state, struct options *o, const char *kind)
+{
+	if (!strcmp(kind, "tcx"))
+		o->hook = HOOK_TCX;
+	else if (!strcmp(kind, "clsact"))
+		o->hook = HOOK_CLSACT;
+	else
+		argp_error(state, "--hook %s: there are tcx and clsact", format_name(kind));
+}
+
+static void check_combination(struct argp_state *state, const struct options *o)
+{
+	if (o->snaplen && !o->write_file)
+		argp_error(state, "--snap is for --write FILE");
+	if (o->iface_count && o->read_count)
+		argp_error(state, "--iface or --read, not both");
+	if (o->read_count && (o->netns || o->hook || o->follow || o->follow_peers || o->cleanup))
+		argp_error(
+			state,
+			"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
+			"not about --read FILE");
+	if (!o->iface_count && !o->read_count && !o->cleanup)
+		argp_error(state, "say what to watch: --iface NAME, or --read FILE");
+	if (o->iface_count && o->filter)
+		argp_error(
+			state,
+			"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",
+			format_name(o->filter));
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -262,13 +306,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->netns = argument;
 		break;
 	case 'H':
-		if (!strcmp(argument, "tcx"))
-			o->hook = HOOK_TCX;
-		else if (!strcmp(argument, "clsact"))
-			o->hook = HOOK_CLSACT;
-		else
-			argp_error(state, "--hook %s: there are tcx and clsact",
-				   format_name(argument));
+		set_hook(state, o, argument);
 		break;
 	case OPT_FOLLOW_PEERS:
 		o->follow_peers = true;
@@ -283,22 +321,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
 		break;
 	case 'c':
-		if (is_set(&o->selector->client_mask))
-			argp_error(state, "--client may be given once");
-		if (!parse_cidr(argument, &o->selector->client, &o->selector->client_mask))
-			argp_error(
-				state,
-				"--client %s: not an address or network like 10.1.4.0/24 or fd00::/8",
-				format_name(argument));
+		set_network(state, "--client", argument, &o->selector->client,
+			    &o->selector->client_mask);
 		break;
 	case 'S':
-		if (is_set(&o->selector->server_mask))
-			argp_error(state, "--server may be given once");
-		if (!parse_cidr(argument, &o->selector->server, &o->selector->server_mask))
-			argp_error(
-				state,
-				"--server %s: not an address or network like 10.1.4.0/24 or fd00::/8",
-				format_name(argument));
+		set_network(state, "--server", argument, &o->selector->server,
+			    &o->selector->server_mask);
 		break;
 	case 'p':
 		if (!parse_ports(argument, o->selector))
@@ -312,18 +340,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--json=FILE: the file has no name");
 		break;
 	case OPT_HTML:
-		if (o->html_file)
-			argp_error(state, "--html may be given once");
-		if (!*argument || !strcmp(argument, "-"))
-			argp_error(state, "--html FILE: it needs the name of a file");
-		o->html_file = argument;
+		set_output(state, "--html", &o->html_file, argument);
 		break;
 	case 'w':
-		if (o->write_file)
-			argp_error(state, "--write may be given once");
-		if (!*argument || !strcmp(argument, "-"))
-			argp_error(state, "--write FILE: it needs the name of a file");
-		o->write_file = argument;
+		set_output(state, "--write", &o->write_file, argument);
 		break;
 	case OPT_FORCE:
 		o->force = true;
@@ -347,7 +367,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'h':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		break;
-	case USAGE:
+	case OPT_USAGE:
 		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
 		break;
 	case 'V':
@@ -363,23 +383,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		add_filter(state, o, argument);
 		break;
 	case ARGP_KEY_END:
-		if (o->snaplen && !o->write_file)
-			argp_error(state, "--snap is for --write FILE");
-		if (o->iface_count && o->read_count)
-			argp_error(state, "--iface or --read, not both");
-		if (o->read_count &&
-		    (o->netns || o->hook || o->follow || o->follow_peers || o->cleanup))
-			argp_error(
-				state,
-				"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
-				"not about --read FILE");
-		if (!o->iface_count && !o->read_count && !o->cleanup)
-			argp_error(state, "say what to watch: --iface NAME, or --read FILE");
-		if (o->iface_count && o->filter)
-			argp_error(
-				state,
-				"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",
-				format_name(o->filter));
+		check_combination(state, o);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -401,7 +405,8 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .max_flows = DEFAULT_FLOWS,
 			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;
-	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o); /* the options have it */
+	/* ARGP_NO_HELP: the table has --help and --usage */
+	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o);
 	if (error) {
 		fprintf(stderr, "probe: cannot read the options: %s\n", strerror(error));
 		exit(EXIT_FAILURE);

@@ -1,65 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "privileges.h"
 
+#include <cap-ng.h>
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "seccomp_filter.h"
 
-static const struct {
-	int capability;
-	const char *name;
-} names[] = {
-	{ CAP_BPF, "CAP_BPF" },
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-	{ CAP_PERFMON, "CAP_PERFMON" },
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
-};
+/* All capabilities that a run may need, in the order in which they are printed. */
+static const unsigned int needed_capabilities[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON,
+						    CAP_SYS_ADMIN };
 
-struct capabilities {
-	struct __user_cap_header_struct header;
-	struct __user_cap_data_struct half[2];
-};
+#define NEEDED_CAPABILITIES (sizeof(needed_capabilities) / sizeof(needed_capabilities[0]))
 
-static void read_own(struct capabilities *c)
+/*
+ * libcap-ng keeps the state of this process, and capng_apply() updates it. Read it once: it opens
+ * files in /proc, which the system call filter refuses later.
+ */
+static bool load_capabilities(void)
 {
-	*c = (struct capabilities){ .header.version = _LINUX_CAPABILITY_VERSION_3 };
-	syscall(SYS_capget, &c->header, c->half);
+	static bool loaded;
+
+	if (!loaded)
+		loaded = !capng_get_caps_process();
+	return loaded;
 }
 
-/* Fewer are always allowed. Nothing is passed on to other programs. */
-static void set_own(uint64_t effective, uint64_t permitted)
+static uint64_t capabilities_in(capng_type_t set)
 {
-	struct capabilities c = { .header.version = _LINUX_CAPABILITY_VERSION_3 };
-	int i;
+	uint64_t held = 0;
+	size_t i;
 
-	for (i = 0; i < 2; i++) {
-		c.half[i].effective = effective >> 32 * i;
-		c.half[i].permitted = permitted >> 32 * i;
-	}
-	syscall(SYS_capset, &c.header, c.half);
+	for (i = 0; i < NEEDED_CAPABILITIES; i++)
+		if (capng_have_capability(set, needed_capabilities[i]))
+			held |= CAP_MASK(needed_capabilities[i]);
+	return held;
 }
 
 uint64_t privileges_missing(uint64_t of)
 {
-	struct capabilities c;
-
-	read_own(&c);
-	return of & ~(c.half[0].effective | (uint64_t)c.half[1].effective << 32);
+	return load_capabilities() ? of & ~capabilities_in(CAPNG_EFFECTIVE) : of;
 }
 
-static const char *privileges_text(char text[128], uint64_t rights)
+/* The inheritable and ambient sets become empty: no other program gets any of them. */
+static bool set_capabilities(uint64_t effective, uint64_t permitted)
 {
-	size_t i, used = 0;
+	unsigned int capability;
+	size_t i;
+
+	capng_clear(CAPNG_SELECT_CAPS);
+	for (i = 0; i < NEEDED_CAPABILITIES; i++) {
+		capability = needed_capabilities[i];
+		if (effective & CAP_MASK(capability) &&
+		    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, capability))
+			return false;
+		if (permitted & CAP_MASK(capability) &&
+		    capng_update(CAPNG_ADD, CAPNG_PERMITTED, capability))
+			return false;
+	}
+	return !capng_apply(CAPNG_SELECT_CAPS);
+}
+
+static const char *capabilities_text(char text[128], uint64_t capabilities)
+{
+	size_t i, used = 0, start;
 
 	strcpy(text, "none");
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (rights & CAP_MASK(names[i].capability))
-			used += snprintf(text + used, 128 - used, "%s%s", used ? ", " : "",
-					 names[i].name);
+	for (i = 0; i < NEEDED_CAPABILITIES; i++) {
+		if (!(capabilities & CAP_MASK(needed_capabilities[i])))
+			continue;
+		start = used;
+		used += snprintf(text + used, 128 - used, "%scap_%s", used ? ", " : "",
+				 capng_capability_to_name(needed_capabilities[i]));
+		for (; start < used; start++)
+			text[start] = toupper((unsigned char)text[start]);
+	}
 	return text;
 }
 
@@ -67,13 +84,15 @@ void privileges_print_needed(FILE *out, uint64_t needed)
 {
 	char all[128], missing[128];
 
-	fprintf(out, "this takes %s; missing here: %s\n", privileges_text(all, needed),
-		privileges_text(missing, privileges_missing(needed)));
+	fprintf(out, "this takes %s; missing here: %s\n", capabilities_text(all, needed),
+		capabilities_text(missing, privileges_missing(needed)));
 	fprintf(out,
 		"probe: run it as root (sudo), or: setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
 }
 
-static uint64_t drop(uint64_t keep, bool (*works)(void *context), void *context)
+/* Stores in *kept the capabilities that remain. Returns false, with errno, if the kernel refuses. */
+static bool drop_capabilities(uint64_t keep, bool (*works)(void *context), void *context,
+			      uint64_t *kept)
 {
 	static const uint64_t more[] = {
 		0,
@@ -83,34 +102,38 @@ static uint64_t drop(uint64_t keep, bool (*works)(void *context), void *context)
 		CAP_MASK(CAP_BPF) | CAP_MASK(CAP_NET_ADMIN) | CAP_MASK(CAP_PERFMON) |
 			CAP_MASK(CAP_SYS_ADMIN),
 	};
-	struct capabilities c;
-	uint64_t permitted, kept = 0;
+	uint64_t permitted;
 	size_t i;
 
-	read_own(&c);
-	permitted = c.half[0].permitted | (uint64_t)c.half[1].permitted << 32;
+	if (!load_capabilities())
+		return false;
+	permitted = capabilities_in(CAPNG_PERMITTED);
 	for (i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
-		kept = permitted & (keep | more[i]);
-		set_own(kept, permitted);
+		*kept = permitted & (keep | more[i]);
+		if (!set_capabilities(*kept, permitted))
+			return false;
 		if (!works || works(context))
 			break;
 	}
-	set_own(kept, kept);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return kept;
+	return set_capabilities(*kept, *kept) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 void privileges_drop(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
 		     bool verbose)
 {
+	uint64_t kept = 0;
 	char text[128];
+	bool dropped;
 
-	keep = drop(keep, works, context);
+	dropped = drop_capabilities(keep, works, context, &kept);
+	if (!dropped)
+		fprintf(stderr, "probe: goes on without giving up its capabilities: %s\n",
+			strerror(errno));
 	if (!seccomp_enter(what))
 		fprintf(stderr, "probe: goes on without a filter of system calls (seccomp): %s\n",
 			strerror(errno));
-	else if (verbose)
+	else if (verbose && dropped)
 		fprintf(stderr, "probe: rights kept: %s; system calls: %s\n",
-			privileges_text(text, keep),
+			capabilities_text(text, kept),
 			seccomp_is_built ? "those of the run alone" : "all, as it was built");
 }

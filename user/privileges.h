@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Which capabilities does this process have, and which does it still need? See capabilities(7). */
+/* The capabilities of this process: which are missing, and giving up those no longer needed. See capabilities(7). */
 #pragma once
 
 #include <linux/capability.h>
@@ -10,16 +10,18 @@
 /* A set of capabilities is a mask. */
 #define CAP_MASK(capability) (UINT64_C(1) << (capability))
 
+/* The capabilities among `of` that are not effective. */
 uint64_t privileges_missing(uint64_t of);
 
-/* "this takes CAP_BPF and ...", and how to come by it. A line. */
+/* Prints one line: "this takes CAP_BPF, ...; missing here: ...", and one that says how to get them. */
 void privileges_print_needed(FILE *out, uint64_t needed);
 
 /*
- * Gives up for good, with no_new_privs, what the run does not need any more: keeps those of `keep`,
- * and of the rest the least with which works() says yes, if there is one. Kernels differ in what they
- * ask for, so it is tried. Then the system calls: `what` is of sandbox.h. Where these cannot be given
- * up it says so, and goes on.
+ * Gives up, for good and with no_new_privs, the capabilities that the run no longer needs. Keeps those
+ * in `keep`, and the smallest set of others with which works() returns true; works may be NULL.
+ * Kernels differ in what they require, so sets are tried in turn. Then installs the system call filter `what`,
+ * see seccomp_filter.h. A step that the kernel refuses is reported on standard error, and the run
+ * goes on.
  */
 void privileges_drop(uint64_t keep, bool (*works)(void *context), void *context, unsigned int what,
 		     bool verbose);

@@ -26,7 +26,7 @@ const bool seccomp_is_built = true;
 #define EVERY (SECCOMP_CAPTURE | SECCOMP_LIVE | SECCOMP_FILTERS)
 #define WATCHES (SECCOMP_LIVE | SECCOMP_FILTERS)
 
-/* An argument that is an int: the upper half of its register may hold anything. */
+/* Compares the lower half only: the upper half of a register that holds an int is undefined. */
 #define IS(argument, value)                                     \
 	{                                                       \
 		argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value \
@@ -36,11 +36,11 @@ const bool seccomp_is_built = true;
 		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
 	}
 
-#define MAX_CODE 1024 /* instructions; it is some 130 */
+#define MAX_CODE 1024 /* instructions; the filter has some 130 */
 
 #define CALL(name) SCMP_SYS(name)
 
-/* Whatever their arguments. By several names, since C libraries differ in which they take. */
+/* Allowed with any arguments. Several variants of a call are listed, since C libraries differ. */
 static const struct {
 	unsigned int what;
 	int call;
@@ -67,10 +67,10 @@ static const struct {
 	{ EVERY, CALL(madvise) },
 	{ EVERY, CALL(futex) },
 	{ EVERY, CALL(futex_time64) },
-	{ EVERY, CALL(sysinfo) }, /* qsort() asks how much memory there is */
+	{ EVERY, CALL(sysinfo) }, /* qsort() reads the size of the memory */
 	{ EVERY, CALL(getrandom) }, /* malloc() of newer libraries */
 
-	{ EVERY, CALL(clock_gettime) }, /* where the clock is none of those without a call */
+	{ EVERY, CALL(clock_gettime) }, /* for clock sources that the vDSO cannot read */
 	{ EVERY, CALL(clock_gettime64) },
 	{ EVERY, CALL(gettimeofday) },
 	{ EVERY, CALL(time) },
@@ -108,24 +108,24 @@ static const struct {
 	{ WATCHES, CALL(recvfrom) },
 	{ WATCHES, CALL(recvmsg) },
 
-	{ SECCOMP_FILTERS, CALL(nanosleep) }, /* while another probe holds the lock */
+	{ SECCOMP_FILTERS, CALL(nanosleep) }, /* waits while another probe holds the lock */
 	{ SECCOMP_FILTERS, CALL(clock_nanosleep) },
 	{ SECCOMP_FILTERS, CALL(clock_nanosleep_time64) },
 };
 
-/* Only with such arguments: one line for each of the forms that are allowed. */
+/* Allowed with these arguments only: one line for each combination. */
 static const struct {
 	unsigned int what;
 	int call;
 	unsigned int count;
 	struct scmp_arg_cmp are[3];
 } forms[] = {
-	/* memory, but none that holds code */
+	/* memory that is not executable */
 	{ EVERY, CALL(mmap), 1, { WITHOUT(2, PROT_EXEC) } },
 	{ EVERY, CALL(mmap2), 1, { WITHOUT(2, PROT_EXEC) } },
 	{ EVERY, CALL(mprotect), 1, { WITHOUT(2, PROT_EXEC) } },
 
-	/* of an open file by its descriptor */
+	/* an open file, by its descriptor */
 	{ EVERY, CALL(newfstatat), 1, { IS(3, AT_EMPTY_PATH) } },
 	{ EVERY, CALL(statx), 1, { IS(2, AT_EMPTY_PATH) } },
 	{ EVERY, CALL(fcntl), 1, { IS(1, F_GETFL) } },
@@ -135,7 +135,7 @@ static const struct {
 	{ EVERY, CALL(fcntl64), 1, { IS(1, F_GETFD) } },
 	{ EVERY, CALL(fcntl64), 1, { IS(1, F_DUPFD_CLOEXEC) } },
 
-	/* of a terminal: its width, what it is, who is in its foreground. Never what is typed there */
+	/* a terminal: its width, attributes and foreground process group, but not TIOCSTI */
 	{ EVERY, CALL(ioctl), 1, { IS(1, TIOCGWINSZ) } },
 	{ EVERY, CALL(ioctl), 1, { IS(1, TCGETS) } },
 	{ EVERY, CALL(ioctl), 1, { IS(1, TIOCGPGRP) } },
@@ -143,12 +143,12 @@ static const struct {
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_MAP_LOOKUP_ELEM) } },
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_MAP_LOOKUP_BATCH) } },
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_TEST_RUN) } },
-	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_QUERY) } }, /* who stands in front of us? */
+	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_PROG_QUERY) } }, /* see hook_explain_blind() */
 	{ WATCHES, CALL(bpf), 1, { IS(0, BPF_OBJ_GET_INFO_BY_FD) } },
 	{ SECCOMP_FILTERS, CALL(bpf), 1, { IS(0, BPF_LINK_CREATE) } },
 
 	{ WATCHES, CALL(socket), 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
-	/* its name alone is wanted: see clsact.c */
+	/* bound to an abstract name only: see clsact.c */
 	{ SECCOMP_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
 };
 
@@ -165,16 +165,15 @@ static int add_rules(scmp_filter_ctx filter, unsigned int what)
 		if (forms[i].what & what)
 			error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, forms[i].call,
 						       forms[i].count, forms[i].are);
-	/* raise(), which Ctrl-Z comes to: a signal to this process, and to no other */
+	/* raise(), which handles Ctrl-Z: signals to this process only */
 	if (!error)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, &own);
 	return error;
 }
 
 /*
- * The filter as the kernel takes it; the descriptor of a file in memory, or -1 and errno. libseccomp may
- * leave out without a word what it has no memory for, and that would be calls that the run needs: so
- * errno is looked at, too.
+ * Writes the filter's BPF code into an anonymous file. Returns its descriptor, or -1 with errno.
+ * libseccomp may silently omit a rule when it runs out of memory, so errno is checked as well.
  */
 static int generate(unsigned int what)
 {
@@ -183,7 +182,7 @@ static int generate(unsigned int what)
 
 	if (program < 0)
 		return -1;
-	seccomp_api_get(); /* tries what this kernel has, which leaves an errno */
+	seccomp_api_get(); /* probes the kernel, which leaves errno set */
 	errno = 0;
 	filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	if (filter) {
@@ -210,7 +209,7 @@ bool seccomp_enter(unsigned int what)
 
 	if (!seccomp_is_built)
 		return true;
-	tzset(); /* opens a file at its first use */
+	tzset(); /* the first call opens a file */
 	generated = generate(what);
 	if (generated < 0)
 		return false;
@@ -221,7 +220,7 @@ bool seccomp_enter(unsigned int what)
 		return false;
 	}
 	program.len = bytes / sizeof(code[0]);
-	/* what is refused is logged from kernel 4.14 on */
+	/* kernels from 4.14 on log refused calls */
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &program);
 }

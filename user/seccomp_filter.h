@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What may this process still ask of the kernel? Once all files are open and all programs attached,
- * only the system calls that such a run makes: no other program, no file, no connection, no trace of
- * another process. What a packet or a capture could make of this process ends there. See seccomp(2).
+ * The system call filter of a run, see seccomp(2). It is installed once all files are open and all
+ * programs attached. From then on the process can start no program, open no file or connection and
+ * trace no process, whatever a packet or a capture makes it do.
  *
- * A call that is refused fails with ENOSYS, and the run goes on: a report must not die in an incident
- * for a C library that asks in another way, and to ENOSYS it answers by the older call. The kernel's
- * log has each (audit, type 1326).
+ * A refused call fails with ENOSYS and the run goes on: C libraries differ in the calls they use, and
+ * fall back to an older one after ENOSYS. The kernel logs each refusal (audit, type 1326).
  */
 #pragma once
 
 #include <stdbool.h>
 
 enum {
-	SECCOMP_CAPTURE = 1, /* reads open files */
-	SECCOMP_LIVE = 2, /* reads maps, asks the kernel by netlink */
-	SECCOMP_FILTERS = 4, /* as well: puts hooks on an interface, or takes filters away */
+	SECCOMP_CAPTURE = 1, /* read files that are open */
+	SECCOMP_LIVE = 2, /* read maps, query the kernel over netlink */
+	SECCOMP_FILTERS = 4, /* in addition: attach hooks to an interface, remove filters */
 };
 
-/* For good. False, with the reason in errno, where this kernel or a tracer does not let it. */
+/* Irrevocable. `what` is a mask. Returns false, with errno, if the kernel or a tracer forbids it. */
 bool seccomp_enter(unsigned int what);
 
-/* False when it was built without, for sanitizers and valgrind, whose own calls it would refuse. */
+/* False in builds for sanitizers and valgrind, whose own system calls the filter would refuse. */
 extern const bool seccomp_is_built;

@@ -38,7 +38,7 @@ static void on_started(void *context)
 static void on_settled(void *context, const struct connection *c)
 {
 	model_settled(context, c);
-	evidence_settled(reports[0].session->evidence, c);
+	evidence_settled(reports[0].evidence, c);
 	TELL(connection, c);
 }
 
@@ -47,10 +47,18 @@ static void on_opening(void *context, const struct connection *c)
 	model_opening(context, c);
 }
 
-static void on_swept(void *context, ns_t now)
+static void on_packet(void *context, const struct packet_head *head, const uint8_t *bytes,
+		      uint64_t start, int link, bool has_direction)
+{
+	(void)context;
+	evidence_packet(reports[0].evidence, head, bytes, start, link, has_direction);
+}
+
+static bool on_swept(void *context, ns_t now)
 {
 	model_swept(context);
-	evidence_swept(reports[0].session->evidence, now);
+	evidence_swept(reports[0].evidence, now);
+	return true;
 }
 
 static void on_stall(void *context, const struct stall *s, bool ended)
@@ -96,8 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 								      &report_html };
 	static FILE *nowhere;
 	struct session session = { .stall = SECOND_NS };
-	struct source_events events = {
+	struct evidence *evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
+	struct sink sink = {
 		.started = on_started,
+		.packet = on_packet,
 		.settled = on_settled,
 		.opening = on_opening,
 		.swept = on_swept,
@@ -117,17 +127,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	session.evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
-	if (!session.evidence)
+	if (!evidence)
 		abort();
 	for (i = 0; i < REPORTS; i++)
 		reports[i] = (struct report){ .format = formats[i],
 					      .session = &session,
+					      .evidence = evidence,
 					      .out = nowhere,
 					      .out_name = "nowhere",
 					      .quiet = i == 2 };
-	events.context = model;
-	if (!capture_run(&options, &session, &events)) {
+	sink.context = model;
+	if (!capture_run(&options, &session, &sink)) {
 		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
 			abort();
 		TELL(ended, model, &diagnosis);
@@ -136,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < REPORTS; i++)
 		if (reports[i].format->closed)
 			reports[i].format->closed(&reports[i]);
-	evidence_free(session.evidence);
+	evidence_free(evidence);
 	model_free(model);
 	close(fd);
 	return 0;

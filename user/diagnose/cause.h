@@ -6,6 +6,8 @@
 #pragma once
 
 #include "diagnose/diagnose.h"
+#include "lib/address.h"
+#include "lib/format.h"
 #include "lib/statistics.h"
 
 /* Sockets that one thing released end their waits within this time of each other. */
@@ -80,13 +82,6 @@ bool is_waited_for(const struct diagnosing *g, const struct peer *p);
 void finding_add_route(const struct diagnosing *g, struct finding *f, const struct peer *p);
 
 struct peer *diagnosing_peer(struct diagnosing *g, const struct endpoint *e);
-
-bool same_address(const struct endpoint *a, const struct endpoint *b);
-const char *plural(uint64_t n);
-
-/* The network of so many bits, of the address' own family, that an address lies in. */
-void prefix_of(struct address *out, const struct address *a, unsigned int bits);
-bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits);
 
 /* Is the word so, of these counts? */
 enum confidence by_count(uint64_t n);

@@ -313,7 +313,8 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 	if (n < 3)
 		return true;
 	middle = median(waits, n);
-	return s->deviation <= 3 * deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
+	return s->deviation <=
+	       3 * median_absolute_deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
 }
 
 static void count_correlated(struct suspect *s, ns_t least, ns_t most)
@@ -384,7 +385,7 @@ static bool weigh_suspect(const struct diagnosing *g, struct suspect *s)
 		s->by_end = ended >= c.count;
 		if (s->by_end) {
 			s->timer = median(ends, ended);
-			s->deviation = deviation(ends, ended, s->timer);
+			s->deviation = median_absolute_deviation(ends, ended, s->timer);
 			s->chance_of_ends =
 				binomial_tail(ended, s->strong,
 					      (double)SAME_MOMENT_NS / (s->timer + SAME_MOMENT_NS));

@@ -44,38 +44,6 @@ const char *const confidence_names[CONFIDENCES] = {
 	[CONFIDENCE_HIGH] = "high",
 };
 
-/* ---- small words ---- */
-
-const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
-bool same_address(const struct endpoint *a, const struct endpoint *b)
-{
-	return !memcmp(&a->address, &b->address, sizeof(a->address)) &&
-	       !memcmp(a->vlan, b->vlan, sizeof(a->vlan));
-}
-
-void prefix_of(struct address *out, const struct address *a, unsigned int bits)
-{
-	unsigned int i, from = is_ip4(a) ? 96 : 0;
-
-	*out = *a;
-	for (i = from + bits; i < 128; i++)
-		((uint8_t *)out)[i / 8] &= ~(0x80 >> i % 8);
-}
-
-bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits)
-{
-	struct address own;
-
-	if (is_ip4(a) != is_ip4(prefix))
-		return false;
-	prefix_of(&own, a, bits);
-	return !memcmp(&own, prefix, sizeof(own));
-}
-
 enum confidence by_count(uint64_t n)
 {
 	return n >= 3 ? CONFIDENCE_HIGH : n == 2 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;

@@ -215,7 +215,7 @@ static void measure_sequence(struct sequence *f, struct observed_span *s)
 	s->median = f->at[s->first + s->count / 2].t;
 	for (i = 0; i < s->count; i++)
 		f->times[i] = f->at[s->first + i].t;
-	s->deviation = deviation(f->times, s->count, s->median);
+	s->deviation = median_absolute_deviation(f->times, s->count, s->median);
 	width = (f->at[s->first + s->count - 1].t - f->at[s->first].t) / 1e9;
 	if (width < 2e-3)
 		width = 2e-3;

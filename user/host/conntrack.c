@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdbool.h>
-
-/* Out of memory is one more bound: uthash undoes the insertion. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
-
 #include "host/conntrack.h"
 
-#include <errno.h>
-#include <libmnl/libmnl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -16,19 +8,19 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uthash.h>
 
-#define RECEIVE_BYTES (4 << 20) /* some 4000 tellings, between two readings */
-#define ROOM 16384
-#define MAX_READ 8192 /* tellings at once: some 6 us each */
+#include "host/netlink.h"
+#include "lib/hash.h"
 
-/* A silence that a flowtable may be the reason of is asked about once it has lasted so long. */
-#define ASK_AFTER_NS (500 * (ns_t)MILLISECOND_NS)
+#define RECEIVE_BYTES (4 << 20) /* socket buffer: some 4000 events between two reads */
+#define MAX_EVENTS 8192 /* per conntrack_read(): some 6 us each */
 
-/* Questions between two readings: some 10 us each. */
-#define MAX_QUESTIONS 256
+/* A silence is checked for an offload once it has lasted this long. */
+#define QUERY_AFTER_NS (500 * (ns_t)MILLISECOND_NS)
 
-/* The ends of a connection as they are on the wire beyond this host, the client first. */
+#define MAX_QUERIES 256 /* between two calls of conntrack_read(): some 10 us each */
+
+/* The endpoints of a connection as seen on the wire behind this host's NAT. */
 struct ends {
 	struct address client;
 	struct address server;
@@ -38,36 +30,35 @@ struct ends {
 
 struct tracked {
 	struct ends ends;
-	struct address client; /* who is behind ends.client ... */
-	uint16_t port; /* ... or 0: nobody else */
-	bool used; /* since it last was the oldest */
-	bool asked; /* whether it is offloaded */
+	struct address client; /* whose address ends.client replaces ... */
+	uint16_t port; /* ... or 0: it is not translated */
+	bool used; /* since it was last at the head of by_age */
+	bool queried; /* offloaded is valid */
 	bool offloaded;
 	TAILQ_ENTRY(tracked) by_age;
 	UT_hash_handle hh;
 };
 
 struct conntrack {
-	struct mnl_socket *news; /* NULL: nobody wants to hear of them any more */
-	unsigned int left; /* tellings that may still be read at this reading */
-	struct mnl_socket *questions; /* NULL where there are no flowtables */
-	unsigned int asked; /* since the last reading */
-	uint32_t sequence;
+	struct mnl_socket *events; /* new connections; NULL after conntrack_unsubscribe() */
+	unsigned int events_left; /* that may still be read before the next conntrack_read() */
+	struct mnl_socket *queries; /* NULL on hosts without flowtables */
+	unsigned int query_count; /* since the last conntrack_read() */
 	uint64_t lost;
 	struct tracked *tracked;
 	TAILQ_HEAD(tracked_list, tracked) by_age;
 };
 
-/* ---- what is kept ---- */
+/* ---- the table of tracked connections ---- */
 
 static void tracked_free(struct conntrack *k, struct tracked *t)
 {
 	TAILQ_REMOVE(&k->by_age, t, by_age);
-	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy sees the same element last twice */
+	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy believes that one element is last twice */
 	free(t);
 }
 
-/* The oldest that was not used since it last was the oldest. */
+/* Second chance: evicts the oldest entry that was not used since it was last at the head. */
 static void evict_some(struct conntrack *k)
 {
 	struct tracked *t;
@@ -92,7 +83,7 @@ static struct tracked *find_tracked(const struct conntrack *k, const struct ends
 	return t;
 }
 
-/* Found, or new; NULL when out of memory. */
+/* Returns NULL if out of memory. */
 static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 {
 	struct tracked *t = find_tracked(k, ends);
@@ -100,24 +91,17 @@ static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 	if (t)
 		return t;
 	evict_some(k);
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->ends = *ends;
-	HASH_ADD(hh, k->tracked, ends, sizeof(t->ends), t);
-	if (!t->hh.tbl) {
-		free(t);
-		return NULL;
-	}
-	TAILQ_INSERT_TAIL(&k->by_age, t, by_age);
+	ADD_NEW(k->tracked, ends, *ends, t);
+	if (t)
+		TAILQ_INSERT_TAIL(&k->by_age, t, by_age);
 	return t;
 }
 
-/* ---- what the kernel tells ---- */
+/* ---- events of new connections ---- */
 
 enum end { ORIGINAL_SOURCE, REPLY_SOURCE, REPLY_DESTINATION };
 
-/* False where that end is not said. */
+/* Returns false if the event does not contain that end. */
 static bool get_tuple_end(const struct nf_conntrack *ct, enum end end, struct address *address,
 			  uint16_t *port)
 {
@@ -145,8 +129,8 @@ static bool get_tuple_end(const struct nf_conntrack *ct, enum end end, struct ad
 	return true;
 }
 
-/* Only those whose source address this host replaces are of interest. */
-static int on_new(const struct nlmsghdr *h, void *context)
+/* Keeps only connections whose source address this host replaces (SNAT). */
+static int add_translation(const struct nlmsghdr *h, void *context)
 {
 	struct conntrack *k = context;
 	struct nf_conntrack *ct = nfct_new();
@@ -167,7 +151,8 @@ static int on_new(const struct nlmsghdr *h, void *context)
 		if (t) {
 			t->client = client;
 			t->port = port;
-			t->asked = t->offloaded = false; /* another one, on the same four-tuple */
+			/* a new connection on the same four-tuple */
+			t->queried = t->offloaded = false;
 		} else {
 			k->lost++;
 		}
@@ -178,35 +163,25 @@ static int on_new(const struct nlmsghdr *h, void *context)
 
 static void read_events(struct conntrack *k)
 {
-	char messages[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
-	ssize_t n;
-
-	while (k->news && k->left &&
-	       ((n = mnl_socket_recvfrom(k->news, messages, sizeof(messages))) > 0 ||
-		(n < 0 && errno == ENOBUFS))) {
-		k->left--;
-		if (n < 0)
-			k->lost++;
-		else
-			mnl_cb_run(messages, n, 0, 0, on_new, k);
-	}
+	if (k->events)
+		k->lost += netlink_receive(k->events, &k->events_left, add_translation, k);
 }
 
 void conntrack_read(struct conntrack *k)
 {
-	k->asked = 0;
-	k->left = MAX_READ;
+	k->query_count = 0;
+	k->events_left = MAX_EVENTS;
 	read_events(k);
 }
 
-void conntrack_leave_news(struct conntrack *k)
+void conntrack_unsubscribe(struct conntrack *k)
 {
-	if (k->news)
-		mnl_socket_close(k->news);
-	k->news = NULL;
+	if (k->events)
+		mnl_socket_close(k->events);
+	k->events = NULL;
 }
 
-/* ---- what it is asked ---- */
+/* ---- queries about one connection ---- */
 
 static void set_tuple_end(struct nf_conntrack *ct, bool source, const struct endpoint *e)
 {
@@ -222,7 +197,7 @@ static void set_tuple_end(struct nf_conntrack *ct, bool source, const struct end
 		nfct_set_attr(ct, source ? ATTR_ORIG_IPV6_SRC : ATTR_ORIG_IPV6_DST, &e->address);
 }
 
-static int on_status(const struct nlmsghdr *h, void *context)
+static int parse_status(const struct nlmsghdr *h, void *context)
 {
 	struct nf_conntrack *ct = nfct_new();
 	uint32_t *status = context;
@@ -234,39 +209,29 @@ static int on_status(const struct nlmsghdr *h, void *context)
 	return MNL_CB_OK;
 }
 
-/* Of the connection with this tuple, in either of its directions; 0: there is none. */
+/* The status bits of the connection with this tuple, in either direction; 0 if there is none. */
 static uint32_t query_status(struct conntrack *k, const struct endpoint *source,
 			     const struct endpoint *destination)
 {
-	char message[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *h = mnl_nlmsg_put_header(message);
+	struct netlink_request r;
 	struct nf_conntrack *ct = nfct_new();
 	struct nfgenmsg *family;
 	uint32_t status = 0;
-	ssize_t n;
-	int more = 1;
 
 	if (!ct)
 		return 0;
 	set_tuple_end(ct, true, source);
 	set_tuple_end(ct, false, destination);
-	h->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	h->nlmsg_seq = ++k->sequence;
-	family = mnl_nlmsg_put_extra_header(h, sizeof(*family));
+	family = netlink_begin(&r, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, sizeof(*family));
 	family->nfgen_family = is_ip4(&source->address) ? AF_INET : AF_INET6;
 	family->version = NFNETLINK_V0;
-	if (nfct_nlmsg_build(h, ct) == 0 && mnl_socket_sendto(k->questions, h, h->nlmsg_len) >= 0) {
-		while (more > 0 &&
-		       (n = mnl_socket_recvfrom(k->questions, message, sizeof(message))) > 0)
-			more = mnl_cb_run(message, n, k->sequence,
-					  mnl_socket_get_portid(k->questions), on_status, &status);
-	}
+	if (nfct_nlmsg_build(&r.header, ct) == 0)
+		netlink_query(k->queries, &r, parse_status, &status);
 	nfct_destroy(ct);
 	return status;
 }
 
-/* Before the translation its tuple is the wire's, beyond it the answer's. */
+/* c has the tuple of the original direction before the translation, of the reply behind it. */
 static bool is_offloaded(struct conntrack *k, const struct connection *c)
 {
 	uint32_t status = query_status(k, &c->client, &c->server);
@@ -276,12 +241,12 @@ static bool is_offloaded(struct conntrack *k, const struct connection *c)
 	return status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
 }
 
-/* Handshake done and nothing since, or what came first does not follow on it: did it pass elsewhere? */
+/* Nothing was seen since the handshake, or the first segment does not follow it directly. */
 static bool may_be_offloaded(const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
 
-	return (silence != NEVER && silence >= ASK_AFTER_NS) || c->client_gap;
+	return (silence != NEVER && silence >= QUERY_AFTER_NS) || c->client_gap;
 }
 
 void conntrack_complete(struct conntrack *k, struct connection *c)
@@ -293,14 +258,15 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 	struct tracked *t = find_tracked(k, &ends);
 
 	if (!t && c->syn_egress) {
-		read_events(k); /* it was told before the SYN left */
+		read_events(k); /* the event precedes the SYN that leaves */
 		t = find_tracked(k, &ends);
 	}
-	if (k->questions && may_be_offloaded(c) && !(t && t->asked) && k->asked < MAX_QUESTIONS) {
+	if (k->queries && may_be_offloaded(c) && !(t && t->queried) &&
+	    k->query_count < MAX_QUERIES) {
 		t = find_or_add(k, &ends);
-		k->asked++;
+		k->query_count++;
 		if (t) {
-			t->asked = true;
+			t->queried = true;
 			t->offloaded = is_offloaded(k, c);
 		}
 	}
@@ -313,7 +279,7 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 	c->nat_endpoint = c->client;
 	c->client.address = t->client;
 	c->client.port = t->port;
-	c->has_mac = false; /* what was seen is this host's own */
+	c->has_mac = false; /* the MAC seen is this host's own */
 }
 
 /* ---- open and close ---- */
@@ -333,18 +299,7 @@ static long read_setting(const char *name)
 	return value;
 }
 
-static struct mnl_socket *open_socket(unsigned int groups, int flags)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | flags);
-
-	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
-		mnl_socket_close(s);
-		return NULL;
-	}
-	return s;
-}
-
-/* The module, or what the kernel counts of them since 6.0. */
+/* The module is loaded or built in; /proc/net/stat/nf_flowtable exists since 6.0. */
 static bool has_flowtables(void)
 {
 	return !access("/sys/module/nf_flow_table", F_OK) ||
@@ -368,27 +323,27 @@ struct conntrack *conntrack_open(const char **why)
 	struct conntrack *k;
 
 	*why = NULL;
-	/* asking would load the module; where it is not loaded, nothing is tracked */
+	/* a subscription would load the module; without it nothing is tracked */
 	if (read_setting("nf_conntrack_count") < 0)
 		return NULL;
-	*why = "conntrack tells of no new connections here (net.netfilter.nf_conntrack_events is 0)";
+	*why = "conntrack reports no new connections here (net.netfilter.nf_conntrack_events is 0)";
 	if (!read_setting("nf_conntrack_events"))
 		return NULL;
-	*why = "conntrack does not tell of new connections here (ctnetlink)";
+	*why = "conntrack does not report new connections here (ctnetlink)";
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return NULL;
 	TAILQ_INIT(&k->by_age);
-	k->news = open_socket(NF_NETLINK_CONNTRACK_NEW, SOCK_NONBLOCK);
-	if (!k->news) {
+	k->events = netlink_subscribe(NETLINK_NETFILTER, NF_NETLINK_CONNTRACK_NEW);
+	if (!k->events) {
 		free(k);
 		return NULL;
 	}
 	*why = NULL;
-	filter_tcp(k->news);
-	setsockopt(mnl_socket_get_fd(k->news), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	filter_tcp(k->events);
+	setsockopt(mnl_socket_get_fd(k->events), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (has_flowtables())
-		k->questions = open_socket(0, 0);
+		k->queries = netlink_open(NETLINK_NETFILTER);
 	return k;
 }
 
@@ -398,15 +353,15 @@ void conntrack_close(struct conntrack *k)
 		return;
 	while (!TAILQ_EMPTY(&k->by_age))
 		tracked_free(k, TAILQ_FIRST(&k->by_age));
-	if (k->questions)
-		mnl_socket_close(k->questions);
-	conntrack_leave_news(k);
+	if (k->queries)
+		mnl_socket_close(k->queries);
+	conntrack_unsubscribe(k);
 	free(k);
 }
 
-bool conntrack_needs_rights(const struct conntrack *k)
+bool conntrack_needs_privileges(const struct conntrack *k)
 {
-	return k && k->questions;
+	return k && k->queries;
 }
 
 uint64_t conntrack_lost(const struct conntrack *k)

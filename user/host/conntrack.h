@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What this host's connection tracking knows of a connection: who is behind its own address, where
- * this host translates (NAT), and whether a flowtable carries the flow past the hooks.
+ * Reads this host's connection tracking (ctnetlink): the client behind an address that this host
+ * translates (SNAT), and whether a flowtable carries a flow past the hooks.
  *
- * The kernel tells of each new connection before the SYN leaves (ctnetlink's group of new
- * connections), so it is known however short the connection lives: a refused one is forgotten at
- * once. The group is joined with CAP_NET_ADMIN and needs no right afterwards. A question about one
- * connection is asked with that right each time, so it is kept where there are flowtables.
+ * The kernel sends an event for each new connection before the SYN leaves, so even a connection that
+ * is refused at once is known. Joining the event group takes CAP_NET_ADMIN, reading from it does not.
+ * A query about one connection takes CAP_NET_ADMIN each time, so that capability is kept on hosts
+ * with flowtables.
  *
- * Memory is bounded by MAX_TRACKED; what was used least recently gives its place.
+ * Memory is bounded by MAX_TRACKED; the least recently used entry is evicted.
  */
 #pragma once
 
@@ -19,27 +19,27 @@
 struct conntrack;
 
 /*
- * Of the caller's network namespace, before rights are given up. NULL: nothing can be learnt here,
- * and *why says in words why, or is NULL when there is nothing to learn: this host tracks nothing.
+ * For the caller's network namespace; call it before privileges are dropped. Returns NULL if nothing
+ * can be read; *why is then the reason, or NULL if this host tracks no connections.
  */
 struct conntrack *conntrack_open(const char **why);
 void conntrack_close(struct conntrack *k);
 
-/* Does it take CAP_NET_ADMIN for as long as it is asked, see above? */
-bool conntrack_needs_rights(const struct conntrack *k);
+/* True if conntrack_complete() will need CAP_NET_ADMIN. */
+bool conntrack_needs_privileges(const struct conntrack *k);
 
-/* Takes in what the kernel told meanwhile, up to a bound. Never waits. */
+/* Reads pending events, at most some thousand. Never waits. */
 void conntrack_read(struct conntrack *k);
 
-/* Hears of no more new connections: reading of them takes some 6 us each. */
-void conntrack_leave_news(struct conntrack *k);
+/* Receives no more events: reading one takes some 6 us. */
+void conntrack_unsubscribe(struct conntrack *k);
 
 /*
- * Completes a connection as it was seen on the wire: where this host put its own address in place of
- * the client's, c->nat_endpoint becomes what was seen, and c->client the client. c->offloaded: a flowtable
- * has taken the flow over, as far as it was asked for: when nothing was seen to pass for a while.
+ * Completes a connection as seen on the wire. If this host replaced the client's address by its own,
+ * c->nat_endpoint becomes the endpoint seen and c->client the true client. c->offloaded is set if a
+ * flowtable has taken over the flow; that is queried only after a silence.
  */
 void conntrack_complete(struct conntrack *k, struct connection *c);
 
-/* Tellings that were lost because nobody read them in time. */
+/* Number of times that events were lost because the socket's buffer overran (ENOBUFS). */
 uint64_t conntrack_lost(const struct conntrack *k);

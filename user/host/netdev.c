@@ -2,27 +2,23 @@
 #include "host/netdev.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/xfrm.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
-#include "lib/format.h"
 #include "host/netlink.h"
+#include "lib/format.h"
 
-#define IFF_LOWER_UP 0x10000 /* linux/if.h has it, and quarrels with net/if.h */
+#define IFF_LOWER_UP 0x10000 /* from linux/if.h, which conflicts with net/if.h */
 
-static void print_no_such_netdev(const char *name)
+void netdev_print_not_found(const char *name)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
 
@@ -36,7 +32,7 @@ static void print_no_such_netdev(const char *name)
 	fputc('\n', stderr);
 }
 
-static int read_link(const struct nlmsghdr *h, void *context)
+static int parse_link(const struct nlmsghdr *h, void *context)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
 	struct rtnl_link_stats64 stats = {};
@@ -50,7 +46,7 @@ static int read_link(const struct nlmsghdr *h, void *context)
 		.index = info->ifi_index,
 		.type = info->ifi_type,
 		.up = (info->ifi_flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP),
-		/* a bridge says so of a port that leaves it, and means the port only */
+		/* AF_BRIDGE: a port left its bridge, and the device remains */
 		.gone = h->nlmsg_type == RTM_DELLINK && info->ifi_family == AF_UNSPEC,
 	};
 	mnl_attr_for_each(a, h, sizeof(*info))
@@ -60,7 +56,7 @@ static int read_link(const struct nlmsghdr *h, void *context)
 			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
 			break;
 		case IFLA_STATS64:
-			/* an attribute is aligned to 4 bytes, its counts are of 8; older kernels have fewer */
+			/* copied: attributes are aligned to 4 bytes only, and older kernels send fewer counts */
 			length = mnl_attr_get_payload_len(a);
 			memcpy(&stats, mnl_attr_get_payload(a),
 			       length < sizeof(stats) ? length : sizeof(stats));
@@ -93,15 +89,15 @@ static int read_link(const struct nlmsghdr *h, void *context)
 int netdev_query(struct netdev_state *l, int index, const char *name)
 {
 	struct netlink_request r;
-	struct ifinfomsg *info = netlink_begin(&r, RTM_GETLINK, false, sizeof(*info));
+	struct ifinfomsg *info = netlink_begin(&r, RTM_GETLINK, sizeof(*info));
 
 	info->ifi_index = index;
 	if (!index)
-		mnl_attr_put_strz((struct nlmsghdr *)r.bytes, IFLA_IFNAME, name);
-	return netlink_ask(&r, NETLINK_ROUTE, read_link, l);
+		mnl_attr_put_strz(&r.header, IFLA_IFNAME, name);
+	return netlink_query_once(NETLINK_ROUTE, &r, parse_link, l);
 }
 
-static bool is_older_index(int major, int minor)
+static bool is_kernel_before(int major, int minor)
 {
 	int release[2] = {};
 	struct utsname u;
@@ -111,11 +107,8 @@ static bool is_older_index(int major, int minor)
 	return release[0] < major || (release[0] == major && release[1] < minor);
 }
 
-/*
- * The link layer comes from the interface's type, never from the bytes. False when it is not
- * understood.
- */
-static bool parse_link(struct netdev *i, unsigned short type)
+/* Chooses the parser by the device type. Returns false if the type is not supported. */
+static bool set_link_layer(struct netdev *i, unsigned short type)
 {
 	switch (type) {
 	case ARPHRD_ETHER:
@@ -132,10 +125,10 @@ static bool parse_link(struct netdev *i, unsigned short type)
 	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
 	case ARPHRD_IPGRE:
-	case 823: /* ARPHRD_IP6GRE, which the C library does not name */
+	case 823: /* ARPHRD_IP6GRE, missing in the C library's header */
 		i->link = "ip";
 		i->raw_ip = true;
-		i->tunnel_headers = is_older_index(5, 14);
+		i->tunnel_headers = is_kernel_before(5, 14);
 		return true;
 	default:
 		fprintf(stderr,
@@ -149,7 +142,7 @@ int netdev_from_link(struct netdev *i, const struct netdev_state *l)
 {
 	*i = (struct netdev){ .index = l->index };
 	strcpy(i->name, l->name);
-	return parse_link(i, l->type) ? 0 : -1;
+	return set_link_layer(i, l->type) ? 0 : -1;
 }
 
 int netdev_find(struct netdev *i, const char *name)
@@ -158,7 +151,7 @@ int netdev_find(struct netdev *i, const char *name)
 	int error = strlen(name) < IFNAMSIZ ? netdev_query(&l, 0, name) : -ENODEV;
 
 	if (error == -ENODEV) {
-		print_no_such_netdev(name);
+		netdev_print_not_found(name);
 		return -1;
 	}
 	if (error) {
@@ -169,70 +162,34 @@ int netdev_find(struct netdev *i, const char *name)
 	return netdev_from_link(i, &l);
 }
 
-int netdev_events_open(void)
+struct mnl_socket *netdev_events_open(void)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return netlink_subscribe(NETLINK_ROUTE, RTMGRP_LINK);
 }
 
-bool netdev_events_read(int events, void (*tell)(void *context, const struct netdev_state *l),
-			void *context)
-{
-	char buffer[NETLINK_ANSWER] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct nlmsghdr *h;
-	bool complete = true;
-	struct netdev_state l;
-	ssize_t n;
-	int left;
+struct link_listener {
+	void (*notify)(void *context, const struct netdev_state *l);
+	void *context;
+};
 
-	while ((n = recv(events, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0 || errno == ENOBUFS) {
-		if (n < 0) {
-			complete = false;
-			continue;
-		}
-		left = n;
-		for (h = (struct nlmsghdr *)buffer; mnl_nlmsg_ok(h, left);
-		     h = mnl_nlmsg_next(h, &left)) {
-			l.index = 0;
-			read_link(h, &l);
-			if (l.index)
-				tell(context, &l);
-		}
-	}
-	return complete;
+static int notify_link(const struct nlmsghdr *h, void *context)
+{
+	const struct link_listener *listener = context;
+	struct netdev_state l = {};
+
+	parse_link(h, &l);
+	if (l.index)
+		listener->notify(listener->context, &l);
+	return MNL_CB_OK;
 }
 
-int netns_enter(const char *name_or_pid)
+bool netdev_events_read(struct mnl_socket *events,
+			void (*notify)(void *context, const struct netdev_state *l), void *context)
 {
-	char path[PATH_MAX];
-	int fd, status;
+	struct link_listener listener = { notify, context };
+	unsigned int budget = UINT_MAX;
 
-	snprintf(path, sizeof(path), "/run/netns/%s", name_or_pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && name_or_pid[strspn(name_or_pid, "0123456789")] == '\0') {
-		snprintf(path, sizeof(path), "/proc/%s/ns/net", name_or_pid);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (fd < 0) {
-		fprintf(stderr, "probe: --netns %s: cannot open %s: %s%s\n", name_or_pid, path,
-			strerror(errno),
-			errno == ENOENT
-				? " (it takes a name that `ip netns` shows, or a process id)"
-				: "");
-		return -1;
-	}
-	status = setns(fd, CLONE_NEWNET);
-	if (status)
-		fprintf(stderr, "probe: --netns %s: cannot enter it: %s%s\n", name_or_pid,
-			strerror(errno), errno == EPERM ? " (this takes CAP_SYS_ADMIN)" : "");
-	close(fd);
-	return status;
+	return !netlink_receive(events, &budget, notify_link, &listener);
 }
 
 static bool read_ifaddr(const struct sockaddr *from, struct address *a)
@@ -276,7 +233,7 @@ unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct sessio
 	if (getifaddrs(&all))
 		return 0;
 	for (i = all; i && count < MAX_OTHERS; i = i->ifa_next) {
-		/* an address may have a label of its own: eth0:1 */
+		/* the name may be an address label: eth0:1 */
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
 		if (!reaches_beyond_link(i) || is_watched(session, name))
 			continue;
@@ -287,33 +244,6 @@ unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct sessio
 	}
 	freeifaddrs(all);
 	return count;
-}
-
-static int read_policies(const struct nlmsghdr *h, void *context)
-{
-	const struct xfrmu_spdinfo *info;
-	const struct nlattr *a;
-
-	if (h->nlmsg_type != XFRM_MSG_NEWSPDINFO)
-		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof(uint32_t))
-	{
-		if (mnl_attr_get_type(a) != XFRMA_SPD_INFO)
-			continue;
-		info = mnl_attr_get_payload(a);
-		*(bool *)context = info->outcnt || info->fwdcnt;
-	}
-	return MNL_CB_OK;
-}
-
-bool ipsec_is_used(void)
-{
-	struct netlink_request r;
-	bool used = false;
-
-	netlink_begin(&r, XFRM_MSG_GETSPDINFO, false, sizeof(uint32_t));
-	netlink_ask(&r, NETLINK_XFRM, read_policies, &used);
-	return used;
 }
 
 void netdev_own_addresses(struct session *session)

@@ -1,69 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is this interface, what passed it so far, and what becomes of it? */
+/* Network interfaces of this host: their state and counters, changes of both, and their addresses. */
 #pragma once
 
 #include <net/if.h>
 
 #include "session.h"
 
-/* What the kernel says of a link, when asked (rtnetlink(7), RTM_GETLINK) or by itself. */
+struct mnl_socket;
+
+/* The state of a link as the kernel reports it, see rtnetlink(7), RTM_NEWLINK and RTM_DELLINK. */
 struct netdev_state {
 	int index;
 	char name[IFNAMSIZ];
 	unsigned short type; /* ARPHRD_... */
-	bool up; /* set up, and with a carrier */
-	bool gone; /* this is the last that is heard of it here ... */
-	bool moved; /* ... because it is in another network namespace now */
+	bool up; /* administratively up, and with a carrier */
+	bool gone; /* removed from this network namespace ... */
+	bool moved; /* ... into another one */
 	uint64_t packets[DIRECTIONS];
 	uint64_t bytes; /* received and sent */
-	uint32_t xdp; /* the id of the XDP program in front of it, or 0 */
-	int master; /* the index of the device that it is a part of, or 0 ... */
-	char master_kind[IFNAMSIZ]; /* ... and of what kind: "bond", "bridge", "team", "vrf" */
+	uint32_t xdp; /* id of its XDP program, or 0 */
+	int master; /* index of the device that it is a member of, or 0 ... */
+	char master_kind[IFNAMSIZ]; /* ... and its kind: "bond", "bridge", "team", "vrf" */
 };
 
 struct netdev {
 	char name[IFNAMSIZ];
 	int index;
 	bool raw_ip; /* no Ethernet header */
-	bool tunnel_headers; /* what comes in still has its tunnel's headers in front: kernels before 5.14 */
+	bool tunnel_headers; /* received packets still have the tunnel's headers: kernels before 5.14 */
 	const char *link; /* "ethernet" or "ip" */
 };
 
-/* By index, or by name when that is 0. 0 or a negative errno. */
+/* Queries by index, or by name if index is 0. Returns 0 or a negative errno. */
 int netdev_query(struct netdev_state *l, int index, const char *name);
 
-/* 0; or -1, said on standard error: its link layer is not understood. */
+/* Returns 0; or -1, after a message on standard error, if the link type is not supported. */
 int netdev_from_link(struct netdev *i, const struct netdev_state *l);
 
-/* The same for a name; -1, said, also when there is none of that name. */
+/* Like netdev_from_link(), by name. Fails with a message if there is no interface of that name. */
 int netdev_find(struct netdev *i, const char *name);
+
+/* Prints that there is no interface of this name, and which there are. */
+void netdev_print_not_found(const char *name);
 
 #define MAX_OTHERS 48
 
 /*
- * The names of the interfaces, other than these, that packets of others may leave by: up, not the
- * loopback, with an address that reaches beyond the link. Answers how many.
+ * Stores the names of the interfaces by which forwarded packets may leave, without those of the
+ * session: they are up, not the loopback, and have an address beyond link-local scope. Returns their
+ * number.
  */
 unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct session *session);
 
-/* Are there IPsec policies for what leaves (ip-xfrm(8))? False as well where nobody may ask. */
-bool ipsec_is_used(void);
-
-/* A socket that becomes readable when a link changes; -1 and errno. The caller closes it. */
-int netdev_events_open(void);
-
-/* Reads such a socket empty. False: some events were lost, ask. */
-bool netdev_events_read(int events, void (*tell)(void *context, const struct netdev_state *l),
-			void *context);
+/* A socket that is readable when a link changes; NULL, with errno. Close it by mnl_socket_close(). */
+struct mnl_socket *netdev_events_open(void);
 
 /*
- * From here on this process is in that network namespace: one of `ip netns`, or that of a process.
- * 0; or -1, said on standard error.
+ * Passes all pending changes to notify(). Returns false if the kernel dropped some; the caller then
+ * queries the state.
  */
-int netns_enter(const char *name_or_pid);
+bool netdev_events_read(struct mnl_socket *events,
+			void (*notify)(void *context, const struct netdev_state *l), void *context);
 
-/* Interfaces with private addresses, but for this one: "eth0 (10.1.4.1) or wg0 (10.9.0.1)". */
+/* Lists the interfaces with private addresses except `but`: "eth0 (10.1.4.1) or wg0 (10.9.0.1)". */
 void netdev_private_addresses(char *text, size_t room, const char *but);
 
-/* Adds this host's addresses to run->netdev_own_addresses. */
+/* Adds this host's addresses to session->own_addresses. */
 void netdev_own_addresses(struct session *session);

@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A question to the kernel's rtnetlink, and its answers. */
+/*
+ * Netlink client: requests with one reply, dumps, and subscriptions to notifications, see netlink(7).
+ * Errors are returned as a negative errno, the kernel's or that of the socket.
+ */
 #pragma once
 
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
 
-#define NETLINK_ANSWER 32768 /* the kernel never sends more at once */
-
-/* Room for a request and its attributes. */
+/* A request with room for its attributes, which the caller adds by mnl_attr_put(). */
 struct netlink_request {
-	char bytes[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+	union {
+		struct nlmsghdr header;
+		char bytes[512] __attribute__((aligned(NLMSG_ALIGNTO)));
+	};
 };
 
-/*
- * Begins a request: a dump (many answers) or a question for one thing. The caller fills in the
- * header of header_size that it answers, and adds attributes.
- */
-void *netlink_begin(struct netlink_request *r, int type, bool dump, size_t header_size);
+/* Clears r. Returns the family's header behind the netlink header, of header_size zero bytes. */
+void *netlink_begin(struct netlink_request *r, int type, size_t header_size);
 
-/* Sends it (NETLINK_ROUTE, ...) and tells of each answer. 0 or a negative errno: the kernel's, or that of the way there. */
-int netlink_ask(struct netlink_request *r, int protocol, mnl_cb_t each, void *context);
+/* Opens a socket for requests; protocol is NETLINK_ROUTE, ... Returns NULL, with errno, on failure. */
+struct mnl_socket *netlink_open(int protocol);
+
+/* Sends r and passes each message of the reply to reply(). */
+int netlink_query(struct mnl_socket *s, struct netlink_request *r, mnl_cb_t reply, void *context);
+
+/* The same over a socket of its own. */
+int netlink_query_once(int protocol, struct netlink_request *r, mnl_cb_t reply, void *context);
+
+/*
+ * Requests a dump, over a socket of its own. A dump that a signal or a concurrent change interrupts
+ * is repeated, so reply() may see an object more than once.
+ */
+int netlink_dump(int protocol, struct netlink_request *r, mnl_cb_t reply, void *context);
+
+/* Opens a non-blocking socket that receives notifications of the groups. NULL, with errno, on failure. */
+struct mnl_socket *netlink_subscribe(int protocol, unsigned int groups);
+
+/*
+ * Passes pending notifications to notify(), without waiting, reading at most *budget times, which it
+ * reduces. Returns how often the kernel reported that notifications were dropped (ENOBUFS).
+ */
+unsigned int netlink_receive(struct mnl_socket *s, unsigned int *budget, mnl_cb_t notify,
+			     void *context);

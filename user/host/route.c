@@ -2,7 +2,6 @@
 #include "host/route.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
@@ -12,14 +11,12 @@
 #include <string.h>
 
 #include "connection.h"
-
-#define REQUEST_SIZE 512
-#define ANSWER_SIZE 32768 /* the kernel fills at most this much at a time */
-#define DUMP_TRIES 5
+#include "host/netlink.h"
+#include "lib/address.h"
 
 enum { IP4, IP6, FAMILIES };
 
-/* What a route message says. */
+/* The contents of a route message. */
 struct fib_result {
 	unsigned char type; /* RTN_* */
 	unsigned char prefix_length;
@@ -30,27 +27,24 @@ struct fib_result {
 	unsigned int device;
 };
 
-/* What the kernel tells only in whole, asked for once when it is needed first. */
+/* Available only as a dump; fetched on first use and cached. */
 struct policy {
 	bool rules_known;
-	bool unsure; /* rules look at what is not asked with */
+	bool unsure; /* a rule depends on fields that a query does not contain */
 	bool rejecting_known;
-	struct fib_result *rejecting; /* routes of these types */
+	struct fib_result *rejecting; /* blackhole, unreachable and prohibit routes */
 	size_t count;
 };
 
 struct route_lookup {
 	struct mnl_socket *socket;
-	unsigned int sequence;
 	struct policy policy[FAMILIES];
-	char request[REQUEST_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	char answer[ANSWER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
-struct question {
+struct route_query {
 	const struct address *destination;
 	const struct address *source; /* NULL: none */
-	unsigned int ifindex; /* that it comes in by; 0: this host sends it */
+	unsigned int ifindex; /* of ingress; 0: this host is the sender */
 };
 
 static unsigned char family_of(const struct address *a)
@@ -76,7 +70,7 @@ static struct address any_address(unsigned char family)
 	return (struct address){ .word = { 0, 0, family == AF_INET ? IP4_PREFIX : 0, 0 } };
 }
 
-/* False when it is not as long as an address of that family. */
+/* Returns false if the length is not that of an address of the family. */
 static bool parse_address(struct address *a, unsigned char family, const void *bytes, size_t length)
 {
 	if (length != bits_of(family) / 8u)
@@ -91,79 +85,6 @@ static uint32_t parse_number(const struct nlattr *a)
 	return mnl_attr_validate(a, MNL_TYPE_U32) < 0 ? 0 : mnl_attr_get_u32(a);
 }
 
-static struct nlmsghdr *begin(struct route_lookup *g, uint16_t type, size_t header, void **at)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(g->request);
-
-	h->nlmsg_type = type;
-	h->nlmsg_seq = ++g->sequence;
-	*at = mnl_nlmsg_put_extra_header(h, header);
-	return h;
-}
-
-/* Each message of the answer goes to take(). 0, or the error with which the kernel refused. */
-static int talk(struct route_lookup *g, struct mnl_socket *s, uint16_t flags, mnl_cb_t take,
-		void *data)
-{
-	struct nlmsghdr *h = (struct nlmsghdr *)g->request;
-	ssize_t n;
-
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
-		return errno;
-	do {
-		do
-			n = mnl_socket_recvfrom(s, g->answer, sizeof(g->answer));
-		while (n < 0 && errno == EINTR); /* a signal */
-		if (n > 0)
-			n = mnl_cb_run(g->answer, n, h->nlmsg_seq, mnl_socket_get_portid(s), take,
-				       data);
-	} while (n > MNL_CB_STOP);
-	return n < 0 ? errno : 0;
-}
-
-static int ask(struct route_lookup *g, mnl_cb_t take, void *data)
-{
-	return talk(g, g->socket, NLM_F_ACK, take, data);
-}
-
-static struct mnl_socket *open_socket(void)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int yes = 1, error;
-
-	if (!s)
-		return NULL;
-	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID)) {
-		error = errno;
-		mnl_socket_close(s);
-		errno = error;
-		return NULL;
-	}
-	/* Dumps are then of what the request's header names, not of everything. */
-	mnl_socket_setsockopt(s, NETLINK_GET_STRICT_CHK, &yes, sizeof(yes));
-	return s;
-}
-
-/*
- * A dump; what it finds may come twice. Tables that change meanwhile interrupt it (EINTR), and what
- * is left of it goes away with its own socket.
- */
-static int dump(struct route_lookup *g, mnl_cb_t take, void *data)
-{
-	struct mnl_socket *s;
-	int tries = DUMP_TRIES, error;
-
-	do {
-		s = open_socket();
-		if (!s)
-			return errno;
-		error = talk(g, s, NLM_F_DUMP, take, data);
-		mnl_socket_close(s);
-	} while (error == EINTR && --tries);
-	return error;
-}
-
 struct route_lookup *route_lookup_open(void)
 {
 	struct route_lookup *g = calloc(1, sizeof(*g));
@@ -171,7 +92,7 @@ struct route_lookup *route_lookup_open(void)
 
 	if (!g)
 		return NULL;
-	g->socket = open_socket();
+	g->socket = netlink_open(NETLINK_ROUTE);
 	if (!g->socket) {
 		error = errno;
 		free(g);
@@ -200,117 +121,112 @@ static int parse_route(const struct nlmsghdr *h, void *data)
 	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a;
 	const struct rtvia *via;
-	struct fib_result *fib_lookup_result = data;
+	struct fib_result *result = data;
 	uint16_t length;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
-	*fib_lookup_result = (struct fib_result){ .type = m->rtm_type,
-						  .prefix_length = m->rtm_dst_len,
-						  .prefix = any_address(m->rtm_family),
-						  .table = m->rtm_table };
+	*result = (struct fib_result){ .type = m->rtm_type,
+				       .prefix_length = m->rtm_dst_len,
+				       .prefix = any_address(m->rtm_family),
+				       .table = m->rtm_table };
 	mnl_attr_for_each(a, h, sizeof(*m))
 	{
 		length = mnl_attr_get_payload_len(a);
 		switch (mnl_attr_get_type(a)) {
 		case RTA_DST:
-			parse_address(&fib_lookup_result->prefix, m->rtm_family,
-				      mnl_attr_get_payload(a), length);
+			parse_address(&result->prefix, m->rtm_family, mnl_attr_get_payload(a),
+				      length);
 			break;
 		case RTA_TABLE:
-			fib_lookup_result->table = parse_number(a);
+			result->table = parse_number(a);
 			break;
 		case RTA_OIF:
-			fib_lookup_result->device = parse_number(a);
+			result->device = parse_number(a);
 			break;
 		case RTA_GATEWAY:
-			fib_lookup_result->via_next_hop =
-				parse_address(&fib_lookup_result->next_hop, m->rtm_family,
-					      mnl_attr_get_payload(a), length);
+			result->via_next_hop = parse_address(&result->next_hop, m->rtm_family,
+							     mnl_attr_get_payload(a), length);
 			break;
 		case RTA_VIA: /* a next hop of the other family (RFC 5549) */
 			via = mnl_attr_get_payload(a);
 			if (length > sizeof(*via))
-				fib_lookup_result->via_next_hop =
-					parse_address(&fib_lookup_result->next_hop,
-						      via->rtvia_family, via->rtvia_addr,
-						      length - sizeof(*via));
+				result->via_next_hop =
+					parse_address(&result->next_hop, via->rtvia_family,
+						      via->rtvia_addr, length - sizeof(*via));
 			break;
 		}
 	}
 	return MNL_CB_OK;
 }
 
-static int query_route(struct route_lookup *g, const struct question *q, unsigned int flags,
-		       struct fib_result *fib_lookup_result)
+static int query_route(struct route_lookup *g, const struct route_query *q, unsigned int flags,
+		       struct fib_result *result)
 {
 	unsigned char family = family_of(q->destination);
-	struct nlmsghdr *h;
-	struct rtmsg *m;
-	void *at;
+	struct netlink_request r;
+	struct rtmsg *m = netlink_begin(&r, RTM_GETROUTE, sizeof(*m));
 	int error;
 
-	h = begin(g, RTM_GETROUTE, sizeof(*m), &at);
-	m = at;
 	m->rtm_family = family;
 	m->rtm_dst_len = bits_of(family);
-	/* IPv6 always names the table, and refuses the flag. */
+	/* IPv6 always reports the table, and rejects the flag */
 	m->rtm_flags = flags | (family == AF_INET ? RTM_F_LOOKUP_TABLE : 0);
-	put_address(h, RTA_DST, q->destination);
+	put_address(&r.header, RTA_DST, q->destination);
 	if (q->source) {
 		m->rtm_src_len = bits_of(family);
-		put_address(h, RTA_SRC, q->source);
+		put_address(&r.header, RTA_SRC, q->source);
 	}
 	if (q->ifindex)
-		mnl_attr_put_u32(h, RTA_IIF, q->ifindex);
-	mnl_attr_put_u8(h, RTA_IP_PROTO, IPPROTO_TCP);
-	*fib_lookup_result = (struct fib_result){};
-	error = ask(g, parse_route, fib_lookup_result);
-	return error || fib_lookup_result->type ? error : EPROTO;
+		mnl_attr_put_u32(&r.header, RTA_IIF, q->ifindex);
+	mnl_attr_put_u8(&r.header, RTA_IP_PROTO, IPPROTO_TCP);
+	*result = (struct fib_result){};
+	error = netlink_query(g->socket, &r, parse_route, result);
+	return error || result->type ? error : -EPROTO;
 }
 
 /*
- * EINVAL is both the answer of a blackhole and that to a source which does not belong on the
- * interface (reverse path filter, martian). A broadcast needs no route, and its source is judged.
+ * EINVAL stands for a blackhole route, and for a source that is invalid on the interface (reverse path
+ * filter, martian). To tell them apart query a broadcast: it needs no route, but its source is checked.
  */
-static bool takes_source(struct route_lookup *g, const struct question *q)
+static bool is_source_valid(struct route_lookup *g, const struct route_query *q)
 {
 	struct address broadcast = any_address(AF_INET);
-	struct question control = *q;
-	struct fib_result fib_lookup_result;
+	struct route_query control = *q;
+	struct fib_result result;
 
 	broadcast.word[3] = INADDR_BROADCAST;
 	control.destination = &broadcast;
-	return !query_route(g, &control, 0, &fib_lookup_result);
+	return !query_route(g, &control, 0, &result);
 }
 
 /*
- * The matching route, by the question that the kernel takes, which q becomes. The kernel may refuse
- * source and interface as a pair; no word on the destination is in that.
+ * Finds the matching route. The kernel may reject the pair of source and interface, which says
+ * nothing about the destination; q then becomes the query that the kernel accepts.
  */
-static int find_match(struct route_lookup *g, struct question *q, struct fib_result *match)
+static int find_match(struct route_lookup *g, struct route_query *q, struct fib_result *match)
 {
-	struct question back = { .destination = q->source };
+	struct route_query back = { .destination = q->source };
 	unsigned int candidates[2] = { q->ifindex }, i;
-	struct fib_result fib_lookup_result;
+	struct fib_result result;
 	int error;
 
-	if (q->source && !query_route(g, &back, 0, &fib_lookup_result)) {
-		if (fib_lookup_result.type == RTN_LOCAL) {
+	if (q->source && !query_route(g, &back, 0, &result)) {
+		if (result.type == RTN_LOCAL) {
 			q->ifindex = 0;
 			return query_route(g, q, RTM_F_FIB_MATCH, match);
 		}
-		if (fib_lookup_result.device != q->ifindex)
-			candidates[1] = fib_lookup_result.device;
+		if (result.device != q->ifindex)
+			candidates[1] = result.device;
 	}
 	for (i = 0; q->source && i < 2; i++) {
 		q->ifindex = candidates[i];
 		if (!q->ifindex)
 			continue;
 		error = query_route(g, q, RTM_F_FIB_MATCH, match);
-		if (error == ENODEV || error == EXDEV)
+		if (error == -ENODEV || error == -EXDEV)
 			continue;
-		if (error == EINVAL && is_ip4(q->source) && !takes_source(g, q))
+		if (error == -EINVAL && is_ip4(q->source) && !is_source_valid(g, q))
 			continue;
 		return error;
 	}
@@ -336,24 +252,24 @@ static enum route_state state_of_type(unsigned char type)
 	}
 }
 
-/* The kernel's fib_props[] and fib6_prop[]: each rejecting type of route has its error. */
+/* The errors of fib_props[] and fib6_prop[] in the kernel, by route type. */
 static enum route_state state_of_error(int error)
 {
 	switch (error) {
-	case ENETUNREACH:
+	case -ENETUNREACH:
 		return ROUTE_NONE;
-	case EINVAL:
+	case -EINVAL:
 		return ROUTE_BLACKHOLE;
-	case EHOSTUNREACH:
+	case -EHOSTUNREACH:
 		return ROUTE_UNREACHABLE;
-	case EACCES:
+	case -EACCES:
 		return ROUTE_PROHIBIT;
 	default:
 		return ROUTE_UNKNOWN;
 	}
 }
 
-/* ---- what the kernel tells only in whole ---- */
+/* ---- policy rules and rejecting routes, by dumps ---- */
 
 static int parse_rule(const struct nlmsghdr *h, void *data)
 {
@@ -385,84 +301,68 @@ static int parse_rule(const struct nlmsghdr *h, void *data)
 static int parse_rejecting(const struct nlmsghdr *h, void *data)
 {
 	struct policy *policy = data;
-	struct fib_result fib_lookup_result = {}, *grown;
+	struct fib_result result = {}, *grown;
 
-	parse_route(h, &fib_lookup_result);
-	if (state_of_type(fib_lookup_result.type) == ROUTE_FOUND ||
-	    state_of_type(fib_lookup_result.type) == ROUTE_LOCAL)
+	parse_route(h, &result);
+	if (state_of_type(result.type) == ROUTE_FOUND || state_of_type(result.type) == ROUTE_LOCAL)
 		return MNL_CB_OK; /* a kernel that does not filter dumps */
 	grown = realloc(policy->rejecting, (policy->count + 1) * sizeof(*grown));
 	if (!grown)
 		return MNL_CB_ERROR;
-	grown[policy->count++] = fib_lookup_result;
+	grown[policy->count++] = result;
 	policy->rejecting = grown;
 	return MNL_CB_OK;
 }
 
-static int load_rules(struct route_lookup *g, unsigned char family, struct policy *policy)
+static int load_rules(struct policy *policy, unsigned char family)
 {
-	struct fib_rule_hdr *rule;
-	void *at;
+	struct netlink_request r;
+	struct fib_rule_hdr *rule = netlink_begin(&r, RTM_GETRULE, sizeof(*rule));
 	int error;
 
 	if (policy->rules_known)
 		return 0;
-	begin(g, RTM_GETRULE, sizeof(*rule), &at);
-	rule = at;
 	rule->family = family;
-	error = dump(g, parse_rule, policy);
+	error = netlink_dump(NETLINK_ROUTE, &r, parse_rule, policy);
 	policy->rules_known = !error;
 	return error;
 }
 
-static int load_rejecting_routes(struct route_lookup *g, unsigned char family,
-				 struct policy *policy)
+static int load_rejecting_routes(struct policy *policy, unsigned char family)
 {
 	static const unsigned char types[] = { RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT };
+	struct netlink_request r;
 	struct rtmsg *m;
 	int error = 0;
 	size_t i;
-	void *at;
 
 	for (i = 0; !policy->rejecting_known && !error && i < sizeof(types); i++) {
-		begin(g, RTM_GETROUTE, sizeof(*m), &at);
-		m = at;
+		m = netlink_begin(&r, RTM_GETROUTE, sizeof(*m));
 		m->rtm_family = family;
 		m->rtm_type = types[i];
-		error = dump(g, parse_rejecting, policy);
+		error = netlink_dump(NETLINK_ROUTE, &r, parse_rejecting, policy);
 	}
 	policy->rejecting_known |= !error;
 	return error;
 }
 
-static bool covers(const struct fib_result *fib_lookup_result, const struct address *a)
-{
-	unsigned int skip = is_ip4(a) ? 96 : 0, bits = skip + fib_lookup_result->prefix_length;
-	const unsigned char *p = (const unsigned char *)fib_lookup_result->prefix.word;
-	const unsigned char *q = (const unsigned char *)a->word;
-
-	return !memcmp(p, q, bits / 8) &&
-	       (bits % 8 == 0 || (p[bits / 8] ^ q[bits / 8]) >> (8 - bits % 8) == 0);
-}
-
 /*
- * Most kernels answer a rejecting route by its error alone. Which one it was is clear when one
- * table only has a route of that type for this destination: then the longest.
+ * Most kernels report only the error of a rejecting route. If a single table has routes of that type
+ * for the destination, the one with the longest prefix is the match; otherwise it stays unknown.
  */
-static void name_rejecting(const struct policy *policy, const struct address *destination,
-			   struct route *route)
+static void identify_rejecting_route(const struct policy *policy, const struct address *destination,
+				     struct route *route)
 {
-	const struct fib_result *best = NULL, *fib_lookup_result;
+	const struct fib_result *best = NULL, *result;
 
-	for (fib_lookup_result = policy->rejecting;
-	     fib_lookup_result < policy->rejecting + policy->count; fib_lookup_result++) {
-		if (state_of_type(fib_lookup_result->type) != route->state ||
-		    !covers(fib_lookup_result, destination))
+	for (result = policy->rejecting; result < policy->rejecting + policy->count; result++) {
+		if (state_of_type(result->type) != route->state ||
+		    !in_prefix(destination, &result->prefix, result->prefix_length))
 			continue;
-		if (best && best->table != fib_lookup_result->table)
+		if (best && best->table != result->table)
 			return;
-		if (!best || fib_lookup_result->prefix_length > best->prefix_length)
-			best = fib_lookup_result;
+		if (!best || result->prefix_length > best->prefix_length)
+			best = result;
 	}
 	if (best) {
 		route->prefix = best->prefix;
@@ -486,22 +386,19 @@ static int parse_forwarding(const struct nlmsghdr *h, void *data)
 }
 
 /*
- * Whether what comes in there is forwarded at all. For IPv6 the setting "all" decides, that of the
- * interface only whether it behaves as a router's. True also when the kernel does not say.
+ * True if packets received on the interface are forwarded, or if the kernel does not report it. For IPv6 the
+ * setting "all" decides; that of the interface only makes it behave as a router's.
  */
-static bool forwards(struct route_lookup *g, unsigned char family, unsigned int ifindex)
+static bool is_forwarding(struct route_lookup *g, unsigned char family, unsigned int ifindex)
 {
-	struct nlmsghdr *h;
-	struct netconfmsg *m;
+	struct netlink_request r;
+	struct netconfmsg *m = netlink_begin(&r, RTM_GETNETCONF, sizeof(*m));
 	bool on = true;
-	void *at;
 
-	h = begin(g, RTM_GETNETCONF, sizeof(*m), &at);
-	m = at;
 	m->ncm_family = family;
-	mnl_attr_put_u32(h, NETCONFA_IFINDEX,
+	mnl_attr_put_u32(&r.header, NETCONFA_IFINDEX,
 			 family == AF_INET ? ifindex : (uint32_t)NETCONFA_IFINDEX_ALL);
-	ask(g, parse_forwarding, &on);
+	netlink_query(g->socket, &r, parse_forwarding, &on);
 	return on;
 }
 
@@ -524,16 +421,14 @@ static int parse_link(const struct nlmsghdr *h, void *data)
 
 static int query_link(struct route_lookup *g, unsigned int ifindex, struct route *route)
 {
-	struct ifinfomsg *m;
-	void *at;
+	struct netlink_request r;
+	struct ifinfomsg *m = netlink_begin(&r, RTM_GETLINK, sizeof(*m));
 	int error;
 
-	begin(g, RTM_GETLINK, sizeof(*m), &at);
-	m = at;
 	m->ifi_family = AF_UNSPEC;
 	m->ifi_index = ifindex;
-	error = ask(g, parse_link, route);
-	return error == ENODEV ? 0 : error;
+	error = netlink_query(g->socket, &r, parse_link, route);
+	return error == -ENODEV ? 0 : error;
 }
 
 static int parse_neighbour(const struct nlmsghdr *h, void *data)
@@ -555,22 +450,23 @@ static int parse_neighbour(const struct nlmsghdr *h, void *data)
 static int query_neighbour(struct route_lookup *g, const struct address *a, unsigned int ifindex,
 			   enum neighbour_state *state)
 {
-	struct nlmsghdr *h;
-	struct ndmsg *m;
-	void *at;
+	struct netlink_request r;
+	struct ndmsg *m = netlink_begin(&r, RTM_GETNEIGH, sizeof(*m));
 	int error;
 
-	h = begin(g, RTM_GETNEIGH, sizeof(*m), &at);
-	m = at;
 	m->ndm_family = family_of(a);
 	m->ndm_ifindex = ifindex;
-	put_address(h, NDA_DST, a);
-	error = ask(g, parse_neighbour, state);
-	return error == ENOENT || error == ENODEV ? 0 : error;
+	put_address(&r.header, NDA_DST, a);
+	error = netlink_query(g->socket, &r, parse_neighbour, state);
+	return error == -ENOENT || error == -ENODEV ? 0 : error;
 }
 
-/* The kernel's answer on the match does not say which of several next hops it takes: asked apart. */
-static int follow(struct route_lookup *g, const struct question *q, struct route *route)
+/*
+ * Fills in next hop, device and neighbour. Takes a second query: the reply with RTM_F_FIB_MATCH does
+ * not say which next hop of a multipath route the kernel chooses.
+ */
+static int resolve_next_hop(struct route_lookup *g, const struct route_query *q,
+			    struct route *route)
 {
 	struct fib_result hop;
 	int error = query_route(g, q, 0, &hop);
@@ -592,7 +488,7 @@ int route_lookup(struct route_lookup *g, const struct address *destination,
 		 const struct address *source, unsigned int ifindex, struct route *route)
 {
 	unsigned char family = family_of(destination);
-	struct question q = { .destination = destination, .ifindex = ifindex };
+	struct route_query q = { .destination = destination, .ifindex = ifindex };
 	struct policy *policy = &g->policy[family == AF_INET ? IP4 : IP6];
 	struct fib_result match;
 	int error;
@@ -600,7 +496,7 @@ int route_lookup(struct route_lookup *g, const struct address *destination,
 	*route = (struct route){};
 	if (source && family_of(source) == family)
 		q.source = source;
-	error = load_rules(g, family, policy);
+	error = load_rules(policy, family);
 	if (error)
 		goto unknown;
 	route->unsure = policy->unsure;
@@ -609,25 +505,25 @@ int route_lookup(struct route_lookup *g, const struct address *destination,
 	route->state = error ? state_of_error(error) : state_of_type(match.type);
 	if (route->state == ROUTE_UNKNOWN)
 		goto unknown;
-	if (route->state != ROUTE_LOCAL && q.ifindex && !forwards(g, family, q.ifindex)) {
+	if (route->state != ROUTE_LOCAL && q.ifindex && !is_forwarding(g, family, q.ifindex)) {
 		route->state = ROUTE_NOT_FORWARDED;
 		return 0;
 	}
 	if (error) {
-		error = route->state == ROUTE_NONE ? 0 : load_rejecting_routes(g, family, policy);
+		error = route->state == ROUTE_NONE ? 0 : load_rejecting_routes(policy, family);
 		if (error)
 			goto unknown;
-		name_rejecting(policy, destination, route);
+		identify_rejecting_route(policy, destination, route);
 		return 0;
 	}
 	route->prefix = match.prefix;
 	route->prefix_length = match.prefix_length;
 	route->table = match.table;
-	error = route->state == ROUTE_FOUND ? follow(g, &q, route) : 0;
+	error = route->state == ROUTE_FOUND ? resolve_next_hop(g, &q, route) : 0;
 	if (!error)
 		return 0;
 unknown:
 	*route = (struct route){};
-	errno = error;
+	errno = -error;
 	return -1;
 }

@@ -36,6 +36,11 @@ void format_init(void)
 		glyphs = &utf8;
 }
 
+const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 char *format_address(char out[FORMAT_ADDRESS], const struct address *a)
 {
 	if (is_ip4(a))

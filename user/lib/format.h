@@ -35,6 +35,9 @@ extern const struct glyphs *glyphs;
 /* Chooses the glyphs by the locale, which the caller has set. */
 void format_init(void);
 
+/* The ending of a noun: "" for one, "s" otherwise. */
+const char *plural(uint64_t n);
+
 /* 192.0.2.1 or 2001:db8::1. */
 char *format_address(char out[FORMAT_ADDRESS], const struct address *a);
 

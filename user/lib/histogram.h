@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How are durations spread? Fixed memory, 128 steps an octave: a percentile is at most 0.8 % too high.
- * Negative durations count as 0.
+ * The distribution of durations, in fixed memory: 128 buckets an octave, so that a percentile is at
+ * most 0.8 % too high.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 #define HISTOGRAM_BITS 7
 #define HISTOGRAM_STEPS (1 << HISTOGRAM_BITS)
-#define HISTOGRAM_SPAN (HISTOGRAM_STEPS / 8) /* buckets that are told as one */
+#define HISTOGRAM_SPAN \
+	(HISTOGRAM_STEPS / 8) /* buckets that histogram_next() merges into one span */
 #define HISTOGRAM_BUCKETS ((64 - HISTOGRAM_BITS) * HISTOGRAM_STEPS)
 
 struct histogram {
@@ -21,19 +22,22 @@ struct histogram {
 	uint32_t buckets[HISTOGRAM_BUCKETS];
 };
 
-/* NEVER is not added. */
+/* Ignores NEVER. A negative duration counts as 0. */
 void histogram_add(struct histogram *h, ns_t duration);
 
-/* The duration that share (0 to 1) of all do not exceed; NEVER when there is none. */
+/* The duration that a share (0 to 1) of all does not exceed; NEVER for an empty histogram. */
 ns_t histogram_percentile(const struct histogram *h, double share);
 
-/* An eighth of an octave: durations between two bounds, both inclusive, and how many there are. */
+/* The number of durations in an eighth of an octave. Both bounds are inclusive. */
 struct histogram_span {
 	ns_t from;
 	ns_t to;
 	uint64_t count;
-	unsigned int bucket; /* the histogram's own */
+	unsigned int bucket; /* private: where histogram_next() goes on */
 };
 
-/* The next span that holds any, the shortest first, from a zeroed one on; false: there is no more. */
+/*
+ * Advances to the next span that is not empty, in ascending order. Start with a zeroed span. Returns
+ * false at the end.
+ */
 bool histogram_next(const struct histogram *h, struct histogram_span *span);

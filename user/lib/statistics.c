@@ -19,7 +19,7 @@ double fisher_exact(size_t a, size_t b, size_t c, size_t d)
 	seen = log_choose(row, a) + log_choose(n - row, column - a) - all;
 	for (x = least; x <= most; x++) {
 		p = log_choose(row, x) + log_choose(n - row, column - x) - all;
-		if (p <= seen + 1e-7) /* equally likely, but for rounding */
+		if (p <= seen + 1e-7) /* the tolerance is for rounding errors */
 			sum += exp(p);
 	}
 	return sum < 1 ? sum : 1;
@@ -39,7 +39,7 @@ double binomial_tail(size_t k, size_t n, double p)
 	return sum < 1 ? sum : 1;
 }
 
-static int by_ns(const void *a, const void *b)
+int compare_ns(const void *a, const void *b)
 {
 	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
 
@@ -48,17 +48,17 @@ static int by_ns(const void *a, const void *b)
 
 ns_t median(ns_t *at, size_t n)
 {
-	qsort(at, n, sizeof(*at), by_ns);
+	qsort(at, n, sizeof(*at), compare_ns);
 	return at[n / 2];
 }
 
-ns_t deviation(const ns_t *at, size_t n, ns_t centre)
+ns_t median_absolute_deviation(const ns_t *at, size_t n, ns_t centre)
 {
 	size_t below = 0, above, nearer = n / 2;
 
 	while (below < n && at[below] < centre)
 		below++;
-	/* outwards to both sides, always to the nearer one, past half of them */
+	/* walk outwards from the centre, always to the nearer neighbour, past half of them */
 	for (above = below;; nearer--) {
 		bool down = above == n || (below && centre - at[below - 1] < at[above] - centre);
 
@@ -79,9 +79,9 @@ ns_t timer_slack(ns_t timer)
 }
 
 /*
- * Durations without a timer are taken to be spread over a factor of 30 evenly in their logarithm, as
- * waits of people and of servers roughly are: then q is the share of them that a stretch of this
- * width holds. Widths below 2 ms are not trusted.
+ * The null hypothesis: without a timer, the logarithm of the durations is spread evenly over a factor
+ * of 30, as waits of people and of servers roughly are. q is the share of them that an interval of
+ * this width then holds. Widths below 2 ms count as 2 ms: clocks and schedulers are no better.
  */
 static double chance_of_cluster(size_t n, size_t count, ns_t width, ns_t median)
 {
@@ -100,7 +100,7 @@ struct cluster cluster_of(ns_t *at, size_t n)
 	struct cluster best = { .count = 0 };
 	size_t first = 0, last;
 
-	qsort(at, n, sizeof(*at), by_ns);
+	qsort(at, n, sizeof(*at), compare_ns);
 	for (last = 0; last < n; last++) {
 		while (at[last] - at[first] > 2 * timer_slack(at[last]))
 			first++;
@@ -110,7 +110,7 @@ struct cluster cluster_of(ns_t *at, size_t n)
 		}
 	}
 	best.median = at[best.first + best.count / 2];
-	best.deviation = deviation(at + best.first, best.count, best.median);
+	best.deviation = median_absolute_deviation(at + best.first, best.count, best.median);
 	best.chance = chance_of_cluster(
 		n, best.count, at[best.first + best.count - 1] - at[best.first], best.median);
 	return best;

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdbool.h>
-
-/* Out of memory is one more bound: uthash undoes the insertion. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
-
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -68,20 +62,6 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 }
 
 /* ---- what is kept, and what gives its place ---- */
-
-/* Adds a zeroed element with this key; element is NULL where there is no memory for it. */
-#define ADD_NEW(head, field, value, element)                               \
-	do {                                                               \
-		(element) = calloc(1, sizeof(*(element)));                 \
-		if (element) {                                             \
-			(element)->field = (value);                        \
-			HASH_ADD(hh, head, field, sizeof(value), element); \
-			if (!(element)->hh.tbl) {                          \
-				free(element);                             \
-				(element) = NULL;                          \
-			}                                                  \
-		}                                                          \
-	} while (0)
 
 /* What was used least recently, of the unproven first; NULL when there is nothing. */
 #define LEAST_RECENTLY_USED(lists) \
@@ -276,31 +256,6 @@ static struct pair *pair_of(struct model *m, struct client *client, struct peer 
 	}
 	MOVE_TO_END(m->pairs_by_use, pair, pair->failures > 0, pair->failures > 0);
 	return pair;
-}
-
-static void samples_add(struct samples *s, ns_t duration)
-{
-	if (duration != NEVER)
-		s->at[s->count++ % SAMPLES] = duration;
-}
-
-static int by_ns(const void *a, const void *b)
-{
-	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-ns_t samples_median(const struct samples *s)
-{
-	size_t n = s->count < SAMPLES ? s->count : SAMPLES;
-	ns_t sorted[SAMPLES];
-
-	if (!n)
-		return NEVER;
-	memcpy(sorted, s->at, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), by_ns);
-	return sorted[n / 2];
 }
 
 /* ---- waits ---- */

@@ -11,10 +11,11 @@
 #pragma once
 
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "connection.h"
+#include "lib/hash.h"
 #include "lib/histogram.h"
+#include "lib/samples.h"
 #include "host/route.h"
 
 #define MAX_CLIENTS (1 << 17)
@@ -29,7 +30,6 @@
 #define MAX_OPENINGS (1 << 17)
 #define MAX_RECENT_CLIENTS (1 << 14) /* clients whose latest connections are kept, RECENT each */
 #define RECENT 64
-#define SAMPLES 8
 
 /* A MAC with more addresses of one family than these is a router's: then each address is a host. */
 #define MAX_HOST_IP4 2
@@ -41,12 +41,6 @@
 struct client_key {
 	struct address address;
 	uint16_t vlan[2];
-};
-
-/* The latest durations of a kind, enough for a median. */
-struct samples {
-	ns_t at[SAMPLES];
-	uint32_t count; /* all that there were */
 };
 
 /* A connection of a client's that was established, as far as it matters to its other ones. */
@@ -290,9 +284,6 @@ void model_settled(struct model *m, const struct connection *c);
 /* An attempt is still opening; a sweep shows each of them once, then calls model_swept(). */
 void model_opening(struct model *m, const struct connection *c);
 void model_swept(struct model *m);
-
-/* The median of what is kept; NEVER when there is none. */
-ns_t samples_median(const struct samples *s);
 
 /* For the route to be filled in; NULL when out of memory. */
 struct anomalies *peer_anomalies(struct model *m, struct peer *p);

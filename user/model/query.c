@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/statistics.h"
 #include "model/model.h"
 
 /* Clients in the order of their hosts: by MAC and VLANs, IPv4 first; those without a MAC last. */
@@ -151,25 +152,13 @@ static int by_wait(const void *a, const void *b)
 	return x->wait < y->wait ? -1 : x->wait > y->wait;
 }
 
-static int by_ns(const void *a, const void *b)
-{
-	ns_t x = *(const ns_t *)a, y = *(const ns_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int by_count(const void *a, const void *b)
 {
 	const struct stall_group *x = a, *y = b;
 
 	if (x->count != y->count)
 		return x->count < y->count ? 1 : -1;
-	return by_ns(&x->median, &y->median);
-}
-
-static ns_t slack(ns_t wait)
-{
-	return wait / 50 > 50 * (ns_t)MILLISECOND_NS ? wait / 50 : 50 * (ns_t)MILLISECOND_NS;
+	return compare_ns(&x->median, &y->median);
 }
 
 /* sorted: count stalls of one group; scratch: room for as many numbers. */
@@ -182,13 +171,12 @@ static void group_fill(struct stall_group *g, struct stall **sorted, size_t coun
 	g->longest = sorted[count - 1]->wait;
 	g->median = sorted[count / 2]->wait;
 	for (i = 0; i < count; i++)
-		scratch[i] = llabs(sorted[i]->wait - g->median);
-	qsort(scratch, count, sizeof(*scratch), by_ns);
-	g->deviation = scratch[count / 2];
+		scratch[i] = sorted[i]->wait;
+	g->deviation = median_absolute_deviation(scratch, count, g->median);
 
 	for (i = 0; i < count; i++)
 		scratch[i] = sorted[i]->client->host;
-	qsort(scratch, count, sizeof(*scratch), by_ns);
+	qsort(scratch, count, sizeof(*scratch), compare_ns);
 	for (i = 0, j = 0; i < count; i++)
 		j += !i || scratch[i] != scratch[i - 1];
 	g->hosts = j;
@@ -209,7 +197,7 @@ struct stall_group *model_stall_groups(const struct model *m, size_t *count)
 		sorted[i++] = s;
 	qsort(sorted, n, sizeof(*sorted), by_wait);
 	for (begin = 0, i = 1; i <= n; i++) {
-		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= slack(sorted[i]->wait))
+		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= timer_slack(sorted[i]->wait))
 			continue;
 		group_fill(&g[groups++], sorted + begin, i - begin, scratch);
 		begin = i;

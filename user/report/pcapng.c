@@ -208,9 +208,9 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 		fprintf(out, "\n%zu: %s (confidence %s)", i + 1, d->at[i].text,
 			confidence_names[d->at[i].confidence]);
 	fprintf(out, "\nOnly the packets that decided what became of these are here.");
-	if (evidence_lost(r->session->evidence))
+	if (evidence_lost(r->evidence))
 		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
-			evidence_lost(r->session->evidence));
+			evidence_lost(r->evidence));
 	whole = !ferror(out);
 	return !fclose(out) && whole && *text;
 }
@@ -288,7 +288,7 @@ static void pcapng_ended(struct report *r, struct model *m, const struct diagnos
 	size_t n = 0, i;
 	uint64_t lost;
 
-	packets = evidence_packets(r->session->evidence, &n);
+	packets = evidence_packets(r->evidence, &n);
 	block.failed = !packets;
 	write_section(r, m, d, &block);
 	for (i = 0; i < n; i++) {
@@ -309,7 +309,7 @@ static void pcapng_ended(struct report *r, struct model *m, const struct diagnos
 		write_interface(r, DLT_EN10MB, 0, &block);
 	if (block.failed && !r->error)
 		r->error = ENOMEM;
-	lost = evidence_lost(r->session->evidence);
+	lost = evidence_lost(r->evidence);
 	if (lost)
 		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
 			format_name(r->out_name), lost);

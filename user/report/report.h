@@ -11,6 +11,7 @@
 #include "report/outfile.h"
 #include "session.h"
 
+struct evidence;
 struct report;
 
 /*
@@ -51,6 +52,7 @@ struct report_format {
 struct report {
 	const struct report_format *format;
 	const struct session *session;
+	struct evidence *evidence; /* the packets for pcapng; NULL without --write */
 	FILE *out;
 	const char *out_name; /* for error messages */
 	struct outfile file; /* behind out, unless that is standard output */
@@ -63,5 +65,5 @@ struct report {
 
 extern const struct report_format report_text;
 extern const struct report_format report_json;
-extern const struct report_format report_pcapng; /* needs session->evidence */
+extern const struct report_format report_pcapng; /* needs report->evidence */
 extern const struct report_format report_html;

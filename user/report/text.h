@@ -30,11 +30,6 @@ struct text_state {
 	int columns; /* width of the report at the end */
 };
 
-static inline const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 static inline const struct colours *text_colours(const struct report *r)
 {
 	return ((const struct text_state *)r->state)->colours;

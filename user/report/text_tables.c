@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "lib/format.h"
-#include "source/ethertype.h"
+#include "lib/ethertype.h"
 
 /* Maximum number of rows; a last row counts those left out. */
 #define MAX_AFFECTED 40

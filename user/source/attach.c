@@ -11,15 +11,16 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "host/netdev.h"
 #include "lib/format.h"
 #include "privileges.h"
 
-/* linux/bpf.h of Debian 12 is older than TCX. */
+/* Not in linux/bpf.h of Debian 12, which is older than TCX. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
-#define ATTACH_BEFORE (1U << 3) /* BPF_F_BEFORE; before nobody in particular is before all */
+#define ATTACH_BEFORE (1U << 3) /* BPF_F_BEFORE: without a relative program, before all others */
 
-static const int tcx_points[DIRECTIONS] = { ATTACH_TCX_INGRESS, ATTACH_TCX_EGRESS };
+static const int tcx_types[DIRECTIONS] = { ATTACH_TCX_INGRESS, ATTACH_TCX_EGRESS };
 
 void hook_detach(struct hook *h)
 {
@@ -33,7 +34,7 @@ void hook_detach(struct hook *h)
 	clsact_detach(&h->clsact);
 }
 
-/* First on the chain: who ends it, as programs often do, is behind us and hides nothing. */
+/* Attaches first in the chain: a program that ends the chain, as many do, then hides nothing from us. */
 static int attach_tcx(struct hook *h, const int program[DIRECTIONS])
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = ATTACH_BEFORE);
@@ -43,7 +44,7 @@ static int attach_tcx(struct hook *h, const int program[DIRECTIONS])
 		if (program[d] < 0)
 			continue;
 		h->tcx[d] = bpf_link_create(program[d], h->ifindex,
-					    (enum bpf_attach_type)tcx_points[d], &opts);
+					    (enum bpf_attach_type)tcx_types[d], &opts);
 		if (h->tcx[d] < 0) {
 			error = -errno;
 			hook_detach(h);
@@ -114,7 +115,7 @@ int hook_attach(struct hook *h, const char *iface, int ifindex, enum hook_kind k
 	return 0;
 }
 
-static void add(char *text, size_t size, const char *format, ...)
+static void append_text(char *text, size_t size, const char *format, ...)
 {
 	size_t used = strlen(text);
 	va_list arguments;
@@ -126,20 +127,23 @@ static void add(char *text, size_t size, const char *format, ...)
 
 #define MAX_CHAIN 64 /* the kernel's limit */
 
-/* Those in front of ours, or all when ours are filters, which run after every TCX program. */
-static int others_on_tcx(const struct hook *h, int direction, char *text, size_t size)
+/*
+ * Lists the TCX programs that run before ours. If ours are filters those are all of them. Returns
+ * their number, or a negative errno.
+ */
+static int list_tcx_before(const struct hook *h, int direction, char *text, size_t size)
 {
 	uint32_t ids[MAX_CHAIN], count = MAX_CHAIN, i, length, own = 0;
 	struct bpf_link_info info = {};
 
-	if (bpf_prog_query(h->ifindex, (enum bpf_attach_type)tcx_points[direction], 0, NULL, ids,
+	if (bpf_prog_query(h->ifindex, (enum bpf_attach_type)tcx_types[direction], 0, NULL, ids,
 			   &count))
 		return -errno;
 	length = sizeof(info);
 	if (h->tcx[direction] >= 0 && !bpf_obj_get_info_by_fd(h->tcx[direction], &info, &length))
 		own = info.prog_id;
 	for (i = 0; i < count && ids[i] != own; i++)
-		add(text, size, "%sTCX program %u", text[0] ? ", " : "", ids[i]);
+		append_text(text, size, "%sTCX program %u", text[0] ? ", " : "", ids[i]);
 	return i;
 }
 
@@ -147,7 +151,7 @@ void hook_explain_blind(const struct hook *h, const char *iface, int direction, 
 			char *text, size_t size)
 {
 	char filters[512] = "", programs[512] = "";
-	int tcx = others_on_tcx(h, direction, programs, sizeof(programs)), clsact = 0;
+	int tcx = list_tcx_before(h, direction, programs, sizeof(programs)), clsact = 0;
 	bool is_clsact = h->clsact.owner >= 0, missing = false;
 
 	text[0] = '\0';
@@ -155,31 +159,34 @@ void hook_explain_blind(const struct hook *h, const char *iface, int direction, 
 		clsact = clsact_others(&h->clsact, h->ifindex, direction, filters, sizeof(filters),
 				       &missing);
 	if (missing) {
-		add(text, size, "Somebody removed our filter. Start probe again.");
+		append_text(text, size, "Somebody removed our filter. Start probe again.");
 		return;
 	}
 	if (tcx > 0 || clsact > 0) {
-		add(text, size,
-		    "In front of us stand: %s%s%s. One that ends the chain (TC_ACT_OK, a redirect) "
-		    "hides the packets from all behind it. ",
-		    programs, tcx > 0 && clsact > 0 ? ", " : "", filters);
-		add(text, size,
-		    is_clsact
-			    ? "Start probe with --hook tcx (kernel 6.6 or later), which stands in "
-			      "front; or let them answer TC_ACT_UNSPEC."
-			    : "Start probe again: it will stand in front.");
+		append_text(text, size,
+			    "Programs that run before ours: %s%s%s. If one of them ends the chain "
+			    "(TC_ACT_OK, a redirect), the packets are hidden from all later ones. ",
+			    programs, tcx > 0 && clsact > 0 ? ", " : "", filters);
+		append_text(
+			text, size,
+			is_clsact ? "Start probe with --hook tcx (kernel 6.6 or later), which runs "
+				    "first; or let them return TC_ACT_UNSPEC."
+				  : "Start probe again: it will then run first.");
 		return;
 	}
 	if (xdp)
-		add(text, size, "The XDP program %u in front of the hook may take them. ", xdp);
+		append_text(text, size, "The XDP program %u in front of the hook may take them. ",
+			    xdp);
 	if (tcx == -EPERM)
-		add(text, size,
-		    "A TCX program that was attached in front of us may end the chain "
-		    "(bpftool net show dev %s); then start probe again, it will stand in front. ",
-		    iface);
-	add(text, size,
-	    "A flow offload (hardware, XDP) takes packets past every tc hook: switch it off for "
-	    "the time of the run, or watch another interface.");
+		append_text(text, size,
+			    "A TCX program that was attached before ours may end the chain "
+			    "(bpftool net show dev %s); if so, start probe again: it will then run "
+			    "first. ",
+			    iface);
+	append_text(
+		text, size,
+		"A flow offload (hardware, XDP) bypasses every tc hook: switch it off during the "
+		"run, or watch another interface.");
 }
 
 static bool is_wanted(const char *const *ifaces, unsigned int count, const char *name)
@@ -204,7 +211,7 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 			;
 		if (i && i->if_index)
 			continue;
-		fprintf(stderr, "probe: %s: no such interface\n", ifaces[n]);
+		netdev_print_not_found(ifaces[n]);
 		status = -1;
 	}
 	for (i = all; i && i->if_index; i++) {

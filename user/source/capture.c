@@ -7,64 +7,62 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "report/evidence.h"
+#include "lib/clock.h"
 #include "lib/format.h"
 #include "source/linktype.h"
 #include "source/offline.h"
 #include "source/pcap_reader.h"
 
-/* More than any kernel map: memory is what a capture's openings need. */
+/* Far more than in the kernel: memory is allocated as flows are added. */
 #define CAPTURE_MAX_FLOWS (1U << 21)
 
-/* Captures may begin at time 0, and clocks may go backwards: neither may look like "not seen". */
+/*
+ * The time of the first packet. A record's time of 0 means "not seen", so the times of a capture that
+ * begins in 1970, or whose clock goes backwards, must not reach 0.
+ */
 #define CAPTURE_START (1ULL << 62)
 
 /*
- * From the first packet on, 73 years, and back, 36: a time further away than this is a damaged one,
- * and sums of a few overflow nothing. Captures were merged from decades, and clocks began in 1970.
+ * Times more than 73 years after or 36 years before the first packet are clamped, so that sums of a
+ * few times cannot overflow. Captures merged from decades, and clocks that began in 1970, stay in range.
  */
-#define CAPTURE_ON (1LL << 61)
-#define CAPTURE_BACK (1LL << 60)
+#define MAX_AFTER_START (1LL << 61)
+#define MAX_BEFORE_START (1LL << 60)
 
 #define SWEEP_NS SECOND_NS
 
-#define PROGRESS_PACKETS (1 << 16) /* between two looks at the clock */
+#define PROGRESS_PACKETS (1 << 16) /* between two checks of the clock */
+#define PROGRESS_AFTER_NS ((uint64_t)SECOND_NS)
+#define PROGRESS_INTERVAL_NS (200 * (uint64_t)MILLISECOND_NS)
 
 struct capture {
 	struct session *session;
-	const struct source_events *events;
+	const struct sink *sink;
 	struct offline *offline;
 	struct pcap_reader *pcap_reader;
-	struct pcap_packet pcap_packet; /* that is being looked at */
-	uint64_t first; /* packet's time, since 1970 */
-	uint64_t now;
+	struct pcap_packet pcap_packet; /* being processed */
+	uint64_t first; /* time of the first packet, since 1970 */
+	uint64_t now; /* CAPTURE_START plus the latest time since the first packet */
 	uint64_t next_sweep;
 	uint64_t packets;
 	uint64_t opening; /* flows at the last sweep */
-	uint64_t swept_at; /* packets by then */
-	ns_t started; /* monotonic clock */
-	ns_t next_progress;
+	uint64_t swept_at; /* packets at the last sweep */
+	bool ended; /* by the sink */
+	uint64_t started; /* monotonic_ns() */
+	uint64_t next_progress; /* likewise */
 };
 
-/* ---- how far we are, on a terminal ---- */
+/* ---- progress, for a terminal ---- */
 
-static ns_t monotonic(void)
+static void report_progress(struct capture *c)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * (ns_t)SECOND_NS + t.tv_nsec;
-}
-
-static void show_progress(struct capture *c)
-{
-	ns_t now = monotonic(), left;
 	char clock[FORMAT_TIME], span[FORMAT_DURATION], line[256];
-	uint64_t done, total;
+	uint64_t now = monotonic_ns(), done, total;
+	ns_t left;
 
 	if (now < c->next_progress)
 		return;
-	c->next_progress = now + 200 * (ns_t)MILLISECOND_NS;
+	c->next_progress = now + PROGRESS_INTERVAL_NS;
 	pcap_reader_progress(c->pcap_reader, &done, &total);
 	format_clock(clock, &c->session->start, c->now - CAPTURE_START);
 	if (total && done) {
@@ -75,38 +73,38 @@ static void show_progress(struct capture *c)
 	} else {
 		snprintf(line, sizeof(line), "%" PRIu64 " packets, at %s", c->packets, clock);
 	}
-	c->events->progress(c->events->context, line);
+	c->sink->progress(c->sink->context, line);
 }
 
 /* ---- the run ---- */
 
-static void settled(void *context, const struct record *r)
+static void on_settled(void *context, const struct record *r)
 {
 	struct capture *c = context;
 	struct connection connection;
 
 	connection_of(&connection, r, CAPTURE_START);
-	c->events->settled(c->events->context, &connection);
+	c->sink->settled(c->sink->context, &connection);
 }
 
-static void opening(void *context, const struct record *r)
+static void on_opening(void *context, const struct record *r)
 {
 	struct capture *c = context;
 	struct connection connection;
 
 	c->opening++;
 	connection_of(&connection, r, CAPTURE_START);
-	c->events->opening(c->events->context, &connection);
+	c->sink->opening(c->sink->context, &connection);
 }
 
-static void save(void *context, const struct packet_head *head)
+static void on_packet(void *context, const struct packet_head *head)
 {
 	struct capture *c = context;
 	struct packet_head whole = *head;
 
 	whole.length = c->pcap_packet.length;
 	whole.wire_length = c->pcap_packet.wire_length;
-	evidence_packet(c->session->evidence, &whole, c->pcap_packet.bytes, CAPTURE_START,
+	c->sink->packet(c->sink->context, &whole, c->pcap_packet.bytes, CAPTURE_START,
 			c->pcap_packet.link, false);
 }
 
@@ -117,19 +115,20 @@ static void begin(struct capture *c, const struct pcap_packet *p)
 	c->first = p->time;
 	c->now = CAPTURE_START;
 	c->next_sweep = CAPTURE_START + SWEEP_NS;
-	c->started = monotonic();
-	c->next_progress = c->started + (ns_t)SECOND_NS;
+	c->started = monotonic_ns();
+	c->next_progress = c->started + PROGRESS_AFTER_NS;
 	session->start.tv_sec = c->first / SECOND_NS;
 	session->start.tv_nsec = c->first % SECOND_NS;
 	session->link = pcap_reader_linktype(c->pcap_reader);
-	c->events->started(c->events->context);
+	c->sink->started(c->sink->context);
 }
 
 static void sweep(struct capture *c)
 {
 	c->opening = 0;
-	offline_sweep(c->offline, c->now, opening, c);
-	c->events->swept(c->events->context, c->now - CAPTURE_START);
+	offline_sweep(c->offline, c->now, on_opening, c);
+	if (!c->sink->swept(c->sink->context, c->now - CAPTURE_START))
+		c->ended = true;
 	c->next_sweep = c->now + SWEEP_NS;
 	c->swept_at = c->packets;
 }
@@ -138,10 +137,10 @@ static uint64_t since_start(const struct capture *c, uint64_t time)
 {
 	int64_t since = time - c->first;
 
-	if (since > CAPTURE_ON)
-		since = CAPTURE_ON;
-	if (since < -CAPTURE_BACK)
-		since = -CAPTURE_BACK;
+	if (since > MAX_AFTER_START)
+		since = MAX_AFTER_START;
+	if (since < -MAX_BEFORE_START)
+		since = -MAX_BEFORE_START;
 	return CAPTURE_START + since;
 }
 
@@ -157,11 +156,11 @@ static void feed(struct capture *c, const struct pcap_packet *p)
 	c->packets++;
 	if (f.time > c->now)
 		c->now = f.time;
-	/* not each second where packets are few and openings many: a sweep looks at all of them */
+	/* a sweep visits every opening flow, so its cost is kept in proportion to the packets read */
 	if (c->now >= c->next_sweep && c->packets - c->swept_at >= c->opening / 8)
 		sweep(c);
 	if (c->packets % PROGRESS_PACKETS == 0)
-		show_progress(c);
+		report_progress(c);
 	if (!p->wanted)
 		return;
 	c->session->bytes += p->wire_length;
@@ -174,7 +173,7 @@ static int read_all(struct capture *c)
 	struct session *session = c->session;
 	static char cut[1024];
 
-	while (!session->stop && pcap_reader_next(c->pcap_reader, &c->pcap_packet)) {
+	while (!c->ended && pcap_reader_next(c->pcap_reader, &c->pcap_packet)) {
 		if (!c->packets)
 			begin(c, &c->pcap_packet);
 		feed(c, &c->pcap_packet);
@@ -197,13 +196,9 @@ static int read_all(struct capture *c)
 	return 0;
 }
 
-int capture_run(const struct options *o, struct session *session,
-		const struct source_events *events)
+int capture_run(const struct options *o, struct session *session, const struct sink *sink)
 {
-	struct capture c = {
-		.session = session,
-		.events = events,
-	};
+	struct capture c = { .session = session, .sink = sink };
 	static char from[256];
 	int status;
 
@@ -216,16 +211,16 @@ int capture_run(const struct options *o, struct session *session,
 	c.pcap_reader = pcap_reader_open(o->reads, o->read_count, o->filter);
 	if (!c.pcap_reader)
 		return -1;
-	if (events->opened)
-		events->opened(events->context);
+	if (sink->opened)
+		sink->opened(sink->context);
 	if (!pcap_reader_begin(c.pcap_reader)) {
 		pcap_reader_close(c.pcap_reader);
 		return -1;
 	}
-	c.offline = offline_new(CAPTURE_MAX_FLOWS, o->selector, settled, &c);
+	c.offline = offline_new(CAPTURE_MAX_FLOWS, o->selector, on_settled, &c);
 	if (c.offline) {
-		if (session->evidence)
-			offline_save_packets(c.offline, save);
+		if (sink->packet)
+			offline_save_packets(c.offline, on_packet);
 		status = read_all(&c);
 	} else {
 		fprintf(stderr, "probe: out of memory\n");

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The source that is a capture file, in its own time. Needs no rights but to read the file. */
+/* The source that reads capture files. Its clock is that of the packets. */
 #pragma once
 
 #include "options.h"
 #include "session.h"
+#include "source/sink.h"
 
-/* Reads to the end. 0; or -1, said on standard error, when there was nothing to read. See run.cut. */
-int capture_run(const struct options *o, struct session *session,
-		const struct source_events *events);
+/*
+ * Reads all files, or up to an error, which session->cut then names. Returns 0; or -1, after it has
+ * printed why on standard error, if there was nothing to read.
+ */
+int capture_run(const struct options *o, struct session *session, const struct sink *sink);

@@ -16,20 +16,23 @@
 
 #include "host/netlink.h"
 
-#define PRIORITY 0x7062 /* of our filters; a number that nobody else is likely to choose */
-#define MADE (1U << 31) /* in a handle: no process id is that large */
+#define PRIORITY 0x7062 /* of our filters; an arbitrary number, unlikely to be in use */
+#define MADE (1U << 31) /* flag in a handle, above all process ids */
 
 static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_egress" };
 
 /* ---- owners ---- */
 
-/* The kernel gives an abstract name to one socket at a time in a network namespace. -1: to another. */
-static int copy_name(const char *what, int ifindex, uint32_t handle)
+/*
+ * Binds a socket to an abstract name, which is unique within the network namespace. Returns the
+ * socket, or -1 if another one has the name.
+ */
+static int claim_name(const char *what, int ifindex, uint32_t handle)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), n;
 
-	/* behind a zero byte */
+	/* an abstract name begins with a zero byte */
 	n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "probe %s %d %u", what, ifindex,
 		     handle & ~MADE);
 	if (fd >= 0 &&
@@ -41,15 +44,15 @@ static int copy_name(const char *what, int ifindex, uint32_t handle)
 }
 
 /*
- * While several probes come and go, one at a time changes an interface: none may remove the qdisc
- * while another attaches. Answers even when somebody holds the lock for long.
+ * Serialises the changes of several probes to an interface, so that none removes the qdisc while
+ * another one attaches. Gives up after 5 s with -1, and the caller goes on.
  */
 static int lock_interface(int ifindex)
 {
 	int fd, i;
 
 	for (i = 0; i < 500; i++) {
-		fd = copy_name("lock", ifindex, 0);
+		fd = claim_name("lock", ifindex, 0);
 		if (fd >= 0)
 			return fd;
 		usleep(10000);
@@ -63,7 +66,7 @@ static void unlock_interface(int fd)
 		close(fd);
 }
 
-/* ---- what is there ---- */
+/* ---- filters and qdiscs of the interface ---- */
 
 #define MAX_NAME 64
 #define MAX_FILTERS 256
@@ -73,13 +76,13 @@ struct filter {
 	uint32_t priority;
 	char kind[16];
 	char name[MAX_NAME];
-	bool ours; /* of some probe */
+	bool ours; /* attached by a probe */
 };
 
 struct filters {
 	struct filter at[MAX_FILTERS];
 	int count;
-	bool others; /* also those that found no place */
+	bool others; /* there are filters of others, in at[] or beyond it */
 	int direction;
 };
 
@@ -103,7 +106,7 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 						 a) if (mnl_attr_get_type(inner) == TCA_BPF_NAME)
 				snprintf(f.name, sizeof(f.name), "%s", mnl_attr_get_str(inner));
 	}
-	/* each priority comes with a line of its own, handle 0, besides its filters */
+	/* the dump contains a message with handle 0 for each priority */
 	if (!f.handle)
 		return MNL_CB_OK;
 	name = program_names[all->direction];
@@ -118,7 +121,7 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 static int list_filters(int ifindex, int direction, struct filters *all)
 {
 	struct netlink_request r;
-	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, true, sizeof(*t));
+	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, sizeof(*t));
 
 	t->tcm_ifindex = ifindex;
 	t->tcm_parent =
@@ -126,7 +129,7 @@ static int list_filters(int ifindex, int direction, struct filters *all)
 	all->count = 0;
 	all->others = false;
 	all->direction = direction;
-	return netlink_ask(&r, NETLINK_ROUTE, read_filter, all);
+	return netlink_dump(NETLINK_ROUTE, &r, read_filter, all);
 }
 
 struct qdisc {
@@ -148,16 +151,16 @@ static int read_qdisc(const struct nlmsghdr *h, void *context)
 }
 
 /*
- * The kind of the qdisc at that place, clsact or ingress; "" when there is none. All are dumped: to
- * a question for one the kernel answers everybody who listens for changes.
+ * Stores the kind of the qdisc at the clsact position: clsact, ingress, or "" if there is none. Uses
+ * a dump, since the kernel sends the reply to a query for one qdisc to all subscribers as well.
  */
 static int find_qdisc(int ifindex, struct qdisc *q)
 {
 	struct netlink_request r;
 
-	netlink_begin(&r, RTM_GETQDISC, true, sizeof(struct tcmsg));
+	netlink_begin(&r, RTM_GETQDISC, sizeof(struct tcmsg));
 	*q = (struct qdisc){ .ifindex = ifindex };
-	return netlink_ask(&r, NETLINK_ROUTE, read_qdisc, q);
+	return netlink_dump(NETLINK_ROUTE, &r, read_qdisc, q);
 }
 
 /* ---- changes ---- */
@@ -178,7 +181,7 @@ static int remove_filter(int ifindex, int direction, uint32_t handle)
 	return bpf_tc_detach(&hook, &opts);
 }
 
-/* When it is of a probe's making and nobody uses it any more. True: it is gone. */
+/* Removes the qdisc if it has no filters. Returns true if it was removed. */
 static bool remove_qdisc(int ifindex)
 {
 	struct bpf_tc_hook hook = hook_at(ifindex, INGRESS);
@@ -211,7 +214,7 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 	if (error)
 		return error;
 	if (strcmp(there.kind, "clsact"))
-		return -EEXIST; /* its filters for egress would be run at ingress */
+		return -EEXIST; /* it would run filters for egress at ingress */
 	*tried = "attach a bpf filter to the clsact qdisc";
 	for (d = 0; d < DIRECTIONS; d++) {
 		error = list_filters(c->ifindex, d, &all);
@@ -258,12 +261,12 @@ int clsact_attach(struct clsact *c, int ifindex, const int program[DIRECTIONS], 
 
 	*c = CLSACT_NONE;
 	c->ifindex = ifindex;
-	/* in another pid namespace there may be a probe of the same process id */
+	/* a probe in another pid namespace may have the same process id */
 	for (i = 0; i < 100 && c->owner < 0; i++) {
 		c->handle = getpid() + i;
-		c->owner = copy_name("owner", ifindex, c->handle);
+		c->owner = claim_name("owner", ifindex, c->handle);
 	}
-	*tried = "bind a socket that says whose the filters are";
+	*tried = "bind a socket that identifies the owner of the filters";
 	if (c->owner < 0)
 		return -EADDRINUSE;
 	lock = lock_interface(ifindex);
@@ -302,9 +305,9 @@ static int reap(int ifindex, int *filters, bool *qdisc)
 		for (i = 0; i < all.count; i++) {
 			if (!all.at[i].ours)
 				continue;
-			owner = copy_name("owner", ifindex, all.at[i].handle);
+			owner = claim_name("owner", ifindex, all.at[i].handle);
 			if (owner < 0)
-				continue; /* it lives */
+				continue; /* its owner is alive */
 			error = remove_filter(ifindex, d, all.at[i].handle);
 			close(owner);
 			if (error)

@@ -1,98 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the BPF object's table is told from here, and what is read of it: flows, and what it counted. */
+/* User-space half of the BPF object's flow table: its sizes, and reading flows and counters. */
 #pragma once
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "shared.h"
 #include "bucket.h"
 #include "flow_filter.h"
 #include "selector.h"
-#include "probe.skel.h" /* needs those */
+#include "probe.skel.h" /* uses the types of the headers above */
 
-/* Before the object is loaded: for so many openings at once. */
-static inline void set_table_sizes(struct probe_bpf *bpf, uint32_t flows)
-{
-	uint32_t chunks = (flows + EVICT_CHUNK - 1) / EVICT_CHUNK;
-
-	bpf_map__set_max_entries(bpf->maps.flows, 1 + flows);
-	bpf_map__set_max_entries(bpf->maps.free_slots, flows);
-	bpf->rodata->max_flows = flows;
-	bpf_map__set_max_entries(bpf->maps.buckets, buckets_for(flows));
-	bpf->rodata->bucket_mask = buckets_for(flows) - 1;
-	bpf_map__set_max_entries(bpf->maps.evict_queue, 2 * chunks * EVICT_CHUNK);
-	bpf->rodata->evict_chunks = chunks;
-}
+/* Sets the maps' sizes for this many flows. Call it before the object is loaded. */
+void set_table_sizes(struct probe_bpf *bpf, uint32_t flows);
 
 /*
- * Reads flows of neighbouring places, from the first one on that is not before *place; moves that
- * behind them. Answers how many, 0 when there are no more; negative errno.
+ * Reads the next run of occupied slots from *slot on, at most `most`, and advances *slot past it. keys
+ * is scratch space of the same length as flows. Returns the number of flows read, 0 at the end, or a
+ * negative errno.
  */
-static inline int read_flows(const struct probe_bpf *bpf, uint32_t *slot, struct flow_entry *flows,
-			     uint32_t *keys, uint32_t most)
-{
-	const volatile bool *in_use = bpf->bss->slot_in_use;
-	const uint32_t last = bpf->bss->slots_high_water;
-	uint32_t before, position, count = 0;
-
-	while (*slot <= last && !in_use[*slot])
-		++*slot;
-	before = *slot - 1;
-	while (*slot <= last && count < most && in_use[*slot]) {
-		++*slot;
-		count++;
-	}
-	if (count &&
-	    bpf_map_lookup_batch(bpf_map__fd(bpf->maps.flows), &before, &position, keys, flows,
-				 &count, NULL) &&
-	    errno != ENOENT)
-		return -errno;
-	return count;
-}
+int read_flows(const struct probe_bpf *bpf, uint32_t *slot, struct flow_entry *flows,
+	       uint32_t *keys, uint32_t most);
 
 /*
- * Is what was read one flow? Its place may have been given to another one meanwhile, which writes the
- * slot behind all else but the key.
+ * Returns false if the copy mixes two flows: the slot may have been reused while it was read. The
+ * kernel side writes the hash after all other fields but the key.
  */
-static inline bool is_consistent_copy(const struct probe_bpf *bpf, const struct flow_entry *e)
-{
-	const struct hash_seed *seed = (const struct hash_seed *)&bpf->rodata->run_seed;
-	const struct segment s = { .source = e->key.end[0],
-				   .destination = e->key.end[1],
-				   .source_port = e->key.port[0],
-				   .destination_port = e->key.port[1],
-				   .ip6 = !is_mapped(&e->key.end[0]) };
+bool is_consistent_copy(const struct probe_bpf *bpf, const struct flow_entry *e);
 
-	return e->flow.syn_times[0] && e->flow.hash == segment_hash(&s, seed);
-}
+/* Sums COUNTERS counters over all CPUs. Returns false, with zeros in sums, on failure. */
+bool read_counters(const struct probe_bpf *bpf, uint64_t *sums);
 
-/* What was counted since the object was loaded, on all CPUs: COUNTERS sums. False, and zeros, on failure. */
-static inline bool read_counters(const struct probe_bpf *bpf, uint64_t *sums)
-{
-	int cpus = libbpf_num_possible_cpus(), cpu, i;
-	uint64_t *counts = calloc(cpus, COUNTERS * sizeof(*counts));
-	uint32_t zero = 0;
-	bool is_read;
-
-	memset(sums, 0, COUNTERS * sizeof(*sums));
-	is_read = counts && !bpf_map_lookup_elem(bpf_map__fd(bpf->maps.counters), &zero, counts);
-	for (cpu = 0; is_read && cpu < cpus; cpu++)
-		for (i = 0; i < COUNTERS; i++)
-			sums[i] += counts[cpu * COUNTERS + i];
-	free(counts);
-	return is_read;
-}
-
-/* A client that completed a handshake: its attempts give their place after those of strangers. */
-static inline void mark_client_verified(struct probe_bpf *bpf, const struct record *r)
-{
-	const struct hash_seed *seed = (const struct hash_seed *)&bpf->rodata->run_seed;
-	bool is_end_1 = r->flow.client_flags & CLIENT_IS_END_1;
-
-	if (is_handshake_complete(&r->flow))
-		bpf->bss->verified_clients[client_hash(&r->key.end[is_end_1], seed)] = true;
-}
+/* Once a client has completed a handshake, its flows are evicted after those of unverified clients. */
+void mark_client_verified(struct probe_bpf *bpf, const struct record *r);

@@ -2,8 +2,9 @@
 #include "source/hook_watchdog.h"
 
 /*
- * So many packets, within such a time, of which the hook saw none. Some drivers count a frame now
- * and then that never comes up (flow control, wrong address), so the window moves on.
+ * The hook is blind if it saw none of BLIND_PACKETS packets in BLIND_AFTER or more. Some drivers
+ * count an occasional frame that never reaches the stack (flow control, wrong address), so a window
+ * with fewer packets is restarted after WINDOW.
  */
 #define BLIND_PACKETS 10
 #define BLIND_AFTER (3 * (ns_t)SECOND_NS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Do the packets that an interface counts reach our hook? A program in front of ours may end the
- * chain, an offload may take packets past it; a run that sees half of a conversation would accuse
- * everybody.
+ * Detects packets that an interface counts but the hook does not see: a program before ours may end
+ * the chain, an offload may bypass the hook. Without this, attempts seen in one direction only would
+ * look like failures of every peer.
  */
 #pragma once
 
@@ -10,23 +10,23 @@
 
 #include "connection.h"
 
-/* In one direction. */
+/* Of one direction of an interface. */
 struct hook_watchdog {
-	uint64_t packets; /* the interface's count, and ... */
-	ns_t since; /* ... the time, when the hook was last known to see, or looking began */
+	uint64_t packets; /* the interface's counter at the begin of the window */
+	ns_t since; /* begin of the window: the hook saw a packet, or the watchdog was started */
 	bool blind;
 	ns_t blind_since;
-	ns_t blind_for; /* blind times that are over, together */
+	ns_t blind_for; /* sum of the blind times that are over */
 };
 
 enum hook_change { HOOK_UNCHANGED, HOOK_BLIND, HOOK_SEES_AGAIN };
 
-/* Begins, or begins again with another interface, at a time in ns. */
+/* Starts a window; also if the interface was replaced. packets is its counter. */
 void hook_watchdog_start(struct hook_watchdog *s, uint64_t packets, ns_t now);
 
-/* So many packets by now; did the hook see any since the last call? */
+/* seen: the hook saw a packet since the last call. */
 enum hook_change hook_watchdog_check(struct hook_watchdog *s, bool seen, uint64_t packets,
 				     ns_t now);
 
-/* All blind time up to now. */
+/* Returns the total blind time up to now. */
 ns_t hook_watchdog_blind_time(const struct hook_watchdog *s, ns_t now);

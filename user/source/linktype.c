@@ -11,7 +11,7 @@ static uint16_t ethertype_of_ip(const uint8_t *ip)
 	return ip[0] >> 4 == 6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
 }
 
-/* Address families of BSD's loopback header, which are those of the host that captured. */
+/* The address family in BSD's loopback header has the value of the capturing host's system. */
 static uint16_t ethertype_of_family(uint32_t family)
 {
 	switch (family) {
@@ -27,7 +27,7 @@ static uint16_t ethertype_of_family(uint32_t family)
 	}
 }
 
-/* At a PPP frame that lies *skip bytes in; moves *skip behind the protocol's number. */
+/* The PPP frame begins *skip bytes into the frame; advances *skip past the protocol number. */
 static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
 {
 	const uint8_t *ppp = bytes + *skip;
@@ -57,8 +57,8 @@ static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
 }
 
 /*
- * A packet that netfilter logged: fields of length (with these four bytes), type, value, padded to
- * four bytes; both numbers in this host's order, as libpcap hands them out.
+ * A packet logged by netfilter: fields of length (including the four bytes of length and type), type
+ * and value, padded to four bytes. libpcap converts both numbers to this host's byte order.
  */
 static uint16_t ethertype_of_nflog(struct offline_frame *f, uint32_t *skip)
 {
@@ -77,8 +77,8 @@ static uint16_t ethertype_of_nflog(struct offline_frame *f, uint32_t *skip)
 	return 0;
 }
 
-/* Bytes that must be there before a link header can be read; those of raw IP: one. */
-static uint32_t shortest(int link)
+/* The number of bytes needed to parse a link-layer header; for raw IP, the first byte of IP. */
+static uint32_t min_length(int link)
 {
 	switch (link) {
 	case DLT_LINUX_SLL2:
@@ -109,7 +109,7 @@ void linktype_strip(int link, struct offline_frame *f)
 	}
 	f->link = LINK_RAW_IP;
 	f->ethertype = 0;
-	if (f->length < shortest(link))
+	if (f->length < min_length(link))
 		return;
 	switch (link) {
 	case DLT_NULL:
@@ -138,7 +138,7 @@ void linktype_strip(int link, struct offline_frame *f)
 		f->ethertype = ethertype_of_ppp(f->bytes, &skip);
 		break;
 	case DLT_PPP_SERIAL:
-		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) { /* Cisco HDLC in its place */
+		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) { /* it may be Cisco HDLC */
 			skip = 4;
 			f->ethertype = get_be16(f->bytes + 2);
 			break;
@@ -157,8 +157,8 @@ void linktype_strip(int link, struct offline_frame *f)
 }
 
 /*
- * Raw IP has had several numbers: 12 and 14 are those of files by BSDs, 228 and 229 name the
- * version.
+ * Raw IP has several numbers: DLT_RAW is 12, or 14 in files from OpenBSD; LINKTYPE_RAW is 101; 228 and
+ * 229 are for one IP version.
  */
 const int linktypes_known[LINKTYPES_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
 					       DLT_RAW,	       14,	   101,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What stands before the IP header in a capture? Link types are libpcap's (DLT_...). */
+/* Link-layer headers in captures, by libpcap's link type (DLT_...). */
 #pragma once
 
 #include "source/offline.h"
@@ -10,7 +10,7 @@ extern const int linktypes_known[LINKTYPES_KNOWN];
 bool linktype_is_known(int link);
 
 /*
- * f holds a frame as it was captured; moves it behind a link header that is not Ethernet's and says
- * what follows. A frame too short for its link header is left with an ethertype of 0.
+ * Strips a link-layer header other than Ethernet from the frame, and sets its link and ethertype. A
+ * frame that is too short for its header keeps an ethertype of 0.
  */
 void linktype_strip(int link, struct offline_frame *f);

@@ -20,17 +20,17 @@
 #include "source/linktype.h"
 
 #define BUFFER_BYTES (256 << 10)
-#define MAX_FILE_SNAPLEN 262144 /* what libpcap takes */
+#define MAX_FILE_SNAPLEN 262144 /* libpcap's maximum */
 
 struct source {
 	const char *name;
-	int file; /* open as long as the reader: later nothing may be opened any more */
+	int file; /* kept open, since the system call filter forbids to open it again */
 	pcap_t *pcap; /* NULL while closed */
-	gzFile zipped; /* what pcap reads from, or NULL; pcap's to close */
-	uint64_t size; /* 0 when not a regular file */
-	uint64_t done; /* bytes, of a source that is closed */
+	gzFile zipped; /* underlying pcap, which closes it; NULL: not compressed */
+	uint64_t size; /* 0 if it is not a regular file */
+	uint64_t done; /* bytes read, once it is closed */
 	int link;
-	bool again; /* can be read from its begin once more */
+	bool again; /* it can be rewound */
 	bool ended;
 	const struct bpf_program *filter; /* NULL: all packets */
 	struct bpf_program own_filter;
@@ -42,18 +42,17 @@ struct source {
 struct filter {
 	int link;
 	struct bpf_program program;
-	char error[PCAP_ERRBUF_SIZE]; /* empty: it is understood */
+	char error[PCAP_ERRBUF_SIZE]; /* "": the program is valid */
 };
 
 struct pcap_reader {
 	struct source *sources;
 	size_t count;
 	const char *words; /* of the filter, or NULL */
-	bool begins_with_file; /* the words: perhaps a capture was meant */
-	struct filter
-		*filters; /* the words for each link type; NULL: there is time when it is known */
-	struct source *current; /* its packet was handed out */
-	uint64_t until; /* the time of the next packet of all others */
+	bool begins_with_file; /* the filter does: the user may have meant a capture */
+	struct filter *filters; /* by link type; NULL: compiled when a file's link type is known */
+	struct source *current; /* the source of the packet last returned */
+	uint64_t until; /* the earliest next packet of all other sources */
 	const char *link;
 	char cut[4 * PCAP_ERRBUF_SIZE];
 	size_t cut_length;
@@ -87,7 +86,7 @@ static int zipped_close(void *cookie)
 	return gzclose_r(cookie) == Z_OK ? 0 : EOF;
 }
 
-/* What does not belong to us but could be turned into what does. */
+/* Returns how to convert a compressed format that is not supported; NULL for other formats. */
 static const char *other_format(const uint8_t *magic, ssize_t n)
 {
 	static const struct {
@@ -109,8 +108,8 @@ static const char *other_format(const uint8_t *magic, ssize_t n)
 }
 
 /*
- * A stream that pcap can read. What is no regular file cannot be looked into beforehand: zlib passes
- * on what is not zipped.
+ * Opens a stream for libpcap. A pipe cannot be checked for gzip's magic beforehand, so it is always
+ * read through zlib, which passes on data that is not compressed.
  */
 static FILE *open_stream(struct source *s)
 {
@@ -179,7 +178,7 @@ static void print_bad_filter(const struct pcap_reader *r, const char *error)
 			(int)strcspn(r->words, " "), r->words);
 }
 
-/* On loopback the order of bytes matters in which the file was written. */
+/* A filter for DLT_NULL depends on the file's byte order, so it is compiled for that file. */
 static bool set_filter(const struct pcap_reader *r, struct source *s)
 {
 	const struct filter *f = r->filters;
@@ -260,7 +259,7 @@ static uint64_t position(const struct source *s)
 	return plain > 0 ? plain : 0;
 }
 
-/* The first one is told, the others are counted. */
+/* Keeps the first message, and the number of the others. */
 static void add_cut(struct pcap_reader *r, const struct source *s, const char *what,
 		    const char *why)
 {
@@ -288,7 +287,7 @@ static void note_cut(struct pcap_reader *r, const struct source *s)
 		else if (error != Z_OK)
 			why = "the gzip file is damaged";
 	}
-	/* libpcap's pcapng wants interfaces of one kind */
+	/* libpcap rejects a pcapng file with interfaces of several link types */
 	if (strstr(why, "of the first interface"))
 		advice =
 			"; one interface alone: tshark -r FILE -Y 'frame.interface_id == 0' -F pcap "
@@ -297,13 +296,13 @@ static void note_cut(struct pcap_reader *r, const struct source *s)
 	add_cut(r, s, "could be read up to here only", words);
 }
 
-/* To the source's next packet. */
+/* Reads the source's next packet. */
 static void advance(struct pcap_reader *r, struct source *s)
 {
 	int status = pcap_next_ex(s->pcap, &s->header, &s->bytes);
 
 	if (status == 1) {
-		/* a file's 32 bits of nanoseconds are unsigned, libpcap's are not */
+		/* unsigned in the file, but signed in libpcap's structure */
 		s->time = s->header->ts.tv_sec * 1000000000ULL + (uint32_t)s->header->ts.tv_usec;
 		return;
 	}
@@ -316,8 +315,8 @@ static void advance(struct pcap_reader *r, struct source *s)
 
 /* ---- all files ---- */
 
-/* Many captures are many open files: as many as this process may have. */
-static void raise_limit(void)
+/* All captures are open at the same time. */
+static void raise_file_limit(void)
 {
 	struct rlimit files;
 
@@ -328,8 +327,8 @@ static void raise_limit(void)
 }
 
 /*
- * Does the filter name hosts, ports, ...? True is always safe, it takes longer: hence not all that a filter
- * may consist of is here.
+ * True if the filter contains names of hosts, ports, .... A true is always safe, only slower; so the
+ * list of keywords need not be complete.
  */
 static bool has_names(const char *words)
 {
@@ -353,8 +352,8 @@ static bool has_names(const char *words)
 }
 
 /*
- * Names are looked up in files and in the network: so a filter that has some is compiled before a byte
- * of a capture is read, for each link type that it may be of.
+ * Names are resolved by files and DNS, which is forbidden once captures are read. A filter with names
+ * is therefore compiled beforehand, for every link type that a capture may have.
  */
 static bool compile_filters(struct pcap_reader *r)
 {
@@ -373,7 +372,7 @@ static bool compile_filters(struct pcap_reader *r)
 			snprintf(f->error, sizeof(f->error), "%s", pcap_geterr(p));
 		if (p)
 			pcap_close(p);
-		/* what nobody knows is unknown on every link, and to learn that may take long */
+		/* an unknown name fails for every link type, and each lookup may take long */
 		if (!i && strstr(f->error, "unknown")) {
 			print_bad_filter(r, f->error);
 			return false;
@@ -393,7 +392,7 @@ struct pcap_reader *pcap_reader_open(const char *const *files, size_t count, con
 		free(r);
 		return NULL;
 	}
-	raise_limit();
+	raise_file_limit();
 	r->words = filter;
 	if (filter) {
 		snprintf(first, sizeof(first), "%.*s", (int)strcspn(filter, " "), filter);
@@ -450,7 +449,7 @@ void pcap_reader_close(struct pcap_reader *r)
 	free(r);
 }
 
-/* The source whose packet is the next; r->until says for how long it stays so. */
+/* Returns the source with the earliest packet, which it has up to r->until. */
 static struct source *earliest(struct pcap_reader *r)
 {
 	struct source *s, *first = NULL;
@@ -485,7 +484,7 @@ bool pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p)
 			return false;
 		if (s->pcap)
 			break;
-		/* closed since its first packet was looked at */
+		/* it was closed after its first packet had been read */
 		if (open_source(r, s)) {
 			advance(r, s);
 		} else {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The packets of capture files, in the order of their time: pcap and pcapng by libpcap, gzip by
- * zlib, "-" for standard input. Of each file one packet is held, so memory does not grow with them;
- * those that begin later wait with nothing but a descriptor. pcap_reader_open() opens all, and looks up what
- * the filter names; from then on nothing is opened any more.
+ * Reads the packets of capture files in the order of time: pcap and pcapng by libpcap, gzip by zlib,
+ * "-" for standard input. It buffers one packet of each file, and a file whose first packet is later
+ * takes only a descriptor. pcap_reader_open() opens all files and resolves the names in the filter;
+ * later calls open nothing.
  *
- * Within a file its own order stays, also where its clock went backwards.
+ * Packets of one file keep their order, even if the clock went backwards.
  */
 #pragma once
 
@@ -18,29 +18,27 @@ struct pcap_reader;
 struct pcap_packet {
 	const uint8_t *bytes; /* valid until the next call */
 	uint32_t length;
-	uint32_t wire_length; /* length or more */
+	uint32_t wire_length; /* not less than length */
 	uint64_t time; /* ns since 1970 */
 	int link; /* libpcap's DLT_... */
-	bool wanted; /* by the filter */
+	bool wanted; /* matches the filter */
 };
 
-/*
- * filter in the language of pcap-filter(7), or NULL. Answers NULL after it said what is wrong, to
- * stderr.
- */
+/* filter: see pcap-filter(7), or NULL. Returns NULL after it has printed why on standard error. */
 struct pcap_reader *pcap_reader_open(const char *const *files, size_t count, const char *filter);
 void pcap_reader_close(struct pcap_reader *r);
 
-/* Begins to read. False when one of them cannot be, which is said. */
+/* Reads the first packets. Returns false, after a message, if one of the files cannot be read. */
 bool pcap_reader_begin(struct pcap_reader *r);
 
+/* Returns false after the last packet. */
 bool pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p);
 
-/* After the last packet: why that was not the end of all files, or NULL. Valid until closed. */
+/* After the last packet: why a file was not read to its end, or NULL. Valid until the reader is closed. */
 const char *pcap_reader_cut(const struct pcap_reader *r);
 
-/* The first file's link type, in words. */
+/* The name of the first file's link type. */
 const char *pcap_reader_linktype(const struct pcap_reader *r);
 
-/* Bytes read so far, and of all files; *total is 0 where that cannot be known. */
+/* Bytes read so far, and of all files; *total is 0 if the size of one is not known. */
 void pcap_reader_progress(const struct pcap_reader *r, uint64_t *done, uint64_t *total);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * uthash without its abort() when memory runs out. Include this header instead of <uthash.h>.
+ *
+ * Out of memory, uthash undoes the insertion and sets the element's hh.tbl to NULL: check it after
+ * HASH_ADD(), or use ADD_NEW(), which does.
+ */
+#pragma once
+
+#ifdef UTHASH_H
+#error "include lib/hash.h before <uthash.h>"
+#endif
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
+
+#include <uthash.h>
+
+/*
+ * Allocates a zeroed element, sets its key and adds it to the hash. Sets element to NULL when out of
+ * memory. The hash owns nothing: the caller frees the element after HASH_DEL().
+ */
+#define ADD_NEW(head, field, value, element)                               \
+	do {                                                               \
+		(element) = calloc(1, sizeof(*(element)));                 \
+		if (element) {                                             \
+			(element)->field = (value);                        \
+			HASH_ADD(hh, head, field, sizeof(value), element); \
+			if (!(element)->hh.tbl) {                          \
+				free(element);                             \
+				(element) = NULL;                          \
+			}                                                  \
+		}                                                          \
+	} while (0)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "pipeline.h"
+
+#include <stdio.h>
+
+#include "privileges.h"
+#include "report/status.h"
+#include "seccomp_filter.h"
+
+/* ---- the run, from the source ---- */
+
+/* Drops privileges before the first byte of an untrusted capture is parsed. */
+static void on_opened(void *context)
+{
+	struct pipeline *p = context;
+
+	reports_prepare_cleanup(&p->reports);
+	privileges_drop(0, NULL, NULL, SECCOMP_CAPTURE, p->options->verbose);
+}
+
+static void on_started(void *context)
+{
+	struct pipeline *p = context;
+
+	if (!p->session.is_capture)
+		status_print_watching(&p->session);
+	if (!p->session.is_capture && p->session.interface_count > 1)
+		join_set_multi_iface(p->join);
+	reports_started(&p->reports);
+}
+
+static bool on_swept(void *context, ns_t now)
+{
+	struct pipeline *p = context;
+
+	join_swept(p->join);
+	model_swept(p->model);
+	p->opening = p->opening_so_far;
+	p->opening_so_far = 0;
+	if (p->evidence)
+		evidence_swept(p->evidence, now);
+	reports_swept(&p->reports, now);
+	if (!p->session.is_capture)
+		status_update(&p->session, p->model, p->opening, now, NULL);
+	return reports_flush(&p->reports);
+}
+
+static void on_notice(void *context, ns_t now, const char *text)
+{
+	struct pipeline *p = context;
+
+	status_print_notice(text);
+	reports_notice(&p->reports, now, text);
+}
+
+static void on_progress(void *context, const char *text)
+{
+	struct pipeline *p = context;
+
+	status_update(&p->session, p->model, p->opening, 0, text);
+}
+
+/* ---- connections and packets, from the source ---- */
+
+static void on_packet(void *context, const struct packet_head *head, const uint8_t *bytes,
+		      uint64_t start, int link, bool has_direction)
+{
+	struct pipeline *p = context;
+
+	evidence_packet(p->evidence, head, bytes, start, link, has_direction);
+}
+
+static void on_settled(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	join_settled(p->join, c);
+}
+
+static void on_opening(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	join_opening(p->join, c);
+}
+
+/* ---- attempts, from the join ---- */
+
+static void on_joined(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	model_settled(p->model, c);
+	if (p->evidence)
+		evidence_settled(p->evidence, c);
+	reports_connection(&p->reports, c);
+}
+
+static void on_other_side(void *context, const struct connection *side,
+			  const struct connection *attempt)
+{
+	struct pipeline *p = context;
+
+	if (p->evidence)
+		evidence_other_side(p->evidence, side, attempt);
+}
+
+static void on_joined_opening(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	p->opening_so_far++;
+	model_opening(p->model, c);
+}
+
+/* ---- open and close ---- */
+
+int pipeline_open(struct pipeline *p, const struct options *o)
+{
+	*p = (struct pipeline){ .options = o,
+				.session = { .stall = o->stall },
+				.sink = { .opened = on_opened,
+					  .started = on_started,
+					  .packet = o->write_file ? on_packet : NULL,
+					  .settled = on_settled,
+					  .opening = on_opening,
+					  .swept = on_swept,
+					  .notice = on_notice,
+					  .progress = on_progress,
+					  .context = p },
+				.join_events = { .settled = on_joined,
+						 .other_side = on_other_side,
+						 .opening = on_joined_opening,
+						 .context = p },
+				.reports.cleanup_pid = -1 };
+	p->join = join_new(&p->join_events);
+	p->model = model_new(o->stall, &p->reports.model_events);
+	if (o->write_file)
+		p->evidence = evidence_new(o->stall, o->snaplen);
+	if (!p->join || !p->model || (o->write_file && !p->evidence)) {
+		fprintf(stderr, "probe: out of memory\n");
+		return -1;
+	}
+	return reports_open(&p->reports, o, &p->session, p->evidence);
+}
+
+void pipeline_finish(struct pipeline *p)
+{
+	join_end(p->join);
+	p->session.joined = join_joined(p->join);
+	p->session.ambiguous = join_ambiguous(p->join);
+}
+
+int pipeline_close(struct pipeline *p)
+{
+	int status = reports_close(&p->reports);
+
+	evidence_free(p->evidence);
+	join_free(p->join);
+	model_free(p->model);
+	return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The path of a connection through the program: source, join, model and evidence, reports. The
+ * pipeline is the source's sink.
+ */
+#pragma once
+
+#include "model/join.h"
+#include "model/model.h"
+#include "options.h"
+#include "report/evidence.h"
+#include "report/reports.h"
+#include "session.h"
+#include "source/sink.h"
+
+struct pipeline {
+	const struct options *options;
+	struct session session;
+	struct sink sink; /* for the source */
+	struct join_events join_events;
+	struct join *join;
+	struct model *model;
+	struct evidence *evidence; /* with --write, else NULL */
+	struct reports reports;
+	uint64_t opening; /* attempts shown by the last complete sweep */
+	uint64_t opening_so_far; /* by the current one */
+};
+
+/* Returns 0; or -1 after it has printed why. In both cases the caller calls pipeline_close(). */
+int pipeline_open(struct pipeline *p, const struct options *o);
+
+/* The source has ended: passes on the records that still wait to be joined. */
+void pipeline_finish(struct pipeline *p);
+
+/* Closes the reports and frees all memory. Returns -1, after a message, if a report is incomplete. */
+int pipeline_close(struct pipeline *p);

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <pcap/dlt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/conntrack.h"
+#include "lib/clock.h"
+#include "lib/format.h"
+#include "source/live_internal.h"
+#include "track.h"
+
+#define SWEEP_BATCH 4096 /* flows */
+#define RECORD_BUDGET 32768 /* more than the ring holds by default */
+#define PACKET_BUDGET (8 * RECORD_BUDGET)
+
+/* conntrack is read no longer when it translated none of the first so many attempts. */
+#define UNTRANSLATED_ENOUGH 1000
+
+#define OWN_ATTEMPTS_NOTICED 3 /* attempts from this host's own address before it is reported */
+
+/* ---- packets for --write ---- */
+
+static int take_packet(void *context, void *data, size_t size)
+{
+	const struct packet_head *head = data;
+	struct live *l = context;
+	const struct watched *w;
+
+	if (size >= sizeof(*head) && head->length <= size - sizeof(*head)) {
+		w = watched_of(l, head->key.ifindex);
+		l->sink->packet(l->sink->context, head, (const uint8_t *)(head + 1), l->start,
+				(w ? w : l->watched)->netdev.raw_ip ? DLT_RAW : DLT_EN10MB, true);
+	}
+	return --l->packet_budget > 0 ? 0 : -E2BIG;
+}
+
+/* Called before each record is read: the kernel sends a record after its packets. */
+static void drain_packets(struct live *l)
+{
+	if (l->packets && l->packet_budget > 0)
+		ring_buffer__consume(l->packets);
+}
+
+/* ---- from a record to a connection ---- */
+
+static void notice_outer_side(struct live *l, const struct connection *c)
+{
+	struct nat *nat = &l->session->nat;
+	char outer[FORMAT_ADDRESS];
+
+	format_address(outer, &nat->address);
+	if (c->nat_endpoint.port)
+		live_notice(
+			l,
+			"%s is the outer side of this gateway's NAT: clients are shown as conntrack knows "
+			"them, behind %s",
+			l->session->from, outer);
+	else if (!nat->known)
+		live_notice(
+			l,
+			"%s shows this gateway's own address %s as a client: if that is NAT, the clients "
+			"behind it cannot be told apart%s%s. Watch %s",
+			l->session->from, outer, nat->unknown ? ": " : "",
+			nat->unknown ? nat->unknown : "",
+			nat->inner[0] ? nat->inner : "the interface that they are on");
+}
+
+static void count_nat(struct live *l, const struct connection *c)
+{
+	struct nat *nat = &l->session->nat;
+
+	if (l->count > 1) /* both sides of the NAT may be watched: see model/join.h */
+		return;
+	if (c->nat_endpoint.port) {
+		nat->address = c->nat_endpoint.address;
+		if (!nat->translated++)
+			notice_outer_side(l, c);
+	} else if (c->syn_egress && session_is_own_address(l->session, &c->client.address)) {
+		nat->address = c->client.address;
+		if (++nat->own == OWN_ATTEMPTS_NOTICED)
+			notice_outer_side(l, c);
+	}
+	if (l->conntrack && nat->known && !nat->translated && !nat->own &&
+	    ++l->untranslated == UNTRANSLATED_ENOUGH) {
+		conntrack_unsubscribe(l->conntrack);
+		nat->known = false;
+		nat->unknown =
+			"conntrack was left alone after 1000 attempts of which it translated none";
+	}
+}
+
+/* A record holds only the lowest byte of the index of the interface by which the SYN left. */
+static void expand_forwarded_by(const struct live *l, struct connection *c)
+{
+	unsigned int i;
+	uint32_t index;
+
+	for (i = 0; i < l->followed_count && c->forwarded_by; i++) {
+		index = l->followed[i].netdev.index;
+		if ((index & 0xff) == c->forwarded_by) {
+			c->forwarded_by = index;
+			return;
+		}
+	}
+}
+
+static void to_connection(const struct live *l, struct connection *c, const struct record *r)
+{
+	connection_of(c, r, l->start);
+	expand_forwarded_by(l, c);
+	/* a SYN that left may not have been recognised, so its absence proves nothing */
+	if (l->followed_count && l->bpf->bss->egress_syns_incomplete)
+		c->not_forwarded = false;
+	if (l->conntrack)
+		conntrack_complete(l->conntrack, c);
+}
+
+static int take_record(void *context, void *data, size_t size)
+{
+	const struct record *r = data;
+	struct connection connection;
+	struct live *l = context;
+
+	if (size != sizeof(*r) || r->version != RECORD_VERSION)
+		return 0; /* impossible: the object is embedded in this binary */
+	drain_packets(l);
+	mark_client_verified(l->bpf, r);
+	to_connection(l, &connection, r);
+	count_nat(l, &connection);
+	l->sink->settled(l->sink->context, &connection);
+	return --l->record_budget > 0 ? 0 : -E2BIG;
+}
+
+/* The budget bounds the time spent here if records arrive faster than they are read. */
+void drain_records(struct live *l)
+{
+	if (l->conntrack)
+		conntrack_read(l->conntrack);
+	l->record_budget = RECORD_BUDGET;
+	l->packet_budget = PACKET_BUDGET;
+	drain_packets(l);
+	ring_buffer__consume(l->ring);
+}
+
+/* ---- sweep ---- */
+
+/*
+ * The kernel checks each candidate again and settles it, in one run of the program. A pending signal,
+ * even SIGSTOP with SIGCONT, ends a series of runs early with EINTR; it is then resumed.
+ */
+static void settle_candidates(struct live *l)
+{
+	static uint8_t frame[64];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	volatile __u32 *next = &l->bpf->bss->candidate_next;
+
+	*next = 0;
+	while (*next < l->candidates) {
+		opts.repeat = l->candidates - *next;
+		if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate),
+					   &opts) &&
+		    errno != EINTR) {
+			live_end(l, "the kernel does not let unanswered attempts be settled: %s",
+				 strerror(errno));
+			break;
+		}
+	}
+	l->candidates = 0;
+	drain_records(l);
+}
+
+static void add_candidate(struct live *l, const struct flow_entry *e)
+{
+	struct candidate *c = &l->bpf->bss->candidates[l->candidates++];
+
+	c->slot = e->slot;
+	c->client_isn = e->flow.client_isn;
+	if (l->candidates == CANDIDATES)
+		settle_candidates(l);
+}
+
+static void sweep_flow(struct live *l, const struct flow_entry *e, uint64_t now)
+{
+	struct record r = { .version = RECORD_VERSION, .settled = now };
+	struct connection connection;
+
+	if (!is_consistent_copy(l->bpf, e))
+		return;
+	if (l->bpf->bss->run_ending ||
+	    settle_due(&e->flow, now, l->bpf->bss->under_pressure) != END_NONE) {
+		add_candidate(l, e);
+		return;
+	}
+	r.key = e->key;
+	r.flow = e->flow;
+	to_connection(l, &connection, &r);
+	l->sink->opening(l->sink->context, &connection);
+}
+
+/* Drains the ring after each batch, so that it does not overflow during a long sweep. */
+void sweep_flows(struct live *l)
+{
+	uint32_t slot = 1, opening = 0, undrained = 0;
+	uint64_t now;
+	int count, i;
+
+	while ((count = read_flows(l->bpf, &slot, l->flows, l->slots, SWEEP_BATCH)) > 0) {
+		opening += count;
+		now = monotonic_ns();
+		for (i = 0; i < count; i++)
+			sweep_flow(l, &l->flows[i], now);
+		undrained += count;
+		if (undrained >= SWEEP_BATCH) {
+			drain_records(l);
+			undrained = 0;
+		}
+	}
+	settle_candidates(l);
+	l->bpf->bss->under_pressure = opening > l->options->max_flows / 4 * 3;
+}
+
+/* ---- counters ---- */
+
+bool is_any_opening(struct live *l)
+{
+	const uint64_t *counted = l->session->counters;
+
+	read_counters(l->bpf, l->session->counters);
+	return counted[COUNT_ATTEMPTS] !=
+	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
+}
+
+void read_ethertypes(struct live *l)
+{
+	uint32_t *packets = calloc(65536, sizeof(*packets)), *keys, count = 65536 / 16, position;
+
+	keys = calloc(count, sizeof(*keys));
+	if (packets && keys &&
+	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, keys,
+				   packets, &count, NULL) ||
+	     errno == ENOENT))
+		session_set_ethertypes(l->session, packets);
+	free(keys);
+	free(packets);
+}
+
+/* ---- open and close ---- */
+
+int drain_open(struct live *l)
+{
+	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
+	l->slots = calloc(SWEEP_BATCH, sizeof(*l->slots));
+	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
+	if (l->sink->packet)
+		l->packets =
+			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
+	if (l->ring && (l->packets || !l->sink->packet) && l->slots && l->flows)
+		return 0;
+	fprintf(stderr, "probe: out of memory\n");
+	return -1;
+}
+
+void drain_close(struct live *l)
+{
+	ring_buffer__free(l->ring);
+	ring_buffer__free(l->packets);
+	free(l->slots);
+	free(l->flows);
+}
