@@ -132,7 +132,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 						 .other_side = on_other_side,
 						 .opening = on_joined_opening,
 						 .context = p },
-				.reports.cleanup_pid = -1 };
+				.reports.cleanup_fd = -1 };
 	p->join = join_new(&p->join_events);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)

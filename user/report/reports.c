@@ -116,7 +116,7 @@ static void on_late_answer(void *context, const struct connection *c)
 int reports_open(struct reports *all, const struct options *o, const struct session *session,
 		 struct evidence *evidence)
 {
-	*all = (struct reports){ .cleanup_pid = -1,
+	*all = (struct reports){ .cleanup_fd = -1,
 				 .model_events = { .stall = on_stall,
 						   .late_banner = on_late_banner,
 						   .failing = on_failing,
@@ -148,7 +148,7 @@ void reports_prepare_cleanup(struct reports *all)
 		if (all->at[i].file.is_new)
 			names[count++] = all->at[i].out_name;
 	if (count)
-		all->cleanup_pid = outfile_cleanup_later(names, count);
+		all->cleanup_fd = outfile_cleanup_later(names, count);
 }
 
 void reports_started(struct reports *all)
@@ -156,8 +156,8 @@ void reports_started(struct reports *all)
 	int i;
 
 	all->started = true;
-	outfile_cleanup(all->cleanup_pid, true);
-	all->cleanup_pid = -1;
+	outfile_cleanup(all->cleanup_fd, true);
+	all->cleanup_fd = -1;
 	for (i = 0; i < all->count; i++)
 		outfile_begin(&all->at[i].file);
 	FOR_EACH_REPORT(all, started);
@@ -253,8 +253,8 @@ int reports_close(struct reports *all)
 
 	for (i = 0; i < all->count; i++)
 		if (close_report(&all->at[i],
-				 all->at[i].file.is_new && !all->started && all->cleanup_pid < 0))
+				 all->at[i].file.is_new && !all->started && all->cleanup_fd < 0))
 			status = -1;
-	outfile_cleanup(all->cleanup_pid, false);
+	outfile_cleanup(all->cleanup_fd, false);
 	return status;
 }

@@ -11,7 +11,7 @@ struct reports {
 	struct report at[MAX_REPORTS];
 	int count;
 	bool started;
-	int cleanup_pid; /* see outfile_cleanup_later(), or -1 */
+	int cleanup_fd; /* of outfile_cleanup_later(), or -1 */
 	struct model_events model_events; /* for model_new(): hands them to all reports */
 };
 
