@@ -93,7 +93,7 @@ build/test-hash: tests/unit/hash.c $(wildcard bpf/*.h) | build
 build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-screen: tests/unit/screen.c user/report/terminal.c user/report/ratelimit.c user/lib/format.c user/connection.c $(HEADERS) | build
+build/test-screen: tests/unit/screen.c user/report/terminal.c user/report/glyphs.c user/report/ratelimit.c user/lib/format.c user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
 build/test-vantage: tests/unit/vantage.c user/model/join.c $(HEADERS) | build

@@ -24,6 +24,7 @@
 #include "host/netdev.h"
 #include "source/live.h"
 #include "selector.h"
+#include "report/glyphs.h"
 #include "report/html.h"
 #include "privileges.h"
 #include "seccomp_filter.h"
@@ -507,8 +508,8 @@ int main(int argc, char **argv)
 
 	keep_standard_files();
 	setlocale(LC_CTYPE, ""); /* its encoding; numbers stay numbers */
-	format_init();
-	format_errors();
+	glyphs_init();
+	filter_stderr();
 	/* a reader that goes away, a file that may not grow: errors when writing, not the end */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -14,6 +14,7 @@
 #include "source/capture.h"
 #include "report/evidence.h"
 #include "lib/format.h"
+#include "report/glyphs.h"
 #include "report/html.h"
 
 #define REPORTS 4
@@ -110,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct diagnosis diagnosis;
 
 	if (!nowhere) {
-		format_init();
+		glyphs_init();
 		nowhere = fopen("/dev/null", "we");
 	}
 	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)

@@ -419,8 +419,8 @@ static void test_words(void)
 		{ 72 * (ns_t)SECOND_NS, "1 min 12 s" },
 		{ 7260 * (ns_t)SECOND_NS, "2 h 1 min" },
 		{ -1500000, "-1.5 ms" },
-		{ 26000, "26 us" },
-		{ NEVER, "-" },
+		{ 26000, "26 µs" },
+		{ NEVER, "–" },
 		{ 999600000, "1.000 s" },
 	};
 	struct endpoint e = { .port = 443, .vlan = { 7, 8 } };

@@ -643,21 +643,18 @@ static void report_correlation(struct diagnosing *g, struct suspect *s, const st
 		finding_line(
 			f, "",
 			"%zu of %zu stalls began within %s of a SYN to it%s and ended when %s, "
-			"after %s %s %s",
+			"after %s ± %s",
 			s->locked_stalls, g->stall_count, offset, pending,
-			s->failed ? "that attempt failed" : "it answered", timer,
-			glyphs->plus_minus, spread);
+			s->failed ? "that attempt failed" : "it answered", timer, spread);
 	else
-		finding_line(
-			f, "",
-			"%zu of %zu stalls began within %s of a SYN to it%s and ended %s %s %s "
-			"after it%s%s%s%s",
-			s->locked_stalls, g->stall_count, offset, pending, timer,
-			glyphs->plus_minus, spread,
-			s->correlated >= 3 ? ": a fixed timer, not load" : "",
-			known_timer(s->timer) ? " (as " : "",
-			known_timer(s->timer) ? known_timer(s->timer) : "",
-			known_timer(s->timer) ? ")" : "");
+		finding_line(f, "",
+			     "%zu of %zu stalls began within %s of a SYN to it%s and ended %s ± %s "
+			     "after it%s%s%s%s",
+			     s->locked_stalls, g->stall_count, offset, pending, timer, spread,
+			     s->correlated >= 3 ? ": a fixed timer, not load" : "",
+			     known_timer(s->timer) ? " (as " : "",
+			     known_timer(s->timer) ? known_timer(s->timer) : "",
+			     known_timer(s->timer) ? ")" : "");
 	for (i = 0; i < count && f->also_count < MAX_FINDING_ALSO; i++) {
 		f->also[f->also_count++] = also[i].peer;
 		finding_line(f, i ? "" : "or",

@@ -381,8 +381,7 @@ static void report_chain(struct diagnosing *g, struct sequence *f, const struct 
 	finding_line(finding, "",
 		     "after %zu of %zu attempts without an answer a connection to %zu server%s",
 		     s->attempts, f->attempts, s->destinations, plural(s->destinations));
-	finding_line(finding, "", "began %s %s %s after the first SYN", t, glyphs->plus_minus,
-		     spread);
+	finding_line(finding, "", "began %s ± %s after the first SYN", t, spread);
 	if (f->peer)
 		finding_add_route(g, finding, f->peer);
 	if (clockwork)

@@ -130,8 +130,8 @@ static void report_banner(struct diagnosing *g, struct peer *p)
 	format_duration(late, timer ? c.median : t->worst_banner);
 	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
 	if (timer)
-		finding_line(f, "", "each time %s %s %s: a look-up of the server that times out",
-			     late, glyphs->plus_minus, format_duration(spread, c.deviation));
+		finding_line(f, "", "each time %s ± %s: a look-up of the server that times out",
+			     late, format_duration(spread, c.deviation));
 	finding_line(
 		f, "",
 		"%u of its %u greetings were late; the clients held nothing back. Its reverse DNS "

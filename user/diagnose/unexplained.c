@@ -170,9 +170,8 @@ static bool report_timer(struct diagnosing *g, struct waiting_stall *w, size_t c
 	finding_text(f,
 		     "%zu stalls last %s each: a timer, and nothing on the wire that they wait for",
 		     c.count, timer);
-	finding_line(f, "", "%zu of %zu stalls lasted %s %s %s%s%s", c.count, g->stall_count, timer,
-		     glyphs->plus_minus, format_duration(spread, c.deviation),
-		     known_timer(c.median) ? ", as " : "",
+	finding_line(f, "", "%zu of %zu stalls lasted %s ± %s%s%s", c.count, g->stall_count, timer,
+		     format_duration(spread, c.deviation), known_timer(c.median) ? ", as " : "",
 		     known_timer(c.median) ? known_timer(c.median) : "");
 	describe(g, f, w + c.first, c.count);
 	add_checked(g, f, w + c.first, c.count);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/format.h"
+#include "report/glyphs.h"
 
 #define MAX_WAITING_BYTES (256 << 10)
 #define CLEAR "\r\033[J" /* this line, and what a narrower window has wrapped of it */
@@ -53,7 +54,7 @@ static struct sink *sink_of(FILE *out)
 	return out == stdout ? of_output : out == stderr ? of_errors : NULL;
 }
 
-/* Of stderr, too, which only passes on to it: see format_errors(). */
+/* Of stderr, too, which only passes on to it: see filter_stderr(). */
 static int fd_of(FILE *out)
 {
 	return out == stderr ? STDERR_FILENO : fileno(out);
@@ -241,6 +242,7 @@ void terminal_line(FILE *out, const char *text)
 {
 	struct sink *s = sink_of(out);
 
+	text = transliterate(text);
 	if (!s) {
 		fputs(text, out);
 		fflush(out);
@@ -275,7 +277,7 @@ void terminal_status(const char *text)
 	}
 	if (!with_status)
 		return;
-	snprintf(status, sizeof(status), "%s", text);
+	snprintf(status, sizeof(status), "%s", transliterate(text));
 	if (!with_status->used) {
 		undraw(with_status);
 		push(with_status, waiting_bytes);

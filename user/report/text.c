@@ -13,6 +13,7 @@
 
 #include "report/ratelimit.h"
 #include "lib/format.h"
+#include "report/glyphs.h"
 #include "report/report.h"
 #include "report/terminal.h"
 #include "source/ethertype.h"
@@ -690,6 +691,7 @@ static void print_wrapped(FILE *out, int column, int indent, const char *text)
 	char word[256];
 	size_t bytes;
 
+	text = transliterate(text);
 	for (; *text; text += bytes + strspn(text + bytes, " ")) {
 		bytes = strcspn(text, " ");
 		snprintf(word, sizeof(word), "%.*s", (int)bytes, text);
@@ -769,7 +771,8 @@ static void print_example(struct report *r, const struct example *e)
 		fprintf(out, " SYN-ACK %s%s%s ACK %s", glyphs->line,
 			format_duration(b, e->synack == NEVER ? NEVER : e->ack - e->synack),
 			glyphs->line, glyphs->from);
-		room += strlen(a) + strlen(b) + strlen(wait) + 18 + 3 + strlen("first byte");
+		room += strlen(transliterate(a)) + strlen(transliterate(b)) + strlen(wait) + 18 +
+			3 + strlen("first byte");
 		room = room < page_columns - 4 ? (page_columns - 2 - room) / 2 : 1;
 		print_line(out, room);
 		fprintf(out, " %s ", wait);
@@ -864,7 +867,7 @@ static bool explains_stalls(const struct diagnosis *d)
 	return false;
 }
 
-static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void print_report(struct report *r, struct model *m, const struct diagnosis *d)
 {
 	char duration[FORMAT_DURATION];
 	FILE *out = r->out;
@@ -872,14 +875,6 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 
 	if (!model_hosts(m, &hosts))
 		r->error = ENOMEM;
-	/* another report of this run may have had another width */
-	page_columns = terminal_width(out) ? terminal_width(out) : FILE_COLUMNS;
-	page_columns = page_columns < MIN_COLUMNS   ? MIN_COLUMNS
-		       : page_columns > MAX_COLUMNS ? MAX_COLUMNS
-						    : page_columns;
-	put_summaries(r, true);
-	if (r->has_heading || isatty(fileno(out))) /* a terminal shows ^C */
-		fputc('\n', out);
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
 		format_duration(duration, r->session->duration), format_name(r->session->from),
 		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, hosts.count,
@@ -910,6 +905,32 @@ static void ended(struct report *r, struct model *m, const struct diagnosis *d)
 		fputc('\n', out);
 	}
 	hosts_free(&hosts);
+}
+
+static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+{
+	struct report in_memory = *r;
+	char *text = NULL;
+	size_t size;
+
+	/* another report of this run may have had another width */
+	page_columns = terminal_width(r->out) ? terminal_width(r->out) : FILE_COLUMNS;
+	page_columns = page_columns < MIN_COLUMNS   ? MIN_COLUMNS
+		       : page_columns > MAX_COLUMNS ? MAX_COLUMNS
+						    : page_columns;
+	put_summaries(r, true);
+	if (r->has_heading || isatty(fileno(r->out))) /* a terminal shows ^C */
+		fputc('\n', r->out);
+	in_memory.out = open_memstream(&text, &size);
+	if (in_memory.out) {
+		print_report(&in_memory, m, d);
+		r->error = in_memory.error;
+		if (!fclose(in_memory.out) && text)
+			fputs(transliterate(text), r->out);
+	}
+	if (!text)
+		r->error = ENOMEM;
+	free(text);
 }
 
 const struct report_format report_text = {
