@@ -150,7 +150,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/
 
 # What only an interface needs, and the libraries for it.
 LIVE := $(addprefix user/,main.c options.c privileges.c seccomp_filter.c source/live.c source/attach.c source/clsact.c source/hook_watchdog.c \
-	host/netdev.c host/route.c host/conntrack.c host/netlink.c)
+	host/netdev.c host/route.c host/facts.c host/conntrack.c host/netlink.c)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm

@@ -19,7 +19,8 @@
 #include "source/capture.h"
 #include "report/evidence.h"
 #include "lib/format.h"
-#include "host/route.h"
+#include "host/facts.h"
+#include "lib/address.h"
 #include "source/attach.h"
 #include "host/netdev.h"
 #include "source/live.h"
@@ -397,82 +398,24 @@ static int close_reports(struct program *p)
 	return status;
 }
 
-/* What this host knows of the way to the peers that fail. */
-static void lookup_routes(struct model *m)
+/* Asks for the routes to the peers that fail. */
+static bool lookup_routes(struct host_facts *facts, const struct model *m)
 {
-	struct route_lookup *gateway = route_lookup_open();
-	struct anomalies *t;
-	struct peer **peers;
 	size_t count, i;
+	const struct peer **peers = model_failing_peers(m, &count);
+	struct route_query *queries = calloc(count + 1, sizeof(*queries));
+	bool done = false;
 
-	peers = gateway ? model_failing_peers(m, &count) : NULL;
-	for (i = 0; peers && i < count && i < MAX_ROUTE_LOOKUPS; i++) {
-		t = peer_anomalies(m, peers[i]);
-		if (t)
-			route_lookup(gateway, &peers[i]->server.address, &peers[i]->asked_by,
-				     peers[i]->ifindex, &t->route);
-	}
+	if (count > MAX_ROUTE_LOOKUPS)
+		count = MAX_ROUTE_LOOKUPS;
+	for (i = 0; queries && i < count; i++)
+		queries[i] = (struct route_query){ peers[i]->server, peers[i]->asked_by,
+						   peers[i]->ifindex };
+	if (peers && queries)
+		done = host_facts_ask_routes(facts, queries, count);
+	free(queries);
 	free(peers);
-	route_lookup_close(gateway);
-}
-
-/*
- * One address of this very host behind nearly every attempt: what is behind the NAT cannot be told
- * apart.
- */
-static bool is_outer_side(const struct session *session, const struct model *m)
-{
-	uint64_t own = 0, inward = 0;
-	const struct client *client;
-	const struct peer *peer;
-
-	for (client = m->clients; client; client = client->hh.next)
-		if (session_is_own_address(session, &client->key.address))
-			own += client->connections;
-	for (peer = m->peers; peer; peer = peer->hh.next)
-		if (session_is_own_address(session, &peer->server.address))
-			inward += peer->connections;
-	/* what conntrack does not translate is this host's own */
-	if (session->nat.known && !session->nat.lost)
-		return false;
-	return m->connections >= 3 && own * 10 >= m->connections * 9 &&
-	       inward * 10 < m->connections;
-}
-
-static bool is_set(const struct address *mask)
-{
-	return mask->word[0] || mask->word[1] || mask->word[2] || mask->word[3];
-}
-
-static struct view view_of(const struct program *p)
-{
-	const struct selector *selector = p->options.selector;
-	const struct session_iface *w;
-	struct view view = {
-		.is_capture = p->session.is_capture,
-		.start = p->session.start,
-		.narrowed_clients = is_set(&selector->client_mask),
-		.narrowed_servers = is_set(&selector->server_mask) || selector->by_port,
-		.lost = session_losses(&p->session),
-		.outer_side = is_outer_side(&p->session, p->model),
-		.nat = &p->session.nat,
-		.unwatched = p->session.unwatched,
-		.ipsec = p->session.ipsec,
-	};
-
-	for (w = p->session.interfaces; w < p->session.interfaces + p->session.interface_count; w++)
-		view.sides[view.side_count++] = (struct watched_side){
-			.ifindex = w->index,
-			.name = w->name,
-			.is_part = w->is_part,
-			.whole = !w->was_away && !w->is_part && !w->blind[EGRESS] &&
-				 !p->session.is_capture,
-		};
-	for (w = p->session.followed; w < p->session.followed + p->session.followed_count; w++)
-		view.sides[view.side_count++] = (struct watched_side){ .ifindex = w->index,
-								       .name = w->name,
-								       .whole = !w->was_away };
-	return view;
+	return done;
 }
 
 int main(int argc, char **argv)
@@ -501,9 +444,9 @@ int main(int argc, char **argv)
 		.late_answer = on_late_answer,
 		.context = &p,
 	};
+	struct host_facts facts = { 0 };
 	struct diagnosis diagnosis;
 	bool found = false;
-	struct view view;
 	int status;
 
 	keep_standard_files();
@@ -524,6 +467,9 @@ int main(int argc, char **argv)
 		return hook_cleanup(p.options.ifaces, p.options.iface_count) ? EXIT_FAILURE
 									     : EXIT_SUCCESS;
 	p.session.stall = p.options.stall;
+	p.session.narrowed_clients = !is_zero_address(&p.options.selector->client_mask);
+	p.session.narrowed_servers =
+		!is_zero_address(&p.options.selector->server_mask) || p.options.selector->by_port;
 	p.join = join_new(&join_events);
 	p.model = model_new(p.options.stall, &model_events);
 	if (!p.join || !p.model)
@@ -545,15 +491,15 @@ int main(int argc, char **argv)
 	terminal_close();
 	if (!status) {
 		if (!p.session.is_capture)
-			lookup_routes(p.model);
-		view = view_of(&p);
-		if (!diagnose(&diagnosis, p.model, &view)) {
+			lookup_routes(&facts, p.model);
+		if (!diagnose(&diagnosis, p.model, &p.session, &facts)) {
 			fprintf(stderr, "probe: out of memory: no diagnosis\n");
 			status = -1;
 		}
 		found = diagnosis_has_problem(&diagnosis);
 		FOR_EACH_REPORT(&p, ended, p.model, &diagnosis);
 		diagnosis_free(&diagnosis);
+		host_facts_free(&facts);
 		if (p.session.cut)
 			fprintf(stderr, "probe: %s\n", p.session.cut);
 	}

@@ -96,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 								      &report_page };
 	static FILE *nowhere;
 	struct session session = { .stall = SECOND_NS };
+	struct host_facts facts = { 0 };
 	struct source_events events = {
 		.started = on_started,
 		.settled = on_settled,
@@ -128,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      .quiet = i == 2 };
 	events.context = model;
 	if (!capture_run(&options, &session, &events)) {
-		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
+		if (!diagnose(&diagnosis, model, &session, &facts))
 			abort();
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "model/coincidence.h"
 #include "source/linktype.h"
 
 /* Bytes of packets: of what is open or may yet matter, and of what matters. */
@@ -21,10 +22,6 @@
 
 /* A stall ends a moment after its answer, but its record comes only with the server's first byte. */
 #define LINGER_NS (60 * (ns_t)SECOND_NS)
-
-/* How long before a wait's end an answer may have come that ended it; diagnoses look as far. */
-#define ANSWER_NS (100 * (ns_t)MILLISECOND_NS)
-#define BEGIN_NS (250 * (ns_t)MILLISECOND_NS)
 
 #define MAX_PACKETS 48 /* of an attempt; more only where a clock stands still */
 #define MAX_SILENCES 16 /* of a host, the latest */
@@ -243,8 +240,8 @@ static const struct silence *silence_ended(struct evidence *e, const struct conn
 		if (memcmp(address, &c->client.address, sizeof(*address)) &&
 		    is_ip4(address) == is_ip4(&c->client.address))
 			continue;
-		if (answer >= s->end - ANSWER_NS && answer <= s->end &&
-		    c->syn <= s->begin + BEGIN_NS && c->syn - s->begin <= (s->end - s->begin) / 10)
+		if (answer >= s->end - SAME_MOMENT_NS && answer <= s->end &&
+		    c->syn <= s->begin + LEAD_NS && c->syn - s->begin <= (s->end - s->begin) / 10)
 			return s;
 	}
 	return NULL;

@@ -22,7 +22,7 @@ struct report_format {
 	void (*late_answer)(struct report *r, const struct connection *c);
 	void (*notice)(struct report *r, ns_t now, const char *text);
 	void (*swept)(struct report *r, ns_t now); /* some times a second; the run's clock */
-	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
+	void (*ended)(struct report *r, const struct model *m, const struct diagnosis *d);
 	void (*closed)(
 		struct report *r); /* frees what is its own, also of a run that did not end well */
 };

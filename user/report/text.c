@@ -358,7 +358,7 @@ static void print_stalls(FILE *out, const struct model *m, const struct hosts *h
 		"        between the handshake and the client's first byte\n",
 		m->stall_count, plural(m->stall_count), hosts->affected, plural(hosts->affected),
 		threshold / 1e9);
-	groups = model_stall_groups(m, &count);
+	groups = model_stall_groups(m, hosts, &count);
 	if (!groups)
 		return;
 	fprintf(out, "  %-28s %7s %6s\n", "LENGTH", "STALLS", "HOSTS");
@@ -422,7 +422,7 @@ static void print_pairs(FILE *out, const struct peer *p)
 	fputc('\n', out);
 }
 
-static void print_peer(struct report *r, struct hosts *hosts, const struct peer *p)
+static void print_peer(struct report *r, const struct hosts *hosts, const struct peer *p)
 {
 	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], words[64];
 	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED,
@@ -470,9 +470,9 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 			plural(cohort.others), cohort.others_stalled);
 }
 
-static void print_peers(struct report *r, const struct model *m, struct hosts *hosts)
+static void print_peers(struct report *r, const struct model *m, const struct hosts *hosts)
 {
-	struct peer **peers;
+	const struct peer **peers;
 	size_t count, i;
 
 	peers = model_failing_peers(m, &count);
@@ -658,7 +658,7 @@ static void print_not_measured(FILE *out, const struct session *session)
 		print_ethertype(out, &session->ethertypes[i]);
 }
 
-static void print_losses(FILE *out, const struct session *session, const struct model *m)
+static void print_losses(FILE *out, const struct session *session, uint64_t dropped)
 {
 	static const char *const words[COUNTERS] = {
 		[COUNT_LOST_MAP] =
@@ -673,16 +673,16 @@ static void print_losses(FILE *out, const struct session *session, const struct 
 	};
 	int i;
 
-	if (!session_losses(session) && !m->dropped_details)
+	if (!session_losses(session) && !dropped)
 		return;
 	print_heading(out, paint->bad, "LOST");
 	fputc('\n', out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		if (session->counters[i])
 			fprintf(out, "  %" PRIu64 " %s\n", session->counters[i], words[i]);
-	if (m->dropped_details)
+	if (dropped)
 		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n",
-			m->dropped_details);
+			dropped);
 }
 
 /* Text from a column on; what does not fit goes on below. */
@@ -862,23 +862,22 @@ static bool explains_stalls(const struct diagnosis *d)
 	size_t i;
 
 	for (i = 0; i < d->count; i++)
-		if (d->at[i].kind < KIND_PREFIX_CUT)
+		if (finding_kinds[d->at[i].kind].family == FAMILY_WAIT)
 			return true;
 	return false;
 }
 
-static void print_report(struct report *r, struct model *m, const struct diagnosis *d)
+static void print_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	char duration[FORMAT_DURATION];
 	FILE *out = r->out;
-	struct hosts hosts;
 
-	if (!model_hosts(m, &hosts))
+	if (!d->hosts.at)
 		r->error = ENOMEM;
 	fprintf(out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
 		format_duration(duration, r->session->duration), format_name(r->session->from),
-		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, hosts.count,
-		plural(hosts.count), glyphs->dot, session_losses(r->session));
+		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, d->hosts.count,
+		plural(d->hosts.count), glyphs->dot, session_losses(r->session));
 	print_blindness(out, r->session);
 	print_nat(out, r->session, m);
 	if (d->failed || r->error)
@@ -890,24 +889,23 @@ static void print_report(struct report *r, struct model *m, const struct diagnos
 	print_idle(out, m);
 	/* stalls too short to be a finding were said in lines: the report says what they came to */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
-		print_stalls(out, m, &hosts, r->session->stall);
+		print_stalls(out, m, &d->hosts, r->session->stall);
 	if (r->verbose && !r->error) {
-		print_peers(r, m, &hosts);
-		print_hosts(out, &hosts);
+		print_peers(r, m, &d->hosts);
+		print_hosts(out, &d->hosts);
 	}
 	print_network(out, m);
 	print_not_measured(out, r->session);
-	print_losses(out, r->session, m);
+	print_losses(out, r->session, m->dropped_details + d->dropped);
 	if (r->session->cut) {
 		print_heading(out, paint->bad, "CUT SHORT");
 		fputs("  ", out);
 		format_text(out, r->session->cut);
 		fputc('\n', out);
 	}
-	hosts_free(&hosts);
 }
 
-static void ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void ended(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	struct report in_memory = *r;
 	char *text = NULL;
