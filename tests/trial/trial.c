@@ -188,9 +188,9 @@ static void note_wrong(struct totals *t, const struct population *p, const struc
 
 	list_add(&t->wrong[f->confidence], "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
 		 (unsigned long long)p->seed, confidence_names[f->confidence],
-		 finding_kinds[f->kind].name, f->has_peer ? format_endpoint(peer, &f->peer) : "nobody",
-		 f->prefix_length, (unsigned long long)f->correlated, (unsigned long long)f->stalls,
-		 f->text);
+		 finding_kinds[f->kind].name,
+		 f->has_peer ? format_endpoint(peer, &f->peer) : "nobody", f->prefix_length,
+		 (unsigned long long)f->correlated, (unsigned long long)f->stalls, f->text);
 }
 
 static void note_affected(struct totals *t, const struct population *p, const struct finding *f,
@@ -300,7 +300,8 @@ static void print_finding(const struct population *p, const struct finding *f)
 	size_t i;
 
 	printf("%s, %s, %s: %s", words[judge(p, f)], confidence_names[f->confidence],
-	       finding_kinds[f->kind].name, f->has_peer ? format_endpoint(peer, &f->peer) : "nobody");
+	       finding_kinds[f->kind].name,
+	       f->has_peer ? format_endpoint(peer, &f->peer) : "nobody");
 	if (f->prefix_length)
 		printf("/%u", f->prefix_length);
 	for (i = 0; i < f->also_count; i++)

@@ -40,10 +40,13 @@ static void test_statistics(void)
 	EXPECT(c.chance < 1e-6, "four within 3 ms are no chance");
 	c = cluster_of(broad, 4);
 	EXPECT(c.count == 1 && c.chance == 1, "people's pauses are no timer");
-	EXPECT(median_absolute_deviation(sorted, 5, 4) == 3 && median_absolute_deviation(sorted, 4, 4) == 3 &&
-		       median_absolute_deviation(sorted, 3, 2) == 1 && median_absolute_deviation(sorted, 1, 1) == 0,
+	EXPECT(median_absolute_deviation(sorted, 5, 4) == 3 &&
+		       median_absolute_deviation(sorted, 4, 4) == 3 &&
+		       median_absolute_deviation(sorted, 3, 2) == 1 &&
+		       median_absolute_deviation(sorted, 1, 1) == 0,
 	       "the median deviation");
-	EXPECT(median_absolute_deviation(sorted, 5, 100) == 96 && median_absolute_deviation(sorted, 5, 0) == 4,
+	EXPECT(median_absolute_deviation(sorted, 5, 100) == 96 &&
+		       median_absolute_deviation(sorted, 5, 0) == 4,
 	       "from a centre beyond all");
 	EXPECT(known_timer(SECONDS(5.01)) && !known_timer(SECONDS(4.4)), "whose timer");
 	EXPECT(timer_slack(SECONDS(1)) == SECONDS(0.05) && timer_slack(SECONDS(30)) == SECONDS(0.6),
