@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Builds findings and answers questions about those made so far. Knows no cause. */
+/* Builds findings, and queries those made so far. Knows no cause. */
 #pragma once
 
 #include "diagnose/context.h"

@@ -190,8 +190,7 @@ enum anomaly {
 	ANOMALY_CHALLENGED = 1 << 1,
 	ANOMALY_ACCEPT_QUEUE = 1 << 2,
 	ANOMALY_SLOW = 1 << 3,
-	ANOMALY_NOT_FORWARDED =
-		1 << 4, /* SYNs, or their answers, that did not leave this gateway */
+	ANOMALY_NOT_FORWARDED = 1 << 4, /* of its SYNs or of the SYN-ACKs */
 };
 
 #define MAX_CROSSED 32
