@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The causes, one file each. diagnose() calls them in the order of its table: what one has explained,
- * the later ones leave alone.
+ * The causes, one file each. diagnose() calls them in the order of its table: what one has
+ * explained, the later ones leave alone.
  */
 #pragma once
 

@@ -3,9 +3,9 @@
  * Correlation: which pending operation of the same host explains a stall? One coincidence proves
  * little. Several prove a lot, measured against how often the host tries that peer anyway.
  *
- * Two null hypotheses are tested, each with its own probability. Attempts made all the time coincide
- * with any stall (chance of the starts). Attempts that accompany every page say nothing about stalls
- * that end when the user goes on (chance of the ends).
+ * Two null hypotheses are tested, each with its own probability. Attempts made all the time
+ * coincide with any stall (chance of the starts). Attempts that accompany every page say nothing
+ * about stalls that end when the user goes on (chance of the ends).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -196,8 +196,8 @@ static size_t count_peers(const struct timeline *t)
 }
 
 /*
- * The probability that so many groups of stalls begin with an attempt at the peer, if the hosts made
- * their attempts at random moments; times the number of peers that a host tried (Bonferroni).
+ * The probability that so many groups of stalls begin with an attempt at the peer, if the hosts
+ * made their attempts at random moments; times the number of peers that a host tried (Bonferroni).
  */
 static double chance_of_starts(const struct suspect *s)
 {
@@ -257,8 +257,8 @@ static bool is_during_stall(const struct timeline *t, ns_t when)
 }
 
 /*
- * How much more often these hosts try the peer during their stalls than at other times. Who tries it
- * all the time tries it during stalls as well, at the same rate.
+ * How much more often these hosts try the peer during their stalls than at other times. Who tries
+ * it all the time tries it during stalls as well, at the same rate.
  */
 static double lift_of(const struct suspect *s)
 {
@@ -454,7 +454,8 @@ bool is_proxied(const struct suspect *s)
 
 /*
  * High: at least three correlated observations that chance does not explain, at more than one
- * destination or through a proxy, and not contradicted by hosts that tried the peer without a stall.
+ * destination or through a proxy, and not contradicted by hosts that tried the peer without a
+ * stall.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
 			    enum confidence *confidence)
@@ -546,8 +547,8 @@ static size_t find_also(const struct suspect *suspects, size_t count, const stru
 }
 
 /*
- * Reports the strongest suspect, whose stalls are explained then, and weighs the others again by what
- * is left.
+ * Reports the strongest suspect, whose stalls are explained then, and weighs the others again by
+ * what is left.
  */
 void cause_correlation(struct context *g)
 {

@@ -38,13 +38,17 @@ struct suspect {
 	double chance_of_ends;
 };
 
-/* True if the correlated stalls are of hosts that have one destination only, as an explicit proxy. */
+/*
+ * True if the correlated stalls are of hosts that have one destination only, as an explicit proxy.
+ */
 bool is_proxied(const struct suspect *s);
 
 /* Returns false if the evidence is too weak for a finding. */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
 			    enum confidence *confidence);
 
-/* Makes the finding, and marks the stalls that it explains. also: count suspects that fit as well. */
+/*
+ * Makes the finding, and marks the stalls that it explains. also: count suspects that fit as well.
+ */
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,
 			size_t count);

@@ -7,7 +7,9 @@
 #include "diagnose/forwarding.h"
 #include "model/coincidence.h"
 
-/* A page and what it asks for next end up to so much later than the connection that was released. */
+/*
+ * A page and what it asks for next end up to so much later than the connection that was released.
+ */
 #define FOLLOW_UP_NS (500 * (ns_t)MILLISECOND_NS)
 
 /* Times of the stalls that a finding explains, for its evidence. */

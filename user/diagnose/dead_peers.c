@@ -285,8 +285,8 @@ static unsigned int group_bits(const struct address *a)
 }
 
 /*
- * The prefix that this peer fails with: its route's, if that is shorter than a /24 or /64. A private
- * address that leaves by the default route has lost its own route, whose length is a guess.
+ * The prefix that this peer fails with: its route's, if that is shorter than a /24 or /64. A
+ * private address that leaves by the default route has lost its own route, whose length is a guess.
  */
 static unsigned int prefix_length(const struct context *g, const struct peer *p)
 {
@@ -466,8 +466,8 @@ static bool only_refuses(const struct context *g, const struct peer *p)
 }
 
 /*
- * Removes peers that failed less than three times and whose clients were all evicted: whether a scan
- * tried them cannot be known any more.
+ * Removes peers that failed less than three times and whose clients were all evicted: whether a
+ * scan tried them cannot be known any more.
  */
 static size_t remove_forgotten(const struct peer **peers, size_t count)
 {

@@ -8,8 +8,8 @@
 #include "diagnose/causes.h"
 
 /*
- * The order of the causes. What a finding explains, stalls and peers, later causes leave alone: strong
- * evidence comes before weak evidence, and a specific cause before a general one.
+ * The order of the causes. What a finding explains, stalls and peers, later causes leave alone:
+ * strong evidence comes before weak evidence, and a specific cause before a general one.
  */
 static void (*const causes[])(struct context *) = {
 	cause_correlation, /* two independent observations agree: the strongest evidence */

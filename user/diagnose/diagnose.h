@@ -151,8 +151,8 @@ struct diagnosis {
 };
 
 /*
- * Fills in the diagnosis, which points into the model: the model must not change while it is in use.
- * Returns false when out of memory. The caller frees in any case.
+ * Fills in the diagnosis, which points into the model: the model must not change while it is in
+ * use. Returns false when out of memory. The caller frees in any case.
  */
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
 	      const struct host_facts *facts);
@@ -168,8 +168,8 @@ const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosi
 bool diagnosis_has_problem(const struct diagnosis *d);
 
 /*
- * The number, from 1, of the finding that explains a stall, a wait that began at this handshake ACK,
- * or an attempt at this server. 0: none.
+ * The number, from 1, of the finding that explains a stall, a wait that began at this handshake
+ * ACK, or an attempt at this server. 0: none.
  */
 size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s);
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Connections that begin only after another attempt has failed: a SYN that was held back, the second
- * server of a chain, IPv4 after IPv6. The wait lies before the SYN, so it is no stall. It shows as a
- * constant time from the first SYN of one attempt to the SYN of another connection.
+ * Connections that begin only after another attempt has failed: a SYN that was held back, the
+ * second server of a chain, IPv4 after IPv6. The wait lies before the SYN, so it is no stall. It
+ * shows as a constant time from the first SYN of one attempt to the SYN of another connection.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -265,8 +265,9 @@ static void find_destination(const struct sequence *f, struct span *s)
 }
 
 /*
- * The probability of so many successors in an interval of this width, if connections began at random;
- * times the number of such intervals. The rate near the span counts where it is higher than overall.
+ * The probability of so many successors in an interval of this width, if connections began at
+ * random; times the number of such intervals. The rate near the span counts where it is higher than
+ * overall.
  */
 static double chance_of_span(const struct sequence *f, const struct span *s)
 {
@@ -299,7 +300,9 @@ static void measure_span(struct sequence *f, struct span *s)
 	s->chance = chance_of_span(f, s);
 }
 
-/* The span with the most successors, of this width or of a share of its distance if that is more. */
+/*
+ * The span with the most successors, of this width or of a share of its distance if that is more.
+ */
 static struct span densest_span(struct sequence *f, ns_t width, double share)
 {
 	struct span best = {};

@@ -23,8 +23,8 @@ void finding_line(struct finding *f, const char *label, const char *format, ...)
 void finding_add_host(struct context *g, struct finding_hosts *hosts, const struct host *h);
 
 /*
- * Adds the hosts that tried this peer to f->affected, each once for a finding: those with one of the
- * anomalies; with anomaly_bits 0 all.
+ * Adds the hosts that tried this peer to f->affected, each once for a finding: those with one of
+ * the anomalies; with anomaly_bits 0 all.
  */
 void finding_add_hosts(struct context *g, struct finding *f, const struct peer *p,
 		       unsigned int anomaly_bits);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SYNs, or their answers, that this gateway itself drops: they come in and never go out. Reported only
- * where the device that the route leads to was watched all the time and nothing was lost.
+ * SYNs, or their answers, that this gateway itself drops: they come in and never go out. Reported
+ * only where the device that the route leads to was watched all the time and nothing was lost.
  */
 #include <inttypes.h>
 #include <stdlib.h>

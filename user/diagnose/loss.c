@@ -8,7 +8,9 @@
 #define LOSS_LEAST 3
 #define LOSS_SHARE 0.05
 
-/* The chance that a host has so much more loss than the others: to be reported, and to be certain. */
+/*
+ * The chance that a host has so much more loss than the others: to be reported, and to be certain.
+ */
 #define LOSS_CHANCE 0.05
 #define LOSS_CERTAIN 0.001
 

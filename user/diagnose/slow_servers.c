@@ -196,7 +196,9 @@ static void report_accept_queue(struct context *g, const struct peer *p)
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
-	/* an ACK lost behind us looks the same: compare with the rate of loss at the other servers */
+	/*
+	 * an ACK lost behind us looks the same: compare with the rate of loss at the other servers
+	 */
 	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
 		return;
 	f = finding_new(g, KIND_ACCEPT_QUEUE, confidence_by_count(n));

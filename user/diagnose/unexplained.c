@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Stalls that nothing on the wire explains. Equal ones have a timer behind them; others may be people. */
+/*
+ * Stalls that nothing on the wire explains. Equal ones have a timer behind them; others may be
+ * people.
+ */
 #include <stdlib.h>
 #include <string.h>
 

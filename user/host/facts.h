@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What this host knows beside the packets, gathered once at the end of a run: the routes to the peers
- * that fail. Zeroed facts mean that nothing is known, as for a capture.
+ * What this host knows beside the packets, gathered once at the end of a run: the routes to the
+ * peers that fail. Zeroed facts mean that nothing is known, as for a capture.
  */
 #pragma once
 
@@ -12,7 +12,9 @@
 #include "connection.h"
 #include "host/route.h"
 
-/* Asks for the route of a packet from source to destination that comes in by ifindex, see route.h. */
+/*
+ * Asks for the route of a packet from source to destination that comes in by ifindex, see route.h.
+ */
 struct route_query {
 	struct endpoint destination;
 	struct address source;
@@ -30,8 +32,8 @@ struct host_facts {
 };
 
 /*
- * Asks the kernel for these routes, whose destinations must differ. Without an answer from the kernel
- * there is no route. Returns false when out of memory. The caller frees in any case.
+ * Asks the kernel for these routes, whose destinations must differ. Without an answer from the
+ * kernel there is no route. Returns false when out of memory. The caller frees in any case.
  */
 bool host_facts_ask_routes(struct host_facts *facts, const struct route_query *queries,
 			   size_t count);

@@ -60,8 +60,8 @@ unsigned int format_utf8(const char *text, uint32_t *code);
 void format_text(FILE *out, const char *text);
 
 /*
- * An untrusted name likewise, on one line; the middle of a very long name is left out. The result is
- * in a static buffer that the fourth call after this one overwrites.
+ * An untrusted name likewise, on one line; the middle of a very long name is left out. The result
+ * is in a static buffer that the fourth call after this one overwrites.
  */
 const char *format_name(const char *name);
 

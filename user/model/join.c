@@ -11,18 +11,23 @@
 #define MAX_REPORTED_ATTEMPTS (1 << 15)
 
 /*
- * A hash table of its own, by the ISN times a secret: more buckets than attempts, so that nearly every
- * record that has no other side finds an empty bucket. Nobody on the wire can choose ISNs that collide.
+ * A hash table of its own, by the ISN times a secret: more buckets than attempts, so that nearly
+ * every record that has no other side finds an empty bucket. Nobody on the wire can choose ISNs
+ * that collide.
  */
 #define BUCKETS (1 << 16)
 
-/* Sweeps that an attempt waits for its other side, and is kept for late ones after it was reported. */
+/*
+ * Sweeps that an attempt waits for its other side, and is kept for late ones after it was reported.
+ */
 #define WAIT_SWEEPS 2
 
 /* A near side waits longer while its far side is seen opening, up to so many sweeps. */
 #define FAR_WAIT_SWEEPS 8
 
-/* A gateway that must resolve its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s). */
+/*
+ * A gateway that must resolve its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s).
+ */
 #define MAX_FORWARDING_NS (3 * (ns_t)SECOND_NS)
 
 /* The largest distance of two records of one SYN where little else tells them apart from others. */
@@ -32,8 +37,8 @@
 #define CLOSER_NS ((ns_t)MILLISECOND_NS)
 
 /*
- * Attempts of one ISN that a record is compared with, the newest first. Floods and scans use one ISN
- * for all their attempts, and comparing each with each would hold up the run.
+ * Attempts of one ISN that a record is compared with, the newest first. Floods and scans use one
+ * ISN for all their attempts, and comparing each with each would hold up the run.
  */
 #define MAX_SAME_ISN 256
 

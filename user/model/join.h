@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Joins the records of one attempt that was seen at several observation points (RFC 7011 2.1), as on
- * both sides of this gateway. Stands between the source and the model: each attempt is passed on once,
- * as its client sees it, with what was seen of it on the far side.
+ * Joins the records of one attempt that was seen at several observation points (RFC 7011 2.1), as
+ * on both sides of this gateway. Stands between the source and the model: each attempt is passed on
+ * once, as its client sees it, with what was seen of it on the far side.
  *
  * A gateway keeps the ISNs of client and server, when forwarding and with NAT (RFC 3022 4.1 changes
- * addresses, ports and checksums). Two records with the same ISNs are one attempt if their observation
- * points differ (interface, direction, VLANs, addresses), and the SYN came in at one and left at the
- * other a little later. Where the direction is the same or unknown (a bridge and its port, mirror
- * ports, captures), the far side's handshake must lie within the near side's. A record that fits
- * several attempts is joined to none, and counted.
+ * addresses, ports and checksums). Two records with the same ISNs are one attempt if their
+ * observation points differ (interface, direction, VLANs, addresses), and the SYN came in at one
+ * and left at the other a little later. Where the direction is the same or unknown (a bridge and
+ * its port, mirror ports, captures), the far side's handshake must lie within the near side's. A
+ * record that fits several attempts is joined to none, and counted.
  *
- * Both sides usually settle within moments of each other, so a record waits two sweeps for its other
- * side, and longer while a sweep still shows that side opening. Memory is bounded: when it is full, the
- * oldest record is passed on unjoined. Its late counterpart is recognised and not passed on again.
+ * Both sides usually settle within moments of each other, so a record waits two sweeps for its
+ * other side, and longer while a sweep still shows that side opening. Memory is bounded: when it is
+ * full, the oldest record is passed on unjoined. Its late counterpart is recognised and not passed
+ * on again.
  */
 #pragma once
 

@@ -144,8 +144,8 @@ void model_settled(struct model *m, const struct connection *c)
 
 /*
  * Where more peers fail than there is room for, the peer of an opening may have been reported and
- * evicted since. Only openings that became silent this recently are reported then, so that each sweep
- * does not report them again.
+ * evicted since. Only openings that became silent this recently are reported then, so that each
+ * sweep does not report them again.
  */
 #define REPORT_WINDOW_NS (SILENT_NS + 3 * (ns_t)SECOND_NS)
 

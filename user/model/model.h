@@ -3,10 +3,10 @@
  * Clients, peers, attempts and waits, aggregated from connections. The model does not know where
  * connections come from, nor what is concluded from them or how that is printed.
  *
- * Memory is bounded, however long a run is and whoever floods it: the MAX_ constants are the bounds.
- * A full table evicts its least recently used element, and of these first what was never verified:
- * clients that finished no handshake, peers that answered nobody. The totals stay exact; each detail
- * that was dropped is counted in model.dropped_details.
+ * Memory is bounded, however long a run is and whoever floods it: the MAX_ constants are the
+ * bounds. A full table evicts its least recently used element, and of these first what was never
+ * verified: clients that finished no handshake, peers that answered nobody. The totals stay exact;
+ * each detail that was dropped is counted in model.dropped_details.
  */
 #pragma once
 
@@ -111,9 +111,10 @@ struct peer {
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
 	uint64_t by_gateway; /* failures that this host itself made */
-	uint64_t forwarded; /* unanswered attempts whose SYNs were seen to leave this gateway */
-	uint64_t not_forwarded; /* unanswered attempts whose SYNs came in and left by no watched interface */
-	uint64_t answer_dropped; /* unanswered attempts whose SYN-ACKs reached only this gateway */
+	/* unanswered attempts ... */
+	uint64_t forwarded; /* whose SYNs were seen to leave this gateway */
+	uint64_t not_forwarded; /* whose SYNs came in and left by no watched interface */
+	uint64_t answer_dropped; /* whose SYN-ACKs reached only this gateway */
 	uint32_t forwarded_by; /* ifindex of the last attempt that was forwarded */
 	uint32_t in_ifindex; /* ifindex of the last attempt that was not */
 	ns_t first_failure;
@@ -167,8 +168,8 @@ struct stalls {
 };
 
 /*
- * A pending operation: an attempt that failed, or a connection that was slow to be answered. A stall
- * of the same client can have waited for nothing else.
+ * A pending operation: an attempt that failed, or a connection that was slow to be answered. A
+ * stall of the same client can have waited for nothing else.
  */
 struct pending {
 	struct client *client;
@@ -312,7 +313,10 @@ struct hosts {
 	bool *seen; /* by host; all false between two calls of model_cohort() */
 };
 
-/* The model must not change while hosts is in use. The caller frees. Returns false when out of memory. */
+/*
+ * The model must not change while hosts is in use. The caller frees. Returns false when out of
+ * memory.
+ */
 bool model_hosts(const struct model *m, struct hosts *hosts);
 void hosts_free(struct hosts *hosts);
 const struct host *host_of_client(const struct hosts *hosts, const struct client *c);
@@ -344,8 +348,12 @@ struct stall_group *model_stall_groups(const struct model *m, const struct hosts
 /* Attempts at the peer that certainly failed. */
 uint64_t peer_failures(const struct peer *p);
 
-/* Peers with failures, the most clients first. The caller frees. Returns NULL when out of memory. */
+/*
+ * Peers with failures, the most clients first. The caller frees. Returns NULL when out of memory.
+ */
 const struct peer **model_failing_peers(const struct model *m, size_t *count);
 
-/* Fills pairs with those of the peer, the most failures first. Returns their number, at most room. */
+/*
+ * Fills pairs with those of the peer, the most failures first. Returns their number, at most room.
+ */
 size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room);

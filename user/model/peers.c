@@ -4,10 +4,10 @@
 #include "model/store.h"
 
 /*
- * A segment that was under way while the other side's segment passed has not missed it: when a SYN or
- * its answer is lost behind us, the timers of both ends expire at the same moment, and SYN and SYN-ACK
- * cross. No timer of a handshake is as short as this (RFC 6298 2.1: 1 s), and few round trips are
- * longer.
+ * A segment that was under way while the other side's segment passed has not missed it: when a SYN
+ * or its answer is lost behind us, the timers of both ends expire at the same moment, and SYN and
+ * SYN-ACK cross. No timer of a handshake is as short as this (RFC 6298 2.1: 1 s), and few round
+ * trips are longer.
  */
 #define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
 
@@ -95,8 +95,8 @@ void note_answer(struct model *m, struct peer *peer, const struct connection *c)
 /* ---- symptoms ---- */
 
 /*
- * Lost between the client and this gateway: a SYN or SYN-ACK that is repeated although the other one
- * had passed, or a first payload with a hole before it. Lost behind this gateway: a SYN that is
+ * Lost between the client and this gateway: a SYN or SYN-ACK that is repeated although the other
+ * one had passed, or a first payload with a hole before it. Lost behind this gateway: a SYN that is
  * repeated before any answer passed, unless the server answered it by a challenge ACK.
  */
 void note_loss(struct model *m, struct client *client, struct peer *peer,
@@ -123,7 +123,10 @@ void note_anomalies(struct model *m, struct peer *peer, struct pair *pair,
 {
 	bool request = payload_is_black_holed(&c->client_payload) && !c->synack_after_ack;
 	bool answer = payload_is_black_holed(&c->server_payload);
-	/* a SYN-ACK is repeated after 1 s at the earliest: a client that had spoken by then is not idle */
+	/*
+	 * a SYN-ACK is repeated after 1 s at the earliest: a client that had spoken by then is not
+	 * idle
+	 */
 	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= m->stall_ns / 2);
 	bool accept_queue = c->synack_after_ack && !(idle && !c->client_payload.again);
 	bool deferred = c->synack_after_ack && !accept_queue;

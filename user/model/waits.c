@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Waits of clients: stalls, connections that stayed idle, and the operations they may have waited for. */
+/*
+ * Waits of clients: stalls, connections that stayed idle, and the operations they may have waited
+ * for.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,8 +159,8 @@ void note_recent(struct model *m, struct client *client, const struct connection
 }
 
 /*
- * The end of a connect() that fails is invisible. It may last for twice the last gap between two SYNs;
- * with a single SYN, until a second one is overdue.
+ * The end of a connect() that fails is invisible. It may last for twice the last gap between two
+ * SYNs; with a single SYN, until a second one is overdue.
  */
 static ns_t end_of_connect(const struct connection *c)
 {
@@ -212,7 +215,9 @@ static bool pending_of_failure(struct pending *o, const struct connection *c, ns
 	}
 }
 
-/* Fills in the operation. Returns whether another connection of the client may have waited for it. */
+/*
+ * Fills in the operation. Returns whether another connection of the client may have waited for it.
+ */
 static bool pending_of(const struct model *m, struct pending *o, const struct connection *c)
 {
 	ns_t least = m->stall_ns / 10 * 8;

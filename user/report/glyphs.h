@@ -22,14 +22,14 @@ extern const struct glyphs *glyphs;
 void glyphs_init(void);
 
 /*
- * Returns UTF-8 text in the characters of the locale. Code points without an ASCII counterpart become
- * numbers (\u00fc). Control characters stay: escape untrusted text by format_text() first. The result
- * is the text itself, or is valid until the next call.
+ * Returns UTF-8 text in the characters of the locale. Code points without an ASCII counterpart
+ * become numbers (\u00fc). Control characters stay: escape untrusted text by format_text() first.
+ * The result is the text itself, or is valid until the next call.
  */
 const char *transliterate(const char *text);
 
 /*
- * Replaces stderr by a stream that escapes as format_text() and transliterates, so that the messages
- * of libraries are safe as well.
+ * Replaces stderr by a stream that escapes as format_text() and transliterates, so that the
+ * messages of libraries are safe as well.
  */
 void filter_stderr(void);
