@@ -54,6 +54,52 @@ static void test_statistics(void)
 }
 
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
+				 double at);
+
+/* Each of several routes must be found by its destination, and no other one. */
+static void test_facts(void)
+{
+	struct known_route routes[5] = {};
+	struct host_facts facts = { .routes = routes };
+	const struct route *r;
+	struct endpoint e;
+	unsigned int i, right = 0, wrong = 0;
+
+	for (i = 0; i < 5; i++) {
+		routes[i].destination = between(0, 10 * i, 80, 0).server;
+		routes[i].route.table = i + 1;
+	}
+	EXPECT(!host_facts_route(&facts, &routes[0].destination), "a route out of nothing");
+	facts.route_count = 5;
+	for (i = 0; i < 5; i++) {
+		r = host_facts_route(&facts, &routes[i].destination);
+		right += r && r->table == i + 1;
+		e = between(0, 10 * i + 5, 80, 0).server;
+		wrong += host_facts_route(&facts, &e) != NULL;
+	}
+	EXPECT(right == 5, "another peer's route");
+	EXPECT(!wrong, "a route that nobody asked for");
+}
+
+/* Order, exit status, manual and schema follow from the table. */
+static void test_kinds(void)
+{
+	unsigned int i, j, incomplete = 0, unordered = 0, twice = 0;
+
+	for (i = 0; i < KINDS; i++) {
+		const struct finding_kind_info *k = &finding_kinds[i];
+
+		incomplete += !k->name || !k->description;
+		unordered += i && k->family < finding_kinds[i - 1].family;
+		for (j = 0; j < i && k->name; j++)
+			twice += !strcmp(k->name, finding_kinds[j].name);
+	}
+	EXPECT(!incomplete, "a kind without a row");
+	EXPECT(!unordered, "families that are mixed");
+	EXPECT(!twice, "two kinds of one name");
+}
+
+static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at)
 {
 	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
@@ -416,6 +462,8 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	test_statistics();
+	test_facts();
+	test_kinds();
 	test_story();
 	test_view();
 	test_innocent();
