@@ -96,7 +96,7 @@ build/test-hash: tests/unit/hash.c $(wildcard bpf/*.h) | build
 build/test-model: tests/unit/model.c $(MODEL) $(DIAGNOSIS) user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^) -lm
 
-build/test-screen: tests/unit/screen.c user/report/terminal.c user/report/ratelimit.c user/lib/format.c user/connection.c $(HEADERS) | build
+build/test-screen: tests/unit/screen.c user/report/terminal.c user/report/glyphs.c user/report/ratelimit.c user/lib/format.c user/connection.c $(HEADERS) | build
 	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) -Itests $(SANITIZE) -o $@ $(filter %.c,$^)
 
 build/test-vantage: tests/unit/vantage.c user/model/join.c $(HEADERS) | build
@@ -153,7 +153,7 @@ build/fuzz-packets: tests/fuzz/packets.c tests/fuzz/input.h tests/exact.h tests/
 
 # What only an interface needs, and the libraries for it.
 LIVE := $(addprefix user/,main.c pipeline.c options.c privileges.c seccomp_filter.c source/attach.c source/clsact.c source/hook_watchdog.c \
-	host/netdev.c host/netns.c host/ipsec.c host/route.c host/conntrack.c host/netlink.c) $(LOADER)
+	host/netdev.c host/netns.c host/ipsec.c host/route.c host/facts.c host/conntrack.c host/netlink.c) $(LOADER)
 
 build/fuzz-files: tests/fuzz/files.c $(filter-out $(LIVE),$(SOURCES)) $(HEADERS) build/page_source.h | build
 	$(call say,FUZZ,$@)$(CLANG) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(FUZZ) -o $@ $(filter %.c,$^) -lpcap -lz -lm

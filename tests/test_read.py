@@ -119,6 +119,28 @@ def test_formats():
             expect(of(micro, 'connection', server=SERVER[0])[0]['wait'] == 5 * SECOND, micro)
 
 
+def test_locale():
+    """the JSON lines are the same in every locale, and the text suits the terminal's encoding"""
+    packets = []
+    for n in range(4):  # four equal stalls, so that a finding's sentences have a timer and its spread
+        client = ('10.1.4.%d' % (20 + n), 51544)
+        packets += connection(START + n * SECOND, 5 * SECOND + n, client)
+        packets += silent(START + n * SECOND + 12 * 10**6, client)
+    with Files() as files:
+        path = files.add('office', pcap(sorted(packets)))
+        outputs = {}
+        for locale in ('C', 'C.UTF-8'):
+            environment = dict(os.environ, LC_ALL=locale)
+            for option in ('--json', '-v'):
+                done = subprocess.run([PROBE, '--read', path, option], capture_output=True, env=environment)
+                expect(done.returncode == 0, locale, option, done.stderr)
+                outputs[locale, option] = done.stdout
+    expect(b'\\u00b1' in outputs['C', '--json'], 'no sentence with a special character', outputs['C', '--json'])
+    expect(outputs['C', '--json'] == outputs['C.UTF-8', '--json'], 'the locale changes the JSON lines')
+    expect('±' in outputs['C.UTF-8', '-v'].decode(), outputs['C.UTF-8', '-v'])
+    expect('+-' in outputs['C', '-v'].decode('ascii'), outputs['C', '-v'])
+
+
 def test_link_types():
     """whatever link the capture was taken on, the connection is the same"""
     ppp = b'\xff\x03\x00\x21'

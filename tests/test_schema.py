@@ -132,7 +132,7 @@ def test_words():
     """the words that the program has are the schema's, one by one"""
     def words(file, pattern):
         with open(os.path.join(lab.ROOT, 'user', file)) as f:
-            return re.findall(r'\[%s\w+\]\s*=\s*"([^"]+)"' % pattern, f.read())
+            return re.findall(r'\[%s\w+\]\s*=\s*(?:\{ )?"([^"]+)"' % pattern, f.read())
 
     def allowed(kind, name):
         return schema.SCHEMA['$defs'][kind]['properties'][name]['enum']
@@ -140,8 +140,8 @@ def test_words():
     def same(one, two):
         expect(one and sorted(one) == sorted(two), one, two)
 
-    same(words('diagnose/diagnose.c', 'KIND_'), allowed('finding', 'kind'))
-    same(words('diagnose/diagnose.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
+    same(words('diagnose/kinds.c', 'KIND_'), allowed('finding', 'kind'))
+    same(words('diagnose/kinds.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
     same(words('connection.c', 'OUTCOME_'), allowed('connection', 'outcome'))
     same(words('connection.c', 'END_'), allowed('connection', 'settled_by') + ['not'])
     lost = schema.SCHEMA['$defs']['summary']['properties']['lost']['properties']

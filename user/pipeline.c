@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 
+#include "lib/address.h"
 #include "privileges.h"
 #include "report/status.h"
 #include "seccomp_filter.h"
+#include "selector.h"
 
 /* ---- the run, from the source ---- */
 
@@ -117,22 +119,27 @@ static void on_joined_opening(void *context, const struct connection *c)
 
 int pipeline_open(struct pipeline *p, const struct options *o)
 {
-	*p = (struct pipeline){ .options = o,
-				.session = { .stall = o->stall },
-				.sink = { .opened = on_opened,
-					  .started = on_started,
-					  .packet = o->write_file ? on_packet : NULL,
-					  .settled = on_settled,
-					  .opening = on_opening,
-					  .swept = on_swept,
-					  .notice = on_notice,
-					  .progress = on_progress,
-					  .context = p },
-				.join_events = { .settled = on_joined,
-						 .other_side = on_other_side,
-						 .opening = on_joined_opening,
-						 .context = p },
-				.reports.cleanup_fd = -1 };
+	*p = (struct pipeline){
+		.options = o,
+		.session = { .stall = o->stall,
+			     .narrowed_clients = !is_zero_address(&o->selector->client_mask),
+			     .narrowed_servers = !is_zero_address(&o->selector->server_mask) ||
+						 o->selector->by_port },
+		.sink = { .opened = on_opened,
+			  .started = on_started,
+			  .packet = o->write_file ? on_packet : NULL,
+			  .settled = on_settled,
+			  .opening = on_opening,
+			  .swept = on_swept,
+			  .notice = on_notice,
+			  .progress = on_progress,
+			  .context = p },
+		.join_events = { .settled = on_joined,
+				 .other_side = on_other_side,
+				 .opening = on_joined_opening,
+				 .context = p },
+		.reports.cleanup_fd = -1
+	};
 	p->join = join_new(&p->join_events);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)

@@ -57,6 +57,8 @@ struct session {
 	struct timespec start; /* wall clock */
 	ns_t duration;
 	ns_t stall; /* threshold of --stall */
+	bool narrowed_clients; /* --client: other clients are not seen */
+	bool narrowed_servers; /* --server or --port: other servers are not seen */
 	uint64_t counters[COUNTERS];
 	uint64_t joined; /* records that were another side of an attempt: see model/join.h */
 	uint64_t ambiguous; /* attempts that may be another side of more than one */

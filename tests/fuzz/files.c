@@ -14,6 +14,7 @@
 #include "source/capture.h"
 #include "report/evidence.h"
 #include "lib/format.h"
+#include "report/glyphs.h"
 #include "report/report.h"
 
 #define REPORTS 4
@@ -104,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 								      &report_html };
 	static FILE *nowhere;
 	struct session session = { .stall = SECOND_NS };
+	struct host_facts facts = { 0 };
 	struct evidence *evidence = evidence_new(SECOND_NS, size % 3 ? 0 : 100);
 	struct sink sink = {
 		.started = on_started,
@@ -121,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct diagnosis diagnosis;
 
 	if (!nowhere) {
-		format_init();
+		glyphs_init();
 		nowhere = fopen("/dev/null", "we");
 	}
 	if (fd < 0 || !model || !nowhere || write(fd, data, size) != (ssize_t)size)
@@ -138,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      .quiet = i == 2 };
 	sink.context = model;
 	if (!capture_run(&options, &session, &sink)) {
-		if (!diagnose(&diagnosis, model, &(struct view){ .is_capture = true }))
+		if (!diagnose(&diagnosis, model, &session, &facts))
 			abort();
 		TELL(ended, model, &diagnosis);
 		diagnosis_free(&diagnosis);

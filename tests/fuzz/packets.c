@@ -198,10 +198,11 @@ static void finish(struct play *p)
 {
 	struct stall_group *groups;
 	const uint64_t *counters = offline_counters(p->offline);
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	struct hosts hosts;
-	struct peer **peers;
+	const struct peer **peers;
 	size_t count, i;
 
 	offline_end(p->offline, p->now);
@@ -210,14 +211,14 @@ static void finish(struct play *p)
 	REQUIRE(p->model->connections == p->published);
 	if (!model_hosts(p->model, &hosts))
 		abort();
-	groups = model_stall_groups(p->model, &count);
+	groups = model_stall_groups(p->model, &hosts, &count);
 	free(groups);
 	peers = model_failing_peers(p->model, &count);
 	for (i = 0; i < count; i++)
 		model_cohort(&hosts, peers[i]);
 	free(peers);
 	hosts_free(&hosts);
-	if (!diagnose(&d, p->model, &view))
+	if (!diagnose(&d, p->model, &session, &facts))
 		abort();
 	for (i = 0; i < d.count; i++)
 		REQUIRE(d.at[i].text[0] && d.at[i].correlated <= p->published);

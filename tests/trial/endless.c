@@ -107,7 +107,8 @@ int main(int argc, char **argv)
 	uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 10) : 50000000, i, quarter;
 	struct draw draw = { .state = 1 };
 	struct diagnosis diagnosis;
-	struct view view = { 0 };
+	struct session session = { 0 };
+	struct host_facts facts = { 0 };
 	size_t bytes[4];
 	struct connection c;
 	struct model *m;
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
 		       (cpu_seconds() - began) / ((double)records / 4) * 1e9);
 	}
 	began = cpu_seconds();
-	if (!diagnose(&diagnosis, m, &view))
+	if (!diagnose(&diagnosis, m, &session, &facts))
 		abort();
 	printf("%llu records folded; the diagnosis: %zu findings in %.1f s\n",
 	       (unsigned long long)m->dropped_details, diagnosis.count, cpu_seconds() - began);

@@ -188,9 +188,9 @@ static void note_wrong(struct totals *t, const struct population *p, const struc
 
 	list_add(&t->wrong[f->confidence], "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
 		 (unsigned long long)p->seed, confidence_names[f->confidence],
-		 finding_kinds[f->kind], f->has_peer ? format_endpoint(peer, &f->peer) : "nobody",
-		 f->prefix_length, (unsigned long long)f->correlated, (unsigned long long)f->stalls,
-		 f->text);
+		 finding_kinds[f->kind].name,
+		 f->has_peer ? format_endpoint(peer, &f->peer) : "nobody", f->prefix_length,
+		 (unsigned long long)f->correlated, (unsigned long long)f->stalls, f->text);
 }
 
 static void note_affected(struct totals *t, const struct population *p, const struct finding *f,
@@ -258,7 +258,8 @@ static void note(struct totals *t, const struct population *p, const struct diag
 /* The caller frees *d. */
 static void run(struct diagnosis *d, struct model **m, const struct population *p)
 {
-	struct view view = { 0 };
+	struct session session = { 0 };
+	struct host_facts facts = { 0 };
 	size_t i;
 
 	*m = model_new(SECOND_NS, NULL);
@@ -266,7 +267,7 @@ static void run(struct diagnosis *d, struct model **m, const struct population *
 		abort();
 	for (i = 0; i < p->connection_count; i++)
 		model_settled(*m, &p->connections[i]);
-	if (!diagnose(d, *m, &view))
+	if (!diagnose(d, *m, &session, &facts))
 		abort();
 }
 
@@ -299,7 +300,8 @@ static void print_finding(const struct population *p, const struct finding *f)
 	size_t i;
 
 	printf("%s, %s, %s: %s", words[judge(p, f)], confidence_names[f->confidence],
-	       finding_kinds[f->kind], f->has_peer ? format_endpoint(peer, &f->peer) : "nobody");
+	       finding_kinds[f->kind].name,
+	       f->has_peer ? format_endpoint(peer, &f->peer) : "nobody");
 	if (f->prefix_length)
 		printf("/%u", f->prefix_length);
 	for (i = 0; i < f->also_count; i++)
@@ -384,7 +386,7 @@ static void print_table(const struct totals *t)
 			sum[i] = named_at(t, (enum confidence)confidence, (enum verdict)i);
 		print_row(confidence_names[confidence], "who is waited for", sum);
 		for (kind = 0; kind < KINDS; kind++)
-			print_row("", finding_kinds[kind], t->findings[confidence][kind]);
+			print_row("", finding_kinds[kind].name, t->findings[confidence][kind]);
 	}
 }
 

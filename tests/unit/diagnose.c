@@ -54,6 +54,52 @@ static void test_statistics(void)
 }
 
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
+				 double at);
+
+/* Each of several routes must be found by its destination, and no other one. */
+static void test_facts(void)
+{
+	struct known_route routes[5] = {};
+	struct host_facts facts = { .routes = routes };
+	const struct route *r;
+	struct endpoint e;
+	unsigned int i, right = 0, wrong = 0;
+
+	for (i = 0; i < 5; i++) {
+		routes[i].destination = between(0, 10 * i, 80, 0).server;
+		routes[i].route.table = i + 1;
+	}
+	EXPECT(!host_facts_route(&facts, &routes[0].destination), "a route out of nothing");
+	facts.route_count = 5;
+	for (i = 0; i < 5; i++) {
+		r = host_facts_route(&facts, &routes[i].destination);
+		right += r && r->table == i + 1;
+		e = between(0, 10 * i + 5, 80, 0).server;
+		wrong += host_facts_route(&facts, &e) != NULL;
+	}
+	EXPECT(right == 5, "another peer's route");
+	EXPECT(!wrong, "a route that nobody asked for");
+}
+
+/* Order, exit status, manual and schema follow from the table. */
+static void test_kinds(void)
+{
+	unsigned int i, j, incomplete = 0, unordered = 0, twice = 0;
+
+	for (i = 0; i < KINDS; i++) {
+		const struct finding_kind_info *k = &finding_kinds[i];
+
+		incomplete += !k->name || !k->description;
+		unordered += i && k->family < finding_kinds[i - 1].family;
+		for (j = 0; j < i && k->name; j++)
+			twice += !strcmp(k->name, finding_kinds[j].name);
+	}
+	EXPECT(!incomplete, "a kind without a row");
+	EXPECT(!unordered, "families that are mixed");
+	EXPECT(!twice, "two kinds of one name");
+}
+
+static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at)
 {
 	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
@@ -152,23 +198,19 @@ static void test_story(void)
 {
 	struct model *m = office(31, 14, 4);
 	const struct finding *f;
-	struct view view = {};
-	struct anomalies *t;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct known_route route = { .destination = between(0, HELPER, 5274, 0).server,
+				     .route = { .state = ROUTE_FOUND,
+						.device = "eth1",
+						.device_exists = true,
+						.device_up = true,
+						.table = 254 } };
 	struct diagnosis d, again;
-	struct peer *p;
 	size_t i;
 
-	for (p = m->peers; p && p->server.port != 5274; p = p->hh.next)
-		;
-	t = p ? peer_anomalies(m, p) : NULL;
-	if (!t)
-		abort();
-	t->route = (struct route){ .state = ROUTE_FOUND,
-				   .device = "eth1",
-				   .device_exists = true,
-				   .device_up = true,
-				   .table = 254 };
-	EXPECT(diagnose(&d, m, &view), "a diagnosis at all");
+	facts = (struct host_facts){ .routes = &route, .route_count = 1 };
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis at all");
 	f = find(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH, "the culprit, first");
 	if (!f)
@@ -181,7 +223,7 @@ static void test_story(void)
 	EXPECT(says(f, "none tried it"), "the neighbours are immune");
 	EXPECT(f->has_example && f->example.syn_count == 3, "an example");
 	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the same peer is accused once");
-	EXPECT(diagnose(&again, m, &view) && again.count == d.count, "the same input");
+	EXPECT(diagnose(&again, m, &session, &facts) && again.count == d.count, "the same input");
 	for (i = 0; i < d.count && i < again.count; i++) {
 		struct finding copy = again.at[i];
 
@@ -199,17 +241,18 @@ static void test_story(void)
 static void test_view(void)
 {
 	struct model *m = office(6, 6, 4);
-	struct view view = { .narrowed_clients = true };
+	struct session session = { .narrowed_clients = true };
+	struct host_facts facts = {};
 	const struct finding *f;
 	struct diagnosis d;
 
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && isnan(f->p_value) && says(f, "no comparison group: --client"),
 	       "--client would silently cut the comparison away");
 	diagnosis_free(&d);
-	view = (struct view){ .lost = 5 };
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	session = (struct session){ .counters = { [COUNT_LOST_RING] = 5 } };
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW && d.at[0].kind == KIND_NO_VERDICT,
 	       "verdicts in spite of losses");
@@ -221,7 +264,8 @@ static void test_innocent(void)
 {
 	struct model *m = office(8, 0, 4);
 	const struct finding *f;
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	unsigned int i;
 
@@ -234,7 +278,7 @@ static void test_innocent(void)
 			request(m, HOST(i), SITE(0), 100 + 20 * j + i, 1.5 + 0.83 * j + 0.31 * i);
 		}
 	}
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_WAITS_FOR_PEER), "an innocent peer would be accused");
 	EXPECT(find(&d, KIND_PEER_UNANSWERED), "that it is silent is true all the same");
 	f = find(&d, KIND_STALLS_UNEXPLAINED);
@@ -243,13 +287,13 @@ static void test_innocent(void)
 	model_free(m);
 
 	m = office(8, 0, 4);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(d.count == 1 && d.at[0].kind == KIND_NOT_THE_NETWORK, "the best verdict of all");
 	diagnosis_free(&d);
 	model_free(m);
 
 	m = model_new(SECOND_NS, NULL);
-	EXPECT(m && diagnose(&d, m, &view) && !d.count, "nothing from nothing");
+	EXPECT(m && diagnose(&d, m, &session, &facts) && !d.count, "nothing from nothing");
 	diagnosis_free(&d);
 	model_free(m);
 }
@@ -272,7 +316,8 @@ static void test_scan(void)
 {
 	struct model *m = office(8, 0, 4);
 	const struct finding *f;
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	unsigned int i;
 
@@ -282,7 +327,7 @@ static void test_scan(void)
 		refused(m, HOST(2), 25, 10 + i);
 		refused(m, HOST(i), 25, 11 + i);
 	}
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_PEER_REFUSED);
 	EXPECT(f && !says(f, "a scan"), "what refuses several hosts is a finding of its own");
 	for (i = 0, f = NULL; i < d.count; i++)
@@ -299,7 +344,8 @@ static void test_scan(void)
 static void test_forgotten(void)
 {
 	struct model *m = office(8, 0, 4);
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	unsigned int i;
 
@@ -309,7 +355,7 @@ static void test_forgotten(void)
 		refused(m, HOST(2), 1000 + i, 0.01 * i);
 	for (i = 0; i < MAX_CLIENTS; i++)
 		request(m, 0x0a600000u + i, SITE(i % 4), 100 + 1e-4 * i, 0.001);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	for (i = 0; i < d.count; i++)
 		EXPECT(!says(&d.at[i], " 0 hosts"), "who is forgotten would be nobody");
 	EXPECT(find(&d, KIND_PEER_UNANSWERED),
@@ -340,7 +386,8 @@ static void repeated(struct model *m, unsigned int client, double at, double aft
 /* Whose line loses packets? The provider's faults must not be laid at a desk. */
 static void test_loss(void)
 {
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	struct model *m;
 	unsigned int i;
@@ -348,7 +395,7 @@ static void test_loss(void)
 	m = office(8, 0, 6);
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(2), 3 * i, 0.999);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(find(&d, KIND_LOSSY_CLIENT), "the answer passed here, and was asked for again");
 	diagnosis_free(&d);
 	model_free(m);
@@ -356,7 +403,7 @@ static void test_loss(void)
 	m = office(8, 0, 6);
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(2), 3 * i, 0.0002);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
 	       "both timers ran out together: SYN and SYN-ACK crossed, nothing was lost on this side");
 	diagnosis_free(&d);
@@ -365,7 +412,7 @@ static void test_loss(void)
 	m = office(8, 0, 2);
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(i % 3 ? 1 : 2), 3 * i, 0.999);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
 	       "four losses of one host and two of another: that is chance");
 	diagnosis_free(&d);
@@ -392,7 +439,8 @@ static void test_storm_at_prefix(void)
 {
 	struct model *m = office(8, 0, 4);
 	const struct finding *f;
-	struct view view = {};
+	struct session session = {};
+	struct host_facts facts = {};
 	struct diagnosis d;
 	unsigned int i;
 
@@ -400,7 +448,7 @@ static void test_storm_at_prefix(void)
 		in_vain(m, HOST(i % 2), HELPER + i % 3, 9 * i);
 	for (i = 0; i < 500; i++)
 		one_syn(m, 0x0a600000 + i, HELPER + 10 + i % 100, 0.01 * i);
-	EXPECT(diagnose(&d, m, &view), "a diagnosis");
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_PREFIX_CUT);
 	EXPECT(f && f->hosts_hurt == 2 && f->affected.count == 2,
 	       "hosts of the storm counted as hurt");
@@ -414,6 +462,8 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	test_statistics();
+	test_facts();
+	test_kinds();
 	test_story();
 	test_view();
 	test_innocent();

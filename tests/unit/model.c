@@ -140,7 +140,7 @@ static void test_cohort(void)
 {
 	struct model *m = fresh();
 	struct cohort cohort;
-	struct peer **peers;
+	const struct peer **peers;
 	struct hosts hosts;
 	size_t count;
 	int i;
@@ -175,7 +175,7 @@ static void test_stall_groups(void)
 	hears(m, met(9, 9, 0.999));
 	EXPECT(m->stall_count == 6 && stalls_said == 6, "what is below the threshold is no stall");
 	EXPECT(model_hosts(m, &hosts), "no hosts");
-	groups = model_stall_groups(m, &count);
+	groups = model_stall_groups(m, &hosts, &count);
 	EXPECT(groups && count == 3, "a timer would not stand out");
 	if (groups) {
 		EXPECT(groups[0].count == 4 && groups[0].hosts == 3, "how many share the timer");
@@ -193,7 +193,7 @@ static void test_peers(void)
 	const struct pair *pairs[4];
 	struct model *m = fresh();
 	struct connection c;
-	struct peer **peers;
+	const struct peer **peers;
 	size_t count;
 	int i;
 
@@ -419,8 +419,8 @@ static void test_words(void)
 		{ 72 * (ns_t)SECOND_NS, "1 min 12 s" },
 		{ 7260 * (ns_t)SECOND_NS, "2 h 1 min" },
 		{ -1500000, "-1.5 ms" },
-		{ 26000, "26 us" },
-		{ NEVER, "-" },
+		{ 26000, "26 µs" },
+		{ NEVER, "–" },
 		{ 999600000, "1.000 s" },
 	};
 	struct endpoint e = { .port = 443, .vlan = { 7, 8 } };

@@ -1,28 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What comes in and never goes out: SYNs, or their answers, that this gateway itself drops. Said only
- * where the device that the route leads to was watched all the time and nothing was lost.
+ * SYNs, or their answers, that this gateway itself drops: they come in and never go out. Reported
+ * only where the device that the route leads to was watched all the time and nothing was lost.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/cause.h"
-#include "lib/format.h"
+#include "diagnose/causes.h"
+#include "diagnose/forwarding.h"
 
-/* So many peers are one finding, when they share a port or a server. */
+/* So many peers that share a port or an address are one finding. */
 #define MIN_TOGETHER 3
 
-/* Findings; the rest is in the tables. */
-#define MAX_NAMED 16
+#define MAX_REPORTED 16 /* findings; all peers are in the tables */
 
-static const struct watched_side *watched_side_of(const struct view *v, uint32_t ifindex)
+struct dropped_peer {
+	const struct peer *peer;
+	enum forwarding forwarding;
+	bool reported;
+};
+
+/* Peers of which the first one, all[first], stands for all that are alike. */
+struct drop_group {
+	struct dropped_peer *all;
+	size_t count; /* of all */
+	size_t first;
+	bool (*alike)(const struct endpoint *a, const struct endpoint *b);
+	size_t n; /* peers that are alike; 1: the first one alone is reported */
+};
+
+static bool same_port(const struct endpoint *a, const struct endpoint *b)
 {
-	size_t i;
+	return a->port == b->port;
+}
 
-	for (i = 0; i < v->side_count; i++)
-		if (v->sides[i].ifindex == ifindex)
-			return &v->sides[i];
-	return NULL;
+static bool belongs_to(const struct drop_group *group, size_t i)
+{
+	const struct dropped_peer *first = &group->all[group->first], *other = &group->all[i];
+
+	return !other->reported && other->forwarding == first->forwarding &&
+	       group->alike(&first->peer->server, &other->peer->server);
+}
+
+static size_t count_alike(const struct drop_group *group)
+{
+	size_t i, n = 0;
+
+	for (i = group->first; i < group->count; i++)
+		n += belongs_to(group, i);
+	return n;
+}
+
+/* Peers with one address, or else with one port, are reported together. */
+static struct drop_group group_of(struct dropped_peer *all, size_t count, size_t first)
+{
+	struct drop_group group = { all, count, first, same_address, 0 };
+
+	group.n = count_alike(&group);
+	if (group.n >= MIN_TOGETHER)
+		return group;
+	group.alike = same_port;
+	group.n = count_alike(&group);
+	if (group.n < MIN_TOGETHER)
+		group.n = 1;
+	return group;
 }
 
 static uint64_t crossed_from(const struct model *m, uint32_t ifindex)
@@ -35,246 +77,147 @@ static uint64_t crossed_from(const struct model *m, uint32_t ifindex)
 	return 0;
 }
 
-/*
- * Narrowed, the view may leave out what NAT made of an attempt. A device that asks in vain for its
- * neighbour drops SYNs as well, and that is not the gateway's doing; nor is what leaves by the
- * interface that it came in by, which is a copy in the same record.
- */
-static enum forwarding forwarding_of(const struct diagnosing *g, const struct peer *p)
+/* A doubt about the finding, which limits its confidence. */
+static void add_doubt(struct finding *f, const char **label, enum confidence most, const char *text)
 {
-	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
-	const struct watched_side *out, *in = watched_side_of(g->view, p->in_ifindex);
-
-	if (p->forwarded && !p->not_forwarded && !p->answer_dropped)
-		return FORWARDING_OK;
-	if ((!p->not_forwarded && !p->answer_dropped) || !p->failures[FAILURE_SILENT] ||
-	    g->view->lost || g->view->narrowed_clients || g->view->narrowed_servers || !r ||
-	    (in && in->is_part))
-		return FORWARDING_NOT_CHECKED;
-	if (p->answer_dropped)
-		return FORWARDING_ANSWERS_DROPPED;
-	if (r->state == ROUTE_BLACKHOLE)
-		return FORWARDING_DROPPED;
-	out = r->state == ROUTE_FOUND ? watched_side_of(g->view, r->device_index) : NULL;
-	if (!out || !out->whole || r->device_index == p->in_ifindex ||
-	    r->neighbour == NEIGHBOUR_FAILED || r->neighbour == NEIGHBOUR_INCOMPLETE)
-		return FORWARDING_NOT_CHECKED;
-	return FORWARDING_DROPPED;
+	finding_line(f, *label, "%s", text);
+	*label = "";
+	if (f->confidence > most)
+		f->confidence = most;
 }
 
-void cause_forwarding(struct diagnosing *g)
+/* What can look like a drop and is none. r: the route to p. */
+static void add_drop_doubts(const struct context *g, struct finding *f, const struct peer *p,
+			    const struct route *r, const char *label)
 {
-	struct peer *p;
+	char text[256];
 
-	for (p = g->m->peers; p; p = p->hh.next)
-		p->forwarding = forwarding_of(g, p);
-}
-
-void finding_add_forwarding(const struct diagnosing *g, struct finding *f, const struct peer *p)
-{
-	const struct watched_side *in = watched_side_of(g->view, p->in_ifindex);
-	const struct route *r = p->anomalies ? &p->anomalies->route : NULL;
-	const struct watched_side *out = watched_side_of(g->view, p->forwarded_by);
-	bool has_route = r && r->state == ROUTE_FOUND;
-
-	switch (p->forwarding) {
-	case FORWARDING_OK:
-		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",
-			     out ? out->name : "",
-			     p->by_gateway ? "" : ": what swallows them is beyond it");
-		break;
-	case FORWARDING_DROPPED:
-		finding_line(
-			f, "",
-			"the SYNs of %llu attempt%s came in%s%s and left by no interface%s%s%s: "
-			"this gateway drops them",
-			(unsigned long long)p->not_forwarded, plural(p->not_forwarded),
-			in ? " by " : "", in ? in->name : "", has_route ? ", " : "",
-			has_route ? r->device : "", has_route ? " was watched" : "");
-		break;
-	case FORWARDING_ANSWERS_DROPPED:
-		finding_line(
-			f, "",
-			"the SYN-ACKs of %llu attempt%s came back%s%s and did not go on to the "
-			"client: this gateway drops them",
-			(unsigned long long)p->answer_dropped, plural(p->answer_dropped),
-			out ? " to " : "", out ? out->name : "");
-		break;
-	case FORWARDING_NOT_CHECKED:
-		if (!p->by_gateway)
-			finding_line(f, "", "whether these SYNs left this gateway was not checked");
-		break;
+	if (!crossed_from(g->m, p->in_ifindex))
+		add_doubt(f, &label, CONFIDENCE_LOW,
+			  "nothing that came in there was answered through it: a mirror port?");
+	if (g->session->ipsec)
+		add_doubt(f, &label, CONFIDENCE_LOW,
+			  "there are IPsec policies here: what they encrypt leaves as ESP");
+	if (r->state == ROUTE_FOUND && !r->via_next_hop && r->neighbour == NEIGHBOUR_UNKNOWN) {
+		snprintf(text, sizeof(text), "whether anybody on %s has that address is not known",
+			 r->device);
+		add_doubt(f, &label, CONFIDENCE_LOW, text);
+	}
+	if (g->session->unwatched[0]) {
+		snprintf(text, sizeof(text), "NAT may have sent them out by %s, not watched",
+			 g->session->unwatched);
+		add_doubt(f, &label, CONFIDENCE_MEDIUM, text);
 	}
 }
 
-/* What could make it look so that is no firewall. */
-static void add_doubts(const struct diagnosing *g, struct finding *f, const struct peer *p)
+static void add_counter_evidence(const struct context *g, struct finding *f,
+				 const struct dropped_peer *dropped)
 {
-	const struct view *v = g->view;
-	const struct route *r = &p->anomalies->route;
+	const struct peer *p = dropped->peer;
 	const char *label = "against";
 
 	if (p->forwarded) {
-		finding_line(f, label, "the SYNs of %llu other attempt%s left it",
-			     (unsigned long long)p->forwarded, plural(p->forwarded));
+		finding_line(f, label, "the SYNs of %" PRIu64 " other attempt%s left it",
+			     p->forwarded, plural(p->forwarded));
 		label = "";
 	}
 	if (p->answered) {
 		finding_line(f, label,
-			     "%llu other attempt%s got through and %s answered: it drops "
-			     "by who asks, or by how often",
-			     (unsigned long long)p->answered, plural(p->answered),
-			     p->answered == 1 ? "was" : "were");
+			     "%" PRIu64 " other attempt%s got through and %s answered: it drops by "
+			     "who asks, or by how often",
+			     p->answered, plural(p->answered), p->answered == 1 ? "was" : "were");
 		label = "";
 	}
-	if (p->forwarding != FORWARDING_DROPPED)
-		return;
-	if (!crossed_from(g->m, p->in_ifindex)) {
-		finding_line(f, label,
-			     "nothing that came in there was answered through it: a mirror port?");
-		f->confidence = CONFIDENCE_LOW;
-		label = "";
-	}
-	if (v->ipsec) {
-		finding_line(f, label,
-			     "there are IPsec policies here: what they encrypt leaves as ESP");
-		f->confidence = CONFIDENCE_LOW;
-		label = "";
-	}
-	if (r->state == ROUTE_FOUND && !r->via_next_hop && r->neighbour == NEIGHBOUR_UNKNOWN) {
-		finding_line(f, label, "whether anybody on %s has that address is not known",
-			     r->device);
-		f->confidence = CONFIDENCE_LOW;
-		label = "";
-	}
-	if (v->unwatched[0]) {
-		finding_line(f, label, "NAT may have sent them out by %s, not watched",
-			     v->unwatched);
-		if (f->confidence > CONFIDENCE_MEDIUM)
-			f->confidence = CONFIDENCE_MEDIUM;
-	}
+	if (dropped->forwarding == FORWARDING_DROPPED)
+		add_drop_doubts(g, f, p, route_to(g, p), label);
 }
 
-struct dropping {
-	struct peer *peer;
-	bool said;
-};
-
-static uint64_t attempts_of(const struct peer *p)
+static void set_drop_text(struct finding *f, const struct drop_group *group, uint64_t attempts)
 {
-	return p->forwarding == FORWARDING_DROPPED ? p->not_forwarded : p->answer_dropped;
-}
+	const struct dropped_peer *first = &group->all[group->first];
+	const struct endpoint *server = &first->peer->server;
+	char peer[FORMAT_ENDPOINT], address[FORMAT_ADDRESS], what[160];
 
-/* The first of some peers that fail alike: by port when any server's, by server when any port. */
-static void report_drops(struct diagnosing *g, struct dropping *all, size_t count, size_t first,
-			 bool (*alike)(const struct endpoint *a, const struct endpoint *b),
-			 size_t n)
-{
-	struct peer *p = all[first].peer;
-	char peer[FORMAT_ENDPOINT], address[FORMAT_ADDRESS];
-	uint64_t attempts = 0;
-	struct finding *f;
-	size_t i;
-
-	f = finding_new(g, KIND_DROPPED_IN_GATEWAY, CONFIDENCE_LOW);
-	if (!f)
-		return;
-	f->has_peer = true;
-	f->peer = p->server;
-	for (i = first; i < count; i++) {
-		const struct peer *other = all[i].peer;
-
-		if (all[i].said || (i != first && (n < 2 || other->forwarding != p->forwarding ||
-						   !alike(&p->server, &other->server))))
-			continue;
-		all[i].said = true;
-		attempts += attempts_of(other);
-		finding_add_hosts(g, f, other, ANOMALY_NOT_FORWARDED);
-		if (i != first && f->also_count < MAX_FINDING_ALSO)
-			f->also[f->also_count++] = other->server;
-	}
-	f->hosts_hurt = f->affected.count;
-	f->confidence = by_count(attempts);
-	format_endpoint(peer, &p->server);
-	format_address(address, &p->server.address);
-	if (p->forwarding == FORWARDING_ANSWERS_DROPPED)
-		finding_text(f, "this gateway drops what %s answers: %llu attempt%s of %zu host%s",
-			     peer, (unsigned long long)attempts, plural(attempts), f->hosts_hurt,
-			     plural(f->hosts_hurt));
-	else if (n < 2)
-		finding_text(f, "this gateway drops the SYNs to %s: %llu attempt%s of %zu host%s",
-			     peer, (unsigned long long)attempts, plural(attempts), f->hosts_hurt,
-			     plural(f->hosts_hurt));
-	else if (same_address(&p->server, &f->also[0]))
-		finding_text(
-			f,
-			"this gateway drops the SYNs to %zu ports of %s: %llu attempt%s of %zu "
-			"host%s",
-			n, address, (unsigned long long)attempts, plural(attempts), f->hosts_hurt,
-			plural(f->hosts_hurt));
+	format_endpoint(peer, server);
+	format_address(address, &server->address);
+	if (first->forwarding == FORWARDING_ANSWERS_DROPPED)
+		snprintf(what, sizeof(what), "what %s answers", peer);
+	else if (group->n < 2)
+		snprintf(what, sizeof(what), "the SYNs to %s", peer);
+	else if (same_address(server, &f->also[0]))
+		snprintf(what, sizeof(what), "the SYNs to %zu ports of %s", group->n, address);
 	else
-		finding_text(
-			f,
-			"this gateway drops the SYNs to port %u, of %zu servers: %llu attempt%s "
-			"of %zu host%s",
-			p->server.port, n, (unsigned long long)attempts, plural(attempts),
-			f->hosts_hurt, plural(f->hosts_hurt));
-	finding_add_route(g, f, p);
-	if (p->forwarding == FORWARDING_DROPPED && p->anomalies->route.state == ROUTE_FOUND)
-		finding_line(f, "do",
-			     "look at the forward chain of its firewall (nft list ruleset), "
-			     "its policy rules, and rp_filter");
-	else if (p->forwarding == FORWARDING_ANSWERS_DROPPED)
+		snprintf(what, sizeof(what), "the SYNs to port %u, of %zu servers", server->port,
+			 group->n);
+	finding_text(f, "this gateway drops %s: %" PRIu64 " attempt%s of %zu host%s", what,
+		     attempts, plural(attempts), f->hosts_hurt, plural(f->hosts_hurt));
+}
+
+static void add_advice(const struct context *g, struct finding *f,
+		       const struct dropped_peer *dropped)
+{
+	if (dropped->forwarding == FORWARDING_ANSWERS_DROPPED)
 		finding_line(f, "do",
 			     "look at rp_filter, at what conntrack calls invalid, and at the "
 			     "forward chain");
-	add_doubts(g, f, p);
+	else if (route_to(g, dropped->peer)->state == ROUTE_FOUND)
+		finding_line(f, "do",
+			     "look at the forward chain of its firewall (nft list ruleset), "
+			     "its policy rules, and rp_filter");
 }
 
-static bool same_port(const struct endpoint *a, const struct endpoint *b)
+static void report_drops(struct context *g, const struct drop_group *group)
 {
-	return a->port == b->port;
+	struct dropped_peer *first = &group->all[group->first];
+	struct finding *f = finding_new(g, KIND_DROPPED_IN_GATEWAY, CONFIDENCE_LOW);
+	uint64_t attempts = 0;
+	size_t i;
+
+	if (!f)
+		return;
+	finding_set_peer(f, &first->peer->server);
+	for (i = group->first; i < group->count; i++) {
+		struct dropped_peer *other = &group->all[i];
+
+		if (i != group->first && (group->n < 2 || !belongs_to(group, i)))
+			continue;
+		other->reported = true;
+		attempts += other->forwarding == FORWARDING_DROPPED ? other->peer->not_forwarded
+								    : other->peer->answer_dropped;
+		finding_add_hosts(g, f, other->peer, ANOMALY_NOT_FORWARDED);
+		if (i != group->first)
+			finding_add_also(f, &other->peer->server);
+	}
+	f->hosts_hurt = f->affected.count;
+	f->confidence = confidence_by_count(attempts);
+	set_drop_text(f, group, attempts);
+	finding_add_route(g, f, first->peer);
+	add_advice(g, f, first);
+	add_counter_evidence(g, f, first);
 }
 
-static size_t count_alike(const struct dropping *all, size_t count, size_t first,
-			  bool (*alike)(const struct endpoint *a, const struct endpoint *b))
+void cause_gateway_drops(struct context *g)
 {
-	size_t i, n = 0;
+	size_t count, i, n = 0, reported = 0;
+	const struct peer **peers = model_failing_peers(g->m, &count);
+	struct dropped_peer *all = calloc(count + 1, sizeof(*all));
+	struct drop_group group;
 
-	for (i = first; i < count; i++)
-		n += !all[i].said && all[i].peer->forwarding == all[first].peer->forwarding &&
-		     alike(&all[first].peer->server, &all[i].peer->server);
-	return n;
-}
-
-void cause_gateway_drops(struct diagnosing *g)
-{
-	size_t count, i, n = 0, said = 0, alike;
-	struct peer **peers = model_failing_peers(g->m, &count);
-	struct dropping *all = calloc(count + 1, sizeof(*all));
-
-	if (!peers || !all) {
+	if (!peers || !all)
 		g->out_of_memory = true;
-		goto out;
-	}
-	for (i = 0; i < count; i++)
-		if ((peers[i]->forwarding == FORWARDING_DROPPED ||
-		     peers[i]->forwarding == FORWARDING_ANSWERS_DROPPED) &&
-		    !is_waited_for(g, peers[i]))
-			all[n++].peer = peers[i];
-	for (i = 0; i < n && said < MAX_NAMED; i++) {
-		if (all[i].said)
+	for (i = 0; peers && all && i < count; i++)
+		if (is_dropped_here(g, peers[i]) && !is_waited_for(g, &peers[i]->server))
+			all[n++] = (struct dropped_peer){
+				.peer = peers[i],
+				.forwarding = forwarding_of(g, peers[i]),
+			};
+	for (i = 0; i < n && reported < MAX_REPORTED; i++) {
+		if (all[i].reported)
 			continue;
-		said++;
-		alike = count_alike(all, n, i, same_address);
-		if (alike >= MIN_TOGETHER) {
-			report_drops(g, all, n, i, same_address, alike);
-			continue;
-		}
-		alike = count_alike(all, n, i, same_port);
-		report_drops(g, all, n, i, same_port, alike >= MIN_TOGETHER ? alike : 1);
+		group = group_of(all, n, i);
+		report_drops(g, &group);
+		reported++;
 	}
-out:
 	free(all);
 	free(peers);
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Waits that a server makes: late greetings and who they wait for, late answers, full accept queues. */
-#include <stdlib.h>
+/* Servers that make their clients wait: late greetings, late answers, full accept queues. */
+#include <inttypes.h>
 #include <string.h>
 
-#include "diagnose/cause.h"
-#include "lib/format.h"
+#include "diagnose/causes.h"
 
 #define IDENT_PORT 113
 
-/* A server answers late when it takes so much longer than others. */
+/* A server is slow if it takes so many times as long as the median of all. */
 #define TIMES_SLOWER 10
 
-/* Answers that all take this long or longer, to the same moment, are held on purpose: a long poll. */
+/* Answers that all take the same time, this or longer, are held back on purpose: a long poll. */
 #define LONG_POLL_NS (10 * (ns_t)SECOND_NS)
 
 static struct cluster samples_cluster(const struct samples *s)
@@ -30,53 +29,61 @@ static bool is_timer(const struct cluster *c, const struct samples *s)
 	return c->count >= 3 && c->count * 2 > n && c->deviation <= timer_slack(c->median);
 }
 
-/* Of the greetings to those clients that the server asks at port 113 in vain. */
+/* ---- greetings ---- */
+
+/* Greetings to those clients that the server asks in vain at port 113. */
 struct ident {
 	size_t questions;
 	uint32_t banners;
 	uint32_t late;
 };
 
-static struct ident check_ident(struct diagnosing *g, const struct peer *p, struct finding *f)
+/* Counts the failed questions of the server, seen as a client, to this client. */
+static size_t count_questions(const struct client *server, const struct client *client)
+{
+	const struct pending *o;
+	size_t n = 0;
+
+	TAILQ_FOREACH(o, &server->pendings, of_client)
+		n += o->to.port == IDENT_PORT && o->failed &&
+		     !memcmp(&client->key.address, &o->to.address, sizeof(o->to.address));
+	return n;
+}
+
+/* Adds the clients to f->affected, if f is given. */
+static struct ident check_ident(struct context *g, const struct peer *p, struct finding *f)
 {
 	struct client_key key = { .address = p->server.address,
 				  .vlan = { p->server.vlan[0], p->server.vlan[1] } };
-	const struct pending *o;
+	const struct client *server = model_client(g->m, &key);
 	struct ident ident = {};
-	struct client *as_client;
-	struct pair *t;
-	size_t asked;
+	const struct pair *pair;
+	size_t questions;
 
-	HASH_FIND(hh, g->m->clients, &key, sizeof(key), as_client);
-	if (!as_client)
+	if (!server)
 		return ident;
-	LIST_FOREACH(t, &p->pairs, of_peer) {
-		asked = 0;
-		TAILQ_FOREACH(o, &as_client->pendings, of_client)
-			asked += o->to.port == IDENT_PORT && o->failed &&
-				 !memcmp(&t->who.client->key.address, &o->to.address,
-					 sizeof(o->to.address));
-		if (!asked)
+	LIST_FOREACH(pair, &p->pairs, of_peer) {
+		questions = count_questions(server, pair->who.client);
+		if (!questions)
 			continue;
-		ident.questions += asked;
-		ident.banners += t->banners;
-		ident.late += t->late_banners;
-		if (f && host_of(g, t->who.client)->counted != f) {
-			host_of(g, t->who.client)->counted = f;
-			finding_add_host(g, &f->affected, host_of(g, t->who.client));
-		}
+		ident.questions += questions;
+		ident.banners += pair->banners;
+		ident.late += pair->late_banners;
+		if (f && count_once(timeline_of(g, pair->who.client), f))
+			finding_add_host(g, &f->affected,
+					 host_of_client(g->hosts, pair->who.client));
 	}
 	return ident;
 }
 
-static void report_ident(struct diagnosing *g, struct peer *p, const struct ident *ident)
+static void report_ident(struct context *g, const struct peer *p, const struct ident *ident)
 {
 	struct cluster c = samples_cluster(&p->anomalies->banners);
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION];
 	bool most = ident->late * 2 > ident->banners;
 	struct finding *f;
 
-	f = finding_new(g, KIND_IDENT, most ? by_count(ident->late) : CONFIDENCE_LOW);
+	f = finding_new(g, KIND_IDENT, most ? confidence_by_count(ident->late) : CONFIDENCE_LOW);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
@@ -96,9 +103,9 @@ static void report_ident(struct diagnosing *g, struct peer *p, const struct iden
 		ident->questions, plural(ident->questions), ident->late, ident->banners);
 }
 
-static void report_banner(struct diagnosing *g, struct peer *p)
+static void report_banner(struct context *g, const struct peer *p)
 {
-	struct anomalies *t = p->anomalies;
+	const struct anomalies *t = p->anomalies;
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->banners);
 	bool timer = is_timer(&c, &t->banners), most = p->late_banners * 2 > p->banners;
@@ -130,8 +137,8 @@ static void report_banner(struct diagnosing *g, struct peer *p)
 	format_duration(late, timer ? c.median : t->worst_banner);
 	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
 	if (timer)
-		finding_line(f, "", "each time %s %s %s: a look-up of the server that times out",
-			     late, glyphs->plus_minus, format_duration(spread, c.deviation));
+		finding_line(f, "", "each time %s ± %s: a look-up of the server that times out",
+			     late, format_duration(spread, c.deviation));
 	finding_line(
 		f, "",
 		"%u of its %u greetings were late; the clients held nothing back. Its reverse DNS "
@@ -141,9 +148,11 @@ static void report_banner(struct diagnosing *g, struct peer *p)
 		finding_line(f, "against", "most of its greetings came in time");
 }
 
-static void report_slow(struct diagnosing *g, struct peer *p)
+/* ---- answers ---- */
+
+static void report_slow_answers(struct context *g, const struct peer *p)
 {
-	struct anomalies *t = p->anomalies;
+	const struct anomalies *t = p->anomalies;
 	ns_t usual = histogram_percentile(&g->m->answers, 0.5), slow = samples_median(&t->answers);
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], others[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->answers);
@@ -152,13 +161,14 @@ static void report_slow(struct diagnosing *g, struct peer *p)
 
 	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
 		return;
-	/* one late answer may be a lost one */
+	/* a single late answer may have been lost and sent again */
 	if (t->slow_answers < 2 ||
 	    ((t->slow_answers < 3 || has_finding(g, KIND_LOSSY_FAR_SIDE)) && !most))
 		return;
 	if (usual == NEVER || (slow / TIMES_SLOWER < usual && !most))
 		return;
-	f = finding_new(g, KIND_SLOW_SERVER, most ? by_count(t->slow_answers) : CONFIDENCE_LOW);
+	f = finding_new(g, KIND_SLOW_SERVER,
+			most ? confidence_by_count(t->slow_answers) : CONFIDENCE_LOW);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
@@ -177,17 +187,21 @@ static void report_slow(struct diagnosing *g, struct peer *p)
 		finding_line(f, "against", "most of its answers came in time");
 }
 
-static void report_accept_queue(struct diagnosing *g, struct peer *p)
+/* ---- handshakes ---- */
+
+static void report_accept_queue(struct context *g, const struct peer *p)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
 	uint32_t n = p->anomalies->accept_queue;
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
-	/* an ACK that is lost behind us looks the same: where loss is usual it takes more */
+	/*
+	 * an ACK lost behind us looks the same: compare with the rate of loss at the other servers
+	 */
 	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
 		return;
-	f = finding_new(g, KIND_ACCEPT_QUEUE, by_count(n));
+	f = finding_new(g, KIND_ACCEPT_QUEUE, confidence_by_count(n));
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
@@ -197,16 +211,18 @@ static void report_accept_queue(struct diagnosing *g, struct peer *p)
 	f->correlated = p->anomalies->accept_queue;
 	finding_text(f, "%s does not accept its connections: its accept queue is full",
 		     format_endpoint(peer, &p->server));
-	finding_line(f, "", "on %u of %llu connections it repeats the SYN-ACK although the ACK has",
-		     p->anomalies->accept_queue, (unsigned long long)p->connections);
+	finding_line(f, "",
+		     "on %u of %" PRIu64 " connections it repeats the SYN-ACK although the ACK has",
+		     p->anomalies->accept_queue, p->connections);
 	finding_line(f, "", "passed, and takes no request: its application is too slow, or its");
 	finding_line(f, "",
 		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)");
 }
 
-static void report_deferred(struct diagnosing *g, struct peer *p)
+static void report_deferred(struct context *g, const struct peer *p)
 {
-	struct finding *f = finding_new(g, KIND_DEFERRED_ACCEPT, by_count(p->anomalies->deferred));
+	struct finding *f =
+		finding_new(g, KIND_DEFERRED_ACCEPT, confidence_by_count(p->anomalies->deferred));
 	char peer[FORMAT_ENDPOINT];
 
 	if (!f)
@@ -221,9 +237,10 @@ static void report_deferred(struct diagnosing *g, struct peer *p)
 		     p->anomalies->deferred, plural(p->anomalies->deferred));
 }
 
-static void report_port_reuse(struct diagnosing *g, struct peer *p)
+static void report_port_reuse(struct context *g, const struct peer *p)
 {
-	struct finding *f = finding_new(g, KIND_PORT_REUSE, by_count(p->anomalies->challenged));
+	struct finding *f =
+		finding_new(g, KIND_PORT_REUSE, confidence_by_count(p->anomalies->challenged));
 	char peer[FORMAT_ENDPOINT];
 
 	if (!f)
@@ -241,15 +258,12 @@ static void report_port_reuse(struct diagnosing *g, struct peer *p)
 		p->anomalies->challenged, p->anomalies->challenged == 1 ? " was" : "s were");
 }
 
-void cause_slow_servers(struct diagnosing *g)
+void cause_slow_servers(struct context *g)
 {
-	struct peer *p;
-	size_t i;
+	const struct peer *p;
 
-	for (i = 0; i < g->hosts.count; i++)
-		g->hosts.at[i].counted = NULL;
 	for (p = g->m->peers; p; p = p->hh.next) {
-		struct anomalies *t = p->anomalies;
+		const struct anomalies *t = p->anomalies;
 
 		if (!t)
 			continue;
@@ -260,7 +274,7 @@ void cause_slow_servers(struct diagnosing *g)
 		if (t->deferred && !t->accept_queue)
 			report_deferred(g, p);
 		if (t->slow_answers)
-			report_slow(g, p);
+			report_slow_answers(g, p);
 		if (t->challenged)
 			report_port_reuse(g, p);
 	}

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Stalls that nothing on the wire explains: equal ones have a timer behind them, the others may be people. */
+/*
+ * Stalls that nothing on the wire explains. Equal ones have a timer behind them; others may be
+ * people.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/cause.h"
-#include "lib/format.h"
+#include "diagnose/causes.h"
 
-#define MAX_TIMERS 4
-#define MAX_PENDING 3
+#define MAX_TIMERS 4 /* findings */
+#define MAX_PENDING 3 /* peers listed that were pending meanwhile */
 
-/* Below it a stall without a cause is not worth a finding. */
+/* A shorter stall without a cause is not worth a finding. */
 #define NOTABLE_NS (2 * (ns_t)SECOND_NS)
 
-struct waiting_stall {
-	struct stall *stall;
-	const struct host_view *view;
+/* A stall that is not explained, with its host. */
+struct open_stall {
+	struct noted_stall *noted;
+	const struct stall *stall; /* of noted */
+	struct timeline *timeline;
 };
 
-/* A peer that was tried in vain while these stalls lasted, though no lock. */
+/* A peer that was tried in vain while the stalls lasted, but does not correlate with them. */
 struct pending_peer {
 	struct endpoint to;
 	size_t stalls;
@@ -25,24 +29,45 @@ struct pending_peer {
 
 static int by_wait(const void *a, const void *b)
 {
-	const struct waiting_stall *x = a, *y = b;
+	const struct open_stall *x = a, *y = b;
 
 	if (x->stall->wait != y->stall->wait)
 		return x->stall->wait < y->stall->wait ? -1 : 1;
 	return memcmp(&x->stall->from, &y->stall->from, sizeof(x->stall->from));
 }
 
-static size_t count_pending(const struct waiting_stall *w, size_t count, struct pending_peer *most)
+/* Fills stalls with those that no finding explains, by their length. Returns their number. */
+static size_t collect_open_stalls(struct context *g, struct open_stall *stalls)
+{
+	size_t i, j, n = 0;
+
+	for (i = 0; i < g->hosts->count; i++)
+		for (j = 0; j < g->timelines[i].stall_count; j++) {
+			struct noted_stall *noted = &g->timelines[i].stalls[j];
+
+			if (!noted->explained)
+				stalls[n++] = (struct open_stall){ noted, noted->stall,
+								   &g->timelines[i] };
+		}
+	qsort(stalls, n, sizeof(*stalls), by_wait);
+	return n;
+}
+
+/* ---- evidence ---- */
+
+/* Counts the peers that were pending. Returns the number of entries filled in. */
+static size_t count_pending(const struct open_stall *w, size_t count,
+			    struct pending_peer most[MAX_PENDING])
 {
 	size_t i, j, k, n = 0;
 
 	for (i = 0; i < count; i++) {
 		const struct stall *s = w[i].stall;
 
-		for (j = 0; j < w[i].view->pending_count; j++) {
-			const struct pending *o = w[i].view->pendings[j];
+		for (j = 0; j < w[i].timeline->pending_count; j++) {
+			const struct pending *o = w[i].timeline->pendings[j];
 
-			if (o->start > s->start + s->wait || o->end < s->start ||
+			if (o->start > stall_end(s) || o->end < s->start ||
 			    same_endpoint(&o->to, &s->to))
 				continue;
 			for (k = 0; k < n && !same_endpoint(&most[k].to, &o->to); k++)
@@ -57,111 +82,106 @@ static size_t count_pending(const struct waiting_stall *w, size_t count, struct 
 	return n;
 }
 
-static void add_checked(struct diagnosing *g, struct finding *f, const struct waiting_stall *w,
+static void add_checked(const struct context *g, struct finding *f, const struct open_stall *w,
 			size_t count)
 {
 	struct pending_peer most[MAX_PENDING];
 	char text[FORMAT_ENDPOINT];
-	size_t i, n;
+	size_t i, n = count_pending(w, count, most);
 
-	n = count_pending(w, count, most);
-	if (g->view->narrowed_servers) {
+	if (g->session->narrowed_servers)
 		finding_line(
 			f, "not seen",
 			"--server or --port leaves out what these hosts try elsewhere: run without "
 			"it to see what they wait for");
-	} else if (!n) {
+	else if (!n)
 		finding_line(
 			f, "checked",
 			"no TCP attempt of these hosts failed or was slow meanwhile; DNS and what "
 			"passes elsewhere was not looked at");
-	}
 	for (i = 0; i < n; i++)
 		finding_line(f, i ? "" : "meanwhile",
 			     "%s failed or was slow during some: too seldom to blame it",
 			     format_endpoint(text, &most[i].to));
 }
 
-static void example_of_wait(struct finding *f, const struct stall *s)
+/* Fills in the counts and the hosts, and adds the lines that describe them. */
+static void describe_stalls(struct context *g, struct finding *f, const struct open_stall *w,
+			    size_t count)
 {
-	f->has_example = true;
-	f->example = (struct example){
-		.client = s->from,
-		.nat_endpoint = s->nat_endpoint,
-		.server = s->to,
-		.syn = s->syn,
-		.synack = s->synack,
-		.ack = s->start,
-		.first = s->start + s->wait,
-		.resolved = NEVER,
-	};
-}
-
-static void describe(struct diagnosing *g, struct finding *f, const struct waiting_stall *w,
-		     size_t count)
-{
-	size_t i, tls = 0, counted = 0;
+	size_t i, tls = 0, mostly = 0;
 
 	f->stalls = g->stall_count;
 	f->correlated = count;
-	for (i = 0; i < g->hosts.count; i++)
-		g->hosts.at[i].counted = NULL;
 	for (i = 0; i < count; i++) {
-		struct host *h = host_of(g, w[i].stall->client);
+		const struct host *h = w[i].timeline->host;
 
 		tls += w[i].stall->to.port == 443;
-		if (h->counted != f) {
-			h->counted = f;
+		if (count_once(w[i].timeline, f)) {
 			finding_add_host(g, &f->affected, h);
-			counted += h->stalls * 2 > h->decided;
+			mostly += h->stalls * 2 > h->decided;
 		}
 	}
 	f->hosts_hurt = f->affected.count;
 	if (f->affected.count == 1)
 		finding_line(f, "share", "%s of this host's connections stall",
-			     counted ? "most" : "less than half");
+			     mostly ? "most" : "less than half");
 	else
 		finding_line(f, "share", "for %zu of these %zu hosts most connections stall",
-			     counted, f->affected.count);
+			     mostly, f->affected.count);
 	if (tls)
 		finding_line(f, "",
 			     "%zu stall%s on port 443, where a client that is silent is not normal",
 			     tls, tls == 1 ? " is" : "s are");
 }
 
-static bool is_spread(const struct waiting_stall *w, size_t count)
+/* ---- stalls of equal length ---- */
+
+/* At several hosts or servers. */
+static bool is_spread(const struct open_stall *w, size_t count)
 {
 	size_t i;
 
 	for (i = 1; i < count; i++)
-		if (w[i].view != w[0].view || !same_endpoint(&w[i].stall->to, &w[0].stall->to))
+		if (w[i].timeline != w[0].timeline ||
+		    !same_endpoint(&w[i].stall->to, &w[0].stall->to))
 			return true;
 	return false;
 }
 
-/* Names the largest timer among what is not explained; answers whether there was one. */
-static bool report_timer(struct diagnosing *g, struct waiting_stall *w, size_t count)
+/* w is sorted by length. Returns a cluster of count 0 when there is no timer or no memory. */
+static struct cluster find_timer(struct context *g, const struct open_stall *w, size_t count)
 {
 	ns_t *waits = malloc(count * sizeof(*waits));
-	char timer[FORMAT_DURATION], spread[FORMAT_DURATION];
-	struct cluster c;
-	struct finding *f;
+	struct cluster c = {};
 	size_t i;
 
 	if (!waits) {
 		g->out_of_memory = true;
-		return false;
+		return c;
 	}
-	qsort(w, count, sizeof(*w), by_wait);
 	for (i = 0; i < count; i++)
 		waits[i] = w[i].stall->wait;
 	c = cluster_of(waits, count);
 	free(waits);
 	if (c.count < 3 || c.deviation > timer_slack(c.median) || c.chance > 1e-3 ||
 	    c.median < NOTABLE_NS || !is_spread(w + c.first, c.count))
-		return false;
-	f = finding_new(g, KIND_TIMER_UNEXPLAINED,
-			c.chance <= 1e-4 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW);
+		c.count = 0;
+	return c;
+}
+
+/* Reports the largest group of equal stalls. Returns whether there was one. */
+static bool report_timer(struct context *g, const struct open_stall *w, size_t count)
+{
+	char timer[FORMAT_DURATION], spread[FORMAT_DURATION];
+	struct cluster c = find_timer(g, w, count);
+	const char *known = known_timer(c.median);
+	struct finding *f;
+	size_t i;
+
+	f = c.count ? finding_new(g, KIND_TIMER_UNEXPLAINED,
+				  c.chance <= 1e-4 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW)
+		    : NULL;
 	if (!f)
 		return false;
 	f->timer = c.median;
@@ -170,63 +190,56 @@ static bool report_timer(struct diagnosing *g, struct waiting_stall *w, size_t c
 	finding_text(f,
 		     "%zu stalls last %s each: a timer, and nothing on the wire that they wait for",
 		     c.count, timer);
-	finding_line(f, "", "%zu of %zu stalls lasted %s %s %s%s%s", c.count, g->stall_count, timer,
-		     glyphs->plus_minus, format_duration(spread, c.deviation),
-		     known_timer(c.median) ? ", as " : "",
-		     known_timer(c.median) ? known_timer(c.median) : "");
-	describe(g, f, w + c.first, c.count);
+	finding_line(f, "", "%zu of %zu stalls lasted %s ± %s%s%s", c.count, g->stall_count, timer,
+		     format_duration(spread, c.deviation), known ? ", as " : "",
+		     known ? known : "");
+	describe_stalls(g, f, w + c.first, c.count);
 	add_checked(g, f, w + c.first, c.count);
-	example_of_wait(f, w[c.first + c.count / 2].stall);
+	f->has_example = true;
+	example_of_stall(&f->example, w[c.first + c.count / 2].stall);
 	for (i = c.first; i < c.first + c.count; i++)
-		w[i].stall->explained = f;
+		w[i].noted->explained = f;
 	return true;
 }
 
-static size_t unexplained(struct diagnosing *g, struct waiting_stall *w)
-{
-	size_t i, j, n = 0;
+/* ---- the others ---- */
 
-	for (i = 0; i < g->hosts.count; i++)
-		for (j = 0; j < g->views[i].stall_count; j++)
-			if (!g->views[i].stalls[j]->explained)
-				w[n++] = (struct waiting_stall){ g->views[i].stalls[j],
-								 &g->views[i] };
-	return n;
+static void report_others(struct context *g, const struct open_stall *w, size_t count)
+{
+	char least[FORMAT_DURATION], most[FORMAT_DURATION];
+	struct finding *f;
+
+	if (!count || w[count - 1].stall->wait < NOTABLE_NS)
+		return;
+	f = finding_new(g, KIND_STALLS_UNEXPLAINED, CONFIDENCE_LOW);
+	if (!f)
+		return;
+	finding_text(f, "the cause of %zu stall%s is not visible on the wire", count,
+		     plural(count));
+	format_duration(least, w[0].stall->wait);
+	format_duration(most, w[count - 1].stall->wait);
+	finding_line(f, "",
+		     "%s%s%s: people think, and browsers open spare sockets, just like this; "
+		     "without a timer or a failing peer nobody is accused",
+		     least, strcmp(least, most) ? " to " : "", strcmp(least, most) ? most : "");
+	describe_stalls(g, f, w, count);
+	add_checked(g, f, w, count);
 }
 
-void cause_unexplained(struct diagnosing *g)
+void cause_unexplained(struct context *g)
 {
-	struct waiting_stall *w = calloc(g->stall_count + 1, sizeof(*w));
-	char least[FORMAT_DURATION], most[FORMAT_DURATION];
-	size_t n, i, notable = 0;
-	struct finding *f;
+	struct open_stall *w = calloc(g->stall_count + 1, sizeof(*w));
+	size_t count, i;
 
 	if (!w) {
 		g->out_of_memory = true;
 		return;
 	}
 	for (i = 0; i < MAX_TIMERS; i++) {
-		n = unexplained(g, w);
-		if (!n || !report_timer(g, w, n))
+		count = collect_open_stalls(g, w);
+		if (!count || !report_timer(g, w, count))
 			break;
 	}
-	n = unexplained(g, w);
-	qsort(w, n, sizeof(*w), by_wait);
-	for (i = 0; i < n; i++)
-		notable += w[i].stall->wait >= NOTABLE_NS;
-	f = notable ? finding_new(g, KIND_STALLS_UNEXPLAINED, CONFIDENCE_LOW) : NULL;
-	if (f) {
-		finding_text(f, "the cause of %zu stall%s is not visible on the wire", n,
-			     plural(n));
-		format_duration(least, w[0].stall->wait);
-		format_duration(most, w[n - 1].stall->wait);
-		finding_line(f, "",
-			     "%s%s%s: people think, and browsers open spare sockets, just like "
-			     "this; without a timer or a failing peer nobody is accused",
-			     least, strcmp(least, most) ? " to " : "",
-			     strcmp(least, most) ? most : "");
-		describe(g, f, w, n);
-		add_checked(g, f, w, n);
-	}
+	report_others(g, w, collect_open_stalls(g, w));
 	free(w);
 }

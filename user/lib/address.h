@@ -12,7 +12,9 @@ bool same_address(const struct endpoint *a, const struct endpoint *b);
 /* All bits are zero: the unspecified address, or a selector's mask that was not given. */
 bool is_zero_address(const struct address *a);
 
-/* Clears all bits behind the first `bits` of the address. bits: at most 32 for IPv4, 128 for IPv6. */
+/*
+ * Clears all bits behind the first `bits` of the address. bits: at most 32 for IPv4, 128 for IPv6.
+ */
 void prefix_of(struct address *out, const struct address *a, unsigned int bits);
 
 /* An IPv4 address never lies in an IPv6 prefix, nor the reverse. */

@@ -3,38 +3,9 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <langinfo.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static const struct glyphs ascii = { .arrow = "->",
-				     .dot = "|",
-				     .plus_minus = "+-",
-				     .micro = "us",
-				     .dash = "-",
-				     .line = "-",
-				     .from = "|",
-				     .to = "|",
-				     .below = "`" };
-static const struct glyphs utf8 = { .arrow = "→",
-				    .dot = "·",
-				    .plus_minus = "±",
-				    .micro = "µs",
-				    .dash = "–",
-				    .line = "─",
-				    .from = "├",
-				    .to = "┤",
-				    .below = "└" };
-
-const struct glyphs *glyphs = &ascii;
-
-void format_init(void)
-{
-	if (!strcmp(nl_langinfo(CODESET), "UTF-8"))
-		glyphs = &utf8;
-}
 
 const char *plural(uint64_t n)
 {
@@ -72,10 +43,9 @@ char *format_duration(char out[FORMAT_DURATION], ns_t duration)
 	uint64_t seconds = ns / SECOND_NS;
 
 	if (duration == NEVER)
-		snprintf(out, FORMAT_DURATION, "%s", glyphs->dash);
+		snprintf(out, FORMAT_DURATION, "–");
 	else if (ns < 100000)
-		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " %s", sign, (ns + 500) / 1000,
-			 glyphs->micro);
+		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " µs", sign, (ns + 500) / 1000);
 	else if (ns < 10 * MILLISECOND_NS)
 		snprintf(out, FORMAT_DURATION, "%s%.1f ms", sign, ns / 1e6);
 	else if (ns < 999500000)
@@ -91,7 +61,7 @@ char *format_duration(char out[FORMAT_DURATION], ns_t duration)
 	return out;
 }
 
-static struct timespec later(const struct timespec *start, ns_t at)
+static struct timespec timespec_after(const struct timespec *start, ns_t at)
 {
 	int64_t ns = start->tv_nsec + at % (ns_t)SECOND_NS;
 	struct timespec t = { .tv_sec = start->tv_sec + at / (ns_t)SECOND_NS };
@@ -107,7 +77,7 @@ static struct timespec later(const struct timespec *start, ns_t at)
 
 char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at)
 {
-	struct timespec t = later(start, at);
+	struct timespec t = timespec_after(start, at);
 	struct tm tm;
 
 	if (!localtime_r(&t.tv_sec, &tm) || !strftime(out, FORMAT_TIME, "%H:%M:%S", &tm))
@@ -137,7 +107,8 @@ char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t)
 
 unsigned int format_utf8(const char *text, uint32_t *code)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 }; /* by length */
+	/* by length: a smaller code point has a shorter encoding (RFC 3629 3) */
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *p = (const unsigned char *)text;
 	unsigned int length, i;
 
@@ -159,12 +130,9 @@ unsigned int format_utf8(const char *text, uint32_t *code)
 	return length;
 }
 
-/* ---- text of any origin ---- */
+/* ---- untrusted text ---- */
 
-/*
- * Controls, marks of writing direction, spaces
- * without width, tags (Unicode's general categories Cc, Cf, Zl, Zp and private use).
- */
+/* Unicode's general categories Cc, Cf, Zl, Zp and Co (private use), without the surrogates. */
 bool format_is_invisible(uint32_t code)
 {
 	static const struct {
@@ -186,7 +154,7 @@ bool format_is_invisible(uint32_t code)
 	return false;
 }
 
-static void put_code(FILE *out, uint32_t code)
+void format_code_point(FILE *out, uint32_t code)
 {
 	if (code < 0x10000)
 		fprintf(out, "\\u%04x", code);
@@ -209,8 +177,8 @@ static void put_text(FILE *out, const char *text, size_t length, bool keeps_line
 			fputc('\n', out);
 		} else if (code < 0x80 && format_is_invisible(code)) {
 			fprintf(out, "\\x%02x", code);
-		} else if (format_is_invisible(code) || (code >= 0x80 && glyphs == &ascii)) {
-			put_code(out, code);
+		} else if (format_is_invisible(code)) {
+			format_code_point(out, code);
 		} else {
 			fwrite(text, 1, bytes, out);
 		}
@@ -222,12 +190,12 @@ void format_text(FILE *out, const char *text)
 	put_text(out, text, strlen(text), true);
 }
 
-#define NAMES 4
-#define LONG_NAME 200 /* bytes */
+#define NAMES 4 /* static buffers of format_name() */
+#define LONG_NAME 200 /* bytes: of a longer name the middle is left out */
 
 const char *format_name(const char *name)
 {
-	/* an escape takes no more than ten bytes */
+	/* an escape sequence takes at most ten bytes */
 	static char names[NAMES][10 * LONG_NAME + 8];
 	static unsigned int next;
 	char *shown = names[next++ % NAMES];
@@ -246,43 +214,8 @@ const char *format_name(const char *name)
 	return shown;
 }
 
-static ssize_t write_errors(void *cookie, const char *text, size_t length)
-{
-	static const char no_words[] = "probe: out of memory: a message could not be shown\n";
-	char *shown = NULL;
-	size_t size, done;
-	ssize_t n;
-	FILE *out = open_memstream(&shown, &size);
-
-	(void)cookie;
-	if (out)
-		put_text(out, text, length, true);
-	if (!out || fclose(out) || !shown) { /* what is not escaped is not shown */
-		free(shown);
-		return write(STDERR_FILENO, no_words, strlen(no_words)) < 0 ? 0 : (ssize_t)length;
-	}
-	for (done = 0; done < size; done += n) {
-		n = write(STDERR_FILENO, shown + done, size - done);
-		if (n < 0)
-			break;
-	}
-	free(shown);
-	return length;
-}
-
-void format_errors(void)
-{
-	static const cookie_io_functions_t functions = { .write = write_errors };
-	FILE *out = fopencookie(NULL, "w", functions);
-
-	if (!out)
-		return;
-	setvbuf(out, NULL, _IONBF, 0);
-	stderr = out;
-}
-
-/* Of a character in UTF-8 all bytes but the first look like this. */
-static bool goes_on(char byte)
+/* The bytes 10xxxxxx continue a UTF-8 sequence (RFC 3629 3). */
+static bool is_continuation(char byte)
 {
 	return (byte & 0xc0) == 0x80;
 }
@@ -292,7 +225,7 @@ int format_columns(const char *text)
 	int columns = 0;
 
 	for (; *text; text++)
-		columns += !goes_on(*text);
+		columns += !is_continuation(*text);
 	return columns;
 }
 
@@ -301,7 +234,7 @@ size_t format_cut(const char *text, int columns)
 	const char *p;
 
 	for (p = text; *p; p++)
-		if (!goes_on(*p) && columns-- <= 0)
+		if (!is_continuation(*p) && columns-- <= 0)
 			break;
 	return p - text;
 }
@@ -313,7 +246,7 @@ void format_json_string(FILE *out, const char *string)
 
 	for (; *string; string += length) {
 		length = format_utf8(string, &code);
-		if (!length) { /* a name need not be UTF-8: that byte as Latin-1 */
+		if (!length) { /* not UTF-8: take the byte for Latin-1 */
 			code = (unsigned char)*string;
 			length = 1;
 		}

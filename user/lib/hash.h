@@ -20,8 +20,8 @@
 #include <uthash.h>
 
 /*
- * Allocates a zeroed element, sets its key and adds it to the hash. Sets element to NULL when out of
- * memory. The hash owns nothing: the caller frees the element after HASH_DEL().
+ * Allocates a zeroed element, sets its key and adds it to the hash. Sets element to NULL when out
+ * of memory. The hash owns nothing: the caller frees the element after HASH_DEL().
  */
 #define ADD_NEW(head, field, value, element)                               \
 	do {                                                               \

@@ -37,7 +37,7 @@ struct histogram_span {
 };
 
 /*
- * Advances to the next span that is not empty, in ascending order. Start with a zeroed span. Returns
- * false at the end.
+ * Advances to the next span that is not empty, in ascending order. Start with a zeroed span.
+ * Returns false at the end.
  */
 bool histogram_next(const struct histogram *h, struct histogram_span *span);

@@ -79,9 +79,10 @@ ns_t timer_slack(ns_t timer)
 }
 
 /*
- * The null hypothesis: without a timer, the logarithm of the durations is spread evenly over a factor
- * of 30, as waits of people and of servers roughly are. q is the share of them that an interval of
- * this width then holds. Widths below 2 ms count as 2 ms: clocks and schedulers are no better.
+ * The null hypothesis: without a timer, the logarithm of the durations is spread evenly over a
+ * factor of 30, as waits of people and of servers roughly are. q is the share of them that an
+ * interval of this width then holds. Widths below 2 ms count as 2 ms: clocks and schedulers are no
+ * better.
  */
 static double chance_of_cluster(size_t n, size_t count, ns_t width, ns_t median)
 {

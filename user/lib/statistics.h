@@ -8,7 +8,8 @@
 
 /*
  * Fisher's exact test on the 2x2 table with the rows (a, b) and (c, d), two-sided: the probability,
- * row and column sums given, of a table at most as likely as this one. 1 if a row or column is empty.
+ * row and column sums given, of a table at most as likely as this one. 1 if a row or column is
+ * empty.
  */
 double fisher_exact(size_t a, size_t b, size_t c, size_t d);
 
@@ -37,8 +38,8 @@ struct cluster {
 };
 
 /*
- * Sorts at[] and returns its largest cluster. Clusters of one or two durations are returned as well,
- * although they prove no timer. n > 0.
+ * Sorts at[] and returns its largest cluster. Clusters of one or two durations are returned as
+ * well, although they prove no timer. n > 0.
  */
 struct cluster cluster_of(ns_t *at, size_t n);
 

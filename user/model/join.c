@@ -6,62 +6,67 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
-/* Attempts that wait, and that were told a moment ago: some 30 MiB. */
-#define MAX_WAITING (1 << 14)
-#define MAX_REPORTED (1 << 15)
+/* Attempts that wait for another side, and attempts passed on a moment ago: some 30 MiB. */
+#define MAX_WAITING_ATTEMPTS (1 << 14)
+#define MAX_REPORTED_ATTEMPTS (1 << 15)
 
 /*
- * By the ISN. More than attempts, and nobody on the wire can choose ISNs that meet: one look tells that
- * there is none, for nearly every record.
+ * A hash table of its own, by the ISN times a secret: more buckets than attempts, so that nearly
+ * every record that has no other side finds an empty bucket. Nobody on the wire can choose ISNs
+ * that collide.
  */
 #define BUCKETS (1 << 16)
 
-/* So many sweeps a record waits for another one of its attempt, and one that is told for late ones. */
+/*
+ * Sweeps that an attempt waits for its other side, and is kept for late ones after it was reported.
+ */
 #define WAIT_SWEEPS 2
 
-/* While the far side is seen opening, the near side waits longer, but not for ever. */
+/* A near side waits longer while its far side is seen opening, up to so many sweeps. */
 #define FAR_WAIT_SWEEPS 8
 
-/* A gateway that must ask for its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s). */
+/*
+ * A gateway that must resolve its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s).
+ */
 #define MAX_FORWARDING_NS (3 * (ns_t)SECOND_NS)
 
-/* Where little else tells, two records of one SYN are no further apart. */
+/* The largest distance of two records of one SYN where little else tells them apart from others. */
 #define SAME_SYN_NS (100 * (ns_t)MILLISECOND_NS)
 
-/* Nearer in time than another one: by so much, and twice as near. */
+/* A match must be closer in time than the next one by so much, and by a factor of two. */
 #define CLOSER_NS ((ns_t)MILLISECOND_NS)
 
 /*
- * Of one ISN so many are looked at, the newest: those who flood or scan take one for all, and to look
- * at each of theirs for each of theirs would hold up the run.
+ * Attempts of one ISN that a record is compared with, the newest first. Floods and scans use one
+ * ISN for all their attempts, and comparing each with each would hold up the run.
  */
 #define MAX_SAME_ISN 256
 
-/* Of openings: which was the first side? In the ISN's bucket; newer ones overwrite. */
-#define FIRST_SIDE_SWEEPS 16 /* sweeps */
+/* Sweeps for which it is remembered which side of an opening attempt was first. */
+#define FIRST_SIDE_SWEEPS 16
 
 struct other_record {
 	struct connection c;
 	struct other_record *next;
 };
 
-TAILQ_HEAD(tracked_list, tracked);
-LIST_HEAD(bucket, tracked);
+TAILQ_HEAD(attempt_list, attempt);
+LIST_HEAD(bucket, attempt);
 
-/* An attempt. */
-struct tracked {
-	LIST_ENTRY(tracked) by_isn; /* the newest first */
+struct attempt {
+	LIST_ENTRY(attempt) by_isn; /* the newest first */
 	uint32_t isn;
-	struct connection attempt; /* when it was told: as it was; else its first record */
-	struct other_record *other_records; /* until then: its further records */
+	struct connection connection; /* as it was reported; before that its first record */
+	struct other_record *others; /* its further records, until it is reported */
 	struct connection *open; /* a side that was still opening when it was seen last; or NULL */
 	bool is_reported;
-	bool far_is_open; /* told.far is of a side that was opening still */
-	uint64_t since; /* the sweep in which it came, or was told */
-	uint64_t seen_open; /* the sweep that showed a side opening */
-	TAILQ_ENTRY(tracked) by_age;
+	bool far_is_open; /* connection.far is of a side that was still opening */
+	uint64_t since; /* the sweep in which it came, or was reported */
+	uint64_t seen_open; /* the sweep after the one that showed a side opening; 0: none did */
+	TAILQ_ENTRY(attempt) by_age;
 };
 
+/* The first side of an opening attempt, in the bucket of its ISN. Newer ones overwrite it. */
 struct first_side {
 	ns_t syn;
 	uint32_t isn;
@@ -70,70 +75,72 @@ struct first_side {
 
 struct join {
 	struct join_events events;
-	struct tracked_list tracked[2]; /* [is_reported], the oldest first */
+	struct attempt_list attempts[2]; /* [is_reported], the oldest first */
 	size_t count[2];
-	struct first_side *first_sides; /* once there may be two sides; NULL before */
+	struct first_side *first_sides; /* BUCKETS of them; NULL until there may be two sides */
 	bool multi_iface;
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
-	uint32_t secret; /* of this run, odd */
+	uint32_t secret; /* random for this run, an odd number */
 	struct bucket buckets[BUCKETS];
 };
 
-static uint32_t bucket_of(const struct join *v, uint32_t isn)
+static uint32_t bucket_of(const struct join *j, uint32_t isn)
 {
-	return isn * v->secret >> 16 & (BUCKETS - 1);
+	return isn * j->secret >> 16 & (BUCKETS - 1);
 }
 
 struct join *join_new(const struct join_events *events)
 {
-	struct join *v = calloc(1, sizeof(*v));
+	struct join *j = calloc(1, sizeof(*j));
 
-	if (!v)
+	if (!j)
 		return NULL;
-	if (getrandom(&v->secret, sizeof(v->secret), 0) != sizeof(v->secret)) {
-		free(v);
+	if (getrandom(&j->secret, sizeof(j->secret), 0) != sizeof(j->secret)) {
+		free(j);
 		return NULL;
 	}
-	v->secret |= 1;
-	v->events = *events;
-	TAILQ_INIT(&v->tracked[false]);
-	TAILQ_INIT(&v->tracked[true]);
-	return v;
+	j->secret |= 1;
+	j->events = *events;
+	TAILQ_INIT(&j->attempts[false]);
+	TAILQ_INIT(&j->attempts[true]);
+	return j;
 }
 
-void join_set_multi_iface(struct join *v)
+void join_set_multi_iface(struct join *j)
 {
-	v->multi_iface = true;
+	j->multi_iface = true;
 }
 
-/* ---- two records of one attempt? ---- */
+/* ---- matching two records ---- */
 
-static bool same_end(const struct endpoint *a, const struct endpoint *b)
+/* VLANs differ between the sides of a gateway. */
+static bool same_address_and_port(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->port == b->port && !memcmp(&a->address, &b->address, sizeof(a->address));
 }
 
-/* As its packets have it: conntrack may have named the client behind it. */
-static const struct endpoint *seen_client(const struct connection *c)
+/* The client in the packets: conntrack may have named the one behind it. */
+static const struct endpoint *wire_client(const struct connection *c)
 {
 	return c->nat_endpoint.port ? &c->nat_endpoint : &c->client;
 }
 
-static bool same_place(const struct connection *a, const struct connection *b)
+static bool same_observation_point(const struct connection *a, const struct connection *b)
 {
 	return a->ifindex == b->ifindex && a->syn_egress == b->syn_egress &&
-	       same_endpoint(seen_client(a), seen_client(b)) &&
+	       same_endpoint(wire_client(a), wire_client(b)) &&
 	       same_endpoint(&a->server, &b->server);
 }
 
 static bool same_client(const struct connection *a, const struct connection *b)
 {
-	return same_end(&a->client, &b->client) || same_end(seen_client(a), seen_client(b));
+	return same_address_and_port(&a->client, &b->client) ||
+	       same_address_and_port(wire_client(a), wire_client(b));
 }
 
-/* The handshake of one lies within the other's: its packets passed both places, there and back. */
+/* The far side's handshake lies within the near side's: its packets passed both, there and back. */
 static bool is_nested(const struct connection *a, const struct connection *b)
 {
 	const struct connection *near = a->syn < b->syn ? a : b, *far = near == a ? b : a;
@@ -146,16 +153,17 @@ static ns_t syn_distance(const struct connection *a, const struct connection *b)
 	return a->syn < b->syn ? b->syn - a->syn : a->syn - b->syn;
 }
 
-#define BEST_SCORE 3 /* both ends are the same */
+#define BEST_SCORE 3 /* both endpoints are the same */
 
-/* How well do two records of one client's ISN fit together? 0: they are two attempts. */
+/* How well two records of one client ISN fit together. 0: they are two attempts. */
 static int match_score(const struct connection *a, const struct connection *b)
 {
 	const struct connection *in = a->syn_egress ? b : a, *out = in == a ? b : a;
-	int ends = same_client(a, b) + same_end(&a->server, &b->server);
+	int ends = same_client(a, b) + same_address_and_port(&a->server, &b->server);
 	bool answered = a->synack != NEVER && b->synack != NEVER;
 
-	if (same_place(a, b) || (answered && a->server_isn != b->server_isn && ends < 2))
+	if (same_observation_point(a, b) ||
+	    (answered && a->server_isn != b->server_isn && ends < 2))
 		return 0;
 	if (a->syn > b->syn_last + MAX_FORWARDING_NS || b->syn > a->syn_last + MAX_FORWARDING_NS)
 		return 0;
@@ -174,87 +182,88 @@ static int match_score(const struct connection *a, const struct connection *b)
 											  : 0;
 }
 
-static bool has_record_from(const struct tracked *h, const struct connection *c)
+/* True if the attempt has a record from the observation point of c already. */
+static bool has_record_from(const struct attempt *a, const struct connection *c)
 {
-	const struct far_side *far = &h->attempt.far;
+	const struct far_side *far = &a->connection.far;
 	const struct other_record *s;
 
-	if (far->seen && !h->far_is_open && far->ifindex == c->ifindex &&
-	    same_endpoint(&far->client, seen_client(c)) && same_endpoint(&far->server, &c->server))
+	if (far->seen && !a->far_is_open && far->ifindex == c->ifindex &&
+	    same_endpoint(&far->client, wire_client(c)) && same_endpoint(&far->server, &c->server))
 		return true;
-	for (s = h->other_records; s; s = s->next)
-		if (same_place(&s->c, c))
+	for (s = a->others; s; s = s->next)
+		if (same_observation_point(&s->c, c))
 			return true;
 	return false;
 }
 
-/* The attempt that this is another record of, or NULL; *unsure: one of several. */
-static struct tracked *find_tracked(const struct join *v, const struct connection *c, bool *unsure)
+/* Returns the attempt that c is another record of, or NULL. *unsure: it may be one of several. */
+static struct attempt *find_attempt(const struct join *j, const struct connection *c, bool *unsure)
 {
-	const struct bucket *bucket = &v->buckets[bucket_of(v, c->client_isn)];
-	struct tracked *h, *best = NULL;
+	const struct bucket *bucket = &j->buckets[bucket_of(j, c->client_isn)];
+	struct attempt *a, *best = NULL;
 	ns_t nearest = 0, next = 0;
 	int most = 0, n, alike = 0;
 
 	*unsure = false;
-	LIST_FOREACH(h, bucket, by_isn) {
-		if (h->isn != c->client_isn)
+	LIST_FOREACH(a, bucket, by_isn) {
+		if (a->isn != c->client_isn)
 			continue;
 		if (alike++ == MAX_SAME_ISN)
 			break;
-		n = match_score(&h->attempt, c);
-		if (!n || n < most || has_record_from(h, c))
+		n = match_score(&a->connection, c);
+		if (!n || n < most || has_record_from(a, c))
 			continue;
-		if (n > most || !best || syn_distance(&h->attempt, c) < nearest) {
+		if (n > most || !best || syn_distance(&a->connection, c) < nearest) {
 			next = n > most || !best ? NEVER : nearest;
-			nearest = syn_distance(&h->attempt, c);
-			best = h;
+			nearest = syn_distance(&a->connection, c);
+			best = a;
 			most = n;
-		} else if (next == NEVER || syn_distance(&h->attempt, c) < next) {
-			next = syn_distance(&h->attempt, c);
+		} else if (next == NEVER || syn_distance(&a->connection, c) < next) {
+			next = syn_distance(&a->connection, c);
 		}
 	}
-	if (h && most < BEST_SCORE) { /* a better one may be among those that were not looked at */
-		*unsure = v->multi_iface || v->joined;
+	if (a && most < BEST_SCORE) { /* a better one may be among those that were not compared */
+		*unsure = j->multi_iface || j->joined;
 		return NULL;
 	}
 	*unsure = best && next != NEVER && next - nearest < CLOSER_NS + nearest;
 	return *unsure ? NULL : best;
 }
 
-/* ---- what is held ---- */
+/* ---- attempts ---- */
 
-static void tracked_free(struct join *v, struct tracked *h)
+static void remove_attempt(struct join *j, struct attempt *a)
 {
 	struct other_record *s;
 
-	LIST_REMOVE(h, by_isn);
-	TAILQ_REMOVE(&v->tracked[h->is_reported], h, by_age);
-	v->count[h->is_reported]--;
-	while ((s = h->other_records)) {
-		h->other_records = s->next;
+	LIST_REMOVE(a, by_isn);
+	TAILQ_REMOVE(&j->attempts[a->is_reported], a, by_age);
+	j->count[a->is_reported]--;
+	while ((s = a->others)) {
+		a->others = s->next;
 		free(s);
 	}
-	free(h->open);
-	free(h);
+	free(a->open);
+	free(a);
 }
 
-static void remove_all(struct join *v)
+static void remove_all(struct join *j)
 {
 	int i;
 
 	for (i = 0; i < 2; i++)
-		while (!TAILQ_EMPTY(&v->tracked[i]))
-			tracked_free(v, TAILQ_FIRST(&v->tracked[i]));
+		while (!TAILQ_EMPTY(&j->attempts[i]))
+			remove_attempt(j, TAILQ_FIRST(&j->attempts[i]));
 }
 
-void join_free(struct join *v)
+void join_free(struct join *j)
 {
-	if (!v)
+	if (!j)
 		return;
-	remove_all(v);
-	free(v->first_sides);
-	free(v);
+	remove_all(j);
+	free(j->first_sides);
+	free(j);
 }
 
 static bool is_nearer_client(const struct connection *a, const struct connection *b)
@@ -264,7 +273,7 @@ static bool is_nearer_client(const struct connection *a, const struct connection
 	return !a->syn_egress && b->syn_egress;
 }
 
-/* NEVER unless both were seen once. */
+/* NEVER unless each side saw the segment once. */
 static ns_t forwarding_delay(ns_t from, ns_t to, bool once)
 {
 	return once && from != NEVER && to != NEVER ? to - from : NEVER;
@@ -274,7 +283,7 @@ static void fill_far_side(struct connection *c, const struct connection *far)
 {
 	c->far = (struct far_side){ .seen = true,
 				    .ifindex = far->ifindex,
-				    .client = *seen_client(far),
+				    .client = *wire_client(far),
 				    .server = far->server,
 				    .syn = far->syn,
 				    .synack = far->synack,
@@ -292,135 +301,150 @@ static void fill_far_side(struct connection *c, const struct connection *far)
 	c->server_round_trip = far->server_round_trip;
 }
 
-/*
- * The side that the client is on speaks for the attempt; the one that is farthest from it is the far
- * side. is_all: no other one can come any more.
- */
-static void report_joined(struct join *v, struct tracked *h, bool is_all)
+/* The record nearest to the client becomes the attempt's connection. */
+static void select_near_side(struct attempt *a)
 {
-	struct connection *near = &h->attempt, first_side = h->attempt;
+	struct connection *near = &a->connection, first = a->connection;
+	struct other_record *s;
+
+	for (s = a->others; s; s = s->next)
+		if (is_nearer_client(&s->c, near))
+			near = &s->c;
+	if (near != &a->connection) {
+		a->connection = *near;
+		*near = first;
+	}
+}
+
+/* Returns the record that is farthest from the client, also one that is still opening; or NULL. */
+static const struct connection *select_far_side(struct attempt *a)
+{
 	const struct connection *far = NULL;
 	struct other_record *s;
 
-	for (s = h->other_records; s; s = s->next)
-		if (is_nearer_client(&s->c, near))
-			near = &s->c;
-	if (near != &h->attempt) {
-		h->attempt = *near;
-		*near = first_side;
-	}
-	for (s = h->other_records; s; s = s->next)
+	for (s = a->others; s; s = s->next)
 		if (!far || is_nearer_client(far, &s->c))
 			far = &s->c;
-	h->far_is_open = !far && h->open && is_nearer_client(&h->attempt, h->open);
-	if (h->far_is_open)
-		far = h->open;
+	a->far_is_open = !far && a->open && is_nearer_client(&a->connection, a->open);
+	return a->far_is_open ? a->open : far;
+}
+
+/* is_final: no further record of the attempt can come. */
+static void report_attempt(struct join *j, struct attempt *a, bool is_final)
+{
+	const struct connection *far;
+	struct other_record *s;
+
+	select_near_side(a);
+	far = select_far_side(a);
 	if (far)
-		fill_far_side(&h->attempt, far);
+		fill_far_side(&a->connection, far);
 	else
-		h->attempt.not_forwarded |= is_all && v->multi_iface && !h->attempt.syn_egress &&
-					    !h->attempt.forwarded_by && !h->attempt.other_host;
-	TAILQ_REMOVE(&v->tracked[false], h, by_age);
-	v->count[false]--;
-	h->is_reported = true;
-	h->since = v->sweep;
-	TAILQ_INSERT_TAIL(&v->tracked[true], h, by_age);
-	v->count[true]++;
-	v->events.settled(v->events.context, &h->attempt);
-	while ((s = h->other_records)) {
-		h->other_records = s->next;
-		v->events.other_side(v->events.context, &s->c, &h->attempt);
+		a->connection.not_forwarded |=
+			is_final && j->multi_iface && !a->connection.syn_egress &&
+			!a->connection.forwarded_by && !a->connection.other_host;
+	TAILQ_REMOVE(&j->attempts[false], a, by_age);
+	j->count[false]--;
+	a->is_reported = true;
+	a->since = j->sweep;
+	TAILQ_INSERT_TAIL(&j->attempts[true], a, by_age);
+	j->count[true]++;
+	j->events.settled(j->events.context, &a->connection);
+	while ((s = a->others)) {
+		a->others = s->next;
+		j->events.other_side(j->events.context, &s->c, &a->connection);
 		free(s);
 	}
 }
 
-static void evict_some(struct join *v)
+static void evict_oldest(struct join *j)
 {
-	if (v->count[false] >= MAX_WAITING)
-		report_joined(v, TAILQ_FIRST(&v->tracked[false]), false);
-	if (v->count[true] >= MAX_REPORTED)
-		tracked_free(v, TAILQ_FIRST(&v->tracked[true]));
+	if (j->count[false] >= MAX_WAITING_ATTEMPTS)
+		report_attempt(j, TAILQ_FIRST(&j->attempts[false]), false);
+	if (j->count[true] >= MAX_REPORTED_ATTEMPTS)
+		remove_attempt(j, TAILQ_FIRST(&j->attempts[true]));
 }
 
-static void start_waiting(struct join *v, const struct connection *c)
+static void add_attempt(struct join *j, const struct connection *c)
 {
-	struct tracked *h;
+	struct attempt *a;
 
-	evict_some(v);
-	h = malloc(sizeof(*h));
-	if (!h) {
-		v->events.settled(v->events.context, c);
+	evict_oldest(j);
+	a = malloc(sizeof(*a));
+	if (!a) {
+		j->events.settled(j->events.context, c);
 		return;
 	}
-	*h = (struct tracked){ .isn = c->client_isn, .attempt = *c, .since = v->sweep };
-	LIST_INSERT_HEAD(&v->buckets[bucket_of(v, h->isn)], h, by_isn);
-	TAILQ_INSERT_TAIL(&v->tracked[false], h, by_age);
-	v->count[false]++;
+	*a = (struct attempt){ .isn = c->client_isn, .connection = *c, .since = j->sweep };
+	LIST_INSERT_HEAD(&j->buckets[bucket_of(j, a->isn)], a, by_isn);
+	TAILQ_INSERT_TAIL(&j->attempts[false], a, by_age);
+	j->count[false]++;
 }
 
-static void add_side(struct join *v, struct tracked *h, const struct connection *c)
+static void add_side(struct join *j, struct attempt *a, const struct connection *c)
 {
 	struct other_record *s;
 
-	v->joined++;
-	if (h->is_reported) {
-		h->far_is_open = false;
-		v->events.other_side(v->events.context, c, &h->attempt);
+	j->joined++;
+	if (a->is_reported) {
+		a->far_is_open = false;
+		j->events.other_side(j->events.context, c, &a->connection);
 		return;
 	}
 	s = malloc(sizeof(*s));
 	if (!s)
-		return; /* known as a side, and not shown */
+		return; /* counted as a side, but not shown */
 	s->c = *c;
-	s->next = h->other_records;
-	h->other_records = s;
-	if (h->attempt.syn_egress != c->syn_egress)
-		report_joined(v, h, true); /* in and out: that is all of it, nearly always */
+	s->next = a->others;
+	a->others = s;
+	if (a->connection.syn_egress != c->syn_egress)
+		report_attempt(j, a, true); /* in and out: there is hardly ever a third record */
 }
 
-void join_settled(struct join *v, const struct connection *c)
+void join_settled(struct join *j, const struct connection *c)
 {
 	bool unsure;
-	struct tracked *h = find_tracked(v, c, &unsure);
+	struct attempt *a = find_attempt(j, c, &unsure);
 
-	v->ambiguous += unsure;
-	if (h)
-		add_side(v, h, c);
+	j->ambiguous += unsure;
+	if (a)
+		add_side(j, a, c);
 	else
-		start_waiting(v, c);
+		add_attempt(j, c);
 }
 
-/* ---- what is still opening ---- */
+/* ---- attempts that are still opening ---- */
 
-static void note_open(struct join *v, const struct connection *c)
+/* Notes that another side of an attempt is still opening. */
+static void note_open(struct join *j, const struct connection *c)
 {
 	bool unsure;
-	struct tracked *h = find_tracked(v, c, &unsure);
+	struct attempt *a = find_attempt(j, c, &unsure);
 
-	if (!h)
+	if (!a)
 		return;
-	h->seen_open = v->sweep + 1;
-	if (h->is_reported)
+	a->seen_open = j->sweep + 1;
+	if (a->is_reported)
 		return;
-	if (!h->open)
-		h->open = malloc(sizeof(*h->open));
-	if (h->open)
-		*h->open = *c;
+	if (!a->open)
+		a->open = malloc(sizeof(*a->open));
+	if (a->open)
+		*a->open = *c;
 }
 
-/* Of an opening that has an earlier one on another side, nothing is said. */
-static bool is_far_side(struct join *v, const struct connection *c)
+/* True if an earlier SYN of the same attempt was seen on another side. Notes the first side. */
+static bool is_later_side(struct join *j, const struct connection *c)
 {
-	uint32_t sweep = v->sweep;
+	uint32_t sweep = j->sweep;
 	struct first_side *f;
 
-	if (!v->multi_iface && !v->joined)
+	if (!j->multi_iface && !j->joined)
 		return false;
-	if (!v->first_sides)
-		v->first_sides = calloc(BUCKETS, sizeof(*v->first_sides));
-	if (!v->first_sides)
+	if (!j->first_sides)
+		j->first_sides = calloc(BUCKETS, sizeof(*j->first_sides));
+	if (!j->first_sides)
 		return false;
-	f = &v->first_sides[bucket_of(v, c->client_isn)];
+	f = &j->first_sides[bucket_of(j, c->client_isn)];
 	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_SIDE_SWEEPS && f->syn < c->syn &&
 	    c->syn - f->syn <= MAX_FORWARDING_NS)
 		return true;
@@ -428,59 +452,59 @@ static bool is_far_side(struct join *v, const struct connection *c)
 	return false;
 }
 
-void join_opening(struct join *v, const struct connection *c)
+void join_opening(struct join *j, const struct connection *c)
 {
-	note_open(v, c);
-	if (!is_far_side(v, c))
-		v->events.opening(v->events.context, c);
+	note_open(j, c);
+	if (!is_later_side(j, c))
+		j->events.opening(j->events.context, c);
 }
 
-static bool is_open(const struct join *v, const struct tracked *h)
+static bool is_open(const struct join *j, const struct attempt *a)
 {
-	return h->seen_open && v->sweep - h->seen_open < WAIT_SWEEPS;
+	return a->seen_open && j->sweep - a->seen_open < WAIT_SWEEPS;
 }
 
-/* Is the record the near side's, and the far side slow to settle? */
-static bool has_waited_enough(const struct join *v, const struct tracked *h)
+/* The record is the near side's, and its far side takes too long to settle. */
+static bool has_waited_enough(const struct join *j, const struct attempt *a)
 {
-	return h->open && is_nearer_client(&h->attempt, h->open) &&
-	       v->sweep - h->since >= FAR_WAIT_SWEEPS;
+	return a->open && is_nearer_client(&a->connection, a->open) &&
+	       j->sweep - a->since >= FAR_WAIT_SWEEPS;
 }
 
-void join_swept(struct join *v)
+void join_swept(struct join *j)
 {
-	struct tracked *h, *next;
+	struct attempt *a, *next;
 
-	v->sweep++;
-	for (h = TAILQ_FIRST(&v->tracked[true]); h; h = next) {
-		next = TAILQ_NEXT(h, by_age);
-		if (v->sweep - h->since < WAIT_SWEEPS)
+	j->sweep++;
+	for (a = TAILQ_FIRST(&j->attempts[true]); a; a = next) {
+		next = TAILQ_NEXT(a, by_age);
+		if (j->sweep - a->since < WAIT_SWEEPS)
 			break;
-		if (!is_open(v, h))
-			tracked_free(v, h);
+		if (!is_open(j, a))
+			remove_attempt(j, a);
 	}
-	for (h = TAILQ_FIRST(&v->tracked[false]); h; h = next) {
-		next = TAILQ_NEXT(h, by_age);
-		if (v->sweep - h->since < WAIT_SWEEPS)
+	for (a = TAILQ_FIRST(&j->attempts[false]); a; a = next) {
+		next = TAILQ_NEXT(a, by_age);
+		if (j->sweep - a->since < WAIT_SWEEPS)
 			break;
-		if (!is_open(v, h) || has_waited_enough(v, h))
-			report_joined(v, h, true);
+		if (!is_open(j, a) || has_waited_enough(j, a))
+			report_attempt(j, a, true);
 	}
 }
 
-void join_end(struct join *v)
+void join_end(struct join *j)
 {
-	while (!TAILQ_EMPTY(&v->tracked[false]))
-		report_joined(v, TAILQ_FIRST(&v->tracked[false]), true);
-	remove_all(v);
+	while (!TAILQ_EMPTY(&j->attempts[false]))
+		report_attempt(j, TAILQ_FIRST(&j->attempts[false]), true);
+	remove_all(j);
 }
 
-uint64_t join_joined(const struct join *v)
+uint64_t join_joined(const struct join *j)
 {
-	return v->joined;
+	return j->joined;
 }
 
-uint64_t join_ambiguous(const struct join *v)
+uint64_t join_ambiguous(const struct join *j)
 {
-	return v->ambiguous;
+	return j->ambiguous;
 }

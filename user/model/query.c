@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the reports ask of the model: hosts, cohorts, stalls of equal length, peers that fail. */
+/* Read-only views of the model: hosts, cohorts, stalls of equal length, peers that fail. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,25 @@
 #include "lib/statistics.h"
 #include "model/model.h"
 
-/* Clients in the order of their hosts: by MAC and VLANs, IPv4 first; those without a MAC last. */
+const struct peer *model_peer(const struct model *m, const struct endpoint *server)
+{
+	struct peer *peer;
+
+	HASH_FIND(hh, m->peers, server, sizeof(*server), peer);
+	return peer;
+}
+
+const struct client *model_client(const struct model *m, const struct client_key *key)
+{
+	struct client *client;
+
+	HASH_FIND(hh, m->clients, key, sizeof(*key), client);
+	return client;
+}
+
+/* ---- hosts ---- */
+
+/* The clients of a host are neighbours: by MAC and VLANs, IPv4 first; those without a MAC last. */
 static int by_mac(const void *a, const void *b)
 {
 	const struct client *x = *(struct client *const *)a, *y = *(struct client *const *)b;
@@ -37,15 +55,15 @@ static int by_stalls(const void *a, const void *b)
 	return memcmp(&x->clients[0]->key, &y->clients[0]->key, sizeof(struct client_key));
 }
 
-/* A MAC is only unique within its VLANs, as an address is. */
+/* A MAC is unique only within its VLANs, as an address is. */
 static bool has_same_mac(const struct client *a, const struct client *b)
 {
 	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
 	       !memcmp(a->key.vlan, b->key.vlan, sizeof(a->key.vlan));
 }
 
-/* How many clients from the first on are one host; 0 if their MAC is a router's. */
-static size_t same_mac(struct client **clients, size_t count)
+/* Returns how many clients, from the first one on, are one host; 0 if their MAC is a router's. */
+static size_t count_of_host(struct client **clients, size_t count)
 {
 	unsigned int ip4 = 0, ip6 = 0;
 	size_t n;
@@ -61,7 +79,7 @@ static size_t same_mac(struct client **clients, size_t count)
 	return ip4 > MAX_HOST_IP4 || ip6 > MAX_HOST_IP6 ? 0 : n;
 }
 
-static void host_add(struct hosts *hosts, struct client **clients, size_t count)
+static void add_host(struct hosts *hosts, struct client **clients, size_t count)
 {
 	struct host *h = &hosts->at[hosts->count++];
 	size_t i;
@@ -82,38 +100,47 @@ static void host_add(struct hosts *hosts, struct client **clients, size_t count)
 	hosts->affected += h->stalls > 0;
 }
 
-bool model_hosts(struct model *m, struct hosts *hosts)
+/* hosts->clients is sorted by_mac(). */
+static void group_clients(struct hosts *hosts, size_t count)
 {
-	size_t count = HASH_COUNT(m->clients), i = 0, j, n, end;
+	size_t i, n, end;
+
+	for (i = 0; i < count; i = end) {
+		n = count_of_host(hosts->clients + i, count - i);
+		end = i + (n ? n : 1);
+		if (n) {
+			add_host(hosts, hosts->clients + i, n);
+			continue;
+		}
+		while (end < count && has_same_mac(hosts->clients[end], hosts->clients[i]))
+			end++;
+		for (n = i; n < end; n++)
+			add_host(hosts, hosts->clients + n, 1);
+	}
+}
+
+bool model_hosts(const struct model *m, struct hosts *hosts)
+{
+	size_t count = HASH_COUNT(m->clients), i = 0, j;
 	struct client *client;
 
 	memset(hosts, 0, sizeof(*hosts));
 	hosts->clients = calloc(count + 1, sizeof(struct client *));
 	hosts->at = calloc(count + 1, sizeof(*hosts->at));
-	if (!hosts->clients || !hosts->at) {
+	hosts->of_client = calloc(count + 1, sizeof(*hosts->of_client));
+	hosts->seen = calloc(count + 1, sizeof(*hosts->seen));
+	if (!hosts->clients || !hosts->at || !hosts->of_client || !hosts->seen) {
 		hosts_free(hosts);
 		return false;
 	}
 	for (client = m->clients; client; client = client->hh.next)
 		hosts->clients[i++] = client;
 	qsort(hosts->clients, count, sizeof(struct client *), by_mac);
-	for (i = 0; i < count; i = end) {
-		n = same_mac(hosts->clients + i, count - i);
-		end = i + (n ? n : 1);
-		if (n) {
-			host_add(hosts, hosts->clients + i, n);
-			continue;
-		}
-		/* a router: each address behind it is a host */
-		while (end < count && has_same_mac(hosts->clients[end], hosts->clients[i]))
-			end++;
-		for (n = i; n < end; n++)
-			host_add(hosts, hosts->clients + n, 1);
-	}
+	group_clients(hosts, count);
 	qsort(hosts->at, hosts->count, sizeof(*hosts->at), by_stalls);
 	for (i = 0; i < hosts->count; i++)
 		for (j = 0; j < hosts->at[i].client_count; j++)
-			hosts->at[i].clients[j]->host = i;
+			hosts->of_client[hosts->at[i].clients[j]->number] = i;
 	return true;
 }
 
@@ -121,23 +148,32 @@ void hosts_free(struct hosts *hosts)
 {
 	free(hosts->at);
 	free(hosts->clients);
+	free(hosts->of_client);
+	free(hosts->seen);
 	memset(hosts, 0, sizeof(*hosts));
 }
 
-struct cohort model_cohort(struct hosts *hosts, const struct peer *p)
+const struct host *host_of_client(const struct hosts *hosts, const struct client *c)
+{
+	return &hosts->at[hosts->of_client[c->number]];
+}
+
+struct cohort model_cohort(const struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = {};
 	const struct pair *t;
-	struct host *h;
+	uint32_t i;
 
 	LIST_FOREACH(t, &p->pairs, of_peer) {
-		h = &hosts->at[t->who.client->host];
-		if (!t->failures || h->counted == p)
+		i = hosts->of_client[t->who.client->number];
+		if (!t->failures || hosts->seen[i])
 			continue;
-		h->counted = p;
+		hosts->seen[i] = true;
 		cohort.tried++;
-		cohort.tried_stalled += h->stalls > 0;
+		cohort.tried_stalled += hosts->at[i].stalls > 0;
 	}
+	LIST_FOREACH(t, &p->pairs, of_peer)
+		hosts->seen[hosts->of_client[t->who.client->number]] = false;
 	cohort.others = hosts->count - cohort.tried;
 	cohort.others_stalled = hosts->affected - cohort.tried_stalled;
 	return cohort;
@@ -161,10 +197,11 @@ static int by_count(const void *a, const void *b)
 	return compare_ns(&x->median, &y->median);
 }
 
-/* sorted: count stalls of one group; scratch: room for as many numbers. */
-static void group_fill(struct stall_group *g, struct stall **sorted, size_t count, ns_t *scratch)
+/* sorted: the stalls of the group; scratch: room for as many numbers. */
+static void fill_group(struct stall_group *g, struct stall **sorted, size_t count, ns_t *scratch,
+		       const struct hosts *hosts)
 {
-	size_t i, j;
+	size_t i;
 
 	g->count = count;
 	g->shortest = sorted[0]->wait;
@@ -175,32 +212,32 @@ static void group_fill(struct stall_group *g, struct stall **sorted, size_t coun
 	g->deviation = median_absolute_deviation(scratch, count, g->median);
 
 	for (i = 0; i < count; i++)
-		scratch[i] = sorted[i]->client->host;
+		scratch[i] = hosts->of_client[sorted[i]->client->number];
 	qsort(scratch, count, sizeof(*scratch), compare_ns);
-	for (i = 0, j = 0; i < count; i++)
-		j += !i || scratch[i] != scratch[i - 1];
-	g->hosts = j;
+	for (i = 0; i < count; i++)
+		g->hosts += !i || scratch[i] != scratch[i - 1];
 }
 
-struct stall_group *model_stall_groups(const struct model *m, size_t *count)
+struct stall_group *model_stall_groups(const struct model *m, const struct hosts *hosts,
+				       size_t *count)
 {
-	size_t n = m->stalls_kept, i = 0, begin, groups = 0;
+	size_t n = m->stalls_kept, i = 0, first, groups = 0;
 	struct stall **sorted = calloc(n + 1, sizeof(*sorted));
 	struct stall_group *g = calloc(n + 1, sizeof(*g));
 	ns_t *scratch = calloc(n + 1, sizeof(*scratch));
 	struct stall *s;
 
 	*count = 0;
-	if (!n || !sorted || !g || !scratch)
+	if (!n || !hosts->count || !sorted || !g || !scratch)
 		goto out;
 	TAILQ_FOREACH(s, &m->stalls, by_age)
 		sorted[i++] = s;
 	qsort(sorted, n, sizeof(*sorted), by_wait);
-	for (begin = 0, i = 1; i <= n; i++) {
+	for (first = 0, i = 1; i <= n; i++) {
 		if (i < n && sorted[i]->wait - sorted[i - 1]->wait <= timer_slack(sorted[i]->wait))
 			continue;
-		group_fill(&g[groups++], sorted + begin, i - begin, scratch);
-		begin = i;
+		fill_group(&g[groups++], sorted + first, i - first, scratch, hosts);
+		first = i;
 	}
 	qsort(g, groups, sizeof(*g), by_count);
 	*count = groups;
@@ -233,10 +270,10 @@ static int by_clients_failed(const void *a, const void *b)
 	return memcmp(&x->server, &y->server, sizeof(x->server));
 }
 
-struct peer **model_failing_peers(const struct model *m, size_t *count)
+const struct peer **model_failing_peers(const struct model *m, size_t *count)
 {
-	struct peer **peers = calloc(HASH_COUNT(m->peers) + 1, sizeof(struct peer *));
-	struct peer *p;
+	const struct peer **peers = calloc(HASH_COUNT(m->peers) + 1, sizeof(struct peer *));
+	const struct peer *p;
 	size_t n = 0;
 
 	*count = 0;

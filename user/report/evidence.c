@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdbool.h>
-
-/* Out of memory, uthash undoes the insertion, and the attempt counts as lost. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((element)->hh.tbl = NULL)
-
 #include "report/evidence.h"
 
 #include <pcap/dlt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "lib/hash.h"
+#include "model/coincidence.h"
 #include "source/linktype.h"
 
 /* Bytes of memory: for attempts that are open or settled, and for those kept to the end. */
@@ -21,13 +16,6 @@
 
 /* A stall ends a moment after the answer, but its record follows only with the server's first byte. */
 #define SETTLED_KEEP_NS (60 * (ns_t)SECOND_NS)
-
-/*
- * An answer ended a silence if it came at most MAX_ANSWER_LEAD_NS before the silence's end, and its SYN at
- * most MAX_SYN_DELAY_NS after the start of the silence. The diagnosis correlates with the same limits.
- */
-#define MAX_ANSWER_LEAD_NS (100 * (ns_t)MILLISECOND_NS)
-#define MAX_SYN_DELAY_NS (250 * (ns_t)MILLISECOND_NS)
 
 #define MAX_PACKETS 48 /* of an attempt; reached only if the clock stands still */
 #define MAX_SILENCES 16 /* of a host, the latest */
@@ -146,16 +134,11 @@ static struct attempt *attempt_find(struct evidence *e, const struct attempt_key
 
 static struct attempt *attempt_add(struct evidence *e, const struct attempt_key *key)
 {
-	struct attempt *a = calloc(1, sizeof(*a));
+	struct attempt *a;
 
+	ADD_NEW(e->attempts, key, *key, a);
 	if (!a)
 		return NULL;
-	a->key = *key;
-	HASH_ADD(hh, e->attempts, key, sizeof(a->key), a);
-	if (!a->hh.tbl) {
-		free(a);
-		return NULL;
-	}
 	a->bytes = sizeof(*a);
 	e->pending_bytes += a->bytes;
 	TAILQ_INSERT_TAIL(&e->lists[OPEN], a, list);
@@ -194,15 +177,7 @@ static struct stalled_host *find_stalled_host(struct evidence *e, const struct c
 	HASH_FIND(hh, e->stalled_hosts, &wanted.key, sizeof(wanted.key), h);
 	if (h || !create || HASH_COUNT(e->stalled_hosts) >= MAX_STALLED_HOSTS)
 		return h;
-	h = calloc(1, sizeof(*h));
-	if (!h)
-		return NULL;
-	h->key = wanted.key;
-	HASH_ADD(hh, e->stalled_hosts, key, sizeof(h->key), h);
-	if (!h->hh.tbl) {
-		free(h);
-		return NULL;
-	}
+	ADD_NEW(e->stalled_hosts, key, wanted.key, h);
 	return h;
 }
 
@@ -249,9 +224,8 @@ static const struct silence *silence_ended(struct evidence *e, const struct conn
 		if (memcmp(address, &c->client.address, sizeof(*address)) &&
 		    is_ip4(address) == is_ip4(&c->client.address))
 			continue;
-		if (answer >= s->end - MAX_ANSWER_LEAD_NS && answer <= s->end &&
-		    c->syn <= s->begin + MAX_SYN_DELAY_NS &&
-		    c->syn - s->begin <= (s->end - s->begin) / 10)
+		if (answer >= s->end - SAME_MOMENT_NS && answer <= s->end &&
+		    c->syn <= s->begin + LEAD_NS && c->syn - s->begin <= (s->end - s->begin) / 10)
 			return s;
 	}
 	return NULL;

@@ -106,7 +106,7 @@ static void write_title(FILE *out, const struct session *session)
 }
 
 /* The text report with all of its tables. */
-static void write_report(struct report *r, struct model *m, const struct diagnosis *d)
+static void write_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	struct report report = { .session = r->session, .quiet = true, .verbose = true };
 	char *text = NULL;
@@ -129,7 +129,7 @@ static void write_report(struct report *r, struct model *m, const struct diagnos
 	r->error = ENOMEM;
 }
 
-static void write_page(struct report *r, struct model *m, const struct diagnosis *d,
+static void write_page(struct report *r, const struct model *m, const struct diagnosis *d,
 		       const char *objects)
 {
 	const char *template = (const char *)page_html, *begin, *end;
@@ -431,36 +431,32 @@ static void write_row(struct report *r, const struct row *row)
 			report_json.connection(r, row->attempts[i]);
 }
 
-static void write_objects(struct report *r, struct model *m, const struct diagnosis *d,
+static void write_objects(struct report *r, const struct model *m, const struct diagnosis *d,
 			  struct html_state *page)
 {
-	struct hosts hosts;
-	struct peer **peers;
+	const struct peer **peers;
 	struct rows *rows = calloc(1, sizeof(*rows));
 	size_t count, i;
 
-	if (!model_hosts(m, &hosts))
-		r->error = ENOMEM;
 	peers = model_failing_peers(m, &count);
-	if (!rows || !peers)
+	if (!rows || !peers || !d->hosts.at)
 		r->error = ENOMEM;
 	if (rows) {
-		choose_rows(rows, &hosts, m, page);
+		choose_rows(rows, &d->hosts, m, page);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
 			write_row(r, &rows->at[i]);
 	}
-	for (i = 0; i < min_size(count, MAX_PAGE_PEERS) && hosts.count; i++)
-		json_peer(r->out, &hosts, peers[i]);
+	for (i = 0; i < min_size(count, MAX_PAGE_PEERS) && d->hosts.count; i++)
+		json_peer(r->out, &d->hosts, peers[i]);
 	for (i = 0; i < min_size(d->count, MAX_PAGE_FINDINGS); i++)
 		json_finding(r->out, &d->at[i], i + 1);
-	json_summary(r, m, &hosts, d);
+	json_summary(r, m, d);
 	free(rows);
 	free(peers);
-	hosts_free(&hosts);
 }
 
-static void html_ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void html_ended(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	struct html_state *page = r->state;
 

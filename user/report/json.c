@@ -280,7 +280,7 @@ static void json_notice(struct report *r, ns_t now, const char *text)
 	fputs("}\n", r->out);
 }
 
-void json_peer(FILE *out, struct hosts *hosts, const struct peer *p)
+void json_peer(FILE *out, const struct hosts *hosts, const struct peer *p)
 {
 	struct cohort cohort = model_cohort(hosts, p);
 	const struct pair *pairs[100];
@@ -347,8 +347,7 @@ void json_host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
-void json_summary(struct report *r, const struct model *m, const struct hosts *hosts,
-		  const struct diagnosis *d)
+void json_summary(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	const struct session *session = r->session;
 	char verdict[DIAGNOSIS_VERDICT];
@@ -361,8 +360,8 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "connections", m->connections);
 	for (i = 0; i < OUTCOMES; i++)
 		field_count(out, outcome_names[i], m->outcomes[i]);
-	field_count(out, "hosts", hosts->count);
-	field_count(out, "hosts_stalled", hosts->affected);
+	field_count(out, "hosts", d->hosts.count);
+	field_count(out, "hosts_stalled", d->hosts.affected);
 	field_count(out, "stalls", m->stall_count);
 	field_count(out, "undecided", m->idle.count);
 	field_count(out, "findings", d->count);
@@ -379,7 +378,7 @@ void json_summary(struct report *r, const struct model *m, const struct hosts *h
 	field_count(out, "ambiguous", session->ambiguous);
 	field_count(out, "already_open", session->counters[COUNT_ALREADY_OPEN]);
 	field_count(out, "narrowed", session->counters[COUNT_NOT_SELECTED]);
-	field_count(out, "folded", m->dropped_details);
+	field_count(out, "folded", m->dropped_details + d->dropped);
 	field_count(out, "late_syn_copies", session->counters[COUNT_LATE_SYN_COPIES]);
 	fputs(",\"percentiles\":{", out);
 	write_percentiles(out, "wait", &m->waits);
@@ -457,7 +456,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 
 	fputs("{\"type\":\"finding\"", out);
 	field_count(out, "number", number);
-	field_string(out, "kind", finding_kinds[f->kind]);
+	field_string(out, "kind", finding_kinds[f->kind].name);
 	field_string(out, "confidence", confidence_names[f->confidence]);
 	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
 	if (f->prefix_length)
@@ -516,29 +515,25 @@ static void write_causes(FILE *out, const struct model *m, const struct diagnosi
 	}
 }
 
-static void json_ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void json_ended(struct report *r, const struct model *m, const struct diagnosis *d)
 {
-	struct peer **peers;
-	struct hosts hosts;
+	const struct peer **peers;
 	size_t count, i;
 
 	for (i = 0; i < m->idle.count; i++)
 		json_stall(r, &m->idle.at[i], false);
-	if (!model_hosts(m, &hosts))
-		r->error = ENOMEM;
 	peers = model_failing_peers(m, &count);
-	if (!peers)
+	if (!peers || !d->hosts.at)
 		r->error = ENOMEM;
-	for (i = 0; peers && i < count && hosts.count; i++)
-		json_peer(r->out, &hosts, peers[i]);
+	for (i = 0; peers && i < count && d->hosts.count; i++)
+		json_peer(r->out, &d->hosts, peers[i]);
 	free(peers);
-	for (i = 0; i < hosts.count; i++)
-		json_host(r->out, &hosts.at[i]);
+	for (i = 0; i < d->hosts.count; i++)
+		json_host(r->out, &d->hosts.at[i]);
 	for (i = 0; i < d->count; i++)
 		json_finding(r->out, &d->at[i], i + 1);
 	write_causes(r->out, m, d);
-	json_summary(r, m, &hosts, d);
-	hosts_free(&hosts);
+	json_summary(r, m, d);
 }
 
 static void json_stall_event(struct report *r, const struct stall *s, bool ended)

@@ -280,7 +280,7 @@ static void write_packet(struct report *r, const struct kept_packet *p, size_t f
 	end_block(b, r);
 }
 
-static void pcapng_ended(struct report *r, struct model *m, const struct diagnosis *d)
+static void pcapng_ended(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	const struct kept_packet *interfaces[MAX_INTERFACES], **packets;
 	struct block block = {};

@@ -43,7 +43,7 @@ struct report_format {
 	void (*swept)(struct report *r, ns_t now);
 
 	/* The run is over and diagnosed. */
-	void (*ended)(struct report *r, struct model *m, const struct diagnosis *d);
+	void (*ended)(struct report *r, const struct model *m, const struct diagnosis *d);
 
 	/* Frees r->state, which may be NULL. */
 	void (*closed)(struct report *r);
@@ -65,5 +65,5 @@ struct report {
 
 extern const struct report_format report_text;
 extern const struct report_format report_json;
-extern const struct report_format report_pcapng; /* needs report->evidence */
+extern const struct report_format report_pcapng; /* needs report.evidence */
 extern const struct report_format report_html;

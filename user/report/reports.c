@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "lib/format.h"
-#include "report/html.h"
 #include "report/terminal.h"
 
 #define BUFFER_BYTES (64 << 10) /* of a file */

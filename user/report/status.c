@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/format.h"
+#include "report/glyphs.h"
 #include "report/terminal.h"
 
 static void __attribute__((format(printf, 1, 2))) print_line(const char *format, ...)

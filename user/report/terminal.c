@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/format.h"
+#include "report/glyphs.h"
 
 #define MAX_BUFFERED_BYTES (256 << 10) /* of each stream */
 
@@ -58,7 +59,7 @@ static struct stream *stream_of(FILE *out)
 	return out == stdout ? output : out == stderr ? errors : NULL;
 }
 
-/* stderr is a stream without a descriptor after format_errors(). */
+/* stderr is a stream without a descriptor after filter_stderr(). */
 static int fd_of(FILE *out)
 {
 	return out == stderr ? STDERR_FILENO : fileno(out);
@@ -254,6 +255,7 @@ void terminal_line(FILE *out, const char *text)
 {
 	struct stream *s = stream_of(out);
 
+	text = transliterate(text);
 	if (!s) {
 		fputs(text, out);
 		fflush(out);
@@ -288,7 +290,7 @@ void terminal_status(const char *text)
 	}
 	if (!status_stream)
 		return;
-	snprintf(status, sizeof(status), "%s", text);
+	snprintf(status, sizeof(status), "%s", transliterate(text));
 	if (!status_stream->used) {
 		erase_status(status_stream);
 		flush_buffer(status_stream, blocking);

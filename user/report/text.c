@@ -33,6 +33,7 @@ static void print_wrapped(struct report *r, int column, int indent, const char *
 	char word[256];
 	size_t bytes;
 
+	text = transliterate(text);
 	for (; *text; text += bytes + strspn(text + bytes, " ")) {
 		bytes = strcspn(text, " ");
 		snprintf(word, sizeof(word), "%.*s", (int)bytes, text);
@@ -107,7 +108,8 @@ static void print_wait(struct report *r, const struct example *e)
 	fprintf(out, " SYN-ACK %s%s%s ACK %s", glyphs->line,
 		format_duration(b, e->synack == NEVER ? NEVER : e->ack - e->synack), glyphs->line,
 		glyphs->from);
-	used += strlen(a) + strlen(b) + strlen(wait) + 18 + 3 + strlen("first byte");
+	used += strlen(transliterate(a)) + strlen(transliterate(b)) + strlen(wait) + 18 + 3 +
+		strlen("first byte");
 	length = used < t->columns - 4 ? (t->columns - 2 - used) / 2 : 1;
 	print_rule(out, length);
 	fprintf(out, " %s ", wait);
@@ -218,7 +220,7 @@ static bool explains_stalls(const struct diagnosis *d)
 	size_t i;
 
 	for (i = 0; i < d->count; i++)
-		if (d->at[i].kind < KIND_PREFIX_CUT)
+		if (finding_kinds[d->at[i].kind].family == FAMILY_WAIT)
 			return true;
 	return false;
 }
@@ -255,25 +257,14 @@ static void text_started(struct report *r)
 	text_init_lines(t);
 }
 
-static void text_ended(struct report *r, struct model *m, const struct diagnosis *d)
+/* Prints all but the lines into r->out, in UTF-8. */
+static void print_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
-	struct text_state *t = r->state;
-	FILE *out = r->out;
-	struct hosts hosts;
-
-	if (!t)
-		return;
-	if (!model_hosts(m, &hosts))
-		r->error = ENOMEM;
-	t->columns = report_columns(out);
-	text_flush_lines(r);
-	if (t->has_heading || isatty(fileno(out))) /* a terminal shows ^C */
-		fputc('\n', out);
-	print_first_line(r, m, &hosts);
+	print_first_line(r, m, &d->hosts);
 	text_blindness(r);
 	text_nat(r, m);
 	if (d->failed || r->error)
-		fprintf(out, "\nOut of memory: %s.\n",
+		fprintf(r->out, "\nOut of memory: %s.\n",
 			d->failed ? "no diagnosis was made" : "hosts could not be told apart");
 	else if (!is_anything_wrong(m))
 		print_nothing_wrong(r, m);
@@ -281,16 +272,42 @@ static void text_ended(struct report *r, struct model *m, const struct diagnosis
 	text_idle(r, m);
 	/* stalls that no finding explains were printed as lines: the report summarises them */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
-		text_stalls(r, m, &hosts);
+		text_stalls(r, m, &d->hosts);
 	if (r->verbose && !r->error) {
-		text_peers(r, m, &hosts);
-		text_hosts(r, &hosts);
+		text_peers(r, m, &d->hosts);
+		text_hosts(r, &d->hosts);
 	}
 	text_network(r, m);
 	text_not_measured(r);
-	text_losses(r, m);
+	text_losses(r, m->dropped_details + d->dropped);
 	text_cut(r);
-	hosts_free(&hosts);
+}
+
+static void text_ended(struct report *r, const struct model *m, const struct diagnosis *d)
+{
+	struct text_state *t = r->state;
+	FILE *out = r->out;
+	char *text = NULL;
+	size_t size;
+
+	if (!t)
+		return;
+	if (!d->hosts.at)
+		r->error = ENOMEM;
+	t->columns = report_columns(out);
+	text_flush_lines(r);
+	if (t->has_heading || isatty(fileno(out))) /* a terminal shows ^C */
+		fputc('\n', out);
+	r->out = open_memstream(&text, &size);
+	if (r->out) {
+		print_report(r, m, d);
+		if (!fclose(r->out) && text)
+			fputs(transliterate(text), out);
+	}
+	r->out = out;
+	if (!text)
+		r->error = ENOMEM;
+	free(text);
 }
 
 static void text_closed(struct report *r)

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "lib/format.h"
+#include "report/glyphs.h"
 #include "report/ratelimit.h"
 #include "report/report.h"
 #include "report/terminal.h"
@@ -60,9 +62,12 @@ void text_blindness(struct report *r);
 void text_nat(struct report *r, const struct model *m);
 void text_idle(struct report *r, const struct model *m);
 void text_stalls(struct report *r, const struct model *m, const struct hosts *hosts);
-void text_peers(struct report *r, const struct model *m, struct hosts *hosts);
+void text_peers(struct report *r, const struct model *m, const struct hosts *hosts);
 void text_hosts(struct report *r, const struct hosts *hosts);
 void text_network(struct report *r, const struct model *m);
 void text_not_measured(struct report *r);
-void text_losses(struct report *r, const struct model *m);
+
+/* dropped: details and findings beyond the bounds of memory. */
+void text_losses(struct report *r, uint64_t dropped);
+
 void text_cut(struct report *r);

@@ -78,7 +78,7 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 		"        between the handshake and the client's first byte\n",
 		m->stall_count, plural(m->stall_count), hosts->affected, plural(hosts->affected),
 		r->session->stall / 1e9);
-	groups = model_stall_groups(m, &count);
+	groups = model_stall_groups(m, hosts, &count);
 	if (!groups)
 		return;
 	fprintf(out, "  %-28s %7s %6s\n", "LENGTH", "STALLS", "HOSTS");
@@ -146,7 +146,7 @@ static void print_pairs(struct report *r, const struct peer *p)
 	fputc('\n', out);
 }
 
-static void print_peer(struct report *r, struct hosts *hosts, const struct peer *p)
+static void print_peer(struct report *r, const struct hosts *hosts, const struct peer *p)
 {
 	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], words[64];
 	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED,
@@ -194,9 +194,9 @@ static void print_peer(struct report *r, struct hosts *hosts, const struct peer 
 			plural(cohort.others), cohort.others_stalled);
 }
 
-void text_peers(struct report *r, const struct model *m, struct hosts *hosts)
+void text_peers(struct report *r, const struct model *m, const struct hosts *hosts)
 {
-	struct peer **peers;
+	const struct peer **peers;
 	size_t count, i;
 
 	peers = model_failing_peers(m, &count);
@@ -391,7 +391,7 @@ void text_not_measured(struct report *r)
 		print_ethertype(out, &session->ethertypes[i]);
 }
 
-void text_losses(struct report *r, const struct model *m)
+void text_losses(struct report *r, uint64_t dropped)
 {
 	static const char *const words[COUNTERS] = {
 		[COUNT_LOST_MAP] =
@@ -408,16 +408,16 @@ void text_losses(struct report *r, const struct model *m)
 	FILE *out = r->out;
 	int i;
 
-	if (!session_losses(session) && !m->dropped_details)
+	if (!session_losses(session) && !dropped)
 		return;
 	text_heading(r, text_colours(r)->bad, "LOST");
 	fputc('\n', out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		if (session->counters[i])
 			fprintf(out, "  %" PRIu64 " %s\n", session->counters[i], words[i]);
-	if (m->dropped_details)
+	if (dropped)
 		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n",
-			m->dropped_details);
+			dropped);
 }
 
 void text_cut(struct report *r)

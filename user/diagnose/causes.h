@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The causes, one file each. diagnose() calls them in the order of its table: what one has
+ * explained, the later ones leave alone.
+ */
+#pragma once
+
+#include "diagnose/finding.h"
+
+void cause_correlation(struct context *g); /* waits-for-peer, slow-helper */
+void cause_failover(struct context *g); /* held-before-connect, failover-chain, broken-ipv6 */
+void cause_loss(struct context *g); /* lossy-client, lossy-far-side */
+void cause_slow_servers(struct context *g); /* ident, late-banner, slow-server, accept-queue, ... */
+void cause_unexplained(struct context *g); /* timer-unexplained, stalls-unexplained */
+void cause_gateway_drops(struct context *g); /* dropped-in-gateway */
+void cause_dead_peers(struct context *g); /* prefix-cut, peer-..., syn-flood */
+void cause_path(struct context *g); /* mtu-black-hole, one-direction, slow-access */
+void cause_summary(struct context *g); /* no-verdict, not-the-network */

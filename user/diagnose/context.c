@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnose/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/coincidence.h"
+
+static int by_end(const void *a, const void *b)
+{
+	const struct stall *x = ((const struct noted_stall *)a)->stall;
+	const struct stall *y = ((const struct noted_stall *)b)->stall;
+
+	if (stall_end(x) != stall_end(y))
+		return stall_end(x) < stall_end(y) ? -1 : 1;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return memcmp(&x->from, &y->from, sizeof(x->from));
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct pending *x = *(struct pending *const *)a, *y = *(struct pending *const *)b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return memcmp(&x->to, &y->to, sizeof(x->to));
+}
+
+static size_t count_groups(const struct timeline *t)
+{
+	size_t i, n = 0;
+	ns_t end = 0;
+
+	for (i = 0; i < t->stall_count; i++) {
+		const struct stall *s = t->stalls[i].stall;
+
+		if (!n || stall_end(s) - end > SAME_MOMENT_NS) {
+			n++;
+			end = stall_end(s);
+		}
+	}
+	return n;
+}
+
+/* Appends what is kept of a client. */
+static void add_client(struct timeline *t, const struct client *c)
+{
+	const struct pending *o;
+	const struct stall *s;
+
+	if (c->first_syn < t->from)
+		t->from = c->first_syn;
+	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
+		/* a sibling to the same server was in use meanwhile: this was a spare socket */
+		if (!s->siblings)
+			t->stalls[t->stall_count++].stall = s;
+	TAILQ_FOREACH(o, &c->pendings, of_client)
+		t->pendings[t->pending_count++] = o;
+}
+
+static void fill_timeline(const struct context *g, struct timeline *t, const struct host *h,
+			  struct noted_stall *stalls, const struct pending **pendings)
+{
+	size_t i;
+
+	t->host = h;
+	t->stalls = stalls;
+	t->pendings = pendings;
+	t->from = g->m->last;
+	for (i = 0; i < h->client_count; i++)
+		add_client(t, h->clients[i]);
+	qsort(stalls, t->stall_count, sizeof(*stalls), by_end);
+	qsort(pendings, t->pending_count, sizeof(*pendings), by_start);
+	for (i = 0; i < h->client_count; i++)
+		if (h->clients[i]->forgot_pending && t->pending_count)
+			t->from = pendings[0]->start;
+	t->watched = g->m->last - t->from;
+	t->groups = count_groups(t);
+}
+
+bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
+		  const struct session *session, const struct host_facts *facts)
+{
+	const struct pending **pendings;
+	struct noted_stall *stalls;
+	size_t i;
+
+	*g = (struct context){
+		.m = m, .session = session, .facts = facts, .d = d, .hosts = &d->hosts
+	};
+	g->timelines = calloc(d->hosts.count + 1, sizeof(*g->timelines));
+	stalls = g->stalls = calloc(m->stalls_kept + 1, sizeof(*g->stalls));
+	pendings = g->pendings = calloc(m->pending_kept + 1, sizeof(struct pending *));
+	if (!g->timelines || !stalls || !pendings)
+		return false;
+	for (i = 0; i < d->hosts.count; i++) {
+		fill_timeline(g, &g->timelines[i], &d->hosts.at[i], stalls, pendings);
+		stalls += g->timelines[i].stall_count;
+		pendings += g->timelines[i].pending_count;
+	}
+	g->stall_count = stalls - g->stalls;
+	return true;
+}
+
+void context_free(struct context *g)
+{
+	free(g->timelines);
+	free(g->stalls);
+	free(g->pendings);
+}
+
+struct timeline *timeline_of(const struct context *g, const struct client *c)
+{
+	return &g->timelines[host_of_client(g->hosts, c) - g->hosts->at];
+}
+
+bool count_once(struct timeline *t, const void *counter)
+{
+	if (t->counted == counter)
+		return false;
+	t->counted = counter;
+	return true;
+}
+
+bool host_is_comparable(const struct host *h)
+{
+	return h->decided > 0;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnose/finding.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- building ---- */
+
+struct finding *finding_new(struct context *g, enum finding_kind kind, enum confidence confidence)
+{
+	struct finding *f;
+
+	if (g->d->count == MAX_FINDINGS) {
+		g->d->dropped++;
+		return NULL;
+	}
+	f = &g->d->at[g->d->count++];
+	memset(f, 0, sizeof(*f));
+	f->kind = kind;
+	f->confidence = confidence;
+	f->timer = NEVER;
+	f->deviation = NEVER;
+	f->p_value = NAN;
+	return f;
+}
+
+void finding_set_peer(struct finding *f, const struct endpoint *peer)
+{
+	f->has_peer = true;
+	f->peer = *peer;
+}
+
+void finding_add_also(struct finding *f, const struct endpoint *peer)
+{
+	if (f->also_count < MAX_FINDING_ALSO)
+		f->also[f->also_count++] = *peer;
+}
+
+/* Escapes the text: names of interfaces, which may hold any byte, are part of it. */
+static void set_text(char *text, size_t room, const char *format, va_list arguments)
+{
+	char raw[1024];
+	FILE *out;
+
+	vsnprintf(raw, sizeof(raw), format, arguments);
+	out = fmemopen(text, room - 1, "w"); /* cuts what does not fit */
+	if (!out) {
+		snprintf(text, room, "out of memory: this could not be put into words");
+		return;
+	}
+	format_text(out, raw);
+	fclose(out);
+	text[room - 1] = '\0';
+}
+
+void finding_text(struct finding *f, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	set_text(f->text, sizeof(f->text), format, arguments);
+	va_end(arguments);
+}
+
+void finding_line(struct finding *f, const char *label, const char *format, ...)
+{
+	struct finding_line *line = &f->lines[f->line_count];
+	va_list arguments;
+
+	if (f->line_count == MAX_FINDING_LINES)
+		return;
+	f->line_count++;
+	snprintf(line->label, sizeof(line->label), "%s", label);
+	va_start(arguments, format);
+	set_text(line->text, sizeof(line->text), format, arguments);
+	va_end(arguments);
+}
+
+/* ---- hosts ---- */
+
+void finding_add_host(struct context *g, struct finding_hosts *hosts, const struct host *h)
+{
+	hosts->count++;
+	if (!hosts->at)
+		hosts->at = calloc(MAX_FINDING_HOSTS, sizeof(*hosts->at));
+	if (!hosts->at)
+		g->out_of_memory = true;
+	else if (hosts->named < MAX_FINDING_HOSTS)
+		hosts->at[hosts->named++] = h->clients[0]->key;
+}
+
+void finding_add_hosts(struct context *g, struct finding *f, const struct peer *p,
+		       unsigned int anomaly_bits)
+{
+	const struct pair *pair;
+
+	LIST_FOREACH(pair, &p->pairs, of_peer) {
+		struct timeline *t = timeline_of(g, pair->who.client);
+
+		if (anomaly_bits && !(pair->anomaly_bits & anomaly_bits))
+			continue;
+		if (count_once(t, f))
+			finding_add_host(g, &f->affected, t->host);
+	}
+}
+
+size_t finding_add_failed_hosts(struct context *g, struct finding *f, const struct peer *p)
+{
+	const struct pair *pair;
+	size_t n = 0;
+
+	LIST_FOREACH(pair, &p->pairs, of_peer) {
+		struct timeline *t = timeline_of(g, pair->who.client);
+
+		if (!pair->failures || !count_once(t, f))
+			continue;
+		finding_add_host(g, &f->affected, t->host);
+		n++;
+	}
+	return n;
+}
+
+void finding_compare(struct context *g, struct finding *f, const struct peer *p)
+{
+	struct cohort *c = &f->cohort;
+	const struct pair *pair;
+	size_t i;
+
+	LIST_FOREACH(pair, &p->pairs, of_peer)
+		count_once(timeline_of(g, pair->who.client), f);
+	for (i = 0; i < g->hosts->count; i++) {
+		const struct timeline *t = &g->timelines[i];
+		bool tried = t->counted == f, stalled = t->stall_count > 0;
+
+		if (!host_is_comparable(t->host))
+			continue;
+		c->tried += tried;
+		c->tried_stalled += tried && stalled;
+		c->others += !tried;
+		c->others_stalled += !tried && stalled;
+		if (tried && stalled)
+			finding_add_host(g, &f->affected, t->host);
+		else if (!stalled)
+			finding_add_host(g, &f->unaffected, t->host);
+	}
+	if (f->unaffected.count >= 2)
+		f->p_value = fisher_exact(c->tried_stalled, c->tried - c->tried_stalled,
+					  c->others_stalled, c->others - c->others_stalled);
+}
+
+/* ---- examples ---- */
+
+void example_of_stall(struct example *e, const struct stall *s)
+{
+	*e = (struct example){
+		.client = s->from,
+		.nat_endpoint = s->nat_endpoint,
+		.server = s->to,
+		.syn = s->syn,
+		.synack = s->synack,
+		.ack = s->start,
+		.first = stall_end(s),
+		.resolved = NEVER,
+	};
+}
+
+void example_add_attempt(struct example *e, const struct pending *o)
+{
+	e->waited_for = o->to;
+	e->resolved = o->resolved ? o->end : NEVER;
+	e->syn_count = o->syn_count < SYN_TIMES ? o->syn_count : SYN_TIMES;
+	memcpy(e->syn_times, o->syn_times, sizeof(e->syn_times));
+}
+
+enum confidence confidence_by_count(uint64_t n)
+{
+	return n >= 3 ? CONFIDENCE_HIGH : n == 2 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+}
+
+/* ---- findings made so far ---- */
+
+bool has_finding(const struct context *g, enum finding_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++)
+		if (g->d->at[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool names_peer(const struct finding *f, const struct endpoint *peer)
+{
+	size_t i;
+
+	if (f->has_peer && same_endpoint(&f->peer, peer))
+		return true;
+	for (i = 0; i < f->also_count; i++)
+		if (same_endpoint(&f->also[i], peer))
+			return true;
+	return false;
+}
+
+bool is_named(const struct context *g, const struct endpoint *peer)
+{
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++)
+		if (names_peer(&g->d->at[i], peer))
+			return true;
+	return false;
+}
+
+bool is_waited_for(const struct context *g, const struct endpoint *peer)
+{
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++) {
+		const struct finding *f = &g->d->at[i];
+
+		if (finding_kinds[f->kind].family == FAMILY_WAIT &&
+		    f->confidence > CONFIDENCE_LOW && names_peer(f, peer))
+			return true;
+	}
+	return false;
+}

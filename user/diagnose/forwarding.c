@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnose/forwarding.h"
+
+#include <inttypes.h>
+
+/* Tables with names of their own: RT_TABLE_MAIN, RT_TABLE_LOCAL (rtnetlink(7)). */
+#define TABLE_MAIN 254
+#define TABLE_LOCAL 255
+
+/* ---- judgement ---- */
+
+const struct session_iface *watched_iface(const struct session *s, uint32_t ifindex)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->interface_count; i++)
+		if (s->interfaces[i].index == ifindex)
+			return &s->interfaces[i];
+	for (i = 0; i < s->followed_count; i++)
+		if (s->followed[i].index == ifindex)
+			return &s->followed[i];
+	return NULL;
+}
+
+/* True if every SYN that left by this interface was seen, during the whole run. */
+static bool sees_all_egress(const struct session *s, const struct session_iface *w)
+{
+	return !w->was_away && !w->is_part && !w->blind[EGRESS] && !s->is_capture;
+}
+
+const struct route *route_to(const struct context *g, const struct peer *p)
+{
+	return host_facts_route(g->facts, &p->server);
+}
+
+static bool is_neighbour_missing(const struct route *r)
+{
+	return r->neighbour == NEIGHBOUR_FAILED || r->neighbour == NEIGHBOUR_INCOMPLETE;
+}
+
+/*
+ * A selector may hide the packet that NAT made of a SYN. A device whose neighbour is missing drops
+ * SYNs as well, without a fault of this gateway. A SYN that leaves by the interface that it came in
+ * by is a copy in the same record.
+ */
+enum forwarding forwarding_of(const struct context *g, const struct peer *p)
+{
+	const struct session *s = g->session;
+	const struct session_iface *out, *in = watched_iface(s, p->in_ifindex);
+	const struct route *r = route_to(g, p);
+
+	if (p->forwarded && !p->not_forwarded && !p->answer_dropped)
+		return FORWARDING_OK;
+	if ((!p->not_forwarded && !p->answer_dropped) || !p->failures[FAILURE_SILENT] ||
+	    session_losses(s) || s->narrowed_clients || s->narrowed_servers || !r ||
+	    (in && in->is_part))
+		return FORWARDING_NOT_CHECKED;
+	if (p->answer_dropped)
+		return FORWARDING_ANSWERS_DROPPED;
+	if (r->state == ROUTE_BLACKHOLE)
+		return FORWARDING_DROPPED;
+	out = r->state == ROUTE_FOUND ? watched_iface(s, r->device_index) : NULL;
+	if (!out || !sees_all_egress(s, out) || r->device_index == p->in_ifindex ||
+	    is_neighbour_missing(r))
+		return FORWARDING_NOT_CHECKED;
+	return FORWARDING_DROPPED;
+}
+
+bool is_dropped_here(const struct context *g, const struct peer *p)
+{
+	enum forwarding forwarding = forwarding_of(g, p);
+
+	return forwarding == FORWARDING_DROPPED || forwarding == FORWARDING_ANSWERS_DROPPED;
+}
+
+/* ---- evidence ---- */
+
+static void add_forwarding(const struct context *g, struct finding *f, const struct peer *p)
+{
+	const struct session_iface *in = watched_iface(g->session, p->in_ifindex);
+	const struct session_iface *out = watched_iface(g->session, p->forwarded_by);
+	const struct route *r = route_to(g, p);
+	bool has_route = r && r->state == ROUTE_FOUND;
+
+	switch (forwarding_of(g, p)) {
+	case FORWARDING_OK:
+		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",
+			     out ? out->name : "",
+			     p->by_gateway ? "" : ": what swallows them is beyond it");
+		break;
+	case FORWARDING_DROPPED:
+		finding_line(f, "",
+			     "the SYNs of %" PRIu64 " attempt%s came in%s%s and left by no "
+			     "interface%s%s%s: this gateway drops them",
+			     p->not_forwarded, plural(p->not_forwarded), in ? " by " : "",
+			     in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
+			     has_route ? " was watched" : "");
+		break;
+	case FORWARDING_ANSWERS_DROPPED:
+		finding_line(f, "",
+			     "the SYN-ACKs of %" PRIu64 " attempt%s came back%s%s and did not go "
+			     "on to the client: this gateway drops them",
+			     p->answer_dropped, plural(p->answer_dropped), out ? " to " : "",
+			     out ? out->name : "");
+		break;
+	case FORWARDING_NOT_CHECKED:
+		if (!p->by_gateway)
+			finding_line(f, "", "whether these SYNs left this gateway was not checked");
+		break;
+	}
+}
+
+static void add_route_found(const struct context *g, struct finding *f, const struct peer *p,
+			    const struct route *r)
+{
+	const char *down = r->device_exists && !r->device_up ? ", which is down" : "";
+	char address[FORMAT_ADDRESS], prefix[FORMAT_ADDRESS];
+
+	format_address(address, &p->server.address);
+	format_address(prefix, &r->prefix);
+	if (!r->table)
+		finding_line(f, "route", "leaves by %s%s", r->device, down);
+	else if (!r->prefix_length && is_private(&p->server.address))
+		finding_line(f, "route",
+			     "%s is a private address that leaves by the default route (%s%s): its "
+			     "own route is gone",
+			     address, r->device, down);
+	else if (!r->prefix_length)
+		finding_line(f, "route", "leaves by the default route (%s%s)", r->device, down);
+	else
+		finding_line(f, "route", "leaves by the route to %s/%u (%s%s)", prefix,
+			     r->prefix_length, r->device, down);
+	if (is_neighbour_missing(r))
+		finding_line(f, "", "nobody on %s answers for %s: no neighbour has that address",
+			     r->device,
+			     r->via_next_hop ? format_address(prefix, &r->next_hop) : address);
+	else
+		add_forwarding(g, f, p);
+}
+
+void finding_add_route(const struct context *g, struct finding *f, const struct peer *p)
+{
+	const struct route *r = route_to(g, p);
+	char address[FORMAT_ADDRESS], prefix[FORMAT_ADDRESS];
+
+	if (!r)
+		return;
+	format_address(address, &p->server.address);
+	format_address(prefix, &r->prefix);
+	switch (r->state) {
+	case ROUTE_FOUND:
+		add_route_found(g, f, p, r);
+		break;
+	case ROUTE_NONE:
+		finding_line(f, "route", "this gateway has no route to %s", address);
+		break;
+	case ROUTE_BLACKHOLE:
+		finding_line(f, "route", "this gateway has a blackhole route to %s/%u", prefix,
+			     r->prefix_length);
+		if (forwarding_of(g, p) == FORWARDING_DROPPED)
+			add_forwarding(g, f, p);
+		break;
+	case ROUTE_UNREACHABLE:
+		finding_line(f, "route", "this gateway has an unreachable route to %s/%u", prefix,
+			     r->prefix_length);
+		break;
+	case ROUTE_PROHIBIT:
+		finding_line(f, "route", "this gateway has a prohibit route to %s/%u", prefix,
+			     r->prefix_length);
+		break;
+	case ROUTE_LOCAL:
+		finding_line(f, "route", "%s is an address of this gateway itself", address);
+		break;
+	case ROUTE_NOT_FORWARDED:
+		finding_line(f, "route",
+			     "forwarding is off where these SYNs come in: either that is the "
+			     "fault, or this host only looks on");
+		break;
+	case ROUTE_UNKNOWN:
+		return;
+	}
+	if (r->state != ROUTE_LOCAL && r->table && r->table != TABLE_MAIN &&
+	    r->table != TABLE_LOCAL)
+		finding_line(f, "", "a policy rule chose table %u for it", r->table);
+	if (r->unsure)
+		finding_line(f, "",
+			     "(policy rules that look at marks or ports may choose otherwise)");
+}

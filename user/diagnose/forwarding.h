@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What this gateway does with the SYNs to a peer that fails: its route, and whether they leave. */
+#pragma once
+
+#include "diagnose/finding.h"
+
+enum forwarding {
+	FORWARDING_NOT_CHECKED,
+	FORWARDING_OK,
+	FORWARDING_DROPPED,
+	FORWARDING_ANSWERS_DROPPED,
+};
+
+enum forwarding forwarding_of(const struct context *g, const struct peer *p);
+bool is_dropped_here(const struct context *g, const struct peer *p);
+
+/* Returns NULL when the route is not known. */
+const struct route *route_to(const struct context *g, const struct peer *p);
+
+/* Returns NULL when no interface of this index is watched. */
+const struct session_iface *watched_iface(const struct session *s, uint32_t ifindex);
+
+/* Adds lines of evidence on the route and on forwarding, as far as they are known. */
+void finding_add_route(const struct context *g, struct finding *f, const struct peer *p);

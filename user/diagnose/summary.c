@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The run as a whole: too little was seen for a verdict, or the network is not the problem. */
+#include <inttypes.h>
+
+#include "diagnose/causes.h"
+
+/* The share of lost records that makes every count doubtful. */
+#define LOST_SHARE 0.001
+
+/* ---- no verdict ---- */
+
+/* Nearly all attempts come from an address of this host: NAT hides the clients behind it. */
+static bool is_outer_side(const struct context *g)
+{
+	const struct session *s = g->session;
+	uint64_t own = 0, inward = 0;
+	const struct client *client;
+	const struct peer *peer;
+
+	for (client = g->m->clients; client; client = client->hh.next)
+		if (session_is_own_address(s, &client->key.address))
+			own += client->connections;
+	for (peer = g->m->peers; peer; peer = peer->hh.next)
+		if (session_is_own_address(s, &peer->server.address))
+			inward += peer->connections;
+	/* conntrack names the clients behind NAT: what it does not translate is this host's own */
+	if (s->nat.known && !s->nat.lost)
+		return false;
+	return g->m->connections >= 3 && own * 10 >= g->m->connections * 9 &&
+	       inward * 10 < g->m->connections;
+}
+
+static bool is_lossy(const struct context *g)
+{
+	uint64_t lost = session_losses(g->session);
+
+	return lost > LOST_SHARE * (g->m->connections + lost);
+}
+
+static bool is_one_direction(const struct model *m)
+{
+	return m->no_synack && m->no_synack * 2 > m->outcomes[OUTCOME_ESTABLISHED];
+}
+
+static void explain_outer_side(struct finding *f, const struct nat *nat)
+{
+	finding_text(f, "this is the outer side of a NAT: the clients cannot be told apart");
+	if (nat->unknown)
+		finding_line(f, "", "%s", nat->unknown);
+	finding_line(f, "do", "watch %s",
+		     nat->inner[0] ? nat->inner : "the interface that the clients are on");
+}
+
+static void explain_losses(struct finding *f, uint64_t lost, uint64_t connections)
+{
+	finding_text(f,
+		     "%" PRIu64 " attempts of %" PRIu64 " were lost by this tool: no verdict holds",
+		     lost, connections + lost);
+	finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
+}
+
+/* Makes all findings doubtful, but for the one that says why. */
+static void report_no_verdict(struct context *g)
+{
+	bool outer_side = is_outer_side(g), lossy = is_lossy(g);
+	struct finding *f;
+	size_t i;
+
+	if (!lossy && !outer_side && !is_one_direction(g->m))
+		return;
+	for (i = 0; i < g->d->count; i++)
+		if (g->d->at[i].kind != KIND_ONE_DIRECTION)
+			g->d->at[i].confidence = CONFIDENCE_LOW;
+	f = finding_new(g, KIND_NO_VERDICT, CONFIDENCE_HIGH);
+	if (!f)
+		return;
+	if (outer_side)
+		explain_outer_side(f, &g->session->nat);
+	else if (lossy)
+		explain_losses(f, session_losses(g->session), g->m->connections);
+	else
+		finding_text(f, "most connections show one direction only: no verdict holds");
+	finding_line(f, "", "every confidence below is set to low");
+}
+
+/* ---- not the network ---- */
+
+static bool is_path_at_fault(const struct context *g)
+{
+	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_DROPPED_IN_GATEWAY) ||
+	       has_finding(g, KIND_MTU_BLACK_HOLE) || has_finding(g, KIND_LOSSY_CLIENT) ||
+	       has_finding(g, KIND_LOSSY_FAR_SIDE) || has_finding(g, KIND_SLOW_ACCESS) ||
+	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT);
+}
+
+/* Short round trips and hardly any loss, both ways: a delay is not due to the path. */
+static bool is_prompt(const struct model *m)
+{
+	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;
+
+	return near->count >= 10 && far->count >= 10 &&
+	       histogram_percentile(near, 0.99) < m->stall_ns &&
+	       histogram_percentile(far, 0.99) < m->stall_ns &&
+	       (m->lost_near + m->lost_far) * 50 <= m->outcomes[OUTCOME_ESTABLISHED];
+}
+
+static void report_not_the_network(struct context *g)
+{
+	const struct model *m = g->m;
+	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;
+	uint64_t established = m->outcomes[OUTCOME_ESTABLISHED],
+		 prompt = established - m->lost_near;
+	char a[FORMAT_DURATION], b[FORMAT_DURATION], c[FORMAT_DURATION], d[FORMAT_DURATION];
+	struct finding *f;
+
+	if (!is_prompt(m) || is_path_at_fault(g))
+		return;
+	f = finding_new(g, KIND_NOT_THE_NETWORK,
+			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+	if (!f)
+		return;
+	finding_text(f, "the network that passes here is not the problem: it is prompt both ways");
+	finding_line(f, "", "round trip to the clients p50 %s p99 %s, to the servers p50 %s p99 %s",
+		     format_duration(a, histogram_percentile(near, 0.5)),
+		     format_duration(b, histogram_percentile(near, 0.99)),
+		     format_duration(c, histogram_percentile(far, 0.5)),
+		     format_duration(d, histogram_percentile(far, 0.99)));
+	finding_line(f, "", "%" PRIu64 " of %" PRIu64 " handshakes without a loss on the way",
+		     prompt - (m->lost_far < prompt ? m->lost_far : prompt), established);
+}
+
+void cause_summary(struct context *g)
+{
+	report_no_verdict(g);
+	report_not_the_network(g);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Peers that fail, and symptoms of a server or of the path to it. */
+#include "model/notes.h"
+#include "model/store.h"
+
+/*
+ * A segment that was under way while the other side's segment passed has not missed it: when a SYN
+ * or its answer is lost behind us, the timers of both ends expire at the same moment, and SYN and
+ * SYN-ACK cross. No timer of a handshake is as short as this (RFC 6298 2.1: 1 s), and few round
+ * trips are longer.
+ */
+#define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
+
+/* ---- failures and answers ---- */
+
+void report_failing(struct model *m, struct peer *peer, const struct connection *c,
+		    enum failure failure)
+{
+	if (failure < FAILURE_SILENT || peer->reported & 1U << failure)
+		return;
+	if (peer->retracted != NEVER && c->syn <= peer->retracted)
+		return; /* the peer has answered somebody since */
+	m->failing_now += !peer->reported;
+	peer->reported |= 1U << failure;
+	peer->reported_syn = c->syn_last;
+	m->events->failing(m->events->context, c, failure);
+}
+
+void retract_failure(struct model *m, struct peer *peer, const struct connection *c)
+{
+	if (!peer->reported || c->synack == NEVER || c->synack <= peer->reported_syn)
+		return;
+	peer->reported = 0;
+	m->failing_now--;
+	peer->retracted = c->synack;
+	m->events->late_answer(m->events->context, c);
+}
+
+/* Whether the SYNs of an unanswered attempt, or their answers, left this gateway. */
+static void note_forwarding(struct peer *peer, struct pair *pair, const struct connection *c)
+{
+	bool answer_dropped = c->far.synack != NEVER && c->far.seen,
+	     not_forwarded = c->not_forwarded && !c->forwarded_by;
+
+	peer->forwarded += c->forwarded_by != 0;
+	peer->not_forwarded += not_forwarded;
+	peer->answer_dropped += answer_dropped;
+	if (c->forwarded_by)
+		peer->forwarded_by = c->forwarded_by;
+	if (not_forwarded || answer_dropped)
+		peer->in_ifindex = c->ifindex;
+	if (pair && (not_forwarded || answer_dropped))
+		pair->anomaly_bits |= ANOMALY_NOT_FORWARDED;
+}
+
+void note_failure(struct model *m, struct peer *peer, struct pair *pair, const struct connection *c,
+		  enum failure failure)
+{
+	peer->failures[failure]++;
+	if (failure == FAILURE_TOO_EARLY)
+		return;
+	peer->failed_syns += c->syn_count;
+	peer->by_gateway += c->from_gateway;
+	peer->ifindex = c->ifindex;
+	peer->asked_by = c->client.address;
+	if (peer->first_failure == NEVER || c->syn < peer->first_failure)
+		peer->first_failure = c->syn;
+	if (peer->last_failure == NEVER || c->syn_last > peer->last_failure)
+		peer->last_failure = c->syn_last;
+	if (failure == FAILURE_UNREACHABLE) {
+		peer->icmp_type = c->icmp_type;
+		peer->icmp_code = c->icmp_code;
+		peer->icmp_from = c->icmp_from;
+	}
+	report_failing(m, peer, c, failure);
+	if (c->outcome == OUTCOME_UNANSWERED)
+		note_forwarding(peer, pair, c);
+	/* what fails several clients is worth keeping longer than what one client alone tried */
+	if (pair && store_pair_failed(m, pair) && ++peer->clients_failed == 2)
+		store_peer_verified(m, peer);
+}
+
+void note_answer(struct model *m, struct peer *peer, const struct connection *c)
+{
+	peer->answered++;
+	if (c->synack != NEVER && (peer->last_answer == NEVER || c->synack > peer->last_answer))
+		peer->last_answer = c->synack;
+	if (!peer->verified)
+		store_peer_verified(m, peer);
+	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)
+		peer->answered_late++;
+	retract_failure(m, peer, c);
+}
+
+/* ---- symptoms ---- */
+
+/*
+ * Lost between the client and this gateway: a SYN or SYN-ACK that is repeated although the other
+ * one had passed, or a first payload with a hole before it. Lost behind this gateway: a SYN that is
+ * repeated before any answer passed, unless the server answered it by a challenge ACK.
+ */
+void note_loss(struct model *m, struct client *client, struct peer *peer,
+	       const struct connection *c)
+{
+	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER &&
+			    c->ack - c->synack > UNDER_WAY_NS;
+	bool syn_again = c->syn_count > 1 && c->synack != NEVER;
+	bool near = c->client_gap || synack_again ||
+		    (syn_again && c->syn_last - c->synack > UNDER_WAY_NS);
+	bool far = syn_again && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&
+		   !c->challenged;
+
+	m->lost_near += near;
+	m->lost_far += far;
+	if (client)
+		client->lost_near += near;
+	if (peer)
+		peer->lost += far;
+}
+
+void note_anomalies(struct model *m, struct peer *peer, struct pair *pair,
+		    const struct connection *c)
+{
+	bool request = payload_is_black_holed(&c->client_payload) && !c->synack_after_ack;
+	bool answer = payload_is_black_holed(&c->server_payload);
+	/*
+	 * a SYN-ACK is repeated after 1 s at the earliest: a client that had spoken by then is not
+	 * idle
+	 */
+	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= m->stall_ns / 2);
+	bool accept_queue = c->synack_after_ack && !(idle && !c->client_payload.again);
+	bool deferred = c->synack_after_ack && !accept_queue;
+	bool half_open = c->outcome == OUTCOME_HALF_OPEN;
+	bool slow = c->answer != NEVER && c->answer >= m->stall_ns && !accept_queue &&
+		    !c->client_payload.again;
+	struct anomalies *t;
+
+	if (!request && !answer && !accept_queue && !deferred && !half_open && !slow &&
+	    !c->challenged)
+		return;
+	if (pair)
+		pair->anomaly_bits |= (request || answer ? ANOMALY_BLACK_HOLE : 0) |
+				      (c->challenged ? ANOMALY_CHALLENGED : 0) |
+				      (accept_queue ? ANOMALY_ACCEPT_QUEUE : 0) |
+				      (slow ? ANOMALY_SLOW : 0);
+	t = store_anomalies(m, peer);
+	if (!t)
+		return;
+	t->black_holed_requests += request;
+	t->black_holed_answers += answer;
+	t->too_big += (request || answer) && c->too_big;
+	t->accept_queue += accept_queue;
+	t->deferred += deferred;
+	t->half_open += half_open;
+	t->challenged += c->challenged;
+	if (slow) {
+		t->slow_answers++;
+		samples_add(&t->answers, c->answer);
+	}
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Waits of clients: stalls, connections that stayed idle, and the operations they may have waited
+ * for.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/notes.h"
+#include "model/store.h"
+
+/* ---- stalls ---- */
+
+void stall_of(struct stall *s, struct client *client, const struct connection *c, ns_t wait)
+{
+	memset(s, 0, sizeof(*s));
+	s->client = client;
+	s->from = c->client;
+	s->to = c->server;
+	s->nat_endpoint = c->nat_endpoint;
+	s->has_mac = c->has_mac;
+	memcpy(s->mac, c->mac, sizeof(s->mac));
+	s->syn = c->syn;
+	s->synack = c->synack;
+	s->start = c->ack;
+	s->wait = wait;
+	s->round_trip = c->client_round_trip;
+}
+
+/* Counts the client's other connections that began and got through during the stall. */
+static void count_meanwhile(struct stall *s)
+{
+	const struct client *client = s->client;
+	unsigned int i, n = client->recent_count < RECENT ? client->recent_count : RECENT;
+
+	for (i = 0; client->recent && i < n; i++) {
+		const struct recent *b = &client->recent[i];
+		uint8_t *count = same_endpoint(&b->to, &s->to) ? &s->siblings : &s->passed;
+
+		if (b->prompt && b->syn > s->start && b->syn < stall_end(s) && *count < 0xff)
+			++*count;
+	}
+}
+
+static void note_stall(struct model *m, struct client *client, const struct connection *c)
+{
+	struct stall stall;
+
+	m->stall_count++;
+	stall_of(&stall, client, c, c->wait);
+	if (client) {
+		client->stalls++;
+		count_meanwhile(&stall);
+	}
+	store_stall(m, &stall);
+	m->events->stall(m->events->context, &stall, true);
+}
+
+static void note_late_banner(struct model *m, struct peer *peer, const struct connection *c)
+{
+	struct anomalies *t = peer ? store_anomalies(m, peer) : NULL;
+
+	m->late_banners++;
+	if (peer)
+		peer->late_banners++;
+	if (t) {
+		samples_add(&t->banners, c->banner);
+		if (c->banner > t->worst_banner)
+			t->worst_banner = c->banner;
+	}
+	m->events->late_banner(m->events->context, c);
+}
+
+static void keep_idle(struct model *m, const struct stall *stall)
+{
+	struct stalls *u = &m->idle;
+	struct stall *grown;
+	size_t room;
+
+	if (u->count == u->room) {
+		room = u->room ? u->room * 2 : 64;
+		grown = room <= MAX_IDLE ? realloc(u->at, room * sizeof(*grown)) : NULL;
+		if (!grown) {
+			m->dropped_details++;
+			return;
+		}
+		u->at = grown;
+		u->room = room;
+	}
+	u->at[u->count++] = *stall;
+}
+
+/* A connection on which neither side sent a payload. */
+static void note_without_payload(struct model *m, struct client *client, const struct connection *c)
+{
+	ns_t silence = connection_silence(c);
+	struct stall stall;
+
+	if (c->fin != NEVER || c->rst != NEVER) {
+		m->unused++;
+	} else if (silence != NEVER && silence < m->stall_ns) {
+		m->unspoken++;
+	} else if (silence != NEVER &&
+		   (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE)) {
+		if (client)
+			client->idle++;
+		stall_of(&stall, NULL, c, silence);
+		keep_idle(m, &stall);
+	}
+}
+
+void note_waits(struct model *m, struct peer *peer, struct client *client, struct pair *pair,
+		const struct connection *c)
+{
+	bool is_late_banner = c->banner != NEVER && c->banner >= m->stall_ns;
+
+	/* the first payload may have passed through the flowtable, at an unknown time */
+	if (c->offloaded && (c->client_first == NEVER || c->client_gap)) {
+		m->offloaded++;
+		return;
+	}
+	histogram_add(&m->waits, c->wait);
+	histogram_add(&m->answers, c->answer);
+	if (client && (c->wait != NEVER || c->banner != NEVER)) {
+		client->decided++;
+		samples_add(&client->waits, c->wait);
+		if (c->wait != NEVER && c->wait > client->worst_wait)
+			client->worst_wait = c->wait;
+	}
+	if (peer) {
+		peer->requests += c->wait != NEVER;
+		peer->banners += c->banner != NEVER;
+	}
+	if (pair) {
+		pair->banners += c->banner != NEVER;
+		pair->late_banners += is_late_banner;
+	}
+	if (c->wait != NEVER && c->wait >= m->stall_ns)
+		note_stall(m, client, c);
+	if (is_late_banner)
+		note_late_banner(m, peer, c);
+	if (c->client_first == NEVER && c->server_first == NEVER)
+		note_without_payload(m, client, c);
+}
+
+/* ---- connections that a stall is judged by ---- */
+
+void note_recent(struct model *m, struct client *client, const struct connection *c)
+{
+	struct recent *b = store_recent(m, client);
+
+	if (!b)
+		return;
+	b->syn = c->syn;
+	b->to = c->server;
+	b->prompt = (c->client_first != NEVER || c->server_first != NEVER) &&
+		    (c->wait == NEVER || c->wait < m->stall_ns / 2) &&
+		    (c->banner == NEVER || c->banner < m->stall_ns / 2);
+}
+
+/*
+ * The end of a connect() that fails is invisible. It may last for twice the last gap between two
+ * SYNs; with a single SYN, until a second one is overdue.
+ */
+static ns_t end_of_connect(const struct connection *c)
+{
+	ns_t gap;
+
+	if (c->syn_count < 2)
+		return c->syn + 3 * (ns_t)SECOND_NS;
+	if (c->syn_count <= c->syn_times_count)
+		gap = c->syn_last - c->syn_times[c->syn_count - 2];
+	else
+		gap = (c->syn_last - c->syn_times[c->syn_times_count - 1]) /
+		      (c->syn_count - c->syn_times_count);
+	return c->syn_last + 2 * gap;
+}
+
+/*
+ * The time that the server took. A SYN or a request that was lost once and sent again is not the
+ * server's fault; one that it left unanswered twice is.
+ */
+static ns_t time_taken(const struct connection *c)
+{
+	ns_t taken = 0;
+
+	if (c->synack != NEVER && c->syn_count != 2)
+		taken = c->synack - c->syn;
+
+	if (c->banner != NEVER)
+		taken += c->banner;
+	else if (c->answer != NEVER && !c->client_payload.again)
+		taken += c->answer;
+	return taken;
+}
+
+/* An attempt that was not established. Returns whether the client may have waited for it. */
+static bool pending_of_failure(struct pending *o, const struct connection *c, ns_t least)
+{
+	switch (c->outcome) {
+	case OUTCOME_UNANSWERED:
+		o->end = end_of_connect(c);
+		o->resolved = false;
+		return true;
+	case OUTCOME_UNREACHABLE:
+		/* the client may go on trying in spite of the ICMP error */
+		o->resolved = c->syn_last <= c->icmp;
+		o->end = o->resolved ? c->icmp : end_of_connect(c);
+		return o->end - o->start >= least;
+	case OUTCOME_REFUSED:
+		o->end = c->rst;
+		return o->end - o->start >= least;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Fills in the operation. Returns whether another connection of the client may have waited for it.
+ */
+static bool pending_of(const struct model *m, struct pending *o, const struct connection *c)
+{
+	ns_t least = m->stall_ns / 10 * 8;
+
+	memset(o, 0, sizeof(*o));
+	o->to = c->server;
+	o->start = c->syn;
+	o->syn_last = c->syn_last;
+	o->syn_count = c->syn_count;
+	memcpy(o->syn_times, c->syn_times, sizeof(o->syn_times));
+	o->failed = true;
+	o->resolved = true;
+	if (c->outcome != OUTCOME_ESTABLISHED)
+		return pending_of_failure(o, c, least);
+	/* a request that the client itself held back does not show how fast the server is */
+	if (c->wait != NEVER && c->wait > least / 8)
+		return false;
+	if (c->server_first != NEVER) {
+		o->failed = false;
+		o->end = c->server_first;
+		return time_taken(c) >= least;
+	} else if (c->client_first == NEVER) {
+		return false;
+	} else if (c->fin != NEVER || c->rst != NEVER) {
+		o->end = c->fin != NEVER && (c->rst == NEVER || c->fin < c->rst) ? c->fin : c->rst;
+	} else {
+		o->end = c->settled;
+		o->resolved = false;
+	}
+	return o->end - o->start >= least;
+}
+
+void note_pending(struct model *m, struct client *client, const struct connection *c)
+{
+	struct pending o;
+
+	if (!c->offloaded && pending_of(m, &o, c))
+		store_pending(m, client, &o);
+}
