@@ -20,9 +20,9 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
-import lab  # noqa: E402
-from lab import CLIENTS, DEAD4, GATEWAY, LAN_IFACE, ROOT, SERVER4, WAN  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import netns  # noqa: E402
+from netns import CLIENTS, DEAD4, GATEWAY, LAN_IFACE, ROOT, SERVER4, WAN  # noqa: E402
 
 BUILD = os.path.join(ROOT, 'build')
 CORE = max(os.sched_getaffinity(0))
@@ -87,7 +87,7 @@ EMPTY = Variant('empty', 'an empty program on the same hooks', HOLD, 'ready')
 VARIANTS = [
     Variant('control', 'the empty program again: the noise', HOLD, 'ready'),
     Variant('none', 'nothing at all'),
-    Variant('probe', 'probe', [lab.PROBE, '-q', '--iface', LAN_IFACE], 'watching'),
+    Variant('probe', 'probe', [netns.PROBE, '-q', '--iface', LAN_IFACE], 'watching'),
     Variant('tcpdump_syn', 'tcpdump, SYNs only',
             ['tcpdump', '-n', '-i', LAN_IFACE, '-w', '/dev/null', 'tcp[tcpflags] & tcp-syn != 0'], 'listening'),
     Variant('tcpdump', 'tcpdump, everything', ['tcpdump', '-n', '-i', LAN_IFACE, '-w', '/dev/null'], 'listening'),
@@ -142,7 +142,7 @@ class Switch:
 
     @staticmethod
     def call(*arguments):
-        result = lab.libc.syscall(*arguments)
+        result = netns.libc.syscall(*arguments)
         if result < 0:
             raise OSError(ctypes.get_errno(), 'system call %d' % arguments[0])
         return result
@@ -216,9 +216,9 @@ def measure(count, seconds, traffic, read):
 def bulk(count, seconds):
     """A routed TCP flow of MTU-sized packets, everything on one core."""
     for namespace in [GATEWAY, WAN, os.environ['LAB_SWITCH']] + CLIENTS:
-        for link in json.loads(lab.sh(namespace, 'ip', '-j', 'link')):
+        for link in json.loads(netns.sh(namespace, 'ip', '-j', 'link')):
             if link['ifname'] != 'lo':
-                lab.sh(namespace, 'ethtool', '-K', link['ifname'], 'tso', 'off', 'gso', 'off', 'gro', 'off')
+                netns.sh(namespace, 'ethtool', '-K', link['ifname'], 'tso', 'off', 'gso', 'off', 'gro', 'off')
     server = start(WAN, 'iperf3', '-s', '--forceflush', ready='listening', pinned=True)
     client = start(CLIENTS[0], 'iperf3', '--forceflush', '-t', '86400', '-c', SERVER4, ready='connected', pinned=True)
 
@@ -283,7 +283,7 @@ class Running:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.json_file = os.path.join(self.folder.name, 'out.json')
-        self.process = start(GATEWAY, lab.PROBE, '--iface', LAN_IFACE, '--json=' + self.json_file, *self.arguments,
+        self.process = start(GATEWAY, netns.PROBE, '--iface', LAN_IFACE, '--json=' + self.json_file, *self.arguments,
                              ready='watching')
         return self
 
@@ -310,10 +310,10 @@ def start_time(count):
     times = []
     for _ in range(count):
         began = time.monotonic()
-        process = start(GATEWAY, lab.PROBE, '-v', '--iface', LAN_IFACE, ready='maps take')
+        process = start(GATEWAY, netns.PROBE, '-v', '--iface', LAN_IFACE, ready='maps take')
         times.append((time.monotonic() - began) * 1000)
         stop(process)
-    process = start(GATEWAY, lab.PROBE, '-v', '--iface', LAN_IFACE)
+    process = start(GATEWAY, netns.PROBE, '-v', '--iface', LAN_IFACE)
     time.sleep(1)
     memory = float(re.search(r'maps take ([\d.]+) MiB', stop(process)).group(1))
     return median_interval(times), memory
@@ -321,9 +321,9 @@ def start_time(count):
 
 def user_side(rate, seconds):
     """The real probe reads as many records a second. -> CPU share of one core, losses"""
-    process = start(GATEWAY, lab.PROBE, '-q', '--iface', LAN_IFACE, ready='watching')
+    process = start(GATEWAY, netns.PROBE, '-q', '--iface', LAN_IFACE, ready='watching')
     before = cpu_seconds(process.pid)
-    output = lab.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
+    output = netns.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
     share = (cpu_seconds(process.pid) - before) / seconds
     time.sleep(0.5)
     report = stop(process)

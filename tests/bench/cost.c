@@ -22,7 +22,7 @@
 #include "drive.skel.h"
 #include "source/offline.h"
 #include "source/flow_table.h"
-#include "tape.h"
+#include "packet_script.h"
 
 #define MAX_ROUNDS 201
 #define PACKETS 200000 /* a round of one case */

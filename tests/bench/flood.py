@@ -14,8 +14,8 @@ import tempfile
 import threading
 import time
 
-import lab
-from lab import CLIENTS, DEAD4, GATEWAY, SERVER4, WAN
+import netns
+from netns import CLIENTS, DEAD4, GATEWAY, SERVER4, WAN
 
 SYNS = 1000000
 PORT, DEAD_PORT, FLOOD_PORT = 8081, 5275, 5274
@@ -100,19 +100,19 @@ def trafgen(client):
 
 
 def measure(running):
-    lab.sh(GATEWAY, 'nft', '-f', '-', text=COUNTER)
+    netns.sh(GATEWAY, 'nft', '-f', '-', text=COUNTER)
     going = tempfile.NamedTemporaryFile(delete=False)
-    with lab.Serve(WAN, {(SERVER4, PORT): lab.answers}), running('-q') as p:
-        real = [lab.fork(c, browse_until, going.name) for c in CLIENTS[:2]]
+    with netns.Serve(WAN, {(SERVER4, PORT): netns.answers}), running('-q') as p:
+        real = [netns.fork(c, browse_until, going.name) for c in CLIENTS[:2]]
         time.sleep(BEFORE)
-        vain = lab.fork(CLIENTS[0], try_in_vain, 4.5)
+        vain = netns.fork(CLIENTS[0], try_in_vain, 4.5)
         began = time.monotonic_ns()
         trafgen(CLIENTS[3])
         ended = time.monotonic_ns()
         vain_ports = vain()
         time.sleep(AFTER)
         os.unlink(going.name)
-        seen = {(lab.CLIENT4 % (21 + i), s[0]): s for i, wait in enumerate(real) for s in wait()}
+        seen = {(netns.CLIENT4 % (21 + i), s[0]): s for i, wait in enumerate(real) for s in wait()}
         time.sleep(0.3)
         memory = p.memory_mib()
         os.kill(p.process.pid, signal.SIGINT)
@@ -130,10 +130,10 @@ def measure(running):
                     (in_vain if o['server_port'] == DEAD_PORT else records)[(o['client'], o['client_port'])] = o
                 elif line.startswith('{"type":"summary"'):
                     summary = json.loads(line)
-    counters = json.loads(lab.sh(GATEWAY, 'nft', '-j', 'list', 'table', 'inet', 'bench'))
+    counters = json.loads(netns.sh(GATEWAY, 'nft', '-j', 'list', 'table', 'inet', 'bench'))
     sent = [e['counter']['packets'] for r in counters['nftables'] if 'rule' in r for e in r['rule']['expr']
             if 'counter' in e][0]
-    lab.sh(GATEWAY, 'nft', 'delete', 'table', 'inet', 'bench')
+    netns.sh(GATEWAY, 'nft', 'delete', 'table', 'inet', 'bench')
 
     during = {k: s for k, s in seen.items() if s[4] > began and s[1] < ended}
     after = {k: s for k, s in seen.items() if s[1] >= ended}

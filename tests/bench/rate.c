@@ -18,7 +18,7 @@
 
 #include "drive.h"
 #include "drive.skel.h"
-#include "tape.h"
+#include "packet_script.h"
 
 #define SLICE_NS (10 * MS)
 

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "both.h"
+#include "differential.h"
 #include "connection.h"
 #include "exact.h"
 #include "invariants.h"
-#include "tape.h"
+#include "packet_script.h"
 
 #define PLAY 4096
 #define TALKS 24

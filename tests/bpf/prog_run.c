@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "both.h"
-#include "tape.h"
+#include "differential.h"
+#include "packet_script.h"
 
 static const char *play_scenario(struct both *b, const struct scenario *s)
 {

@@ -20,10 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "held.h"
+#include "filter_cells.h"
 #include "source/offline.h"
 #include "source/flow_table.h"
-#include "tape.h"
+#include "packet_script.h"
 
 #define THREADS 2
 #define TUPLES 4

@@ -14,7 +14,7 @@
 #include <zlib.h>
 
 #include "input.h"
-#include "tape.h"
+#include "packet_script.h"
 
 static FILE *create(const char *directory, const char *kind, size_t number)
 {

@@ -22,16 +22,17 @@ import threading
 import time
 import traceback
 
-import lab
-from lab import CLIENTS, DEAD4, DEAD6, GATEWAY, SECOND, SERVER4, SERVER6, WAN, Rules, Serve, expect
+import captures
+import netns
+from netns import CLIENTS, DEAD4, DEAD6, GATEWAY, SECOND, SERVER4, SERVER6, WAN, Rules, Serve, expect
 
 KERNEL = os.environ.get('KERNEL', os.uname().release.split('-')[0])
 SERVER4B = '203.0.113.11'
 STORY, A, B = CLIENTS[:6], CLIENTS[6], CLIENTS[7]
 HELPED = STORY[::2]
 HELPER_PATIENCE = 5
-HOST4 = {name: lab.CLIENT4 % (21 + i) for i, name in enumerate(CLIENTS)}
-HOST6 = {name: lab.CLIENT6 % (21 + i) for i, name in enumerate(CLIENTS)}
+HOST4 = {name: netns.CLIENT4 % (21 + i) for i, name in enumerate(CLIENTS)}
+HOST6 = {name: netns.CLIENT6 % (21 + i) for i, name in enumerate(CLIENTS)}
 SYN, ACK, RST, SYNACK = 2, 16, 4, 18
 
 # What a client's own link does, in each direction; a client for each.
@@ -45,7 +46,7 @@ class Watcher:
 
     def __init__(self, folder, hook, path):
         self.compiler, self.hook, self.path = os.path.basename(folder), hook, path
-        self.process = inside(os.path.join(folder, 'probe'), '--iface', lab.LAN_IFACE, '--hook', hook, '--force', '--json=' + path)
+        self.process = inside(os.path.join(folder, 'probe'), '--iface', netns.LAN_IFACE, '--hook', hook, '--force', '--json=' + path)
 
     def wait_until_watching(self):
         self.first = self.process.stderr.readline()
@@ -81,7 +82,7 @@ class Dump:
 
     def __init__(self, path, *what):
         self.path = path
-        self.process = inside('tcpdump', '-i', lab.LAN_IFACE, '--immediate-mode', '-U', '-Z', 'root', '-B', '65536',
+        self.process = inside('tcpdump', '-i', netns.LAN_IFACE, '--immediate-mode', '-U', '-Z', 'root', '-B', '65536',
                               '--time-stamp-precision=nano', '-s', '200', '-w', path, *what)
         while 'listening on' not in (line := self.process.stderr.readline()):
             expect(line, 'tcpdump does not start')
@@ -174,7 +175,7 @@ def greeted(address, port):
 def half_open():
     """A SYN whose SYN-ACK nobody answers: the kernel knows nothing of it, its RST is dropped."""
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-    s.sendto(lab.frame((HOST4[B], 40000), (SERVER4, 8081), SYN, 12345, 0)[34:], (SERVER4, 0))
+    s.sendto(captures.frame((HOST4[B], 40000), (SERVER4, 8081), SYN, 12345, 0)[34:], (SERVER4, 0))
 
 
 def send_frames(*data):
@@ -186,19 +187,19 @@ def send_frames(*data):
 
 def tagged_conversation(vlans):
     c, s = ('10.1.4.28', 51544), ('174.143.213.184', 80)
-    f = lambda *a: lab.frame(*a, vlans=vlans)
+    f = lambda *a: captures.frame(*a, vlans=vlans)
     for namespace, data in ((B, f(c, s, SYN, 100, 0)), (GATEWAY, f(s, c, SYNACK, 900, 101)), (B, f(c, s, ACK, 101, 901)),
                             (B, f(c, s, ACK, 101, 901, b'GET')), (GATEWAY, f(s, c, ACK, 901, 104, b'answer'))):
-        lab.run(namespace, send_frames, data)
+        netns.run(namespace, send_frames, data)
 
 
 def try_in_vain(address, port, timeout):
-    lab.try_connect(address, port, timeout)
+    netns.try_connect(address, port, timeout)
 
 
-BEHAVIOURS = {(SERVER4, 80): lab.answers, (SERVER4B, 80): lab.answers, (SERVER6, 80): lab.answers,
-              (SERVER4, 8080): lab.answers, (SERVER6, 8080): lab.answers, (SERVER4, 8081): lab.answers,
-              (SERVER4, 25): lab.greets(1.5), (SERVER6, 25): lab.greets(1.5)}
+BEHAVIOURS = {(SERVER4, 80): netns.answers, (SERVER4B, 80): netns.answers, (SERVER6, 80): netns.answers,
+              (SERVER4, 8080): netns.answers, (SERVER6, 8080): netns.answers, (SERVER4, 8081): netns.answers,
+              (SERVER4, 25): netns.greets(1.5), (SERVER6, 25): netns.greets(1.5)}
 REJECTS = '''chain f { type filter hook forward priority 0;
     tcp dport 82 reject with tcp reset
     tcp dport 83 reject with icmpx type admin-prohibited }'''
@@ -209,15 +210,15 @@ NO_RST = 'chain o { type filter hook output priority 0; tcp flags rst drop }'
 
 def core(run):
     with Serve(WAN, BEHAVIOURS), Rules(GATEWAY, REJECTS), Rules(WAN, UNREACHABLE), Rules(B, NO_RST):
-        jobs = [lab.fork(name, office, name in HELPED) for name in STORY]
-        jobs.append(lab.fork(B, half_open))
+        jobs = [netns.fork(name, office, name in HELPED) for name in STORY]
+        jobs.append(netns.fork(B, half_open))
         for server, dead in (SERVER4, DEAD4), (SERVER6, DEAD6):
-            jobs.append(lab.fork(A, try_in_vain, dead, 99, 4.5))
-            jobs.append(lab.fork(A, lab.browse, server, 8080, 1.5))
-            jobs.append(lab.fork(A, greeted, server, 25))
-            lab.run(A, lab.browse, server, 80)
+            jobs.append(netns.fork(A, try_in_vain, dead, 99, 4.5))
+            jobs.append(netns.fork(A, netns.browse, server, 8080, 1.5))
+            jobs.append(netns.fork(A, greeted, server, 25))
+            netns.run(A, netns.browse, server, 80)
             for port, timeout in (81, 60), (82, 60), (83, 3), (84, 3):
-                lab.run(A, lab.try_connect, server, port, timeout)
+                netns.run(A, netns.try_connect, server, port, timeout)
         for vlans in (7,), (8,), (9, 10):
             tagged_conversation(vlans)
         for job in jobs:
@@ -359,7 +360,7 @@ def read_dump(path):
 
 def discipline(i, words):
     for namespace, device in (CLIENTS[i], 'eth0'), (os.environ['LAB_SWITCH'], 'c%d' % (i + 1)):
-        lab.sh(namespace, 'tc', 'qdisc', *words[:1], 'dev', device, 'root', *words[1:])
+        netns.sh(namespace, 'tc', 'qdisc', *words[:1], 'dev', device, 'root', *words[1:])
 
 
 def patient(what, *arguments):
@@ -373,11 +374,11 @@ def life():
         for _ in range(6):  # 4 were so few that a link with 10 % loss was a good one by chance in 2 of 100 runs
             for server in SERVER4, SERVER6:
                 patient(page, server, 80)
-                patient(lab.try_connect, server, 81, 10)
+                patient(netns.try_connect, server, 81, 10)
         patient(greeted, SERVER4, 25)
-        patient(lab.browse, SERVER4, 8080, 1.5)
+        patient(netns.browse, SERVER4, 8080, 1.5)
     threads = [threading.Thread(target=some) for _ in range(3)]
-    threads.append(threading.Thread(target=patient, args=(lab.try_connect, DEAD4, 99, 4.5)))
+    threads.append(threading.Thread(target=patient, args=(netns.try_connect, DEAD4, 99, 4.5)))
     for t in threads:
         t.start()
     for t in threads:
@@ -389,7 +390,7 @@ def with_netem(run):
         discipline(i, ['add', 'netem', *words.split()])
     try:
         with Serve(WAN, BEHAVIOURS):
-            jobs = [lab.fork(CLIENTS[i], life) for i in range(len(NETEM))]
+            jobs = [netns.fork(CLIENTS[i], life) for i in range(len(NETEM))]
             for job in jobs:
                 job()
             time.sleep(1)  # what is still under way
@@ -435,9 +436,9 @@ def ten_thousand(w, segments):
 
 def left():
     """How many filters of ours are on the gateway's interface, and whether a clsact qdisc is."""
-    text = ''.join(lab.sh(GATEWAY, 'tc', 'filter', 'show', 'dev', lab.LAN_IFACE, side, check=False)
+    text = ''.join(netns.sh(GATEWAY, 'tc', 'filter', 'show', 'dev', netns.LAN_IFACE, side, check=False)
                    for side in ('ingress', 'egress'))
-    return len(re.findall('handle .* probe_', text)), 'clsact' in lab.sh(GATEWAY, 'tc', 'qdisc', 'show', 'dev', lab.LAN_IFACE)
+    return len(re.findall('handle .* probe_', text)), 'clsact' in netns.sh(GATEWAY, 'tc', 'qdisc', 'show', 'dev', netns.LAN_IFACE)
 
 
 results = []
@@ -463,7 +464,7 @@ def cells(row, watchers, check, *arguments):
 
 
 def hooks(folder):
-    p = inside(os.path.join(folder, 'probe'), '--iface', lab.LAN_IFACE, '--hook', 'tcx', '--duration', '0.1')
+    p = inside(os.path.join(folder, 'probe'), '--iface', netns.LAN_IFACE, '--hook', 'tcx', '--duration', '0.1')
     said = p.communicate()[1]
     expect(p.returncode == 0 or 'has none, it came with 6.6' in said, said)
     return ['tcx', 'clsact'] if p.returncode == 0 else ['clsact']
@@ -477,7 +478,7 @@ def killed(probes, folder):
         w.process.wait()
     run.dump.end()
     with Serve(WAN, BEHAVIOURS):
-        lab.run(A, lab.browse, SERVER4, 80)
+        netns.run(A, netns.browse, SERVER4, 80)
     return left()[0]
 
 
@@ -574,7 +575,7 @@ def oracle(run):
     if not folder:
         print('skip  the independent analyser on the dump: it is not part of this checkout')
         return
-    r = subprocess.run([sys.executable, os.environ['CAPTURES'],
+    r = subprocess.run([sys.executable, os.environ['COMPARE'],
                         os.path.join(run.probes[0][0], 'probe'), folder, run.dump.path], stdout=subprocess.PIPE, text=True)
     print(r.stdout)
     cell('bad links: the oracle reads the same', (run.watchers[0].compiler, run.watchers[0].hook), expect, r.returncode == 0, 'see above')

@@ -8,7 +8,7 @@
 #include "exact.h"
 #include "flow_filter.h"
 #include "source/offline.h"
-#include "tape.h"
+#include "packet_script.h"
 #include "track.h"
 
 #define MAX_CONNECTIONS 128

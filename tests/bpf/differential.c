@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "differential.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter_cells.h"
+
+/* BPF_PROG_TEST_RUN wants the Ethernet and IP headers, and takes no more than a page. */
+#define MIN_FRAME 34
+#define MIN_FRAME_IP6 54
+#define MAX_FRAME 1024
+
+static void save(struct records *records, const struct record *r)
+{
+	if (records->count == records->room) {
+		records->room = records->room ? 2 * records->room : 256;
+		records->at = realloc(records->at, records->room * sizeof(*r));
+		if (!records->at)
+			abort();
+	}
+	records->at[records->count++] = *r;
+}
+
+static int keep_bpf(void *context, void *data, size_t size)
+{
+	struct both *b = context;
+
+	if (size != sizeof(struct record))
+		abort();
+	mark_client_verified(b->bpf, data);
+	save(&b->from_bpf, data);
+	return 0;
+}
+
+static void keep_native(void *context, const struct record *r)
+{
+	struct both *b = context;
+
+	save(&b->from_native, r);
+}
+
+static void keep_packet(struct packets *p, const struct packet_head *head, const uint8_t *bytes)
+{
+	uint32_t i;
+
+	if (p->count == p->room) {
+		p->room = p->room ? 2 * p->room : 256;
+		p->at = realloc(p->at, p->room * sizeof(*p->at));
+		if (!p->at)
+			abort();
+	}
+	p->at[p->count].head = *head;
+	p->at[p->count].bytes = 0;
+	for (i = 0; i < head->length; i++)
+		p->at[p->count].bytes = p->at[p->count].bytes * 1000003 + bytes[i];
+	p->count++;
+}
+
+static int keep_packet_bpf(void *context, void *data, size_t size)
+{
+	const struct packet_head *head = data;
+
+	if (size < sizeof(*head) || head->length > size - sizeof(*head))
+		abort();
+	keep_packet(context, head, (const uint8_t *)(head + 1));
+	return 0;
+}
+
+static void keep_packet_native(void *context, const struct packet_head *head)
+{
+	struct both *b = context;
+	struct packet_head whole = *head;
+
+	whole.length = b->frame->length < MAX_HEADERS ? b->frame->length : MAX_HEADERS;
+	keep_packet(&b->packets_from_native, &whole, b->frame->bytes);
+}
+
+int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now, int repeat)
+{
+	struct __sk_buff context = { .tstamp = now };
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = size,
+			    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = repeat);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
+		return -errno;
+	if ((int)opts.retval != -1) {
+		fprintf(stderr, "a hook answered %d: it would be in the way\n", (int)opts.retval);
+		abort();
+	}
+	return 0;
+}
+
+void both_feed(struct both *b, const struct offline_frame *frame)
+{
+	struct offline_frame f = *frame;
+	int error;
+
+	if (f.length > MAX_FRAME)
+		f.length = MAX_FRAME;
+	if (f.length < MIN_FRAME ||
+	    (get_be16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < MIN_FRAME_IP6))
+		return;
+	f.wire_length = f.length; /* as the kernel will have it */
+	f.from_gateway = f.egress; /* no interface received what test_run makes */
+	f.ifindex = 1;
+	f.time += START;
+	if (f.time > b->now)
+		b->now = f.time;
+	error = test_run(f.egress ? b->bpf->progs.probe_egress : b->bpf->progs.probe_ingress,
+			 (void *)f.bytes, f.length, f.time, 1);
+	if (error) {
+		fprintf(stderr, "test_run of %u bytes: %s\n", f.length, strerror(-error));
+		abort();
+	}
+	b->frame = &f;
+	offline_feed(b->offline, &f);
+	if (++b->frames % 256 == 0)
+		ring_buffer__consume(b->ring);
+}
+
+/*
+ * As the live source does: every flow of the map is handed to the kernel, which looks whether it is
+ * due.
+ */
+void both_sweep_bpf(struct both *b)
+{
+	static struct flow_entry flows[CANDIDATES];
+	uint32_t slot = 1, numbers[CANDIDATES];
+	uint8_t frame[64] = {};
+	int count, i;
+
+	while ((count = read_flows(b->bpf, &slot, flows, numbers, CANDIDATES)) > 0) {
+		for (i = 0; i < count; i++) {
+			if (!is_consistent_copy(b->bpf, &flows[i]))
+				abort();
+			b->bpf->bss->candidates[i].slot = flows[i].slot;
+			b->bpf->bss->candidates[i].client_isn = flows[i].flow.client_isn;
+		}
+		b->bpf->bss->candidate_next = 0;
+		if (test_run(b->bpf->progs.settle_candidate, frame, sizeof(frame), b->now, count))
+			abort();
+		ring_buffer__consume(b->ring);
+	}
+	if (count)
+		abort();
+}
+
+static void open_object(struct both *b)
+{
+	b->bpf = probe_bpf__open();
+	if (!b->bpf) {
+		fprintf(stderr, "the BPF object cannot be opened: %s\n", strerror(errno));
+		exit(1);
+	}
+	/* the same seed: the slots of the fast path's counters must be equal as well */
+	memcpy((void *)&b->bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
+	b->bpf->rodata->virtual_time = true;
+	b->bpf->rodata->save_packets = b->keeps_packets;
+	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
+	set_table_sizes(b->bpf, BOTH_FLOWS);
+	if (probe_bpf__load(b->bpf)) {
+		fprintf(stderr, "the BPF object does not load\n");
+		exit(1);
+	}
+	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, b, NULL);
+	if (!b->ring || ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets),
+					 keep_packet_bpf, &b->packets_from_bpf))
+		abort();
+}
+
+struct both *both_new(bool keeps_packets)
+{
+	struct both *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	b->keeps_packets = keeps_packets;
+	open_object(b);
+	return b;
+}
+
+/* All plays go to one loaded object; what it remembers of the one before is wiped out. */
+void both_begin(struct both *b)
+{
+	static uint32_t slots[MIN_BUCKETS];
+	static struct bucket lines[MIN_BUCKETS];
+	uint32_t count = MIN_BUCKETS, i;
+
+	for (i = 0; i < MIN_BUCKETS; i++)
+		slots[i] = i;
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.buckets), slots, lines, &count, NULL))
+		abort();
+	b->now = START;
+	b->from_bpf.count = 0;
+	b->from_native.count = 0;
+	b->bpf->bss->run_ending = false;
+	b->packets_from_bpf.count = 0;
+	b->packets_from_native.count = 0;
+	offline_free(b->offline);
+	b->offline = offline_new(131072, NULL, keep_native, b);
+	if (!b->offline)
+		abort();
+	if (b->keeps_packets)
+		offline_save_packets(b->offline, keep_packet_native);
+}
+
+void both_free(struct both *b)
+{
+	ring_buffer__free(b->ring);
+	probe_bpf__destroy(b->bpf);
+	offline_free(b->offline);
+	free(b->from_bpf.at);
+	free(b->from_native.at);
+	free(b->packets_from_bpf.at);
+	free(b->packets_from_native.at);
+	free(b);
+}
+
+/* By time and key: at a sweep, two tables give their flows in different orders. */
+static int by_syn(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->flow.syn_times[0] != y->flow.syn_times[0])
+		return x->flow.syn_times[0] < y->flow.syn_times[0] ? -1 : 1;
+	return memcmp(x, y, sizeof(*x));
+}
+
+const char *not_given_back(const struct both *b)
+{
+	return lanes_held((const struct flow_filter *)&b->bpf->bss->flow_filter)
+		       ? "a counter of openings was not given back"
+		       : NULL;
+}
+
+static const char *packets_differ(const struct both *b)
+{
+	const struct packets *x = &b->packets_from_bpf, *y = &b->packets_from_native;
+
+	if (x->count != y->count)
+		return "the object and the native build keep different packets";
+	if (x->count && memcmp(x->at, y->at, x->count * sizeof(*x->at)))
+		return "a packet that is kept differs";
+	return NULL;
+}
+
+/* Ends the run on both sides; what differs, or NULL. */
+const char *both_finish(struct both *b)
+{
+	static char difference[256];
+	size_t i;
+
+	b->bpf->bss->run_ending = true;
+	both_sweep_bpf(b);
+	ring_buffer__consume(b->ring);
+	offline_end(b->offline, b->now);
+	if (b->from_bpf.count != b->from_native.count) {
+		snprintf(difference, sizeof(difference),
+			 "%zu records from the BPF object, %zu from the native build",
+			 b->from_bpf.count, b->from_native.count);
+		return difference;
+	}
+	if (packets_differ(b))
+		return packets_differ(b);
+	if (!b->from_bpf.count)
+		return not_given_back(b);
+	qsort(b->from_bpf.at, b->from_bpf.count, sizeof(struct record), by_syn);
+	qsort(b->from_native.at, b->from_native.count, sizeof(struct record), by_syn);
+	for (i = 0; i < b->from_bpf.count; i++) {
+		struct record *x = &b->from_bpf.at[i], *y = &b->from_native.at[i];
+
+		if (memcmp(x, y, sizeof(*x))) {
+			snprintf(difference, sizeof(difference),
+				 "record %zu (port %u to %u, settled by %u and %u) differs", i,
+				 x->key.port[0], x->key.port[1], x->end_reason, y->end_reason);
+			return difference;
+		}
+	}
+	return not_given_back(b);
+}
+
+void both_counters(const struct both *b, uint64_t *sum)
+{
+	if (!read_counters(b->bpf, sum))
+		abort();
+}

@@ -1,0 +1,199 @@
+"""What is written about probe agrees with what it does: help, manual, completion, README, statuses."""
+import os
+import re
+import subprocess
+import tempfile
+
+import pytest
+
+import captures
+from probe import PROBE, ROOT, SECOND, expect
+
+MANUAL = os.path.join(ROOT, 'user', 'man', 'probe.8')
+COMPLETION = os.path.join(ROOT, 'user', 'data', 'probe.bash')
+
+
+def run(*arguments):
+    return subprocess.run([PROBE] + list(arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def helped():
+    """The options as the parser's own table has them: long name -> (letter, argument)."""
+    found = {}
+    for line in run('--help').stdout.splitlines():
+        option = re.match(r'  (?:-(\w), |    )--([a-z-]+)(\[?=\S+)?', line)
+        if option:
+            found[option[2]] = (option[1], option[3] or '')
+    return found
+
+
+def complete(*words):
+    """What bash offers for the last word of a command line."""
+    script = '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _probe; printf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(['bash', '-uc', script, COMPLETION, 'probe'] + list(words), capture_output=True, text=True)
+    expect(done.returncode == 0 and not done.stderr, words, done.stderr)
+    return done.stdout.splitlines() if done.stdout != '\n' else []
+
+
+def test_help():
+    """--help says first what the tool answers, and an option that it names is an option"""
+    done = run('--help')
+    expect(done.returncode == 0 and not done.stderr, done.returncode, done.stderr)
+    text = ' '.join(done.stdout.split())
+    first = text[text.index('] Tells') + 2:].split('. ')[0]
+    for word in ('stalled', 'do not answer', 'waited for'):
+        expect(word in first, word, first)
+    expect('Examples:' in text and 'Exit status:' in text, text)
+    expect(len(helped()) > 15, helped())
+    expect(run('-h').stdout == done.stdout, '-h')
+    for name, (letter, argument) in helped().items():
+        said = run('--' + name + ('=' if argument.startswith('=') else ''), '--nonsense').stderr
+        expect('unrecognized option \'--' + name not in said, name, said)
+        if letter:
+            expect('invalid option' not in run('-' + letter).stderr, letter)
+    expect(all(len(line) <= 80 for line in done.stdout.splitlines()), 'fits 80 columns')
+
+
+def test_failed_start():
+    """a run that never was leaves no empty file behind, and what was in a file before"""
+    with tempfile.TemporaryDirectory() as folder:
+        old, paths = os.path.join(folder, 'old'), [os.path.join(folder, name) for name in ('json', 'html', 'pcapng')]
+        with open(old, 'w') as f:
+            f.write('of yesterday')
+        for more in (['--json=' + paths[0], '--html', paths[1], '--write', paths[2]], ['--json=' + old, '--force'],
+                     ['--json=' + paths[0], '--write', '/nowhere/x'], ['--json=' + paths[0], '--write', old, '--force']):
+            for source in (['--read', '/nowhere/at/all'], ['--iface', 'no-such-iface']):
+                done = run(*source, *more)
+                expect(done.returncode == 1 and done.stderr.count('\n') == 1, more, done.stderr)
+                expect(os.listdir(folder) == ['old'], source, more, os.listdir(folder))
+        with open(old) as f:
+            expect(f.read() == 'of yesterday', 'what was there before is gone')
+
+
+def test_version():
+    """--version is one line, for a report of a defect"""
+    done = run('--version')
+    expect(done.returncode == 0 and re.fullmatch(r'probe \S+\n', done.stdout), done.stdout)
+
+
+def test_manual_options():
+    """the manual describes each option with its letter and argument, and none that is not there"""
+    found = {}
+    with open(MANUAL) as f:
+        for line in f:
+            tag = re.match(r'\.It Fl (?:(\w) , )?-([a-z-]+)(?: Ar (\S+)|( Ns Oo = Ns Ar (\S+) Oc))?$', line)
+            if tag:
+                argument = '=' + tag[3] if tag[3] else '[=' + tag[5] + ']' if tag[5] else ''
+                found[tag[2]] = (tag[1], argument)
+            else:
+                expect(not line.startswith('.It Fl'), 'not understood', line)
+    expect(found == helped(), 'manual and --help differ', set(found.items()) ^ set(helped().items()))
+
+
+def test_manual_is_well_formed():
+    """the manual shows as it is meant: mandoc finds nothing to say, and no line is too long for 80 columns"""
+    done = subprocess.run(['mandoc', '-Tlint', MANUAL], capture_output=True, text=True)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if MANUAL in line
+            and 'referenced manual not found: Xr probe' not in line]  # ours, not installed here
+    expect(not said, said)
+    shown = subprocess.run(['mandoc', '-Tascii', '-Owidth=78', MANUAL], capture_output=True, text=True).stdout
+    shown = re.sub('.\b', '', shown)
+    expect('waited for' in shown and max(map(len, shown.splitlines())) <= 80, shown)
+
+
+def test_manual_statuses():
+    """a script can rely on the statuses that the manual and --help name"""
+    with open(MANUAL) as f:
+        section = f.read().split('.Sh EXIT STATUS')[1].split('.Sh')[0]
+    expect(re.findall(r'^\.It (\d)$', section, re.MULTILINE) == ['0', '1', '2', '3'], section)
+    with captures.Files() as files:
+        wrong = files.add('wrong', captures.pcap(captures.story()))
+        well = files.add('well', captures.pcap(list(captures.connection(captures.START, SECOND // 1000))))
+        broken = files.add('broken', captures.pcap(captures.story())[:-3])
+        for status, arguments in ((0, ('-r', wrong)), (3, ('-r', wrong, '--exit-code')),
+                                  (0, ('-r', well, '--exit-code')), (1, ('-r', broken, '--exit-code')),
+                                  (1, ('-r', '/nowhere', '--exit-code')), (2, ()), (2, ('--nonsense',)),
+                                  (2, ('--duration', 'long', '-i', 'lo')), (2, ('--iface',)),
+                                  (2, ('--json=', '-r', well)), (1, ('-i', 'no-such-iface'))):
+            done = run(*arguments)
+            expect(done.returncode == status, arguments, done.returncode, done.stdout, done.stderr)
+            expect(status not in (1, 2) or done.stderr, arguments, 'fails without a word')
+        text = run('-r', well).stdout
+        expect(not re.search(r'^\d', text.split('\n', 1)[1], re.MULTILINE), 'a finding that is none', text)
+
+
+def test_kinds():
+    """the kinds that --exit-code does not count are called in the manual as in the JSON lines"""
+    with open(os.path.join(ROOT, 'user', 'diagnose', 'diagnose.c')) as f:
+        source = f.read()
+    names = dict(re.findall(r'\[(KIND_\w+)\] = "([a-z0-9-]+)"', source))
+    uncounted = {names[kind] for kind in re.findall(r'kind != (KIND_\w+)',
+                                                    source.split('bool is_problem')[1].split('}')[0])}
+    with open(MANUAL) as f:
+        section = f.read().split('.Sh EXIT STATUS')[1].split('.Sh')[0]
+    expect(set(re.findall(r'^\.Cm ([a-z-]+)', section, re.MULTILINE)) == uncounted, uncounted, section)
+
+
+def test_completion_options():
+    """Tab offers every option that there is, and none that is not"""
+    expect({word.rstrip('=') for word in complete('--')} == {'--' + name for name in helped()},
+           set(complete('--')) ^ {'--' + name for name in helped()})
+    expect(complete('--ha') == [] and complete('--ho') == ['--hook'], complete('--ho'))
+    expect(complete('-i', 'lo', '--v') == ['--verbose', '--version'], complete('-i', 'lo', '--v'))
+
+
+def test_completion_arguments():
+    """Tab completes interfaces, hooks, files, and knows which option takes none"""
+    interfaces = os.listdir('/sys/class/net')
+    for words in (('-i', ''), ('--iface', ''), ('--iface', '=')):
+        expect(sorted(complete(*words)) == sorted(interfaces), words, complete(*words))
+    expect(complete('--iface', '=', 'l') == [i for i in interfaces if i.startswith('l')], complete('--iface', '=', 'l'))
+    expect(complete('--hook', '') == ['tcx', 'clsact'] and complete('-H', 't') == ['tcx'], complete('-H', 't'))
+    for word in complete('--hook', ''):
+        expect('--hook' not in run('--hook', word, '--iface', 'no-such-iface').stderr, word)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'monday.pcap')
+        with open(path, 'w'):
+            for option in ('-r', '--read', '-w', '--write'):
+                expect(complete(option, folder + '/m') == [path], option, complete(option, folder + '/m'))
+            expect(complete('--json', '=', folder + '/') == [path], 'the file of --json')
+            expect(complete('--json', folder + '/') == [], '--json takes its file by = alone')
+        expect('host' in complete('--read', path, '') and complete('--read', path, '--sn') == ['--snap'], 'filters')
+    expect('--duration' in complete('--follow', ''), complete('--follow', ''))
+    for option, (letter, argument) in helped().items():
+        if argument.startswith('=') and option not in ('client', 'server', 'read', 'write', 'netns'):
+            words = complete('--' + option, '')
+            expect(words and not any(word.startswith('-') for word in words), option, words)
+    for option in ('duration', 'stall', 'port', 'max-flows', 'ring-size'):
+        for word in complete('--' + option, ''):
+            expect(run('--' + option, word, '-r', '/nowhere').returncode == 1, 'refuses what is offered', option, word)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root: it makes a network namespace')
+def test_completion_is_harmless():
+    """an interface's name is never run as a command, whoever gave it"""
+    name, evil = 'probe-words-%d' % os.getpid(), '$(>&2)x'
+    subprocess.run(['ip', 'netns', 'add', name], check=True)
+    try:
+        script = 'ip link add \'%s\' type dummy 2>/dev/null || ip link add \'%s\' type veth; ' \
+                 'mount --make-private /sys && mount -t sysfs s /sys; ' \
+                 '. "$0"; COMP_WORDS=(probe -i ""); COMP_CWORD=2; _probe; printf "%%s\\n" "${COMPREPLY[@]}"' % (evil, evil)
+        done = subprocess.run(['unshare', '--mount', '--propagation', 'unchanged',  # in a chroot / is no mount
+                               'nsenter', '--net=/run/netns/' + name, 'bash', '-c', script, COMPLETION],
+                              capture_output=True, text=True)
+        expect(done.returncode == 0 and '\\$\\(\\>\\&2\\)x' in done.stdout.splitlines(), done.stdout, done.stderr)
+    finally:
+        subprocess.run(['ip', 'netns', 'del', name], check=True)
+
+
+def test_readme_options():
+    """the README's table of options has no option that is not there, and leaves none out"""
+    with open(os.path.join(ROOT, 'README.md')) as f:
+        rows = [line for line in f if re.match(r'\| `-', line)]
+    named = {name for row in rows for name in re.findall(r'--([a-z-]+)', row.split('|')[1])}
+    named |= {name for row in rows for name in re.findall(r'`--([a-z-]+)', row)}
+    letters = {letter for row in rows for letter in re.findall(r'`-(\w)', row.split('|')[1])}
+    options = helped()
+    for name, (letter, _) in options.items():
+        expect(name in named or letter in letters or name in ('help', 'version'), 'not in the README', name)
+    expect(named <= set(options), 'only in the README', named - set(options))

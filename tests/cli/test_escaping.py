@@ -1,0 +1,266 @@
+"""Names that somebody chose to do harm: interfaces, files, arguments, the environment. Whoever may name an
+interface or send a capture must not move the cursor of the engineer who looks, forge a line of the report, or
+run a script in the page.
+"""
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import schema
+from captures import Files, pcap, story
+from netns import require_own_network
+from probe import PROBE, expect
+
+require_own_network()
+
+# a title for the terminal, a bell, the writing direction, what is no UTF-8, markup
+OUTER = b'\x1b]0;\x07\xe2\x80\xae\xff<b>"'
+# a control character of two bytes (CSI), no width, an entity, delete
+INNER = b"\xc2\x9b5n\\\xe2\x80\x8b'&\x7f"
+# a file may be called more: a forged line, a format, an escape cut in the middle
+FILE = b'\nprobe: all is well\n\x1b[2J%n%s\xe2\x80<script>alert(1)<!--\xf0\x9f'.replace(b'/', b'')
+
+LOCALES = ({'LC_ALL': 'C.UTF-8'}, {'LC_ALL': 'C'}, {'LANG': '\x1b[2J', 'TERM': '\x1b[2J', 'LC_ALL': ''})
+
+# C0 but the line's end, delete, C1, and what Unicode has of the kind
+HARM = re.compile('[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb'
+                  '\U000e0000-\U0010ffff]')
+
+
+def harmless(what, where, ascii_only=False):
+    """-> the text, in which nothing stands that a terminal would obey, and all is UTF-8"""
+    try:
+        text = what.decode('ascii' if ascii_only else 'utf-8')
+    except UnicodeDecodeError as e:
+        raise AssertionError('%s: %s: %r' % (where, e, what[max(0, e.start - 60):e.end + 60])) from e
+    found = HARM.search(text)
+    expect(not found, where, found and ascii(text[max(0, found.start() - 60):found.end() + 60]))
+    return text
+
+
+def environment(locale):
+    # Python itself sets LC_CTYPE where it finds no locale
+    kept = {k: v for k, v in os.environ.items() if k not in ('LC_ALL', 'LANG', 'LC_CTYPE')}
+    return dict(kept, **locale)
+
+
+def run(*arguments, locale=LOCALES[0], **how):
+    return subprocess.run([PROBE] + list(arguments), capture_output=True, env=environment(locale), **how)
+
+
+class Interfaces:
+    """Two interfaces of bad names, with addresses, that lead to each other."""
+
+    def __enter__(self):
+        self.ip('link', 'set', 'lo', 'up')
+        self.ip('link', 'add', 'name', OUTER, 'type', 'veth', 'peer', 'name', INNER)
+        for name, address in ((OUTER, '10.77.1.1/24'), (INNER, '10.77.2.1/24')):
+            self.ip('link', 'set', 'dev', name, 'up')
+            self.ip('address', 'add', address, 'dev', name)
+        # on it nobody answers
+        self.ip('neighbour', 'add', '10.77.1.9', 'lladdr', '02:00:00:00:00:09', 'dev', OUTER)
+        return self
+
+    def __exit__(self, *_):
+        self.ip('link', 'delete', 'dev', OUTER)
+
+    @staticmethod
+    def ip(*words):
+        subprocess.run(['ip'] + list(words), check=True)
+
+
+def options_of(block):
+    """Of a pcapng block, where they are known: -> (code, value)"""
+    kind, size = struct.unpack_from('<II', block)
+    at = {0x0a0d0d0a: 24, 1: 16, 6: 28}[kind]
+    if kind == 6:
+        at += struct.unpack_from('<I', block, 20)[0] + 3 & ~3
+    while at < size - 4:
+        code, length = struct.unpack_from('<HH', block, at)
+        if not code:
+            return
+        yield kind, code, block[at + 4:at + 4 + length]
+        at += 4 + (length + 3 & ~3)
+
+
+def texts_of(pcapng):
+    """Comments and names of a pcapng file."""
+    at = 0
+    while at < len(pcapng):
+        size, = struct.unpack_from('<I', pcapng, at + 4)
+        for kind, code, value in options_of(pcapng[at:at + size]):
+            if code == 1 or (kind == 1 and code == 2):
+                yield value
+        at += size
+    expect(at == len(pcapng), 'the blocks do not fit together')
+
+
+def content(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def watch(*arguments, locale):
+    """A live run in which a client finds a silent server. -> status, standard output and standard error"""
+    p = subprocess.Popen([PROBE] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(locale))
+    said = b''
+    while b'watching' not in said:
+        line = p.stderr.readline()
+        expect(line, said)
+        said += line
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(('10.77.1.9', 5274))
+    text = b''
+    while b'no answer' not in text:
+        line = p.stdout.readline()
+        expect(line, text)
+        text += line
+    p.send_signal(signal.SIGINT)
+    rest = p.communicate()
+    s.close()
+    return p.returncode, text + rest[0], said + rest[1]
+
+
+def test_interfaces():
+    """a live run on interfaces of bad names shows them escaped everywhere, and its files are what they should be"""
+    with Interfaces(), Files() as files:
+        names = [os.path.join(files.folder.name, name) for name in ('out.json', 'out.html', 'out.pcapng')]
+        for locale, more in ((LOCALES[0], ['--follow-peers']), (LOCALES[0], ['-i', INNER]),
+                             (LOCALES[0], ['--hook', 'clsact']), (LOCALES[1], []), (LOCALES[2], [])):
+            status, text, said = watch('-i', OUTER, '-v', '--json=' + names[0], '--html', names[1], '--write', names[2],
+                                       '--force', *more, locale=locale)
+            expect(status == 0, locale, more, said)
+            ascii_only = locale is not LOCALES[0]
+            text, said = (harmless(*what, ascii_only) for what in ((text, 'standard output'), (said, 'standard error')))
+            for shown in (said, text):
+                expect('\\x1b]0;\\x07\\u202e\\xff<b>"' in shown, shown)
+            expect('10.77.1.9:5274 does not answer' in text and 'leaves by the route to 10.77.1.0/24 (\\x1b]0;' in text, text)
+            objects = schema.load(harmless(content(names[0]), 'JSON', True))
+            expect(objects[0]['interfaces'][0]['name'] == '\x1b]0;\x07\u202e\xff<b>"', objects[0])
+            page = harmless(content(names[1]).replace(b'\t', b' '), 'page')
+            expect('<b>' not in page and '‹U+202E›' in page, 'markup of a name in the page')
+            for comment in texts_of(content(names[2])):
+                harmless(comment, 'pcapng')
+
+
+def test_notices():
+    """what befalls an interface of a bad name while it is watched is said as safely"""
+    with Files() as files:
+        out = os.path.join(files.folder.name, 'out.json')
+        with Interfaces():
+            p = subprocess.Popen([PROBE, '-i', OUTER, '--json=' + out], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 env=dict(os.environ, LC_ALL='C.UTF-8'))
+            said = p.stderr.readline()
+            Interfaces.ip('link', 'set', 'dev', OUTER, 'down')
+            said += p.stderr.readline()
+        text, rest = p.communicate()
+        said = harmless(said + rest, 'standard error')
+        expect(p.returncode == 1 and '<b>" is down' in said and '<b>" went away' in said, said)
+        text = harmless(text, 'standard output')
+        expect('CUT SHORT\n  \\x1b]0;' in text or 'CUT SHORT  \\x1b]0;' in text, text)
+        schema.load(harmless(content(out), 'JSON', True))
+
+
+def test_terminal():
+    """on a terminal, where colours are, no other escapes come than the probe's own"""
+    own = re.compile(rb'\x1b\[(0|1|7|31|32|33)?m|\x1b\[J|\r')
+    with Interfaces():
+        master, slave = pty.openpty()
+        seen = []
+
+        def read():
+            try:
+                while True:
+                    seen.append(os.read(master, 65536))
+            except OSError:
+                pass
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        done = subprocess.run([PROBE, '-i', OUTER, '-v', '-d', '2'], stdin=slave, stdout=slave, stderr=slave,
+                              env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'), check=True)
+        os.close(slave)
+        reader.join(20)
+        expect(done.returncode == 0 and not reader.is_alive(), 'the terminal was not closed')
+        text = harmless(own.sub(b'', b''.join(seen)), 'terminal')
+        expect('\\x1b]0;\\x07\\u202e\\xff<b>"' in text and own.search(b''.join(seen)), text)
+
+
+def test_files():
+    """captures and reports of bad names: every sentence that names one, and the reports"""
+    with Files() as files:
+        folder = files.folder.name.encode()
+        capture, absent = os.path.join(folder, FILE), os.path.join(folder, b'absent' + FILE)
+        broken, nothing = os.path.join(folder, b'broken' + FILE), os.path.join(folder, b'none' + FILE)
+        for path, packets in ((capture, pcap(story())), (broken, pcap(story())[:-3]), (nothing, pcap([]))):
+            with open(path, 'wb') as f:
+                f.write(packets)
+        out = [os.path.join(folder, kind + FILE) for kind in (b'json', b'html', b'pcapng')]
+        for locale in LOCALES:
+            ascii_only = locale is not LOCALES[0]
+            done = run('--read', capture, b'--json=' + out[0], '--html', out[1], '--write', out[2], '--force', '-v', locale=locale)
+            expect(done.returncode == 0, done)
+            text = harmless(done.stdout, 'standard output', ascii_only)
+            said = harmless(done.stderr, 'standard error', ascii_only)
+            # one line is one line
+            for shown in (text, said):
+                expect(not re.search('^probe: all is well', shown, re.M), shown)
+                expect('\\x0aprobe: all is well\\x0a\\x1b[2J%n%s\\xe2\\x80<script>' in shown, shown)
+            objects = schema.load(harmless(content(out[0]), 'JSON', True))
+            expect(objects[0]['file'].endswith('<!--\xf0\x9f'), objects[0])
+            page = harmless(content(out[1]).replace(b'\t', b' '), 'page')
+            expect('alert(1)<' not in page.replace('&lt;', ''), 'markup of a name in the page')
+            comments = [harmless(c, 'pcapng') for c in texts_of(content(out[2]))]
+            expect(any('\\x1b[2J' in c for c in comments), comments)
+            for status, arguments in ((1, ('--read', absent)), (1, ('--read', broken)), (1, ('--read', nothing)),
+                                      (1, ('--read', capture, '--write', os.path.join(absent, b'x'))),
+                                      (1, ('--read', capture, '--write', capture)),
+                                      (1, ('--read', capture, '--write', out[0])),
+                                      (1, ('--read', capture, capture)), (1, ('--read', capture, 'host', FILE)),
+                                      (1, ('--read', capture, '--read', folder))):
+                done = run(*arguments, locale=locale)
+                expect(done.returncode == status, arguments, done)
+                said = harmless(done.stderr, arguments, ascii_only)
+                harmless(done.stdout, arguments, ascii_only)
+                expect(said and not re.search('^probe: all is well', said, re.M), arguments, said)
+
+
+def test_arguments():
+    """what is echoed of wrong arguments is escaped, by whatever library says it"""
+    with Interfaces():
+        for locale in LOCALES:
+            for status, arguments in ((2, ('--hook', OUTER)), (2, (b'--' + OUTER,)), (2, (b'-\x1b',)), (2, ('--duration', OUTER)),
+                                      (2, ('-i', 'lo', OUTER)), (2, ('--port', INNER)), (2, ('--client', OUTER)),
+                                      (2, (b'--quiet=' + OUTER,)), (1, ('-i', b'x' + OUTER[:9])), (1, ('-i', 'nothing')),
+                                      (1, ('-i', 'lo', '--netns', OUTER)), (1, ('--cleanup', '-i', b'x' + INNER)),
+                                      (0, ('--cleanup', '-i', OUTER))):
+                done = run(*arguments, locale=locale)
+                expect(done.returncode == status, arguments, done)
+                expect(done.stderr or done.stdout, arguments)
+                harmless(done.stderr + done.stdout, arguments, locale is not LOCALES[0])
+
+
+def test_long():
+    """a name of any length leaves room for what is said of it"""
+    with Files() as files:
+        folder = os.path.join(files.folder.name, *['%03d' % i + 'x' * 246 for i in range(14)])
+        os.makedirs(folder)
+        capture = os.path.join(folder, 'y' * 240)
+        with open(capture, 'wb') as f:
+            f.write(pcap(story())[:-3])
+        done = run('--read', capture)
+        text, said = done.stdout.decode(), done.stderr.decode()
+        expect(done.returncode == 1 and 'could be read up to here only: truncated' in said and
+               'could be read up to here only: truncated' in text, text, said)
+        expect(max(map(len, text.splitlines())) < 600 and len(said) < 1000, text, said)
+        done = run('--read', capture + 'z', '--json=/dev/null')
+        expect(done.returncode == 1 and 'No such file' in done.stderr.decode() and len(done.stderr) < 600, done.stderr)
+        done = run('--read', capture, '--json')
+        expect(json.loads(done.stdout.splitlines()[0])['file'] == capture, 'the whole name is in the objects')

@@ -1,0 +1,620 @@
+"""--html: the page as a headless Chromium shows it, against the JSON lines of the same run.
+
+pytest's option --keep FOLDER leaves the pages and their screenshots there, to be looked at.
+"""
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import random
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+import urllib.parse
+
+import pytest
+
+import captures
+from captures import ACK, DEAD, SERVER, START, SYN, SYNACK, pcap
+from chromium import Chromium
+from probe import PROBE, SECOND, expect
+
+MOST_BYTES = 3 << 20  # what report/html.h promises
+SITES = [('198.51.100.%d' % n, 80) for n in range(7, 12)]
+
+keep = None
+chromium = None
+folder = None
+
+
+@pytest.fixture(scope='module', autouse=True)
+def workplace(request):
+    """A folder for captures and pages, and one Chromium, which the first test that shows a page starts."""
+    global keep, chromium, folder
+    keep = request.config.getoption('--keep')
+    with tempfile.TemporaryDirectory() as folder:
+        yield
+        if chromium:
+            chromium.__exit__()
+            chromium = None
+
+
+# ---- captures ----
+
+def host(number):
+    return '10.1.%d.%d' % (4 + number // 200, 20 + number % 200)
+
+
+def visit(at, wait, client, server=SERVER):
+    """A connection whose client speaks so many ns after its handshake."""
+    yield at, captures.frame(client, server, SYN, 1000, 0)
+    yield at + 12 * 10**6, captures.frame(server, client, SYNACK, 77000, 1001)
+    yield at + 13 * 10**6, captures.frame(client, server, ACK, 1001, 77001)
+    yield at + 13 * 10**6 + wait, captures.frame(client, server, ACK, 1001, 77001, b'GET')
+    yield at + 40 * 10**6 + wait, captures.frame(server, client, ACK, 77001, 1004, b'200')
+
+
+def silent(at, client, server=DEAD, syns=4):
+    for i in range(syns):
+        yield at + i * SECOND, captures.frame(client, server, SYN, 5, 0)
+
+
+def refused(at, client, server=('192.0.2.5', 8080)):
+    yield at, captures.frame(client, server, SYN, 5, 0)
+    yield at + 300000, captures.frame(server, client, 20, 0, 6)
+
+
+def office(hosts, helped, pages=4, timer=5 * SECOND, start=START):
+    """Page after page; before each of theirs, some hosts wait for a server that does not answer."""
+    r = random.Random(hosts)
+    for n in range(hosts):
+        at = start + r.randrange(SECOND)
+        for page in range(pages):
+            client = (host(n), 2000 + page)
+            wait = timer + r.randrange(10**6) if n in helped else r.randrange(10**5, 10**6)
+            yield from visit(at, wait, client, r.choice(SITES))
+            if n in helped:
+                yield from silent(at + 14 * 10**6, (host(n), 3000 + page))
+            at += wait + r.randrange(200 * 10**6, SECOND)
+
+
+def story():
+    return list(office(8, {1, 3, 5})) + [p for i in range(4) for p in refused(START + i * SECOND, (host(6), 4000 + i))]
+
+
+# ---- pages ----
+
+def write(name, packets, *arguments, path=None):
+    """-> (the objects of --json, path of the page of the same run, the page)"""
+    capture = path or os.path.join(folder.encode(), b'capture')
+    page, lines = os.path.join(folder, name + '.html'), os.path.join(folder, name + '.json')
+    with open(capture, 'wb') as f:
+        f.write(pcap(sorted(packets, key=lambda p: p[0])))
+    done = subprocess.run([PROBE, '-q', '--read', capture, '--html', page, '--json=' + lines, '--force'] + list(arguments),
+                          capture_output=True, env=dict(os.environ, TZ='Asia/Kathmandu', LC_ALL='C.UTF-8'))
+    expect(done.returncode == 0, done.returncode, done.stderr)
+    with open(lines) as f, open(page, encoding='utf-8') as g:
+        return [json.loads(line) for line in f], page, g.read()
+
+
+def show(page, **how):
+    """Opens it in the browser."""
+    global chromium
+    if not chromium:
+        chromium = Chromium().__enter__()
+    chromium.open('file://' + urllib.parse.quote(page), **how)
+    chromium.settle()
+    if keep:
+        name = os.path.basename(page)[:-5] + '-%s%s' % (how.get('width', 1280), '-dark' if how.get('dark') else '')
+        chromium.screenshot(os.path.join(keep, name + '.png'))
+        if page != os.path.join(keep, os.path.basename(page)):
+            shutil.copy(page, keep)
+    return chromium
+
+
+def objects_of(page):
+    block = re.search(r'<script type="application/x-ndjson" id="objects">\n(.*?)</script>', page, re.S)
+    return [json.loads(line) for line in block[1].splitlines()]
+
+
+def of(objects, kind):
+    return [o for o in objects if o['type'] == kind]
+
+
+def texts(browser, selector):
+    found = browser.ask('[...document.querySelectorAll(%s)].map((n) => n.textContent)' % json.dumps(selector))
+    return [t.replace('\u00a0', ' ') for t in found]
+
+
+def labels(browser, selector):
+    found = browser.ask('[...document.querySelectorAll(%s)].map((n) => n.closest(".mark").getAttribute("aria-label"))' %
+                        json.dumps(selector))
+    return [t.replace('\u00a0', ' ') for t in found]
+
+
+def seconds(ns):
+    return '%.3f s' % (ns / SECOND)
+
+
+# ---- tests ----
+
+def test_same_objects():
+    """the page is drawn from the very objects that --json writes, and none of a small run is missing"""
+    objects, _, page = write('story', story())
+    mine = objects_of(page)
+    for kind in ('run', 'host', 'stall', 'peer', 'finding', 'summary'):
+        expect(sorted(map(str, of(mine, kind))) == sorted(map(str, of(objects, kind))), kind, of(mine, kind))
+        expect(of(mine, kind), 'no object', kind)
+    failed = [c for c in of(objects, 'connection') if c['outcome'] != 'established']
+    expect(sorted(map(str, of(mine, 'connection'))) == sorted(map(str, failed)), of(mine, 'connection'))
+    left = of(mine, 'page')[0]
+    expect(not any(list(left['hosts_more'].values()) + [left['findings_more'], left['peers_more']]), left)
+
+
+def test_story():
+    """the verdict, each finding and its evidence are read first; the pictures show what the objects say"""
+    objects, path, _ = write('story', story())
+    b = show(path)
+    findings, summary = of(objects, 'finding'), of(objects, 'summary')[0]
+    expect(findings[0]['kind'] == 'waits-for-peer' and summary['verdict'] == findings[0]['text'], findings[0])
+    expect(texts(b, 'h1') == [summary['verdict'] + '.'], texts(b, 'h1'))
+    expect(texts(b, '.sentence') == [f['text'] for f in findings], texts(b, '.sentence'))
+    for words in [line['text'] for f in findings for line in f['evidence']] + findings[0]['affected']:
+        expect(words in texts(b, 'dd, dd li'), words)
+    expect(findings[0]['confidence'] + ' confidence' in texts(b, 'header .confidence')[0], texts(b, '.confidence'))
+
+    stalls, hosts = of(objects, 'stall'), of(objects, 'host')
+    told = labels(b, '.overview .mark rect.stall')
+    for s in stalls:
+        expect(any('stall of ' + seconds(s['wait']) in t and '%s:%d' % (s['client'], s['client_port']) in t for t in told), s)
+    expect(len(told) == len(stalls) == summary['stalls'], told)
+    vain = [c for c in of(objects, 'connection') if c['server'] == DEAD[0]]
+    told = labels(b, '.overview .mark path.culprit')
+    expect(len(told) == len(vain) and all('no answer: 4 SYNs in 3.000 s' in t and '10.200.7.9:5274' in t for t in told), told)
+    expect(len(labels(b, '.overview .mark path.failed')) == 4, 'refused attempts')
+    rows = texts(b, '.overview svg text')
+    expect([t for t in rows if t.startswith('10.1.')][:3] == [host(1), host(3), host(5)], 'affected hosts first', rows)
+    for h in hosts:
+        expect('%d of %d' % (h['stalls'], h['decided']) in rows, h)
+
+    example = findings[0]['example']
+    line = b.ask('[...document.querySelectorAll("article figure")][0].textContent').replace('\u00a0', ' ')
+    wait = example['first_payload'] - example['ack']
+    for words in (seconds(wait) + ' of silence', 'SYNs to 10.200.7.9:5274', 'no answer', 'enlarged'):
+        expect(words in line, words, line)
+    expect(all('+' + seconds(at - example['ack']) in line for at in example['syn_times'][1:]), line)
+    expect(texts(b, 'svg .strong')[1] == seconds(findings[0]['timer']), 'the needle', texts(b, 'svg .strong'))
+    b.quiet()
+
+
+def test_tables():
+    """every figure of a picture is in a table as well"""
+    objects, path, _ = write('story', story())
+    b = show(path)
+    summary = of(objects, 'summary')[0]
+    cells = [' | '.join(t.replace('\u00a0', ' ') for t in row) for row in b.ask(
+        '[...document.querySelectorAll("figure tbody tr")].map((r) => [...r.cells].map((c) => c.textContent))')]
+    for s in of(objects, 'stall'):
+        expect(any('%s:%d | %s:%d | %s' % (s['client'], s['client_port'], s['server'], s['server_port'], seconds(s['wait']))
+                   in c for c in cells), s)
+    for h in of(objects, 'host'):
+        row = '%d | %d | %d' % (h['connections'], h['stalls'], h['decided'])
+        expect(any(c.startswith(h['host'] + ' | ') and row in c for c in cells), h, cells)
+    for c in of(objects, 'connection'):
+        if c['outcome'] != 'established':
+            expect(any('%s | %s:%d | %d | ' % (c['client'], c['server'], c['server_port'], c['syn_count']) in row
+                       for row in cells), c)
+    for key in ('wait', 'answer', 'client_round_trip', 'server_round_trip'):
+        h = summary['percentiles'][key]
+        expect(sum(n for _, _, n in h['buckets']) == h['count'], key, h)
+        for _, _, n in h['buckets']:
+            expect(any(c.endswith('| %d' % n) for c in cells), key, n)
+    shown = b.ask('[...document.querySelectorAll("article .mark .fine, article .mark rect.stall")].length')
+    waits = len(summary['percentiles']['wait']['buckets'])
+    expect(shown == waits + 1, 'bars of the waits, and the silence', shown, waits)
+    # the page's words for durations are those of the report
+    words = texts(b, 'pre')[0]
+    for p in ('p50', 'p90', 'p99'):
+        said = re.search(r'round trip to the servers .*%s (\S+ \S+)' % p, words)[1]
+        expect(any(said in c for c in cells if 'servers (round trip' in c), p, said)
+
+
+def test_time():
+    """times of day are the gateway's, as in the report, wherever the reader is"""
+    objects, path, _ = write('story', story())
+    b = show(path)
+    expect(of(objects, 'run')[0]['utc_offset'] == 20700, of(objects, 'run'))  # Kathmandu: 5:45
+    expect('2023-11-15 03:58:20' in texts(b, '.facts')[0] and 'UTC+05:45' in texts(b, '.facts')[0], texts(b, '.facts'))
+    clock = re.search(r'example +\S+ . \S+ at (\S+)', texts(b, 'pre')[0])[1]
+    expect(clock in b.ask('document.querySelector("article figure details").textContent'), clock)
+
+
+def test_no_network():
+    """the page asks nobody for anything, and could not: a mail attachment gives nobody away"""
+    _, path, page = write('story', story())
+    b = show(path)
+    b.quiet()
+    expect("default-src 'none'" in page, 'policy')
+    expect(not re.search(r'(src|href)\s*=\s*["\']?(?!#)|url\((?!#|.{0,4}\+)|@import', page.split('<pre')[0]
+                         .split('</script>', 1)[1]), 'something from elsewhere')
+    b.ask('document.body.append(Object.assign(new Image(), {src: "http://127.0.0.1:9/x"}), 1)')
+    b.ask('document.body.insertAdjacentHTML("beforeend", "<p onclick=alert(1) style=color:red>x")')
+    b.settle()
+    b.ask('new Promise((done) => setTimeout(done, 200))')
+    expect(sum('Content Security Policy' in h for h in b.heard) >= 2, 'the policy lets things pass', b.heard)
+
+
+def test_hostile_names():
+    """markup, control characters, writing direction and broken UTF-8 in names are text that one sees"""
+    evil = os.path.join(folder.encode(), b'<x><')
+    os.makedirs(evil, exist_ok=True)
+    name = b'script><!--<script>alert(1)</script'.replace(b'/', b'') + \
+        b'><img src=x onerror=alert(2)>&lt;"\'{{script}}\x1b[31m\xe2\x80\xaegnp.\xff\xc2\x9b\xe2\x80\x8b.pcap'
+    objects, path, page = write('hostile', story(), path=os.path.join(evil, name))
+    for scripts in (True, False):
+        b = show(path, scripts=scripts)
+        body = b.ask('document.body.textContent') if scripts else page
+        expect(b.ask('document.querySelectorAll("script, img").length') == 2, 'elements', scripts)
+        expect('{{script}}' in body, 'a name that the template takes for its own')
+        for part in ('‹U+001B›[31m', '‹U+202E›gnp.', '‹U+200B›'):
+            expect(part in body, part)
+        shown = texts(b, 'h1, title, main')
+        expect(not re.search(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]', ''.join(shown)), shown)
+        b.quiet()
+    b = show(path)
+    expect('<x></script><!--' .replace('/', os.sep) in texts(b, '.facts')[0], texts(b, '.facts'))
+    expect(of(objects_of(page), 'run') == of(objects, 'run'), 'the name itself is unchanged in the objects')
+
+
+def test_many_hosts():
+    """the page stays small and says what it leaves out, however many hosts there are"""
+    helped = set(range(0, 3000, 2))
+    packets = list(office(3000, helped, pages=2))
+    for n in range(20):  # who fails very often
+        for i in range(200):
+            packets += refused(START + (i * 37 + n) * 10**7, (host(n + 1), 5000 + i), ('192.0.2.%d' % (i % 100 + 1), 81))
+    objects, path, page = write('many', packets)
+    size = os.path.getsize(path)
+    expect(size < MOST_BYTES, 'bytes', size)
+    mine, summary = objects_of(page), of(objects, 'summary')[0]
+    left, shown = of(mine, 'page')[0], of(mine, 'host')
+    more = left['hosts_more']
+    expect(summary['hosts'] == len(shown) + sum(more.values()) == 3000, left)
+    expect(more['stalled'] + sum(h['stalls'] > 0 for h in shown) == 1500, more)
+    expect(16 <= sum(not h['stalls'] for h in shown) < 48, 'who is not hit is evidence')
+    expect(left['peers_more'] + len(of(mine, 'peer')) == len(of(objects, 'peer')), left)
+    expect(left['findings_more'] + len(of(mine, 'finding')) == summary['findings'], left)
+    addresses = {a for h in shown for a in h['addresses']}
+    expect(all(o['client'] in addresses for o in of(mine, 'stall') + of(mine, 'connection')), 'of hosts that are not shown')
+    b = show(path)
+    words = ' '.join(texts(b, '.overview svg text'))
+    expect('1500 hosts with stalls' in words and 'and %d hosts more' % more['stalled'] in words, words)
+    if left['peers_more']:
+        expect('and %d peers more' % left['peers_more'] in b.ask('document.body.textContent'), left)
+    b.quiet()
+
+
+def test_largest():
+    """a page that is full in all its parts is no larger than the manual says"""
+    packets = list(office(64, set(range(64)), pages=40))
+    for n in range(64):
+        for i in range(60):
+            packets += refused(START + i * SECOND + n, (host(n), 5000 + i), ('192.0.2.%d' % (i + 1), 90))
+    _, path, page = write('largest', packets)
+    mine = objects_of(page)
+    expect(len(of(mine, 'host')) == 48 and len(of(mine, 'connection')) > 1000, len(of(mine, 'connection')))
+    expect(1 << 20 < os.path.getsize(path) < MOST_BYTES, os.path.getsize(path))
+    show(path).quiet()
+
+
+def test_long_run():
+    """of a long run the end is drawn, and of that all: no stall stands there without its attempt"""
+    packets = []
+    for i in range(40):
+        packets += office(4, {0, 1}, pages=4, start=START + i * 600 * SECOND)
+    objects, path, page = write('long', packets)
+    expect(os.path.getsize(path) < MOST_BYTES / 4, os.path.getsize(path))
+    mine = objects_of(page)
+    left = of(mine, 'page')[0]
+    since = max(row['since'] for row in left['rows'])
+    expect(since > 0, left)
+    for kind, at in (('stall', 'start'), ('connection', 'syn')):
+        whole = [o for o in of(objects, kind) if o[at] >= since and o.get('outcome') != 'established']
+        expect(len(whole) >= 40 and all(o in of(mine, kind) for o in whole), kind, len(whole))
+    b = show(path)
+    expect(re.search(r'The last .* of 6 h 30 min are drawn', texts(b, '.overview .answer')[0]), texts(b, '.overview .answer'))
+    b.quiet()
+
+
+def opened(at, client, server=SERVER):
+    """A handshake, and nothing behind it."""
+    return list(visit(at, 0, client, server))[:3]
+
+
+def test_open_wait():
+    """a connection that still waits at the end is drawn, and takes nothing else of its host off the page"""
+    packets = list(office(4, {1})) + opened(START + SECOND, (host(6), 7000)) + list(silent(START, (host(6), 5000), syns=3))
+    packets += opened(START + 2 * SECOND, (host(1), 7001))
+    objects, path, page = write('open', packets)
+    mine, addresses = objects_of(page), {host(1), host(6)}
+    waits = [s for s in of(objects, 'stall') if not s['ended']]
+    expect({s['client'] for s in waits} == addresses and len(waits) == 2, waits)
+    expect(sorted(map(str, of(mine, 'stall'))) == sorted(map(str, of(objects, 'stall'))), of(mine, 'stall'))
+    failed = [c for c in of(objects, 'connection') if c['outcome'] == 'unanswered']
+    expect({c['client'] for c in failed} == addresses, failed)
+    expect(sorted(map(str, of(mine, 'connection'))) == sorted(map(str, failed)), of(mine, 'connection'))
+    expect(not any(row['since'] for row in of(mine, 'page')[0]['rows']), of(mine, 'page'))
+    b = show(path)
+    told = labels(b, '.overview .mark rect.undecided')
+    expect(len(told) == 2 and all('still so at the end' in t for t in told), told)
+    expect(any(t.startswith(host(6)) and 'waiting for ' in t and host(6) + ':7000' in t for t in told), told)
+    told = labels(b, '.overview .mark path')
+    expect(sum(t.startswith(host(6)) and 'no answer: 3 SYNs in 2.000 s' in t for t in told) == 1, told)
+    expect(not labels(b, '.overview .mark rect.unknown'), 'said to be cut off')
+    expect(any('still waiting at the end' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend'))
+    b.quiet()
+
+
+def test_open_wait_alone():
+    """where open connections are all that there is, they are drawn, and nobody is said to have failed"""
+    packets = list(office(4, set())) + opened(START, (host(2), 7000))
+    objects, path, page = write('alone', packets)
+    expect([s['ended'] for s in of(objects_of(page), 'stall')] == [False], of(objects, 'stall'))
+    b = show(path)
+    expect(texts(b, '.overview h2') == ['Who waited, and when?'], texts(b, '.overview h2'))
+    expect(len(labels(b, '.overview .mark rect.undecided')) == 1, 'the open wait')
+    expect(any(t == '1 host with failures or open waits' for t in texts(b, '.overview svg text')), 'its group')
+    b.quiet()
+
+
+def test_truncated():
+    """a host with more stalls or open waits than the page holds is said to be cut off"""
+    packets = list(office(2, {0}, pages=40))
+    for i in range(20):
+        packets += opened(START + i * SECOND, (host(0), 7000 + i))
+    objects, path, page = write('truncated', packets)
+    mine = objects_of(page)
+    since = of(mine, 'page')[0]['rows'][0]['since']
+    ended, shown = ([s for s in of(o, 'stall') if s['ended']] for o in (objects, mine))
+    last = sorted(s['start'] for s in ended)[-32]
+    expect(len(ended) == 40 and last <= since <= last + SECOND, since, last)
+    expect(sorted(map(str, shown)) == sorted(str(s) for s in ended if s['start'] >= since) != [], shown)
+    waits = sorted(s['start'] for s in of(objects, 'stall') if not s['ended'])
+    expect(len(waits) == 20 and sorted(s['start'] for s in of(mine, 'stall') if not s['ended']) == waits[-16:], waits)
+    b = show(path)
+    expect(texts(b, '.overview .answer')[0].count('The last ') == 1, texts(b, '.overview .answer'))
+    expect(any('(4 more are not drawn)' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend li'))
+    expect(len(labels(b, '.overview .mark rect.undecided')) == 16, 'open waits that began before what is drawn')
+    b.quiet()
+
+
+def test_well():
+    """a run in which nothing is wrong says so, and draws no empty picture"""
+    objects, path, _ = write('well', office(6, set(), pages=3))
+    b = show(path)
+    expect(not of(objects, 'stall') and texts(b, 'h1')[0] == of(objects, 'summary')[0]['verdict'] + '.', texts(b, 'h1'))
+    expect(not texts(b, '.overview') and len(texts(b, 'figure')) == 2, texts(b, 'figure h3'))
+    expect('None of them waited 1 s.' in texts(b, 'main')[0], 'the longest wait')
+    b.quiet()
+    _, path, _ = write('nothing', [(START, captures.frame((host(1), 5), SERVER, ACK, 5, 5, b'x'))])
+    b = show(path)
+    expect(texts(b, 'h1') == ['no new connection was seen: nothing can be said.'], texts(b, 'h1'))
+    expect(not texts(b, 'figure'), texts(b, 'figure'))
+    b.quiet()
+
+
+def test_slow_helper():
+    """waits that an answer ended are not called a timer's"""
+    r = random.Random(2)
+    helper, packets = ('192.0.2.9', 443), list(office(6, set()))
+    for n in (1, 3, 5):
+        for i in range(5):
+            at, wait = START + (10 + 6 * i) * SECOND + n * 10**8, r.randrange(1500 * 10**6, 4 * SECOND)
+            packets += visit(at, wait, (host(n), 6000 + i), SITES[i])
+            asked = (host(n), 7000 + i)
+            packets += [(at + 14 * 10**6, captures.frame(asked, helper, SYN, 1, 0)),
+                        (at + 15 * 10**6, captures.frame(helper, asked, SYNACK, 1, 2)),
+                        (at + 16 * 10**6, captures.frame(asked, helper, ACK, 2, 2, b'?')),
+                        (at + 12 * 10**6 + wait, captures.frame(helper, asked, ACK, 2, 3, b'!'))]
+    objects, path, _ = write('slow', packets)
+    finding = of(objects, 'finding')[0]
+    expect(finding['kind'] == 'slow-helper', finding)
+    b = show(path)
+    seen = ' '.join(texts(b, 'article'))
+    expect('needle' not in seen and 'as long as 192.0.2.9:443 took to answer' in seen, seen)
+    expect('which came to an end 1.0 ms before' in seen, seen)
+    b.quiet()
+
+
+def test_pointer():
+    """pointing at a mark tells its numbers, beside it and within the window"""
+    _, path, _ = write('story', story())
+    for width in (400, 1280):
+        b = show(path, width=width)
+        for selector in ('.overview .mark rect.stall', '.overview .mark path.culprit', 'article .mark .fine'):
+            b.ask('document.querySelector("%s").scrollIntoView({block: "center"})' % selector)
+            b.settle()
+            x, y = b.ask('(() => { const r = document.querySelector("%s").getBoundingClientRect(); '
+                         'return [r.left + r.width / 2, r.top + r.height / 2]; })()' % selector)
+            b.point(x, y)
+            b.settle()
+            label = b.ask('document.querySelector("%s").closest(".mark").getAttribute("aria-label")' % selector)
+            words, left, right = b.ask('(() => { const t = document.getElementById("tip"), r = t.getBoundingClientRect(); '
+                                       'return [t.hidden ? "" : [...t.children].map((n) => n.textContent).join(", "), '
+                                       'r.left, r.right]; })()')
+            expect(words.replace('\u00a0', ' ') == label and 0 <= left < right <= width, selector, words, label, left, right)
+        b.point(1, 1)
+        b.settle()
+        expect(b.ask('document.getElementById("tip").hidden'), 'it stays when the pointer has gone')
+        b.quiet()
+
+
+def test_keyboard():
+    """who has no mouse reaches each mark, hears its numbers, and is not held anywhere"""
+    _, path, _ = write('story', story())
+    b = show(path)
+    plots = b.ask('document.querySelectorAll(".plot svg").length')
+    stops = b.ask('[...document.querySelectorAll(".plot .mark[tabindex=\\"0\\"]")].length')
+    expect(plots == stops >= 4, 'one stop for each picture', plots, stops)
+    b.press('Tab')
+    focus = 'document.activeElement.getAttribute("aria-label")'
+    first = b.ask(focus)
+    expect(first.startswith(host(1)), 'the first stop is the first host’s first mark', first)
+    expect(b.ask('!document.getElementById("tip").hidden'), 'focus shows the numbers')
+    seen = {first}
+    for _ in range(500):
+        b.press('ArrowRight')
+        if b.ask(focus) in seen and len(seen) > 1:
+            break
+        seen.add(b.ask(focus))
+    marks = b.ask('[...document.querySelectorAll(".overview .mark")].map((m) => m.getAttribute("aria-label"))')
+    expect(seen == set(marks), 'not reached', set(marks) - seen)
+    b.press('End')
+    b.settle()
+    expect(b.ask('(() => { const t = document.getElementById("tip"), r = t.getBoundingClientRect(); '
+                 'return !t.hidden && r.top >= 0 && r.bottom <= innerHeight; })()'), 'the numbers of the last mark')
+    b.press('Home')
+    expect(b.ask(focus) == first, b.ask(focus))
+    b.press('ArrowDown')
+    expect(b.ask(focus).startswith(host(3)), 'the row below', b.ask(focus))
+    b.press('Escape')
+    expect(b.ask('document.getElementById("tip").hidden'), 'Escape hides them')
+    passed = []
+    for _ in range(60):
+        b.press('Tab')
+        passed.append(b.ask('document.activeElement.closest(".plot, details, pre, a")?.className ?? document.activeElement.tagName'))
+    expect(passed.count('plot') >= plots - 1 and 'BODY' in passed, 'Tab does not get through', passed)
+    b.quiet()
+
+
+def test_screen_reader():
+    """headings lead through the page, each picture has its name, each table its heads"""
+    _, path, _ = write('story', story())
+    b = show(path)
+    levels = [int(t[1]) for t in b.ask('[...document.querySelectorAll("h1, h2, h3, h4")].map((h) => h.tagName)')]
+    expect(levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:])), levels)
+    ids = b.ask('[...document.querySelectorAll("[id]")].map((n) => n.id)')
+    expect(len(ids) == len(set(ids)), 'an id twice', ids)
+    unnamed = b.ask('[...document.querySelectorAll("[aria-labelledby]")].filter((n) => '
+                    '!document.getElementById(n.getAttribute("aria-labelledby"))?.textContent).length')
+    expect(unnamed == 0, unnamed)
+    expect(b.ask('[...document.querySelectorAll("svg")].every((s) => s.getAttribute("aria-hidden") || '
+                 's.getAttribute("aria-label"))'), 'a picture without a name')
+    expect(b.ask('[...document.querySelectorAll("table")].every((t) => t.caption && t.tHead)'), 'tables')
+    expect(b.ask('document.documentElement.lang') == 'en', 'language')
+
+
+CONTRAST = '''(() => {
+    const lum = (c) => c.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const style = getComputedStyle(document.documentElement);
+    const of = (name) => lum(style.getPropertyValue(name).trim().slice(1).match(/../g).map((h) => parseInt(h, 16)));
+    const ratio = (a, b) => (Math.max(of(a), of(b)) + 0.05) / (Math.min(of(a), of(b)) + 0.05);
+    return {text: Math.min(...['--ink', '--soft', '--peer'].flatMap((c) => ['--paper', '--tint', '--hurt'].map((p) => ratio(c, p)))),
+        marks: Math.min(...['--stall', '--peer', '--fine', '--soft'].flatMap((c) => ['--paper', '--hurt'].map((p) => ratio(c, p)))),
+        paper: of('--paper')};
+})()'''
+
+
+def test_light_dark_print():
+    """readable by day, by night and on paper (WCAG 2.1: 4.5 for words, 3 for marks)"""
+    _, path, _ = write('story', story())
+    papers = []
+    for dark in (False, True):
+        b = show(path, dark=dark)
+        contrast = b.ask(CONTRAST)
+        expect(contrast['text'] >= 4.5 and contrast['marks'] >= 3, dark, contrast)
+        papers.append(contrast['paper'])
+    expect(papers[0] > 0.9 and papers[1] < 0.1, papers)
+    b.medium('print', dark=True)
+    expect(b.ask(CONTRAST)['paper'] > 0.9, 'black paper')
+    expect(b.ask('[...document.querySelectorAll("details")].every((d) => !d.getClientRects().length)'), 'closed tables on paper')
+    b.medium('', dark=True)
+    pdf = b.pdf()
+    pages = len(re.findall(rb'/Type\s*/Page\b', pdf))
+    expect(pdf.startswith(b'%PDF') and 1 < pages < 12, pages)
+    if keep:
+        with open(os.path.join(keep, 'story.pdf'), 'wb') as f:
+            f.write(pdf)
+    b.settle()
+    expect(b.ask('document.querySelector(".plot svg").getAttribute("width") > 700'), 'the paper’s width stays on the screen')
+    b.quiet()
+
+
+def test_widths():
+    """on a telephone and on a wide screen nothing is cut off, nothing must be pushed aside"""
+    _, path, _ = write('story', story())
+    for width in (320, 400, 768, 1280, 2560):
+        b = show(path, width=width)
+        expect(b.ask('document.scrollingElement.scrollWidth') <= width, width)
+        out = b.ask('[...document.querySelectorAll(".plot text")].filter((t) => { const r = t.getBoundingClientRect(); '
+                    'return r.left < -1 || r.right > innerWidth + 1; }).map((t) => t.textContent)')
+        expect(not out, width, out)
+        b.quiet()
+
+
+def test_without_scripts():
+    """where no script may run (many mail programs), the verdict and all of the report are there in words"""
+    objects, path, _ = write('story', story())
+    b = show(path, scripts=False)
+    expect(b.ask('document.querySelector("h1").innerText') == of(objects, 'summary')[0]['verdict'] + '.', 'verdict')
+    seen = b.ask('document.body.innerText')
+    for f in of(objects, 'finding'):
+        expect(f['text'] in seen, f['text'])
+    for words in ('STALLS', 'PEERS THAT FAIL', 'HOSTS', 'THE NETWORK', 'Fisher', '±', '→') + tuple(host(n) for n in range(8)):
+        expect(words in seen, words, seen)
+    expect('"type":' not in seen and '{' not in seen, 'what only the script reads is shown')
+
+    # as wide as mail expects it, however wide the terminal is that the run was on
+    terminal, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
+    reader = threading.Thread(target=drain, args=(terminal,))
+    reader.start()
+    subprocess.run([PROBE, '--read', os.path.join(folder, 'capture'), '--html', path, '--force'], stdin=subprocess.DEVNULL,
+                   stdout=other, stderr=other, check=True, env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'))
+    os.close(other)
+    reader.join()
+    os.close(terminal)
+    lines = texts(show(path), 'pre')[0].splitlines()
+    expect(60 < max(map(len, lines)) < 100 and '\x1b' not in ''.join(lines), max(lines, key=len))
+
+
+def drain(terminal):
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+
+
+def test_failures():
+    """a page that cannot be written is an error, said before the run where that can be"""
+    capture = os.path.join(folder, 'capture')
+    with open(capture, 'wb') as f:
+        f.write(pcap(sorted(story())))
+
+    def run(*arguments):
+        return subprocess.run([PROBE, '-q', '--read', capture] + list(arguments), capture_output=True)
+
+    done = run('--html', '/nowhere/page.html')
+    expect(done.returncode == 1 and b'cannot write /nowhere/page.html: No such file' in done.stderr and not done.stdout,
+           done.stderr)
+    done = run('--html', '/dev/full')
+    expect(done.returncode == 1 and b'could not write all of the report to /dev/full' in done.stderr and
+           b'10.200.7.9:5274' in done.stdout, done.stderr)
+    done = run('--html', capture)
+    expect(done.returncode == 1 and b'would overwrite' in done.stderr, done.stderr)
+    same = os.path.join(folder, 'same')
+    done = run('--html', same, '--write', same)
+    expect(done.returncode == 1 and b'would overwrite' in done.stderr, done.stderr)
+    for wrong in ('', '-'):
+        expect(run('--html', wrong).returncode == 2, wrong)
+    old = os.path.join(folder, 'old.html')
+    with open(old, 'w') as f:
+        f.write('precious')
+    subprocess.run([PROBE, '--read', '/nowhere/x', '--html', old, '--force'], capture_output=True)
+    with open(old) as f:
+        expect(f.read() == 'precious', 'a run that cannot start has emptied the page')

@@ -1,0 +1,167 @@
+"""--json as report.schema.json says: a schema that refuses what is wrong, and the README's questions to it.
+
+That every line is as the schema says is checked wherever a test reads one (lib/schema.py). Without these tests
+a schema that allows anything would pass there, and who follows the README would ask in vain.
+"""
+import copy
+import os
+import re
+import subprocess
+import tempfile
+
+import schema
+from captures import Files, office, pcap, read
+from probe import PROBE, ROOT, expect
+
+
+def lines():
+    """-> one line of each type and more: of a capture, and what only an interface brings"""
+    with Files() as files:
+        got = read('--read', files.add('office', pcap(office())))
+    live = dict(got[0], iface='eth0', file=None, hook='tcx', kernel='6.12.1', link='ethernet')
+    icmp = dict(next(o for o in got if o['type'] == 'connection'), outcome='unreachable',
+                icmp={'time': 5, 'type': 3, 'code': 1, 'from': '10.1.4.1'})
+    odd = dict(got[-1], cut='eth0 went away', not_understood=dict(got[-1]['not_understood'], ethertypes={'0x88cc': 3}))
+    more = [live, icmp, odd, {'type': 'notice', 'time': 7, 'text': 'eth0 is down'}]
+    for line in more:
+        expect(not schema.faults(line), line, schema.faults(line))
+    expect({o['type'] for o in got + more} == set(schema.TYPES), 'a type has no line to be tried')
+    return got + more
+
+
+def places(value, path=()):
+    """-> the paths of a value and of all that it holds"""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from places(part, path + (key,))
+
+
+def at(value, path):
+    for key in path:
+        value = value[key]
+    return value
+
+
+def spoiled(line):
+    """-> (what was done, the line after it): each must be refused"""
+    for path in places(line):
+        value = at(line, path)
+
+        def put(new):
+            if not path:
+                return new
+            other = copy.deepcopy(line)
+            at(other, path[:-1])[path[-1]] = new
+            return other
+
+        yield 'an object nobody knows', put({'nobody': 'knows'})
+        if isinstance(value, dict):
+            yield 'a name more', put(dict(value, surprise=1))
+            for key in value if path[-1:] != ('ethertypes',) else ():
+                yield 'without ' + key, put({k: v for k, v in value.items() if k != key})
+        elif isinstance(value, list):
+            yield 'no list', put('list')
+            yield 'a list too long', put(value + [value[0] if value else 'x'] * 500)
+        elif isinstance(value, bool):
+            yield 'no flag', put(1)
+        elif isinstance(value, str):
+            yield 'a number for a text', put(7)
+            if path[-1] not in ('label', 'text', 'verdict', 'version', 'iface', 'file', 'link', 'kernel', 'cut'):
+                yield 'a word nobody knows', put('nowhere')
+        elif isinstance(value, (int, float)):
+            yield 'a text for a number', put(str(value))
+            yield 'a flag for a number', put(True)
+            if path[-1] != 'p_value':
+                yield 'half a nanosecond', put(value + 0.5)
+            if path[-1] in ('port', 'client_port', 'server_port', 'size', 'mss', 'code'):
+                yield 'a number too large', put(70000)
+            if re.search(r'count|port|hosts|stalls|tried|others|number|answered|acked|sum|full|^p50$', str(path[-1])):
+                yield 'fewer than none', put(-1 if path[-1] != 'p50' else 'none')
+
+
+def test_refuses():
+    """what is missing, misspelt, of another type or out of range is refused, at every place of every type of line"""
+    tried, once = {}, set()
+    for line in lines():
+        if schema.shape(line) in once or tried.get(line['type'], 0) > 1500:
+            continue
+        once.add(schema.shape(line))
+        for what, bad in spoiled(line):
+            tried[line['type']] = tried.get(line['type'], 0) + 1
+            expect(schema.faults(bad), 'allowed:', what, str(bad)[:800])
+    expect(set(tried) == set(schema.TYPES) and min(tried.values()) > 5, tried)
+
+
+def test_one_of_each():
+    """whoever validates with the schema as it is, and not by the line's type, hears the same"""
+    whole = schema.jsonschema.Draft202012Validator(schema.SCHEMA)
+    whole.check_schema(schema.SCHEMA)
+    for kind in schema.TYPES:
+        line = next(o for o in lines() if o['type'] == kind)
+        expect(whole.is_valid(line), line)
+        expect(not whole.is_valid(dict(line, surprise=1)), kind)
+        expect(not whole.is_valid(dict(line, type='nothing')), kind)
+
+
+def test_words():
+    """the words that the program has are the schema's, one by one"""
+    def words(file, pattern):
+        with open(os.path.join(ROOT, 'user', file)) as f:
+            return re.findall(r'\[%s\w+\]\s*=\s*(?:\{ )?"([^"]+)"' % pattern, f.read())
+
+    def allowed(kind, name):
+        return schema.SCHEMA['$defs'][kind]['properties'][name]['enum']
+
+    def same(one, two):
+        expect(one and sorted(one) == sorted(two), one, two)
+
+    same(words('diagnose/kinds.c', 'KIND_'), allowed('finding', 'kind'))
+    same(words('diagnose/kinds.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
+    same(words('connection.c', 'OUTCOME_'), allowed('connection', 'outcome'))
+    same(words('connection.c', 'END_'), allowed('connection', 'settled_by') + ['not'])
+    lost = schema.SCHEMA['$defs']['summary']['properties']['lost']['properties']
+    same(words('session.c', 'COUNT_LOST_') + ['sum'], lost)
+
+
+def test_described():
+    """every field says what it is: who reads a line need not guess"""
+    def bare(part, path):
+        if '$ref' in part and 'description' not in part:
+            part = schema.SCHEMA['$defs'][part['$ref'].rsplit('/', 1)[1]]
+        if path and 'description' not in part and 'const' not in part:
+            yield path
+        for name, inner in part.get('properties', {}).items():
+            yield from bare(inner, path + '/' + name)
+
+    for kind in schema.TYPES:
+        missing = list(bare(schema.SCHEMA['$defs'][kind], ''))
+        expect(not missing, kind, missing)
+
+
+ANSWERS = {
+    'what was found for sure?': ['10.200.7.9:5274 does not answer, and 4 of 8 hosts wait for it'],
+    'who waits longest?': ['5.004\t10.1.4.4\t3', '5.003\t10.1.4.3\t3', '5.002\t10.1.4.2\t3', '5.001\t10.1.4.1\t3'],
+    'which peers fail, and since when?': ['2023-11-14T22:13:20Z\t10.200.7.9:5274\t12 failures'],
+    'which connections waited for the first finding?': [
+        '%s\t10.1.4.%d:%d\t5.00%d' % (to, n, 50000 + page, n) for page, n, to in sorted(
+            ((page, n, ('198.51.100.7:80', '203.0.113.9:443')[page % 2]) for n in range(1, 5) for page in range(3)),
+            key=lambda x: (7 * x[0] + 40 * (x[1] % 3)) + x[1] / 1000)],
+    'how far away are the servers?': ['198.51.100.7\t10.000001', '203.0.113.9\t10.000001'],
+    'what was not analysed?': ['0'],
+}
+
+
+def test_questions():
+    """the README's questions to jq get the answer"""
+    with open(os.path.join(ROOT, 'README.md')) as f:
+        section = f.read().split('\n## JSON lines\n')[1].split('\n## ')[0]
+    asked = dict(re.findall(r'^# (.*\?)\n((?:.+\n)+?)(?=\n|```)', section, re.M))
+    expect(set(asked) == set(ANSWERS), sorted(asked), sorted(ANSWERS))
+    with Files() as files, tempfile.TemporaryDirectory() as folder:
+        subprocess.run([PROBE, '--read', files.add('office', pcap(office())),
+                        '--json=' + os.path.join(folder, 'out.json')], check=True, stdout=subprocess.DEVNULL)
+        for question, command in asked.items():
+            done = subprocess.run(['bash', '-o', 'pipefail', '-c', command], cwd=folder, capture_output=True, text=True)
+            expect(done.returncode == 0 and not done.stderr, question, done.stderr)
+            expect(done.stdout.splitlines() == ANSWERS[question], question, done.stdout)

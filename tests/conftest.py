@@ -1,0 +1,88 @@
+"""What all Python suites share: their options, and how their results are printed.
+
+A test's docstring is its claim, and the line that is printed for it:
+
+    ok    a closed port is refused by the server, not by the gateway (0.9 s)
+    skip  BIG TCP: frames of more than 64 KiB ...: this kernel has no BIG TCP
+    FAIL  the first line of a run says which hook ... (tests/netns/test_coexistence.py::test_says_which)
+
+The last line, "N passed, N failed", is for tests/run.
+"""
+import collections
+import inspect
+import os
+import signal
+
+import pytest
+
+INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
+
+
+def pytest_addoption(parser):
+    parser.addoption('--keep', metavar='FOLDER', type=os.path.abspath,
+                     help='test_html and causes: leave pages, screenshots and reports in this folder')
+    parser.addoption('--jobs', metavar='N', type=int, default=8, help='causes: scenes at a time (default 8)')
+
+
+def pytest_configure(config):
+    if config.getoption('--keep'):
+        os.makedirs(config.getoption('--keep'), exist_ok=True)
+    config.pluginmanager.register(Results(config))
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The end of a with block ends what its test has started.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated', 128 + signal.SIGTERM))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    report.claim = ' '.join((inspect.getdoc(item.obj) or item.name).split())
+    report.details, report.seconds = getattr(item, 'details', ()), getattr(item, 'seconds', None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_report_teststatus():
+    """No dots and letters: Results prints."""
+    outcome = yield
+    outcome.force_result((outcome.get_result()[0], '', ''))
+
+
+class Results:
+    """Prints a line for each test when it has ended, and the sum."""
+
+    def __init__(self, config):
+        self.config, self.interrupted = config, False
+        self.counts = collections.Counter()
+        self.reports = []  # of the phases of the test that runs
+
+    def pytest_runtest_logreport(self, report):
+        self.reports.append(report)
+        if report.when != 'teardown':
+            return
+        reports, self.reports = self.reports, []
+        seconds = report.seconds or sum(r.duration for r in reports)
+        outcome = next((o for o in ('failed', 'skipped') if any(r.outcome == o for r in reports)), 'passed')
+        self.counts[outcome] += 1
+        if outcome == 'failed':
+            line = 'FAIL  %s (%s)' % (report.claim, report.nodeid)
+        elif outcome == 'skipped':
+            reason = next(r.longrepr[2] for r in reports if r.skipped)
+            line = 'skip  %s: %s' % (report.claim, reason.removeprefix('Skipped: '))
+        else:
+            line = 'ok    %s (%.1f s)' % (report.claim, seconds)
+        print('\n'.join([line] + ['      ' + detail for detail in report.details]), flush=True)
+
+    def pytest_collectreport(self, report):
+        self.counts['failed'] += report.failed
+
+    def pytest_keyboard_interrupt(self, excinfo):
+        self.interrupted = excinfo.type is KeyboardInterrupt
+
+    def pytest_sessionfinish(self, session):
+        if self.interrupted:
+            session.exitstatus = INTERRUPTED
+
+    def pytest_unconfigure(self):
+        print('pytest: %d passed, %d failed' % (self.counts['passed'], self.counts['failed']), flush=True)

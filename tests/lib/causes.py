@@ -1,0 +1,164 @@
+"""The catalogue of causes: a test stages a scene in namespaces, and judges what the probe on the gateway finds.
+
+A scene passes when all that it wants was found, and nothing else was that accuses anybody. The rows D1 to D26 are
+the diagnoses, F and F1 to F14 the rules against false alarms. Each scene has namespaces of its own, made by
+scripts/lab around play_scene.py; the tests themselves only wait for the results, so that several scenes run side
+by side (netns/causes/conftest.py).
+"""
+import ipaddress
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+from probe import ROOT, SECOND
+
+LEVELS = ['low', 'medium', 'high']
+
+
+class Finding:
+    """What must be found, or may: a kind (or one of several), about whom, how surely, of which clients."""
+
+    def __init__(self, kind, peer=None, least='low', most='high', hosts=None, others=None, timer=None, says=None):
+        self.kinds = kind.split('|')
+        self.peer, self.least, self.most = peer, least, most
+        self.hosts, self.others, self.timer, self.says = hosts, others, timer, says
+
+    def __str__(self):
+        sure = self.least if self.least == self.most else \
+            'at least ' + self.least if self.most == 'high' and self.least != 'low' else \
+            'at most ' + self.most if self.most != 'high' else ''
+        if self.least == 'high':
+            sure = 'high'
+        return ' '.join(filter(None, ['|'.join(self.kinds), self.peer, sure, self.says and '"%s"' % self.says]))
+
+    def is_about(self, f):
+        return f['kind'] in self.kinds and is_peer(self.peer, f['peer'])
+
+    def differs(self, f, text):
+        """-> what is wrong with a finding that is about this"""
+        if not LEVELS.index(self.least) <= LEVELS.index(f['confidence']) <= LEVELS.index(self.most):
+            yield 'confidence is %s' % f['confidence']
+        if self.hosts is not None and names(f['affected']) != set(self.hosts):
+            yield 'affected are %s' % brief(names(f['affected']))
+        if self.others is not None and names(f['unaffected']) != set(self.others):
+            yield 'unaffected are %s' % brief(names(f['unaffected']))
+        if self.timer and not (f['timer'] and abs(f['timer'] / SECOND - self.timer) < 0.1 * self.timer):
+            yield 'timer is %s' % f['timer']
+        if self.says and not re.search(self.says, f['text'] + '\n' + text, re.I):
+            yield 'nothing says "%s"' % self.says
+
+
+def is_peer(wanted, peer):
+    """wanted: None for any, a network, an address, :port, or address:port"""
+    if wanted is None:
+        return True
+    if peer is None:
+        return False
+    if '/' in wanted:
+        return ipaddress.ip_address(peer['address']) in ipaddress.ip_network(wanted)
+    if wanted[0] == ':' and wanted[1:].isdigit():
+        return peer['port'] == int(wanted[1:])
+    return wanted in (peer['address'], show_peer(peer))
+
+
+def show_peer(peer):
+    if peer is None:
+        return ''
+    address = '[%s]' % peer['address'] if ':' in peer['address'] else peer['address']
+    return '%s:%s' % (address, peer['port']) if peer['port'] else address
+
+
+def names(addresses):
+    """Client n is 10.1.4.n or fd00:1:4::n."""
+    numbers = set()
+    for a in addresses:
+        m = re.fullmatch(r'(?:10\.1\.4\.|fd00:1:4::)(\d+)', a)
+        numbers.add(int(m[1]) if m else a)
+    return numbers
+
+
+def brief(numbers):
+    return ' '.join('.%s' % n if isinstance(n, int) else n for n in sorted(numbers, key=str)) or 'none'
+
+
+# Says nothing against anybody: may be found in every scene.
+MODEST = [Finding('stalls-unexplained|no-verdict|not-the-network')]
+
+
+class Scene:
+    """A row of the catalogue of causes: what happens in the office, and what must, may and must never be found."""
+
+    def __init__(self, row, title, stage, clients, wants, may, never, says):
+        self.row, self.title, self.stage, self.clients = row, title, stage, clients
+        self.wants, self.may, self.never, self.says = wants, may, never, says
+        self.name, self.file = stage.__name__, stage.__code__.co_filename
+
+    @property
+    def expected(self):
+        return [str(w) for w in self.wants] + ['"%s"' % s for s in self.says] or ['nobody accused']
+
+    def judge(self, findings, text):
+        """-> what is wrong with what was found"""
+        wrong = []
+        for want in self.wants:
+            about = [f for f in findings if want.is_about(f)]
+            faults = [list(want.differs(f, text)) for f in about]
+            if not about:
+                wrong.append('not found: %s' % want)
+            elif all(faults):
+                wrong.append('%s: %s' % (want, '; '.join(min(faults, key=len))))
+        for f in findings:
+            if any(n.is_about(f) for n in self.never) or \
+                    not any(a.is_about(f) and LEVELS.index(f['confidence']) <= LEVELS.index(a.most)
+                            for a in self.wants + self.may + MODEST):
+                wrong.append('false alarm: %s' % show(f))
+        wrong += ['the report does not say "%s"' % s for s in self.says if not re.search(s, text, re.I)]
+        return wrong
+
+
+def show(f):
+    return ' '.join(filter(None, [f['kind'], show_peer(f['peer']), f['confidence']]))
+
+
+HELPER = Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 23, 25), others=(22, 24, 26), timer=5)
+DEAD = Finding('peer-unanswered', '10.200.7.9')
+CUT = Finding('prefix-cut', '10.200.0.0/16')
+
+
+def cause(row, title, clients=4, wants=(), may=(), never=(), says=()):
+    """Declares a function that stages a scene, and returns its probe, as a test."""
+    def declare(stage):
+        def test(performance):
+            performance(test.scene)
+        test.scene = Scene(row, title, stage, clients, list(wants), list(may), list(never), list(says))
+        test.__name__, test.__doc__ = stage.__name__, '%s: %s' % (row, title)
+        return test
+    return declare
+
+
+def perform(scene, running):
+    """-> what came of a scene, played in namespaces of its own: a dict. running holds the processes at work."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [os.path.join(ROOT, 'scripts', 'lab'), '--clients', str(scene.clients), '--', sys.executable,
+         os.path.join(ROOT, 'tests', 'lib', 'play_scene.py'), scene.file, scene.name],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running.add(process)
+    stdout, stderr = process.communicate()
+    running.discard(process)
+    try:
+        out = json.loads(stdout)
+    except ValueError:
+        out = {'found': [], 'wrong': ['no result, status %d: %s%s' % (process.returncode, stdout, stderr)]}
+    out['errors'], out['seconds'] = stderr, time.monotonic() - began
+    return out
+
+
+def keep_reports(scene, out, folder):
+    with open(os.path.join(folder, scene.name + '.json'), 'w') as f:
+        f.writelines(json.dumps(line) + '\n' for line in out.get('json', []))
+    with open(os.path.join(folder, scene.name + '.txt'), 'w') as f:
+        f.write(out.get('text', '') + out['errors'])

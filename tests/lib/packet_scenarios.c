@@ -1,0 +1,1384 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The corners of the semantics, one tape each: what passes, and what must be recorded of it. */
+#include <string.h>
+
+#include "connection.h"
+#include "packet_script.h"
+
+#define SYN TCP_SYN
+#define ACK TCP_ACK
+#define RST TCP_RST
+#define FIN TCP_FIN
+
+/* A time of the tape as connections tell it: the start is at 0 of the source's clock. */
+#define AT(ms) ((ns_t)(1000 * MS + (ms) * (double)MS))
+
+#define EXPECT(condition)                             \
+	do {                                          \
+		if (!(condition))                     \
+			return "not so: " #condition; \
+	} while (0)
+
+#define CHECK(name) \
+	static const char *name(const struct connection *c, size_t count, const uint64_t *counters)
+#define UNUSED                  \
+	do {                    \
+		(void)c;        \
+		(void)count;    \
+		(void)counters; \
+	} while (0)
+
+/* Request and answer: both sides have sent payload. */
+static void exchange(struct tape *t, double request, double answer)
+{
+	tcp(t, request, CLIENT, ACK, 1, 1, 300);
+	tcp(t, answer, SERVER, ACK, 1, 301, 1400);
+	tcp(t, answer + 1, CLIENT, ACK, 301, 1401, 0);
+}
+
+static void make_plain(struct tape *t)
+{
+	handshake(t, 0);
+	exchange(t, 12, 20);
+	tcp(t, 30, CLIENT, ACK | FIN, 301, 1401, 0);
+	tcp(t, 31, SERVER, ACK | FIN, 1401, 302, 0);
+}
+
+CHECK(check_plain)
+{
+	EXPECT(count == 1);
+	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
+	EXPECT(c->syn == AT(0) && c->synack == AT(10) && c->ack == AT(11));
+	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
+	EXPECT(c->wait == 1 * (ns_t)MS && c->answer == 8 * (ns_t)MS && c->banner == NEVER);
+	EXPECT(c->syn_count == 1 && c->synack_count == 1 && !c->syn_copies);
+	EXPECT(c->client.port == 51544 && c->server.port == 80 && is_ip4(&c->client.address));
+	EXPECT(c->server_round_trip == 10 * (ns_t)MS && c->client_round_trip == 1 * (ns_t)MS);
+	EXPECT(c->has_mac && c->mac[0] == 2 && c->mac[5] == CLIENT);
+	EXPECT(!counters[COUNT_ALREADY_OPEN]);
+	return NULL;
+}
+
+static void make_acked(struct tape *t)
+{
+	handshake(t, 0);
+	exchange(t, 12, 20); /* a full segment: it is waited for until it has arrived */
+	tcp(t, 21, CLIENT, ACK, 301, 1401, 0);
+}
+
+CHECK(check_acked)
+{
+	EXPECT(count == 1 && c->end_reason == END_PAYLOAD);
+	EXPECT(c->settled == AT(21) && c->watched == 21 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
+static void make_plain6(struct tape *t)
+{
+	t->ip6 = true;
+	t->address[CLIENT][0] = 0xfd;
+	t->address[SERVER][0] = 0x20;
+	make_plain(t);
+}
+
+CHECK(check_plain6)
+{
+	EXPECT(count == 1 && !is_ip4(&c->client.address));
+	EXPECT(c->outcome == OUTCOME_ESTABLISHED && c->client_first == AT(12) &&
+	       c->server_first == AT(20));
+	UNUSED;
+	return NULL;
+}
+
+static void make_low_client(struct tape *t)
+{
+	t->address[CLIENT][0] = 250; /* sorts behind the server's address */
+	make_plain(t);
+}
+
+static void make_syn_again(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 3011, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 3012, 3020);
+}
+
+CHECK(check_syn_again)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
+	EXPECT(c->syn_count == 3 && c->syn_times_count == 3 && !c->syn_copies);
+	EXPECT(c->syn_times[1] == AT(1000) && c->syn_times[2] == AT(3000) &&
+	       c->syn_last == AT(3000));
+	EXPECT(c->server_round_trip == NEVER); /* which SYN was answered? */
+	UNUSED;
+	return NULL;
+}
+
+static void make_many_syns(struct tape *t)
+{
+	int i;
+
+	for (i = 0; i < 11; i++)
+		tcp(t, 1000 * i, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_many_syns)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->end_reason == END_OF_RUN);
+	EXPECT(c->syn_count == 11 && c->syn_times_count == 8 && c->syn_times[7] == AT(7000));
+	EXPECT(c->syn_last == AT(10000) && connection_failure(c) == FAILURE_SILENT);
+	UNUSED;
+	return NULL;
+}
+
+static void make_timeout(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	sweep(t, 130000); /* 129 s after the last SYN */
+	sweep(t, 131001);
+}
+
+CHECK(check_timeout)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->end_reason == END_TIMEOUT);
+	EXPECT(c->watched == 131001 * (ns_t)MS && c->syn_count == 2);
+	UNUSED;
+	return NULL;
+}
+
+static void make_other_isn(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->isn[CLIENT] += 12345;
+	tcp(t, 500, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 510, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 511, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 512, 520);
+}
+
+CHECK(check_other_isn)
+{
+	EXPECT(count == 2);
+	EXPECT(c[0].outcome == OUTCOME_UNANSWERED && c[0].end_reason == END_SUPERSEDED &&
+	       c[0].syn_count == 1);
+	EXPECT(c[1].outcome == OUTCOME_ESTABLISHED && c[1].syn == AT(500) && c[1].syn_count == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_same_isn_after_rst(struct tape *t)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) { /* as Windows does */
+		tcp(t, 500 * i, CLIENT, SYN, 0, 0, 0);
+		tcp(t, 500 * i + 5, SERVER, RST | ACK, 0, 1, 0);
+	}
+}
+
+CHECK(check_same_isn_after_rst)
+{
+	EXPECT(count == 3);
+	EXPECT(c[0].outcome == OUTCOME_REFUSED && c[2].outcome == OUTCOME_REFUSED);
+	EXPECT(c[2].syn == AT(1000) && c[2].rst == AT(1005) && c[2].rst_from == SIDE_SERVER);
+	EXPECT(c[0].end_reason == END_RST && connection_failure(c) == FAILURE_REFUSED);
+	UNUSED;
+	return NULL;
+}
+
+static void make_simultaneous_open(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 2, SERVER, SYN, 0, 0, 0);
+	tcp(t, 4, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 5, CLIENT, SYN | ACK, 0, 1, 0);
+	exchange(t, 12, 20);
+}
+
+CHECK(check_simultaneous_open)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
+	EXPECT(c->client.port == 51544 && c->syn == AT(0) && c->synack == AT(4) && c->ack == AT(5));
+	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
+	UNUSED;
+	return NULL;
+}
+
+static void make_syn_data(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 200);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 201, 0);
+	tcp(t, 11, CLIENT, ACK, 201, 1, 0);
+	tcp(t, 3000, SERVER, ACK, 1, 201, 1000);
+}
+
+CHECK(check_syn_data)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
+	EXPECT(c->wait == 0 && c->ack == AT(11) && c->banner == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_syn_data_answered_early(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 200);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 201, 0);
+	tcp(t, 11, SERVER, ACK, 1, 201, 1000);
+	tcp(t, 20, CLIENT, ACK, 201, 1001, 0);
+}
+
+CHECK(check_syn_data_answered_early)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->wait == 0);
+	EXPECT(c->end_reason == END_PAYLOAD && c->server_first == AT(11));
+	UNUSED;
+	return NULL;
+}
+
+static void make_syn_data_not_taken(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 200);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 200);
+	tcp(t, 20, SERVER, ACK, 1, 201, 1000);
+}
+
+CHECK(check_syn_data_not_taken)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
+	EXPECT(c->ack == AT(11) && c->client_first == AT(11) && c->wait == 0);
+	UNUSED;
+	return NULL;
+}
+
+static void make_data_in_ack(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	exchange(t, 11, 20);
+}
+
+CHECK(check_data_in_ack)
+{
+	EXPECT(count == 1 && c->ack == AT(11) && c->client_first == AT(11) && c->wait == 0);
+	UNUSED;
+	return NULL;
+}
+
+static void make_keep_alive(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 2000, CLIENT, ACK, 0, 1, 1); /* a probe with one byte of garbage at ISN */
+	tcp(t, 2001, SERVER, ACK, 1, 1, 0);
+	tcp(t, 4000, CLIENT, ACK, 0, 1, 0); /* and one without */
+	tcp(t, 4001, SERVER, ACK, 0, 1, 1); /* the server's */
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_keep_alive)
+{
+	EXPECT(count == 1 && c->client_first == AT(5011) && c->server_first == AT(5020));
+	EXPECT(c->wait == 5000 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
+static void make_padding(struct tape *t)
+{
+	t->padding = 6; /* Ethernet's minimum: 54 bytes are sent as 60 */
+	handshake(t, 0);
+	t->padding = 0;
+	exchange(t, 5011, 5020);
+}
+
+static void make_wrap(struct tape *t)
+{
+	t->isn[CLIENT] = 0xffffffff;
+	t->isn[SERVER] = 0xfffffffe;
+	make_plain(t);
+}
+
+CHECK(check_five_seconds)
+{
+	EXPECT(count == 1 && c->wait == 5000 * (ns_t)MS && c->client_first == AT(5011));
+	UNUSED;
+	return NULL;
+}
+
+static void make_bad_rst(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 5, SERVER, RST | ACK, 0, 999, 0); /* acknowledges what was never sent */
+	tcp(t, 6, SERVER, RST, 0, 0, 0); /* no ACK at all */
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	tcp(t, 11.5, SERVER, RST, 500000000, 0, 0); /* far out of window */
+	exchange(t, 12, 20);
+}
+
+static void make_early_client_rst(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 5, CLIENT, RST, 1, 0, 0);
+}
+
+CHECK(check_early_client_rst)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->rst == AT(5) &&
+	       c->rst_from == SIDE_CLIENT);
+	UNUSED;
+	return NULL;
+}
+
+static void make_syn_scan(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, RST, 1, 0, 0);
+}
+
+CHECK(check_syn_scan)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->end_reason == END_RST);
+	EXPECT(c->rst_from == SIDE_CLIENT && c->ack == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_fin_without_payload(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 10000, CLIENT, ACK | FIN, 1, 1, 0);
+	tcp(t, 10010, SERVER, ACK | FIN, 1, 2, 0);
+}
+
+CHECK(check_fin_without_payload)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_FIN);
+	EXPECT(c->fin == AT(10000) && c->fin_from == SIDE_CLIENT && c->wait == NEVER);
+	EXPECT(connection_silence(c) == NEVER); /* unused, not a stall */
+	UNUSED;
+	return NULL;
+}
+
+static void make_one_fin(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 600000, SERVER, ACK | FIN, 1, 1, 0); /* the client never closes */
+	sweep(t, 600001);
+	sweep(t, 730001);
+}
+
+CHECK(check_one_fin)
+{
+	EXPECT(count == 1 && c->end_reason == END_TIMEOUT && c->fin == AT(600000) &&
+	       c->fin_from == SIDE_SERVER);
+	EXPECT(c->settled == AT(730001));
+	UNUSED;
+	return NULL;
+}
+
+static void make_server_first(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 5011, SERVER, ACK, 1, 1, 60);
+	tcp(t, 5012, CLIENT, ACK, 1, 61, 0);
+	tcp(t, 7000, CLIENT, ACK, 1, 61, 20);
+}
+
+CHECK(check_server_first)
+{
+	EXPECT(count == 1 && c->banner == 5000 * (ns_t)MS);
+	EXPECT(c->wait == NEVER && c->answer == NEVER); /* no client held anything */
+	UNUSED;
+	return NULL;
+}
+
+static void make_server_before_ack(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 10.5, SERVER, ACK, 1, 1, 60);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 61, 20);
+}
+
+CHECK(check_server_before_ack)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->ack == AT(11));
+	EXPECT(c->banner == -(ns_t)MS / 2);
+	UNUSED;
+	return NULL;
+}
+
+static void make_mid_stream(struct tape *t)
+{
+	exchange(t, 0, 10);
+	tcp(t, 20, CLIENT, ACK | FIN, 301, 1401, 0);
+	tcp(t, 21, SERVER, ACK | FIN, 1401, 302, 0);
+	tcp(t, 22, CLIENT, ACK, 302, 1402, 0);
+}
+
+CHECK(check_mid_stream)
+{
+	EXPECT(count == 0 && counters[COUNT_ALREADY_OPEN] == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_synack_again(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1011, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 1012, 1020);
+}
+
+CHECK(check_synack_again)
+{
+	EXPECT(count == 1 && c->synack == AT(10) && c->synack_count == 2 && c->ack == AT(1011));
+	EXPECT(c->client_round_trip == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_bad_synack(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 5, SERVER, SYN | ACK, 0, 77, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_bad_synack)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->synack == NEVER &&
+	       c->syn_count == 2);
+	UNUSED;
+	return NULL;
+}
+
+static void make_icmp(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	icmp(t, 3, t->ip6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE, 1, 0);
+}
+
+CHECK(check_icmp)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNREACHABLE && c->icmp == AT(3));
+	EXPECT(c->icmp_code == 1 && connection_failure(c) == FAILURE_UNREACHABLE);
+	UNUSED;
+	return NULL;
+}
+
+static void make_icmp6(struct tape *t)
+{
+	t->ip6 = true;
+	t->extension = 24;
+	make_icmp(t);
+}
+
+static void make_icmp_of_another(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	icmp(t, 3, ICMP4_UNREACHABLE, 1, 4711); /* quotes another sequence number */
+	t->port[CLIENT]++;
+	icmp(t, 4, ICMP4_UNREACHABLE, 1, 0); /* another port */
+}
+
+CHECK(check_unanswered)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->icmp == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_icmp_then_answer(struct tape *t)
+{
+	make_icmp(t);
+	tcp(t, 3.083, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 12, 20);
+}
+
+CHECK(check_icmp_then_answer)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->syn_count == 2 &&
+	       c->icmp == AT(3));
+	EXPECT(c->syn_times[1] == AT(3.083) && connection_failure(c) == FAILURE_NONE);
+	UNUSED;
+	return NULL;
+}
+
+static void make_time_exceeded(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	icmp(t, 3, ICMP4_TIME_EXCEEDED, 0, 0);
+	icmp(t, 4, ICMP4_UNREACHABLE, 13, 0);
+	icmp(t, 5, ICMP4_UNREACHABLE, 1, 0);
+}
+
+CHECK(check_time_exceeded)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNREACHABLE && c->icmp == AT(4) &&
+	       c->icmp_code == 13);
+	UNUSED;
+	return NULL;
+}
+
+static void make_late_syn_copy(struct tape *t)
+{
+	make_plain(t);
+	tcp(t, 500, CLIENT, SYN, 0, 0, 0);
+	sweep(t, 900);
+}
+
+CHECK(check_late_syn_copy)
+{
+	EXPECT(count == 1 && counters[COUNT_LATE_SYN_COPIES] == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_tuple_again(struct tape *t)
+{
+	make_plain(t);
+	t->isn[CLIENT] += 64000;
+	handshake(t, 100);
+	exchange(t, 112, 120);
+}
+
+CHECK(check_tuple_again)
+{
+	EXPECT(count == 2 && c[0].end_reason == END_PAYLOAD && c[1].outcome == OUTCOME_ESTABLISHED);
+	EXPECT(c[1].syn == AT(100) && !counters[COUNT_LATE_SYN_COPIES]);
+	return NULL;
+}
+
+/* In and out again on one interface: each packet twice, with the same IP id. */
+static void twice(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq,
+		  uint32_t ack, uint32_t payload)
+{
+	t->repeat_id = true;
+	t->egress = false;
+	tcp(t, ms, from, flags, seq, ack, payload);
+	t->repeat_id = false;
+	t->egress = true;
+	tcp(t, ms + 0.05, from, flags, seq, ack, payload);
+}
+
+static void make_one_armed(struct tape *t)
+{
+	twice(t, 0, CLIENT, SYN, 0, 0, 0);
+	twice(t, 1000, CLIENT, SYN, 0, 0, 0);
+	twice(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+	twice(t, 1011, CLIENT, ACK, 1, 1, 0);
+	twice(t, 1012, CLIENT, ACK, 1, 1, 300);
+	twice(t, 1020, SERVER, ACK, 1, 301, 1400);
+}
+
+CHECK(check_one_armed)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED);
+	EXPECT(c->syn_count == 2 && c->syn_copies == 2 && c->synack_count == 1 &&
+	       c->synack_copies == 1);
+	EXPECT(c->syn_times[1] == AT(1000) && c->synack == AT(1010) && c->client_first == AT(1012));
+	EXPECT(!counters[COUNT_ALREADY_OPEN] && c->has_mac);
+	return NULL;
+}
+
+static void make_span(struct tape *t)
+{
+	t->repeat_id =
+		true; /* a SPAN port that sees both the way in and the way out: all ingress */
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 0.2, CLIENT, SYN, 0, 0, 0);
+	t->ip_id++;
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 10.2, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 12, 20);
+}
+
+CHECK(check_span)
+{
+	EXPECT(count == 1 && c->syn_count == 1 && c->syn_copies == 1);
+	EXPECT(c->synack_count == 1 && c->synack_copies == 1 &&
+	       c->server_round_trip == 10 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
+static void make_one_sided(struct tape *t)
+{
+	int i;
+
+	handshake(t, 0);
+	for (i = 0; i < 100; i++)
+		tcp(t, 12 + i, SERVER, ACK, 1 + 1000 * i, 1, 1000);
+}
+
+CHECK(check_one_sided)
+{
+	EXPECT(count == 1 && c->end_reason == END_ONE_SIDED && c->server_first == AT(12));
+	EXPECT(c->settled == AT(12 + 63));
+	UNUSED;
+	return NULL;
+}
+
+static void make_synack_not_seen(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+}
+
+CHECK(check_synack_not_seen)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->synack == NEVER &&
+	       c->ack == NEVER);
+	EXPECT(c->wait == NEVER && connection_failure(c) == FAILURE_NONE);
+	UNUSED;
+	return NULL;
+}
+
+static void make_challenge_ack(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 5, SERVER, ACK, 100, 200000000, 0); /* an old connection answers */
+	tcp(t, 6, CLIENT, RST, 200000000, 0, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1011, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 1012, 1020);
+}
+
+CHECK(check_challenge_ack)
+{
+	EXPECT(count == 1 && c->syn_count == 2 && c->synack == AT(1010) &&
+	       c->client_first == AT(1012));
+	EXPECT(c->challenged);
+	UNUSED;
+	return NULL;
+}
+
+static void make_accept_queue(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 220, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 640, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 641, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1011, CLIENT, ACK, 301, 1, 0);
+	tcp(t, 1480, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 1490, SERVER, ACK, 1, 301, 100);
+}
+
+CHECK(check_accept_queue)
+{
+	EXPECT(count == 1 && c->ack == AT(11) && c->client_first == AT(12));
+	EXPECT(c->synack_after_ack == 1 && c->client_payload.again == 3 && c->client_payload.acked);
+	EXPECT(c->end_reason == END_PAYLOAD && c->settled == AT(1490));
+	UNUSED;
+	return NULL;
+}
+
+static void make_request_swallowed(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 2920); /* two segments that offload has put together */
+	tcp(t, 230, CLIENT, ACK, 1, 1, 1448);
+	tcp(t, 640, CLIENT, ACK, 1, 1, 1448);
+	tcp(t, 9000, CLIENT, RST, 1, 0, 0);
+}
+
+CHECK(check_request_swallowed)
+{
+	EXPECT(count == 1 && payload_is_black_holed(&c->client_payload));
+	EXPECT(c->client_payload.mss == 1460 && c->client_payload.size == 2920);
+	EXPECT(c->client_payload.again == 2 && !payload_is_black_holed(&c->server_payload));
+	UNUSED;
+	return NULL;
+}
+
+static void make_answer_swallowed(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 20, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 230, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 640, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 1480, SERVER, ACK, 1, 301, 1460);
+	tcp(t, 9000, CLIENT, ACK, 301, 1, 0);
+}
+
+CHECK(check_answer_swallowed)
+{
+	EXPECT(count == 1 && payload_is_black_holed(&c->server_payload));
+	EXPECT(c->server_payload.again == 3 && c->client_payload.acked);
+	EXPECT(c->end_reason == END_PAYLOAD && c->settled == AT(1480));
+	UNUSED;
+	return NULL;
+}
+
+/* The ACK of a large answer never passes here: the flow must not be held for ever. */
+static void make_answer_acked_elsewhere(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 20, SERVER, ACK, 1, 301, 1460);
+	sweep(t, 100000);
+	sweep(t, 130100);
+}
+
+CHECK(check_answer_acked_elsewhere)
+{
+	EXPECT(count == 1 && c->end_reason == END_TIMEOUT && c->server_first == AT(20));
+	UNUSED;
+	return NULL;
+}
+
+static void make_gap(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 301, 1, 200); /* what came before was lost */
+	tcp(t, 230, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 240, SERVER, ACK, 1, 501, 100);
+}
+
+CHECK(check_gap)
+{
+	EXPECT(count == 1 && c->client_gap && c->client_first == AT(12));
+	EXPECT(c->client_payload.again == 1 && c->end_reason == END_PAYLOAD);
+	UNUSED;
+	return NULL;
+}
+
+static void make_vlans(struct tape *t)
+{
+	t->vlan[0] = 10;
+	t->vlan[1] = 20;
+	handshake(t, 0);
+	t->vlan[1] = 21; /* the same addresses and numbers, another customer */
+	handshake(t, 100);
+	exchange(t, 112, 120);
+	t->vlan[1] = 22;
+	handshake(t, 200);
+	exchange(t, 212, 220);
+}
+
+CHECK(check_vlans)
+{
+	EXPECT(count == 3);
+	EXPECT(c[0].client.vlan[0] == 10 && c[0].client.vlan[1] == 21 &&
+	       c[0].end_reason == END_PAYLOAD);
+	EXPECT(c[1].client.vlan[1] == 22 && c[1].end_reason == END_PAYLOAD);
+	EXPECT(c[2].client.vlan[1] == 20 && c[2].end_reason == END_OF_RUN && c[2].ack == AT(11));
+	UNUSED;
+	return NULL;
+}
+
+static void make_options(struct tape *t)
+{
+	t->options = 40;
+	make_plain(t);
+}
+
+static void make_extension(struct tape *t)
+{
+	t->extension = 24;
+	make_plain6(t);
+}
+
+/* The last frame of the tape, in its place every shorter one, from no byte at all. */
+static void every_length(struct tape *t)
+{
+	struct tape_frame whole = t->frames[--t->count];
+	uint32_t length;
+
+	for (length = 0; length < whole.length; length++) {
+		t->frames[t->count] = whole;
+		t->frames[t->count++].length = length;
+	}
+}
+
+/* Cut frames are counted, and do no harm. */
+static void make_truncated(struct tape *t)
+{
+	t->options = 8;
+	t->mss = 0; /* cut behind it, a SYN would be whole */
+	t->vlan[0] = 7;
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	every_length(t);
+	t->ip6 = true;
+	t->extension = 24;
+	tcp(t, 1, CLIENT, SYN, 0, 0, 0);
+	every_length(t);
+	icmp(t, 2, ICMP6_UNREACHABLE, 1, 0);
+	every_length(t);
+}
+
+CHECK(check_truncated)
+{
+	EXPECT(count == 0);
+	EXPECT(counters[COUNT_LOST_TRUNCATED] > 0);
+	UNUSED;
+	return NULL;
+}
+
+/* Headers that contradict themselves. */
+static void make_malformed(struct tape *t)
+{
+	static const struct {
+		unsigned int at;
+		uint8_t value;
+	} lies[] = {
+		{ 14, 0x44 }, /* IPv4 header of 16 bytes */
+		{ 14, 0x55 }, /* version 5 */
+		{ 14, 0x4f }, /* header longer than the datagram */
+		{ 17, 19 }, /* datagram shorter than its header */
+		{ 17, 39 }, /* no room for TCP's */
+		{ 46, 4 << 4 }, /* data offset below 5 */
+		{ 46, 15 << 4 }, /* data offset beyond the datagram */
+		{ 21, 1 }, /* a later fragment */
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		tcp(t, i, CLIENT, SYN, 0, 0, 0);
+		t->frames[t->count - 1].bytes[lies[i].at] = lies[i].value;
+	}
+}
+
+CHECK(check_malformed)
+{
+	EXPECT(count == 0);
+	EXPECT(counters[COUNT_MALFORMED] + counters[COUNT_LOST_TRUNCATED] == 7 &&
+	       counters[COUNT_FRAGMENTS] == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_not_understood(struct tape *t)
+{
+	t->mss = 0;
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->frames[0].bytes[12] = 0x88;
+	t->frames[0].bytes[13] = 0xcc; /* LLDP */
+	tcp(t, 1, CLIENT, SYN, 0, 0, 0);
+	t->frames[1].bytes[23] = PROTOCOL_UDP;
+	tcp(t, 2, CLIENT, SYN, 0, 0, 0);
+	t->frames[2].bytes[23] = 132; /* SCTP */
+}
+
+CHECK(check_not_understood)
+{
+	EXPECT(count == 0 && counters[COUNT_UNKNOWN_LINK] == 1);
+	EXPECT(counters[COUNT_UDP_BYTES] == 54 && counters[COUNT_IP_OTHER] == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_silence_then_syn(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 131000, CLIENT, SYN, 0, 0, 0); /* the same ISN, so much later: not this attempt's */
+}
+
+CHECK(check_silence_then_syn)
+{
+	EXPECT(count == 2 && c[0].end_reason == END_TIMEOUT && c[1].syn == AT(131000));
+	EXPECT(c[0].syn_count == 1 && c[1].syn_count == 1);
+	UNUSED;
+	return NULL;
+}
+
+static void make_roles_swapped(struct tape *t)
+{
+	handshake(t, 0);
+	/* the server opens from the same port to the same port: roles come from the SYN */
+	t->isn[SERVER] += 1000000;
+	tcp(t, 5000, SERVER, SYN, 0, 0, 0);
+	tcp(t, 5010, CLIENT, SYN | ACK, 0, 1, 0);
+	tcp(t, 5011, SERVER, ACK, 1, 1, 0);
+}
+
+CHECK(check_roles_swapped)
+{
+	EXPECT(count == 2 && c[0].end_reason == END_SUPERSEDED && c[0].client.port == 51544);
+	EXPECT(c[1].client.port == 80 && c[1].synack == AT(5010) && c[1].ack == AT(5011));
+	UNUSED;
+	return NULL;
+}
+
+/* ---- packets that somebody forged, who knows or guesses the four-tuple but not the numbers ---- */
+
+/* Further on than a first flight reaches, and within what was sent later. */
+#define FAR 70000
+
+static void make_forged_rst(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 100, SERVER, RST, FAR, 0, 0);
+	tcp(t, 101, SERVER, RST | ACK, FAR, 1, 0);
+	tcp(t, 102, CLIENT, RST, FAR, 0, 0);
+	tcp(t, 103, CLIENT, RST | ACK, 500000000, 1, 0);
+	/* the right number, from the wrong side */
+	tcp(t, 104, SERVER, RST, t->isn[CLIENT] + 1 - t->isn[SERVER], 0, 0);
+	tcp(t, 105, CLIENT, RST, t->isn[SERVER] + 1 - t->isn[CLIENT], 0, 0);
+	exchange(t, 5011, 5020);
+}
+
+static void make_forged_fin(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 100, SERVER, FIN | ACK, FAR, 1, 0);
+	tcp(t, 101, CLIENT, FIN | ACK, FAR, 1, 0);
+	exchange(t, 5011, 5020);
+}
+
+static void make_forged_payload(struct tape *t)
+{
+	int i;
+
+	handshake(t, 0);
+	for (i = 0; i < 70; i++) {
+		tcp(t, 100 + i, CLIENT, ACK, FAR + 100 * i, 1, 100);
+		tcp(t, 100 + i, SERVER, ACK, FAR + 100 * i, 1, 100);
+	}
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_stall_not_hidden)
+{
+	EXPECT(count == 1 && c->wait == 5000 * (ns_t)MS && c->client_first == AT(5011));
+	EXPECT(c->server_first == AT(5020) && c->fin == NEVER && c->rst == NEVER);
+	EXPECT(c->end_reason == END_PAYLOAD && !c->client_gap);
+	UNUSED;
+	return NULL;
+}
+
+static void make_forged_wrap(struct tape *t)
+{
+	t->isn[CLIENT] = 0xfffffff0;
+	t->isn[SERVER] = 0xffffff00;
+	handshake(t, 0);
+	tcp(t, 100, CLIENT, ACK, 0, 1, 1); /* keep-alive probes around 0 */
+	tcp(t, 101, SERVER, ACK, 0, 1, 1);
+	tcp(t, 102, SERVER, RST, FAR, 0, 0);
+	tcp(t, 103, CLIENT, RST, -FAR, 0, 0);
+	tcp(t, 104, SERVER, FIN | ACK, -FAR, 1, 0);
+	tcp(t, 105, CLIENT, FIN | ACK, FAR, 1, 0);
+	tcp(t, 106, CLIENT, ACK, -FAR, 1, 100);
+	tcp(t, 107, SERVER, ACK, FAR, 1, 100);
+	exchange(t, 5011, 5020); /* both cross 0 */
+}
+
+static void make_forged_answers(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 100, CLIENT, ACK, FAR, 1, 0);
+	tcp(t, 101, CLIENT, ACK, FAR, 1, 100);
+	tcp(t, 102, SERVER, ACK, 1, FAR, 0);
+	tcp(t, 103, SERVER, ACK, 1, FAR, 100);
+	tcp(t, 104, SERVER, SYN | ACK, 0, 2, 0);
+	tcp(t, 105, SERVER, SYN | ACK, 0, 0, 0);
+	tcp(t, 106, SERVER, RST | ACK, 0, 2, 0);
+	tcp(t, 107, SERVER, FIN | ACK, 1, FAR, 0);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3000, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_still_silent)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == 3);
+	EXPECT(c->synack == NEVER && c->server_first == NEVER && c->fin == NEVER &&
+	       c->rst == NEVER);
+	UNUSED;
+	return NULL;
+}
+
+static void make_forged_simultaneous_open(struct tape *t)
+{
+	uint32_t isn = t->isn[SERVER];
+
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->isn[SERVER] = 4711;
+	tcp(t, 100, SERVER, SYN, 0, 0, 0);
+	tcp(t, 101, SERVER, ACK, 1, FAR, 100);
+	tcp(t, 102, SERVER, FIN | ACK, 1, 500000000, 0);
+	tcp(t, 103, CLIENT, ACK, FAR, 1, 100);
+	t->isn[SERVER] = isn;
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 3000, CLIENT, SYN, 0, 0, 0);
+}
+
+static void make_forged_then_answered(struct tape *t)
+{
+	make_forged_simultaneous_open(t);
+	tcp(t, 3010, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 3011, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 3012, 3020);
+}
+
+static void make_synack_before_syn(struct tape *t)
+{
+	tcp(t, 0, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 1, CLIENT, RST, 1, 0, 0);
+	tcp(t, 10, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1010, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_synack_before_syn)
+{
+	EXPECT(count == 1 && c->syn == AT(10) && c->synack == NEVER && c->rst == NEVER);
+	EXPECT(counters[COUNT_ALREADY_OPEN] == 1);
+	return NULL;
+}
+
+static void make_icmp_of_others(struct tape *t)
+{
+	uint8_t address[16];
+
+	make_icmp_of_another(t);
+	t->port[CLIENT]--;
+	t->address[SERVER][3]++; /* another server */
+	icmp(t, 5, ICMP4_UNREACHABLE, 1, 0);
+	t->address[SERVER][3]--;
+	/* the server's segment, with the client's number */
+	memcpy(address, t->address[CLIENT], 16);
+	memcpy(t->address[CLIENT], t->address[SERVER], 16);
+	memcpy(t->address[SERVER], address, 16);
+	icmp(t, 6, ICMP4_UNREACHABLE, 1, 0);
+}
+
+static void make_isn_from_elsewhere(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->address[CLIENT][3]++;
+	tcp(t, 1, CLIENT, SYN, 0, 0, 0);
+	t->address[CLIENT][3]--;
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, ACK, 1, 1, 0);
+	exchange(t, 12, 20);
+}
+
+CHECK(check_isn_from_elsewhere)
+{
+	EXPECT(count == 2 && c[0].outcome == OUTCOME_ESTABLISHED && c[0].syn == AT(0));
+	EXPECT(c[1].outcome == OUTCOME_UNANSWERED && c[1].syn == AT(1) && !c[1].syn_copies);
+	UNUSED;
+	return NULL;
+}
+
+/* ---- ends that look alike ---- */
+
+static void make_same_ports(struct tape *t)
+{
+	t->port[CLIENT] = t->port[SERVER] = 51544;
+	make_plain(t);
+}
+
+static void make_same_address(struct tape *t)
+{
+	memcpy(t->address[SERVER], t->address[CLIENT], 16);
+	make_plain(t);
+}
+
+static void make_port_0(struct tape *t)
+{
+	t->port[CLIENT] = t->port[SERVER] = 0;
+	make_plain(t);
+}
+
+CHECK(check_alike)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_ESTABLISHED && c->ack == AT(11));
+	EXPECT(c->client_first == AT(12) && c->server_first == AT(20));
+	EXPECT(cpu_to_be32(c->client.address.word[3]) == 0x0a010417);
+	UNUSED;
+	return NULL;
+}
+
+static void make_ports_swapped(struct tape *t)
+{
+	uint16_t port = t->port[CLIENT];
+
+	handshake(t, 0);
+	t->port[CLIENT] = t->port[SERVER];
+	t->port[SERVER] = port;
+	handshake(t, 100);
+	exchange(t, 112, 120);
+	t->port[SERVER] = t->port[CLIENT];
+	t->port[CLIENT] = port;
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_ports_swapped)
+{
+	EXPECT(count == 2 && c[0].client.port == 80 && c[0].wait == 1 * (ns_t)MS);
+	EXPECT(c[1].client.port == 51544 && c[1].wait == 5000 * (ns_t)MS);
+	UNUSED;
+	return NULL;
+}
+
+/* IPv6 headers with ::ffff:a.b.c.d of an IPv4 connection. */
+static void make_mapped(struct tape *t)
+{
+	uint8_t ip4[2][16];
+	int i;
+
+	handshake(t, 0);
+	memcpy(ip4, t->address, sizeof(ip4));
+	for (i = 0; i < 2; i++) {
+		memset(t->address[i], 0, 16);
+		memset(t->address[i] + 10, 0xff, 2);
+		memcpy(t->address[i] + 12, ip4[i], 4);
+	}
+	t->ip6 = true;
+	tcp(t, 100, CLIENT, RST, 1, 0, 0);
+	tcp(t, 101, CLIENT, SYN, 4711, 0, 0);
+	tcp(t, 102, CLIENT, ACK, 1, 1, 100);
+	icmp(t, 103, ICMP6_UNREACHABLE, 1, 0);
+	t->ip6 = false;
+	memcpy(t->address, ip4, sizeof(ip4));
+	exchange(t, 5011, 5020);
+}
+
+CHECK(check_mapped)
+{
+	EXPECT(!check_stall_not_hidden(c, count, counters));
+	EXPECT(counters[COUNT_MALFORMED] >= 3);
+	return NULL;
+}
+
+/* ---- too much of something ---- */
+
+#define ENDLESS 400
+
+static void make_endless_syns(struct tape *t)
+{
+	int i;
+
+	for (i = 0; i < ENDLESS; i++)
+		tcp(t, 64000.0 * i, CLIENT, SYN, 0, 0, 0);
+	sweep(t, 64000.0 * (ENDLESS - 1) + 129000);
+	sweep(t, 64000.0 * (ENDLESS - 1) + 131000);
+}
+
+CHECK(check_endless_syns)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == ENDLESS);
+	EXPECT(c->end_reason == END_TIMEOUT && connection_failure(c) == FAILURE_SILENT);
+	EXPECT(c->syn_times_count == 8 && c->syn_last == AT(64000.0 * (ENDLESS - 1)));
+	UNUSED;
+	return NULL;
+}
+
+static void make_endless_synacks(struct tape *t)
+{
+	int i;
+
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	for (i = 1; i <= ENDLESS; i++)
+		tcp(t, 64000.0 * i, SERVER, SYN | ACK, 0, 1, 0);
+	sweep(t, 64000.0 * ENDLESS + 131000);
+}
+
+CHECK(check_endless_synacks)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_HALF_OPEN && c->synack_count == ENDLESS);
+	EXPECT(c->end_reason == END_TIMEOUT && c->synack == AT(64000));
+	UNUSED;
+	return NULL;
+}
+
+#define CUSTOMERS 80
+
+/* One four-tuple in many VLANs: for the fast path they are all the same. */
+static void make_crowded(struct tape *t)
+{
+	int i;
+
+	for (i = 1; i <= CUSTOMERS; i++) {
+		t->vlan[0] = i;
+		handshake(t, 1000.0 * i / CUSTOMERS);
+	}
+	for (i = 1; i <= CUSTOMERS; i++) {
+		t->vlan[0] = i;
+		exchange(t, 5000 + i, 5000.5 + i);
+	}
+}
+
+/* Who has a place keeps it, and is seen to its end; who has none is counted. */
+CHECK(check_crowded)
+{
+	size_t i;
+
+	EXPECT(count >= 8 && count < CUSTOMERS);
+	EXPECT(count + counters[COUNT_LOST_MAP] == CUSTOMERS);
+	for (i = 0; i < count; i++)
+		EXPECT(c[i].end_reason == END_PAYLOAD &&
+		       c[i].client_first == AT(5000 + c[i].client.vlan[0]));
+	return NULL;
+}
+
+/* ---- a clock that goes backwards, as in captures that were merged ---- */
+
+static void make_backwards(struct tape *t)
+{
+	handshake(t, 1000);
+	tcp(t, 900, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 800, CLIENT, ACK, 1, 1, 300);
+	sweep(t, 0);
+	tcp(t, 500, SERVER, ACK, 1, 301, 100);
+	tcp(t, 400, CLIENT, SYN, 0, 0, 0);
+}
+
+CHECK(check_backwards)
+{
+	EXPECT(count >= 1 && c->outcome == OUTCOME_ESTABLISHED && c->end_reason == END_PAYLOAD);
+	EXPECT(c->client_payload.again == 0 && c->watched >= 0);
+	UNUSED;
+	return NULL;
+}
+
+const struct scenario scenarios[] = {
+	{ "plain connection", "every number", make_plain, check_plain },
+	{ "plain connection over IPv6", "half of the users", make_plain6, check_plain6 },
+	{ "client with the higher address", "who is the client", make_low_client, check_plain },
+	{ "SYN sent three times, then answered", "the peer would be called dead", make_syn_again,
+	  check_syn_again },
+	{ "SYN sent eleven times", "the time-out's shape", make_many_syns, check_many_syns },
+	{ "never answered", "attempts would stay for ever", make_timeout, check_timeout },
+	{ "another ISN on the same four-tuple", "an attempt would go missing", make_other_isn,
+	  check_other_isn },
+	{ "same ISN again after a RST", "two of Windows' three tries", make_same_isn_after_rst,
+	  check_same_isn_after_rst },
+	{ "simultaneous open", "who is the client", make_simultaneous_open,
+	  check_simultaneous_open },
+	{ "data in the SYN", "fast open would be called a stall", make_syn_data, check_syn_data },
+	{ "data in the SYN, answered before the ACK", "fast open would be half open",
+	  make_syn_data_answered_early, check_syn_data_answered_early },
+	{ "data in the SYN, not taken", "the handshake", make_syn_data_not_taken,
+	  check_syn_data_not_taken },
+	{ "data in the handshake ACK", "the wait would be missing", make_data_in_ack,
+	  check_data_in_ack },
+	{ "keep-alive probes before any data", "the stall would be cut short", make_keep_alive,
+	  check_keep_alive },
+	{ "padded short frames", "padding would end the stall", make_padding, check_five_seconds },
+	{ "sequence numbers that wrap", "connections would be lost at random", make_wrap,
+	  check_plain },
+	{ "RST that is not acceptable", "forged RSTs would hide connections", make_bad_rst,
+	  check_plain },
+	{ "client resets before any answer", "it would be called refused", make_early_client_rst,
+	  check_early_client_rst },
+	{ "SYN scan", "scans would count as connections", make_syn_scan, check_syn_scan },
+	{ "FIN before any payload", "spare sockets would be stalls", make_fin_without_payload,
+	  check_fin_without_payload },
+	{ "only one side closes", "half-closed connections would fill the map", make_one_fin,
+	  check_one_fin },
+	{ "server speaks first, late", "a late greeting would be the client's fault",
+	  make_server_first, check_server_first },
+	{ "server speaks before the handshake ACK", "a negative time would be lost",
+	  make_server_before_ack, check_server_before_ack },
+	{ "connection open before the start", "verdicts about what was not seen", make_mid_stream,
+	  check_mid_stream },
+	{ "SYN-ACK lost and repeated", "the round trip would be a lie", make_synack_again,
+	  check_synack_again },
+	{ "SYN-ACK with a wrong number", "a forged answer would count", make_bad_synack,
+	  check_bad_synack },
+	{ "ICMP unreachable", "the reason of the failure", make_icmp, check_icmp },
+	{ "ICMPv6 unreachable, extension header quoted", "the reason, for IPv6", make_icmp6,
+	  check_icmp },
+	{ "ICMP that quotes another attempt", "the wrong peer would be accused",
+	  make_icmp_of_another, check_unanswered },
+	{ "ICMP, then another SYN is answered", "a peer that works would be accused",
+	  make_icmp_then_answer, check_icmp_then_answer },
+	{ "time exceeded, then unreachable", "the hard error", make_time_exceeded,
+	  check_time_exceeded },
+	{ "a full answer settles with the bare ACK for it", "when, and late copies' silence",
+	  make_acked, check_acked },
+	{ "late copy of a SYN after both payloads", "a phantom that nobody answers",
+	  make_late_syn_copy, check_late_syn_copy },
+	{ "the same four-tuple again", "quick clients' connections", make_tuple_again,
+	  check_tuple_again },
+	{ "one-armed gateway", "copies would be losses", make_one_armed, check_one_armed },
+	{ "SPAN port with copies", "copies would be losses", make_span, check_span },
+	{ "payload from one side only", "a download would stay on the slow path", make_one_sided,
+	  check_one_sided },
+	{ "SYN-ACK passes elsewhere", "a peer that works would be called silent",
+	  make_synack_not_seen, check_synack_not_seen },
+	{ "challenge ACK of an old connection", "the retry would be lost", make_challenge_ack,
+	  check_challenge_ack },
+	{ "accept queue overflows", "a server that is too slow to accept", make_accept_queue,
+	  check_accept_queue },
+	{ "full-size request swallowed", "an MTU black hole", make_request_swallowed,
+	  check_request_swallowed },
+	{ "full-size answer swallowed", "an MTU black hole", make_answer_swallowed,
+	  check_answer_swallowed },
+	{ "large answer, its ACK passes elsewhere", "settled flows would fill the map",
+	  make_answer_acked_elsewhere, check_answer_acked_elsewhere },
+	{ "first payload with a gap before it", "loss before the gateway", make_gap, check_gap },
+	{ "same addresses in two VLANs", "two customers would be mixed", make_vlans, check_vlans },
+	{ "IPv4 options", "connections with options", make_options, check_plain },
+	{ "IPv6 extension header", "connections with extensions", make_extension, check_plain6 },
+	{ "frames cut at every length", "a crash, or numbers from nowhere", make_truncated,
+	  check_truncated },
+	{ "headers that contradict themselves", "a crash, or numbers from nowhere", make_malformed,
+	  check_malformed },
+	{ "what is not TCP", "the honest share of what was not measured", make_not_understood,
+	  check_not_understood },
+	{ "same ISN after two minutes of silence", "a new attempt would be a retry",
+	  make_silence_then_syn, check_silence_then_syn },
+	{ "roles swapped on one four-tuple", "who is the client", make_roles_swapped,
+	  check_roles_swapped },
+	{ "forged RSTs while a client waits", "anybody could hide a stall", make_forged_rst,
+	  check_stall_not_hidden },
+	{ "forged FINs while a client waits", "anybody could hide a stall", make_forged_fin,
+	  check_stall_not_hidden },
+	{ "forged payload while a client waits", "anybody could hide a stall", make_forged_payload,
+	  check_stall_not_hidden },
+	{ "forged packets where numbers wrap", "anybody could hide some stalls", make_forged_wrap,
+	  check_stall_not_hidden },
+	{ "forged answers of a silent peer", "anybody could hide a dead peer", make_forged_answers,
+	  check_still_silent },
+	{ "forged SYN of a silent peer", "anybody could hide a dead peer",
+	  make_forged_simultaneous_open, check_still_silent },
+	{ "forged SYN of a peer that answers", "the times of its answers",
+	  make_forged_then_answered, check_syn_again },
+	{ "SYN-ACK before any SYN", "an answer that nobody gave", make_synack_before_syn,
+	  check_synack_before_syn },
+	{ "ICMP about others' segments", "the wrong peer would be accused", make_icmp_of_others,
+	  check_unanswered },
+	{ "the same ISN from elsewhere", "two clients would be one", make_isn_from_elsewhere,
+	  check_isn_from_elsewhere },
+	{ "the same port at both ends", "peers that use one port for all", make_same_ports,
+	  check_alike },
+	{ "the same address at both ends", "a crash, or numbers from nowhere", make_same_address,
+	  check_alike },
+	{ "port 0 at both ends", "a crash, or numbers from nowhere", make_port_0, check_alike },
+	{ "ports change places", "two connections would be mixed", make_ports_swapped,
+	  check_ports_swapped },
+	{ "IPv4 addresses in IPv6 headers", "an IPv6 packet could end an IPv4 connection's record",
+	  make_mapped, check_mapped },
+	{ "a client that never stops trying", "its record", make_endless_syns, check_endless_syns },
+	{ "a server that never stops answering", "its record", make_endless_synacks,
+	  check_endless_synacks },
+	{ "one four-tuple in many VLANs",
+	  "the counters of the fast path would wrap: stalls that are none", make_crowded,
+	  check_crowded },
+	{ "time goes backwards", "a crash, or numbers from nowhere", make_backwards,
+	  check_backwards },
+};
+
+const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

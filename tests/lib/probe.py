@@ -1,0 +1,19 @@
+"""What every Python suite needs: where the probe is, and how a test fails."""
+import os
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROBE = os.environ.get('PROBE', os.path.join(ROOT, 'probe'))
+SECOND = 10 ** 9  # ns
+
+
+def wait_for(condition, what, timeout=60):
+    end = time.monotonic() + timeout
+    while not condition():
+        expect(time.monotonic() < end, 'waited in vain for', what)
+        time.sleep(0.02)
+
+
+def expect(condition, *what):
+    if not condition:
+        raise AssertionError(' '.join(str(w) for w in what))

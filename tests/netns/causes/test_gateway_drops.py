@@ -1,0 +1,87 @@
+"""What this gateway itself drops, watched on both of its sides, and what it must not be blamed for."""
+import netns
+from causes import CUT, DEAD, HELPER, Finding, cause
+from netns import GATEWAY, SERVER4, WAN, Probe, Rules, Serve
+from workload import OTHER4, THIRD4, WEB, Actors, attempts, ip, story, visit
+
+BOTH_SIDES = ('--iface', netns.WAN_IFACE)
+FOLLOWED = ('--follow-peers',)
+EATEN = 'chain f { type filter hook forward priority 0; %s drop }'
+MASQUERADE = 'chain p { type nat hook postrouting priority 100; oifname "%s" masquerade }' % netns.WAN_IFACE
+
+
+def eaten(arguments, rules, peers, where=GATEWAY, trying=(21, 22), timeout=3.5):
+    with Serve(WAN, WEB), Rules(where, rules), Probe(*arguments) as p, Actors() as a:
+        for n in trying:
+            a.go(n, attempts, peers, timeout, 0.3, 2)
+        for n in range(21, 25):
+            a.go(n, visit, 6, 1.1)
+    return p
+
+
+@cause('D26', 'this gateway\'s own firewall drops a port without a word; both sides watched', 4,
+       [Finding('dropped-in-gateway', '203.0.113.10:8080', 'high', hosts=(21, 22), says='nft list ruleset')])
+def test_d26_both():
+    return eaten(BOTH_SIDES, EATEN % 'tcp dport 8080', [(SERVER4, 8080)])
+
+
+@cause('D26', 'the same, --follow-peers', 4,
+       [Finding('dropped-in-gateway', '203.0.113.10:8080', 'high', hosts=(21, 22), says='came in by eth0|came in and left by no')])
+def test_d26_follow():
+    return eaten(FOLLOWED, EATEN % 'tcp dport 8080', [(SERVER4, 8080)])
+
+
+@cause('D26', 'a port that it drops to every server, behind masquerading, is one finding', 4,
+       [Finding('dropped-in-gateway', ':25', 'high', hosts=(21, 22), says='port 25, of 3 servers')])
+def test_d26_port():
+    return eaten(BOTH_SIDES, EATEN % 'tcp dport 25' + '\n' + MASQUERADE, [(SERVER4, 25), (OTHER4, 25), (THIRD4, 25)])
+
+
+@cause('D26', 'it drops the SYNs of two hosts, those of the others pass', 4,
+       [Finding('dropped-in-gateway', '203.0.113.11:80', 'high', hosts=(21, 22), says='got through')])
+def test_d26_hosts():
+    rules = EATEN % 'ip saddr { 10.1.4.21, 10.1.4.22 } ip daddr 203.0.113.11'
+    with Serve(WAN, WEB), Rules(GATEWAY, rules), Probe(*BOTH_SIDES) as p, Actors() as a:
+        for n in (21, 22):
+            a.go(n, attempts, [(OTHER4, 80)], 3.5, 0.3, 2)
+            a.go(n, visit, 6, 1.1, None, [(SERVER4, 80), (THIRD4, 80)])
+        for n in (23, 24):
+            a.go(n, visit, 6, 1.1)
+    return p
+
+
+@cause('D26', 'a blackhole route of this gateway', 4,
+       [Finding('dropped-in-gateway', '198.18.5.5:80', 'high', says='blackhole')])
+def test_d26_blackhole():
+    ip(GATEWAY, 'route add blackhole 198.18.0.0/15')
+    return eaten(BOTH_SIDES, EATEN % 'tcp dport 9', [('198.18.5.5', 80)])
+
+
+@cause('D26', 'no such thing: a firewall beyond the gateway drops that port', 4,
+       [Finding('peer-unanswered', '203.0.113.10:8080', says='left this gateway by eth1')],
+       never=[Finding('dropped-in-gateway')])
+def test_d26_beyond():
+    return eaten(BOTH_SIDES, 'chain i { type filter hook input priority 0; tcp dport 8080 drop }', [(SERVER4, 8080)], WAN)
+
+
+@cause('D26', 'no such thing: the same, --follow-peers behind masquerading', 4,
+       [Finding('peer-unanswered', '203.0.113.10:8080', says='left this gateway by eth1')],
+       never=[Finding('dropped-in-gateway')])
+def test_d26_beyond_follow():
+    with Rules(WAN, 'chain i { type filter hook input priority 0; tcp dport 8080 drop }'):
+        return eaten(FOLLOWED, MASQUERADE, [(SERVER4, 8080)])
+
+
+@cause('D26', 'no such thing: the device of its route is not watched, so it is not said', 4,
+       [Finding('peer-unanswered', '203.0.113.10:8080', says='was not checked')],
+       never=[Finding('dropped-in-gateway')])
+def test_d26_unwatched():
+    ip(GATEWAY, 'link add side0 type veth peer name side1')
+    ip(GATEWAY, 'link set side0 up')
+    return eaten(('--iface', 'side0'), EATEN % 'tcp dport 8080', [(SERVER4, 8080)])
+
+
+@cause('D1', 'the story, watched on both sides of a masquerading gateway', 6, [HELPER], [DEAD, CUT])
+def test_d1_both_sides():
+    with Rules(GATEWAY, MASQUERADE):
+        return story(BOTH_SIDES)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "attempt.h"
+#include "track.h"
+
+#include <string.h>
+
+#define SWEEP_NS (250 * (ns_t)MILLISECOND_NS) /* how often user space looks for what is due */
+#define MSS_IP4 1460
+#define MSS_IP6 1440
+
+void wire_init(struct wire *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->synack = w->synack_again = w->ack = NEVER;
+	w->client_first = w->server_first = NEVER;
+	w->client_fin = w->server_fin = NEVER;
+	w->refused = w->icmp = NEVER;
+}
+
+/* What comes after the moment has not been seen. */
+static ns_t until(ns_t moment, ns_t last)
+{
+	return moment > last ? NEVER : moment;
+}
+
+static ns_t later(ns_t a, ns_t b)
+{
+	return a > b ? a : b;
+}
+
+static ns_t between(ns_t from, ns_t to)
+{
+	return from == NEVER || to == NEVER ? NEVER : to - from;
+}
+
+static ns_t at_sweep(ns_t due)
+{
+	return (due / SWEEP_NS + 1) * SWEEP_NS;
+}
+
+/* The moment from which nothing more is waited for, and why; the run's end comes before it. */
+static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
+{
+	ns_t life = later(last_syn, w->icmp);
+
+	if (w->refused != NEVER) {
+		*why = END_RST;
+		return w->refused;
+	}
+	if (w->client_first != NEVER && w->server_first != NEVER) {
+		*why = END_PAYLOAD;
+		if (w->server_first > w->client_first &&
+		    is_full_sized(w->server_size, is_ip4(&w->client.address) ? MSS_IP4 : MSS_IP6))
+			return w->server_first + w->round_trip;
+		return later(w->client_first, w->server_first);
+	}
+	if (w->client_fin != NEVER && w->server_fin != NEVER) {
+		*why = END_FIN;
+		return later(w->client_fin, w->server_fin);
+	}
+	if (w->ack != NEVER) {
+		*why = END_OF_RUN;
+		return INT64_MAX;
+	}
+	*why = END_TIMEOUT;
+	life = later(life, later(w->synack, w->synack_again));
+	return at_sweep(life + (ns_t)SILENCE_NS);
+}
+
+bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
+{
+	struct wire w = *wire;
+	unsigned int i;
+	ns_t at;
+
+	if (w.syns[0] > end)
+		return false;
+	memset(c, 0, sizeof(*c));
+	at = settles(&w, w.syns[w.syn_count - 1], &c->end_reason);
+	if (at > end) {
+		at = end;
+		c->end_reason = END_OF_RUN;
+	}
+
+	c->client = w.client;
+	c->server = w.server;
+	c->ifindex = 2;
+	c->has_mac = w.has_mac;
+	memcpy(c->mac, w.mac, sizeof(c->mac));
+	c->settled = at;
+	c->watched = at - w.syns[0];
+
+	for (i = 0; i < w.syn_count && w.syns[i] <= at; i++) {
+		if (i < SYN_TIMES)
+			c->syn_times[c->syn_times_count++] = w.syns[i];
+		c->syn_last = w.syns[i];
+		c->syn_count++;
+	}
+	c->syn = w.syns[0];
+	c->synack = until(w.synack, at);
+	c->ack = until(w.ack, at);
+	c->synack_count = (c->synack != NEVER) + (until(w.synack_again, at) != NEVER);
+	c->client_first = until(w.client_first, at);
+	c->server_first = until(w.server_first, at);
+	c->client_payload.mss = c->server_payload.mss =
+		is_ip4(&w.client.address) ? MSS_IP4 : MSS_IP6;
+	if (c->synack == NEVER)
+		c->client_payload.mss = 0;
+	if (c->client_first != NEVER) {
+		c->client_payload.size = w.client_size;
+		c->client_payload.again = w.client_retransmits;
+		c->client_payload.acked =
+			c->server_first != NEVER && c->server_first > c->client_first;
+	}
+	if (c->server_first != NEVER) {
+		c->server_payload.size = w.server_size;
+		c->server_payload.acked = at > c->server_first;
+	}
+	c->fin = until(w.client_fin, at);
+	c->fin_from = c->fin == NEVER ? SIDE_NONE : SIDE_CLIENT;
+	if (until(w.server_fin, at) != NEVER && (c->fin == NEVER || w.server_fin < c->fin)) {
+		c->fin = w.server_fin;
+		c->fin_from = SIDE_SERVER;
+	}
+	c->rst = until(w.refused, at);
+	c->rst_from = c->rst == NEVER ? SIDE_NONE : SIDE_SERVER;
+	c->icmp = until(w.icmp, at);
+	if (c->icmp != NEVER) {
+		c->icmp_type = is_ip4(&w.server.address) ? 3 : 1; /* unreachable */
+		c->icmp_code = is_ip4(&w.server.address) ? 1 : 3; /* host; address */
+		c->icmp_hard = true;
+		c->icmp_from = w.icmp_from;
+	}
+	if (c->synack != NEVER)
+		c->outcome = c->ack != NEVER ? OUTCOME_ESTABLISHED : OUTCOME_HALF_OPEN;
+	else if (c->rst != NEVER)
+		c->outcome = OUTCOME_REFUSED;
+	else
+		c->outcome = c->icmp != NEVER ? OUTCOME_UNREACHABLE : OUTCOME_UNANSWERED;
+
+	c->wait = between(c->ack, c->client_first);
+	c->answer = between(c->client_first, c->server_first);
+	c->banner = NEVER;
+	if (c->server_first != NEVER &&
+	    (c->client_first == NEVER || c->server_first < c->client_first)) {
+		c->banner = between(c->ack, c->server_first);
+		c->wait = c->answer = NEVER;
+	}
+	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
+	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
+	return true;
+}

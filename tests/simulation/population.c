@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "population.h"
+
+#include <string.h>
+
+#include "params.h"
+#include "scenario.h"
+
+#define TELL(p, ...)                                        \
+	do {                                                \
+		if ((p)->story)                             \
+			fprintf((p)->story, ##__VA_ARGS__); \
+	} while (0)
+
+static const char *words(const struct endpoint *e)
+{
+	static char text[4][24];
+	static unsigned int next;
+	uint32_t ip = cpu_to_be32(e->address.word[3]);
+	char *at = text[next++ % 4];
+
+	snprintf(at, sizeof(text[0]), "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 0xff, ip >> 8 & 0xff,
+		 ip & 0xff, e->port);
+	return at;
+}
+
+/* ---- servers ---- */
+
+static size_t server_new(struct world *w, uint32_t ip, uint16_t port)
+{
+	struct population *p = w->p;
+	struct server *s;
+
+	GROW(p->servers, p->server_count, p->server_room);
+	s = &p->servers[p->server_count];
+	memset(s, 0, sizeof(*s));
+	s->ip4 = endpoint4(ip, port);
+	s->fated_from = 0;
+	s->round_trip = SECONDS(draw_octave(&w->draw, WAN_ROUND_TRIP));
+	s->unreachable_after = s->round_trip;
+	s->answer = draw_octave(&w->draw, WEB_ANSWER);
+	s->answer_spread = 0.4;
+	s->helper = NO_HELPER;
+	return p->server_count++;
+}
+
+/* Public addresses are scattered, as they are. */
+static size_t server_anywhere(struct world *w, uint16_t port)
+{
+	uint32_t ip = ++w->next_address * 2654435761U; /* a permutation: none comes twice */
+
+	return server_new(w, (ip & 0x3fffffff) | 0x40000000, port);
+}
+
+static size_t server_private(struct world *w, uint16_t port)
+{
+	return server_new(w, 0x0ac80000 + (++w->next_address << 4) + 9, port); /* 10.200/16 */
+}
+
+static size_t server_fated(struct world *w, uint16_t port, enum forwarding forwarding)
+{
+	size_t s = draw_chance(&w->draw, 0.5) ? server_private(w, port) : server_anywhere(w, port);
+
+	w->p->servers[s].forwarding = forwarding;
+	return s;
+}
+
+/* ---- worlds ---- */
+
+static void world_gets_sites(struct world *w)
+{
+	struct draw *d = &w->draw;
+	struct server *server;
+	struct site *site;
+	size_t i;
+
+	w->site_count = (size_t)draw_octave(d, SITES);
+	w->sites = calloc(w->site_count, sizeof(*w->sites));
+	if (!w->sites)
+		abort();
+	for (i = 0; i < w->site_count; i++) {
+		uint16_t port = draw_chance(d, ENCRYPTED) ? 443 : 80;
+
+		site = &w->sites[i];
+		site->document = server_anywhere(w, port);
+		server = &w->p->servers[site->document];
+		server->has_ip6 = draw_chance(d, 0.4);
+		server->ip6 = server->ip4;
+		server->ip6.address = (struct address){ { cpu_to_be32(0x2a000000), 0, 0,
+							  server->ip4.address.word[3] } };
+		if (w->ip4_after > 0 && draw_chance(d, 0.3))
+			server->fate_ip6 = SILENT;
+		if (draw_chance(d, SLOW_SITE)) {
+			server->answer = draw_octave(d, SLOW_SITE_ANSWER);
+			server->answer_spread = draw_uniform(d, SLOW_SPREAD);
+		}
+		for (site->resource_count = 0; site->resource_count < 2 + draw_below(d, 6);)
+			site->resources[site->resource_count++] =
+				i && draw_chance(d, 0.3) ? w->sites[draw_below(d, i)].document
+							 : server_anywhere(w, port);
+		if (draw_chance(d, PRECONNECTS))
+			site->preconnects = 1 + (unsigned int)draw_below(d, 4);
+	}
+}
+
+static double some_hosts(struct draw *d)
+{
+	return draw_chance(d, ALL_HOSTS) ? 1 : draw_uniform(d, SHARE_OF_HOSTS);
+}
+
+static void helper_draws_timer(struct helper *helper, struct draw *d)
+{
+	helper->timer = SECONDS(draw_chance(d, ODD_TIMER) ? draw_octave(d, TIMER)
+							  : TIMERS[draw_below(d, COUNT(TIMERS))]);
+	helper->jitter = SECONDS(draw_octave(d, TIMER_JITTER));
+	helper->cache = draw_chance(d, CACHES) ? SECONDS(draw_octave(d, CACHE)) : 0;
+	helper->shared = draw_chance(d, SHARED);
+	helper->share = draw_chance(d, HOLDS_SOME) ? draw_uniform(d, SHARE_HELD) : 1;
+	helper->one_destination_in = 1;
+	if (draw_chance(d, HOLDS_DESTINATIONS))
+		helper->one_destination_in =
+			(unsigned int)(draw_uniform(d, ONE_DESTINATION_IN) + 0.5);
+	helper->holds = draw_chance(d, ASKS_AT_SEND) ? HOLDS_SEND : HOLDS_ESTABLISHED;
+	helper->mimic = NO_HELPER;
+}
+
+static size_t helper_server(struct world *w, uint16_t port)
+{
+	/* often the VPN that was cut led to it */
+	if (w->cut_count && draw_chance(&w->draw, 0.5)) {
+		size_t s = server_new(w, 0x0a4d0100 + 100 + (++w->next_address & 127), port);
+
+		w->p->servers[s].fated_from = w->p->servers[w->cut[0]].fated_from;
+		return s;
+	}
+	return draw_chance(&w->draw, 0.7) ? server_private(w, port) : server_anywhere(w, port);
+}
+
+static void world_gets_helper(struct world *w)
+{
+	static const uint16_t ports[] = { 5274, 443, 8080, 80, 3128, 49160 };
+	struct population *p = w->p;
+	struct helper *helper = &p->helpers[p->helper_count];
+	struct draw *d = &w->draw;
+	uint16_t port = ports[draw_below(d, COUNT(ports))];
+	bool by_icmp, dies_later;
+	struct server *s;
+	unsigned int i;
+
+	memset(helper, 0, sizeof(*helper));
+	helper_draws_timer(helper, d);
+	helper->slow = draw_chance(d, SLOW);
+	by_icmp = draw_chance(d, BY_ICMP);
+	dies_later = draw_chance(d, DIES_LATER);
+	helper->server_count = draw_chance(d, PAIR) ? 2 : 1;
+	for (i = 0; i < helper->server_count; i++) {
+		helper->servers[i] =
+			helper->slow ? server_anywhere(w, port) : helper_server(w, port);
+		s = &p->servers[helper->servers[i]];
+		s->helper = p->helper_count;
+		if (helper->slow)
+			continue;
+		s->forwarding = by_icmp ? UNREACHABLE : SILENT;
+		s->unreachable_after = SECONDS(3 + 0.07 * draw_unit(d));
+		if (dies_later && !s->fated_from)
+			s->fated_from = SECONDS(draw_uniform(d, (struct range){ 0.1, 0.6 }) *
+						(double)p->end / (double)SECOND_NS);
+	}
+	if (helper->slow) {
+		helper->timer = SECONDS(60);
+		helper->answer = draw_octave(d, SLOW_ANSWER);
+		helper->answer_spread = draw_uniform(d, SLOW_SPREAD);
+	} else {
+		if (by_icmp && helper->timer < SECONDS(5))
+			helper->timer = SECONDS(5);
+		helper->keeps_trying = draw_chance(d, KEEPS_TRYING);
+		if (draw_chance(d, HOLDS_CONNECTS))
+			helper->holds = HOLDS_CONNECT;
+		if (draw_chance(d, ONE_SYN))
+			helper->schedule = &schedules[SCHEDULES_OF_HOSTS];
+	}
+	w->helper_hosts[p->helper_count++] = some_hosts(d);
+}
+
+static void world_gets_invisible_helper(struct world *w)
+{
+	struct population *p = w->p;
+	struct helper *helper = &p->helpers[p->helper_count];
+
+	memset(helper, 0, sizeof(*helper));
+	helper_draws_timer(helper, &w->draw);
+	helper->invisible = true;
+	w->helper_hosts[p->helper_count++] = some_hosts(&w->draw);
+}
+
+static struct telemetry *world_gets_telemetry(struct world *w, double every)
+{
+	static const enum forwarding fates[] = { SILENT, SILENT,  SILENT,
+						 SILENT, REFUSES, UNREACHABLE };
+	struct telemetry *t = &w->telemetry[w->telemetry_count++];
+	struct draw *d = &w->draw;
+
+	t->server = server_fated(w, draw_chance(d, 0.6) ? 443 : 8000 + (uint16_t)draw_below(d, 999),
+				 fates[draw_below(d, COUNT(fates))]);
+	t->every = every;
+	t->on_the_dot = draw_chance(d, TELEMETRY_ON_THE_DOT);
+	t->gives_up = draw_octave(d, GIVES_UP);
+	t->hosts = draw_uniform(d, SHARE_OF_HOSTS);
+	t->as_page_starts = draw_chance(d, 0.5);
+	return t;
+}
+
+static void world_gets_noise(struct world *w)
+{
+	struct draw *d = &w->draw;
+	struct telemetry *t;
+	struct idle_app *a;
+	size_t i, n;
+
+	n = draw_below(d, DEAD_PEERS + 1);
+	for (i = 0; i < n; i++) {
+		t = world_gets_telemetry(w, draw_chance(d, 0.5) ? draw_uniform(d, TELEMETRY_FAST)
+								: draw_octave(d, TELEMETRY_SLOW));
+		t->at_pages = draw_chance(d, 0.25);
+	}
+	if (draw_chance(d, DEAD_AD)) {
+		t = world_gets_telemetry(w, 60);
+		t->at_pages = true;
+		t->hosts = 1;
+	}
+	if (draw_chance(d, IDLE_TIMERS)) {
+		a = &w->idle_apps[w->idle_app_count++];
+		a->server = server_anywhere(w, draw_chance(d, 0.5) ? 5222 : 1883);
+		a->idle = IDLE_TIMES[draw_below(d, COUNT(IDLE_TIMES))];
+		a->jitter = draw_octave(d, IDLE_JITTER);
+		a->every = a->idle + draw_octave(d, REOPENED_EVERY);
+		a->hosts = draw_uniform(d, SHARE_OF_HOSTS);
+		a->with = NO_HELPER;
+		if (draw_chance(d, TELEMETRY_LIKE_IDLE)) {
+			t = world_gets_telemetry(w, a->idle);
+			t->on_the_dot = true;
+			t->hosts = a->hosts + (1 - a->hosts) * draw_unit(d);
+			if (draw_chance(d, 0.5)) /* and both keep step */
+				a->every = a->idle * (double)(2 + draw_below(d, 8));
+		}
+	}
+	if (draw_chance(d, STARTS_WITH_DEAD)) {
+		a = &w->idle_apps[w->idle_app_count++];
+		a->server = server_anywhere(w, 5222);
+		a->idle = draw_octave(d, APP_THINKS);
+		a->spread = draw_uniform(d, APP_THINKS_SPREAD);
+		a->every = a->idle + draw_octave(d, REOPENED_EVERY);
+		a->hosts = some_hosts(d);
+		a->with = server_fated(w, 443, SILENT);
+	}
+	if (draw_chance(d, LONG_POLLS)) {
+		w->poll_server = server_anywhere(w, 443);
+		w->p->servers[w->poll_server].answer_spread = 0;
+		w->poll_time = POLL_TIMES[draw_below(d, COUNT(POLL_TIMES))];
+	}
+	if (draw_chance(d, POOLS))
+		w->pool_server = server_private(w, draw_chance(d, 0.9) ? 5432 : 443);
+	if (draw_chance(d, HEALTH_CHECKS))
+		w->health_server = server_private(w, 80);
+	if (draw_chance(d, SCANNERS)) {
+		double dead = draw_uniform(d, SCANNED_DEAD);
+
+		w->scanned_count = (size_t)draw_octave(d, SCANNED);
+		w->scanned = w->p->server_count;
+		for (i = 0; i < w->scanned_count; i++) {
+			n = server_anywhere(w, 1024 + (uint16_t)draw_below(d, 60000));
+			if (draw_chance(d, dead))
+				w->p->servers[n].forwarding =
+					draw_chance(d, 0.8) ? SILENT : REFUSES;
+		}
+	}
+	if (draw_chance(d, GREETERS)) {
+		w->greeter = server_anywhere(w, 25);
+		w->late_greeter = server_anywhere(w, 25);
+		w->p->servers[w->greeter].speaks_first = true;
+		w->p->servers[w->greeter].greeting = 0.02;
+		w->p->servers[w->late_greeter].speaks_first = true;
+		w->p->servers[w->late_greeter].greeting =
+			GREETINGS[draw_below(d, COUNT(GREETINGS))];
+	}
+	if (draw_chance(d, REFUSING))
+		w->refuser = server_fated(w, 8443, REFUSES);
+	if (draw_chance(d, UNREACHABLES))
+		w->unreachable = server_fated(w, 22, UNREACHABLE);
+	if (draw_chance(d, FAILOVER)) {
+		w->failover[0] = server_fated(w, 389, SILENT);
+		w->failover[1] = server_private(w, 389);
+		w->failover_after = draw_octave(d, FAILOVER_AFTER);
+	}
+}
+
+static void world_draws(struct world *w)
+{
+	struct population *p = w->p;
+	struct draw *d = &w->draw;
+	double run = draw_octave(d, RUN);
+	ns_t cut_at;
+	size_t i;
+
+	p->end = SECONDS(run);
+	p->host_count = (unsigned int)(draw_octave(d, HOSTS) + 0.5);
+	w->next_address = (uint32_t)draw_below(d, 1000);
+	w->poll_server = w->pool_server = w->health_server = w->greeter = w->late_greeter =
+		NO_HELPER;
+	w->refuser = w->unreachable = NO_HELPER;
+	w->no_mac = draw_chance(d, NO_MAC);
+	if (!w->no_mac && p->host_count > 3 && draw_chance(d, BEHIND_ROUTER))
+		w->behind_router = 3 + (unsigned int)draw_below(d, p->host_count - 3);
+	w->dual_stack = draw_chance(d, DUAL_STACK) ? draw_unit(d) : 0;
+	w->far_loss = draw_octave(d, FAR_LOSS);
+	w->lossy = draw_chance(d, LOSSY) ? draw_uniform(d, (struct range){ 0.05, 0.4 }) : 0;
+	w->spares = draw_chance(d, SPARES) ? draw_uniform(d, SPARES_A_PAGE) : 0;
+	w->outage_from = w->outage_to = INT64_MAX;
+	if (draw_chance(d, OUTAGE)) {
+		w->outage_from = SECONDS(run * draw_unit(d));
+		w->outage_to = w->outage_from + SECONDS(draw_octave(d, OUTAGE_LASTS));
+	}
+	p->lossy_far_side = w->far_loss >= 0.001 || w->outage_from != INT64_MAX;
+	if (w->dual_stack > 0 && draw_chance(d, BROKEN_IP6))
+		w->ip4_after = IP4_AFTER[draw_below(d, COUNT(IP4_AFTER))];
+	if (draw_chance(d, VPN_CUT)) {
+		w->cut_count = 2 + draw_below(d, COUNT(w->cut) - 1);
+		cut_at = draw_chance(d, 0.5) ? 0 : SECONDS(run * draw_unit(d));
+		for (i = 0; i < w->cut_count; i++) {
+			w->cut[i] = server_new(w, 0x0a4d0100 + 10 + (uint32_t)i,
+					       draw_chance(d, 0.5) ? 445 : 443);
+			p->servers[w->cut[i]].forwarding = SILENT;
+			p->servers[w->cut[i]].fated_from = cut_at;
+		}
+	}
+	world_gets_sites(w);
+}
+
+static void world_gets_helpers(struct world *w)
+{
+	double at = draw_unit(&w->draw);
+	size_t n;
+
+	for (n = 0; n + 1 < COUNT(HELPERS) && at >= HELPERS[n]; n++)
+		at -= HELPERS[n];
+	while (n--)
+		world_gets_helper(w);
+	if (draw_chance(&w->draw, INVISIBLE))
+		world_gets_invisible_helper(w);
+}
+
+/*
+ * An innocent peer that does on the wire just what a helper's would: it is tried when an app opens a
+ * connection, or when something that is not seen here holds one, and the wait has the same length
+ * each time. Nobody at the gateway could tell.
+ */
+static void world_gets_impostor(struct world *w)
+{
+	struct draw *d = &w->draw;
+	struct idle_app *a;
+
+	if (draw_chance(d, 0.5)) {
+		world_gets_invisible_helper(w);
+		w->p->helpers[0].mimic = server_fated(w, 443, SILENT);
+		return;
+	}
+	a = &w->idle_apps[w->idle_app_count++];
+	a->server = server_anywhere(w, 5222);
+	a->idle = IDLE_TIMES[draw_below(d, 4)];
+	a->jitter = draw_octave(d, IDLE_JITTER);
+	a->every = a->idle + draw_octave(d, REOPENED_EVERY);
+	a->hosts = some_hosts(d);
+	a->with = server_fated(w, 443, SILENT);
+}
+
+static int by_settling(const void *a, const void *b)
+{
+	const struct connection *x = a, *y = b;
+	uint32_t mixed_x, mixed_y;
+
+	if (x->settled != y->settled)
+		return x->settled < y->settled ? -1 : 1;
+	/* what the last sweep finds comes in the order of a hash */
+	mixed_x = (x->client.port + x->client.address.word[3]) * 2654435761U;
+	mixed_y = (y->client.port + y->client.address.word[3]) * 2654435761U;
+	if (mixed_x != mixed_y)
+		return mixed_x < mixed_y ? -1 : 1;
+	if (x->syn != y->syn)
+		return x->syn < y->syn ? -1 : 1;
+	return memcmp(&x->client, &y->client, 2 * sizeof(x->client));
+}
+
+static void tell_of_helper(const struct population *p, const struct helper *helper)
+{
+	static const char *const holds[] = { [HOLDS_ESTABLISHED] = "established connections",
+					     [HOLDS_SEND] = "first sends",
+					     [HOLDS_CONNECT] = "connect()" };
+	const struct server *s = &p->servers[helper->servers[0]];
+
+	if (helper->invisible)
+		TELL(p, "  helper that no TCP attempt shows");
+	else
+		TELL(p, "  helper %s%s%s", words(&s->ip4), helper->server_count > 1 ? " and " : "",
+		     helper->server_count > 1 ? words(&p->servers[helper->servers[1]].ip4) : "");
+	if (helper->slow)
+		TELL(p, ", answers after %.2f s (spread %.2f)", helper->answer,
+		     helper->answer_spread);
+	else
+		TELL(p, ", fails open after %.2f s (+%.1f ms)%s%s, SYNs %s%s",
+		     (double)helper->timer / 1e9, (double)helper->jitter / 1e6,
+		     helper->invisible || s->forwarding == SILENT ? "" : ", by ICMP",
+		     helper->keeps_trying ? ", keeps trying" : "",
+		     helper->schedule ? helper->schedule->name : "as its host",
+		     helper->mimic != NO_HELPER ? ", an innocent peer is tried with it" : "");
+	if (!helper->invisible && s->fated_from)
+		TELL(p, ", dead from %.0f s on", (double)s->fated_from / 1e9);
+	TELL(p,
+	     "; holds %.0f %% of %s to 1 in %u destinations, cache %.0f s%s; %u hosts, %u waits, %u locked\n",
+	     helper->share * 100, holds[helper->holds], helper->one_destination_in,
+	     (double)helper->cache / 1e9, helper->shared ? ", one attempt for all" : "",
+	     helper->hosts, helper->held, helper->correlated);
+}
+
+static void tell(const struct world *w)
+{
+	static const char *const fates[] = { "answers", "is silent", "refuses", "is unreachable" };
+	const struct population *p = w->p;
+	size_t i;
+
+	TELL(p, "seed %llu%s: %u hosts%s, %.0f s, %zu connections, %zu sites\n",
+	     (unsigned long long)p->seed, p->impostor ? " (impostor)" : "", p->host_count,
+	     w->no_mac ? " without MAC" : "", (double)p->end / 1e9, p->connection_count,
+	     w->site_count);
+	if (w->behind_router)
+		TELL(p, "  10.1.0.2 and the %u behind it share a router's MAC\n",
+		     w->behind_router - 1);
+	for (i = 0; i < p->helper_count; i++)
+		tell_of_helper(p, &p->helpers[i]);
+	for (i = 0; i < w->telemetry_count; i++) {
+		const struct telemetry *t = &w->telemetry[i];
+
+		TELL(p, "  %s %s; %.0f %% of hosts try it ", words(&p->servers[t->server].ip4),
+		     fates[p->servers[t->server].forwarding], t->hosts * 100);
+		if (t->at_pages)
+			TELL(p, "%s",
+			     t->as_page_starts ? "as a page starts" : "with a page's resources");
+		else
+			TELL(p, "every %.2f s%s", t->every, t->on_the_dot ? "" : " on average");
+		TELL(p, ", and give up after %.1f s\n", t->gives_up);
+	}
+	for (i = 0; i < w->idle_app_count; i++)
+		TELL(p, "  %s is used %.1f s %safter connecting, anew every %.1f s, by %.0f %%%s\n",
+		     words(&p->servers[w->idle_apps[i].server].ip4), w->idle_apps[i].idle,
+		     w->idle_apps[i].spread > 0 ? "or so " : "", w->idle_apps[i].every,
+		     w->idle_apps[i].hosts * 100,
+		     w->idle_apps[i].with != NO_HELPER ? ", with an innocent dead peer tried" : "");
+	if (w->poll_server != NO_HELPER)
+		TELL(p, "  some hosts poll %s, which answers after %.0f s at the latest\n",
+		     words(&p->servers[w->poll_server].ip4), w->poll_time);
+	if (w->spares > 0)
+		TELL(p, "  %.1f spare sockets a page\n", w->spares);
+	if (w->lossy > 0)
+		TELL(p, "  %.0f %% of hosts are lossy\n", w->lossy * 100);
+	if (w->scanned_count)
+		TELL(p, "  some hosts scan %zu peers\n", w->scanned_count);
+	if (w->outage_from != INT64_MAX)
+		TELL(p, "  outage from %.0f to %.0f s\n", (double)w->outage_from / 1e9,
+		     (double)w->outage_to / 1e9);
+	if (w->ip4_after > 0)
+		TELL(p, "  some sites are silent over IPv6, IPv4 follows after %.2f s\n",
+		     w->ip4_after);
+	if (w->failover_after > 0)
+		TELL(p, "  %s is silent, %s follows after %.2f s\n",
+		     words(&p->servers[w->failover[0]].ip4), words(&p->servers[w->failover[1]].ip4),
+		     w->failover_after);
+	if (w->cut_count)
+		TELL(p, "  10.77.1.0/24 is cut off from %.0f s on\n",
+		     (double)p->servers[w->cut[0]].fated_from / 1e9);
+	for (i = 0; i < p->server_count; i++)
+		if (p->servers[i].held && p->servers[i].helper == NO_HELPER)
+			TELL(p, "  %s truly held %u waits\n", words(&p->servers[i].ip4),
+			     p->servers[i].held);
+}
+
+void population_make(struct population *p, uint64_t seed, bool impostor, FILE *story)
+{
+	struct world w = { .p = p, .draw = { .state = seed ^ (impostor ? 0x1a7057e2 : 0) } };
+	struct host *host = host_new(&w);
+	unsigned int i;
+
+	p->seed = seed;
+	p->impostor = impostor;
+	p->story = story;
+	p->connection_count = p->server_count = p->helper_count = 0;
+	world_draws(&w);
+	if (impostor)
+		world_gets_impostor(&w);
+	else
+		world_gets_helpers(&w);
+	world_gets_noise(&w);
+	p->hosts = realloc(p->hosts, p->host_count * sizeof(*p->hosts));
+	if (!p->hosts)
+		abort();
+	for (i = 0; i < p->host_count; i++)
+		host_runs(host, i);
+	qsort(p->connections, p->connection_count, sizeof(*p->connections), by_settling);
+	tell(&w);
+	free(w.sites);
+	host_free(host);
+}
+
+void population_free(struct population *p)
+{
+	free(p->connections);
+	free(p->servers);
+	free(p->hosts);
+	memset(p, 0, sizeof(*p));
+}
+
+/* ---- the truth ---- */
+
+static bool is_at(const struct endpoint *here, const struct endpoint *e)
+{
+	return !memcmp(&here->address, &e->address, sizeof(e->address)) &&
+	       (!e->port || here->port == e->port);
+}
+
+bool population_is_culprit(const struct population *p, const struct endpoint *e)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if ((s->held && is_at(&s->ip4, e)) ||
+		    ((s->held || s->held_ip6) && s->has_ip6 && is_at(&s->ip6, e)))
+			return true;
+	return false;
+}
+
+static bool serves_at(const struct server *s, const struct endpoint *e)
+{
+	return is_at(&s->ip4, e) || (s->has_ip6 && is_at(&s->ip6, e));
+}
+
+bool population_fails(const struct population *p, const struct endpoint *e,
+		      enum forwarding forwarding)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if (serves_at(s, e) &&
+		    ((s->failed && (s->forwarding == forwarding || s->fate_ip6 == forwarding)) ||
+		     (s->unheard && forwarding == SILENT)))
+			return true;
+	return false;
+}
+
+bool population_answers_late(const struct population *p, const struct endpoint *e)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if (s->late && serves_at(s, e))
+			return true;
+	return false;
+}
+
+bool population_greets_late(const struct population *p, const struct endpoint *e)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if (s->speaks_first && s->greeting >= 1 && serves_at(s, e))
+			return true;
+	return false;
+}
+
+const struct inhabitant *population_host(const struct population *p, const struct address *a)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->host_count; i++)
+		if (!memcmp(&p->hosts[i].ip4, a, sizeof(*a)) ||
+		    !memcmp(&p->hosts[i].ip6, a, sizeof(*a)))
+			return &p->hosts[i];
+	return NULL;
+}
+
+static bool is_within(const struct address *a, const struct address *prefix, unsigned int length)
+{
+	const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)prefix;
+	unsigned int bits;
+
+	for (; length; length -= bits) {
+		bits = length < 8 ? length : 8;
+		if ((*x++ ^ *y++) >> (8 - bits))
+			return false;
+	}
+	return true;
+}
+
+bool population_prefix_fails(const struct population *p, const struct address *prefix,
+			     unsigned int length)
+{
+	unsigned int failed = 0;
+	size_t i;
+
+	if (is_ip4(prefix) && length <= 32)
+		length += 96;
+	for (i = 0; i < p->server_count; i++) {
+		const struct server *s = &p->servers[i];
+
+		if (is_within(&s->ip4.address, prefix, length)) {
+			failed += s->failed || s->unheard;
+			if (s->forwarding == ANSWERS && s->answered && !s->unheard)
+				return false;
+		} else if (s->has_ip6 && is_within(&s->ip6.address, prefix, length)) {
+			failed += s->failed || s->unheard;
+		}
+	}
+	return failed > 1;
+}

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * simulation [--populations N | --until-high N] [--from SEED] [--impostors]
+ * simulation --seed SEED [--impostors] --verbose
+ *
+ * How often is a finding wrong, and how many culprits are missed? Runs the diagnosis on synthetic
+ * populations, whose truth is known, and prints a table by confidence and kind, with the bound that
+ * the rate of errors stays below with a probability of 95 % (Clopper and Pearson 1934, one-sided),
+ * and each wrong finding with its seed. The same seeds print the same table.
+ *
+ * Ends with a status of 1 when a finding of high confidence was wrong, when fewer culprits than
+ * POWER_FLOOR were named, or when the same records made other findings the second time.
+ * --impostors draws populations in which an innocent peer looks just like a culprit: what it takes
+ * to fool the rules. There, nothing is demanded.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnose/diagnose.h"
+#include "lib/format.h"
+#include "population.h"
+
+#define POWER_FLOOR 0.95
+#define LOCKED_ENOUGH 3 /* observations that high confidence takes */
+#define REPEATED 10 /* one population in so many is diagnosed twice */
+#define MAX_LINES 50 /* of each list are printed */
+
+enum verdict { NOT_JUDGED, CAP_MASK, WRONG, VERDICTS };
+
+enum culprit { DEAD, BY_ICMP, SLOW, BEFORE_CONNECT, CULPRITS };
+
+static const char *const culprit_words[CULPRITS] = {
+	[DEAD] = "silent, fails open after a timer",
+	[BY_ICMP] = "unreachable, fails open by ICMP",
+	[SLOW] = "answers late",
+	[BEFORE_CONNECT] = "silent, holds connect()",
+};
+
+struct list {
+	uint64_t count;
+	char *lines[MAX_LINES]; /* the first ones */
+};
+
+struct totals {
+	uint64_t populations;
+	uint64_t innocent; /* populations without any helper that held something */
+	uint64_t connections;
+	uint64_t findings[CONFIDENCES][KINDS][VERDICTS];
+	uint64_t culprits[CULPRITS];
+	uint64_t named[CULPRITS];
+	uint64_t named_high[CULPRITS];
+	uint64_t different; /* populations of which the same records made other findings */
+	uint64_t affected; /* hosts that findings say a helper made wait */
+	uint64_t affected_wrong; /* of them, it never did */
+	struct list wrong[CONFIDENCES];
+	struct list missed;
+};
+
+static bool names_culprit(enum finding_kind kind)
+{
+	return kind == KIND_WAITS_FOR_PEER || kind == KIND_SLOW_HELPER ||
+	       kind == KIND_HELD_BEFORE_CONNECT;
+}
+
+static enum verdict verdict_of(bool right)
+{
+	return right ? CAP_MASK : WRONG;
+}
+
+/* All the hosts that it names. */
+static enum verdict judge_hosts(const struct population *p, const struct finding *f)
+{
+	const struct inhabitant *host;
+	size_t i;
+
+	for (i = 0; i < f->affected.named; i++) {
+		host = population_host(p, &f->affected.at[i].address);
+		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
+			return WRONG;
+	}
+	return f->affected.named ? CAP_MASK : NOT_JUDGED;
+}
+
+static enum verdict judge(const struct population *p, const struct finding *f)
+{
+	switch (f->kind) {
+	case KIND_WAITS_FOR_PEER:
+	case KIND_SLOW_HELPER:
+	case KIND_HELD_BEFORE_CONNECT:
+		return verdict_of(f->has_peer && population_is_culprit(p, &f->peer));
+	case KIND_PREFIX_CUT:
+		return verdict_of(f->has_peer &&
+				  population_prefix_fails(p, &f->peer.address, f->prefix_length));
+	case KIND_LOSSY_CLIENT:
+		return judge_hosts(p, f);
+	case KIND_LOSSY_FAR_SIDE:
+		return verdict_of(p->lossy_far_side);
+	case KIND_PEER_UNANSWERED:
+		if (!f->has_peer) /* a host that tries very many */
+			return judge_hosts(p, f);
+		return verdict_of(f->has_peer && population_fails(p, &f->peer, SILENT));
+	case KIND_PEER_REFUSED:
+		return verdict_of(f->has_peer && population_fails(p, &f->peer, REFUSES));
+	case KIND_PEER_UNREACHABLE:
+		return verdict_of(f->has_peer && population_fails(p, &f->peer, UNREACHABLE));
+	case KIND_FAILOVER_CHAIN:
+		return verdict_of(f->has_peer && population_is_culprit(p, &f->peer));
+	case KIND_BROKEN_IPV6:
+		return f->has_peer && f->peer.port
+			       ? verdict_of(population_fails(p, &f->peer, SILENT))
+			       : NOT_JUDGED;
+	case KIND_LATE_BANNER:
+		return verdict_of(f->has_peer && population_greets_late(p, &f->peer));
+	case KIND_SLOW_SERVER:
+		return verdict_of(f->has_peer && population_answers_late(p, &f->peer));
+	/* nobody in these populations does such a thing */
+	case KIND_IDENT:
+	case KIND_SYN_FLOOD:
+	case KIND_MTU_BLACK_HOLE:
+	case KIND_ACCEPT_QUEUE:
+	case KIND_ONE_DIRECTION:
+	case KIND_PORT_REUSE:
+		return WRONG;
+	default:
+		return NOT_JUDGED;
+	}
+}
+
+static bool finding_names(const struct finding *f, const struct population *p,
+			  const struct helper *helper)
+{
+	unsigned int i;
+	size_t j;
+
+	for (i = 0; i < helper->server_count; i++) {
+		const struct endpoint *e = &p->servers[helper->servers[i]].ip4;
+
+		if (f->has_peer && !memcmp(&f->peer, e, sizeof(*e)))
+			return true;
+		for (j = 0; j < f->also_count; j++)
+			if (!memcmp(&f->also[j], e, sizeof(*e)))
+				return true;
+	}
+	return false;
+}
+
+static enum culprit culprit_of(const struct population *p, const struct helper *helper)
+{
+	if (helper->slow)
+		return SLOW;
+	if (helper->holds == HOLDS_CONNECT)
+		return BEFORE_CONNECT;
+	return p->servers[helper->servers[0]].forwarding == UNREACHABLE ? BY_ICMP : DEAD;
+}
+
+static __attribute__((format(printf, 2, 3))) void list_add(struct list *l, const char *format, ...)
+{
+	va_list arguments;
+
+	if (l->count++ >= MAX_LINES)
+		return;
+	va_start(arguments, format);
+	if (vasprintf(&l->lines[l->count - 1], format, arguments) < 0)
+		abort();
+	va_end(arguments);
+}
+
+static void list_print(struct list *l, const char *title)
+{
+	uint64_t i;
+
+	if (l->count)
+		printf("\n%s: %llu\n", title, (unsigned long long)l->count);
+	for (i = 0; i < l->count && i < MAX_LINES; i++) {
+		printf("%s\n", l->lines[i]);
+		free(l->lines[i]);
+	}
+	if (l->count > MAX_LINES)
+		printf("and more\n");
+}
+
+static void note_wrong(struct totals *t, const struct population *p, const struct finding *f)
+{
+	char peer[FORMAT_ENDPOINT];
+
+	list_add(&t->wrong[f->confidence], "seed %llu: %s, %s: %s/%u: %llu of %llu stalls: %s",
+		 (unsigned long long)p->seed, confidence_names[f->confidence],
+		 finding_kinds[f->kind].name,
+		 f->has_peer ? format_endpoint(peer, &f->peer) : "nobody", f->prefix_length,
+		 (unsigned long long)f->correlated, (unsigned long long)f->stalls, f->text);
+}
+
+static void note_affected(struct totals *t, const struct population *p, const struct finding *f,
+			  unsigned int helper)
+{
+	const struct inhabitant *host;
+	size_t i;
+
+	for (i = 0; i < f->affected.named; i++) {
+		host = population_host(p, &f->affected.at[i].address);
+		t->affected++;
+		t->affected_wrong += !host || !(host->held_by & 1U << helper);
+	}
+}
+
+static void note(struct totals *t, const struct population *p, const struct diagnosis *d)
+{
+	enum verdict verdict;
+	bool innocent = true;
+	size_t i, j;
+
+	for (i = 0; i < d->count; i++) {
+		verdict = judge(p, &d->at[i]);
+		t->findings[d->at[i].confidence][d->at[i].kind][verdict]++;
+		if (verdict == WRONG)
+			note_wrong(t, p, &d->at[i]);
+	}
+	for (i = 0; i < p->helper_count; i++) {
+		const struct helper *helper = &p->helpers[i];
+		bool named = false, high = false;
+		enum culprit culprit;
+
+		if (helper->invisible)
+			continue;
+		innocent = innocent && !helper->held;
+		if (helper->correlated < LOCKED_ENOUGH)
+			continue;
+		culprit = culprit_of(p, helper);
+		for (j = 0; j < d->count; j++) {
+			const struct finding *f = &d->at[j];
+
+			if (!names_culprit(f->kind) || !finding_names(f, p, helper))
+				continue;
+			named = true;
+			note_affected(t, p, f, (unsigned int)i);
+			high = high || f->confidence == CONFIDENCE_HIGH;
+		}
+		if (!named) {
+			char peer[FORMAT_ENDPOINT];
+
+			list_add(&t->missed, "seed %llu: %s, %s; %u locked, %u hosts",
+				 (unsigned long long)p->seed,
+				 format_endpoint(peer, &p->servers[helper->servers[0]].ip4),
+				 culprit_words[culprit], helper->correlated, helper->hosts);
+		}
+		t->culprits[culprit]++;
+		t->named[culprit] += named;
+		t->named_high[culprit] += high;
+	}
+	t->populations++;
+	t->innocent += innocent;
+	t->connections += p->connection_count;
+}
+
+/* The caller frees *d. */
+static void run(struct diagnosis *d, struct model **m, const struct population *p)
+{
+	struct session session = { 0 };
+	struct host_facts facts = { 0 };
+	size_t i;
+
+	*m = model_new(SECOND_NS, NULL);
+	if (!*m)
+		abort();
+	for (i = 0; i < p->connection_count; i++)
+		model_settled(*m, &p->connections[i]);
+	if (!diagnose(d, *m, &session, &facts))
+		abort();
+}
+
+static bool are_same(const struct diagnosis *a, const struct diagnosis *b)
+{
+	size_t i, j;
+
+	if (a->count != b->count)
+		return false;
+	for (i = 0; i < a->count; i++) {
+		const struct finding *x = &a->at[i], *y = &b->at[i];
+
+		if (x->kind != y->kind || x->confidence != y->confidence ||
+		    memcmp(&x->peer, &y->peer, sizeof(x->peer)) || x->stalls != y->stalls ||
+		    x->correlated != y->correlated || x->timer != y->timer ||
+		    strcmp(x->text, y->text) || x->affected.count != y->affected.count ||
+		    x->line_count != y->line_count)
+			return false;
+		for (j = 0; j < x->line_count; j++)
+			if (strcmp(x->lines[j].text, y->lines[j].text))
+				return false;
+	}
+	return true;
+}
+
+static void print_finding(const struct population *p, const struct finding *f)
+{
+	static const char *const words[] = { "not judged", "right", "WRONG" };
+	char peer[FORMAT_ENDPOINT], timer[64];
+	size_t i;
+
+	printf("%s, %s, %s: %s", words[judge(p, f)], confidence_names[f->confidence],
+	       finding_kinds[f->kind].name,
+	       f->has_peer ? format_endpoint(peer, &f->peer) : "nobody");
+	if (f->prefix_length)
+		printf("/%u", f->prefix_length);
+	for (i = 0; i < f->also_count; i++)
+		printf(", also %s", format_endpoint(peer, &f->also[i]));
+	printf("; %llu of %llu stalls, timer %s, p %.2g\n  %s\n", (unsigned long long)f->correlated,
+	       (unsigned long long)f->stalls, format_duration(timer, f->timer), f->p_value,
+	       f->text);
+	for (i = 0; i < f->line_count; i++)
+		printf("  %-12s %s\n", f->lines[i].label, f->lines[i].text);
+}
+
+/* The rate that so few errors would be seen at with a probability of 5 % alone. */
+static double error_bound(uint64_t wrong, uint64_t n)
+{
+	double low = 0, high = 1, rate, sum;
+	uint64_t k;
+	int i;
+
+	if (wrong >= n)
+		return 1;
+	for (i = 0; i < 60; i++) {
+		rate = (low + high) / 2;
+		sum = 0;
+		for (k = 0; k <= wrong; k++)
+			sum += exp(lgamma((double)n + 1) - lgamma((double)k + 1) -
+				   lgamma((double)(n - k) + 1) + (double)k * log(rate) +
+				   (double)(n - k) * log1p(-rate));
+		*(sum > 0.05 ? &low : &high) = rate;
+	}
+	return high;
+}
+
+static void print_row(const char *confidence, const char *kind, const uint64_t *verdicts)
+{
+	uint64_t judged = verdicts[CAP_MASK] + verdicts[WRONG];
+
+	if (!judged && !verdicts[NOT_JUDGED])
+		return;
+	printf("%-10s  %-20s  %8llu  %8llu  %6llu  ", confidence, kind,
+	       (unsigned long long)(judged + verdicts[NOT_JUDGED]),
+	       (unsigned long long)verdicts[CAP_MASK], (unsigned long long)verdicts[WRONG]);
+	if (judged)
+		printf("%7.3f %%\n", 100 * error_bound(verdicts[WRONG], judged));
+	else
+		printf("not judged\n");
+}
+
+static uint64_t named_at(const struct totals *t, enum confidence confidence, enum verdict verdict)
+{
+	uint64_t sum = 0;
+	int kind;
+
+	for (kind = 0; kind < KINDS; kind++)
+		if (names_culprit((enum finding_kind)kind))
+			sum += t->findings[confidence][kind][verdict];
+	return sum;
+}
+
+static uint64_t wrong_at(const struct totals *t, enum confidence confidence)
+{
+	uint64_t sum = 0;
+	int kind;
+
+	for (kind = 0; kind < KINDS; kind++)
+		sum += t->findings[confidence][kind][WRONG];
+	return sum;
+}
+
+static void print_table(const struct totals *t)
+{
+	int confidence, kind, i;
+
+	printf("%llu populations, %llu of them without a culprit, %llu connections\n\n",
+	       (unsigned long long)t->populations, (unsigned long long)t->innocent,
+	       (unsigned long long)t->connections);
+	printf("%-10s  %-20s  %8s  %8s  %6s  %s\n", "confidence", "kind", "findings", "right",
+	       "wrong", "errors at most (95 %)");
+	for (confidence = CONFIDENCES - 1; confidence >= 0; confidence--) {
+		uint64_t sum[VERDICTS] = { 0 };
+
+		for (i = 0; i < VERDICTS; i++)
+			sum[i] = named_at(t, (enum confidence)confidence, (enum verdict)i);
+		print_row(confidence_names[confidence], "who is waited for", sum);
+		for (kind = 0; kind < KINDS; kind++)
+			print_row("", finding_kinds[kind].name, t->findings[confidence][kind]);
+	}
+}
+
+static double share(uint64_t part, uint64_t all)
+{
+	return all ? (double)part / (double)all : 1;
+}
+
+/* Answers which share of all was named at any level. */
+static double print_power(const struct totals *t)
+{
+	uint64_t culprits = 0, named = 0, high = 0;
+	int i;
+
+	printf("\n%-36s  %8s  %15s  %15s\n", "culprits with 3 locked waits or more", "",
+	       "named high", "named at all");
+	for (i = 0; i <= CULPRITS; i++) {
+		uint64_t n = i < CULPRITS ? t->culprits[i] : culprits;
+		uint64_t at_all = i < CULPRITS ? t->named[i] : named;
+		uint64_t at_high = i < CULPRITS ? t->named_high[i] : high;
+
+		printf("%-36s  %8llu  %6llu %6.2f %%  %6llu %6.2f %%\n",
+		       i < CULPRITS ? culprit_words[i] : "all", (unsigned long long)n,
+		       (unsigned long long)at_high, 100 * share(at_high, n),
+		       (unsigned long long)at_all, 100 * share(at_all, n));
+		culprits += n;
+		named += at_all;
+		high += at_high;
+	}
+	printf("\n%llu times a host was said to wait for one of them, %llu times (%.2f %%) it never did\n",
+	       (unsigned long long)t->affected, (unsigned long long)t->affected_wrong,
+	       t->affected ? 100 * share(t->affected_wrong, t->affected) : 0);
+	return share(named, culprits);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t populations = 200, until_high = 0, seed = 1, i;
+	bool impostors = false, verbose = false, one = false;
+	struct population p = { 0 };
+	struct totals t = { 0 };
+	struct diagnosis d, again;
+	struct model *m, *other;
+	double power;
+	int a, passed = 0, failed = 0;
+	size_t j;
+
+	for (a = 1; a < argc; a++) {
+		uint64_t number = a + 1 < argc ? strtoull(argv[a + 1], NULL, 10) : 0;
+
+		if (!strcmp(argv[a], "--impostors")) {
+			impostors = true;
+			continue;
+		}
+		if (!strcmp(argv[a], "--verbose")) {
+			verbose = true;
+			continue;
+		}
+		if (a + 1 < argc && !strcmp(argv[a], "--populations")) {
+			populations = number;
+		} else if (a + 1 < argc && !strcmp(argv[a], "--until-high")) {
+			until_high = number;
+		} else if (a + 1 < argc && !strcmp(argv[a], "--from")) {
+			seed = number;
+		} else if (a + 1 < argc && !strcmp(argv[a], "--seed")) {
+			seed = number;
+			one = true;
+		} else {
+			fprintf(stderr,
+				"usage: %s [--populations N | --until-high N] [--from SEED] [--impostors]\n"
+				"       %s --seed SEED [--impostors] [--verbose]\n",
+				argv[0], argv[0]);
+			return 2;
+		}
+		a++;
+	}
+	if (one)
+		populations = 1;
+	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, CAP_MASK) +
+						 named_at(&t, CONFIDENCE_HIGH, WRONG) <
+					 until_high
+			       : i < populations;
+	     i++) {
+		population_make(&p, seed + i, impostors, verbose ? stdout : NULL);
+		run(&d, &m, &p);
+		note(&t, &p, &d);
+		if (i % REPEATED == 0) {
+			run(&again, &other, &p);
+			t.different += !are_same(&d, &again);
+			diagnosis_free(&again);
+			model_free(other);
+		}
+		for (j = 0; verbose && j < d.count; j++)
+			print_finding(&p, &d.at[j]);
+		diagnosis_free(&d);
+		model_free(m);
+	}
+	population_free(&p);
+	print_table(&t);
+	power = print_power(&t);
+	list_print(&t.wrong[CONFIDENCE_HIGH], "wrong findings of high confidence");
+	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
+	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
+	list_print(&t.missed, "culprits that were not named");
+	if (impostors || one)
+		return 0;
+	/* a tool that misses culprits is not worth its run */
+	*(power >= POWER_FLOOR ? &passed : &failed) += 1;
+	/* one false accusation, and nobody believes the next */
+	*(wrong_at(&t, CONFIDENCE_HIGH) ? &failed : &passed) += 1;
+	/* two engineers with one capture would not agree */
+	*(t.different ? &failed : &passed) += 1;
+	printf("\nsimulation: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
