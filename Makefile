@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# make            ./probe
-# make install    PREFIX, DESTDIR; make uninstall takes away just that
-# make deb        build/probe_VERSION_ARCH.deb
-# make bench      measures what the probe costs, as root; installs what that needs
-# make test       everything in tests/, as root, some 40 minutes on 2 cores; installs what that needs
-# make test-kernels   a part of it: the probe under other kernels, with objects of other compilers
-# make fuzz       looks for inputs that break it; FUZZ_SECONDS=600 for each target
-# make V=1        shows the commands
+# make              ./probe
+# make install      PREFIX, DESTDIR; make uninstall removes the same files
+# make deb          build/probe_VERSION_ARCH.deb
+# make check        tests that need no root
+# make test         all tests, as root; installs what they need; see tests/README.md
+# make test-kernels the tests under other kernels, with objects of other compilers
+# make bench        measures the cost, as root; installs what that needs
+# make fuzz         searches for inputs that break it; FUZZ_SECONDS=600 for each target
+# make V=1          shows the commands
 
 CC ?= gcc
 CLANG ?= clang
