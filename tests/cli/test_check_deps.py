@@ -1,4 +1,4 @@
-"""scripts/check-deps on made-up trees: without these tests it might find nothing because it looks at nothing."""
+"""scripts/check-deps on made-up trees with one fault each. Without these tests it could pass by checking nothing."""
 import os
 import subprocess
 import tempfile

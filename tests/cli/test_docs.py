@@ -1,4 +1,4 @@
-"""What is written about probe agrees with what it does: help, manual, completion, README, statuses."""
+"""Help, manual, completion, README and exit statuses agree with the program."""
 import os
 import re
 import subprocess

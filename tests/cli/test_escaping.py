@@ -1,6 +1,7 @@
-"""Names that somebody chose to do harm: interfaces, files, arguments, the environment. Whoever may name an
-interface or send a capture must not move the cursor of the engineer who looks, forge a line of the report, or
-run a script in the page.
+"""Hostile names of interfaces and files, hostile arguments and environment, in every output.
+
+If this fails, whoever may name an interface or send a capture can move the cursor of the engineer's terminal, forge
+a line of the report, or run a script in the page.
 """
 import json
 import os

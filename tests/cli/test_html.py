@@ -1,6 +1,6 @@
-"""--html: the page as a headless Chromium shows it, against the JSON lines of the same run.
+"""--html: the page as a headless Chromium shows it, compared with the JSON lines of the same run.
 
-pytest's option --keep FOLDER leaves the pages and their screenshots there, to be looked at.
+pytest's option --keep FOLDER leaves the pages and their screenshots in that folder.
 """
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""--read of real captures, against an independent analyser (the oracle): see lib/oracle_compare.py.
+"""--read of real captures, compared with an independent analyser (the oracle): see lib/oracle_compare.py.
 
 If this fails, the user is told of stalls and failures that were not in the packets, or not told of some that were.
 """

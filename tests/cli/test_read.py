@@ -1,4 +1,4 @@
-"""--read: formats, link types, several files, pipes, filters, and what it says of files that it cannot read."""
+"""--read: formats, link types, several files, pipes, filters, and the errors for files that cannot be read."""
 import gzip
 import os
 import socket

@@ -1,7 +1,7 @@
-"""--json as report.schema.json says: a schema that refuses what is wrong, and the README's questions to it.
+"""report.schema.json refuses wrong lines, and the README's jq questions get their answers.
 
-That every line is as the schema says is checked wherever a test reads one (lib/schema.py). Without these tests
-a schema that allows anything would pass there, and who follows the README would ask in vain.
+Wherever a test reads a JSON line, lib/schema.py validates it. Without the tests of this file a schema that allows
+anything would pass there.
 """
 import copy
 import os

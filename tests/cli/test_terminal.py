@@ -1,6 +1,6 @@
-"""The probe on terminals: wide, narrow, resized, stopped, dumb, of other locales, and on none at all.
+"""The status line and the report on terminals: wide, narrow, resized, stopped, dumb, other locales, and none.
 
-The screen is looked at as a terminal would show it, by a small one of our own.
+A small terminal emulator in this file shows what the user would see.
 """
 import codecs
 import contextlib

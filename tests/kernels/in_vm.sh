@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the machine that tests/kernels/run boots; prints a line for each of its claims. What can
-# only be tried where the kernel, its modules, its settings and its clock are ours to break.
+# Runs in the virtual machine that tests/kernels/run boots, and prints a line for each of its claims: tests
+# that break the kernel's modules, settings or clock, which no other machine may be used for.
 
 start() {
 	rm -f err.txt out.txt out.json

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * test-route DESTINATION SOURCE|- INTERFACE|-: prints on one line what route_lookup() returns;
+ * test-route DESTINATION SOURCE|- INTERFACE|-: prints what route_lookup() returns, on one line.
  * test_route.py compares it with the kernel's own tools.
  */
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
-"""The probe as a guest: beside others, while its interface changes, and when it leaves.
+"""The probe beside other programs on the same hooks, while its interface changes, and when it ends.
 
-Real devices and real processes, on both hooks where it makes a difference. Waits are for conditions.
+Real devices and real processes, on both hooks where the hook makes a difference. If this fails, the probe disturbs
+a gateway, misses packets without a word, or leaves filters behind.
 """
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""The demo's claims: who stalled, for how long, and which peer does not answer. Run as root."""
+"""The demo's claims: who stalled, for how long, and which peer does not answer."""
 import json
 import os
 import subprocess

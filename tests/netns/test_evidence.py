@@ -1,4 +1,4 @@
-"""--write on a live gateway: the evidence beside what tcpdump saw and what the report says."""
+"""--write on a live gateway, compared with a tcpdump on the same interface and with the report."""
 import fcntl
 import os
 import signal

@@ -1,6 +1,6 @@
-"""What becomes of a run when something runs out: memory, descriptors, disk, places in a map, a reader's patience.
+"""A run when something runs out: memory, descriptors, disk, map entries, a reader's patience.
 
-Each time the run goes on, or ends with a clear word; what it reports is true, and what was lost is counted.
+Each time the run goes on, or ends with a clear message. What it reports is true, and what was lost is counted.
 """
 import contextlib
 import json

@@ -1,8 +1,7 @@
-"""The probe on every kind of link layer: real devices where this kernel makes them, frames where it does not.
+"""The probe on every kind of link layer: real devices where this kernel has them, injected frames where not.
 
-tests/kernels/run_netns runs it where the other devices are.
-
-What a user would lose: a gateway whose devices are not plain Ethernet would show nothing, or mix its users up.
+tests/kernels/run_netns runs this file under kernels that have the other devices. If this fails, a gateway whose
+devices are not plain Ethernet shows nothing, or mixes its users up.
 """
 import contextlib
 import os

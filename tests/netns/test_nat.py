@@ -1,6 +1,6 @@
-"""The outer side of the gateway's NAT: conntrack knows who is behind it, and the story holds there as well.
+"""The outer side of the gateway's NAT: the probe takes the inner clients from conntrack.
 
-What a user would lose: watched on the WAN side, all clients would be one, and nobody could be told apart.
+If this fails, all clients are one when the WAN side is watched, and nobody can be told apart.
 """
 import os
 import socket

@@ -1,8 +1,7 @@
-"""Flows that an nftables flowtable takes over: recognised by conntrack, and no stall is made of what passed unseen.
+"""Flows that an nftables flowtable takes over: the probe learns of them from conntrack.
 
-tests/kernels/run_netns runs it where there are flowtables.
-
-What a user would lose: on a gateway with flow offload every connection would seem to wait for ever.
+Needs flowtables: tests/kernels/run_netns runs this file under kernels that have them. If this fails, every
+connection of a gateway with flow offload seems to wait for ever.
 """
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""Real TCP stacks in namespaces, and what the probe on their gateway makes of them."""
+"""Every kind of opening, by real TCP stacks in network namespaces, and what the probe on their gateway records."""
 import os
 import signal
 import socket

@@ -1,7 +1,7 @@
-"""What the gateway knows of the way to a peer, against changes made to it and against what ip(8) says.
+"""The gateway's route to a peer, compared with ip(8) while routes, rules and neighbours change.
 
-If one of these fails, a finding accuses a server of what a route of this host did, or this host of what
-its routes have no part in.
+If one of these fails, a finding accuses a server of what a route of this host did, or this host of what its routes
+have no part in.
 """
 import contextlib
 import json

@@ -1,6 +1,6 @@
-"""One connection seen from several sides of the gateway, on real TCP stacks: what is joined, what is told of it.
+"""One connection seen on two interfaces of the gateway: it is joined to one record, and drops between them are found.
 
-Held against tcpdump on both interfaces: what is seen twice must be counted once, and nothing that was not seen.
+Compared with tcpdump on both interfaces: what is seen twice must be counted once, and nothing that was not seen.
 """
 import collections
 import os
