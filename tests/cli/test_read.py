@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 import large_capture
-from captures import DEAD, SERVER, START, Files, of, pcap, pcapng, read, run, silent, story, times
+from captures import DEAD, SERVER, START, Files, connection, of, pcap, pcapng, read, run, silent, story, times
 from probe import PROBE, SECOND, expect
 
 

@@ -441,7 +441,7 @@ static void write_objects(struct report *r, const struct model *m, const struct 
 	peers = model_failing_peers(m, &count);
 	if (!rows || !peers || !d->hosts.at)
 		r->error = ENOMEM;
-	if (rows) {
+	if (rows && d->hosts.at) {
 		choose_rows(rows, &d->hosts, m, page);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
