@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#ifdef UTHASH_H
+#if defined(UTHASH_H) && !defined(__cppcheck__) /* cppcheck is given uthash.h first */
 #error "include lib/hash.h before <uthash.h>"
 #endif
 

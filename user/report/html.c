@@ -439,16 +439,16 @@ static void write_objects(struct report *r, const struct model *m, const struct 
 	size_t count, i;
 
 	peers = model_failing_peers(m, &count);
-	if (!rows || !peers || !d->hosts.at)
+	if (!rows || !peers || !d->hosts.at) {
 		r->error = ENOMEM;
-	if (rows && d->hosts.at) {
+	} else {
 		choose_rows(rows, &d->hosts, m, page);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
 			write_row(r, &rows->at[i]);
+		for (i = 0; i < min_size(count, MAX_PAGE_PEERS); i++)
+			json_peer(r->out, &d->hosts, peers[i]);
 	}
-	for (i = 0; i < min_size(count, MAX_PAGE_PEERS) && d->hosts.count; i++)
-		json_peer(r->out, &d->hosts, peers[i]);
 	for (i = 0; i < min_size(d->count, MAX_PAGE_FINDINGS); i++)
 		json_finding(r->out, &d->at[i], i + 1);
 	json_summary(r, m, d);
