@@ -17,9 +17,7 @@
 #include "shared.h"
 
 static const char doc[] =
-	"Tells, on the gateway itself, why it is slow for some: which TCP connections stalled after the handshake, "
-	"which peers do not answer, and which of these peers the stalled clients waited for. "
-	"It watches how connections open, and lets every packet pass untouched.\v"
+	"Reports, on the gateway itself, why it is slow for some users: which TCP connections stalled after the handshake, which peers do not answer, and which of these peers the stalled clients waited for. It watches how connections open, and lets every packet pass unchanged.\v"
 	"Examples:\n"
 	"  probe --iface eth0                  until Ctrl-C, then the report\n"
 	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
@@ -30,9 +28,8 @@ static const char doc[] =
 	"  probe --read incident.pcap          no root needed\n"
 	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
 	"\n"
-	"Choose the interface that the clients are on. Beyond this host's NAT conntrack tells them apart.\n"
-	"Exit status: 0 the run ended as it should, 1 an error, 2 wrong usage, 3 with --exit-code when something was "
-	"found.";
+	"Choose the interface on the clients' side. On the outer side of this host's NAT, conntrack names the clients.\n"
+	"Exit status: 0 the run ended normally, 1 an error, 2 wrong usage, 3 with --exit-code if a problem was found.";
 
 enum {
 	OPT_SNAP = 0x100,
@@ -53,39 +50,38 @@ enum {
 static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "What to watch", 1 },
 	{ "iface", 'i', "NAME", 0,
-	  "Watch this interface, best the one on the LAN side; given once more, the WAN side as well: "
-	  "then it tells what the gateway itself adds and drops",
+	  "Watch this interface, best the one on the LAN side; repeat it for the WAN side, to see what the gateway itself adds and drops",
 	  1 },
 	{ "read", 'r', "FILE", 0,
-	  "Analyse this capture instead (pcap or pcapng, also in gzip; - is standard input); may be "
-	  "given more than once, and a FILTER as tcpdump takes it may follow",
+	  "Analyse this capture instead (pcap or pcapng, also gzip; - is standard input); may be repeated; a FILTER as for tcpdump may follow",
 	  1 },
-	{ "netns", 'n', "NAME|PID", 0, "The interface of another network namespace, of a container",
-	  1 },
-	{ "follow", 'f', NULL, 0, "When the interface goes away, wait for one of its name (ppp0)",
-	  1 },
+	{ "netns", 'n', "NAME|PID", 0,
+	  "Watch an interface of another network namespace, for example of a container", 1 },
+	{ "follow", 'f', NULL, 0,
+	  "If the interface disappears, wait for one of the same name (ppp0)", 1 },
 	{ "follow-peers", OPT_FOLLOW_PEERS, NULL, 0,
 	  "Watch the other interfaces of this host as well, to see whether the SYNs to peers that "
 	  "do not answer leave there",
 	  1 },
-	{ "client", 'c', "CIDR", 0, "Only connections from clients in this network", 1 },
-	{ "server", 'S', "CIDR", 0, "Only connections to servers in this network", 1 },
-	{ "port", 'p', "LIST", 0, "Only connections to these server ports: 80,443,8000-8100", 1 },
+	{ "client", 'c', "CIDR", 0, "Watch only connections from clients in this network", 1 },
+	{ "server", 'S', "CIDR", 0, "Watch only connections to servers in this network", 1 },
+	{ "port", 'p', "LIST", 0, "Watch only connections to these server ports: 80,443,8000-8100",
+	  1 },
 	{ NULL, 0, NULL, 0, "When it ends, and what counts", 2 },
 	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },
-	{ "stall", 's', "SECONDS", 0, "What counts as a stall (default 1)", 2 },
-	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "End with status 3 when something was found", 2 },
+	{ "stall", 's', "SECONDS", 0, "Threshold of a stall (default 1)", 2 },
+	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "Exit with status 3 if a problem was found", 2 },
 	{ NULL, 0, NULL, 0, "What comes out", 3 },
-	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL, "JSON lines, to FILE or in place of the report",
-	  3 },
-	{ "html", OPT_HTML, "FILE", 0,
-	  "The report as one page with pictures: to look at, print, send", 3 },
+	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL,
+	  "Write JSON lines to FILE, or to standard output instead of the report", 3 },
+	{ "html", OPT_HTML, "FILE", 0, "Write the report as one HTML page with pictures", 3 },
 	{ "write", 'w', "FILE", 0,
-	  "Evidence: the packets that decided, with comments, as pcapng for Wireshark", 3 },
+	  "Write the packets that decided the findings, with comments, as pcapng for Wireshark",
+	  3 },
 	{ "snap", OPT_SNAP, "BYTES", 0,
 	  "With --write: write this much of each packet (default: its headers)", 3 },
 	{ "force", OPT_FORCE, NULL, 0, "Overwrite files that exist", 3 },
-	{ "quiet", 'q', NULL, 0, "Nothing while it runs, only the report", 3 },
+	{ "quiet", 'q', NULL, 0, "Print only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Print what is done and what it costs, and all tables", 3 },
 	{ NULL, 0, NULL, 0, "How it watches", 4 },
 	{ "hook", 'H', "KIND", 0, "tcx or clsact; by default tcx where the kernel has it", 4 },
@@ -94,7 +90,7 @@ static const struct argp_option argp_options[] = {
 	{ "ring-size", OPT_RING_SIZE, "MIB", 0,
 	  "Size of the buffer for records from the kernel: a power of two (default 8)", 4 },
 	{ "cleanup", OPT_CLEANUP, NULL, 0,
-	  "Only remove what killed runs left behind, on --iface or on all, and end", 4 },
+	  "Remove what killed runs left behind, on --iface or on all interfaces, and exit", 4 },
 	{ "help", 'h', NULL, 0, "Print this", 5 },
 	{ "usage", OPT_USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* argp's errors refer to it */
 	{ "version", 'V', NULL, 0, "Print the version", 5 },
@@ -278,11 +274,11 @@ static void check_combination(struct argp_state *state, const struct options *o)
 			"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
 			"not about --read FILE");
 	if (!o->iface_count && !o->read_count && !o->cleanup)
-		argp_error(state, "say what to watch: --iface NAME, or --read FILE");
+		argp_error(state, "nothing to watch: give --iface NAME or --read FILE");
 	if (o->iface_count && o->filter)
 		argp_error(
 			state,
-			"%s: what is this? A filter narrows --read; --iface is narrowed by --client, --server and --port",
+			"%s: unexpected argument. A filter applies to --read; for --iface use --client, --server and --port",
 			format_name(o->filter));
 }
 

@@ -130,10 +130,9 @@ void privileges_drop(uint64_t keep, bool (*works)(void *context), void *context,
 		fprintf(stderr, "probe: goes on without giving up its capabilities: %s\n",
 			strerror(errno));
 	if (!seccomp_enter(what))
-		fprintf(stderr, "probe: goes on without a filter of system calls (seccomp): %s\n",
-			strerror(errno));
+		fprintf(stderr, "probe: continues without a seccomp filter: %s\n", strerror(errno));
 	else if (verbose && dropped)
-		fprintf(stderr, "probe: rights kept: %s; system calls: %s\n",
+		fprintf(stderr, "probe: privileges kept: %s; system calls: %s\n",
 			capabilities_text(text, kept),
-			seccomp_is_built ? "those of the run alone" : "all, as it was built");
+			seccomp_is_built ? "only those of the run" : "all, as it was built");
 }

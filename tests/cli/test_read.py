@@ -124,7 +124,7 @@ def test_errors():
             expect(words in said and path in said, path, said)
             expect('AddressSanitizer' not in said and len(said.splitlines()) < 3, said)
         for words, arguments in (('can be read once', ('-r', '-', '-r', '-')), ('not both', ('-r', 'x', '-i', 'lo')),
-                                 ('narrowed by --client', ('-i', 'lo', 'port', '80'))):
+                                 ('for --iface use --client', ('-i', 'lo', 'port', '80'))):
             done = run(*arguments)
             expect(done.returncode == 2 and words in done.stderr.decode(), arguments, done.stderr.decode())
 
@@ -167,7 +167,7 @@ def test_filter():
         done = run('--read', path, 'port', 'eighty-one')
         expect(done.returncode == 1 and 'filter "port eighty-one"' in done.stderr.decode(), done.stderr.decode())
         done = run('--read', path, raw)
-        expect(done.returncode == 1 and 'Each needs its own --read' in done.stderr.decode(), done.stderr.decode())
+        expect(done.returncode == 1 and 'it needs its own --read' in done.stderr.decode(), done.stderr.decode())
 
 
 def test_short_frames():

@@ -24,7 +24,7 @@ from probe import PROBE, expect
 require_lab(clients=2)
 
 EVENT = re.compile(r'\d\d:\d\d:\d\d (\S+|\d+\+? clients) +(→|->) +(\S+|\d+\+? servers) +(stall|waiting|no answer|refused|late greeting|'
-                   r'unreachable|answers after all|[a-z ]+, says).*$')
+                   r'unreachable|answers after all|[a-z ]+, reported by).*$')
 STATUS = re.compile(r'[^·|]+ (·|\|) .*stalls? .* lost$')
 HEADING = re.compile(r'TIME +CLIENT +SERVER +WHAT$')
 

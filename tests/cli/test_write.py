@@ -112,7 +112,7 @@ def test_icmp():
         _, path = write(files, [(START, syn), (START + 4 * SECOND, syn[:12] + b'\x08\0' + ip + icmp)])
         rows = tshark(path, 'frame.cap_len', 'frame.comment', '_ws.malformed')
         expect(rows[1][::2] == [str(14 + 20 + 8 + 40), ''] and
-               rows[1][1].startswith('host unreachable, says 10.1.4.1'), rows)
+               rows[1][1].startswith('host unreachable, reported by 10.1.4.1'), rows)
 
 
 def test_links():
@@ -275,7 +275,7 @@ def test_rights():
         for name in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb'):
             expect(int(status[name], 16) == 0, name, status[name])
         text, said = p.communicate(pcap(story()))
-        expect(p.returncode == 0 and b'10.200.7.9:5274' in text and b'rights kept: none' in said, said)
+        expect(p.returncode == 0 and b'10.200.7.9:5274' in text and b'privileges kept: none' in said, said)
 
 
 def test_round_trip():

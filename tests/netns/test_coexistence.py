@@ -183,7 +183,7 @@ def test_filter_removed():
     """when somebody removes the qdisc under us, that is what the tool says"""
     with Serve(WAN, WEB), Probe('--hook', 'clsact') as p:
         netns.sh(GATEWAY, 'tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact')
-        wait_for(lambda: busy(p, 'Somebody removed our filter'), 'a word of blindness')
+        wait_for(lambda: busy(p, 'Another program removed the filter'), 'a word of blindness')
         p.stop()
         expect(p.status == 0, p.errors)
 
@@ -449,10 +449,10 @@ def test_cleanup():
         living.stop()
         expect(len(living.connections()) == 1, 'the living one was robbed', living.json)
     expect((tc_state(GATEWAY, 'eth0'), tc_state(GATEWAY, 'eth1')) == before, tc_state(GATEWAY, 'eth0'))
-    expect('nothing is left over' in cleanup().stdout, 'a second time')
+    expect('no leftovers found' in cleanup().stdout, 'a second time')
     with Probe('--hook=clsact') as p:
         kill(p)
-    expect('nothing is left over' in cleanup('--iface', 'eth1').stdout, 'the other interface')
+    expect('no leftovers found' in cleanup('--iface', 'eth1').stdout, 'the other interface')
     r = cleanup('--iface', 'eth0')
     expect(r.returncode == 0 and 'eth0: removed 2 filters' in r.stdout, r)
     expect(tc_state(GATEWAY, 'eth0') == before[0], tc_state(GATEWAY, 'eth0'))
@@ -468,7 +468,7 @@ def test_pid_namespace():
     p.command = ['unshare', '--pid', '--fork', '--kill-child'] + p.command
     with Serve(WAN, WEB), p:
         r = cleanup()
-        expect(r.returncode == 0 and 'nothing is left over' in r.stdout, r)
+        expect(r.returncode == 0 and 'no leftovers found' in r.stdout, r)
         with inside() as q:
             netns.run(A, netns.browse, SERVER4, 80)
             q.stop()
@@ -516,7 +516,7 @@ def test_renamed():
             for command in ('near down', 'near name lan7'):
                 netns.sh(w.name, 'ip', 'link', 'set', *command.split())
             bring_up(w.name, 'lan7', 'far')
-            told(w.probe, 'near is called lan7 now')
+            told(w.probe, 'near was renamed to lan7')
             told(w.probe, 'lan7 is up again')
             frames = [('lan7' if end == 'near' else end, data) for end, data in other_conversation()]
             w.send(*frames)

@@ -67,7 +67,7 @@ def test_refused_by_gateway():
             icmp = one(p.connections(server=server, server_port=83), 'ICMP')
             expect(icmp['outcome'] == 'unreachable' and icmp['from_gateway'], icmp)
         expect(one(p.connections(server=SERVER4, server_port=83), 'ICMP')['icmp']['code'] == 13, p.json)
-        expect('administratively prohibited, says this gateway' in p.text, p.text)
+        expect('administratively prohibited, reported by this gateway' in p.text, p.text)
         expect('this gateway refuses connections to' in p.text, p.text)
 
 

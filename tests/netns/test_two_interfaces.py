@@ -304,7 +304,7 @@ def test_asymmetric():
                 wait()
             p.stop()
         f = one(finding(p, 'dropped-in-gateway'), 'answers')
-        expect('drops what' in f['text'] and f['confidence'] == 'high', f)
+        expect('drops the SYN-ACKs from' in f['text'] and f['confidence'] == 'high', f)
     finally:
         netns.sh(WAN, 'ip', 'route', 'replace', '10.1.4.0/24', 'via', '198.51.100.1')
         third_way(False)
@@ -538,4 +538,4 @@ def test_wrong_usage():
     status, said = refused('--read', '/dev/null', '--follow-peers')
     expect(status == 2 and '--follow-peers' in said, status, said)
     status, said = refused('--cleanup', '--iface', LAN_IFACE, '--iface', WAN_IFACE)
-    expect(status == 0 and 'nothing is left over' in said, status, said)
+    expect(status == 0 and 'no leftovers found' in said, status, said)

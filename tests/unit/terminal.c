@@ -67,7 +67,7 @@ static void look_at(struct got *got, const char *line)
 		got->torn |= got->lines && n <= last;
 		last = n;
 		got->lines++;
-	} else if (sscanf(line, "probe: %lu lines are left out here%n", &n, &end) == 1 && end) {
+	} else if (sscanf(line, "probe: %lu lines were dropped here%n", &n, &end) == 1 && end) {
 		got->left_out += n;
 	} else if (!strcmp(line, "the end")) {
 		got->ended = true;

@@ -130,7 +130,7 @@ static void add_also(struct finding *f, const struct suspect *also, size_t count
 	for (i = 0; i < count; i++) {
 		finding_add_also(f, &also[i].peer);
 		finding_line(f, i ? "" : "or",
-			     "%s, tried in the same moments: the wire cannot tell them apart",
+			     "%s, tried at the same moments: the packets cannot distinguish them",
 			     format_endpoint(text, &also[i].peer));
 	}
 }
@@ -227,13 +227,12 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	add_also(f, also, count);
 	add_cohort(g, f);
 	if (proxied && !s->several_destinations)
-		finding_line(f, "proxy",
-			     "these hosts speak to one server only: the stalls are on it");
+		finding_line(f, "proxy", "these hosts use one server only: all stalls are on it");
 	finding_add_route(g, f, p);
 	add_counter_evidence(g, f, s);
 	if (f->confidence < CONFIDENCE_HIGH)
-		finding_line(f, "sure?", "%zu coincidence%s; by chance: starts %.0e, ends %.0e",
-			     s->correlated, plural(s->correlated), s->chance_of_starts,
-			     s->chance_of_ends);
+		finding_line(f, "significance",
+			     "%zu coincidence%s; by chance: starts %.0e, ends %.0e", s->correlated,
+			     plural(s->correlated), s->chance_of_starts, s->chance_of_ends);
 	add_example(f, s);
 }

@@ -90,7 +90,7 @@ static void report_silent(struct context *g, const struct peer *p)
 		finding_text(f, "%s does not answer: %" PRIu64 " attempt%s%s", peer, unanswered(p),
 			     plural(unanswered(p)), of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
-		finding_line(f, "", "each was given up after one SYN: that proves little");
+		finding_line(f, "", "each attempt was given up after one SYN, which proves little");
 	add_other_ports(g, f, p);
 	add_times(f, g, p);
 	finding_add_route(g, f, p);
@@ -134,7 +134,7 @@ static void report_unreachable(struct context *g, const struct peer *p)
 	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
 	format_endpoint(peer, &p->server);
 	format_address(from, &p->icmp_from);
-	finding_text(f, "%s is unreachable: %s, says %s", peer, words ? words : "ICMP error",
+	finding_text(f, "%s is unreachable: %s, reported by %s", peer, words ? words : "ICMP error",
 		     p->by_gateway ? "this gateway itself" : from);
 	finding_line(f, "", "%" PRIu64 " attempt%s%s (ICMP type %u code %u)", unreachable,
 		     plural(unreachable), of_hosts(hosts, f->hosts_hurt), p->icmp_type,
@@ -179,12 +179,12 @@ static void report_flood(struct context *g, const struct peer *p)
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_text(f, "SYN flood at %s: %" PRIu64 " attempts that nobody finished",
+	finding_text(f, "SYN flood at %s: %" PRIu64 " attempts that no client completed",
 		     format_endpoint(peer, &p->server), unfinished(p));
 	finding_line(f, "",
 		     "from %zu and more addresses, %" PRIu64 " answered by a SYN-ACK in vain",
 		     count_clients(p), half_open);
-	finding_line(f, "", "the sources are forged as a rule: no client is accused");
+	finding_line(f, "", "the sources are usually forged, so no client is accused");
 }
 
 /* ---- all peers ---- */

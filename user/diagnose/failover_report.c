@@ -103,9 +103,8 @@ static void add_chain_evidence(const struct context *g, struct finding *finding,
 	if (f->peer)
 		finding_add_route(g, finding, f->peer);
 	if (is_clockwork(f, s))
-		finding_line(
-			finding, "against",
-			"the attempts come at regular intervals: so may the others, by chance");
+		finding_line(finding, "against",
+			     "the attempts come at regular intervals, so the match may be chance");
 	if (without)
 		finding_line(finding, finding->confidence == CONFIDENCE_LOW ? "" : "against",
 			     "%zu attempt%s without such a connection after %s", without,

@@ -47,7 +47,7 @@ static void set_text(char *text, size_t room, const char *format, va_list argume
 	vsnprintf(raw, sizeof(raw), format, arguments);
 	out = fmemopen(text, room - 1, "w"); /* cuts what does not fit */
 	if (!out) {
-		snprintf(text, room, "out of memory: this could not be put into words");
+		snprintf(text, room, "out of memory: the text of this finding is missing");
 		return;
 	}
 	format_text(out, raw);

@@ -86,7 +86,7 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 	case FORWARDING_OK:
 		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",
 			     out ? out->name : "",
-			     p->by_gateway ? "" : ": what swallows them is beyond it");
+			     p->by_gateway ? "" : ": they are lost beyond it");
 		break;
 	case FORWARDING_DROPPED:
 		finding_line(f, "",
@@ -174,7 +174,7 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 	case ROUTE_NOT_FORWARDED:
 		finding_line(f, "route",
 			     "forwarding is off where these SYNs come in: either that is the "
-			     "fault, or this host only looks on");
+			     "fault, or this host only observes the traffic");
 		break;
 	case ROUTE_UNKNOWN:
 		return;

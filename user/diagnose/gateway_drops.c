@@ -93,14 +93,16 @@ static void add_drop_doubts(const struct context *g, struct finding *f, const st
 	char text[256];
 
 	if (!crossed_from(g->m, p->in_ifindex))
-		add_doubt(f, &label, CONFIDENCE_LOW,
-			  "nothing that came in there was answered through it: a mirror port?");
+		add_doubt(
+			f, &label, CONFIDENCE_LOW,
+			"nothing that came in there was answered through it: possibly a mirror port");
 	if (g->session->ipsec)
-		add_doubt(f, &label, CONFIDENCE_LOW,
-			  "there are IPsec policies here: what they encrypt leaves as ESP");
+		add_doubt(
+			f, &label, CONFIDENCE_LOW,
+			"IPsec policies exist: encrypted packets leave as ESP and are not recognised");
 	if (r->state == ROUTE_FOUND && !r->via_next_hop && r->neighbour == NEIGHBOUR_UNKNOWN) {
-		snprintf(text, sizeof(text), "whether anybody on %s has that address is not known",
-			 r->device);
+		snprintf(text, sizeof(text),
+			 "it is not known whether a neighbour on %s has that address", r->device);
 		add_doubt(f, &label, CONFIDENCE_LOW, text);
 	}
 	if (g->session->unwatched[0]) {
@@ -122,10 +124,11 @@ static void add_counter_evidence(const struct context *g, struct finding *f,
 		label = "";
 	}
 	if (p->answered) {
-		finding_line(f, label,
-			     "%" PRIu64 " other attempt%s got through and %s answered: it drops by "
-			     "who asks, or by how often",
-			     p->answered, plural(p->answered), p->answered == 1 ? "was" : "were");
+		finding_line(
+			f, label,
+			"%" PRIu64
+			" other attempt%s got through and %s answered: the drop depends on the client or on the rate",
+			p->answered, plural(p->answered), p->answered == 1 ? "was" : "were");
 		label = "";
 	}
 	if (dropped->forwarding == FORWARDING_DROPPED)
@@ -141,7 +144,7 @@ static void set_drop_text(struct finding *f, const struct drop_group *group, uin
 	format_endpoint(peer, server);
 	format_address(address, &server->address);
 	if (first->forwarding == FORWARDING_ANSWERS_DROPPED)
-		snprintf(what, sizeof(what), "what %s answers", peer);
+		snprintf(what, sizeof(what), "the SYN-ACKs from %s", peer);
 	else if (group->n < 2)
 		snprintf(what, sizeof(what), "the SYNs to %s", peer);
 	else if (same_address(server, &f->also[0]))
@@ -149,7 +152,7 @@ static void set_drop_text(struct finding *f, const struct drop_group *group, uin
 	else
 		snprintf(what, sizeof(what), "the SYNs to port %u, of %zu servers", server->port,
 			 group->n);
-	finding_text(f, "this gateway drops %s: %" PRIu64 " attempt%s of %zu host%s", what,
+	finding_text(f, "this gateway drops %s: %" PRIu64 " attempt%s by %zu host%s", what,
 		     attempts, plural(attempts), f->hosts_hurt, plural(f->hosts_hurt));
 }
 
@@ -157,13 +160,13 @@ static void add_advice(const struct context *g, struct finding *f,
 		       const struct dropped_peer *dropped)
 {
 	if (dropped->forwarding == FORWARDING_ANSWERS_DROPPED)
-		finding_line(f, "do",
-			     "look at rp_filter, at what conntrack calls invalid, and at the "
-			     "forward chain");
+		finding_line(
+			f, "action",
+			"check rp_filter, packets that conntrack calls invalid, and the forward chain");
 	else if (route_to(g, dropped->peer)->state == ROUTE_FOUND)
-		finding_line(f, "do",
-			     "look at the forward chain of its firewall (nft list ruleset), "
-			     "its policy rules, and rp_filter");
+		finding_line(
+			f, "action",
+			"check the forward chain of its firewall (nft list ruleset), its policy rules, and rp_filter");
 }
 
 static void report_drops(struct context *g, const struct drop_group *group)

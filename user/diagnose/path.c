@@ -75,7 +75,7 @@ static void report_black_holes(struct context *g)
 			     sum.too_big);
 	else
 		finding_line(f, "", "no ICMP \"too big\" was seen: it is dropped on the way");
-	finding_line(f, "do", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
+	finding_line(f, "action", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
 	if (g->m->full_acked)
 		finding_line(f, "against",
 			     "%" PRIu64 " other full-size first segments were acknowledged",
@@ -99,8 +99,9 @@ static void report_one_direction(struct context *g)
 	f->correlated = m->no_synack;
 	finding_text(f, "only one direction passes here: %" PRIu64 " connections without a SYN-ACK",
 		     m->no_synack);
-	finding_line(f, "",
-		     "the clients go on as if answered: the answers take another way. Of these");
+	finding_line(
+		f, "",
+		"the clients continue as if answered: the answers take another path. For these");
 	finding_line(f, "", "connections nothing more can be said; watch the other way as well");
 }
 
@@ -134,7 +135,7 @@ static void report_slow_access(struct context *g)
 			return;
 		finding_add_host(g, &f->affected, h);
 		f->hosts_hurt = 1;
-		finding_text(f, "the way between %s and this gateway is slow: %s a round trip",
+		finding_text(f, "the path between %s and this gateway is slow: round trip %s",
 			     format_address(name, &h->clients[0]->key.address),
 			     format_duration(is, middle));
 		finding_line(f, "",

@@ -55,7 +55,7 @@ static void report_scanner(struct context *g, const struct host *h, size_t peers
 	finding_text(f, "%s alone tries %zu peers that %s: a scan, or peer-to-peer",
 		     format_address(text, &h->clients[0]->key.address), peers,
 		     kind == KIND_PEER_REFUSED ? "refuse connections" : "do not answer");
-	finding_line(f, "", "that says more of this host than of those peers");
+	finding_line(f, "", "this concerns the host rather than those peers");
 }
 
 void report_scanners(struct context *g, struct failing_list *list, enum finding_kind kind)

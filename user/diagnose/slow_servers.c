@@ -137,7 +137,7 @@ static void report_banner(struct context *g, const struct peer *p)
 	format_duration(late, timer ? c.median : t->worst_banner);
 	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
 	if (timer)
-		finding_line(f, "", "each time %s ± %s: a look-up of the server that times out",
+		finding_line(f, "", "each time %s ± %s: a lookup by the server that times out",
 			     late, format_duration(spread, c.deviation));
 	finding_line(
 		f, "",
@@ -176,13 +176,13 @@ static void report_slow_answers(struct context *g, const struct peer *p)
 	f->hosts_hurt = f->affected.count;
 	f->stalls = p->requests;
 	f->correlated = t->slow_answers;
-	finding_text(f, "%s is slow: the request is there, the answer comes %s later",
+	finding_text(f, "%s is slow: it answers %s after the request has arrived",
 		     format_endpoint(peer, &p->server), format_duration(late, slow));
 	finding_line(f, "",
 		     "%u of %u first answers took %g s or more; half of all servers' take %s",
 		     t->slow_answers, p->requests, g->m->stall_ns / 1e9,
 		     format_duration(others, usual));
-	finding_line(f, "", "the handshake was prompt: it is the server, not the way to it");
+	finding_line(f, "", "the handshake was prompt: the server is slow, not the path to it");
 	if (!most)
 		finding_line(f, "against", "most of its answers came in time");
 }

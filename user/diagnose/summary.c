@@ -47,7 +47,7 @@ static void explain_outer_side(struct finding *f, const struct nat *nat)
 	finding_text(f, "this is the outer side of a NAT: the clients cannot be told apart");
 	if (nat->unknown)
 		finding_line(f, "", "%s", nat->unknown);
-	finding_line(f, "do", "watch %s",
+	finding_line(f, "action", "watch %s",
 		     nat->inner[0] ? nat->inner : "the interface that the clients are on");
 }
 

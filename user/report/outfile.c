@@ -27,7 +27,7 @@ static void check_existing(char why[256], const struct stat *st, bool force)
 	else if (S_ISDIR(st->st_mode))
 		reason = "it is a directory";
 	else if (S_ISBLK(st->st_mode) || S_ISSOCK(st->st_mode))
-		reason = "it is no file, pipe or terminal";
+		reason = "it is not a file, a pipe or a terminal";
 	else if (S_ISREG(st->st_mode) && st->st_size && !force)
 		reason = "it exists; --force writes over it";
 	else if (S_ISREG(st->st_mode) && st->st_nlink > 1)

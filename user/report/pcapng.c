@@ -131,7 +131,7 @@ static void comment_on_failure(char out[COMMENT], const struct kept_packet *p)
 	} else if (p->roles & ROLE_ICMP && p->time == c->icmp) {
 		words = icmp_words(is_ip4(&c->server.address), c->icmp_type, c->icmp_code);
 		format_address(from, &c->icmp_from);
-		snprintf(out, COMMENT, "%s, says %s", words ? words : "ICMP error",
+		snprintf(out, COMMENT, "%s, reported by %s", words ? words : "ICMP error",
 			 c->from_gateway ? "this gateway itself" : from);
 	}
 }
@@ -207,9 +207,9 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 	for (i = 0; i < d->count; i++)
 		fprintf(out, "\n%zu: %s (confidence %s)", i + 1, d->at[i].text,
 			confidence_names[d->at[i].confidence]);
-	fprintf(out, "\nOnly the packets that decided what became of these are here.");
+	fprintf(out, "\nThis file contains only the packets that decided the outcome of these.");
 	if (evidence_lost(r->evidence))
-		fprintf(out, "\nThe packets of %" PRIu64 " attempts had no room.",
+		fprintf(out, "\nThe packets of %" PRIu64 " attempts did not fit.",
 			evidence_lost(r->evidence));
 	whole = !ferror(out);
 	return !fclose(out) && whole && *text;

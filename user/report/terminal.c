@@ -245,8 +245,8 @@ static void print_dropped_lines(struct stream *s)
 		return;
 	snprintf(text, sizeof(text),
 		 "probe: %" PRIu64
-		 " line%s left out here: this output stood still; the report has it all\n",
-		 s->dropped, s->dropped == 1 ? " is" : "s are");
+		 " line%s dropped here: this output was not read; the report contains them\n",
+		 s->dropped, s->dropped == 1 ? " was" : "s were");
 	if (append(s, text))
 		s->dropped = 0;
 }

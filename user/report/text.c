@@ -265,7 +265,7 @@ static void print_report(struct report *r, const struct model *m, const struct d
 	text_nat(r, m);
 	if (d->failed || r->error)
 		fprintf(r->out, "\nOut of memory: %s.\n",
-			d->failed ? "no diagnosis was made" : "hosts could not be told apart");
+			d->failed ? "no diagnosis was made" : "hosts could not be distinguished");
 	else if (!is_anything_wrong(m))
 		print_nothing_wrong(r, m);
 	print_findings(r, d);

@@ -266,7 +266,7 @@ void text_failing(struct report *r, const struct connection *c, enum failure fai
 	case FAILURE_UNREACHABLE:
 		e.kind = LINE_UNREACHABLE;
 		e.when = c->icmp;
-		print_event(r, &e, "%s|, says %s",
+		print_event(r, &e, "%s|, reported by %s",
 			    text_icmp(words, &c->server.address, c->icmp_type, c->icmp_code),
 			    c->from_gateway ? by : format_address(from, &c->icmp_from));
 		break;

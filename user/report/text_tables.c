@@ -110,7 +110,8 @@ void text_idle(struct report *r, const struct model *m)
 	if (!m->idle.count)
 		return;
 	text_heading(r, text_colours(r)->bold, "UNDECIDED");
-	fprintf(out, "  %zu connection%s still waited at the end: a stall, or a spare socket\n",
+	fprintf(out,
+		"  %zu connection%s were still waiting at the end: a stall, or a spare socket\n",
 		m->idle.count, plural(m->idle.count));
 	for (i = 0; i < m->idle.count && i < MAX_IDLE_SHOWN; i++)
 		fprintf(out, "  %s %s %s  waiting for %s so far\n",
@@ -180,7 +181,7 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 	else if (p->by_gateway)
 		fprintf(out,
 			"      %" PRIu64
-			" of these came from this very gateway, not from the server\n",
+			" of these came from this gateway itself, not from the server\n",
 			p->by_gateway);
 	if (p->answered_late)
 		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n",
@@ -238,8 +239,7 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 		return;
 	text_heading(r, text_colours(r)->bold, "HOSTS");
 	fprintf(out,
-		"  %zu of %zu with a stall  (+1: one more address; stalled: of the\n"
-		"       connections on which anybody spoke)\n"
+		"  %zu of %zu with a stall  (+1: one more address; stalled: among the\n       connections with payload)\n"
 		"  %-28s %8s  %20s  %11s\n",
 		hosts->affected, hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
@@ -255,7 +255,7 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 	if (unaffected > MAX_UNAFFECTED)
 		fprintf(out, "  and %zu more without a stall\n", unaffected - MAX_UNAFFECTED);
 	if (silent)
-		fprintf(out, "  and %zu on whose connections nobody spoke\n", silent);
+		fprintf(out, "  and %zu hosts with idle connections only\n", silent);
 }
 
 static void print_percentiles(FILE *out, const char *name, const struct histogram *h)
@@ -317,8 +317,7 @@ void text_blindness(struct report *r)
 					format_name(w->name), directions[d]);
 	fprintf(out,
 		"  Packets passed the interface and did not reach the probe: in that time servers\n"
-		"  may seem silent that are not, and connections are missing. The reason was said\n"
-		"  when it began.\n");
+		"  may seem silent that are not, and connections are missing. The reason was\n  reported when it began.\n");
 }
 
 void text_nat(struct report *r, const struct model *m)
@@ -394,15 +393,12 @@ void text_not_measured(struct report *r)
 void text_losses(struct report *r, uint64_t dropped)
 {
 	static const char *const words[COUNTERS] = {
-		[COUNT_LOST_MAP] =
-			"attempts without a place: too many were opening at once (--max-flows)",
+		[COUNT_LOST_MAP] = "attempts not tracked: too many at the same time (--max-flows)",
 		[COUNT_LOST_RING] =
-			"records without a place: this machine was too busy (--ring-size, --client)",
-		[COUNT_LOST_EVICTED] =
-			"unanswered attempts gave their place to newer ones in a flood",
+			"records dropped: this machine was too busy (--ring-size, --client)",
+		[COUNT_LOST_EVICTED] = "unanswered attempts evicted for newer ones in a flood",
 		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
-		[COUNT_LOST_PACKETS] =
-			"packets for --write without a place: this machine was too busy",
+		[COUNT_LOST_PACKETS] = "packets for --write dropped: this machine was too busy",
 	};
 	const struct session *session = r->session;
 	FILE *out = r->out;
@@ -416,7 +412,9 @@ void text_losses(struct report *r, uint64_t dropped)
 		if (session->counters[i])
 			fprintf(out, "  %" PRIu64 " %s\n", session->counters[i], words[i]);
 	if (dropped)
-		fprintf(out, "  %" PRIu64 " details beyond the bounds of memory; the totals hold\n",
+		fprintf(out,
+			"  %" PRIu64
+			" details dropped for lack of memory; the totals are correct\n",
 			dropped);
 }
 

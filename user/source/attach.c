@@ -159,7 +159,8 @@ void hook_explain_blind(const struct hook *h, const char *iface, int direction, 
 		clsact = clsact_others(&h->clsact, h->ifindex, direction, filters, sizeof(filters),
 				       &missing);
 	if (missing) {
-		append_text(text, size, "Somebody removed our filter. Start probe again.");
+		append_text(text, size,
+			    "Another program removed the filter of probe. Start probe again.");
 		return;
 	}
 	if (tcx > 0 || clsact > 0) {
@@ -175,8 +176,8 @@ void hook_explain_blind(const struct hook *h, const char *iface, int direction, 
 		return;
 	}
 	if (xdp)
-		append_text(text, size, "The XDP program %u in front of the hook may take them. ",
-			    xdp);
+		append_text(text, size,
+			    "XDP program %u runs before the hook and may consume them. ", xdp);
 	if (tcx == -EPERM)
 		append_text(text, size,
 			    "A TCX program that was attached before ours may end the chain "
@@ -225,7 +226,8 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 			       qdisc ? ", and the clsact qdisc that it had made" : "");
 		if (!error)
 			continue;
-		fprintf(stderr, "probe: %s: cannot remove what a killed run left: ", i->if_name);
+		fprintf(stderr,
+			"probe: %s: cannot remove the leftovers of a killed run: ", i->if_name);
 		if (error == -EPERM)
 			privileges_print_needed(stderr, CAP_MASK(CAP_NET_ADMIN));
 		else
@@ -234,6 +236,6 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 	}
 	if_freenameindex(all);
 	if (!found && !status)
-		printf("probe: nothing is left over here\n");
+		printf("probe: no leftovers found\n");
 	return status;
 }

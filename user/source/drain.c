@@ -89,7 +89,7 @@ static void count_nat(struct live *l, const struct connection *c)
 		conntrack_unsubscribe(l->conntrack);
 		nat->known = false;
 		nat->unknown =
-			"conntrack was left alone after 1000 attempts of which it translated none";
+			"conntrack events are no longer read: it translated none of 1000 attempts";
 	}
 }
 
@@ -164,7 +164,7 @@ static void settle_candidates(struct live *l)
 		if (bpf_prog_test_run_opts(bpf_program__fd(l->bpf->progs.settle_candidate),
 					   &opts) &&
 		    errno != EINTR) {
-			live_end(l, "the kernel does not let unanswered attempts be settled: %s",
+			live_end(l, "the kernel refused to settle unanswered attempts: %s",
 				 strerror(errno));
 			break;
 		}

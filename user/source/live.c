@@ -55,7 +55,7 @@ void live_end(struct live *l, const char *format, ...)
 static void print_costs(const struct live *l, uint64_t began)
 {
 	fprintf(stderr,
-		"probe: attached after %.0f ms; maps take %.1f MiB, for %u openings at once\n",
+		"probe: attached after %.0f ms; maps take %.1f MiB, for %u attempts at the same time\n",
 		(monotonic_ns() - began) / 1e6, bpf_map_bytes(l->bpf) / 1048576.0,
 		l->options->max_flows);
 }
@@ -150,8 +150,7 @@ static void notice_suspend(struct live *l)
 	l->suspended += suspended;
 	live_notice(
 		l,
-		"this machine was suspended for %.0f s: they are in no duration, and the times of day "
-		"from here on are too early by as much",
+		"this machine was suspended for %.0f s: durations exclude them, and later times of day are too early by as much",
 		suspended / 1e9);
 }
 

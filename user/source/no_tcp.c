@@ -15,19 +15,18 @@ static const struct {
 	uint16_t ethertype;
 	const char *text;
 } advices[] = {
-	{ ETHERTYPE_LLC, "a switch talks to itself here: the clients are on another port or VLAN" },
+	{ ETHERTYPE_LLC, "only a switch sends here: the clients are on another port or VLAN" },
 	{ 0x4305, "watch the mesh's own device (bat0)" },
 	{ 0x809b, "all that is here is AppleTalk, which has no TCP" },
 	{ 0x80f3, "all that is here is AppleTalk, which has no TCP" },
 	{ 0x8137, "all that is here is IPX, which has no TCP" },
 	{ 0x8809, "is this the idle member of a bond? Then watch the bond itself" },
-	{ ETHERTYPE_MPLS,
-	  "a pseudowire, or more labels than are looked behind: watch where it ends" },
+	{ ETHERTYPE_MPLS, "a pseudowire, or more labels than are parsed: watch where it ends" },
 	{ 0x8863, "no PPPoE session is up on it: is the PPP daemon refused, or alone?" },
 	{ ETHERTYPE_PPPOE,
 	  "the session negotiates, or compresses or encrypts: watch its own device (ppp0)" },
 	{ 0x888e, "this port waits for its authentication" },
-	{ 0x88cc, "a switch introduces itself, and nobody else is on this wire" },
+	{ 0x88cc, "a switch announces itself, and no other device sends here" },
 	{ 0x88e5, "what it carries is encrypted: watch the macsec device on top of it" },
 };
 
@@ -70,7 +69,7 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 		snprintf(text, room,
 			 "no TCP has passed yet: %" PRIu64 " of %" PRIu64
 			 " packets are of other IP protocols (tunnels such as ESP, GRE and IPIP, "
-			 "or routing). Tunnels are not looked into: watch the tunnel's own device",
+			 "or routing). Tunnels are not decoded: watch the tunnel's own device",
 			 tunnels, packets);
 	else if (c[COUNT_MALFORMED] >= packets / 2)
 		snprintf(text, room,
@@ -79,10 +78,9 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 			 "interface below or above it",
 			 c[COUNT_MALFORMED], packets);
 	else if (udp >= bytes / 10 * 9 && c[COUNT_UDP_BYTES] > c[COUNT_UDP_443_BYTES])
-		snprintf(
-			text, room,
-			"no TCP has passed yet, all is UDP. If it is a tunnel (WireGuard, VXLAN, "
-			"OpenVPN, ESP in UDP), it is not looked into: watch the tunnel's own device");
+		snprintf(text, room,
+			 "no TCP has passed yet, all is UDP. If it is a tunnel (WireGuard, VXLAN, "
+			 "OpenVPN, ESP in UDP), it is not decoded: watch the tunnel's own device");
 	else
 		return false;
 	return true;

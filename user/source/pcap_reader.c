@@ -174,7 +174,7 @@ static void print_bad_filter(const struct pcap_reader *r, const char *error)
 {
 	fprintf(stderr, "probe: filter \"%s\": %s\n", format_name(r->words), error);
 	if (r->begins_with_file)
-		fprintf(stderr, "probe: is %.*s a capture? Each needs its own --read\n",
+		fprintf(stderr, "probe: if %.*s is a capture, it needs its own --read\n",
 			(int)strcspn(r->words, " "), r->words);
 }
 

@@ -218,7 +218,7 @@ static void notice_leftover(struct live *l, const struct watched *w)
 		live_notice(l, "removed %d filter%s that a killed run had left on %s",
 			    w->leftover.filters, plural(w->leftover.filters), w->netdev.name);
 	if (w->leftover.error)
-		live_notice(l, "could not look for what a killed run left on %s: %s",
+		live_notice(l, "could not check %s for leftovers of a killed run: %s",
 			    w->netdev.name, strerror(-w->leftover.error));
 }
 
@@ -287,7 +287,8 @@ static void poll_iface(struct live *l, struct watched *w, const bool *active)
 			notice_blind(l, w, &link, d);
 			break;
 		case HOOK_SEES_AGAIN:
-			live_notice(l, "sees again what %s %s", w->netdev.name, verbs[d]);
+			live_notice(l, "the hook the hook sees again what %s %s", w->netdev.name,
+				    verbs[d]);
 			break;
 		case HOOK_UNCHANGED:
 			break;
@@ -366,7 +367,7 @@ static void came_back(struct live *l, struct watched *w, const struct netdev_sta
 
 	if (netdev_from_link(&w->netdev, link) || attach_watched(l, w)) {
 		if (!netdev_query(&still, link->index, NULL))
-			live_end(l, "%s came back, and cannot be watched any more", link->name);
+			live_end(l, "%s came back and cannot be watched", link->name);
 		return;
 	}
 	w->away = false;
@@ -393,7 +394,7 @@ static void update_watched(struct live *l, struct watched *w, const struct netde
 		return;
 	}
 	if (link->name[0] && strcmp(link->name, w->netdev.name)) {
-		live_notice(l, "%s is called %s now", w->netdev.name, link->name);
+		live_notice(l, "%s was renamed to %s", w->netdev.name, link->name);
 		strcpy(w->netdev.name, link->name);
 	}
 	if (link->up != w->up)

@@ -134,7 +134,7 @@ function failure(c) {
 	if (c.outcome === 'refused')
 		return 'refused (RST) by ' + (c.from_gateway ? 'this gateway' : 'the server');
 	if (c.outcome === 'unreachable')
-		return 'unreachable, says ' + (c.from_gateway ? 'this gateway' : c.icmp.from) +
+		return 'unreachable, reported by ' + (c.from_gateway ? 'this gateway' : c.icmp.from) +
 			' (ICMP type ' + c.icmp.type + ' code ' + c.icmp.code + ')';
 	return 'no answer: ' + tries;
 }

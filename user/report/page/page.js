@@ -32,7 +32,7 @@ function warnings() {
 				' and connections are missing.');
 	if (lost.sum)
 		lines.push(plural(lost.sum, 'record') +
-			' lost: the counts are too low, and who seems silent may not be.');
+			' lost: the counts are too low, and peers that seem silent may not be.');
 	if (cut)
 		lines.push('Cut short: ' + cut);
 	return lines.length > 0 &&
@@ -115,22 +115,22 @@ const findingsSection = () => findings.length > 0 && html('section', { 'aria-lab
 /* ---- the network, and the limits of the measurement ---- */
 
 const LOSSES = {
-	map_full: 'attempts without a place: too many were opening at once',
-	ring_full: 'records without a place: the reader did not keep up',
-	evicted: 'unanswered attempts gave their place to newer ones in a flood',
+	map_full: 'attempts not tracked: too many at the same time',
+	ring_full: 'records dropped: this machine was too busy',
+	evicted: 'unanswered attempts evicted for newer ones in a flood',
 	truncated: 'packets whose headers could not be read',
-	packets: 'packets for --write without a place: the reader did not keep up',
+	packets: 'packets for --write dropped: this machine was too busy',
 };
 
 function notMeasured() {
 	const { bytes, not_understood: strange, lost } = summary;
 	const share = (n) => (100 * n / bytes.all).toFixed(1) + ' %';
 	const counted = [
-		[summary.undecided, 'connection', 'still waited at the end: a stall, or a spare socket'],
+		[summary.undecided, 'connection', 'were still waiting at the end: a stall, or a spare socket'],
 		[summary.retried, 'attempt', 'got an answer only after the second SYN or later'],
 		[summary.late_banners, 'greeting', 'of servers that speak first came late'],
-		[summary.behind, 'attempt', 'came from behind this gateway’s NAT, and conntrack knew the clients'],
-		[summary.offloaded, 'connection', 'went on in a flowtable, unseen: nothing is said of them'],
+		[summary.behind, 'attempt', 'came through this gateway’s NAT; conntrack named the clients'],
+		[summary.offloaded, 'connection', 'continued in a flowtable, unseen: they are not judged'],
 		[summary.narrowed, 'SYN', 'outside --client, --server, --port'],
 		[strange.fragments, 'packet', 'were later IP fragments'],
 		[strange.malformed, 'packet', 'were malformed'],
@@ -139,7 +139,7 @@ function notMeasured() {
 		...Object.entries(strange.ethertypes).map(([type, n]) =>
 			[n, 'packet', 'of ethertype ' + type]),
 		...Object.entries(LOSSES).map(([reason, words]) => [lost[reason], 'lost', words]),
-		[summary.folded, 'detail', 'beyond the bounds of memory; the totals hold'],
+		[summary.folded, 'detail', 'dropped for lack of memory; the totals are correct'],
 	].filter(([n]) => n).map(([n, what, words]) =>
 		(what === 'lost' ? 'lost: ' + n : plural(n, what)) + ' ' + words);
 
@@ -154,7 +154,7 @@ const networkSection = () => html('section', { 'aria-labelledby': 'network' },
 	html('h2', { id: 'network' }, 'The network’s own state'),
 	networkPicture(3),
 	!firstWait && spread.wait.count > 0 && waitsPicture(3),
-	html('h3', { class: 'plain' }, 'What was not measured, what was not understood'),
+	html('h3', { class: 'plain' }, 'What was not measured or not understood'),
 	notMeasured());
 
 /* The text report is for viewers that run no script; here it moves into a closed details element. */
@@ -181,7 +181,7 @@ function build() {
 		networkSection()));
 	collapseWords();
 	document.querySelector('main').append(html('footer', {}, 'Written by probe ' + run.version +
-		'. This page is whole: it asks no network for anything, and holds its figures as JSON lines.'));
+		'. This page needs no network and contains its figures as JSON lines.'));
 	document.body.append(tip);
 
 	drawAll();

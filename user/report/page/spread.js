@@ -66,11 +66,11 @@ function drawWaits(width, label) {
 }
 
 function waitsPicture(level) {
-	const question = 'How long do clients wait before they speak?';
+	const question = 'How long do clients wait before their first byte?';
 	const late = spread.wait.buckets.filter(([low]) => isStall(low)).reduce((n, [, , m]) => n + m, 0);
 	const needle = timers[0] && 'Load or a slow network would spread the waits; here they stand like ' +
 		'a needle at ' + duration(timers[0].timer) + ' (± ' + duration(timers[0].deviation) +
-		'): somebody’s timer.';
+		'): a timer.';
 	const longer = plural(late, 'wait') + ' of ' + brief(run.stall) + ' or more';
 	const blunt = !late ? 'None of them waited ' + brief(run.stall) + '.' : answered ?
 		longer + ', as long as ' + subject(answered) + ' took to answer.' :
@@ -130,7 +130,7 @@ function networkPicture(level) {
 
 	return TIMES.length > 0 && picture({
 		level, question,
-		answer: 'This gateway stands in the middle and measures each side by itself. Half of the ' +
+		answer: 'This gateway measures each side separately. Half of the ' +
 			'round trips take at most ' + half('client_round_trip') + ' to the clients and ' +
 			half('server_round_trip') + ' to the servers' + (spread.answer.count ?
 			'; half of the requests are answered within ' + half('answer') : '') + '.',

@@ -32,10 +32,10 @@ function waitSentence(e, t) {
 			duration(t.wait) + ' after that began it sent its SYN to ' + t.server + '.';
 	const handshake = e.synack === null ? 'No SYN-ACK was seen. ' :
 		'The server’s SYN-ACK took ' + duration(e.synack - e.syn) + '. ';
-	const silence = 'Then the client, whose turn it was, said nothing for ' + duration(t.wait);
+	const silence = 'Then the client, whose turn it was, sent nothing for ' + duration(t.wait);
 
 	if (!t.peer)
-		return handshake + silence + ', and nothing on the wire tells what it waited for.';
+		return handshake + silence + ', and the packets do not show what it waited for.';
 	if (t.answered === null)
 		return handshake + silence + '. Meanwhile it sent ' + tries + ', and nothing came back.';
 	return handshake + silence + '. Meanwhile it had ' + tries + ' pending, which came to an end ' +
