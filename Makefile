@@ -3,7 +3,7 @@
 # make install      PREFIX, DESTDIR; make uninstall removes the same files
 # make deb          build/probe_VERSION_ARCH.deb
 # make check        tests that need no root
-# make test         all tests, as root; installs what they need; see tests/README.md
+# make test         the core tests, as root (tests/run); installs what they need
 # make test-kernels the tests under other kernels, with objects of other compilers
 # make bench        measures the cost, as root; installs what that needs
 # make fuzz         searches for inputs that break it; FUZZ_SECONDS=600 for each target
@@ -80,17 +80,18 @@ bench:
 
 # Where things go. A unit that is installed elsewhere than below / is not seen by systemd.
 SBINDIR := $(PREFIX)/sbin
-MANDIR := $(PREFIX)/share/man/man8
+MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/probe
 COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 TMPFILESDIR := $(PREFIX)/lib/tmpfiles.d
-INSTALLED := $(SBINDIR)/probe $(MANDIR)/probe.8 $(COMPLETIONDIR)/probe $(DOCDIR)/report.schema.json \
+INSTALLED := $(SBINDIR)/probe $(MANDIR)/man8/probe.8 $(MANDIR)/man5/probe-json.5 $(COMPLETIONDIR)/probe $(DOCDIR)/report.schema.json \
 	$(UNITDIR)/probe@.service $(TMPFILESDIR)/probe.conf
 
 install: probe
 	install -D -m 0755 probe $(DESTDIR)$(SBINDIR)/probe
-	install -D -m 0644 user/man/probe.8 $(DESTDIR)$(MANDIR)/probe.8
+	install -D -m 0644 user/man/probe.8 $(DESTDIR)$(MANDIR)/man8/probe.8
+	install -D -m 0644 user/man/probe-json.5 $(DESTDIR)$(MANDIR)/man5/probe-json.5
 	install -D -m 0644 user/data/probe.bash $(DESTDIR)$(COMPLETIONDIR)/probe
 	install -D -m 0644 user/data/report.schema.json $(DESTDIR)$(DOCDIR)/report.schema.json
 	install -D -m 0644 user/data/probe.tmpfiles $(DESTDIR)$(TMPFILESDIR)/probe.conf
