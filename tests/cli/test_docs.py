@@ -10,6 +10,7 @@ import captures
 from probe import PROBE, ROOT, SECOND, expect
 
 MANUAL = os.path.join(ROOT, 'user', 'man', 'probe.8')
+JSON_MANUAL = os.path.join(ROOT, 'user', 'man', 'probe-json.5')
 COMPLETION = os.path.join(ROOT, 'user', 'data', 'probe.bash')
 
 
@@ -40,7 +41,7 @@ def test_help():
     done = run('--help')
     expect(done.returncode == 0 and not done.stderr, done.returncode, done.stderr)
     text = ' '.join(done.stdout.split())
-    first = text[text.index('] Tells') + 2:].split('. ')[0]
+    first = text[text.index('] Reports') + 2:].split('. ')[0]
     for word in ('stalled', 'do not answer', 'waited for'):
         expect(word in first, word, first)
     expect('Examples:' in text and 'Exit status:' in text, text)
@@ -187,14 +188,35 @@ def test_completion_is_harmless():
         subprocess.run(['ip', 'netns', 'del', name], check=True)
 
 
-def test_readme_options():
-    """the README's table of options has no option that is not there, and leaves none out"""
+def test_json_manual():
+    """probe-json(5) lists the fields of the schema: a reader of the manual meets every field, and no other"""
+    done = subprocess.run([os.path.join(ROOT, 'scripts', 'json-manual'), '--check'], capture_output=True, text=True)
+    expect(done.returncode == 0, done.stderr)
+    done = subprocess.run(['mandoc', '-Tlint', JSON_MANUAL], capture_output=True, text=True)
+    said = [line for line in (done.stdout + done.stderr).splitlines()
+            if JSON_MANUAL in line and 'referenced manual not found: Xr probe' not in line]
+    expect(not said, said)
+
+
+def test_readme_is_short():
+    """the README fits on a few screens, and each option and file that it names exists"""
     with open(os.path.join(ROOT, 'README.md')) as f:
-        rows = [line for line in f if re.match(r'\| `-', line)]
-    named = {name for row in rows for name in re.findall(r'--([a-z-]+)', row.split('|')[1])}
-    named |= {name for row in rows for name in re.findall(r'`--([a-z-]+)', row)}
-    letters = {letter for row in rows for letter in re.findall(r'`-(\w)', row.split('|')[1])}
-    options = helped()
-    for name, (letter, _) in options.items():
-        expect(name in named or letter in letters or name in ('help', 'version'), 'not in the README', name)
-    expect(named <= set(options), 'only in the README', named - set(options))
+        lines = f.read().splitlines()
+    expect(len(lines) <= 150, 'lines', len(lines))
+    expect(not [line for line in lines if len(line) > 100], 'over 100 columns', [line for line in lines if len(line) > 100])
+    text = '\n'.join(lines)
+    named = set(re.findall(r'(?<![\w-])--([a-z][a-z-]+)', text)) - {'release', 'all', 'iface'}
+    expect(named <= set(helped()), 'options that do not exist', named - set(helped()))
+    for path in re.findall(r'\]\(([^)#:]+)\)|(?:src|srcset)="([^"]+)"', text):
+        expect(os.path.exists(os.path.join(ROOT, ''.join(path))), 'no such file', path)
+
+
+def test_readme_kinds():
+    """the README names every kind of finding, and no other"""
+    with open(os.path.join(ROOT, 'user', 'diagnose', 'kinds.c')) as f:
+        kinds = set(re.findall(r'\[KIND_\w+\] = { "([a-z0-9-]+)"', f.read()))
+    with open(os.path.join(ROOT, 'README.md')) as f:
+        table = f.read().split('\n| kind | meaning |\n')[1].split('\n\n')[0]
+    named = {name for row in table.splitlines() for name in re.findall(r'`([a-z0-9-]+)`', row.split('|')[1])}
+    expect(named == kinds, named ^ kinds)
+

@@ -1,4 +1,4 @@
-"""report.schema.json refuses wrong lines, and the README's jq questions get their answers.
+"""report.schema.json refuses wrong lines, and the jq recipes of probe-json(5) work.
 
 Wherever a test reads a JSON line, lib/schema.py validates it. Without the tests of this file a schema that allows
 anything would pass there.
@@ -140,23 +140,24 @@ def test_described():
 
 
 ANSWERS = {
-    'what was found for sure?': ['10.200.7.9:5274 does not answer, and 4 of 8 hosts wait for it'],
-    'who waits longest?': ['5.004\t10.1.4.4\t3', '5.003\t10.1.4.3\t3', '5.002\t10.1.4.2\t3', '5.001\t10.1.4.1\t3'],
-    'which peers fail, and since when?': ['2023-11-14T22:13:20Z\t10.200.7.9:5274\t12 failures'],
-    'which connections waited for the first finding?': [
+    'Findings with high confidence': ['10.200.7.9:5274 does not answer, and 4 of 8 hosts wait for it'],
+    'Hosts by their longest wait': ['5.004\t10.1.4.4\t3', '5.003\t10.1.4.3\t3', '5.002\t10.1.4.2\t3', '5.001\t10.1.4.1\t3'],
+    'Servers that fail, since when, and how often': ['2023-11-14T22:13:20Z\t10.200.7.9:5274\t12 failures'],
+    'Connections that waited because of the first finding': [
         '%s\t10.1.4.%d:%d\t5.00%d' % (to, n, 50000 + page, n) for page, n, to in sorted(
             ((page, n, ('198.51.100.7:80', '203.0.113.9:443')[page % 2]) for n in range(1, 5) for page in range(3)),
             key=lambda x: (7 * x[0] + 40 * (x[1] % 3)) + x[1] / 1000)],
-    'how far away are the servers?': ['198.51.100.7\t10.000001', '203.0.113.9\t10.000001'],
-    'what was not analysed?': ['0'],
+    'Median round trip to each server, in milliseconds': ['198.51.100.7\t10.000001', '203.0.113.9\t10.000001'],
+    'Bytes that were not analysed': ['0'],
 }
 
 
 def test_questions():
-    """the README's questions to jq get the answer"""
-    with open(os.path.join(ROOT, 'README.md')) as f:
-        section = f.read().split('\n## JSON lines\n')[1].split('\n## ')[0]
-    asked = dict(re.findall(r'^# (.*\?)\n((?:.+\n)+?)(?=\n|```)', section, re.M))
+    """the jq recipes of probe-json(5) work as printed, and answer what their titles promise"""
+    with open(os.path.join(ROOT, 'user', 'man', 'probe-json.5')) as f:
+        section = f.read().split('.Sh EXAMPLES\n')[1].split('.Sh ')[0]
+    asked = {title: command.replace('\\e', '\\') for title, command in
+             re.findall(r'^([A-Z][^:]*):\n\.Bd [^\n]*\n(.*?)\.Ed', section, re.M | re.S)}
     expect(set(asked) == set(ANSWERS), sorted(asked), sorted(ANSWERS))
     with Files() as files, tempfile.TemporaryDirectory() as folder:
         subprocess.run([PROBE, '--read', files.add('office', pcap(office())),
