@@ -114,7 +114,7 @@ static int conclude(struct pipeline *p, bool *found)
 int main(int argc, char **argv)
 {
 	static struct pipeline pipeline;
-	struct options options;
+	static struct options options; /* outlives exit(), for leak checkers */
 	bool found = false;
 	int status;
 
