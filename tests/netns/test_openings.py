@@ -479,7 +479,7 @@ def test_errors():
     for arguments, words in ((('-i', 'eth77'), 'eth77: no such interface (there are: lo'),):
         status, said = probe(*arguments)
         expect(status == 1 and words in said, status, said)
-    for arguments, words in (((), 'say what to watch'), (('-i', 'lo', '-d', 'x'), 'not a number of seconds'),
+    for arguments, words in (((), 'nothing to watch'), (('-i', 'lo', '-d', 'x'), 'not a number of seconds'),
                              (('-i', 'lo', '-s', '-1'), 'not a number of seconds'),
                              (('-i', 'lo', '--client', '10.1.4.0/33'), 'not an address or network'),
                              (('-i', 'lo', '--server', 'fe80::/129'), 'not an address or network'),
@@ -487,7 +487,7 @@ def test_errors():
                              (('-i', 'lo', '--port', '80,'), 'not a list of ports'),
                              (('-i', 'lo', '--port', '70000'), 'not a list of ports'),
                              (('-i', 'lo', '--port', '0'), 'not a list of ports'),
-                             (('-i', 'lo', 'eth0'), 'what is this'),
+                             (('-i', 'lo', 'eth0'), 'unexpected argument'),
                              (('-i', 'lo', '--frobnicate'), 'unrecognized option')):
         status, said = probe(*arguments)
         expect(status == 2 and words in said, arguments, status, said)
