@@ -28,7 +28,7 @@
 #define REPEATED 10 /* one population in so many is diagnosed twice */
 #define MAX_LINES 50 /* of each list are printed */
 
-enum verdict { NOT_JUDGED, CAP_MASK, WRONG, VERDICTS };
+enum verdict { NOT_JUDGED, RIGHT, WRONG, VERDICTS };
 
 enum culprit { DEAD, BY_ICMP, SLOW, BEFORE_CONNECT, CULPRITS };
 
@@ -67,7 +67,7 @@ static bool names_culprit(enum finding_kind kind)
 
 static enum verdict verdict_of(bool right)
 {
-	return right ? CAP_MASK : WRONG;
+	return right ? RIGHT : WRONG;
 }
 
 /* All the hosts that it names. */
@@ -81,7 +81,7 @@ static enum verdict judge_hosts(const struct population *p, const struct finding
 		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
 			return WRONG;
 	}
-	return f->affected.named ? CAP_MASK : NOT_JUDGED;
+	return f->affected.named ? RIGHT : NOT_JUDGED;
 }
 
 static enum verdict judge(const struct population *p, const struct finding *f)
@@ -336,13 +336,13 @@ static double error_bound(uint64_t wrong, uint64_t n)
 
 static void print_row(const char *confidence, const char *kind, const uint64_t *verdicts)
 {
-	uint64_t judged = verdicts[CAP_MASK] + verdicts[WRONG];
+	uint64_t judged = verdicts[RIGHT] + verdicts[WRONG];
 
 	if (!judged && !verdicts[NOT_JUDGED])
 		return;
 	printf("%-10s  %-20s  %8llu  %8llu  %6llu  ", confidence, kind,
 	       (unsigned long long)(judged + verdicts[NOT_JUDGED]),
-	       (unsigned long long)verdicts[CAP_MASK], (unsigned long long)verdicts[WRONG]);
+	       (unsigned long long)verdicts[RIGHT], (unsigned long long)verdicts[WRONG]);
 	if (judged)
 		printf("%7.3f %%\n", 100 * error_bound(verdicts[WRONG], judged));
 	else
@@ -465,7 +465,7 @@ int main(int argc, char **argv)
 	}
 	if (one)
 		populations = 1;
-	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, CAP_MASK) +
+	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, RIGHT) +
 						 named_at(&t, CONFIDENCE_HIGH, WRONG) <
 					 until_high
 			       : i < populations;

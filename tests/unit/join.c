@@ -296,13 +296,13 @@ static void check_retries(void)
 /* Far more at once than there is room for: told early, and known all the same. */
 static void check_crowd(void)
 {
-	enum { CLASSIFY_FRACTION = 1 << 18, LAG = 20000 };
+	enum { CROWD = 1 << 18, LAG = 20000 };
 	struct join *v = begin();
 	struct connection n, f;
 	uint32_t i;
 
-	for (i = 0; i < CLASSIFY_FRACTION + LAG; i++) {
-		if (i < CLASSIFY_FRACTION) {
+	for (i = 0; i < CROWD + LAG; i++) {
+		if (i < CROWD) {
 			n = near(i * 2654435761U, 1000 + i, 900 * MS);
 			join_settled(v, &n);
 		}
@@ -313,7 +313,7 @@ static void check_crowd(void)
 		}
 	}
 	end(v);
-	EXPECT(heard.attempt == CLASSIFY_FRACTION && heard.sides == CLASSIFY_FRACTION,
+	EXPECT(heard.attempt == CROWD && heard.sides == CROWD,
 	       "under pressure it counts twice");
 	EXPECT(!heard.stayed, "under pressure it says that SYNs did not leave");
 }
