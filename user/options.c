@@ -20,13 +20,13 @@ static const char doc[] =
 	"Reports, on the gateway itself, why it is slow for some users: which TCP connections stalled after the handshake, which peers do not answer, and which of these peers the stalled clients waited for. It watches how connections open, and lets every packet pass unchanged.\v"
 	"Examples:\n"
 	"  probe --iface eth0                  until Ctrl-C, then the report\n"
-	"  probe --iface eth0 --client 10.1.4.0/24 --port 80,443\n"
+	"  probe --iface eth0 --client 10.1.4.0/24     only these clients\n"
 	"  probe --iface ppp0 --follow --duration 28800 --json=night.json\n"
 	"  probe --iface eth0 --write evidence.pcapng      packets for Wireshark\n"
 	"  probe --read incident.pcap --html incident.html      pictures for a browser\n"
 	"  probe --netns web --iface eth0 --duration 60 --quiet --exit-code\n"
 	"  probe --read incident.pcap          no root needed\n"
-	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24 and not port 22\n"
+	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24\n"
 	"\n"
 	"Choose the interface on the clients' side. On the outer side of this host's NAT, conntrack names the clients.\n"
 	"Exit status: 0 the run ended normally, 1 an error, 2 wrong usage, 3 with --exit-code if a problem was found.";
@@ -64,8 +64,8 @@ static const struct argp_option argp_options[] = {
 	  "do not answer leave there",
 	  1 },
 	{ "client", 'c', "CIDR", 0, "Watch only connections from clients in this network", 1 },
-	{ "server", 'S', "CIDR", 0, "Watch only connections to servers in this network", 1 },
-	{ "port", 'p', "LIST", 0, "Watch only connections to these server ports: 80,443,8000-8100",
+	{ "server", 'S', "CIDR", 0, "Watch only connections to servers in this network; hides attempts at other servers that clients may wait for", 1 },
+	{ "port", 'p', "LIST", 0, "Watch only connections to these server ports: 80,443,8000-8100; hides attempts at other ports",
 	  1 },
 	{ NULL, 0, NULL, 0, "When it ends, and what counts", 2 },
 	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },

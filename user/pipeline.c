@@ -124,7 +124,8 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 		.session = { .stall = o->stall,
 			     .narrowed_clients = !is_zero_address(&o->selector->client_mask),
 			     .narrowed_servers = !is_zero_address(&o->selector->server_mask) ||
-						 o->selector->by_port },
+						 o->selector->by_port,
+			     .filtered = o->filter },
 		.sink = { .opened = on_opened,
 			  .started = on_started,
 			  .packet = o->write_file ? on_packet : NULL,

@@ -59,6 +59,7 @@ struct session {
 	ns_t stall; /* threshold of --stall */
 	bool narrowed_clients; /* --client: other clients are not seen */
 	bool narrowed_servers; /* --server or --port: other servers are not seen */
+	bool filtered; /* a capture filter may hide any packet */
 	uint64_t counters[COUNTERS];
 	uint64_t joined; /* records that were another side of an attempt: see model/join.h */
 	uint64_t ambiguous; /* attempts that may be another side of more than one */

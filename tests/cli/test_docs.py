@@ -211,12 +211,14 @@ def test_readme_is_short():
         expect(os.path.exists(os.path.join(ROOT, ''.join(path))), 'no such file', path)
 
 
-def test_readme_kinds():
-    """the README names every kind of finding, and no other"""
+def test_kinds_documented():
+    """README and manual name every kind of finding, and no other: whoever reads a report finds its kind there"""
     with open(os.path.join(ROOT, 'user', 'diagnose', 'kinds.c')) as f:
-        kinds = set(re.findall(r'\[KIND_\w+\] = { "([a-z0-9-]+)"', f.read()))
+        kinds = re.findall(r'\[KIND_\w+\] = { "([a-z0-9-]+)"', f.read())
     with open(os.path.join(ROOT, 'README.md')) as f:
         table = f.read().split('\n| kind | meaning |\n')[1].split('\n\n')[0]
     named = {name for row in table.splitlines() for name in re.findall(r'`([a-z0-9-]+)`', row.split('|')[1])}
-    expect(named == kinds, named ^ kinds)
-
+    expect(named == set(kinds), named ^ set(kinds))
+    with open(MANUAL) as f:
+        section = f.read().split('BEGIN KINDS')[1].split('END KINDS')[0]
+    expect(re.findall(r'^\.It Cm ([a-z0-9-]+)$', section, re.MULTILINE) == kinds, section)

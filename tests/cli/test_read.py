@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 import large_capture
-from captures import DEAD, SERVER, START, Files, connection, of, pcap, pcapng, read, run, silent, story, times
+from captures import DEAD, SERVER, START, Files, connection, of, office, pcap, pcapng, read, run, silent, story, times
 from probe import PROBE, SECOND, expect
 
 
@@ -146,6 +146,17 @@ def is_known(name):
         return bool(socket.getaddrinfo(name, None, socket.AF_INET))
     except OSError:
         return False  # a minimal system, without /etc/hosts
+
+
+def test_filter_hides_the_culprit():
+    """a filter that hides what the clients wait for is reported: else the report would say that nothing failed"""
+    with Files() as files:
+        path = files.add('office', pcap(office()))
+        whole = run('--read', path).stdout.decode()
+        expect('10.200.7.9:5274 does not answer' in whole and 'not seen' not in whole, whole)
+        part = run('--read', path, 'tcp port 80 or tcp port 443').stdout.decode()
+        expect('the filter leaves out what these hosts try' in ' '.join(part.split()), part)
+        expect('no TCP attempt of these hosts failed' not in ' '.join(part.split()), part)
 
 
 def test_filter():

@@ -89,11 +89,11 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 	char text[FORMAT_ENDPOINT];
 	size_t i, n = count_pending(w, count, most);
 
-	if (g->session->narrowed_servers)
-		finding_line(
-			f, "not seen",
-			"--server or --port leaves out what these hosts try elsewhere: run without "
-			"it to see what they wait for");
+	if (g->session->narrowed_servers || g->session->filtered)
+		finding_line(f, "not seen",
+			     "%s leaves out what these hosts try elsewhere: run without it to see "
+			     "what they wait for",
+			     g->session->filtered ? "the filter" : "--server or --port");
 	else if (!n)
 		finding_line(
 			f, "checked",

@@ -159,12 +159,15 @@ static void print_affected(struct report *r, const struct finding_hosts *hosts)
 static void print_finding(struct report *r, const struct finding *f, size_t number)
 {
 	const struct colours *colours = text_colours(r);
+	char confidence[64];
 	size_t i;
 
 	fputs(f->kind == KIND_NOT_THE_NETWORK ? colours->good : colours->bold, r->out);
 	print_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2, f->text);
 	fputs(colours->reset, r->out);
-	print_labelled(r, "confidence", confidence_names[f->confidence]);
+	snprintf(confidence, sizeof(confidence), "%s (%s)", confidence_names[f->confidence],
+		 finding_kinds[f->kind].name);
+	print_labelled(r, "confidence", confidence);
 	for (i = 0; i < f->line_count; i++)
 		print_labelled(r, f->lines[i].label, f->lines[i].text);
 	print_affected(r, &f->affected);

@@ -117,7 +117,7 @@ const findingsSection = () => findings.length > 0 && html('section', { 'aria-lab
 const LOSSES = {
 	map_full: 'attempts not tracked: too many at the same time',
 	ring_full: 'records dropped: this machine was too busy',
-	evicted: 'unanswered attempts evicted for newer ones in a flood',
+	evicted: 'attempts without a handshake, not recorded in a flood',
 	truncated: 'packets whose headers could not be read',
 	packets: 'packets for --write dropped: this machine was too busy',
 };
