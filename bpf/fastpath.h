@@ -21,83 +21,85 @@
 #define KEEP_SEPARATE(copy) ((void)(copy))
 #endif
 
+enum fastpath_result {
+	FASTPATH_TCP, /* a segment without SYN, FIN or RST whose flow is not opening: done */
+	FASTPATH_IGNORE, /* ARP, and ICMP that is no error: done, not even counted */
+	FASTPATH_UDP, /* to be counted; *transport is the UDP header */
+	FASTPATH_OTHER_PROTO, /* to be counted */
+	FASTPATH_FRAGMENT, /* to be counted */
+	FASTPATH_SLOW, /* the slow path must decide */
+};
+
 /*
  * For TCP behind a plain IP header. filter is NULL where no flow is tracked: then every segment
  * without SYN, FIN or RST can be skipped.
  */
-static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
-						      const struct flow_filter *filter,
-						      const volatile struct hash_seed *seed,
-						      int copy)
+static __always_inline enum fastpath_result fastpath_tcp(const __u8 *ip, bool ip6,
+							 const struct flow_filter *filter,
+							 const volatile struct hash_seed *seed,
+							 int copy)
 {
 	const __u8 *tcp = ip + (ip6 ? 40 : 20);
 
 	if (unlikely(tcp[13] & TCP_CONTROL))
-		return PARSE_SLOW;
+		return FASTPATH_SLOW;
 	if (filter && filter_may_hold(filter, hash_headers(ip, tcp, ip6, seed)))
-		return PARSE_SLOW;
+		return FASTPATH_SLOW;
 	KEEP_SEPARATE(copy);
-	return PARSE_TCP;
+	return FASTPATH_TCP;
 }
 
 /* The caller has checked 40 bytes. */
-static __always_inline enum parse_result fastpath_ip4(const __u8 *ip,
-						      const struct flow_filter *filter,
-						      const volatile struct hash_seed *seed,
-						      int copy)
+static __always_inline enum fastpath_result fastpath_ip4(const __u8 *ip,
+							 const struct flow_filter *filter,
+							 const volatile struct hash_seed *seed,
+							 int copy)
 {
 	if (unlikely(ip[0] != 0x45))
-		return PARSE_SLOW;
+		return FASTPATH_SLOW;
 	if (likely(is_plain_tcp4(ip)))
 		return fastpath_tcp(ip, false, filter, seed, copy);
 	if (LOAD(__u16, ip + 6) & cpu_to_be16(0x1fff))
-		return get_be16(ip + 2) < 20 ? PARSE_SLOW : PARSE_FRAGMENT;
+		return get_be16(ip + 2) < 20 ? FASTPATH_SLOW : FASTPATH_FRAGMENT;
 	if (ip[9] == PROTOCOL_UDP)
-		return PARSE_UDP;
+		return FASTPATH_UDP;
 	if (ip[9] == PROTOCOL_ICMP4)
-		return is_icmp_error(ip[20], false) ? PARSE_SLOW : PARSE_IGNORE;
+		return is_icmp_error(ip[20], false) ? FASTPATH_SLOW : FASTPATH_IGNORE;
 	if (ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_AH || get_be16(ip + 2) < 20)
-		return PARSE_SLOW;
-	return PARSE_OTHER_PROTO;
+		return FASTPATH_SLOW;
+	return FASTPATH_OTHER_PROTO;
 }
 
-static __always_inline enum parse_result fastpath_ip6(const __u8 *ip, const __u8 *end,
-						      const struct flow_filter *filter,
-						      const volatile struct hash_seed *seed,
-						      int copy)
+static __always_inline enum fastpath_result fastpath_ip6(const __u8 *ip, const __u8 *end,
+							 const struct flow_filter *filter,
+							 const volatile struct hash_seed *seed,
+							 int copy)
 {
 	if (unlikely(ip + 60 > end || ip[0] >> 4 != 6))
-		return PARSE_SLOW;
+		return FASTPATH_SLOW;
 	if (likely(ip[6] == PROTOCOL_TCP))
 		return fastpath_tcp(ip, true, filter, seed, copy);
 	if (ip[6] == PROTOCOL_UDP)
-		return PARSE_UDP;
+		return FASTPATH_UDP;
 	if (ip[6] == PROTOCOL_ICMP6)
-		return is_icmp_error(ip[40], true) ? PARSE_SLOW : PARSE_IGNORE;
-	return is_ip6_extension(ip[6]) ? PARSE_SLOW : PARSE_OTHER_PROTO;
+		return is_icmp_error(ip[40], true) ? FASTPATH_SLOW : FASTPATH_IGNORE;
+	return is_ip6_extension(ip[6]) ? FASTPATH_SLOW : FASTPATH_OTHER_PROTO;
 }
 
-/*
- * Returns
- *	PARSE_TCP		a segment without SYN, FIN or RST whose flow is not opening
- *	PARSE_UDP		*transport is the UDP header
- *	PARSE_FRAGMENT		to be counted
- *	PARSE_OTHER_PROTO	to be counted
- *	PARSE_IGNORE		ARP, and ICMP that is no error
- *	PARSE_SLOW		all else
- */
-static __always_inline enum parse_result fastpath(const struct frame *f, enum link_type link,
-						  __u16 ethertype, const struct flow_filter *filter,
-						  const volatile struct hash_seed *seed,
-						  const __u8 **transport)
+/* Decides by constant offsets alone whether the slow path must see the packet. */
+static __always_inline enum fastpath_result fastpath(const struct frame *f, enum link_type link,
+						     __u16 ethertype,
+						     const struct flow_filter *filter,
+						     const volatile struct hash_seed *seed,
+						     const __u8 **transport)
 {
 	const __u8 *ip = f->begin + (link == LINK_ETHERNET ? 14 : 0);
 
 	if (unlikely(ip + 40 > f->end)) {
 		if (link == LINK_ETHERNET && ip <= f->end &&
 		    LOAD(__u16, f->begin + 12) == cpu_to_be16(ETHERTYPE_ARP))
-			return PARSE_IGNORE;
-		return PARSE_SLOW;
+			return FASTPATH_IGNORE;
+		return FASTPATH_SLOW;
 	}
 	ethertype = link == LINK_ETHERNET ? LOAD(__u16, ip - 2) : cpu_to_be16(ethertype);
 	if (likely(ethertype == cpu_to_be16(ETHERTYPE_IP4))) {
@@ -109,9 +111,9 @@ static __always_inline enum parse_result fastpath(const struct frame *f, enum li
 		return fastpath_ip6(ip, f->end, filter, seed, 1);
 	}
 	if (ethertype == cpu_to_be16(ETHERTYPE_ARP))
-		return PARSE_IGNORE;
+		return FASTPATH_IGNORE;
 	if (link == LINK_RAW_IP || ethertype != cpu_to_be16(ETHERTYPE_VLAN) || ip + 44 > f->end)
-		return PARSE_SLOW;
+		return FASTPATH_SLOW;
 	ethertype = LOAD(__u16, ip + 2);
 	ip += 4;
 	if (ethertype == cpu_to_be16(ETHERTYPE_IP4)) {
@@ -120,5 +122,5 @@ static __always_inline enum parse_result fastpath(const struct frame *f, enum li
 	}
 	*transport = ip + 40;
 	return ethertype == cpu_to_be16(ETHERTYPE_IP6) ? fastpath_ip6(ip, f->end, filter, seed, 3)
-						       : PARSE_SLOW;
+						       : FASTPATH_SLOW;
 }

@@ -80,7 +80,7 @@ enum link_type {
 	LINK_RAW_IP, /* no link header: the caller passes the ethertype */
 };
 
-/* The result of parse_headers(), parse_plain_tcp() or fastpath(). */
+/* The result of parse_headers() or parse_plain_tcp(). */
 enum parse_result {
 	PARSE_OK, /* of one layer: go on with the next header */
 	PARSE_TCP,
@@ -88,8 +88,8 @@ enum parse_result {
 	PARSE_ICMP,
 	PARSE_OTHER_PROTO, /* IP, but neither TCP, UDP nor ICMP */
 	PARSE_FRAGMENT, /* a fragment other than the first */
-	PARSE_IGNORE, /* ARP, and on the fast path ICMP that is no error: not even counted */
-	PARSE_SLOW, /* parse_headers() must decide; it never returns this itself */
+	PARSE_IGNORE, /* ARP: not even counted */
+	PARSE_SLOW, /* of parse_plain_tcp(): parse_headers() must decide */
 	PARSE_UNKNOWN_LINK, /* neither IPv4 nor IPv6, see headers.ethertype */
 	PARSE_MALFORMED,
 	PARSE_TRUNCATED, /* the headers continue beyond the end of the frame */

@@ -70,19 +70,19 @@ static __always_inline int run_hook(struct __sk_buff *skb, enum link_type link, 
 	mark_active(skb, egress);
 	switch (fastpath(&f, link, be16_to_cpu(skb->protocol), &flow_filter, &run_seed,
 			 &transport)) {
-	case PARSE_TCP:
-	case PARSE_IGNORE:
+	case FASTPATH_TCP:
+	case FASTPATH_IGNORE:
 		return TC_NEXT;
-	case PARSE_UDP:
+	case FASTPATH_UDP:
 		counter_add_fastpath(udp_counter(transport), spilled->len);
 		return TC_NEXT;
-	case PARSE_OTHER_PROTO:
+	case FASTPATH_OTHER_PROTO:
 		counter_add_fastpath(COUNT_IP_OTHER, 1);
 		return TC_NEXT;
-	case PARSE_FRAGMENT:
+	case FASTPATH_FRAGMENT:
 		counter_add_fastpath(COUNT_FRAGMENTS, 1);
 		return TC_NEXT;
-	default:
+	case FASTPATH_SLOW:
 		break;
 	}
 	tail_call_slow_path(spilled, link, egress);
@@ -143,7 +143,7 @@ static __always_inline int run_egress_syn_hook(struct __sk_buff *skb, enum link_
 	const __u8 *transport;
 
 	if (fastpath(&f, link, be16_to_cpu(skb->protocol), NULL, &run_seed, &transport) ==
-	    PARSE_SLOW)
+	    FASTPATH_SLOW)
 		record_egress(skb, link);
 	return TC_NEXT;
 }
