@@ -507,11 +507,11 @@ static __always_inline enum end_reason track(struct flow *f, const struct segmen
  * May this flow be evicted for a newer attempt? Any attempt of an unverified client may: a flood's
  * SYNs are answered as well.
  */
-static __always_inline bool is_evictable(const struct flow *f, bool proven_client, __u64 now)
+static __always_inline bool is_evictable(const struct flow *f, bool is_verified, __u64 now)
 {
 	if (is_handshake_complete(f))
 		return false;
-	return !proven_client || !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
+	return !is_verified || !f->synack || (__s64)(now - f->synack) > (__s64)ANSWERED_NS;
 }
 
 /*
