@@ -2,8 +2,8 @@
 /*
  * Fast path: returns as early as possible for packets that need no tracking, which are nearly all.
  *
- * Only constant offsets, no stores, no calls; the most frequent case falls through. This is what
- * the probe costs the traffic: 3 to 12 ns a packet, depending on caches (scripts/bench).
+ * It uses constant offsets only, stores nothing and calls nothing; the most frequent case falls
+ * through. The cost to the traffic is 3 to 12 ns a packet, depending on caches (scripts/bench).
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 #include "parse.h"
 
 /*
- * Keeps the code of each inlined copy separate: else clang merges their ends, with a jump for every
- * packet.
+ * Keeps the code of each inlined copy separate. Otherwise clang merges their ends, at the cost of a
+ * jump for every packet.
  */
 #ifdef __bpf__
 #define KEEP_SEPARATE(copy) asm volatile("" : : "i"(copy))
@@ -22,8 +22,8 @@
 #endif
 
 /*
- * For TCP behind a plain IP header. filter is NULL where no flow is tracked: then every segment
- * without SYN, FIN or RST can be skipped.
+ * Handles TCP behind a plain IP header. filter is NULL on hooks that track no flow: there, every
+ * segment without SYN, FIN or RST can be skipped.
  */
 static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
 						      const struct flow_filter *filter,
@@ -40,7 +40,7 @@ static __always_inline enum parse_result fastpath_tcp(const __u8 *ip, bool ip6,
 	return PARSE_TCP;
 }
 
-/* The caller has checked 40 bytes. */
+/* The caller has checked that 40 bytes are readable from ip. */
 static __always_inline enum parse_result fastpath_ip4(const __u8 *ip,
 						      const struct flow_filter *filter,
 						      const volatile struct hash_seed *seed,
@@ -78,13 +78,14 @@ static __always_inline enum parse_result fastpath_ip6(const __u8 *ip, const __u8
 }
 
 /*
- * Returns
+ * Classifies a packet. link and ethertype are as in parse_headers(). *transport is valid with
+ * PARSE_UDP only. Returns:
  *	PARSE_TCP		a segment without SYN, FIN or RST whose flow is not opening
  *	PARSE_UDP		*transport is the UDP header
- *	PARSE_FRAGMENT		to be counted
- *	PARSE_OTHER_PROTO	to be counted
- *	PARSE_IGNORE		ARP, and ICMP that is no error
- *	PARSE_SLOW		all else
+ *	PARSE_FRAGMENT		a fragment other than the first, to be counted
+ *	PARSE_OTHER_PROTO	neither TCP, UDP nor ICMP, to be counted
+ *	PARSE_IGNORE		ARP, or ICMP other than an error
+ *	PARSE_SLOW		any other packet: the slow path must decide
  */
 static __always_inline enum parse_result fastpath(const struct frame *f, enum link_type link,
 						  __u16 ethertype, const struct flow_filter *filter,
