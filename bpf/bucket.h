@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The bucket of one cache line that is selected by a flow's hash, interface and VLAN, and its
- * arithmetic. It holds the slots of the opening flows (entries), which connections were seen before
- * (seen), and the one that closed last (last_closed).
+ * Layout of a hash bucket, and the functions that read and change one. A flow's hash, interface and
+ * VLAN select its bucket. A bucket holds the slots of its opening flows (entries), the connections
+ * seen before (seen), and the connection that closed last (last_closed).
  *
  * Buys: the start of a connection finds all three in one cache line.
  * Costs: 2 MiB or more, and an overflow bucket for one attempt in a thousand when the table is
@@ -16,12 +16,12 @@
 #include "track.h"
 
 /*
- * The connection that settled last in this bucket. A late copy of its SYN must not count as a new
- * attempt. Earlier ones are forgotten.
+ * The connection that settled last in this bucket: a late copy of its SYN must not count as a new
+ * attempt. Earlier connections are forgotten.
  */
 struct last_closed {
 	__u32 tag;
-	__u32 until; /* in units of 2^20 ns, some ms; modulo 2^32 */
+	__u32 until; /* in units of 2^20 ns (about 1 ms), modulo 2^32 */
 };
 
 #define LAST_CLOSED_SHIFT 20
@@ -30,14 +30,17 @@ struct last_closed {
 #define BUCKET_ENTRIES 11
 
 /*
- * Entries are slot numbers, from 1, below a tag from the hash; 0 is a free entry. There is a bucket
- * for every four flows of the table. With a full table one attempt in a thousand finds its bucket
- * full and goes into its overflow bucket.
+ * An entry is a slot number, from 1, in its lower bits and a tag from the hash in its upper bits; 0
+ * is a free entry. There is a bucket for every four flows of the table. With a full table, one
+ * attempt in a thousand finds its bucket full and is inserted into its overflow bucket.
  */
 struct bucket {
 	struct bpf_spin_lock lock; /* held while a flow is inserted, changed or removed */
 	__u32 entries[BUCKET_ENTRIES];
-	/* bits by hash. Two CPUs at once may lose one: then a FIN counts as COUNT_ALREADY_OPEN */
+	/*
+	 * indexed by seen_bit(). If two CPUs store at once, a bit may be lost: a later FIN of that
+	 * connection then counts as COUNT_ALREADY_OPEN
+	 */
 	__u32 seen[SEEN_WORDS];
 	struct last_closed last_closed;
 };
@@ -46,7 +49,7 @@ _Static_assert(sizeof(struct bucket) == 64, "a cache line");
 
 #define MIN_BUCKETS (1 << 15)
 
-/* Returns the number of buckets for a table of that many flows: a power of two. */
+/* Returns the number of buckets for a table of so many flows, a power of two. */
 static __always_inline __u32 buckets_for(__u32 flows)
 {
 	__u32 buckets = MIN_BUCKETS;
@@ -57,8 +60,9 @@ static __always_inline __u32 buckets_for(__u32 flows)
 }
 
 /*
- * The same four-tuple on another interface or in another VLAN is another connection: see struct
- * flow_key. The caller reduces the number to the size of the map.
+ * Returns the number of a flow's bucket. The same four-tuple on another interface or in another
+ * VLAN is another connection, see struct flow_key. The caller reduces the number to the size of the
+ * map.
  */
 static __always_inline __u32 bucket_number(__u32 hash, __u32 ifindex, const __u16 *vlan)
 {
@@ -70,7 +74,10 @@ static __always_inline __u32 overflow_bucket_number(__u32 number, __u32 hash)
 	return number + (hash >> 8 | 1);
 }
 
-/* Depends on all bits of the hash, so on others than those that select the cell or the bucket. */
+/*
+ * Mixes all bits of the hash, so that the result is independent of the bits that select the cell
+ * and the bucket.
+ */
 static __always_inline __u32 second_hash(__u32 hash)
 {
 	return hash * 0x9e3779b1U;
@@ -85,8 +92,8 @@ static __always_inline __u32 entry_tag(__u32 hash)
 }
 
 /*
- * Returns the index of the n-th entry to examine. Each hash starts at an index of its own, so that
- * most flows are found at the first one.
+ * Returns the index of the n-th entry to examine. Each hash has its own first index, so that most
+ * flows are found at the first attempt.
  */
 static __always_inline __u32 bucket_nth(__u32 hash, __u32 n)
 {
@@ -94,14 +101,14 @@ static __always_inline __u32 bucket_nth(__u32 hash, __u32 n)
 		((second_hash(hash) + n * (0x10000 / BUCKET_ENTRIES)) & 0xffff) * BUCKET_ENTRIES >>
 		16;
 
-	/* else clang keeps n, whose value the verifier knows, in use as long as the index */
+	/* otherwise clang keeps n live beside the index, and the verifier knows the value of n */
 	barrier_var(index);
 	return index;
 }
 
 /*
- * All bits if the tag of the entry is that of the hash, else 0. No branch: one for each entry would
- * multiply the paths of the verifier.
+ * Returns all ones if the entry has the tag of this hash, else 0. It has no branch: a branch for
+ * each entry would multiply the verifier's paths.
  */
 static __always_inline __u32 tag_mask(__u32 entry, __u32 hash)
 {
@@ -111,7 +118,10 @@ static __always_inline __u32 tag_mask(__u32 entry, __u32 hash)
 	return (differ - 1) >> 32;
 }
 
-/* Like filter_may_hold(), for a packet that the filter could not dismiss. */
+/*
+ * Returns true if an entry has the tag of this hash. It is a second check for packets that the
+ * filter could not dismiss.
+ */
 static __always_inline bool bucket_may_hold(const struct bucket *bucket, __u32 hash)
 {
 	__u32 may = 0;
@@ -126,8 +136,8 @@ static __always_inline bool bucket_may_hold(const struct bucket *bucket, __u32 h
 }
 
 /*
- * Returns the sum of the entries with the tag of this hash. A change of the sum shows that a flow
- * of this tag was inserted or removed.
+ * Returns the sum of the entries with the tag of this hash. A changed sum shows that a flow with
+ * this tag was inserted or removed.
  */
 static __always_inline __u32 bucket_entry_sum(const struct bucket *bucket, __u32 hash)
 {
@@ -145,8 +155,8 @@ static __always_inline __u32 bucket_entry_sum(const struct bucket *bucket, __u32
 }
 
 /*
- * Set in the last word of seen when a flow of this bucket went into its overflow bucket. It is
- * never cleared, since nothing counts these flows.
+ * Set in the last word of seen when a flow of this bucket was inserted into its overflow bucket. It
+ * is never cleared, since nothing counts these flows.
  */
 #define BUCKET_OVERFLOWED (1U << 31)
 
@@ -160,7 +170,7 @@ static __always_inline __u32 seen_bit(__u32 hash)
 	return (second_hash(hash) >> 16) * (32 * SEEN_WORDS - 1) >> 16;
 }
 
-/* Was a connection of this hash seen before? */
+/* Returns true if a connection with this hash was seen before. */
 static __always_inline bool bucket_has_seen(const struct bucket *bucket, __u32 hash)
 {
 	__u32 bit = seen_bit(hash);
@@ -169,8 +179,8 @@ static __always_inline bool bucket_has_seen(const struct bucket *bucket, __u32 h
 }
 
 /*
- * Marks the connection as seen. Returns true if it was not. Stores nothing if it was: the store
- * could undo a bit that another CPU sets at the same moment.
+ * Marks the connection as seen. Returns true if it was not marked before. If it was, nothing is
+ * stored: a store could undo a bit that another CPU sets at the same moment.
  */
 static __always_inline bool bucket_test_and_set_seen(struct bucket *bucket, __u32 hash)
 {
@@ -182,7 +192,7 @@ static __always_inline bool bucket_test_and_set_seen(struct bucket *bucket, __u3
 	return true;
 }
 
-/* Identifies an attempt: the ISN, and all that makes a connection another one. */
+/* Identifies an attempt by its ISN and by all fields that distinguish connections. */
 static __always_inline __u32 last_closed_tag(const struct flow_key *key, __u32 hash, __u32 isn)
 {
 	return hash ^ isn ^ ((__u32)key->vlan[0] << 16 | key->vlan[1]) ^ key->ifindex << 12;
@@ -197,7 +207,7 @@ static __always_inline void bucket_set_last_closed(struct bucket *bucket,
 
 	if (why == END_PAYLOAD || why == END_ONE_SIDED)
 		until += LAST_CLOSED_NS;
-	else /* the same ISN may start another attempt: Windows tries a refused port three times */
+	else /* the same ISN may start another attempt: Windows retries a refused port twice */
 		until += COPY_NS;
 	r->tag = last_closed_tag(key, hash, isn);
 	r->until = (until >> LAST_CLOSED_SHIFT) + 1;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Common ground of the kernel build and the host build, so that the headers above this one compile
- * for both: integer types, loads from a frame, byte order, inlining.
- */
+/* Types, unaligned loads and byte order for code that is compiled both as BPF and for the host. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,8 +21,8 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
- * LOAD() reads an unaligned value. The verifier allows unaligned loads from a packet where the
- * machine does, and clang emits a single load. In standard C they are undefined, so the host build
+ * Reads an unaligned value. The verifier allows unaligned loads from a packet where the machine
+ * does, and clang emits a single load. In standard C such loads are undefined, so the host build
  * copies.
  */
 #ifdef __bpf__
@@ -49,7 +46,7 @@
 #define be16_to_cpu(x) cpu_to_be16(x)
 #define be32_to_cpu(x) cpu_to_be32(x)
 
-/* Loads a big-endian header field. Returns it in host order. */
+/* Reads a big-endian header field and returns it in host order. */
 static __always_inline __u16 get_be16(const __u8 *p)
 {
 	return be16_to_cpu(LOAD(__u16, p));

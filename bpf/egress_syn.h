@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * With --follow-peers: did this host forward a client's SYN? The hooks of the followed interfaces
- * record the SYNs that leave. When a client retransmits its SYN, the record of the previous one is
- * looked up.
+ * With --follow-peers: shows whether this host forwarded a client's SYN. The hooks of the followed
+ * interfaces record the SYNs that leave. When a client retransmits its SYN, the record of the
+ * previous SYN is looked up.
  *
- * NAT does not change the ISN, so a SYN is recorded in an array by a hash of its ISN. Newer SYNs
- * overwrite older ones.
+ * NAT does not change the ISN, so a SYN is recorded in an array indexed by a hash of its ISN. Newer
+ * SYNs overwrite older ones.
  *
- * Buys: distinguishes a SYN that this gateway dropped from one that the peer did not answer.
+ * Buys: distinguishes a SYN that this gateway dropped from a SYN that the peer did not answer.
  * Costs: 512 KiB, and a clock read and a store for each SYN that leaves. Nothing without the
  * option.
  */
@@ -21,7 +21,7 @@ static __always_inline __u32 egress_syn_hash(__u32 isn)
 	return isn * 0x9e3779b1U >> 16 & (EGRESS_SYNS - 1);
 }
 
-/* In units of 2^24 ns, some 17 ms. 24 bits wrap after three days. */
+/* Converts ns to units of 2^24 ns (17 ms). The 24 bits wrap after three days. */
 static __always_inline __u32 egress_syn_time(__u64 now)
 {
 	return now >> 24 & 0xffffff;
@@ -37,7 +37,7 @@ static __always_inline void record_egress_syn(struct __sk_buff *skb, const struc
 	isn = get_be32(h->transport + 4);
 	hash = egress_syn_hash(isn);
 	word = bpf_map_lookup_elem(&egress_syns, &hash);
-	/* a single store of ISN, time and interface: a reader on another CPU sees all or nothing */
+	/* one store of ISN, time and interface: a reader on another CPU never sees a part of it */
 	if (word)
 		*(volatile __u64 *)word = (__u64)isn << 32 |
 					  (__u64)egress_syn_time(bpf_ktime_get_ns()) << 8 |
@@ -45,8 +45,8 @@ static __always_inline void record_egress_syn(struct __sk_buff *skb, const struc
 }
 
 /*
- * Like slow_path_copy(), for packets that leave. A packet of an unknown ethertype is ignored: it
- * carries no SYN.
+ * Like slow_path_copy(), for packets that leave. A packet of an unknown ethertype carries no SYN
+ * and is ignored.
  */
 __noinline int record_egress_copy(struct __sk_buff *skb, __u32 link)
 {
@@ -107,6 +107,6 @@ static __always_inline __u16 table_forwarding(table_ctx *ctx, const struct flow 
 	is_since = ((word >> 8) - egress_syn_time(f->syn_last) & 0xffffff) < 1 << 23;
 	if (word && is_since && word >> 32 == f->client_isn)
 		return CLIENT_FORWARDED | (word & 0xff) << 8;
-	/* a later SYN with the same hash may have overwritten the record of this one: unknown */
+	/* unknown: a later SYN with the same hash may have overwritten the record */
 	return word && is_since ? 0 : CLIENT_NOT_FORWARDED;
 }

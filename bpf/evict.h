@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Eviction order: which attempt loses its slot when the table is full.
+ * Eviction order: decides which attempt loses its slot when the table is full.
  *
  * Attempts are queued in the order of their first SYN, in one ring for each of two classes.
  * Attempts of unverified clients, which never completed a handshake, are evicted first. So a flood
@@ -8,23 +8,26 @@
  *
  * Buys: real connections keep their records during a flood of 57 000 SYN/s.
  * Costs: a ring entry of 8 bytes for each attempt, written once at its SYN. A CPU takes EVICT_CHUNK
- * entries at a time, so that the lock is taken once for 32 attempts. In return the order is exact
- * only up to a chunk for each CPU.
+ * entries at a time, so that the lock is taken once for 32 attempts. The order is therefore exact
+ * only to one chunk for each CPU.
  */
 #pragma once
 
 #include "maps.h"
 
-/* All clients count as unverified until this part of the slots was in use at once: 1 / 4. */
+/* Until 1 / CLASSIFY_FRACTION of the slots have been used, all clients count as unverified. */
 #define CLASSIFY_FRACTION 4
 
 /*
- * SYNs a second for which a client may count as verified. A source address can be forged, and a
- * verified client may itself be the source of a flood.
+ * Maximum number of SYNs a second of a verified client that are queued as verified. A source
+ * address can be forged, and a verified client may itself be the source of a flood.
  */
 #define SYN_BUDGET 256
 
-/* Upper limit of queue entries that one SYN examines: the oldest ones may have settled already. */
+/*
+ * Maximum number of queue entries that one SYN examines: the oldest entries may have settled
+ * already.
+ */
 #define EVICT_TRIES 64
 
 /* Returns the class of a new attempt of this client, and charges its SYN budget. */
@@ -34,7 +37,7 @@ static __always_inline __u32 evict_class(const struct address *client, __u64 now
 	struct syn_budget *c;
 	__u32 number, pair;
 
-	/* attempts this early are the oldest ones, and are evicted first in any case */
+	/* such early attempts are the oldest, and are evicted first in any case */
 	if (likely(slots_high_water < max_flows / CLASSIFY_FRACTION))
 		return EVICT_UNVERIFIED;
 	number = client_hash(client, &run_seed);
@@ -42,7 +45,7 @@ static __always_inline __u32 evict_class(const struct address *client, __u64 now
 	c = bpf_map_lookup_elem(&syn_budgets, &pair);
 	if (!c)
 		return EVICT_UNVERIFIED;
-	barrier_var(c); /* else clang may add to the pointer before the check for NULL */
+	barrier_var(c); /* otherwise clang may add to the pointer before the NULL check */
 	c += number & 1;
 	if (c->second != second) {
 		c->second = second;
@@ -60,7 +63,7 @@ static __always_inline void evict_cursor_set(struct evict_cursor *cursor, __u32 
 	cursor->left = EVICT_CHUNK;
 }
 
-/* attempt: ISN << 32 | slot. When the ring is full the oldest chunk is overwritten. */
+/* Queues an attempt, given as ISN << 32 | slot. A full ring overwrites its oldest chunk. */
 static __always_inline void evict_enqueue(__u32 class, __u64 attempt)
 {
 	struct evict_cursor *enqueue;
@@ -90,7 +93,10 @@ static __always_inline void evict_enqueue(__u32 class, __u64 attempt)
 		*entry = attempt;
 }
 
-/* Returns the oldest attempt of a class, which may have settled, or 0 if there is none. */
+/*
+ * Removes and returns the oldest attempt of a class, which may have settled. Returns 0 if there is
+ * none.
+ */
 static __always_inline __u64 evict_dequeue(__u32 class)
 {
 	struct cpu_evict_cursors *cpu;

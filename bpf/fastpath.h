@@ -2,8 +2,8 @@
 /*
  * Fast path: returns as early as possible for packets that need no tracking, which are nearly all.
  *
- * Only constant offsets, no stores, no calls; the most frequent case falls through. This is what
- * the probe costs the traffic: 3 to 12 ns a packet, depending on caches (scripts/bench).
+ * It uses constant offsets only, stores nothing and calls nothing; the most frequent case falls
+ * through. The cost to the traffic is 3 to 12 ns a packet, depending on caches (scripts/bench).
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 #include "parse.h"
 
 /*
- * Keeps the code of each inlined copy separate: else clang merges their ends, with a jump for every
- * packet.
+ * Keeps the code of each inlined copy separate. Otherwise clang merges their ends, at the cost of a
+ * jump for every packet.
  */
 #ifdef __bpf__
 #define KEEP_SEPARATE(copy) asm volatile("" : : "i"(copy))
@@ -31,8 +31,8 @@ enum fastpath_result {
 };
 
 /*
- * For TCP behind a plain IP header. filter is NULL where no flow is tracked: then every segment
- * without SYN, FIN or RST can be skipped.
+ * Handles TCP behind a plain IP header. filter is NULL on hooks that track no flow: there, every
+ * segment without SYN, FIN or RST can be skipped.
  */
 static __always_inline enum fastpath_result fastpath_tcp(const __u8 *ip, bool ip6,
 							 const struct flow_filter *filter,
@@ -49,7 +49,7 @@ static __always_inline enum fastpath_result fastpath_tcp(const __u8 *ip, bool ip
 	return FASTPATH_TCP;
 }
 
-/* The caller has checked 40 bytes. */
+/* The caller has checked that 40 bytes are readable from ip. */
 static __always_inline enum fastpath_result fastpath_ip4(const __u8 *ip,
 							 const struct flow_filter *filter,
 							 const volatile struct hash_seed *seed,

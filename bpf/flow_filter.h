@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Counting filter in front of the flow table: one load shows whether a flow of a hash may be
- * opening. A packet of an established connection reads nothing else.
+ * Counting filter in front of the flow table: one load shows whether a flow with a given hash may
+ * be opening. A packet of an established connection reads nothing else.
  *
- * Buys: a hash lookup for each packet would cost 22 to 30 ns, the filter some 1 ns.
- * Costs: 512 KiB, which stay in the cache of a core, and an atomic add at the begin and end of each
+ * Buys: a hash lookup for each packet would cost 22 to 30 ns, the filter costs about 1 ns.
+ * Costs: 512 KiB, which stay in the cache of a core, and an atomic add at the start and end of each
  * flow.
  */
 #pragma once
@@ -16,17 +16,17 @@
  * So a cell is 0 without a flow, below 2048 with one flow, below 3072 with two, and holds up to 31
  * flows. Two cells share a word.
  *
- * A cell with one flow dismisses packets whose fingerprint differs. A cell with two holds the sum
- * of their fingerprints: the packet is dismissed unless the sum minus its own is a fingerprint.
- * Fingerprints are scaled squares, only an eighth of the numbers below 512, so a false match is
- * rare. With 100 000 answered openings pending, 1.7 % of other packets pass the filter, and are
- * checked against their bucket. Without the rule for two flows it is 5.7 %, and the average packet
- * costs 15 instead of 9 ns.
+ * A cell with one flow dismisses packets whose fingerprint differs. A cell with two flows holds the
+ * sum of their fingerprints. It dismisses a packet unless the sum minus the packet's fingerprint is
+ * itself a fingerprint. Fingerprints are scaled squares, only an eighth of the numbers below 512,
+ * so a false match is rare. With 100 000 answered openings pending, 1.7 % of other packets pass the
+ * filter and are checked against their bucket. Without the rule for two flows, 5.7 % would pass,
+ * and the average packet would cost 15 instead of 9 ns.
  *
- * It is a sum because kernels before 5.12 have no atomic operation but add.
+ * The cell is a sum because add is the only atomic operation before kernel 5.12.
  *
- * A cell must never overflow, or it would dismiss packets of opening flows. So a cell that is half
- * full takes no more flows. That does not happen by chance, but one four-tuple may be open in
+ * A cell must never overflow: it would then dismiss packets of opening flows. So a cell that is
+ * half full takes no more flows. This does not happen by chance, but one four-tuple may be open in
  * thousands of VLANs. The other half is room for CPUs that add at the same moment.
  */
 #define FILTER_SHIFT 18
@@ -37,7 +37,7 @@ struct flow_filter {
 	__u32 words[1 << (FILTER_SHIFT - 1)]; /* 512 KiB */
 };
 
-/* Uses the lowest bits of the hash; the highest ones select the cell. */
+/* Uses the lowest bits of the hash; the highest bits select the cell. */
 static __always_inline __u32 fingerprint(__u32 hash)
 {
 	__u32 root = hash & 63;
@@ -45,7 +45,7 @@ static __always_inline __u32 fingerprint(__u32 hash)
 	return root * root >> 3;
 }
 
-/* Bitmap of the numbers that are fingerprints. */
+/* Bitmap of all values that fingerprint() returns. */
 static const __u64 fingerprints[8] = {
 	0x108421111124955f, 0x0101020408104104, 0x4010080402010101, 0x2004008010040100,
 	0x0100100100100100, 0x0400100080040020, 0x0008001000400100, 0x0001000100020004,
@@ -56,7 +56,7 @@ static __always_inline bool is_fingerprint(__u32 number)
 	return number < 512 && fingerprints[number >> 6] >> (number & 63) & 1;
 }
 
-/* The amount that one flow adds to its cell. */
+/* Returns the amount that one flow adds to its cell. */
 static __always_inline __u32 cell_increment(__u32 hash)
 {
 	return CELL_ONE | fingerprint(hash);
@@ -76,8 +76,9 @@ static __always_inline __u16 cell_read(const struct flow_filter *filter, __u32 c
 }
 
 /*
- * May a flow of this hash be opening? False is certain. One load; nearly all packets take a single
- * branch, which covers an empty cell and a cell with one other flow.
+ * Returns false if no flow with this hash is opening, and true if one may be. It takes one load.
+ * Nearly all packets take a single branch, which covers an empty cell and a cell with one other
+ * flow.
  */
 static __always_inline bool filter_may_hold(const struct flow_filter *filter, __u32 hash)
 {
@@ -90,7 +91,7 @@ static __always_inline bool filter_may_hold(const struct flow_filter *filter, __
 	return is_fingerprint(cell - 2 * CELL_ONE - fingerprint(hash));
 }
 
-/* May another flow be added to the cell of this hash? */
+/* Returns true if another flow may be added to the cell of this hash. */
 static __always_inline bool filter_has_room(const struct flow_filter *filter, __u32 hash)
 {
 	return !(cell_read(filter, cell_of(hash)) & CELL_FULL);

@@ -2,8 +2,8 @@
 /*
  * Keyed hash of the four-tuple, equal for both directions of a connection.
  *
- * Everything that is found by hash depends on it: filter, buckets, seen bits. The key is random and
- * secret, so that nobody on the wire can choose four-tuples that collide. tests/unit/hash.c tries.
+ * The filter, the buckets and the seen bits all depend on it. The key is random and secret, so that
+ * no sender of packets can choose four-tuples that collide. tests/unit/hash.c tries to.
  */
 #pragma once
 
@@ -11,7 +11,8 @@
 
 /*
  * The key of a run. Each word has one use: if two parts of the hash shared a word, an attacker
- * could choose both parts so that it cancels out. The factors are odd, so that no bit is lost.
+ * could choose both parts so that it cancels out. The factors are odd, so that multiplying loses no
+ * bit.
  */
 struct hash_seed {
 	__u64 address;
@@ -36,8 +37,8 @@ static __always_inline __u64 hash_mix(__u64 x, const volatile struct hash_seed *
 
 /*
  * Multiplies the prefix by its own upper half, which no choice of another prefix can undo, and adds
- * the interface identifier. The bytes are swapped at the end: differences in the last bits would
- * otherwise be lost in the upper half of the products that follow.
+ * the interface identifier. The bytes are swapped at the end: otherwise the products that follow
+ * would lose differences in the last bits.
  */
 static __always_inline __u64 hash_end6(const __u8 *address, const volatile struct hash_seed *seed)
 {
@@ -56,9 +57,9 @@ static __always_inline __u64 hash_end(const __u8 *address, const __u8 *port, boo
 }
 
 /*
- * Equal for both directions. If two tuples have the same sum of ends, the difference of their
- * products does not depend on seed->address. It still depends on the factor of the ports and on
- * seed->spread, which are secret as well.
+ * Combines the hashes of both ends; the result is equal for both directions. If two tuples have the
+ * same sum of ends, the difference of their products does not depend on seed->address. It still
+ * depends on the factor of the ports and on seed->spread, which are secret as well.
  */
 static __always_inline __u32 hash_ends(__u64 from, __u64 to, const volatile struct hash_seed *seed)
 {
@@ -71,7 +72,7 @@ static __always_inline __u32 hash_headers(const __u8 *ip, const __u8 *tcp, bool 
 	__u64 from, to;
 
 	from = hash_end(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
-	/* computes one end after the other, with fewer registers to save and restore */
+	/* one end after the other: the function then saves and restores fewer registers */
 	barrier_var(from);
 	to = hash_end(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
 	return hash_ends(from, to, seed);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The table of opening flows: lookup, insertion, locking, publication of records, eviction. This is
- * the storage below process.h in the kernel.
+ * The table of opening flows: lookup, insertion, locking, publication of records, eviction. It
+ * implements the storage below process.h in the kernel.
  *
  * The flows are elements of an array, called slots. A bucket (bucket.h) of one cache line holds the
  * slot numbers and tags of the flows whose hash selects it.
  *
- * Buys, against BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a connection, 24 instead of 33 ns a packet
- * in a storm of openings, a sweep of 100 000 flows in 37 instead of 55 ms. An LRU map is no
- * alternative: it evicts silently, and every attempt must end as a record or in a counter.
- * Costs: some 600 lines, here and in bucket.h, freelist.h and evict.h.
+ * Buys, compared with BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a connection, and 24 instead of 33
+ * ns a packet in a storm of openings. A sweep of 100 000 flows takes 37 instead of 55 ms. An LRU
+ * map is no alternative: it evicts silently, and every attempt must end as a record or in a
+ * counter.
+ * Costs: about 600 lines, here and in bucket.h, freelist.h and evict.h.
  *
- * Both directions of a connection may be processed on two CPUs at once, and a slot may hold another
- * flow as soon as its flow has settled. So every change of a flow happens under the spin lock of
- * its bucket, after a check that the entry still belongs to the attempt that was looked up. The
+ * Both directions of a connection may be processed on two CPUs at once, and the slot of a settled
+ * flow is reused immediately. So every change of a flow happens under the spin lock of its bucket.
+ * The lock holder first checks that the entry still belongs to the attempt that was looked up. The
  * program that removes the entry owns the flow from then on, and publishes its record.
  */
 #pragma once
@@ -21,20 +22,20 @@
 #include "evict.h"
 #include "freelist.h"
 
-/* process.h passes its context on to the functions below without reading it: here, the packet. */
+/* The context that process.h passes to the functions below: the packet. */
 typedef struct __sk_buff table_ctx;
 
 /* Result of a lookup. entry and isn identify the attempt: see flow_lock(). */
 struct flow_ref {
 	struct flow *flow;
 	struct bucket *bucket;
-	__u32 index; /* of the entry in the bucket */
+	__u32 index; /* index of the entry in the bucket */
 	__u32 entry;
 	__u32 isn;
 	__u32 entry_sum; /* entry, or 0 if it is in the overflow bucket; see bucket_entry_sum() */
 };
 
-/* flow must be the first member: table_new() returns the map element as a struct flow *. */
+/* flow must be the first member: table_new() returns a map element as a struct flow *. */
 _Static_assert(offsetof(struct flow_entry, flow) == 0, "see table_new()");
 
 static __always_inline struct bucket *bucket_at(__u32 number)
@@ -50,7 +51,7 @@ static __always_inline struct flow_entry *flow_at(__u32 slot)
 
 /* ---- lookup ---- */
 
-/* Without a branch for each word: they would be as many paths for the verifier. */
+/* Compares without branches, since each branch would add a path for the verifier. */
 static __always_inline bool is_same_key(const struct flow_key *a, const struct flow_key *b)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
@@ -95,7 +96,7 @@ static __always_inline bool bucket_find(struct bucket *bucket, const struct flow
 	return false;
 }
 
-/* Returns the bucket of a flow that found its own bucket full. */
+/* Returns the bucket for flows whose own bucket is full. */
 static __always_inline struct bucket *overflow_bucket(const struct flow_key *key, __u32 hash)
 {
 	__u32 number = bucket_number(hash, key->ifindex, key->vlan);
@@ -104,7 +105,7 @@ static __always_inline struct bucket *overflow_bucket(const struct flow_key *key
 }
 
 /*
- * Looks up the key of the segment in this CPU's scratch. Returns the index in the overflow bucket,
+ * Looks up the key of the segment in this CPU's scratch. Returns its index in the overflow bucket,
  * or BUCKET_ENTRIES if the flow is not there.
  */
 __noinline int overflow_find(__u32 hash)
@@ -172,7 +173,7 @@ static __always_inline bool find_slot(struct flow_entry *e, __u32 slot, struct f
 
 /* ---- lock ---- */
 
-/* Returns true, with the bucket locked, if the flow is still the attempt that was found. */
+/* Returns true, with the bucket locked, if the flow is still the attempt that was looked up. */
 static __always_inline bool flow_lock(const struct flow_ref *found)
 {
 	struct bucket *bucket = found->bucket;
@@ -186,7 +187,10 @@ static __always_inline bool flow_lock(const struct flow_ref *found)
 	return false;
 }
 
-/* Unless why is END_NONE, removes the entry: then the flow belongs to the caller alone. */
+/*
+ * Unlocks the bucket. Unless why is END_NONE, it also removes the entry: the caller then owns the
+ * flow.
+ */
 static __always_inline void flow_unlock(const struct flow_ref *found, enum end_reason why)
 {
 	struct bucket *bucket = found->bucket;
@@ -202,8 +206,8 @@ static __always_inline void flow_unlock(const struct flow_ref *found, enum end_r
 /*
  * Publishes the record of a flow that was removed from its bucket, and frees its slot.
  *
- * An attempt without a complete handshake is only counted when the ring is more than half full, so
- * that a flood does not crowd out the records of real connections.
+ * When the ring is more than half full, an attempt without a complete handshake is only counted. A
+ * flood then does not crowd out the records of real connections.
  */
 __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 {
@@ -235,7 +239,7 @@ __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 	return 0;
 }
 
-/* Examines the oldest attempt. Returns 1 if it was evicted or has settled meanwhile, else 0. */
+/* Examines the oldest attempt. Returns 1 if it was evicted or has just settled, else 0. */
 __noinline int evict_one(__u64 now)
 {
 	struct flow_entry *e;
@@ -261,7 +265,7 @@ __noinline int evict_one(__u64 now)
 	return 1;
 }
 
-/* Evicts two attempts: another CPU may take the first slot before this one does. */
+/* Evicts two attempts, since another CPU may take the first slot before this CPU does. */
 __noinline int evict_some(__u64 now)
 {
 	int evicted = 0, i;
@@ -290,15 +294,15 @@ static __always_inline struct flow *table_new(table_ctx *ctx, __u64 now)
 		counter_add(COUNT_LOST_MAP, 1);
 		return NULL;
 	}
-	barrier_var(e); /* else clang may add to the pointer before the check for NULL */
+	barrier_var(e); /* otherwise clang may add to the pointer before the NULL check */
 	__builtin_memset(&e->flow, 0, sizeof(e->flow));
 	e->slot = slot;
 	return &e->flow;
 }
 
 /*
- * Returns COUNT_ATTEMPTS on success, COUNT_LOST_MAP if the bucket is full, and
- * COUNT_LATE_SYN_COPIES if entry_sum is out of date: then another CPU may have inserted the same
+ * Returns COUNT_ATTEMPTS on success, and COUNT_LOST_MAP if the bucket is full. Returns
+ * COUNT_LATE_SYN_COPIES if entry_sum is out of date: another CPU may have inserted the same
  * attempt.
  */
 static __always_inline enum counter bucket_insert(struct bucket *bucket, struct flow_entry *e,
@@ -364,7 +368,7 @@ static __always_inline bool table_insert(table_ctx *ctx, struct bucket *bucket,
 	if (unlikely(result == COUNT_LOST_MAP))
 		result = overflow_insert(slot);
 	if (unlikely(result != COUNT_ATTEMPTS)) {
-		/* two constants: the verifier needs a bound for the index */
+		/* constants, because the verifier needs a bound for the index */
 		counter_add(result == COUNT_LOST_MAP ? COUNT_LOST_MAP : COUNT_LATE_SYN_COPIES, 1);
 		slot_free(e, true);
 		return false;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Free list of flow slots: a LIFO of CPU_FREE_SLOTS on each CPU, then a stack that all CPUs share,
- * then slots that were never used.
+ * Free list of flow slots. Each CPU has a LIFO of CPU_FREE_SLOTS, and all CPUs share a stack. If
+ * both are empty, a slot is taken that was never used.
  *
  * Buys: a new flow takes the slot that this CPU freed last, whose memory is still in its cache, and
- * takes no lock. With the buckets it replaces BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a
+ * takes no lock. Together with the buckets it replaces BPF_MAP_TYPE_HASH: 1.7 instead of 2.5 us a
  * connection.
- * Costs: up to 64 free slots for each CPU that other CPUs cannot take, and two maps more than a
+ * Costs: up to 64 free slots for each CPU that other CPUs cannot take, and two more maps than a
  * stack alone.
  */
 #pragma once
@@ -15,14 +15,14 @@
 
 static __always_inline void set_slot_in_use(__u64 slot, bool in_use)
 {
-	barrier_var(slot); /* keeps the value in the register whose bound is checked below */
+	barrier_var(slot); /* keeps the value in the register whose bounds are checked below */
 	if (slot <= MAX_TRACKED_FLOWS)
 		slot_in_use[slot] = in_use;
 }
 
 /*
  * Frees the slot of a flow that no bucket refers to. on_hook: the caller runs on a hook, where
- * nothing interrupts the access to the CPU's own list.
+ * nothing interrupts access to this CPU's list.
  */
 static __always_inline void slot_free(struct flow_entry *e, bool on_hook)
 {
@@ -63,7 +63,8 @@ static __always_inline __u32 slot_alloc(void)
 {
 	__u32 zero = 0, slot, count;
 	struct cpu_free_slots *cpu;
-	int error; /* not long: kernels before 6.4 leave the upper half undefined */
+	/* not long: kernels before 6.4 leave the upper half of the return value undefined */
+	int error;
 
 	cpu = bpf_map_lookup_elem(&cpu_free_slots, &zero);
 	if (!cpu)

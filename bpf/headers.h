@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Protocol constants, and the structs that describe a frame and its headers. The functions classify
- * protocol numbers.
+ * Protocol constants, the classification of protocol numbers, and the structs that describe a frame
+ * and its headers.
  */
 #pragma once
 
 #include "compat.h"
 
-/* The headers of a frame must lie within its first MAX_HEADERS bytes, or it is not parsed. */
+/* Bytes of a frame that are parsed. Headers must not extend beyond them. */
 #define MAX_HEADERS 256
 
 #define MAX_VLAN_TAGS 4
@@ -26,7 +26,7 @@ enum {
 	ETHERTYPE_QINQ = 0x88a8, /* IEEE 802.1ad */
 	ETHERTYPE_QINQ_OLD = 0x9100,
 	ETHERTYPE_QINQ_OLDER = 0x9200,
-	ETHERTYPE_MIN = 0x0600, /* smaller values are an IEEE 802.3 length */
+	ETHERTYPE_MIN = 0x0600, /* smaller values are a length (IEEE 802.3) */
 };
 
 enum { PPP_IP4 = 0x21, PPP_IP6 = 0x57, PPP_MPLS = 0x281 };
@@ -53,10 +53,10 @@ enum {
 	TCP_ACK = 1 << 4,
 };
 
-/* Segments with one of these flags change the state of a connection. */
+/* A segment with one of these flags changes the state of a connection. */
 #define TCP_CONTROL (TCP_SYN | TCP_FIN | TCP_RST)
 
-/* ICMP4_FRAGMENTATION_NEEDED is a code of ICMP4_UNREACHABLE, the others are types. */
+/* ICMP4_FRAGMENTATION_NEEDED is a code of ICMP4_UNREACHABLE; the other constants are types. */
 enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_FRAGMENTATION_NEEDED = 4 };
 enum {
 	ICMP6_UNREACHABLE = 1,
@@ -65,13 +65,15 @@ enum {
 	ICMP6_PARAMETER_PROBLEM = 4,
 };
 
-/* Bytes of a frame. begin is the link header, or the IP header with LINK_RAW_IP. */
+/* The bytes of a frame. begin points to the link header, or to the IP header with LINK_RAW_IP. */
 struct frame {
 	const __u8 *begin;
 	const __u8 *end;
-	/* bytes on the wire: more than end - begin if the capture or the linear part is shorter */
+	/*
+	 * bytes on the wire: more than end - begin if the capture or the linear part is truncated
+	 */
 	__u32 wire_length;
-	/* see launder(); NULL except for the kernel's copy of the headers */
+	/* see launder(); NULL unless the frame is the kernel's copy of the headers */
 	volatile __u32 *launder;
 };
 
@@ -82,7 +84,7 @@ enum link_type {
 
 /* The result of parse_headers() or parse_plain_tcp(). */
 enum parse_result {
-	PARSE_OK, /* of one layer: go on with the next header */
+	PARSE_OK, /* this layer is valid: continue with the next header */
 	PARSE_TCP,
 	PARSE_UDP,
 	PARSE_ICMP,
@@ -96,21 +98,21 @@ enum parse_result {
 };
 
 /*
- * Where the headers are. ip is valid for 20 (IPv4) or 40 bytes (IPv6), transport for 20 (TCP) or 8
- * bytes (UDP, ICMP).
+ * Pointers into a frame. 20 bytes (IPv4) or 40 bytes (IPv6) are readable at ip, and 20 bytes (TCP)
+ * or 8 bytes (UDP, ICMP) at transport.
  */
 struct headers {
-	const __u8 *ethernet; /* or NULL */
+	const __u8 *ethernet; /* NULL without an Ethernet header */
 	const __u8 *ip;
 	const __u8 *transport;
 	__u32 transport_offset;
-	/* from the IP header, not from the frame: Ethernet pads short frames */
+	/* from the IP header, since Ethernet pads short frames */
 	__u32 transport_length;
 	__u16 vlan[2]; /* as in struct flow_key */
 	__u16 ethertype;
 	__u8 protocol;
 	bool ip6;
-	bool fragment; /* the first fragment */
+	bool fragment; /* a first fragment */
 };
 
 static __always_inline bool is_vlan(__u16 ethertype)
@@ -127,7 +129,7 @@ static __always_inline bool is_ip6_extension(__u8 protocol)
 	       protocol == PROTOCOL_HIP || protocol == PROTOCOL_SHIM6;
 }
 
-/* Errors that may quote a TCP segment (RFC 792, RFC 4443). */
+/* Returns true for errors that may quote a TCP segment (RFC 792, RFC 4443). */
 static __always_inline bool is_icmp_error(__u8 type, bool ip6)
 {
 	if (ip6)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * All maps and global variables of the BPF object, the per-CPU scratch memory, and the counters.
- * Only the prog array is elsewhere: it names a program, see probe.bpf.c. README.md draws the
- * layout.
+ * Only the prog array is in probe.bpf.c, since it refers to a program. README.md draws the layout.
  *
  * User space sets the sizes and the constants before it loads the object
  * (user/source/flow_table.h).
@@ -72,7 +71,7 @@ struct {
 
 enum { EVICT_UNVERIFIED, EVICT_VERIFIED, EVICT_CLASSES };
 
-/* ISN << 32 | slot of each attempt. The ring of EVICT_UNVERIFIED comes first. */
+/* Each element is an attempt, as ISN << 32 | slot. The ring of EVICT_UNVERIFIED comes first. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -84,7 +83,7 @@ struct {
 struct evict_ends {
 	struct bpf_spin_lock lock;
 	__u32 head; /* next chunk to fill */
-	__u32 tail; /* next chunk to take attempts from */
+	__u32 tail; /* next chunk to evict from */
 };
 
 struct {
@@ -94,7 +93,7 @@ struct {
 	__uint(max_entries, EVICT_CLASSES);
 } evict_ends SEC(".maps");
 
-/* Position of one CPU in a chunk that it owns. */
+/* Position of a CPU in the chunk that it has taken. */
 struct evict_cursor {
 	__u32 next; /* index into evict_queue */
 	__u32 left; /* entries left in the chunk */
@@ -113,11 +112,11 @@ struct {
 } cpu_evict_cursors SEC(".maps");
 
 struct syn_budget {
-	__u16 second; /* of the last SYN, in units of 2^30 ns, modulo 2^16 */
-	__u16 syns; /* in that second */
+	__u16 second; /* time of the last SYN, in units of 2^30 ns (about 1 s), modulo 2^16 */
+	__u16 syns; /* SYNs counted in that unit of time */
 };
 
-/* By client_hash(), two in each element: array maps pad their elements to 8 bytes. */
+/* Indexed by client_hash() / 2: two in each element, since array maps pad elements to 8 bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -127,13 +126,13 @@ struct {
 
 /* ---- output ---- */
 
-/* struct record of every attempt that settled. */
+/* A struct record for every attempt that settled. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, DEFAULT_RING_BYTES);
 } records SEC(".maps");
 
-/* struct packet_head and the packet's first bytes, with --write only; see packet_save.h. */
+/* With --write: a struct packet_head and the packet's first bytes. User space sets the size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -144,9 +143,7 @@ struct packet_buffer {
 	__u8 bytes[MAX_SNAPLEN];
 };
 
-/*
- * Where a packet is put together: its length is not constant, so it cannot be reserved in the ring.
- */
+/* A packet is assembled here. Its length is not constant, so it cannot be reserved in the ring. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -156,12 +153,12 @@ struct {
 
 #define CACHELINE 64
 
-/* Counters of a cache line each: a single one would be padded to 8 bytes. */
+/* One cache line of counters: a single counter would be padded to 8 bytes. */
 struct ethertypes {
 	__u32 packets[CACHELINE / sizeof(__u32)];
 };
 
-/* Packets that are neither IPv4 nor IPv6, by ethertype. */
+/* Number of packets that are neither IPv4 nor IPv6, by ethertype. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -180,7 +177,7 @@ struct {
 	__uint(max_entries, 1);
 } counters SEC(".maps");
 
-/* ---- SYNs seen leaving, with --follow-peers only; see egress_syn.h ---- */
+/* ---- SYNs recorded at egress, with --follow-peers only; see egress_syn.h ---- */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -193,15 +190,16 @@ struct {
 
 /*
  * Working memory that is too large for the stack of 512 bytes. The hooks run with softirqs
- * disabled, so that only one program at a time uses the scratch of a CPU.
+ * disabled, so only one program at a time uses the scratch of a CPU.
  */
 struct scratch {
 	struct segment segment;
-	__u8 link; /* enum link_type; a hook passes this and egress to slow_path() */
+	__u8 link; /* enum link_type; link and egress are arguments of slow_path() */
 	bool egress;
 	__u32 launder; /* see launder() */
-	__u32 tunnel_length; /* nonzero: bytes of the packet from its network header on */
-	/* in header_at(), the verifier sees offsets up to 2 * MAX_HEADERS */
+	/* bytes of the packet from its network header on; 0 if it has no tunnel headers */
+	__u32 tunnel_length;
+	/* the verifier assumes offsets up to 2 * MAX_HEADERS in header_at() */
 	__u8 headers[3 * MAX_HEADERS];
 };
 
@@ -218,10 +216,10 @@ const volatile struct hash_seed run_seed;
 const volatile struct selector selector;
 const volatile __u32 max_flows = DEFAULT_FLOWS;
 const volatile __u32 bucket_mask = MIN_BUCKETS - 1;
-const volatile __u32 evict_chunks = DEFAULT_FLOWS / EVICT_CHUNK; /* of each class */
+const volatile __u32 evict_chunks = DEFAULT_FLOWS / EVICT_CHUNK; /* in the queue of each class */
 const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
 const volatile bool save_packets; /* --write */
-const volatile __u32 snaplen = MAX_HEADERS; /* bytes of each saved packet */
+const volatile __u32 snaplen = MAX_HEADERS; /* maximum number of bytes of each saved packet */
 const volatile bool multi_iface; /* more than one interface is watched */
 const volatile bool follow_peers; /* --follow-peers */
 const volatile bool virtual_time; /* tests only: take the time from skb->tstamp */
@@ -229,7 +227,8 @@ const volatile bool virtual_time; /* tests only: take the time from skb->tstamp 
 /* ---- variables ---- */
 
 /*
- * A global, not a map: reading it needs no helper call, so a hook saves and restores no register.
+ * A global variable, not a map: reading it needs no helper call, so that a hook saves and restores
+ * no register.
  */
 struct flow_filter flow_filter;
 
@@ -239,16 +238,19 @@ bool slot_in_use[MAX_TRACKED_FLOWS + 1]; /* by slot number; a sweep reads only s
 /* User space writes these before it runs settle_candidate(). */
 struct candidate candidates[CANDIDATES];
 __u32 candidate_next;
-bool run_ending; /* the run is over: settle every candidate */
+bool run_ending; /* set at the end of the run: settle every candidate */
 bool under_pressure; /* the table is nearly full */
 
-/* By client_hash(): clients with a record of a complete handshake. User space sets them. */
+/* Indexed by client_hash(): clients that completed a handshake. User space sets the flags. */
 bool verified_clients[CLIENT_HASHES];
 
-/* [activity_index()][egress]: a packet passed since user space last cleared the flag. */
+/* Indexed by activity_index() and direction. A packet passed since user space cleared the flag. */
 bool active[ACTIVITY_FLAGS][2];
 
-/* A packet that left could not be parsed, so an absent SYN proves nothing. See egress_syn.h. */
+/*
+ * Set if a packet that left could not be parsed: an absent SYN then proves nothing. See
+ * egress_syn.h.
+ */
 bool egress_syns_incomplete;
 
 /* ---- access ---- */
@@ -277,8 +279,8 @@ static __always_inline void counter_add(enum counter c, __u64 n)
 
 /*
  * Like counter_add(), for the fast path. The volatile variables keep the arguments on the stack
- * during the lookup. In callee-saved registers, the hook would save and restore them for every
- * packet, including those that are not counted.
+ * during the lookup. If they were in callee-saved registers, the hook would save and restore these
+ * for every packet.
  */
 static __always_inline void counter_add_fastpath(enum counter c, __u32 n)
 {
@@ -291,8 +293,8 @@ static __always_inline void counter_add_fastpath(enum counter c, __u32 n)
 }
 
 /*
- * For code that user space runs as well (settle_candidate()): there a packet on the same CPU may
- * interrupt between load and store.
+ * Like counter_add(), for code that user space runs as well (settle_candidate()). A packet on the
+ * same CPU may interrupt that code between load and store.
  */
 static __always_inline void counter_inc_atomic(enum counter c)
 {

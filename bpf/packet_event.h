@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Event head of a saved packet (--write), and the roles a packet can have in its attempt. The first
- * bytes of each packet with a role cross to user space behind such a head, before the attempt's
- * record does.
+ * Head of a saved packet (--write), and the roles that a packet can have in its attempt. The first
+ * bytes of each packet with a role are sent to user space behind such a head, before the attempt's
+ * record.
  */
 #pragma once
 
@@ -11,21 +11,21 @@
 /* Maximum number of bytes of a packet behind the head. */
 #define MAX_SNAPLEN 4096
 
-/* A packet may have several roles. */
+/* Roles of a packet in its attempt, as a bit mask. */
 enum role {
 	ROLE_SYN = 1 << 0, /* one of the first SYN_TIMES */
 	ROLE_SYNACK = 1 << 1, /* one of the first SYN_TIMES */
 	ROLE_ACK = 1 << 2, /* completes the handshake */
 	ROLE_CLIENT_FIRST = 1 << 3, /* the client's first payload */
 	ROLE_SERVER_FIRST = 1 << 4, /* the server's first payload */
-	ROLE_FIN = 1 << 5, /* the first of either side */
+	ROLE_FIN = 1 << 5, /* the first FIN of either side */
 	ROLE_RST = 1 << 6,
 	ROLE_ICMP = 1 << 7, /* an error about the SYN */
 };
 
 enum packet_flag {
 	PACKET_EGRESS = 1 << 0,
-	PACKET_CLIENT_IS_END_1 = 1 << 1, /* like CLIENT_IS_END_1 */
+	PACKET_CLIENT_IS_END_1 = 1 << 1, /* the attempt has CLIENT_IS_END_1 */
 };
 
 struct packet_head {
@@ -35,14 +35,17 @@ struct packet_head {
 	__u64 syn;
 	__u64 time;
 	__u32 length; /* bytes behind this head */
-	__u16 vlan_protocol; /* of the tag in the skb's metadata; 0 without one */
+	__u16 vlan_protocol; /* TPID of the VLAN tag in the skb's metadata; 0 without a tag */
 	__u16 vlan_tci;
 	__u8 roles; /* enum role */
 	__u8 flags; /* enum packet_flag */
 	__u8 pad[6];
 };
 
-/* Call this after track() or flow_start() with the same segment and time. */
+/*
+ * Returns the roles of a packet, or 0. Call it after track() or flow_start() with the same segment
+ * and time.
+ */
 static __always_inline __u8 packet_roles(const struct flow *f, const struct segment *s,
 					 bool from_client, __u64 now)
 {

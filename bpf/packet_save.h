@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * With --write: hands the first bytes of deciding packets to user space, behind a struct
- * packet_head.
+ * With --write: sends the first bytes of each packet that has a role in its attempt to user space,
+ * behind a struct packet_head.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ __noinline int emit_packet(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Saves the packet of the segment in this CPU's scratch, if it has a role in its attempt. */
+/* Sends the packet that this CPU's scratch was filled from, if it has a role in its attempt. */
 static __noinline void save_packet(struct __sk_buff *skb, const struct flow_key *key,
 				   const struct flow *f, bool from_client, __u64 now)
 {

@@ -2,21 +2,21 @@
 /*
  * Parser: finds the IP and transport headers in the bytes of a frame.
  *
- * parse_headers() reads any frame. parse_plain_tcp() finds the same for TCP behind plain headers,
- * with less code. Most packets reach neither, since fastpath() decides first.
+ * parse_headers() parses any frame. parse_plain_tcp() returns the same result for TCP behind plain
+ * headers, with less code. Most packets reach neither, since fastpath() decides first.
  *
- * Contract for the verifier and for the fuzzer alike: every access is checked against the frame's
- * end, and every variable offset against MAX_HEADERS as well. So parse_headers() reads packet
- * pointers as well as a copy of the headers in a map. Checksums are not verified: a router does not
- * verify TCP's either.
+ * Contract for the verifier and the fuzzer: every access is checked against the frame's end, and
+ * every variable offset also against MAX_HEADERS. So parse_headers() reads packet pointers as well
+ * as a copy of the headers in a map. Checksums are not verified: a router does not verify TCP's
+ * either.
  */
 #pragma once
 
 #include "headers.h"
 
 /*
- * Returns a pointer to size bytes at offset, or NULL if they are not within the frame and
- * MAX_HEADERS.
+ * Returns a pointer to size bytes at offset. Returns NULL if they are not within the frame and its
+ * first MAX_HEADERS bytes.
  */
 static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset, __u32 size)
 {
@@ -36,8 +36,9 @@ static __always_inline const __u8 *header_at(const struct frame *f, __u32 offset
 }
 
 /*
- * The verifier explores one path for each known value of a number. Storing a number in a map and
- * loading it back makes it unknown, so that paths merge. header_at() checks the bound again.
+ * Returns number, with its value hidden from the verifier. The verifier explores one path for each
+ * known value. Storing a number in a map and loading it back makes it unknown, so that paths merge.
+ * header_at() checks the bound again.
  */
 static __always_inline __u32 launder(const struct frame *f, __u32 number)
 {
@@ -47,7 +48,10 @@ static __always_inline __u32 launder(const struct frame *f, __u32 number)
 	return *f->launder;
 }
 
-/* A priority tag has VLAN id 0 and names no VLAN. Ids after the second are not kept. */
+/*
+ * Stores the VLAN id of a tag. A priority tag has VLAN id 0 and is skipped. Ids after the second
+ * are dropped.
+ */
 static __always_inline void headers_add_vlan(struct headers *h, __u16 tci)
 {
 	if (!h->vlan[0])
@@ -57,8 +61,8 @@ static __always_inline void headers_add_vlan(struct headers *h, __u16 tci)
 }
 
 /*
- * Both parse an IP header at offset. They return PARSE_OK with the protocol and the transport
- * header's offset and length in *h, or why the packet is not parsed further.
+ * parse_ip4() and parse_ip6() parse an IP header at offset. They return PARSE_OK with the protocol
+ * and the transport header's offset and length in *h, or why the packet is not parsed further.
  */
 static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 offset,
 						   struct headers *h)
@@ -72,7 +76,7 @@ static __always_inline enum parse_result parse_ip4(const struct frame *f, __u32 
 	if (ip[0] >> 4 != 4 || header < 20)
 		return PARSE_MALFORMED;
 	total = get_be16(ip + 2);
-	if (!total) /* 0 with segmentation offload: a later layer fills it in */
+	if (!total) /* 0 with segmentation offload: the device fills it in */
 		total = f->wire_length - offset;
 	if (total < header)
 		return PARSE_MALFORMED;
@@ -150,7 +154,7 @@ static __always_inline enum parse_result parse_ip6(const struct frame *f, __u32 
 
 /*
  * Skips LLC/SNAP, PPPoE and MPLS between the Ethernet header and IP. Advances *offset and returns
- * the ethertype of what follows, or the ethertype that it cannot skip.
+ * the ethertype of the next header, or the ethertype that it cannot skip.
  */
 static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *offset,
 						 __u16 ethertype)
@@ -187,10 +191,7 @@ static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *o
 			if (!p)
 				return ethertype;
 			*offset = launder(f, *offset + 4);
-			/*
-			 * the first nibble after the bottom of the stack is the IP version (RFC
-			 * 4928)
-			 */
+			/* the first nibble after the label stack is the IP version (RFC 4928) */
 			if (p[2] & 1) {
 				if (p[4] >> 4 == 4)
 					return ETHERTYPE_IP4;
@@ -203,7 +204,7 @@ static __always_inline __u16 parse_encapsulation(const struct frame *f, __u32 *o
 	return ethertype;
 }
 
-/* Skips the link header up to IP: sets h->ethernet, h->vlan, h->ethertype and *offset. */
+/* Skips the link header up to IP. Sets h->ethernet, h->vlan, h->ethertype and *offset. */
 static __always_inline enum parse_result parse_link(const struct frame *f, enum link_type link,
 						    __u16 ethertype, __u32 *offset,
 						    struct headers *h)
@@ -243,7 +244,7 @@ static __always_inline enum parse_result parse_link(const struct frame *f, enum 
 	return PARSE_OK;
 }
 
-/* Checks the transport header of a packet whose IP header was parsed. */
+/* Finds and checks the transport header of a packet whose IP header was parsed. */
 static __always_inline enum parse_result parse_transport(const struct frame *f, struct headers *h)
 {
 	if (likely(h->protocol == PROTOCOL_TCP)) {
@@ -270,7 +271,8 @@ static __always_inline enum parse_result parse_transport(const struct frame *f, 
 }
 
 /*
- * The caller initializes h->vlan with the tag in the skb's metadata, or 0: that is the outer tag.
+ * Parses a frame. ethertype is used with LINK_RAW_IP only. The caller sets h->vlan[0] to the VLAN
+ * id in the skb's metadata, or 0: that tag is the outer one.
  */
 static __always_inline enum parse_result parse_headers(const struct frame *f, enum link_type link,
 						       __u16 ethertype, struct headers *h)
@@ -292,18 +294,22 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 	return parse_transport(f, h);
 }
 
-/* Unfragmented TCP: compares fragment offset, flags and protocol in one load. */
+/*
+ * Returns true for TCP that is not fragmented. Compares fragment offset, flags and protocol in one
+ * load.
+ */
 static __always_inline bool is_plain_tcp4(const __u8 *ip)
 {
 	return (LOAD(__u32, ip + 6) & cpu_to_be32(0x3fff00ff)) == cpu_to_be32(PROTOCOL_TCP);
 }
 
 /*
- * Returns PARSE_TCP, with *h as parse_headers() fills it, or PARSE_SLOW: then parse_headers() must
- * decide. Handles Ethernet with up to two VLAN tags, and IP without options or extension headers.
+ * Returns PARSE_TCP, with *h as parse_headers() fills it in, or PARSE_SLOW: the caller then calls
+ * parse_headers(). Handles Ethernet with up to two VLAN tags, and IP without options or extension
+ * headers.
  *
- * Buys: the hooks' share of a core at 5 000 connections a second is 2.0 instead of 2.3 %. Costs: 70
- * lines that repeat what parse_headers() does.
+ * Buys: the hooks' share of a core at 5 000 connections a second is 2.0 instead of 2.3 %.
+ * Costs: 70 lines that repeat checks of parse_headers().
  */
 static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, enum link_type link,
 							 __u16 ethertype, struct headers *h)
@@ -361,6 +367,6 @@ static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, 
 	h->transport_offset = offset + header;
 	h->transport_length = length - header;
 	header = (tcp[12] >> 4) * 4;
-	/* a length below that of the headers wraps, and is malformed */
+	/* a length below that of the headers wraps around, and the packet is malformed */
 	return header < 20 || h->transport_length - header > 0xffffff ? PARSE_SLOW : PARSE_TCP;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The programs, in the order of a packet's way: hooks with the fast path, slow path, recording of
- * SYNs that leave, settling of candidates.
+ * The BPF programs, in the order in which a packet meets them: hooks with the fast path, slow path,
+ * recording of SYNs that leave, settling of candidates.
  *
  * The hooks are tc ingress and egress of an interface, with or without an Ethernet header. Every
  * path returns TC_NEXT: other programs on the hook still run, and the packet is not changed.
  *
  * A packet of an established connection is parsed, hashed, and skipped after one load from the
- * filter. Clock, lookup and copy are reserved for packets that open, close or refuse a connection,
- * or whose headers are not plain.
+ * filter. Only packets that open, close or refuse a connection, or whose headers are not plain,
+ * cost a clock read, a lookup and a copy.
  */
 #include "fastpath.h"
 #include "slow_path.h"
@@ -21,10 +21,9 @@
 int slow_path(struct __sk_buff *skb);
 
 /*
- * All hooks tail-call the slow path. So it is verified once (36 000 instructions at the start
- * instead of 76 000), and both directions share its code in the cache; established packets cost at
- * most 1 ns more. If the loader has exited the array is empty, the call fails, and the packet
- * passes.
+ * All hooks tail-call the slow path. It is verified once (36 000 instructions at the start instead
+ * of 76 000), and both directions share its code in the cache. An established packet costs at most
+ * 1 ns more. If the loader has exited, the array is empty, the call fails, and the packet passes.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -63,7 +62,7 @@ static __always_inline void mark_active(struct __sk_buff *skb, bool egress)
 static __always_inline int run_hook(struct __sk_buff *skb, enum link_type link, bool egress)
 {
 	struct frame f = frame_linear(skb);
-	/* spilled on purpose: see counter_add_fastpath() */
+	/* keeps skb on the stack, see counter_add_fastpath() */
 	struct __sk_buff *volatile spilled = skb;
 	const __u8 *transport;
 
@@ -134,9 +133,9 @@ int slow_path(struct __sk_buff *skb)
 	return TC_NEXT;
 }
 
-/* ---- interfaces that are only followed: --follow-peers ---- */
+/* ---- hooks of --follow-peers, on interfaces where only SYNs that leave are recorded ---- */
 
-/* No packet that the fast path skips is a SYN. */
+/* The fast path never skips a SYN, so only packets that it returns as PARSE_SLOW are examined. */
 static __always_inline int run_egress_syn_hook(struct __sk_buff *skb, enum link_type link)
 {
 	struct frame f = frame_linear(skb);
@@ -163,8 +162,8 @@ int probe_egress_syn_ip(struct __sk_buff *skb)
 /* ---- settling ---- */
 
 /*
- * User space runs this once for each flow that it found due. The flow is checked again here: a
- * SYN-ACK may have arrived since user space read it.
+ * User space runs this once for each flow that it found due. The flow is checked again, since a
+ * SYN-ACK may have arrived after user space read it.
  */
 SEC("tc")
 int settle_candidate(struct __sk_buff *skb)

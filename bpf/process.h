@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Processes one segment: finds its flow, applies track(), starts and settles attempts. The kernel
- * and captures share this code; only the storage below differs.
+ * and captures share this code; only the storage below it differs.
  *
- * The including file defines, before it includes this one, the type table_ctx, struct flow_ref and
- * the functions below. This file passes its table_ctx * on to them and does not read it: it is the
+ * Before it includes this file, the including file defines the type table_ctx, struct flow_ref and
+ * the functions below. This file passes its table_ctx * to them and does not access it. It is the
  * packet in the kernel, and struct offline in user space.
  *
  *	table_now		returns the time in ns; called only if a segment needs it
  *	table_filter		returns the counting filter, see flow_filter.h
  *	table_bucket		returns the bucket of a bucket_number(), or NULL
- *	table_find		looks up the opening flow of a key and fills *found; entry_sum
- *				is the flow's entry, or 0 if it is not in this bucket
+ *	table_find		looks up the opening flow of a key and fills in *found;
+ *				entry_sum is the flow's entry, or 0 if it is in the overflow
+ *				bucket
  *	table_new		returns a zeroed flow that no lookup finds yet; without a free
- *				slot it counts the attempt as lost and returns NULL
+ *				slot, counts the attempt as lost and returns NULL
  *	table_insert		inserts the flow if bucket_entry_sum() is unchanged; on failure
  *				frees it, counts it as lost (or as a copy, if another CPU was
  *				faster) and returns false
  *	table_lock		returns true, with the flow locked, if it is still the attempt
  *				that was found
- *	table_unlock		unlocks a flow; if it has settled, removes it from its bucket:
- *				then it belongs to the caller alone
- *	table_publish		publishes the record of a removed flow and frees it
+ *	table_unlock		unlocks a flow; if the flow has settled, removes it from its
+ *				bucket: the caller then owns it
+ *	table_publish		publishes the record of a removed flow and frees the flow
  *	table_count		adds to a counter
  *	table_count_ethertype	counts a packet that is neither IPv4 nor IPv6
- *	table_selects		do --client, --server and --port select this SYN?
- *	table_follows_peers	is --follow-peers given?
- *	table_forwarding	was this attempt's last SYN seen leaving? Returns client flags,
- *				and flow.forwarded_by in the upper byte
- *	table_saves_packets	is --write given?
+ *	table_selects		returns true if --client, --server and --port select this SYN
+ *	table_follows_peers	returns true with --follow-peers
+ *	table_forwarding	returns client flags that report whether the attempt's last SYN
+ *				was seen leaving, with flow.forwarded_by in the upper byte
+ *	table_saves_packets	returns true with --write
  *	table_save_packet	saves the packet of this segment if it has a role in its attempt
  */
 #pragma once
@@ -85,7 +86,7 @@ static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, 
 	table_publish(ctx, found->flow, why, now);
 }
 
-/* Applies a segment to its flow, and publishes the record if that settles the flow. */
+/* Applies a segment to its flow. If that settles the flow, publishes its record. */
 static __always_inline void update_flow(table_ctx *ctx, const struct segment *s,
 					struct bucket *bucket, __u32 hash,
 					const struct flow_ref *found, bool from_client, __u64 now)
@@ -116,8 +117,8 @@ static __always_inline void update_flow(table_ctx *ctx, const struct segment *s,
 
 /*
  * Returns true if the segment is a SYN that starts an attempt. The caller passes it to
- * start_attempt(). That is not called from here, since all functions of a call chain share a stack
- * of 512 bytes.
+ * start_attempt(). This function does not call it, since all functions of a call chain share a
+ * stack of 512 bytes.
  */
 static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 {
@@ -133,7 +134,9 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 		table_count(ctx, COUNT_MALFORMED, 1);
 		return false;
 	}
-	/* read the clock first: it waits for earlier loads, and those below may miss the cache */
+	/*
+	 * read the clock first: it waits for earlier loads, and the loads below may miss the cache
+	 */
 	s->time = is_syn(s) ? table_now(ctx) : 0;
 	hash = s->hash;
 	is_opening = filter_may_hold(table_filter(ctx), hash);
@@ -161,7 +164,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 	}
 	if (is_syn(s))
 		return true;
-	/* a connection whose SYN was not seen: counted once, without a record */
+	/* a connection whose SYN was not seen is counted once, without a record */
 	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL &&
 	    bucket_test_and_set_seen(bucket, hash))
 		table_count(ctx, COUNT_ALREADY_OPEN, 1);

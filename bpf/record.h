@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The record format between kernel and user space: one record for each connection attempt, when it
- * settles.
+ * The record format between kernel and user space: one record for each connection attempt, written
+ * when the attempt settles.
  *
- * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC at a hook, the capture's own time
+ * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC on a hook, the capture's own time
  * otherwise. 0 means "not seen". Ports, sequence numbers and lengths are in host order, addresses
  * in network order.
  */
@@ -33,7 +33,7 @@ static __always_inline bool is_mapped(const struct address *a)
 struct flow_key {
 	struct address end[2];
 	__u16 port[2];
-	/* VLAN ids, outermost first; 0 is none (no VLAN has this id in IEEE 802.1Q) */
+	/* VLAN ids, outermost first; 0 means no VLAN (IEEE 802.1Q reserves this id) */
 	__u16 vlan[2];
 	__u32 ifindex;
 	__u32 pad; /* 0: keys are compared by 64-bit words */
@@ -41,43 +41,44 @@ struct flow_key {
 
 #define SYN_TIMES 8
 
-/*
- * The bits of client_flags are set by segments of the client, those of server_flags by segments of
- * the server.
- */
+/* Segments of the client set client_flags, segments of the server set server_flags. */
 enum client_flag {
 	CLIENT_IS_END_1 = 1 << 0, /* key.end[1] sent the first SYN; otherwise key.end[0] did */
 	CLIENT_HAS_MAC = 1 << 1,
 	CLIENT_EGRESS = 1 << 2, /* the first SYN was seen at egress */
-	/* sent what only a client sends that received a SYN-ACK; none was seen */
+	/* sent a segment that only a client with a SYN-ACK sends, although no SYN-ACK was seen */
 	CLIENT_IMPLIES_SYNACK = 1 << 3,
-	/* its first payload starts beyond ISN+1: earlier payload was not seen */
+	/* the first payload starts beyond ISN+1: earlier payload was not seen */
 	CLIENT_GAP = 1 << 4,
-	CLIENT_ACKED = 1 << 5, /* acknowledged the server's first payload */
-	/* with --follow-peers, when a SYN is retransmitted: was the previous one forwarded? */
-	CLIENT_FORWARDED = 1 << 6, /* seen leaving this host: see flow.forwarded_by */
-	CLIENT_NOT_FORWARDED = 1 << 7, /* not seen leaving by any followed interface */
+	CLIENT_ACKED = 1 << 5, /* the client acknowledged the server's first payload */
+	/*
+	 * With --follow-peers, set when a SYN is retransmitted: whether the previous SYN was
+	 * forwarded.
+	 */
+	CLIENT_FORWARDED = 1 << 6, /* seen leaving this host, see flow.forwarded_by */
+	CLIENT_NOT_FORWARDED = 1 << 7, /* not seen leaving on any followed interface */
 };
 
 enum server_flag {
 	SERVER_EGRESS = 1 << 0, /* the first SYN-ACK was seen at egress */
-	/* sent what only an open connection sends; part of the handshake was not seen */
+	/* sent a segment that only an open connection sends; part of the handshake was not seen */
 	SERVER_IMPLIES_OPEN = 1 << 1,
 	SERVER_REFUSED = 1 << 2, /* acceptable RST in answer to the SYN (RFC 9293 3.10.7.3) */
 	SERVER_RST_GATEWAY = 1 << 3, /* this host generated the RST */
 	/* Fast Open: the SYN-ACK acknowledged payload of the SYN (RFC 7413) */
 	SERVER_TOOK_SYN_DATA = 1 << 4,
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
-	/* RST or SYN-ACK with an unacceptable number, which a client ignores */
+	/* RST or SYN-ACK with an unacceptable ACK or sequence number, which a client ignores */
 	SERVER_UNACCEPTABLE = 1 << 6,
-	SERVER_CHALLENGED = 1 << 7, /* answered the SYN with a bare ACK (RFC 5961 4.2) */
+	SERVER_CHALLENGED = 1 << 7, /* replied to the SYN with a bare ACK (RFC 5961 4.2) */
 };
 
 enum icmp_flag {
 	ICMP_SEEN = 1 << 0,
-	ICMP_HARD = 1 << 1, /* destination unreachable: the attempt fails (RFC 1122 4.2.3.9) */
+	/* destination unreachable, which aborts the attempt (RFC 1122 4.2.3.9) */
+	ICMP_HARD = 1 << 1,
 	ICMP_GATEWAY = 1 << 2, /* this host generated the error */
-	/* an error about a later segment asked for smaller packets (RFC 1191 4, RFC 8201) */
+	/* an error about a later segment reported a smaller MTU (RFC 1191 4, RFC 8201) */
 	ICMP_TOO_BIG = 1 << 3,
 };
 
@@ -95,14 +96,14 @@ struct flow {
 	/* microseconds from client_first to the last retransmission of that payload */
 	__u32 client_retransmit_us;
 	__u16 client_mss; /* offered in the SYN (RFC 9293 3.7.1); 0 if absent */
-	__u16 client_size; /* bytes of its first payload */
+	__u16 client_size; /* bytes of the client's first payload */
 	__u16 syn_ip_id;
 	__u16 syn_payload;
 	__u8 client_mac[6];
 	__u8 client_flags;
-	/* with payload, until the server's first payload was seen and acknowledged */
+	/* segments with payload, until the server's first payload was seen and acknowledged */
 	__u8 client_segments;
-	__u8 client_retransmits; /* of its first payload */
+	__u8 client_retransmits; /* retransmissions of the client's first payload */
 
 	/* written by segments of the server */
 	__u64 synack;
@@ -120,8 +121,8 @@ struct flow {
 	__u8 server_flags;
 	__u8 server_segments;
 	__u8 server_retransmits;
-	__u8 server_acked; /* acknowledged the client's first payload */
-	/* SYN-ACKs retransmitted after the ACK of the handshake had passed */
+	__u8 server_acked; /* the server acknowledged the client's first payload */
+	/* SYN-ACKs that were retransmitted although the ACK of the handshake had passed */
 	__u8 synack_after_ack;
 
 	/* written by ICMP errors */
@@ -132,7 +133,7 @@ struct flow {
 	__u8 icmp_flags;
 
 	__u8 forwarded_by; /* with CLIENT_FORWARDED: lowest byte of the interface index */
-	__u8 other_host; /* the first SYN had the link address of another machine */
+	__u8 other_host; /* the first SYN was sent to the MAC address of another machine */
 	__u32 hash; /* of the four-tuple, see flow_hash.h */
 };
 
@@ -141,11 +142,12 @@ enum end_reason {
 	END_NONE,
 	END_PAYLOAD, /* both sides sent payload */
 	END_RST,
-	END_FIN, /* of both sides */
+	END_FIN, /* both sides sent a FIN */
 	END_TIMEOUT, /* silent for longer than any retransmission timer */
 	END_SUPERSEDED, /* a new attempt started on the same four-tuple */
-	END_ONE_SIDED, /* ONE_SIDED_SEGMENTS with payload, all from one side */
-	END_PRESSURE, /* evicted, or settled early, because the table is full */
+	/* one side sent ONE_SIDED_SEGMENTS segments with payload, the other side sent none */
+	END_ONE_SIDED,
+	END_PRESSURE, /* evicted or settled early, because the table is full or nearly full */
 	END_OF_RUN, /* the run ended */
 	END_REASONS,
 };
@@ -160,25 +162,25 @@ struct record {
 
 /* Counters of the kernel side, in packets unless stated otherwise. */
 enum counter {
-	COUNT_ATTEMPTS, /* connection attempts that were given a slot */
+	COUNT_ATTEMPTS, /* connection attempts that were inserted into the table */
 	COUNT_PUBLISHED, /* records written to the ring */
 	COUNT_LATE_SYN_COPIES, /* SYNs of a connection that has settled already */
-	/* connections whose SYN was not seen, at their first SYN-ACK, FIN or RST */
+	/* connections whose SYN was not seen, counted at their first SYN-ACK, FIN or RST */
 	COUNT_ALREADY_OPEN,
-	COUNT_NOT_SELECTED, /* SYNs outside --client, --server, --port */
+	COUNT_NOT_SELECTED, /* SYNs that --client, --server and --port do not select */
 	COUNT_UDP_443_BYTES,
-	COUNT_UDP_BYTES, /* without port 443 */
+	COUNT_UDP_BYTES, /* bytes of UDP to and from other ports */
 	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */
 	COUNT_FRAGMENTS, /* fragments other than the first: they carry no ports */
-	COUNT_MALFORMED, /* contradicting lengths, IPv4-mapped addresses in an IPv6 header */
-	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; the map ethertypes has them by ethertype */
-	/* losses, from here to the end */
-	COUNT_LOST_MAP, /* attempts without a slot: table full */
-	COUNT_LOST_RING, /* records without room: ring full */
-	/* attempts without a handshake that settled while the ring was half full */
+	COUNT_MALFORMED, /* inconsistent lengths, or IPv4-mapped addresses in an IPv6 header */
+	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; the map ethertypes counts them by ethertype */
+	/* all further counters are losses */
+	COUNT_LOST_MAP, /* attempts without a slot, because the table was full */
+	COUNT_LOST_RING, /* records that were dropped because the ring was full */
+	/* attempts without a handshake whose records were dropped because the ring was half full */
 	COUNT_LOST_EVICTED,
 	COUNT_LOST_TRUNCATED, /* packets whose TCP header could not be read */
-	COUNT_LOST_PACKETS, /* packets for --write without room: ring full */
+	COUNT_LOST_PACKETS, /* packets for --write that were dropped because the ring was full */
 	COUNTERS,
 };
 

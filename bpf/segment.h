@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reads located headers into a struct segment: one TCP segment, or one ICMP error about a segment.
+ * Converts parsed headers into a struct segment: one TCP segment, or one ICMP error about a
+ * segment.
  */
 #pragma once
 
@@ -10,7 +11,10 @@
 
 enum segment_kind { SEGMENT_TCP, SEGMENT_ICMP_ERROR };
 
-/* For an ICMP error, addresses, ports and seq are those of the segment that it quotes. */
+/*
+ * A TCP segment or an ICMP error. In an ICMP error, addresses, ports and seq are those of the
+ * quoted segment.
+ */
 struct segment {
 	struct address source;
 	struct address destination;
@@ -21,43 +25,44 @@ struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes */
-	__u16 mss; /* of a SYN; 0 if it offers none */
+	__u16 mss; /* MSS option of a SYN; 0 if absent */
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 flags; /* TCP_... */
 	__u8 kind; /* enum segment_kind */
 	bool ip6;
 	bool egress;
 	bool from_gateway; /* this host generated the packet */
-	/* has the link address of another machine: this host does not forward it */
+	/* the destination MAC is another machine's: this host does not forward the packet */
 	bool other_host;
 	bool has_mac;
 	bool icmp_hard;
 	bool icmp_too_big;
-	__u8 mac[6]; /* of the source */
+	__u8 mac[6]; /* source MAC address */
 	__u8 icmp_type;
 	__u8 icmp_code;
 	struct address icmp_from;
 	/*
-	 * Set by process_segment(). They are here because a segment is in map memory in the kernel:
-	 * the verifier knows no values there and follows fewer paths.
+	 * Set by process_segment(). They are members because a segment is in map memory in the
+	 * kernel: the verifier tracks no values there and follows fewer paths.
 	 */
 	struct flow_key key;
 	bool from_end_1; /* the source is key.end[1] */
 	__u32 hash; /* segment_hash(), set by the caller of process_segment() */
-	__u64 time; /* ns, or 0 if nothing needs the time */
+	__u64 time; /* ns; 0 if no function needs the time */
 	__u32 entry_sum; /* bucket_entry_sum() */
 };
 
 /*
- * False for IPv4-mapped IPv6 addresses (RFC 4291 2.5.5.2). Flow keys use them for IPv4, so such a
- * packet would alias an IPv4 flow. Linux drops packets from such an address.
+ * Returns false if an IPv6 header contains an IPv4-mapped address (RFC 4291 2.5.5.2). Flow keys use
+ * such addresses for IPv4, so the packet would alias an IPv4 flow. Linux drops packets from such an
+ * address.
  */
 static __always_inline bool has_valid_addresses(const struct segment *s)
 {
 	return !s->ip6 || !(is_mapped(&s->source) || is_mapped(&s->destination));
 }
 
-/* Returns the same as hash_headers(). */
+/* Returns the same hash as hash_headers() does for the packet. */
 static __always_inline __u32 segment_hash(const struct segment *s,
 					  const volatile struct hash_seed *seed)
 {
@@ -111,7 +116,8 @@ static __always_inline __u16 read_mss(const struct frame *f, const struct header
 }
 
 /*
- * For headers with PARSE_TCP. The caller sets hash, egress, from_gateway, ifindex and other_host.
+ * Fills in *s from headers parsed as PARSE_TCP. The caller sets hash, egress, from_gateway, ifindex
+ * and other_host.
  */
 static __always_inline void segment_from_tcp(const struct frame *f, const struct headers *h,
 					     struct segment *s)
@@ -137,8 +143,8 @@ static __always_inline void segment_from_tcp(const struct frame *f, const struct
 }
 
 /*
- * For headers with PARSE_ICMP. Returns true for an ICMP error that quotes a TCP segment (RFC 792,
- * RFC 4443). At least eight bytes of TCP are quoted: ports and sequence number.
+ * Fills in *s from headers parsed as PARSE_ICMP. Returns true for an ICMP error that quotes a TCP
+ * segment (RFC 792, RFC 4443). At least eight bytes of TCP are quoted: ports and sequence number.
  */
 static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
 					      struct segment *s)

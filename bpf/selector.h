@@ -8,7 +8,8 @@
 #include "segment.h"
 
 /*
- * Addresses and masks. An option that is not given is a mask of zeros, which matches every address.
+ * Addresses and masks of the options. The mask of an absent option is zero and matches every
+ * address.
  */
 struct selector {
 	struct address client;

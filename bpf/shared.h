@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Sizes and structs of the kernel's flow table that user space needs too, to size and read the
- * maps.
+ * Sizes and structs of the BPF object's flow table that user space needs to size and read the maps.
  */
 #pragma once
 
 #include "flow_hash.h"
 #include "record.h"
 
-/* With these sizes all maps fit in 64 MiB, also with hundreds of CPUs. */
+/* With these sizes all maps fit in 64 MiB, even on machines with hundreds of CPUs. */
 #define DEFAULT_FLOWS 120000
 #define DEFAULT_RING_BYTES (8 << 20)
 
 #define MAX_TRACKED_FLOWS (1 << 20)
 
-/* Entries that a CPU takes from an eviction queue at a time. The queues have whole chunks. */
+/* Queue entries that a CPU takes at a time. The size of an eviction queue is a multiple of this. */
 #define EVICT_CHUNK 32
 
 struct flow_entry {
 	struct flow flow;
 	struct flow_key key;
-	__u32 slot; /* its own number, from 1 */
+	__u32 slot; /* index in the map flows, from 1 */
 	__u32 pad;
 };
 
@@ -32,10 +31,12 @@ struct candidate {
 
 #define CANDIDATES 64
 
-/* Elements of the map egress_syns with --follow-peers. */
+/* Number of elements of the map egress_syns with --follow-peers. */
 #define EGRESS_SYNS (1 << 16)
 
-/* Flags for activity by interface. Several interfaces may share one. */
+/*
+ * Number of activity flags. Interfaces share a flag if their indices are equal modulo this number.
+ */
 #define ACTIVITY_FLAGS 64
 
 static __always_inline __u32 activity_index(__u32 ifindex)
@@ -43,7 +44,7 @@ static __always_inline __u32 activity_index(__u32 ifindex)
 	return ifindex & (ACTIVITY_FLAGS - 1);
 }
 
-/* Clients are distinguished by a hash of their address. Several may share a number. */
+/* Clients are identified by a hash of their address. Several clients may share a hash. */
 #define CLIENT_HASHES (1 << 16)
 
 static __always_inline __u32 client_hash(const struct address *a,

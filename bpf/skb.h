@@ -7,7 +7,7 @@
 
 #define PACKET_OTHERHOST 3 /* linux/if_packet.h */
 
-/* The linear part, without a copy. */
+/* Returns the linear part of the packet as a frame, without copying it. */
 static __always_inline struct frame frame_linear(const struct __sk_buff *skb)
 {
 	struct frame f = {
@@ -23,13 +23,13 @@ static __always_inline struct frame frame_linear(const struct __sk_buff *skb)
 /* Zeroes *h and adds the VLAN tag that the driver or the kernel moved from the frame to the skb. */
 static __always_inline void headers_init(struct headers *h, const struct __sk_buff *skb)
 {
-	/* else clang spills members that are not set, and the verifier rejects that */
+	/* otherwise clang spills uninitialised members, which the verifier rejects */
 	__builtin_memset(h, 0, sizeof(*h));
 	if (skb->vlan_present)
 		h->vlan[0] = skb->vlan_tci & 0xfff;
 }
 
-/* Parses the first length bytes of the packet, which the caller copied to scratch->headers. */
+/* Parses the first length bytes of the packet, which the caller has copied to scratch->headers. */
 static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struct scratch *scratch,
 						    __u64 length, __u32 link, struct frame *f,
 						    struct headers *h)
@@ -43,7 +43,8 @@ static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struc
 }
 
 /*
- * Copies the packet's first bytes, from its network header on if it still has a tunnel's headers.
+ * Copies the first length bytes of the packet. With is_tunnel, it starts at the network header.
+ * Returns 0 or a negative errno.
  */
 static __always_inline int load_bytes(struct __sk_buff *skb, bool is_tunnel, void *to, __u32 length)
 {
@@ -58,6 +59,6 @@ static __always_inline void segment_set_origin(struct segment *s, const struct _
 	s->egress = egress;
 	s->from_gateway = egress && !skb->ingress_ifindex;
 	s->ifindex = skb->ifindex;
-	/* with BPF_PROG_TEST_RUN no device has the packet's destination address */
+	/* under BPF_PROG_TEST_RUN no device has the packet's destination address */
 	s->other_host = !egress && !virtual_time && skb->pkt_type == PACKET_OTHERHOST;
 }

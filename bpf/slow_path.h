@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Slow path: a packet that the fast path could not skip becomes a segment and is processed.
+ * Slow path: turns a packet that the fast path could not skip into a segment and processes it.
  *
- * There are three ways to the headers: slow_path_linear() reads TCP behind plain headers in place,
- * slow_path_copy() parses a copy of the headers of any packet, slow_path_tunnel() one that still
- * has a tunnel's outer headers. slow_path_linear() lowered the hooks' share of a core from 2.3 to
- * 2.0 % at 5 000 connections a second, and costs a second parser.
+ * Three functions read the headers. slow_path_linear() reads TCP behind plain headers in place.
+ * slow_path_copy() parses a copy of the headers of any packet. slow_path_tunnel() handles a packet
+ * that still has a tunnel's outer headers.
  *
- * The global functions (not static) are verified once, each by itself. So they add nothing to the
+ * Buys: slow_path_linear() lowers the hooks' share of a core from 2.3 to 2.0 % at 5 000 connections
+ * a second.
+ * Costs: a second parser.
+ *
+ * The global functions (not static) are verified once, each by itself. They add nothing to the
  * verifier's work on their callers, nor to the registers that a hook saves and restores.
  */
 #pragma once
@@ -19,7 +22,10 @@
 
 #include "process.h" /* needs the functions table_...() of the headers above */
 
-/* Processes the segment in this CPU's scratch. Returns true if it is a SYN for start_scratch(). */
+/*
+ * Processes the segment in this CPU's scratch. Returns true if it is a SYN, which the caller passes
+ * to start_scratch().
+ */
 __noinline int process_scratch(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
@@ -39,8 +45,8 @@ __noinline int start_scratch(struct __sk_buff *skb)
 }
 
 /*
- * Is this a segment of no opening flow, that neither opens a connection nor closes one which was
- * not seen yet?
+ * Returns true if the segment belongs to no opening flow, opens no connection, and closes none that
+ * was not seen before.
  */
 static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 ifindex)
 {
@@ -61,7 +67,7 @@ static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 
 	return !(flags & TCP_CONTROL) || bucket_has_seen(bucket, hash);
 }
 
-/* Handles TCP behind plain headers. Returns false, and does nothing, for any other packet. */
+/* Handles TCP behind plain headers. Returns false, without any effect, for any other packet. */
 static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct frame f = frame_linear(skb);
@@ -83,7 +89,7 @@ static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scrat
 	return true;
 }
 
-/* Handles a packet whose first length bytes are in scratch->headers. */
+/* Processes a packet whose first length bytes the caller copied to scratch->headers. */
 static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *scratch,
 					 __u64 length, __u32 link, __u32 egress)
 {
@@ -109,7 +115,8 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 
 /*
  * Handles every other packet: IP options and extension headers, first fragments, PPPoE, MPLS, ICMP
- * errors, malformed packets, and headers outside the linear part (frames larger than a page).
+ * errors, and malformed packets. It also handles headers outside the linear part (frames larger
+ * than a page).
  */
 __noinline int slow_path_copy(struct __sk_buff *skb)
 {
@@ -124,7 +131,7 @@ __noinline int slow_path_copy(struct __sk_buff *skb)
 		counter_add(COUNT_MALFORMED, 1);
 		return 0;
 	}
-	/* else clang 19 passes another register than the one whose bounds were checked */
+	/* otherwise clang 19 passes a register other than the one whose bounds were checked */
 	barrier_var(length);
 	if (bpf_skb_load_bytes(skb, 0, scratch->headers, length)) {
 		counter_add(COUNT_LOST_TRUNCATED, 1);
@@ -136,8 +143,8 @@ __noinline int slow_path_copy(struct __sk_buff *skb)
 
 /*
  * Handles a packet that a tunnel device received on a kernel before 5.14. It still begins with the
- * outer headers, and only the offset of the network header is right. The length behind that is read
- * from the IP header.
+ * outer headers, and only the offset of the network header is right. The length from there on is
+ * read from the IP header.
  */
 __noinline int slow_path_tunnel(struct __sk_buff *skb)
 {
@@ -161,7 +168,7 @@ __noinline int slow_path_tunnel(struct __sk_buff *skb)
 	}
 	barrier_var(length);
 	if (load_bytes(skb, true, scratch->headers, length)) {
-		/* this helper reads only the linear part: try the headers without the payload */
+		/* this helper reads only the linear part: retry with the headers alone */
 		length = ip6 ? 40 + 20 : 20 + 20;
 		if (load_bytes(skb, true, scratch->headers, length)) {
 			counter_add(COUNT_LOST_TRUNCATED, 1);

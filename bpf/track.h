@@ -1,66 +1,80 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Changes a flow by one segment, and decides when it settles. It knows nothing of where flows are
- * stored.
+ * Applies segments to a flow, and decides when the flow settles. It does not depend on how flows
+ * are stored.
  *
- * A flow is opening from its first SYN until it settles; only opening flows exist. Sequence numbers
- * are compared modulo 2^32 (RFC 9293 3.4). Both directions of a connection may be processed on two
- * CPUs at once. So the caller holds the lock of the flow's bucket while one of these functions
- * changes the flow.
+ * A flow is opening from its first SYN until it settles; only opening flows are stored. Sequence
+ * numbers are compared modulo 2^32 (RFC 9293 3.4). Both directions of a connection may be processed
+ * on two CPUs at once. The caller therefore holds the lock of the flow's bucket while one of these
+ * functions changes the flow.
  */
 #pragma once
 
 #include "segment.h"
 
-/* The same segment within this time is a copy made by a SPAN port: TCP's own timers are slower. */
+/* A repeated segment within this time is a copy made by a SPAN port: TCP's timers are slower. */
 #define COPY_NS (10 * MILLISECOND_NS)
 
-/* Linux waits up to 64 s between two SYNs. After twice that time nothing more is expected. */
+/*
+ * A flow that was silent for this time settles. Linux waits up to 64 s between two SYNs; this is
+ * twice as long.
+ */
 #define SILENCE_NS (130 * SECOND_NS)
 
-/* Under pressure, a flow that was idle for this time settles early. */
+/*
+ * Under pressure, a flow that was idle for this time settles early, without and with a complete
+ * handshake.
+ */
 #define PRESSURE_OPENING_NS (5 * SECOND_NS)
 #define PRESSURE_ESTABLISHED_NS (60 * SECOND_NS)
 
-/* An answered attempt is not evicted before the client had this time to send its ACK. */
+/*
+ * A verified client's attempt is not evicted in this time after its SYN-ACK, so that the ACK can
+ * arrive.
+ */
 #define ANSWERED_NS SECOND_NS
 
-/* How long a settled connection is remembered, so that a late copy of its SYN is no new attempt. */
+/*
+ * Time for which a settled connection is remembered. A late copy of its SYN is then no new attempt.
+ */
 #define LAST_CLOSED_NS (2 * SECOND_NS)
 
-/* Segments with payload after which a one-way stream settles, and leaves the slow path. */
+/* Number of segments with payload after which a one-way stream settles and leaves the slow path. */
 #define ONE_SIDED_SEGMENTS 64
 
 /*
- * An opening flow has transferred little. A segment further from the ISN belongs to another
- * connection, or is forged.
+ * Bytes that an opening flow can have transferred in one direction. A segment further from the ISN
+ * belongs to another connection, or is forged.
  */
 #define OPENING_WINDOW (1U << 23)
 
 /*
- * A segment is full-sized if it lacks at most FULL_SLACK bytes of the MSS: options use part of it
- * (RFC 6691). FULL_SIZE is for an unknown MSS: the payload of a packet of 1280 bytes, the minimum
- * MTU of IPv6 (RFC 8200 5).
+ * Bytes. A segment is full-sized if its payload is at most FULL_SLACK smaller than the MSS, since
+ * options use part of the MSS (RFC 6691). FULL_SIZE is used when the MSS is unknown: the payload of
+ * a packet of 1280 bytes, the minimum MTU of IPv6 (RFC 8200 5).
  */
 #define FULL_SLACK 60
 #define FULL_SIZE 1220
 
-/* A full-sized segment that was retransmitted this often without an ACK does not get through. */
+/*
+ * A full-sized segment that was retransmitted so often without an ACK is taken to be lost in a
+ * black hole.
+ */
 #define BLACK_HOLE_RETRANSMITS 3
 
 /*
- * If the ACK of the handshake was missed, a later segment of the client within this window stands
- * for it.
+ * If the ACK of the handshake was not seen, a later segment of the client stands for it. It must be
+ * within this many bytes of the ISN.
  */
 #define ACK_WINDOW (1U << 20)
 
 /*
- * The first payload of a side starts this close to its ISN: the initial window (RFC 6928) and more.
- * A blind attacker hits it once in 65 536 packets.
+ * Bytes. The first payload of a side starts this close to its ISN: the initial window (RFC 6928)
+ * and more. A blind attacker hits it once in 65 536 packets.
  */
 #define FIRST_WINDOW (1U << 16)
 
-/* Is a in the range of n bytes that starts at b? */
+/* Returns true if a is in the range of n sequence numbers that starts at b. */
 static __always_inline bool seq_within(__u32 a, __u32 b, __u32 n)
 {
 	return a - b < n;
@@ -72,8 +86,8 @@ static __always_inline bool is_syn(const struct segment *s)
 }
 
 /*
- * Sets s->key and s->from_end_1. There is no branch once the order of both ends is known: the
- * verifier would follow both from there on.
+ * Sets s->key and s->from_end_1. There is no branch after the two ends have been ordered: the
+ * verifier would follow both branches from there on.
  */
 static __always_inline void segment_set_key(struct segment *s)
 {
@@ -115,8 +129,8 @@ static __always_inline bool is_handshake_done(const struct flow *f)
 }
 
 /*
- * Were the SYN-ACK and the ACK seen? Segments of one side alone can be forged by anybody, so they
- * do not protect a flow from eviction.
+ * Returns true if the SYN-ACK and the ACK were seen. Anyone can forge the segments of one side, so
+ * these alone do not protect a flow from eviction.
  */
 static __always_inline bool is_handshake_complete(const struct flow *f)
 {
@@ -150,7 +164,7 @@ static __always_inline __u64 last_activity(const struct flow *f)
 	return last;
 }
 
-/* Counts up to 2^32 - 1, without a branch. */
+/* Increments up to 2^32 - 1, without a branch. */
 static __always_inline void count_saturating(__u32 *count)
 {
 	__u64 more = *count + 1ULL;
@@ -158,7 +172,7 @@ static __always_inline void count_saturating(__u32 *count)
 	*count = more - (more >> 32);
 }
 
-/* Starts an attempt with its first SYN. The caller has zeroed *f. */
+/* Initialises a flow from the first SYN of an attempt. The caller has zeroed *f. */
 static __always_inline void flow_start(struct flow *f, const struct segment *s, bool from_end_1,
 				       __u64 now)
 {
@@ -174,13 +188,13 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 	if (s->egress)
 		f->client_flags |= CLIENT_EGRESS;
 	f->other_host = s->other_host;
-	if (s->has_mac && !s->egress) { /* at egress the source MAC is that of this host */
+	if (s->has_mac && !s->egress) { /* at egress the source MAC is this host's */
 		f->client_flags |= CLIENT_HAS_MAC;
 		__builtin_memcpy(f->client_mac, s->mac, 6);
 	}
 }
 
-/* Does this SYN start a new attempt, although a flow with its four-tuple is opening? */
+/* Returns true if this SYN starts a new attempt although a flow with its four-tuple is opening. */
 static __always_inline bool starts_new_attempt(const struct flow *f, const struct segment *s,
 					       bool from_client, __u64 now)
 {
@@ -254,9 +268,9 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 }
 
 /*
- * May a RST or FIN with this sequence number come from the side itself? The receiver is stricter
- * (RFC 5961 3.2), but the probe may not have seen all segments. first is the time of the side's
- * first payload, or 0.
+ * Returns true if a RST or FIN with this sequence number may come from the side itself. The
+ * receiver is stricter (RFC 5961 3.2), but the probe may have missed segments. first is the time of
+ * the side's first payload, or 0.
  */
 static __always_inline bool is_plausible_end(const struct segment *s, __u32 isn, __u64 first)
 {
@@ -297,8 +311,9 @@ static __always_inline enum end_reason track_rst(struct flow *f, const struct se
 }
 
 /*
- * Does the payload extend beyond ISN+1? A keep-alive probe (RFC 9293 3.8.4) does not. Payload
- * outside the window does not count: before a side's first payload, the window is its first flight.
+ * Returns true if the payload extends beyond ISN+1; that of a keep-alive probe (RFC 9293 3.8.4)
+ * does not. Payload outside the window does not count. Before a side's first payload, the window is
+ * its first flight.
  */
 static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, __u64 first)
 {
@@ -308,8 +323,8 @@ static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, 
 }
 
 /*
- * Returns the bytes of payload that the SYN carried and the server took. The client's next payload
- * starts after them.
+ * Returns the number of payload bytes of the SYN that the server accepted. The client's next
+ * payload starts after them.
  */
 static __always_inline __u32 syn_data(const struct flow *f)
 {
@@ -317,8 +332,9 @@ static __always_inline __u32 syn_data(const struct flow *f)
 }
 
 /*
- * Is this the first payload again? offset is where the segment starts, relative to that payload. A
- * segment within COPY_NS of the last transmission is a copy.
+ * Returns true if the segment retransmits the first payload. offset is the segment's start relative
+ * to that payload. A segment within COPY_NS of the last transmission is a copy. Updates
+ * *retransmit_us.
  */
 static __always_inline bool is_retransmission(__u32 offset, __u64 first, __u32 *retransmit_us,
 					      __u64 now)
@@ -338,9 +354,9 @@ static __always_inline bool is_full_sized(__u32 size, __u32 mss)
 }
 
 /*
- * Both sides have sent payload. Is the first payload of the second side a full-sized segment
- * without an ACK? A black hole for large packets drops exactly this segment, so the flow waits for
- * its ACK.
+ * Called once both sides have sent payload. Returns true if the first payload of the second side is
+ * a full-sized segment that is not acknowledged. A black hole for large packets drops exactly this
+ * segment, so the flow waits for its ACK.
  */
 static __always_inline bool is_second_payload_unacked(const struct flow *f)
 {
@@ -397,8 +413,8 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 
 	if (!f->synack) {
 		/*
-		 * an old connection on the same four-tuple answers like this (challenge ACK, RFC
-		 * 5961), and a SYN of the server alone does not prove an open connection either
+		 * a challenge ACK of an old connection on the same four-tuple (RFC 5961) looks like
+		 * this; a SYN of the server alone does not prove an open connection either
 		 */
 		if (acked >= (is_handshake_done(f) ? OPENING_WINDOW : FIRST_WINDOW) ||
 		    (acked <= f->syn_payload && !s->payload)) {
@@ -419,8 +435,8 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 				f->server_retransmits++;
 		}
 		/*
-		 * before the ACK of the handshake: usual with Fast Open only, else the ACK took
-		 * another path
+		 * payload before the ACK of the handshake is usual with Fast Open only; otherwise
+		 * the ACK took another path
 		 */
 		if (!f->ack && f->synack &&
 		    (!f->syn_payload || f->server_flags & SERVER_TOOK_SYN_DATA))
@@ -442,10 +458,7 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 	if (s->icmp_too_big &&
 	    seq_within(s->seq, (from_client ? f->client_isn : f->server_isn) + 1, OPENING_WINDOW))
 		f->icmp_flags |= ICMP_TOO_BIG;
-	/*
-	 * only an error about this attempt's SYN: all others are about another attempt or a later
-	 * segment
-	 */
+	/* ignore errors about another attempt or about a later segment */
 	if (!from_client || s->seq != f->client_isn)
 		return;
 	if (f->icmp_flags & ICMP_HARD || (f->icmp_flags & ICMP_SEEN && !s->icmp_hard))
@@ -458,7 +471,9 @@ static __always_inline void track_icmp(struct flow *f, const struct segment *s, 
 			(s->icmp_hard ? ICMP_HARD : 0) | (s->from_gateway ? ICMP_GATEWAY : 0);
 }
 
-/* Does track() need the time for this segment? Not for a bare ACK after the handshake. */
+/*
+ * Returns true if track() needs the time for this segment. A bare ACK after the handshake does not.
+ */
 static __always_inline bool segment_needs_time(const struct flow *f, const struct segment *s,
 					       bool from_client)
 {
@@ -467,8 +482,8 @@ static __always_inline bool segment_needs_time(const struct flow *f, const struc
 }
 
 /*
- * Applies a segment to its opening flow, unless starts_new_attempt(). now may be 0 if
- * segment_needs_time() is false. Returns why the flow has settled, or END_NONE.
+ * Applies a segment to its opening flow. The caller has checked starts_new_attempt(). now is in ns,
+ * or 0 if segment_needs_time() is false. Returns why the flow has settled, or END_NONE.
  */
 static __always_inline enum end_reason track(struct flow *f, const struct segment *s,
 					     bool from_client, __u64 now)
@@ -504,8 +519,8 @@ static __always_inline enum end_reason track(struct flow *f, const struct segmen
 }
 
 /*
- * May this flow be evicted for a newer attempt? Any attempt of an unverified client may: a flood's
- * SYNs are answered as well.
+ * Returns true if this flow may be evicted for a newer attempt. Any attempt of an unverified client
+ * may be evicted: a flood's SYNs are answered as well.
  */
 static __always_inline bool is_evictable(const struct flow *f, bool is_verified, __u64 now)
 {
@@ -524,8 +539,8 @@ static __always_inline __u64 settled_at(const struct flow *f, __u64 now)
 }
 
 /*
- * Has this flow settled by the passage of time? Under pressure, when the table is nearly full, idle
- * flows settle early: soon without a handshake, later with one. Returns END_NONE if not.
+ * Returns why the flow has settled by the passage of time, or END_NONE. Under pressure, when the
+ * table is nearly full, idle flows settle early: soon without a handshake, later with one.
  */
 static __always_inline enum end_reason settle_due(const struct flow *f, __u64 now,
 						  bool under_pressure)
@@ -536,8 +551,8 @@ static __always_inline enum end_reason settle_due(const struct flow *f, __u64 no
 								      : PRESSURE_OPENING_NS))
 		return END_PRESSURE;
 	/*
-	 * an established connection may stay idle without payload; after one side's FIN it times
-	 * out
+	 * an established connection may stay idle without payload; after the FIN of one side it
+	 * times out
 	 */
 	if (is_handshake_complete(f) && !f->client_fin && !f->server_fin &&
 	    !(f->client_first && f->server_first))

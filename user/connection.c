@@ -52,7 +52,7 @@ static enum outcome outcome_of(const struct flow *f)
 
 	if (f->synack)
 		return f->ack || proven ? OUTCOME_ESTABLISHED : OUTCOME_HALF_OPEN;
-	/* a handshake of which a part was not seen, or a simultaneous open */
+	/* part of the handshake was not seen, or it was a simultaneous open */
 	if (proven)
 		return OUTCOME_ESTABLISHED;
 	if (f->server_flags & SERVER_REFUSED)
@@ -122,7 +122,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->other_host = f->other_host;
 	c->not_forwarded = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
 			   !(f->client_flags & CLIENT_FORWARDED);
-	/* the lowest byte only: see expand_forwarded_by() */
+	/* holds only the lowest byte, see expand_forwarded_by() */
 	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0;
 	c->synack_egress = f->server_flags & SERVER_EGRESS;
 	c->has_mac = f->client_flags & CLIENT_HAS_MAC;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A connection attempt: client and server, outcome, and how long each side waited. Everything behind
- * the sources works on it.
+ * A connection attempt: client and server, outcome, and how long each side waited. All modules
+ * behind the sources work on it.
  *
- * Points in time are nanoseconds since the start of the run (of the capture), durations nanoseconds.
- * NEVER means "not seen" for both. Times in a capture whose clock went backwards may be negative.
+ * Points in time are nanoseconds since the start of the run (of the capture); durations are in
+ * nanoseconds. NEVER means "not seen" for both. Times in a capture whose clock went backwards may
+ * be negative.
  */
 #pragma once
 
@@ -31,7 +32,7 @@ struct endpoint {
 	struct address address;
 	uint16_t port;
 	uint16_t vlan[2];
-	uint16_t zero; /* instead of padding: endpoints are compared by memcmp() */
+	uint16_t zero; /* always 0; replaces padding, since endpoints are compared by memcmp() */
 };
 
 static inline bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
@@ -41,15 +42,18 @@ static inline bool same_endpoint(const struct endpoint *a, const struct endpoint
 
 enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER };
 
-/* The first segment with payload of a side. */
+/* The first segment with payload from a side. */
 struct payload {
-	uint16_t mss; /* option of the other side's SYN; 0: not seen */
-	uint16_t size; /* bytes; 0: none was seen */
+	uint16_t mss; /* MSS option in the other side's SYN; 0 if not seen */
+	uint16_t size; /* bytes; 0 if no payload was seen */
 	unsigned int again; /* number of retransmissions */
 	bool acked;
 };
 
-/* The same attempt as seen on another interface of this gateway, behind NAT if there is one. */
+/*
+ * The same attempt as seen on another interface of this gateway, where NAT may have changed
+ * addresses and ports.
+ */
 struct far_side {
 	bool seen;
 	uint32_t ifindex;
@@ -63,25 +67,27 @@ struct far_side {
 struct connection {
 	struct endpoint client;
 	struct endpoint server;
-	/* the client as seen on the wire, if this host's NAT replaced its address; else port is 0 */
+	/* the client's endpoint on the wire, if this host's NAT replaced it; else port is 0 */
 	struct endpoint nat_endpoint;
 	uint32_t ifindex;
 	uint32_t client_isn;
 	uint32_t server_isn; /* valid if there was a SYN-ACK */
 	bool syn_egress; /* the first SYN left this host */
 	bool synack_egress; /* the first SYN-ACK left this host */
-	bool other_host; /* the SYN's destination MAC is not this host's: a mirror port, flooding */
+	/* the SYN's destination MAC is another machine's: a mirror port, or flooding by a switch */
+	bool other_host;
 	bool offloaded; /* a flowtable carries the flow: later packets may not be seen */
-	bool not_forwarded; /* the SYN came in, and left by none of the other watched interfaces */
-	uint32_t forwarded_by; /* ifindex by which a SYN left this gateway; 0: none */
+	bool not_forwarded; /* the SYN came in, but did not leave on any other watched interface */
+	/* index of the interface on which a SYN left this gateway; 0 if none left */
+	uint32_t forwarded_by;
 	struct far_side far; /* filled in by model/join.h */
 	bool has_mac;
 	uint8_t mac[6]; /* the client's */
 
 	enum outcome outcome;
 	enum end_reason end_reason;
-	ns_t settled; /* time of settling; of an opening attempt, of the sweep */
-	ns_t watched; /* from the first SYN to settled */
+	ns_t settled; /* when the attempt settled; while it is opening, the time of the sweep */
+	ns_t watched; /* time from the first SYN to settled */
 
 	ns_t syn_times[SYN_TIMES];
 	unsigned int syn_times_count;
@@ -94,13 +100,15 @@ struct connection {
 	uint32_t synack_copies;
 	ns_t ack;
 	unsigned int synack_after_ack; /* SYN-ACKs retransmitted although the ACK had passed */
-	ns_t client_first; /* payload */
+	ns_t client_first; /* time of the client's first payload */
 	ns_t server_first;
-	struct payload client_payload; /* as seen until both sides' payload was acknowledged */
+	/* observed until the payload of both sides was acknowledged */
+	struct payload client_payload;
 	struct payload server_payload;
 	bool client_gap; /* data before the client's first payload was not seen */
 	bool challenged; /* the reply to the SYN was a challenge ACK (RFC 5961 4.2) */
-	bool no_synack; /* the client went on as after a SYN-ACK, which was not seen: asymmetric path */
+	/* the client continued as after a SYN-ACK, but none was seen: asymmetric path */
+	bool no_synack;
 	ns_t fin;
 	enum side fin_from;
 	ns_t rst;
@@ -113,26 +121,32 @@ struct connection {
 	bool too_big; /* an ICMP error reported that a segment exceeds the path MTU */
 	bool from_gateway; /* this host sent the RST or ICMP error */
 
-	ns_t wait; /* handshake to the client's first payload; NEVER if the server sends first */
-	ns_t banner; /* handshake to the server's first payload; NEVER if the client sends first */
-	ns_t answer; /* the client's first payload to the server's */
+	/* from the handshake to the client's first payload; NEVER if the server sends first */
+	ns_t wait;
+	/* from the handshake to the server's first payload; NEVER if the client sends first */
+	ns_t banner;
+	ns_t answer; /* from the client's first payload to the server's */
 	ns_t server_round_trip; /* NEVER if the SYN was retransmitted: the SYN-ACK is ambiguous */
 	ns_t client_round_trip; /* NEVER if the SYN-ACK was retransmitted */
-	ns_t syn_forwarding_delay; /* inside this gateway; NEVER if only one side was seen */
+	/* time inside this gateway; NEVER if only one of its sides was seen */
+	ns_t syn_forwarding_delay;
 	ns_t synack_forwarding_delay;
 	ns_t payload_forwarding_delay; /* of the client's first payload */
 };
 
-/* start: the source's clock at the start of the run. */
+/* Fills in *c from a record. start is the source's clock at the start of the run, in ns. */
 void connection_of(struct connection *c, const struct record *r, uint64_t start);
 
-/* True if the segment is nearly as large as the MSS allows. */
+/* Returns true if the segment is nearly as large as the MSS allows. */
 bool payload_is_full(const struct payload *p);
 
-/* True if the segment is full, was retransmitted at least twice, and was never acknowledged. */
+/*
+ * Returns true if the segment is full, was retransmitted at least twice, and was never
+ * acknowledged.
+ */
 bool payload_is_black_holed(const struct payload *p);
 
-/* Time since the handshake if no side has sent anything since, else NEVER. */
+/* Returns the time since the handshake if neither side has sent payload since, else NEVER. */
 ns_t connection_silence(const struct connection *c);
 
 /* How an attempt failed, and how certain that is. */
@@ -140,7 +154,7 @@ enum failure {
 	FAILURE_NONE,
 	FAILURE_TOO_EARLY, /* watched for less than SILENT_NS */
 	FAILURE_ONE_SYN, /* the client gave up after one SYN */
-	FAILURE_SILENT, /* two SYNs or more, 3 s or more */
+	FAILURE_SILENT, /* at least two SYNs, and watched for SILENT_NS or longer */
 	FAILURE_REFUSED,
 	FAILURE_UNREACHABLE,
 	FAILURES,
@@ -156,8 +170,11 @@ extern const char *const side_names[];
 
 bool is_ip4(const struct address *a);
 
-/* 10/8, 172.16/12, 192.168/16, 100.64/10 (RFC 1918, RFC 6598), fc00::/7 (RFC 4193). */
+/*
+ * Returns true for 10/8, 172.16/12, 192.168/16 (RFC 1918), 100.64/10 (RFC 6598) and fc00::/7 (RFC
+ * 4193).
+ */
 bool is_private(const struct address *a);
 
-/* "host unreachable" and the like; NULL for other types and codes. */
+/* Returns an ICMP error in words, such as "host unreachable", or NULL for other types and codes. */
 const char *icmp_words(bool ip4, uint8_t type, uint8_t code);

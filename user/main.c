@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The order of a run: options, privileges, a source that feeds the pipeline, the diagnosis, the
+ * The steps of a run: parse the options, let a source feed the pipeline, diagnose, write the
  * reports.
  */
 #include <fcntl.h>
@@ -22,9 +22,12 @@
 #include "source/capture.h"
 #include "source/live.h"
 
-#define MAX_ROUTE_LOOKUPS 1000 /* of failing peers */
+#define MAX_ROUTE_LOOKUPS 1000 /* routes to failing peers, looked up at the end of a run */
 
-/* Opens those of descriptors 0 to 2 that the caller closed, so that no file of ours gets their numbers. */
+/*
+ * Opens /dev/null on each of the descriptors 0 to 2 that the caller closed, so that no file of ours
+ * gets their numbers.
+ */
 static void keep_standard_files(void)
 {
 	int fd;
@@ -39,15 +42,15 @@ static void keep_standard_files(void)
 static void prepare_process(void)
 {
 	keep_standard_files();
-	setlocale(LC_CTYPE, ""); /* the encoding only: numbers keep their decimal point */
+	setlocale(LC_CTYPE, ""); /* only the encoding: numbers keep their decimal point */
 	glyphs_init();
 	filter_stderr();
-	/* a reader that closes its pipe, or a file size limit, must be a write error and not the end */
+	/* a closed pipe or a file size limit must be a write error, and not end the process */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-/* --cleanup: removes what killed runs left behind. Returns the exit status. */
+/* --cleanup: removes the filters and qdiscs that killed runs left. Returns the exit status. */
 static int cleanup_only(const struct options *o)
 {
 	privileges_drop(CAP_MASK(CAP_NET_ADMIN), NULL, NULL, SECCOMP_LIVE | SECCOMP_FILTERS,
@@ -55,7 +58,7 @@ static int cleanup_only(const struct options *o)
 	return hook_cleanup(o->ifaces, o->iface_count) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Runs the source to its end. Returns 0; or -1 after it has printed why. */
+/* Runs the source to its end. Returns 0, or -1 after an error message. */
 static int run_source(struct pipeline *p)
 {
 	const struct options *o = p->options;
@@ -69,7 +72,7 @@ static int run_source(struct pipeline *p)
 	return status;
 }
 
-/* Asks for the routes to the peers that fail. Without memory there are none. */
+/* Looks up the routes to the peers that fail. If memory runs out, facts has no routes. */
 static void lookup_routes(struct host_facts *facts, const struct model *m)
 {
 	size_t count, i;
@@ -87,7 +90,7 @@ static void lookup_routes(struct host_facts *facts, const struct model *m)
 	free(peers);
 }
 
-/* Diagnoses the run and writes the reports. Returns 0; or -1 after it has printed why. */
+/* Diagnoses the run and writes the reports. Returns 0, or -1 after an error message. */
 static int conclude(struct pipeline *p, bool *found)
 {
 	struct host_facts facts = { 0 };

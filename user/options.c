@@ -41,11 +41,11 @@ enum {
 	OPT_FOLLOW_PEERS,
 	OPT_FORCE,
 	OPT_USAGE
-}; /* options without a letter */
+}; /* options without a short form */
 
 /*
- * A test compares the manual page, the completion and the README with --help. An entry without a name
- * is the heading of a group.
+ * A test compares the manual page, the completion and the README with --help. An entry without a
+ * name is a group heading.
  */
 static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "What to watch", 1 },
@@ -92,12 +92,13 @@ static const struct argp_option argp_options[] = {
 	{ "cleanup", OPT_CLEANUP, NULL, 0,
 	  "Remove what killed runs left behind, on --iface or on all interfaces, and exit", 4 },
 	{ "help", 'h', NULL, 0, "Print this", 5 },
-	{ "usage", OPT_USAGE, NULL, OPTION_HIDDEN, NULL, 5 }, /* argp's errors refer to it */
+	/* argp's error messages refer to it */
+	{ "usage", OPT_USAGE, NULL, OPTION_HIDDEN, NULL, 5 },
 	{ "version", 'V', NULL, 0, "Print the version", 5 },
 	{ 0 },
 };
 
-/* Exits with a usage error unless the whole text is a number in the range. */
+/* Exits with a usage error unless all of the text is a number in the range. */
 static double parse_seconds(struct argp_state *state, const char *option, const char *text,
 			    double least, double most)
 {
@@ -166,7 +167,10 @@ static bool parse_cidr(const char *text, struct address *net, struct address *ma
 	return true;
 }
 
-/* For --client and --server. The mask of ::/0 is zero, like that of an option that was not given. */
+/*
+ * Parses the argument of --client or --server. The mask of ::/0 is zero, like the mask of an absent
+ * option.
+ */
 static void set_network(struct argp_state *state, const char *option, const char *text,
 			struct address *net, struct address *mask)
 {
@@ -401,7 +405,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .max_flows = DEFAULT_FLOWS,
 			       .ring_bytes = DEFAULT_RING_BYTES };
 	argp_err_exit_status = EXIT_USAGE;
-	/* ARGP_NO_HELP: the table has --help and --usage */
+	/* ARGP_NO_HELP: argp_options has --help and --usage */
 	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o);
 	if (error) {
 		fprintf(stderr, "probe: cannot read the options: %s\n", strerror(error));

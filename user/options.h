@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The command line. */
+/* Parses the command line into struct options. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,19 +15,20 @@ struct options {
 	unsigned int iface_count;
 	const char **reads; /* capture files */
 	size_t read_count;
-	char *filter; /* for the captures, see pcap-filter(7), or NULL */
+	char *filter; /* filter for the captures, see pcap-filter(7); or NULL */
 	const char *netns; /* name or process id of the network namespace to enter, or NULL */
 	enum hook_kind hook;
-	bool follow; /* wait for an interface that goes away to come back */
+	bool follow; /* if an interface disappears, wait until it comes back */
 	bool follow_peers; /* watch the other interfaces for SYNs that leave */
-	bool cleanup; /* only remove what killed runs left, on ifaces, or on all if there are none */
-	double duration; /* seconds; 0: until a signal */
-	ns_t stall; /* threshold */
+	/* only remove filters of killed runs, on ifaces, or on all interfaces if there are none */
+	bool cleanup;
+	double duration; /* seconds; 0 runs until a signal */
+	ns_t stall; /* ns; a longer silence of a client is a stall */
 	bool json;
 	const char *json_file; /* NULL: standard output */
 	const char *html_file; /* or NULL */
 	const char *write_file; /* pcapng, or NULL */
-	uint32_t snaplen; /* bytes written of each packet; 0: its headers */
+	uint32_t snaplen; /* bytes written of each packet; 0 for its headers */
 	struct selector *selector; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts tracked at the same time */
 	uint32_t ring_bytes; /* size of the ring buffer of records */
@@ -40,5 +41,8 @@ struct options {
 #define EXIT_USAGE 2
 #define EXIT_FOUND 3
 
-/* Exits on --help, --version and usage errors (EXIT_USAGE); otherwise the options can be carried out. */
+/*
+ * Parses the command line. Exits on --help, --version and usage errors (EXIT_USAGE). The options
+ * that it returns are valid in combination.
+ */
 void options_parse(struct options *o, int argc, char **argv);

@@ -16,21 +16,27 @@
 struct pipeline {
 	const struct options *options;
 	struct session session;
-	struct sink sink; /* for the source */
+	struct sink sink; /* callbacks for the source */
 	struct join_events join_events;
 	struct join *join;
 	struct model *model;
 	struct evidence *evidence; /* with --write, else NULL */
 	struct reports reports;
-	uint64_t opening; /* attempts shown by the last complete sweep */
-	uint64_t opening_so_far; /* by the current one */
+	uint64_t opening; /* opening attempts seen by the last complete sweep */
+	uint64_t opening_so_far; /* opening attempts seen by the current sweep so far */
 };
 
-/* Returns 0; or -1 after it has printed why. In both cases the caller calls pipeline_close(). */
+/*
+ * Opens the reports and allocates the modules. Returns 0, or -1 after an error message. In both
+ * cases the caller calls pipeline_close().
+ */
 int pipeline_open(struct pipeline *p, const struct options *o);
 
-/* The source has ended: passes on the records that still wait to be joined. */
+/* Call it when the source has ended: passes on the records that still wait to be joined. */
 void pipeline_finish(struct pipeline *p);
 
-/* Closes the reports and frees all memory. Returns -1, after a message, if a report is incomplete. */
+/*
+ * Closes the reports and frees all memory. Returns -1, after an error message, if a report is
+ * incomplete.
+ */
 int pipeline_close(struct pipeline *p);

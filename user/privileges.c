@@ -9,7 +9,7 @@
 
 #include "seccomp_filter.h"
 
-/* All capabilities that a run may need, in the order in which they are printed. */
+/* All capabilities that a run may need, in the order of printing. */
 static const unsigned int needed_capabilities[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON,
 						    CAP_SYS_ADMIN };
 
@@ -44,7 +44,7 @@ uint64_t privileges_missing(uint64_t of)
 	return load_capabilities() ? of & ~capabilities_in(CAPNG_EFFECTIVE) : of;
 }
 
-/* The inheritable and ambient sets become empty: no other program gets any of them. */
+/* Clears the inheritable and ambient sets, so that no other program inherits a capability. */
 static bool set_capabilities(uint64_t effective, uint64_t permitted)
 {
 	unsigned int capability;
@@ -90,7 +90,10 @@ void privileges_print_needed(FILE *out, uint64_t needed)
 		"probe: run it as root (sudo), or: setcap cap_bpf,cap_net_admin,cap_perfmon+ep ./probe\n");
 }
 
-/* Stores in *kept the capabilities that remain. Returns false, with errno, if the kernel refuses. */
+/*
+ * Drops capabilities, and stores the remaining ones in *kept. Returns false, with errno, if the
+ * kernel refuses.
+ */
 static bool drop_capabilities(uint64_t keep, bool (*works)(void *context), void *context,
 			      uint64_t *kept)
 {

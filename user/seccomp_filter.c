@@ -36,11 +36,14 @@ const bool seccomp_is_built = true;
 		argument, SCMP_CMP_MASKED_EQ, bits, 0 \
 	}
 
-#define MAX_CODE 1024 /* instructions; the filter has some 130 */
+#define MAX_CODE 1024 /* BPF instructions; the filter has about 130 */
 
 #define CALL(name) SCMP_SYS(name)
 
-/* Allowed with any arguments. Several variants of a call are listed, since C libraries differ. */
+/*
+ * System calls that are allowed with any arguments. Several variants of a call are listed, since C
+ * libraries differ.
+ */
 static const struct {
 	unsigned int what;
 	int call;
@@ -113,19 +116,19 @@ static const struct {
 	{ SECCOMP_FILTERS, CALL(clock_nanosleep_time64) },
 };
 
-/* Allowed with these arguments only: one line for each combination. */
+/* System calls that are allowed with these arguments only, one row for each combination. */
 static const struct {
 	unsigned int what;
 	int call;
 	unsigned int count;
 	struct scmp_arg_cmp are[3];
 } forms[] = {
-	/* memory that is not executable */
+	/* memory without PROT_EXEC */
 	{ EVERY, CALL(mmap), 1, { WITHOUT(2, PROT_EXEC) } },
 	{ EVERY, CALL(mmap2), 1, { WITHOUT(2, PROT_EXEC) } },
 	{ EVERY, CALL(mprotect), 1, { WITHOUT(2, PROT_EXEC) } },
 
-	/* an open file, by its descriptor */
+	/* fstat() in its variants: an open file, by its descriptor */
 	{ EVERY, CALL(newfstatat), 1, { IS(3, AT_EMPTY_PATH) } },
 	{ EVERY, CALL(statx), 1, { IS(2, AT_EMPTY_PATH) } },
 	{ EVERY, CALL(fcntl), 1, { IS(1, F_GETFL) } },
@@ -148,7 +151,7 @@ static const struct {
 	{ SECCOMP_FILTERS, CALL(bpf), 1, { IS(0, BPF_LINK_CREATE) } },
 
 	{ WATCHES, CALL(socket), 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
-	/* bound to an abstract name only: see clsact.c */
+	/* sockets for the abstract names in clsact.c */
 	{ SECCOMP_FILTERS, CALL(socket), 2, { IS(0, AF_UNIX), IS(1, SOCK_DGRAM | SOCK_CLOEXEC) } },
 };
 
@@ -209,7 +212,7 @@ bool seccomp_enter(unsigned int what)
 
 	if (!seccomp_is_built)
 		return true;
-	tzset(); /* the first call opens a file */
+	tzset(); /* call it now: the first call opens a file */
 	generated = generate(what);
 	if (generated < 0)
 		return false;

@@ -93,7 +93,7 @@ const char *session_iface_name(const struct session *session, uint32_t ifindex)
 	for (i = 0; i < session->followed_count; i++)
 		if (session->followed[i].index == ifindex)
 			return session->followed[i].name;
-	/* an interface that came back has another index */
+	/* an interface that was removed and came back has a new index */
 	return session->interface_count == 1 ? session->interfaces[0].name : NULL;
 }
 

@@ -23,75 +23,83 @@ struct unknown_ethertype {
 	uint64_t packets;
 };
 
-/* Source NAT on this host: on its outer side clients have this host's address, and conntrack maps them back. */
+/*
+ * Source NAT on this host. On its outer side all clients have this host's address, and conntrack
+ * provides their own addresses.
+ */
 struct nat {
 	bool known; /* conntrack can be read */
-	const char *unknown; /* why not; NULL: this host tracks no connections */
-	uint64_t translated; /* attempts from this host's address with a client known by conntrack */
-	uint64_t own; /* attempts from this host's address without one */
+	/* why conntrack cannot be read; NULL if this host tracks no connections */
+	const char *unknown;
+	uint64_t translated; /* attempts from this host's address whose client conntrack knows */
+	uint64_t own; /* attempts from this host's address that conntrack does not translate */
 	uint64_t lost; /* number of overruns of conntrack's event socket */
 	struct address address; /* this host's address in the latest such attempt */
-	char inner[128]; /* "eth0 (10.1.4.1)": interfaces where the clients may be; "": not known */
+	/* interfaces where the clients may be, such as "eth0 (10.1.4.1)"; "" if unknown */
+	char inner[128];
 };
 
-/* An interface that is watched, or that a capture names. */
+/* An interface that is watched, or that a capture file names. */
 struct session_iface {
-	const char *name; /* as requested */
-	uint32_t index; /* as in struct connection */
+	const char *name; /* name given by the user */
+	uint32_t index; /* interface index, as in struct connection */
 	const char *hook; /* "tcx" or "clsact"; NULL for a capture */
 	const char *hook_reason; /* why the preferred hook is not used, or NULL */
-	const char *link; /* link layer, in words */
-	ns_t blind[DIRECTIONS]; /* for how long packets passed that the hook did not see */
-	bool was_away; /* for a part of the run */
-	bool is_part; /* member of a bridge or bond, which does the forwarding */
+	const char *link; /* link layer, for people */
+	ns_t blind[DIRECTIONS]; /* time during which packets passed that the hook did not see */
+	bool was_away; /* the interface was missing for part of the run */
+	bool is_part; /* member of a bridge or bond, which forwards in its place */
 };
 
 struct session {
-	const char *from; /* the interfaces or files, in words */
+	const char *from; /* names of the interfaces or files, for people */
 	bool is_capture;
 	struct session_iface interfaces[MAX_IFACES];
-	unsigned int interface_count; /* 0 for captures that name no interface */
-	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* of the interfaces: storage of `from` */
-	const char *link; /* a capture's link type, in words */
-	char kernel[65]; /* its release */
-	struct timespec start; /* wall clock */
+	unsigned int interface_count; /* 0 if a capture names no interface */
+	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* storage of `from` in a live run */
+	const char *link; /* a capture's link type, for people */
+	char kernel[65]; /* kernel release */
+	struct timespec start; /* wall-clock time */
 	ns_t duration;
-	ns_t stall; /* threshold of --stall */
+	ns_t stall; /* threshold of --stall, in ns */
 	bool narrowed_clients; /* --client: other clients are not seen */
 	bool narrowed_servers; /* --server or --port: other servers are not seen */
 	bool filtered; /* a capture filter may hide any packet */
 	uint64_t counters[COUNTERS];
-	uint64_t joined; /* records that were another side of an attempt: see model/join.h */
-	uint64_t ambiguous; /* attempts that may be another side of more than one */
+	/* records that were joined to another record of the same attempt: see model/join.h */
+	uint64_t joined;
+	uint64_t ambiguous; /* records that match several attempts and were joined to none */
 	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
-	char no_tcp_reason[512]; /* why no connection can be seen, once that was reported */
-	struct session_iface *followed; /* --follow-peers: where SYNs are seen leaving */
+	/* why no TCP connection can be seen; "" unless that was reported */
+	char no_tcp_reason[512];
+	/* --follow-peers: interfaces on which SYNs that leave are recorded */
+	struct session_iface *followed;
 	unsigned int followed_count;
-	char unwatched[128]; /* other interfaces by which packets may leave, in words */
+	char unwatched[128]; /* names of other interfaces on which packets may leave */
 	bool ipsec; /* IPsec policies may encrypt packets that leave */
-	uint64_t bytes; /* on all interfaces during the run, all protocols; 0: not known */
-	struct address own_addresses[MAX_OWN_ADDRESSES]; /* of this host */
+	uint64_t bytes; /* all protocols, on all watched interfaces during the run; 0 if unknown */
+	struct address own_addresses[MAX_OWN_ADDRESSES]; /* addresses of this host */
 	unsigned int own_address_count;
 	struct nat nat;
-	const char *cut; /* why the source ended early, or NULL */
+	const char *cut; /* why the source ended early; NULL if it did not */
 };
 
-/* Number of records that were lost, for any reason. */
+/* Returns the number of losses of all kinds. */
 uint64_t session_losses(const struct session *session);
 
 /*
- * Keeps the most frequent of 65536 packet counts by ethertype. Values below 0x600 are lengths
- * (IEEE 802.3) and count together as ETHERTYPE_LLC.
+ * Stores the most frequent of 65536 packet counts by ethertype. Values below 0x600 are lengths
+ * (IEEE 802.3) and are counted together as ETHERTYPE_LLC.
  */
 void session_set_ethertypes(struct session *session, const uint32_t *packets);
 
-/* Adds an interface, for the caller to fill in, and its name to session->from. */
+/* Adds an interface, and its name to session->from. The caller fills in the other members. */
 struct session_iface *session_add_iface(struct session *session, const char *name);
 
-/* The name of the interface with this index; NULL if it is not one of the session's. */
+/* Returns the name of the interface with this index, or NULL if it is not part of the session. */
 const char *session_iface_name(const struct session *session, uint32_t ifindex);
 
-/* The maximum over the interfaces of the time that they were blind in this direction. */
+/* Returns the longest time that an interface was blind in this direction. */
 ns_t session_blind_time(const struct session *session, int direction);
 
 bool session_is_own_address(const struct session *session, const struct address *a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The causes, one file each. diagnose() calls them in the order of its table: what one has
- * explained, the later ones leave alone.
+ * One function for each cause, in files of their own. diagnose() calls them in the order of its
+ * table. A cause ignores stalls and peers that an earlier cause has explained.
  */
 #pragma once
 

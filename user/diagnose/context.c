@@ -43,7 +43,7 @@ static size_t count_groups(const struct timeline *t)
 	return n;
 }
 
-/* Appends what is kept of a client. */
+/* Appends the stalls and pending operations of a client. */
 static void add_client(struct timeline *t, const struct client *c)
 {
 	const struct pending *o;
@@ -52,7 +52,7 @@ static void add_client(struct timeline *t, const struct client *c)
 	if (c->first_syn < t->from)
 		t->from = c->first_syn;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
-		/* a sibling to the same server was in use meanwhile: this was a spare socket */
+		/* with a sibling to the same server in use, this was a spare socket */
 		if (!s->siblings)
 			t->stalls[t->stall_count++].stall = s;
 	TAILQ_FOREACH(o, &c->pendings, of_client)

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The input of a diagnosis and its notes, as every cause gets them. Private to the diagnosis. */
+/*
+ * The input of a diagnosis and its intermediate results, which are passed to every cause. Private
+ * to the diagnosis.
+ */
 #pragma once
 
 #include "diagnose/diagnose.h"
 
-/* A stall and the diagnosis' notes on it. */
+/* A stall, and the results of the diagnosis about it. */
 struct noted_stall {
 	const struct stall *stall;
-	const struct finding *explained; /* by this finding; or NULL */
-	const void *matched; /* by this suspect, see correlate.c */
+	const struct finding *explained; /* the finding that explains it, or NULL */
+	const void *matched; /* the suspect that it was matched with last, see correlate.c */
 };
 
-/* A host's stalls and pending operations, those of all its addresses together. */
+/* The stalls and pending operations of a host, from all its addresses. */
 struct timeline {
 	const struct host *host;
-	struct noted_stall *stalls; /* by the moment they ended, without spare sockets */
+	struct noted_stall *stalls; /* sorted by their end, without spare sockets */
 	size_t stall_count;
-	size_t groups; /* of stalls that ended in the same moment */
-	const struct pending **pendings; /* by their start */
+	size_t groups; /* groups of stalls that ended at the same time */
+	const struct pending **pendings; /* sorted by their start */
 	size_t pending_count;
-	ns_t from; /* since when its pending operations are known */
-	ns_t watched; /* from then to the end of the run */
-	const void *counted; /* see count_once() */
+	ns_t from; /* start of the time in which all pending operations are known */
+	ns_t watched; /* duration of that time, to the end of the run */
+	const void *counted; /* last counter of count_once() */
 };
 
 struct context {
@@ -30,23 +33,29 @@ struct context {
 	const struct host_facts *facts;
 	struct diagnosis *d;
 	const struct hosts *hosts; /* d->hosts */
-	struct timeline *timelines; /* of hosts->at[], in that order */
-	struct noted_stall *stalls; /* of all timelines */
+	struct timeline *timelines; /* one for each of hosts->at[], in that order */
+	struct noted_stall *stalls; /* array shared by all timelines */
 	size_t stall_count;
-	const struct pending **pendings; /* of all timelines */
-	bool out_of_memory; /* makes diagnose() fail */
+	const struct pending **pendings; /* array shared by all timelines */
+	bool out_of_memory; /* set by a cause: diagnose() then fails */
 };
 
-/* Returns false when out of memory. The caller frees in any case, but not d. */
+/*
+ * Fills in the context. Returns false when out of memory. In both cases the caller frees it by
+ * context_free(), which does not free d.
+ */
 bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 		  const struct session *session, const struct host_facts *facts);
 void context_free(struct context *g);
 
-/* The timeline of the host that a client belongs to. */
+/* Returns the timeline of the host that a client belongs to. */
 struct timeline *timeline_of(const struct context *g, const struct client *c);
 
-/* Marks the host as counted by this counter. Returns false if it was marked by it already. */
+/*
+ * Marks the host as counted by this counter. Returns false if it already was the last counter to do
+ * so.
+ */
 bool count_once(struct timeline *t, const void *counter);
 
-/* A host can be compared if it stalled, or if it sent a request and did not stall. */
+/* Returns true if the host can be compared: it stalled, or it sent a request and did not stall. */
 bool host_is_comparable(const struct host *h);

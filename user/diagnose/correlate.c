@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Correlation: which pending operation of the same host explains a stall? One coincidence proves
- * little. Several prove a lot, measured against how often the host tries that peer anyway.
+ * Correlation: finds the pending operations of the same host that explain stalls. One coincidence
+ * proves little. Several coincidences prove a lot, measured against how often the host tries that
+ * peer anyway.
  *
  * Two null hypotheses are tested, each with its own probability. Attempts made all the time
- * coincide with any stall (chance of the starts). Attempts that accompany every page say nothing
- * about stalls that end when the user goes on (chance of the ends).
+ * coincide with any stall (chance of the starts). Attempts that accompany every page do not depend
+ * on stalls that end when the user continues (chance of the ends).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,16 +16,19 @@
 #include "diagnose/correlate.h"
 #include "model/coincidence.h"
 
-/* A peer tried less often during stalls than at other times is not what the stalls waited for. */
+/*
+ * Minimum ratio of the rates of attempts during stalls and at other times. Stalls do not wait for a
+ * peer that is tried less often during them.
+ */
 #define MIN_LIFT 1
 
-/* The deviation of a timer on a machine that is not overloaded. */
+/* Maximum deviation of a timer on a machine that is not overloaded. */
 #define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
 
-/* Correlated observations that a finding needs. */
+/* Minimum number of correlated observations for a finding. */
 #define MIN_CORRELATED 2
 
-/* Peers reported at most. */
+/* Maximum number of peers reported. */
 #define MAX_REPORTED 16
 
 struct matches {
@@ -63,7 +67,7 @@ static bool match_of(struct match *m, struct noted_stall *noted, const struct pe
 		return false;
 	from = o->start > s->start ? o->start : s->start;
 	until = o->end < end ? o->end : end;
-	/* it covers the stall, but for its lead and for the time that the client takes to go on */
+	/* the operation must cover the stall, except its lead and the client's reaction time */
 	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - SAME_MOMENT_NS)
 		return false;
 	m->noted = noted;
@@ -73,7 +77,7 @@ static bool match_of(struct match *m, struct noted_stall *noted, const struct pe
 	m->strong = o->start >= s->start - LAG_NS;
 	m->ended = o->resolved && o->end <= end && end - o->end <= SAME_MOMENT_NS;
 	m->correlated = false;
-	/* if it was resolved earlier, the stall went on in spite of it */
+	/* if the operation was resolved earlier, the stall did not wait for it */
 	return m->ended || o->end > end;
 }
 
@@ -139,7 +143,7 @@ static bool match_all(struct context *g, struct matches *matches)
 	return true;
 }
 
-/* Splits the matches by their peers. Returns NULL when out of memory; the caller frees. */
+/* Groups the matches by peer. Returns NULL when out of memory; the caller frees. */
 static struct suspect *suspects_of(const struct matches *matches, size_t *count)
 {
 	struct suspect *suspects;
@@ -164,8 +168,8 @@ static struct suspect *suspects_of(const struct matches *matches, size_t *count)
 /* ---- chance of the starts ---- */
 
 /*
- * Stalls that one operation releases in the same moment are one observation, which the first match
- * stands for.
+ * Returns true if the match is an observation of its own. Stalls that one operation ends at the
+ * same time are one observation, represented by the first match.
  */
 static bool is_observation(const struct match *m, const struct match *before)
 {
@@ -196,8 +200,9 @@ static size_t count_peers(const struct timeline *t)
 }
 
 /*
- * The probability that so many groups of stalls begin with an attempt at the peer, if the hosts
- * made their attempts at random moments; times the number of peers that a host tried (Bonferroni).
+ * Returns the probability that so many groups of stalls start with an attempt at the peer, if the
+ * hosts made their attempts at random times. It is multiplied by the number of peers that a host
+ * tried (Bonferroni).
  */
 static double chance_of_starts(const struct suspect *s)
 {
@@ -225,7 +230,7 @@ static double chance_of_starts(const struct suspect *s)
 
 /* ---- attempts and stalls apart from each other ---- */
 
-/* The time during which at least one stall of the host lasted. */
+/* Returns the time during which the host had at least one stall. */
 static double stalled_time(const struct timeline *t)
 {
 	ns_t until = t->from, from, end;
@@ -257,8 +262,8 @@ static bool is_during_stall(const struct timeline *t, ns_t when)
 }
 
 /*
- * How much more often these hosts try the peer during their stalls than at other times. Who tries
- * it all the time tries it during stalls as well, at the same rate.
+ * Returns how much more often these hosts try the peer during their stalls than at other times. The
+ * ratio is 1 for a peer that is tried at a constant rate.
  */
 static double lift_of(const struct suspect *s)
 {
@@ -282,7 +287,10 @@ static double lift_of(const struct suspect *s)
 	return inside / stalled / (outside / (watched - stalled));
 }
 
-/* Stalls as long that began without an attempt at the peer: the timer is somebody else's, then. */
+/*
+ * Counts the stalls of equal length that began without an attempt at the peer: they show that the
+ * timer is not this peer's.
+ */
 static size_t count_outside(const struct context *g, const struct suspect *s)
 {
 	ns_t slack = timer_slack(s->timer);
@@ -297,8 +305,8 @@ static size_t count_outside(const struct context *g, const struct suspect *s)
 }
 
 /*
- * True if the time from the attempt to the end of the stall is about as steady as the stall itself.
- * waits[] is scratch memory for all matches.
+ * Returns true if the time from the attempt to the end of the stall is about as constant as the
+ * stall's length. waits[] is scratch memory for all matches.
  */
 static bool is_coupled(const struct suspect *s, ns_t *waits)
 {
@@ -323,7 +331,7 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 
 /* ---- weighing a suspect ---- */
 
-/* Marks the matches that fit s->timer or s->by_end, and counts them. */
+/* Marks the matches that are consistent with s->timer or s->by_end, and counts them. */
 static void count_correlated(struct suspect *s)
 {
 	ns_t slack = 2 * timer_slack(s->timer);
@@ -359,7 +367,9 @@ static void count_correlated(struct suspect *s)
 	}
 }
 
-/* Sets s->timer: the median time to the ends, or the largest cluster of times without an end. */
+/*
+ * Sets s->timer to the median time to the ends, or to the largest cluster of times without an end.
+ */
 static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends, size_t ended)
 {
 	struct cluster c = {};
@@ -380,7 +390,7 @@ static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends,
 }
 
 /*
- * Fills in the evidence, from the stalls that are not explained yet. times[] and ends[] are scratch
+ * Computes the evidence from the stalls that are not explained yet. times[] and ends[] are scratch
  * memory for all matches.
  */
 static void weigh_observations(const struct context *g, struct suspect *s, ns_t *times, ns_t *ends)
@@ -453,19 +463,19 @@ bool is_proxied(const struct suspect *s)
 }
 
 /*
- * High: at least three correlated observations that chance does not explain, at more than one
- * destination or through a proxy, and not contradicted by hosts that tried the peer without a
- * stall.
+ * Sets the confidence. High confidence takes at least three correlated observations that chance
+ * does not explain. They are at more than one destination or through a proxy, and hosts that tried
+ * the peer without a stall do not contradict them.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
 			    enum confidence *confidence)
 {
-	/* one application with a timer of its own looks the same at many hosts, to one server */
+	/* one application with its own timer looks the same on many hosts that use one server */
 	bool spread = s->several_destinations || proxied;
 	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
 	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < MIN_LIFT ||
 			    s->outside * 4 > s->correlated_stalls || !s->coupled;
-	/* without a comparison group the timer must be steady, and be this peer's alone */
+	/* without a comparison group the timer must be constant, and occur with this peer only */
 	bool doubtful = unaffected < 2 && !s->by_end &&
 			(s->outside * 20 > s->correlated_stalls || s->deviation > STEADY_NS);
 
@@ -485,7 +495,7 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 
 /* ---- selection ---- */
 
-/* More observations first; of as many the steadier ones, then the less likely by chance. */
+/* Orders suspects by observations, then by a more constant timer, then by a smaller chance. */
 static bool is_stronger(const struct suspect *a, const struct suspect *b)
 {
 	if (a->correlated != b->correlated)
@@ -497,7 +507,7 @@ static bool is_stronger(const struct suspect *a, const struct suspect *b)
 	return memcmp(&a->peer, &b->peer, sizeof(a->peer)) < 0;
 }
 
-/* Counts the correlated stalls that both suspects have. Both have been weighed. */
+/* Counts the correlated stalls that two suspects have in common. Both have been weighed. */
 static size_t count_shared(const struct suspect *s, const struct suspect *other)
 {
 	size_t i, j, n = 0;
@@ -533,7 +543,7 @@ static struct suspect *strongest_suspect(struct context *g, struct suspect *susp
 	return best;
 }
 
-/* Suspects that share most stalls with the strongest one. Returns their number. */
+/* Stores the suspects that share most stalls with the strongest suspect. Returns their number. */
 static size_t find_also(const struct suspect *suspects, size_t count, const struct suspect *best,
 			struct suspect also[MAX_FINDING_ALSO])
 {
@@ -547,8 +557,8 @@ static size_t find_also(const struct suspect *suspects, size_t count, const stru
 }
 
 /*
- * Reports the strongest suspect, whose stalls are explained then, and weighs the others again by
- * what is left.
+ * Reports the strongest suspect, which explains its stalls. Then weighs the others again by the
+ * remaining stalls.
  */
 void cause_correlation(struct context *g)
 {
@@ -565,7 +575,7 @@ void cause_correlation(struct context *g)
 			break;
 		n = find_also(suspects, count, best, also);
 		report_correlation(g, best, also, n);
-		best->count = 0; /* never again, whatever else it explains */
+		best->count = 0; /* each suspect is reported at most once */
 	}
 	free(suspects);
 	free(matches.at);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A peer that stalls may have waited for, and the evidence for it. Private to the correlation. */
+/*
+ * Shared by the two files of the correlation: a peer that stalls may have waited for, and the
+ * evidence for it.
+ */
 #pragma once
 
 #include "diagnose/finding.h"
@@ -7,9 +10,9 @@
 /* A stall and an operation of the same host that was pending during it. */
 struct match {
 	struct noted_stall *noted;
-	const struct stall *stall; /* of noted */
+	const struct stall *stall; /* same as noted->stall */
 	const struct pending *pending;
-	const struct timeline *timeline; /* of their host */
+	const struct timeline *timeline; /* timeline of their host */
 	ns_t t; /* from the operation's start to the stall's end */
 	bool strong; /* the operation began with the stall, not before it */
 	bool ended; /* the operation was resolved just before the stall ended */
@@ -22,16 +25,18 @@ struct suspect {
 	size_t count;
 
 	size_t strong; /* observations that began with a stall */
-	size_t correlated; /* of these, the ones that ended with it, or by the same timer */
+	/* strong observations that also ended with the operation, or by the same timer */
+	size_t correlated;
 	size_t correlated_stalls;
-	size_t passed; /* connections that got through meanwhile */
-	size_t outside; /* stalls as long that began without an attempt at the peer */
-	bool coupled; /* the stalls end in time with the attempts, not with their own beginnings */
+	size_t passed; /* connections that got through during the stalls */
+	size_t outside; /* stalls of equal length that began without an attempt at the peer */
+	/* the stalls end at a constant time after the attempts, not after their own starts */
+	bool coupled;
 	double lift; /* ratio of the rates of attempts during stalls and at other times */
 	size_t hosts;
 	bool several_destinations;
-	bool by_end; /* the stalls end when the operation is resolved; else by a timer */
-	bool failed; /* no answer ever came */
+	bool by_end; /* the stalls end when the operation is resolved; otherwise by a timer */
+	bool failed; /* no operation was ever answered */
 	ns_t timer;
 	ns_t deviation;
 	double chance_of_starts;
@@ -39,16 +44,18 @@ struct suspect {
 };
 
 /*
- * True if the correlated stalls are of hosts that have one destination only, as an explicit proxy.
+ * Returns true if the hosts of the correlated stalls have only one destination, such as an explicit
+ * proxy.
  */
 bool is_proxied(const struct suspect *s);
 
-/* Returns false if the evidence is too weak for a finding. */
+/* Computes the confidence. Returns false if the evidence is too weak for a finding. */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
 			    enum confidence *confidence);
 
 /*
- * Makes the finding, and marks the stalls that it explains. also: count suspects that fit as well.
+ * Creates the finding, and marks the stalls that it explains. also has count suspects that are
+ * consistent with the stalls as well.
  */
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,
 			size_t count);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The finding of a correlation: what it explains, and its evidence in words. */
+/* Creates the finding of a correlation: the stalls that it explains, and its evidence. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,19 +8,23 @@
 #include "model/coincidence.h"
 
 /*
- * A page and what it asks for next end up to so much later than the connection that was released.
+ * A page and its follow-up requests end at most this long after the connection that was released.
  */
 #define FOLLOW_UP_NS (500 * (ns_t)MILLISECOND_NS)
 
-/* Times of the stalls that a finding explains, for its evidence. */
+/* Times of the stalls that a finding explains, for its lines of evidence. */
 struct extent {
-	ns_t furthest; /* between the start of a stall and the attempt that began with it */
-	bool has_earlier; /* for some stalls the attempt began before the stall */
+	/* maximum time between the start of a stall and the attempt that began with it */
+	ns_t furthest;
+	bool has_earlier; /* some attempts began before their stall */
 };
 
-/* ---- the evidence line by line ---- */
+/* ---- lines of evidence ---- */
 
-/* The median wait of the hosts that stalled and tried the peer, or of those that did not stall. */
+/*
+ * Returns the median wait of the hosts that stalled and tried the peer, or of the hosts that did
+ * not stall.
+ */
 static ns_t median_wait(struct context *g, const struct finding *f, bool stalled)
 {
 	size_t room = (g->hosts->count + 1) * SAMPLES, i, j, k, n = 0;
@@ -135,7 +139,7 @@ static void add_also(struct finding *f, const struct suspect *also, size_t count
 	}
 }
 
-/* The correlated match whose time is closest to the timer. */
+/* Adds the correlated match whose time is closest to the timer. */
 static void add_example(struct finding *f, const struct suspect *s)
 {
 	const struct match *best = NULL, *m;
@@ -156,7 +160,7 @@ static void add_example(struct finding *f, const struct suspect *s)
 
 /* ---- the finding ---- */
 
-/* Marks the correlated stalls, and those that followed from the same release. */
+/* Marks the correlated stalls, and the stalls that ended shortly after the same release. */
 static struct extent mark_explained(struct finding *f, const struct suspect *s)
 {
 	ns_t follow_up = s->timer / 4 > FOLLOW_UP_NS ? s->timer / 4 : FOLLOW_UP_NS;
@@ -182,7 +186,7 @@ static struct extent mark_explained(struct finding *f, const struct suspect *s)
 	return extent;
 }
 
-/* How the peer fails its clients. */
+/* Describes how the peer fails its clients. */
 static const char *failure_pattern(const struct context *g, const struct suspect *s,
 				   const struct peer *p)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Peers that fail. Those with a common cause are reported first, the others one by one. */
+/* Reports peers that fail: first peers with a common cause, then the others one by one. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,22 +8,28 @@
 #include "diagnose/dead_peers.h"
 #include "diagnose/forwarding.h"
 
-/* A flood: attempts that nobody finishes, and the clients that they come from. */
+/* Minimum numbers of unfinished attempts, and of clients that they come from, for a flood. */
 #define FLOOD_ATTEMPTS 1000
 #define FLOOD_CLIENTS 200
 
-/* Silent peers examined, those with the most clients first. The work grows with their square. */
+/*
+ * Maximum number of silent peers examined, those with the most clients first. The work grows with
+ * the square.
+ */
 #define MAX_EXAMINED 1024
 
 /* ---- one peer ---- */
 
-/* Clients wait for it, or this gateway drops its SYNs: other causes report that. */
+/*
+ * Returns true if other causes report the peer: clients wait for it, or this gateway drops its
+ * SYNs.
+ */
 static bool is_peer_explained(const struct context *g, const struct peer *p)
 {
 	return is_dropped_here(g, p) || is_waited_for(g, &p->server);
 }
 
-/* " of 3 hosts"; empty if all of them were evicted from the model. */
+/* Formats " of 3 hosts"; empty if all hosts were evicted from the model. */
 static const char *of_hosts(char text[32], size_t hosts)
 {
 	text[0] = '\0';
@@ -48,7 +54,10 @@ static void add_times(struct finding *f, const struct context *g, const struct p
 			     plural(p->answered));
 }
 
-/* Other ports of the same address tell whether the host is down or this port is filtered. */
+/*
+ * Adds the other ports of the same address, which show whether the host is down or only this port
+ * is filtered.
+ */
 static void add_other_ports(const struct context *g, struct finding *f, const struct peer *p)
 {
 	const struct peer *other;
@@ -155,7 +164,7 @@ static size_t count_clients(const struct peer *p)
 	return n;
 }
 
-/* Attempts without an answer, half open, or too young for a verdict. */
+/* Returns the number of attempts that are unanswered, half open, or too recent for a verdict. */
 static uint64_t unfinished(const struct peer *p)
 {
 	return unanswered(p) + p->failures[FAILURE_TOO_EARLY] +
@@ -189,13 +198,16 @@ static void report_flood(struct context *g, const struct peer *p)
 
 /* ---- all peers ---- */
 
-/* A single SYN may be of a client that changed its mind; three are worth a finding. */
+/*
+ * Returns true if the peer is worth a finding: a client may give up after a single SYN, but three
+ * SYNs are significant.
+ */
 static bool is_worth_reporting(const struct peer *p)
 {
 	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
 }
 
-/* It does nothing but refuse, so it may be a target of a scan. */
+/* Returns true if the peer refuses every attempt: it may be the target of a scan. */
 static bool only_refuses(const struct context *g, const struct peer *p)
 {
 	return p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_UNREACHABLE] && !p->answered &&
@@ -203,8 +215,8 @@ static bool only_refuses(const struct context *g, const struct peer *p)
 }
 
 /*
- * Removes peers that failed less than three times and whose clients were all evicted: whether a
- * scan tried them cannot be known any more.
+ * Removes peers that failed less than three times and whose clients were all evicted: they may have
+ * been tried by a scan.
  */
 static size_t remove_forgotten(const struct peer **peers, size_t count)
 {
@@ -222,7 +234,7 @@ static void report_silent_peers(struct context *g, const struct peer **peers, si
 	struct failing *at = list->at;
 	size_t i;
 
-	/* peers that are waited for belong to a prefix as well, but are not reported alone */
+	/* peers that clients wait for count for a prefix as well, but are not reported alone */
 	for (i = 0; i < count; i++)
 		if (is_silent(peers[i]) && !is_flooded(peers[i]) &&
 		    (!is_dropped_here(g, peers[i]) || is_waited_for(g, &peers[i]->server)))

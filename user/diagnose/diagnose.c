@@ -8,19 +8,20 @@
 #include "diagnose/causes.h"
 
 /*
- * The order of the causes. What a finding explains, stalls and peers, later causes leave alone:
- * strong evidence comes before weak evidence, and a specific cause before a general one.
+ * The order of the causes. A cause ignores stalls and peers that an earlier finding explains. So
+ * strong evidence comes before weak evidence, and a specific cause before a general cause.
  */
 static void (*const causes[])(struct context *) = {
-	cause_correlation, /* two independent observations agree: the strongest evidence */
-	cause_failover, /* the same before the SYN, without peers that stalls wait for */
-	cause_loss, /* short stalls of a lossy client need no other explanation */
-	cause_slow_servers, /* single slow answers are weighed against the loss found before */
-	cause_unexplained, /* the stalls that are left */
-	cause_gateway_drops, /* failing peers: first those with a culprit on this host */
+	/* needs two independent observations that agree: the strongest evidence */
+	cause_correlation,
+	/* like the correlation, but before the SYN; ignores peers that stalls wait for */
+	cause_failover, cause_loss, /* short stalls of a lossy client need no other explanation */
+	cause_slow_servers, /* weighs single slow answers against the loss found before */
+	cause_unexplained, /* all remaining stalls */
+	cause_gateway_drops, /* failing peers that this host causes */
 	cause_dead_peers, /* the other failing peers */
 	cause_path, /* independent of the others */
-	cause_summary, /* judges all findings */
+	cause_summary, /* depends on all other findings */
 };
 
 /* ---- the order of the findings ---- */
@@ -65,7 +66,10 @@ static int by_pointer(const void *a, const void *b)
 	return x->stall < y->stall ? -1 : x->stall > y->stall;
 }
 
-/* numbers: of the findings, by their index in d->at. */
+/*
+ * Collects the explained stalls. numbers[] maps an index in d->at to the number of the finding
+ * after sorting.
+ */
 static bool collect_explained(struct context *g, const size_t *numbers)
 {
 	struct diagnosis *d = g->d;
@@ -84,7 +88,7 @@ static bool collect_explained(struct context *g, const size_t *numbers)
 	return true;
 }
 
-/* Sorts the findings and notes which stalls they explain. Returns false when out of memory. */
+/* Sorts the findings and stores which stalls they explain. Returns false when out of memory. */
 static bool sort_findings(struct context *g)
 {
 	struct finding *order[MAX_FINDINGS], *sorted = calloc(MAX_FINDINGS, sizeof(*sorted));
@@ -111,7 +115,7 @@ static bool sort_findings(struct context *g)
 	return true;
 }
 
-/* ---- making and freeing ---- */
+/* ---- construction and destruction ---- */
 
 static bool find_causes(struct diagnosis *d, const struct model *m, const struct session *session,
 			const struct host_facts *facts)

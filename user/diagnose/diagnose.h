@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The causes of waits and failures, each with a confidence. diagnose() is a pure function of the
- * model, the session and what this host knows: no I/O, no clock, and the same input gives the same
- * findings.
+ * Finds the causes of waits and failures, each with a confidence. diagnose() is a pure function of
+ * the model, the session and the facts about this host. It does no I/O and reads no clock, and the
+ * same input gives the same findings.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "model/model.h"
 #include "session.h"
 
-/* kinds.c has the table that describes them. */
+/* The kinds of finding; kinds.c has the table that describes them. */
 enum finding_kind {
 	KIND_WAITS_FOR_PEER,
 	KIND_SLOW_HELPER,
@@ -42,7 +42,7 @@ enum finding_kind {
 };
 
 enum finding_family {
-	FAMILY_WAIT, /* waits of clients, and what they waited for */
+	FAMILY_WAIT, /* waits of clients, and their causes */
 	FAMILY_PEER, /* peers that fail */
 	FAMILY_SERVER, /* servers that answer late or not properly */
 	FAMILY_PATH, /* the path between clients, this gateway and servers */
@@ -52,15 +52,15 @@ enum finding_family {
 /* The order in which findings are reported. */
 enum finding_rank {
 	RANK_NO_VERDICT, /* the other findings are not reliable */
-	RANK_CAUSE, /* explains waits; with low confidence it ranks as RANK_FAULT */
+	RANK_CAUSE, /* explains waits; a low confidence ranks as RANK_FAULT */
 	RANK_FAULT, /* something is broken */
 	RANK_UNEXPLAINED,
-	RANK_NOTE, /* worth knowing, but nobody waits for it */
+	RANK_NOTE, /* information: no client waits because of it */
 	RANK_ALL_WELL,
 };
 
 struct finding_kind_info {
-	const char *name; /* stable: in JSON lines and in the manual */
+	const char *name; /* stable: used in JSON lines and in the manual */
 	enum finding_family family;
 	enum finding_rank rank;
 	bool is_problem; /* counts for --exit-code */
@@ -78,20 +78,21 @@ extern const char *const confidence_names[CONFIDENCES];
 #define MAX_FINDING_LINES 12
 #define MAX_FINDINGS 64
 
-/* Hosts, by the address that names each. */
+/* Hosts, each identified by one of its addresses. */
 struct finding_hosts {
-	struct client_key *at; /* at most MAX_FINDING_HOSTS, in the order of the addresses */
-	size_t named; /* in at[] */
+	struct client_key *at; /* at most MAX_FINDING_HOSTS, sorted by address */
+	size_t named; /* number of hosts in at[] */
 	size_t count;
 };
 
 /* A line of evidence. */
 struct finding_line {
-	char label[16]; /* "affected", "route", "against", ...; empty: continues the line before */
+	/* "affected", "route", "against", ...; empty if it continues the line before */
+	char label[16];
 	char text[240]; /* UTF-8, escaped */
 };
 
-/* A wait and the attempt that was pending meanwhile: the data of a time line. */
+/* A wait and the attempt that was pending at the same time, for a time line. */
 struct example {
 	struct endpoint client;
 	struct endpoint nat_endpoint; /* see struct connection */
@@ -99,35 +100,37 @@ struct example {
 	ns_t syn;
 	ns_t synack;
 	ns_t ack;
-	ns_t first; /* the first payload, which ended the wait */
-	struct endpoint waited_for; /* port 0: nothing */
-	ns_t syn_times[SYN_TIMES]; /* of the pending attempt */
-	unsigned int syn_count; /* in syn_times */
-	ns_t resolved; /* when the pending attempt was answered or failed; NEVER */
+	ns_t first; /* time of the first payload, which ended the wait */
+	struct endpoint waited_for; /* port 0 if there was no such attempt */
+	ns_t syn_times[SYN_TIMES]; /* SYN times of the pending attempt */
+	unsigned int syn_count; /* number of elements in syn_times */
+	ns_t resolved; /* time when the pending attempt was answered or failed; or NEVER */
 };
 
 struct finding {
 	enum finding_kind kind;
 	enum confidence confidence;
 	bool has_peer;
-	struct endpoint peer; /* port 0: several ports */
-	unsigned int prefix_length; /* of peer.address, if the finding is about a prefix; else 0 */
+	struct endpoint peer; /* port 0 stands for several ports */
+	/* length of the prefix of peer.address that the finding is about; else 0 */
+	unsigned int prefix_length;
 	struct endpoint
-		also[MAX_FINDING_ALSO]; /* peers tried in the same moments, hence suspects too */
+		also[MAX_FINDING_ALSO]; /* peers tried at the same times, which are suspects too */
 	size_t also_count;
 
 	uint64_t stalls; /* observations considered */
 	uint64_t correlated; /* observations that this finding explains */
-	ns_t timer; /* the time that they have in common; NEVER when there is none */
+	ns_t timer; /* duration that the stalls have in common; NEVER if there is none */
 	ns_t deviation; /* median absolute deviation from timer; or NEVER */
 
 	size_t hosts_hurt;
 	struct finding_hosts affected;
-	struct finding_hosts unaffected; /* the comparison group; count 0: there is none */
+	struct finding_hosts unaffected; /* the comparison group; its count is 0 if there is none */
 	struct cohort cohort;
-	double p_value; /* Fisher's exact test on the cohort, two-sided; NAN: no comparison group */
+	/* Fisher's exact test on the cohort, two-sided; NAN without a comparison group */
+	double p_value;
 
-	char text[240]; /* the sentence: UTF-8, escaped */
+	char text[240]; /* the headline of the finding; UTF-8, escaped */
 	struct finding_line lines[MAX_FINDING_LINES];
 	size_t line_count;
 	bool has_example;
@@ -137,21 +140,21 @@ struct finding {
 /* A stall of the model and the finding that explains it. */
 struct explained_stall {
 	const struct stall *stall;
-	size_t finding; /* from 1 */
+	size_t finding; /* number of the finding, from 1 */
 };
 
 struct diagnosis {
-	struct finding *at; /* in the order of their importance */
+	struct finding *at; /* sorted by importance */
 	size_t count;
 	size_t dropped; /* findings beyond MAX_FINDINGS */
-	struct hosts hosts; /* of the model; count 0 when out of memory */
-	struct explained_stall *explained; /* in the order of the pointers */
+	struct hosts hosts; /* hosts of the model; count is 0 when out of memory */
+	struct explained_stall *explained; /* sorted by the address of the stall */
 	size_t explained_count;
 	bool failed; /* out of memory: there are no findings */
 };
 
 /*
- * Fills in the diagnosis, which points into the model: the model must not change while it is in
+ * Fills in the diagnosis. It points into the model, which must not change while the diagnosis is in
  * use. Returns false when out of memory. The caller frees in any case.
  */
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
@@ -160,16 +163,19 @@ void diagnosis_free(struct diagnosis *d);
 
 #define DIAGNOSIS_VERDICT 256
 
-/* The run in one sentence without a full stop: the first finding, or that nothing is wrong. */
+/*
+ * Writes the result of the run as one sentence without a full stop: the first finding, or that no
+ * problem was found.
+ */
 const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosis *d,
 			      const struct model *m);
 
-/* True if a finding names a problem, see struct finding_kind_info. */
+/* Returns true if a finding is a problem, see struct finding_kind_info. */
 bool diagnosis_has_problem(const struct diagnosis *d);
 
 /*
- * The number, from 1, of the finding that explains a stall, a wait that began at this handshake
- * ACK, or an attempt at this server. 0: none.
+ * Return the number, from 1, of the finding that explains a stall, a wait since this handshake ACK,
+ * or an attempt at this server. Return 0 if there is none.
  */
 size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s);
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,

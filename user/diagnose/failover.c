@@ -11,16 +11,22 @@
 #include "diagnose/causes.h"
 #include "diagnose/failover.h"
 
-/* Shorter delays of IPv4 go unnoticed (RFC 8305 5 recommends 250 ms between two attempts). */
+/*
+ * Minimum delay of IPv4 after IPv6. Users do not notice shorter delays (RFC 8305 5 recommends 250
+ * ms between two attempts).
+ */
 #define MIN_IPV6_GAP_NS (300 * (ns_t)MILLISECOND_NS)
 
-/* After a shorter gap the connection may be the next object of the same page. */
+/*
+ * Minimum gap in a chain. After a shorter gap the connection may be the next object of the same
+ * page.
+ */
 #define MIN_GAP_NS (ns_t) SECOND_NS
 
-/* Linux' connect() gives up after 127 s. */
+/* Maximum gap in a chain: connect() on Linux gives up after 127 s. */
 #define MAX_GAP_NS (130 * (ns_t)SECOND_NS)
 
-#define CHANCE_MAX 1e-2 /* of a chain that is reported */
+#define CHANCE_MAX 1e-2 /* maximum probability that a reported chain is due to chance */
 
 /* ---- collecting successors ---- */
 
@@ -59,7 +65,7 @@ static bool is_family_change(const struct pending *o, const struct recent *b)
 	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port;
 }
 
-/* The moment since when all connections of the client are known. */
+/* Returns the time since which all connections of the client are known. */
 static ns_t known_since(const struct client *c)
 {
 	ns_t oldest = NEVER;
@@ -73,7 +79,7 @@ static ns_t known_since(const struct client *c)
 	return oldest;
 }
 
-/* Attempts of a host that begin together count once. */
+/* Returns true for attempts of one host that start together, which count once. */
 static bool is_same_moment(const struct attempt *a, const struct attempt *b)
 {
 	return a->timeline == b->timeline &&
@@ -83,7 +89,7 @@ static bool is_same_moment(const struct attempt *a, const struct attempt *b)
 static bool is_successor(const struct sequence *f, const struct successor *s, bool ipv6)
 {
 	const struct pending *o = s->after.pending;
-	/* nobody waits for an attempt that has failed already */
+	/* no client waits for an attempt that has already failed */
 	ns_t pending = o->end - o->start + (ns_t)SECOND_NS;
 
 	return s->t >= (ipv6 ? MIN_IPV6_GAP_NS : MIN_GAP_NS) &&
@@ -135,7 +141,10 @@ static int by_t(const void *a, const void *b)
 	return memcmp(&x->recent->to, &y->recent->to, sizeof(x->recent->to));
 }
 
-/* Periodic attempts meet whatever else is periodic at a constant distance. */
+/*
+ * Returns true if the host's attempts at `to` are periodic: they are at a constant distance from
+ * any other periodic connections.
+ */
 static bool is_periodic(const struct timeline *t, const struct endpoint *to)
 {
 	ns_t before = NEVER, intervals[64], middle;
@@ -158,7 +167,7 @@ static bool is_periodic(const struct timeline *t, const struct endpoint *to)
 	return near * 10 >= n * 7;
 }
 
-/* Counts the distinct attempts, hosts and destinations. */
+/* Counts the distinct attempts, hosts and destinations of a span. */
 static void count_distinct(const struct sequence *f, struct span *s)
 {
 	size_t i, j;
@@ -199,9 +208,9 @@ static void find_destination(const struct sequence *f, struct span *s)
 }
 
 /*
- * The probability of so many successors in an interval of this width, if connections began at
- * random; times the number of such intervals. The rate near the span counts where it is higher than
- * overall.
+ * Returns the probability of so many successors in an interval of this width, if connections began
+ * at random. It is multiplied by the number of such intervals. If the rate near the span is higher
+ * than the overall rate, it is used instead.
  */
 static double chance_of_span(const struct sequence *f, const struct span *s)
 {
@@ -235,7 +244,8 @@ static void measure_span(struct sequence *f, struct span *s)
 }
 
 /*
- * The span with the most successors, of this width or of a share of its distance if that is more.
+ * Returns the span with the most successors. Its width is `width`, or `share` of its distance if
+ * that is more.
  */
 static struct span densest_span(struct sequence *f, ns_t width, double share)
 {
@@ -256,8 +266,8 @@ static struct span densest_span(struct sequence *f, ns_t width, double share)
 }
 
 /*
- * The span that is least likely by chance. Several widths are tried, since helpers are more or less
- * steady. The delay of IPv4 is not steady: one wide span is enough.
+ * Returns the span that is least likely by chance. Several widths are tried, since the timers of
+ * helpers vary. The delay of IPv4 varies more, so one wide span is enough.
  */
 static struct span steadiest_span(struct sequence *f)
 {
@@ -276,7 +286,7 @@ static struct span steadiest_span(struct sequence *f)
 	return best;
 }
 
-/* Connections a second of the hosts in the sequence. */
+/* Returns the rate of connections of the hosts in the sequence, in connections a second. */
 static double rate_of(const struct sequence *f)
 {
 	const struct timeline *t = NULL;
@@ -297,7 +307,7 @@ static double rate_of(const struct sequence *f)
 	return seconds > 0 ? connections / seconds : 1;
 }
 
-/* Fills in the span. Returns whether most attempts have a successor in it. */
+/* Fills in the span. Returns true if most attempts have a successor in it. */
 static bool find_chain(struct sequence *f, struct span *s)
 {
 	if (!f->count)
@@ -321,11 +331,11 @@ static int by_destination(const void *a, const void *b)
 	return x->pending->start < y->pending->start ? -1 : x->pending->start > y->pending->start;
 }
 
-/* A peer's stretch of all attempts, and how likely its chain is by chance. */
+/* The attempts at one peer, a range of all attempts, and how likely their chain is by chance. */
 struct candidate {
 	size_t first;
 	size_t count;
-	double chance; /* 1: no chain */
+	double chance; /* 1 if there is no chain */
 };
 
 static int by_chance(const void *a, const void *b)
@@ -337,7 +347,7 @@ static int by_chance(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Fills in the span. Returns whether there is a chain behind these attempts. */
+/* Fills in the span. Returns true if these attempts form a chain with their successors. */
 static bool examine_attempts(struct context *g, struct sequence *f, const struct attempt *failed,
 			     size_t count, bool ipv6, struct span *s)
 {
@@ -381,8 +391,8 @@ static size_t group_by_destination(const struct attempt *failed, size_t n,
 }
 
 /*
- * The least likely chain is reported first, and its successors are explained then. Attempts made in
- * the same moments have the same successors: theirs are chance.
+ * Reports the chain that is least likely by chance first, which explains its successors. Other
+ * attempts made at the same times have the same successors by chance.
  */
 static void report_chains(struct context *g, struct sequence *f, const struct attempt *failed,
 			  size_t n, struct candidate *candidates)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Chains of failed attempts and the connections that follow them. Private to the failover cause. */
+/*
+ * Shared by the two files of the failover cause: failed attempts and the connections that follow
+ * them.
+ */
 #pragma once
 
 #include "diagnose/finding.h"
@@ -15,7 +18,7 @@ struct attempt {
 struct successor {
 	struct attempt after;
 	const struct recent *recent;
-	ns_t t; /* from SYN to SYN */
+	ns_t t; /* time from SYN to SYN */
 };
 
 /* A connection that a finding explains: it cannot be another attempt's successor. */
@@ -24,23 +27,25 @@ struct explained_recent {
 	UT_hash_handle hh;
 };
 
-/* The successors of the attempts at one peer, or of all IPv6 attempts. */
+/* The successors of all attempts at one peer, or of all IPv6 attempts. */
 struct sequence {
 	struct successor *at;
 	ns_t *times; /* scratch memory, of the same length */
 	size_t count;
-	size_t room; /* of both */
-	size_t attempts; /* that could have a successor; those of one moment count once */
-	size_t pendings; /* that could have a successor, all of them */
-	struct attempt last; /* of these */
-	double rate; /* connections a second that could follow by chance */
-	const struct peer *peer; /* NULL: all of IPv6 */
-	struct explained_recent *explained; /* by all findings so far */
+	size_t room; /* capacity of both */
+	/* attempts that can have a successor; attempts at the same time count once */
+	size_t attempts;
+	size_t pendings; /* all pending operations that can have a successor */
+	struct attempt last; /* the last attempt that was counted */
+	double rate; /* connections a second that may follow by chance */
+	const struct peer *peer; /* NULL for all IPv6 attempts */
+	/* hash of the connections explained by all findings so far */
+	struct explained_recent *explained;
 };
 
-/* Successors at nearly the same distance from their attempts, sorted by it. */
+/* Successors at nearly the same time after their attempts, sorted by that time. */
 struct span {
-	size_t first; /* in sequence.at */
+	size_t first; /* index in sequence.at */
 	size_t count;
 	size_t attempts;
 	size_t hosts;
@@ -49,11 +54,11 @@ struct span {
 	ns_t deviation;
 	double chance;
 	bool periodic; /* the attempts of a host come at regular intervals */
-	const struct endpoint *destination; /* the most frequent one */
+	const struct endpoint *destination; /* the most frequent destination */
 	size_t to_destination; /* successors with that destination */
 };
 
 bool is_successor_explained(const struct sequence *f, const struct recent *recent);
 
-/* Makes the finding, and marks the successors that it explains. */
+/* Creates the finding, and marks the successors that it explains. */
 void report_chain(struct context *g, struct sequence *f, const struct span *s);

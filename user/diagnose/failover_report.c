@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The finding of a failover chain: its kind, its confidence, and its evidence in words. */
+/* Creates the finding of a failover chain: its kind, its confidence, and its evidence. */
 #include "diagnose/failover.h"
 #include "diagnose/forwarding.h"
 
-/* People and clocks begin things of their own: after a longer gap confidence is never high. */
+/*
+ * After a longer gap, people and scheduled jobs start connections for other reasons, so confidence
+ * is never high.
+ */
 #define LATE_NS (45 * (ns_t)SECOND_NS)
 
-/* A timer is steadier than this; the next object of a page is not. */
+/* Maximum deviation of a timer; the next object of a page varies more. */
 #define UNSTEADY_NS (20 * (ns_t)MILLISECOND_NS)
 
-#define CHANCE_HIGH 1e-8 /* for high confidence the chance must be below */
+#define CHANCE_HIGH 1e-8 /* maximum chance for high confidence */
 
 static void mark_explained(struct context *g, struct sequence *f, const struct recent *recent)
 {
@@ -29,7 +32,10 @@ static enum finding_kind chain_kind(const struct sequence *f, const struct span 
 						     : KIND_FAILOVER_CHAIN;
 }
 
-/* Both the attempts and the successors, to another port, may run by a clock of their own. */
+/*
+ * Returns true if both the attempts and the successors, to another port, may be periodic for
+ * reasons of their own.
+ */
 static bool is_clockwork(const struct sequence *f, const struct span *s)
 {
 	return f->peer && s->periodic && s->destinations < 3 &&
@@ -44,7 +50,7 @@ static enum confidence chain_confidence(const struct sequence *f, const struct s
 
 	if (is_clockwork(f, s))
 		return CONFIDENCE_LOW;
-	/* a server that answers others is not what the clients wait for */
+	/* clients do not wait for a server that answers other clients */
 	if (p && p->answered > p->failures[FAILURE_SILENT] && p->last_answer > p->first_failure)
 		return CONFIDENCE_LOW;
 	if ((s->median > LATE_NS || (p && s->deviation > UNSTEADY_NS)) &&
@@ -53,7 +59,7 @@ static enum confidence chain_confidence(const struct sequence *f, const struct s
 	return confidence;
 }
 
-/* Adds the hosts, and marks the successors as explained. */
+/* Adds the hosts of the span, and marks its successors as explained. */
 static void mark_span(struct context *g, struct finding *finding, struct sequence *f,
 		      const struct span *s)
 {

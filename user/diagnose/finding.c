@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- building ---- */
+/* ---- construction ---- */
 
 struct finding *finding_new(struct context *g, enum finding_kind kind, enum confidence confidence)
 {
@@ -38,14 +38,14 @@ void finding_add_also(struct finding *f, const struct endpoint *peer)
 		f->also[f->also_count++] = *peer;
 }
 
-/* Escapes the text: names of interfaces, which may hold any byte, are part of it. */
+/* Writes escaped text, since it contains names of interfaces, which may contain any byte. */
 static void set_text(char *text, size_t room, const char *format, va_list arguments)
 {
 	char raw[1024];
 	FILE *out;
 
 	vsnprintf(raw, sizeof(raw), format, arguments);
-	out = fmemopen(text, room - 1, "w"); /* cuts what does not fit */
+	out = fmemopen(text, room - 1, "w"); /* truncates text that does not fit */
 	if (!out) {
 		snprintf(text, room, "out of memory: the text of this finding is missing");
 		return;
@@ -179,7 +179,7 @@ enum confidence confidence_by_count(uint64_t n)
 	return n >= 3 ? CONFIDENCE_HIGH : n == 2 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 }
 
-/* ---- findings made so far ---- */
+/* ---- queries ---- */
 
 bool has_finding(const struct context *g, enum finding_kind kind)
 {

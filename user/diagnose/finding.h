@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Builds findings, and queries those made so far. Knows no cause. */
+/* Builds findings, and queries the findings made so far. It does not depend on any cause. */
 #pragma once
 
 #include "diagnose/context.h"
@@ -7,15 +7,18 @@
 #include "lib/format.h"
 #include "lib/statistics.h"
 
-/* Returns NULL when there are MAX_FINDINGS already, which it counts. */
+/* Adds a finding. If there are MAX_FINDINGS already, counts it as dropped and returns NULL. */
 struct finding *finding_new(struct context *g, enum finding_kind kind, enum confidence confidence);
 
 void finding_set_peer(struct finding *f, const struct endpoint *peer);
 
-/* Adds a peer that the finding is about as well, while there is room. */
+/* Adds a further peer to the finding, while there is room. */
 void finding_add_also(struct finding *f, const struct endpoint *peer);
 
-/* Sets the sentence; adds a line of evidence while there is room. The text is escaped and cut. */
+/*
+ * Set the headline, or add a line of evidence while there is room. The text is escaped and
+ * truncated.
+ */
 void finding_text(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void finding_line(struct finding *f, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -23,33 +26,42 @@ void finding_line(struct finding *f, const char *label, const char *format, ...)
 void finding_add_host(struct context *g, struct finding_hosts *hosts, const struct host *h);
 
 /*
- * Adds the hosts that tried this peer to f->affected, each once for a finding: those with one of
- * the anomalies; with anomaly_bits 0 all.
+ * Adds the hosts that tried this peer to f->affected, each once for a finding. With anomaly_bits,
+ * adds only hosts with one of these anomalies.
  */
 void finding_add_hosts(struct context *g, struct finding *f, const struct peer *p,
 		       unsigned int anomaly_bits);
 
-/* Likewise the hosts that failed at this peer. Returns the number of hosts added. */
+/*
+ * Like finding_add_hosts(), for the hosts that failed at this peer. Returns the number of hosts
+ * added.
+ */
 size_t finding_add_failed_hosts(struct context *g, struct finding *f, const struct peer *p);
 
 /*
- * Fills f->affected, f->unaffected, f->cohort and f->p_value: who tried this peer, who stalled. The
- * hosts that tried it are counted by f afterwards, see count_once().
+ * Fills in f->affected, f->unaffected, f->cohort and f->p_value from the hosts that tried this peer
+ * and the hosts that stalled. Afterwards the hosts that tried it are counted by f, see
+ * count_once().
  */
 void finding_compare(struct context *g, struct finding *f, const struct peer *p);
 
 void example_of_stall(struct example *e, const struct stall *s);
 void example_add_attempt(struct example *e, const struct pending *o);
 
-/* Two observations prove little, three prove much. */
+/*
+ * Returns the confidence that n observations give: low for one, medium for two, high for three or
+ * more.
+ */
 enum confidence confidence_by_count(uint64_t n);
 
-/* ---- findings made so far ---- */
+/* ---- queries ---- */
 
 bool has_finding(const struct context *g, enum finding_kind kind);
 
-/* True if a finding names this peer, alone or among others. */
+/* Returns true if a finding is about this peer, alone or among others. */
 bool is_named(const struct context *g, const struct endpoint *peer);
 
-/* True if a finding of medium or high confidence explains waits by this peer. */
+/*
+ * Returns true if a finding of medium or high confidence reports that clients wait for this peer.
+ */
 bool is_waited_for(const struct context *g, const struct endpoint *peer);

@@ -3,11 +3,11 @@
 
 #include <inttypes.h>
 
-/* Tables with names of their own: RT_TABLE_MAIN, RT_TABLE_LOCAL (rtnetlink(7)). */
+/* Routing tables with a name: RT_TABLE_MAIN and RT_TABLE_LOCAL of rtnetlink(7). */
 #define TABLE_MAIN 254
 #define TABLE_LOCAL 255
 
-/* ---- judgement ---- */
+/* ---- verdict ---- */
 
 const struct session_iface *watched_iface(const struct session *s, uint32_t ifindex)
 {
@@ -22,7 +22,7 @@ const struct session_iface *watched_iface(const struct session *s, uint32_t ifin
 	return NULL;
 }
 
-/* True if every SYN that left by this interface was seen, during the whole run. */
+/* Returns true if every SYN that left on this interface was seen, during the whole run. */
 static bool sees_all_egress(const struct session *s, const struct session_iface *w)
 {
 	return !w->was_away && !w->is_part && !w->blind[EGRESS] && !s->is_capture;
@@ -39,9 +39,10 @@ static bool is_neighbour_missing(const struct route *r)
 }
 
 /*
- * A selector may hide the packet that NAT made of a SYN. A device whose neighbour is missing drops
- * SYNs as well, without a fault of this gateway. A SYN that leaves by the interface that it came in
- * by is a copy in the same record.
+ * Returns whether this gateway forwards the SYNs to a peer. FORWARDING_NOT_CHECKED in doubtful
+ * cases: a selector may hide the SYN after NAT, and a device whose neighbour is missing drops SYNs
+ * without a fault of this gateway. If a SYN leaves on the interface that it came in on, it is a
+ * copy in the same record.
  */
 enum forwarding forwarding_of(const struct context *g, const struct peer *p)
 {

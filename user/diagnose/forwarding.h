@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What this gateway does with the SYNs to a peer that fails: its route, and whether they leave. */
+/*
+ * Determines how this gateway handles the SYNs to a peer that fails: their route, and whether they
+ * leave.
+ */
 #pragma once
 
 #include "diagnose/finding.h"
@@ -14,11 +17,11 @@ enum forwarding {
 enum forwarding forwarding_of(const struct context *g, const struct peer *p);
 bool is_dropped_here(const struct context *g, const struct peer *p);
 
-/* Returns NULL when the route is not known. */
+/* Returns NULL if the route is not known. */
 const struct route *route_to(const struct context *g, const struct peer *p);
 
-/* Returns NULL when no interface of this index is watched. */
+/* Returns NULL if no interface with this index is watched. */
 const struct session_iface *watched_iface(const struct session *s, uint32_t ifindex);
 
-/* Adds lines of evidence on the route and on forwarding, as far as they are known. */
+/* Adds lines of evidence on the route and on forwarding, if they are known. */
 void finding_add_route(const struct context *g, struct finding *f, const struct peer *p);

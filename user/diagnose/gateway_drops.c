@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SYNs, or their answers, that this gateway itself drops: they come in and never go out. Reported
- * only where the device that the route leads to was watched all the time and nothing was lost.
+ * Reports SYNs, or their answers, that this gateway itself drops: they come in and do not leave. A
+ * finding requires that the device of the route was watched all the time and that no record was
+ * lost.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,10 +11,10 @@
 #include "diagnose/causes.h"
 #include "diagnose/forwarding.h"
 
-/* So many peers that share a port or an address are one finding. */
+/* Minimum number of peers with a common port or address that are reported as one finding. */
 #define MIN_TOGETHER 3
 
-#define MAX_REPORTED 16 /* findings; all peers are in the tables */
+#define MAX_REPORTED 16 /* maximum number of findings; the tables list all peers */
 
 struct dropped_peer {
 	const struct peer *peer;
@@ -21,13 +22,13 @@ struct dropped_peer {
 	bool reported;
 };
 
-/* Peers of which the first one, all[first], stands for all that are alike. */
+/* A group of peers with a common address or port, represented by all[first]. */
 struct drop_group {
 	struct dropped_peer *all;
-	size_t count; /* of all */
+	size_t count; /* number of elements in all[] */
 	size_t first;
 	bool (*alike)(const struct endpoint *a, const struct endpoint *b);
-	size_t n; /* peers that are alike; 1: the first one alone is reported */
+	size_t n; /* number of peers in the group; with 1, all[first] is reported alone */
 };
 
 static bool same_port(const struct endpoint *a, const struct endpoint *b)
@@ -52,7 +53,7 @@ static size_t count_alike(const struct drop_group *group)
 	return n;
 }
 
-/* Peers with one address, or else with one port, are reported together. */
+/* Returns the group of a peer: the peers with its address, or else with its port. */
 static struct drop_group group_of(struct dropped_peer *all, size_t count, size_t first)
 {
 	struct drop_group group = { all, count, first, same_address, 0 };
@@ -77,7 +78,7 @@ static uint64_t crossed_from(const struct model *m, uint32_t ifindex)
 	return 0;
 }
 
-/* A doubt about the finding, which limits its confidence. */
+/* Adds a doubt about the finding, and limits its confidence to `most`. */
 static void add_doubt(struct finding *f, const char **label, enum confidence most, const char *text)
 {
 	finding_line(f, *label, "%s", text);
@@ -86,7 +87,7 @@ static void add_doubt(struct finding *f, const char **label, enum confidence mos
 		f->confidence = most;
 }
 
-/* What can look like a drop and is none. r: the route to p. */
+/* Adds the reasons for which traffic may only seem to be dropped. r is the route to p. */
 static void add_drop_doubts(const struct context *g, struct finding *f, const struct peer *p,
 			    const struct route *r, const char *label)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of finding kinds. Order, exit status, the manual and the schema follow from it; tests
- * read it with a regular expression, so each row keeps this form.
+ * The table of finding kinds. The order of findings, the exit status, the manual and the schema
+ * depend on it. Tests read it with a regular expression, so the format of the rows must not change.
  */
 #include "diagnose/diagnose.h"
 

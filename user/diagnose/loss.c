@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loss: between one client and this gateway, or between this gateway and the servers. */
+/* Reports loss between one client and this gateway, or between this gateway and the servers. */
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
 
-/* Fewer connections with loss, or a smaller share of all, are not reported. */
+/* Minimum number and share of connections with loss for a finding. */
 #define LOSS_LEAST 3
 #define LOSS_SHARE 0.05
 
-/*
- * The chance that a host has so much more loss than the others: to be reported, and to be certain.
- */
+/* Maximum probability that chance explains a host's loss, for a finding and for high confidence. */
 #define LOSS_CHANCE 0.05
 #define LOSS_CERTAIN 0.001
 
-/* A retransmission explains waits up to this length: 0.2, 0.6, 1.4 s, or the initial 1 and 3 s. */
+/*
+ * Maximum wait that retransmissions explain: timeouts of 0.2, 0.6 and 1.4 s, or the initial 1 and 3
+ * s.
+ */
 #define LOSS_WAIT_NS (3300 * (ns_t)MILLISECOND_NS)
 
 static uint64_t host_lost(const struct host *h)
@@ -27,7 +28,10 @@ static uint64_t host_lost(const struct host *h)
 	return n;
 }
 
-/* Fisher's exact test, times the number of hosts: the worst of them is under test (Bonferroni). */
+/*
+ * Returns the p-value of Fisher's exact test, multiplied by the number of hosts since the worst
+ * host is tested (Bonferroni).
+ */
 static double chance_of_loss(const struct context *g, uint64_t lost, uint64_t of, uint64_t others,
 			     uint64_t of_others)
 {
@@ -35,7 +39,7 @@ static double chance_of_loss(const struct context *g, uint64_t lost, uint64_t of
 					      of_others > others ? of_others - others : 0);
 }
 
-/* Marks the host's short stalls as explained. Returns their number. */
+/* Marks the host's short stalls as explained by the finding. Returns their number. */
 static size_t explain_short_stalls(struct timeline *t, const struct finding *f)
 {
 	size_t i, n = 0;
@@ -51,7 +55,7 @@ static size_t explain_short_stalls(struct timeline *t, const struct finding *f)
 	return n;
 }
 
-/* Loss of a client, where the other clients have much less of it. */
+/* Reports the loss of a client if the other clients have much less loss. */
 static void report_lossy_client(struct context *g, struct timeline *t)
 {
 	const struct host *h = t->host;
@@ -92,7 +96,10 @@ static void report_lossy_client(struct context *g, struct timeline *t)
 			     waits == 1 ? "has the shape of" : "have the shape of");
 }
 
-/* Loss at several servers is on the path to them; loss at one server is its own. */
+/*
+ * Reports loss behind this gateway. If several servers have loss, the path to them is at fault;
+ * otherwise the server is.
+ */
 static void report_lossy_far_side(struct context *g)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED], lost = g->m->lost_far;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The path: packets that are too large, answers that pass elsewhere, long round trips. */
+/*
+ * Reports faults of the path: packets that are too large, answers that take another path, long
+ * round trips.
+ */
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
 
 #define SLOW_ACCESS_NS (200 * (ns_t)MILLISECOND_NS)
-#define SLOW_ACCESS_TIMES 10 /* as long as the median of all clients */
+/* factor by which a client's round trip exceeds the median of all clients */
+#define SLOW_ACCESS_TIMES 10
 
 /* ---- MTU black holes ---- */
 
-/* Sums over all peers. */
+/* Sums over all peers, in connections. */
 struct black_holes {
 	uint32_t requests;
 	uint32_t answers;

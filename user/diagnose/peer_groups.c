@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Common causes of peers that fail: a scanning client, a prefix, a port. */
+/* Reports common causes of failing peers: a scanning client, a prefix, a port. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +7,13 @@
 #include "diagnose/dead_peers.h"
 #include "diagnose/forwarding.h"
 
-/* Peers that must fail together before a common cause is named. */
+/* Minimum number of peers that fail together before a common cause is reported. */
 #define MIN_TOGETHER 3
 
-/* A host that alone tries more failing peers than these is taken for a scanner. */
+/*
+ * Maximum number of failing peers that only this host tries. Beyond it the host is taken for a
+ * scanner.
+ */
 #define MAX_FAILING_OF_HOST 8
 
 bool is_silent(const struct peer *p)
@@ -88,8 +91,9 @@ static unsigned int group_bits(const struct address *a)
 }
 
 /*
- * The prefix that this peer fails with: its route's, if that is shorter than a /24 or /64. A
- * private address that leaves by the default route has lost its own route, whose length is a guess.
+ * Returns the length of the prefix to examine for this peer: that of its route, if it is shorter
+ * than /24 or /64. If a private address is routed to the default route, its own route is missing
+ * and the length is a guess.
  */
 static unsigned int prefix_length(const struct context *g, const struct peer *p)
 {
@@ -106,12 +110,12 @@ static unsigned int prefix_length(const struct context *g, const struct peer *p)
 }
 
 struct cut {
-	const struct peer *peer; /* the first one */
+	const struct peer *peer; /* the first peer in the prefix */
 	struct address prefix;
 	unsigned int bits;
 	size_t addresses;
 	uint64_t attempts;
-	uint64_t answered; /* before it was cut */
+	uint64_t answered; /* answers before the prefix was cut off */
 	ns_t since;
 };
 
@@ -142,7 +146,10 @@ static void count_cut(struct cut *cut, const struct failing_list *list)
 	}
 }
 
-/* Returns false if a server in the prefix has answered since. Counts the answers before. */
+/*
+ * Returns false if a server in the prefix has answered since the failures began. Counts the answers
+ * before.
+ */
 static bool is_cut_off(struct cut *cut, const struct model *m)
 {
 	const struct peer *p;
@@ -171,7 +178,7 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 	for (i = 0; i < list->count; i++)
 		if (is_cut_with(&list->at[i], cut)) {
 			list->at[i].grouped = true;
-			if (list->at[i].proven) /* as in count_cut() */
+			if (list->at[i].proven) /* same condition as in count_cut() */
 				f->hosts_hurt += finding_add_failed_hosts(g, f, list->at[i].peer);
 		}
 	if (f->hosts_hurt > 1)
@@ -218,7 +225,7 @@ static bool does_address_answer(const struct model *m, const struct endpoint *se
 	return false;
 }
 
-/* Servers that have nothing in common but the port. */
+/* Reports servers that have only the port in common. */
 void report_port(struct context *g, struct failing_list *list, const struct peer *p)
 {
 	uint16_t port = p->server.port;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Servers that make their clients wait: late greetings, late answers, full accept queues. */
+/* Reports servers that delay their clients: late greetings, late answers, full accept queues. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,10 +7,13 @@
 
 #define IDENT_PORT 113
 
-/* A server is slow if it takes so many times as long as the median of all. */
+/* A server is slow if it takes at least this many times as long as the median of all servers. */
 #define TIMES_SLOWER 10
 
-/* Answers that all take the same time, this or longer, are held back on purpose: a long poll. */
+/*
+ * If all answers take the same time, and at least this long, the server delays them on purpose
+ * (long polling).
+ */
 #define LONG_POLL_NS (10 * (ns_t)SECOND_NS)
 
 static struct cluster samples_cluster(const struct samples *s)
@@ -31,14 +34,14 @@ static bool is_timer(const struct cluster *c, const struct samples *s)
 
 /* ---- greetings ---- */
 
-/* Greetings to those clients that the server asks in vain at port 113. */
+/* Greetings to clients whose port 113 the server queries in vain. */
 struct ident {
 	size_t questions;
 	uint32_t banners;
 	uint32_t late;
 };
 
-/* Counts the failed questions of the server, seen as a client, to this client. */
+/* Counts the failed ident queries of the server to this client. */
 static size_t count_questions(const struct client *server, const struct client *client)
 {
 	const struct pending *o;
@@ -50,7 +53,7 @@ static size_t count_questions(const struct client *server, const struct client *
 	return n;
 }
 
-/* Adds the clients to f->affected, if f is given. */
+/* Counts the greetings to such clients. Adds the clients to f->affected unless f is NULL. */
 static struct ident check_ident(struct context *g, const struct peer *p, struct finding *f)
 {
 	struct client_key key = { .address = p->server.address,
@@ -161,7 +164,7 @@ static void report_slow_answers(struct context *g, const struct peer *p)
 
 	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
 		return;
-	/* a single late answer may have been lost and sent again */
+	/* a single late answer may have been lost and retransmitted */
 	if (t->slow_answers < 2 ||
 	    ((t->slow_answers < 3 || has_finding(g, KIND_LOSSY_FAR_SIDE)) && !most))
 		return;
@@ -197,7 +200,8 @@ static void report_accept_queue(struct context *g, const struct peer *p)
 	struct finding *f;
 
 	/*
-	 * an ACK lost behind us looks the same: compare with the rate of loss at the other servers
+	 * a lost ACK behind us looks the same, so compare with the rate of loss at the other
+	 * servers
 	 */
 	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
 		return;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The run as a whole: too little was seen for a verdict, or the network is not the problem. */
+/*
+ * Reports on the run as a whole: too little was seen for a verdict, or the network is not at fault.
+ */
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
 
-/* The share of lost records that makes every count doubtful. */
+/* Share of lost records above which every count is doubtful. */
 #define LOST_SHARE 0.001
 
 /* ---- no verdict ---- */
 
-/* Nearly all attempts come from an address of this host: NAT hides the clients behind it. */
+/*
+ * Returns true if nearly all attempts come from an address of this host: NAT hides the clients
+ * behind it.
+ */
 static bool is_outer_side(const struct context *g)
 {
 	const struct session *s = g->session;
@@ -23,7 +28,10 @@ static bool is_outer_side(const struct context *g)
 	for (peer = g->m->peers; peer; peer = peer->hh.next)
 		if (session_is_own_address(s, &peer->server.address))
 			inward += peer->connections;
-	/* conntrack names the clients behind NAT: what it does not translate is this host's own */
+	/*
+	 * conntrack maps clients behind NAT, so an attempt that it does not translate is this
+	 * host's own
+	 */
 	if (s->nat.known && !s->nat.lost)
 		return false;
 	return g->m->connections >= 3 && own * 10 >= g->m->connections * 9 &&
@@ -59,7 +67,7 @@ static void explain_losses(struct finding *f, uint64_t lost, uint64_t connection
 	finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
 }
 
-/* Makes all findings doubtful, but for the one that says why. */
+/* Lowers the confidence of all findings except the finding that gives the reason. */
 static void report_no_verdict(struct context *g)
 {
 	bool outer_side = is_outer_side(g), lossy = is_lossy(g);
@@ -93,7 +101,10 @@ static bool is_path_at_fault(const struct context *g)
 	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT);
 }
 
-/* Short round trips and hardly any loss, both ways: a delay is not due to the path. */
+/*
+ * Returns true if round trips are short and there is hardly any loss on both sides: the path does
+ * not delay.
+ */
 static bool is_prompt(const struct model *m)
 {
 	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;

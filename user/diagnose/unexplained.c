@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stalls that nothing on the wire explains. Equal ones have a timer behind them; others may be
- * people.
+ * Reports stalls that no packet explains. Stalls of equal length are due to a timer; others may be
+ * due to people.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "diagnose/causes.h"
 
-#define MAX_TIMERS 4 /* findings */
-#define MAX_PENDING 3 /* peers listed that were pending meanwhile */
+#define MAX_TIMERS 4 /* maximum number of findings */
+#define MAX_PENDING 3 /* maximum number of peers listed that were pending during the stalls */
 
-/* A shorter stall without a cause is not worth a finding. */
+/* Minimum length of a stall without a cause that is worth a finding. */
 #define NOTABLE_NS (2 * (ns_t)SECOND_NS)
 
-/* A stall that is not explained, with its host. */
+/* A stall that no finding explains, with its host. */
 struct open_stall {
 	struct noted_stall *noted;
-	const struct stall *stall; /* of noted */
+	const struct stall *stall; /* same as noted->stall */
 	struct timeline *timeline;
 };
 
-/* A peer that was tried in vain while the stalls lasted, but does not correlate with them. */
+/* A peer that was tried in vain during the stalls, but does not correlate with them. */
 struct pending_peer {
 	struct endpoint to;
 	size_t stalls;
@@ -36,7 +36,7 @@ static int by_wait(const void *a, const void *b)
 	return memcmp(&x->stall->from, &y->stall->from, sizeof(x->stall->from));
 }
 
-/* Fills stalls with those that no finding explains, by their length. Returns their number. */
+/* Stores the stalls that no finding explains, sorted by length. Returns their number. */
 static size_t collect_open_stalls(struct context *g, struct open_stall *stalls)
 {
 	size_t i, j, n = 0;
@@ -55,7 +55,7 @@ static size_t collect_open_stalls(struct context *g, struct open_stall *stalls)
 
 /* ---- evidence ---- */
 
-/* Counts the peers that were pending. Returns the number of entries filled in. */
+/* Stores the peers that were most often pending. Returns the number of entries filled in. */
 static size_t count_pending(const struct open_stall *w, size_t count,
 			    struct pending_peer most[MAX_PENDING])
 {
@@ -105,7 +105,7 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 			     format_endpoint(text, &most[i].to));
 }
 
-/* Fills in the counts and the hosts, and adds the lines that describe them. */
+/* Sets the counts and hosts of the finding, and adds the lines of evidence about them. */
 static void describe_stalls(struct context *g, struct finding *f, const struct open_stall *w,
 			    size_t count)
 {
@@ -137,7 +137,7 @@ static void describe_stalls(struct context *g, struct finding *f, const struct o
 
 /* ---- stalls of equal length ---- */
 
-/* At several hosts or servers. */
+/* Returns true if the stalls are at several hosts or several servers. */
 static bool is_spread(const struct open_stall *w, size_t count)
 {
 	size_t i;
@@ -149,7 +149,10 @@ static bool is_spread(const struct open_stall *w, size_t count)
 	return false;
 }
 
-/* w is sorted by length. Returns a cluster of count 0 when there is no timer or no memory. */
+/*
+ * Finds a timer among stalls sorted by length. Returns a cluster of count 0 if there is none, or
+ * when out of memory.
+ */
 static struct cluster find_timer(struct context *g, const struct open_stall *w, size_t count)
 {
 	ns_t *waits = malloc(count * sizeof(*waits));
@@ -170,7 +173,7 @@ static struct cluster find_timer(struct context *g, const struct open_stall *w, 
 	return c;
 }
 
-/* Reports the largest group of equal stalls. Returns whether there was one. */
+/* Reports the largest group of equal stalls. Returns true if there was one. */
 static bool report_timer(struct context *g, const struct open_stall *w, size_t count)
 {
 	char timer[FORMAT_DURATION], spread[FORMAT_DURATION];

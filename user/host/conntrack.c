@@ -12,15 +12,16 @@
 #include "host/netlink.h"
 #include "lib/hash.h"
 
-#define RECEIVE_BYTES (4 << 20) /* socket buffer: some 4000 events between two reads */
-#define MAX_EVENTS 8192 /* per conntrack_read(): some 6 us each */
+/* bytes of the socket buffer: about 4000 events between two reads */
+#define RECEIVE_BYTES (4 << 20)
+#define MAX_EVENTS 8192 /* per call of conntrack_read(), at about 6 us each */
 
-/* A silence is checked for an offload once it has lasted this long. */
+/* A silent connection is queried for an offload once the silence has lasted this long. */
 #define QUERY_AFTER_NS (500 * (ns_t)MILLISECOND_NS)
 
-#define MAX_QUERIES 256 /* between two calls of conntrack_read(): some 10 us each */
+#define MAX_QUERIES 256 /* between two calls of conntrack_read(), at about 10 us each */
 
-/* The endpoints of a connection as seen on the wire behind this host's NAT. */
+/* The endpoints of a connection on the wire, on the outer side of this host's NAT. */
 struct ends {
 	struct address client;
 	struct address server;
@@ -30,10 +31,10 @@ struct ends {
 
 struct tracked {
 	struct ends ends;
-	struct address client; /* whose address ends.client replaces ... */
-	uint16_t port; /* ... or 0: it is not translated */
-	bool used; /* since it was last at the head of by_age */
-	bool queried; /* offloaded is valid */
+	struct address client; /* the true client, whose address ends.client replaces ... */
+	uint16_t port; /* ... or 0: the address is not translated */
+	bool used; /* looked up since the entry was last at the head of by_age */
+	bool queried; /* the kernel was queried: offloaded is valid */
 	bool offloaded;
 	TAILQ_ENTRY(tracked) by_age;
 	UT_hash_handle hh;
@@ -41,9 +42,9 @@ struct tracked {
 
 struct conntrack {
 	struct mnl_socket *events; /* new connections; NULL after conntrack_unsubscribe() */
-	unsigned int events_left; /* that may still be read before the next conntrack_read() */
+	unsigned int events_left; /* remaining events that this call of conntrack_read() may read */
 	struct mnl_socket *queries; /* NULL on hosts without flowtables */
-	unsigned int query_count; /* since the last conntrack_read() */
+	unsigned int query_count; /* queries since the last conntrack_read() */
 	uint64_t lost;
 	struct tracked *tracked;
 	TAILQ_HEAD(tracked_list, tracked) by_age;
@@ -54,11 +55,13 @@ struct conntrack {
 static void tracked_free(struct conntrack *k, struct tracked *t)
 {
 	TAILQ_REMOVE(&k->by_age, t, by_age);
-	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy believes that one element is last twice */
+	HASH_DEL(k->tracked, t); /* NOLINT: clang-tidy takes t for the last element twice */
 	free(t);
 }
 
-/* Second chance: evicts the oldest entry that was not used since it was last at the head. */
+/*
+ * Second-chance eviction: evicts the oldest entry that was not used since it was last at the head.
+ */
 static void evict_some(struct conntrack *k)
 {
 	struct tracked *t;
@@ -101,7 +104,7 @@ static struct tracked *find_or_add(struct conntrack *k, const struct ends *ends)
 
 enum end { ORIGINAL_SOURCE, REPLY_SOURCE, REPLY_DESTINATION };
 
-/* Returns false if the event does not contain that end. */
+/* Returns false if the event does not contain this end. */
 static bool get_tuple_end(const struct nf_conntrack *ct, enum end end, struct address *address,
 			  uint16_t *port)
 {
@@ -129,7 +132,7 @@ static bool get_tuple_end(const struct nf_conntrack *ct, enum end end, struct ad
 	return true;
 }
 
-/* Keeps only connections whose source address this host replaces (SNAT). */
+/* Records a new connection, but only if this host replaces its source address (SNAT). */
 static int add_translation(const struct nlmsghdr *h, void *context)
 {
 	struct conntrack *k = context;
@@ -209,7 +212,10 @@ static int parse_status(const struct nlmsghdr *h, void *context)
 	return MNL_CB_OK;
 }
 
-/* The status bits of the connection with this tuple, in either direction; 0 if there is none. */
+/*
+ * Returns the status bits of the connection with this tuple, in either direction; 0 if there is
+ * none.
+ */
 static uint32_t query_status(struct conntrack *k, const struct endpoint *source,
 			     const struct endpoint *destination)
 {
@@ -231,7 +237,10 @@ static uint32_t query_status(struct conntrack *k, const struct endpoint *source,
 	return status;
 }
 
-/* c has the tuple of the original direction before the translation, of the reply behind it. */
+/*
+ * c has the tuple of the original direction before the translation, and of the reply direction
+ * after it.
+ */
 static bool is_offloaded(struct conntrack *k, const struct connection *c)
 {
 	uint32_t status = query_status(k, &c->client, &c->server);
@@ -241,7 +250,10 @@ static bool is_offloaded(struct conntrack *k, const struct connection *c)
 	return status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
 }
 
-/* Nothing was seen since the handshake, or the first segment does not follow it directly. */
+/*
+ * Returns true if nothing was seen since the handshake, or if the first segment leaves a gap after
+ * it.
+ */
 static bool may_be_offloaded(const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
@@ -258,7 +270,7 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 	struct tracked *t = find_tracked(k, &ends);
 
 	if (!t && c->syn_egress) {
-		read_events(k); /* the event precedes the SYN that leaves */
+		read_events(k); /* the event was sent before the SYN left */
 		t = find_tracked(k, &ends);
 	}
 	if (k->queries && may_be_offloaded(c) && !(t && t->queried) &&
@@ -279,7 +291,7 @@ void conntrack_complete(struct conntrack *k, struct connection *c)
 	c->nat_endpoint = c->client;
 	c->client.address = t->client;
 	c->client.port = t->port;
-	c->has_mac = false; /* the MAC seen is this host's own */
+	c->has_mac = false; /* the MAC address is this host's own */
 }
 
 /* ---- open and close ---- */
@@ -299,7 +311,10 @@ static long read_setting(const char *name)
 	return value;
 }
 
-/* The module is loaded or built in; /proc/net/stat/nf_flowtable exists since 6.0. */
+/*
+ * Returns true if the flowtable module is loaded or built in. /proc/net/stat/nf_flowtable exists
+ * since kernel 6.0.
+ */
 static bool has_flowtables(void)
 {
 	return !access("/sys/module/nf_flow_table", F_OK) ||
@@ -323,7 +338,7 @@ struct conntrack *conntrack_open(const char **why)
 	struct conntrack *k;
 
 	*why = NULL;
-	/* a subscription would load the module; without it nothing is tracked */
+	/* a subscription would load the module, and without the module nothing is tracked */
 	if (read_setting("nf_conntrack_count") < 0)
 		return NULL;
 	*why = "conntrack reports no new connections here (net.netfilter.nf_conntrack_events is 0)";

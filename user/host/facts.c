@@ -22,7 +22,7 @@ bool host_facts_ask_routes(struct host_facts *facts, const struct route_query *q
 	facts->routes = calloc(count + 1, sizeof(*facts->routes));
 	for (i = 0; facts->routes && i < count; i++) {
 		facts->routes[i].destination = queries[i].destination;
-		/* a failure leaves ROUTE_UNKNOWN */
+		/* on failure the state stays ROUTE_UNKNOWN */
 		route_lookup(lookup, &queries[i].destination.address, &queries[i].source,
 			     queries[i].ifindex, &facts->routes[i].route);
 		facts->route_count++;

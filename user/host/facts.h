@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What this host knows beside the packets, gathered once at the end of a run: the routes to the
- * peers that fail. Zeroed facts mean that nothing is known, as for a capture.
+ * Facts about this host that packets do not show, gathered once at the end of a run: the routes to
+ * the peers that fail. Zeroed facts mean that nothing is known, as for a capture.
  */
 #pragma once
 
@@ -13,7 +13,8 @@
 #include "host/route.h"
 
 /*
- * Asks for the route of a packet from source to destination that comes in by ifindex, see route.h.
+ * A query for the route of a packet from source to destination that comes in on ifindex, see
+ * route.h.
  */
 struct route_query {
 	struct endpoint destination;
@@ -27,19 +28,19 @@ struct known_route {
 };
 
 struct host_facts {
-	struct known_route *routes; /* in ascending order of the destinations' bytes */
+	struct known_route *routes; /* sorted by the bytes of the destination, for binary search */
 	size_t route_count;
 };
 
 /*
- * Asks the kernel for these routes, whose destinations must differ. Without an answer from the
- * kernel there is no route. Returns false when out of memory. The caller frees in any case.
+ * Looks up these routes, whose destinations must differ. A route that the kernel does not report is
+ * ROUTE_UNKNOWN. Returns false when out of memory. The caller frees facts in any case.
  */
 bool host_facts_ask_routes(struct host_facts *facts, const struct route_query *queries,
 			   size_t count);
 void host_facts_free(struct host_facts *facts);
 
-/* Returns NULL when the route was not asked for. */
+/* Returns NULL if the route was not looked up. */
 static inline const struct route *host_facts_route(const struct host_facts *facts,
 						   const struct endpoint *destination)
 {

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* IPsec policies of this host, see ip-xfrm(8). */
+/* Queries the IPsec policies of this host, see ip-xfrm(8). */
 #pragma once
 
 #include <stdbool.h>
 
-/* True if policies may encrypt packets that leave. False as well without the right to ask. */
+/*
+ * Returns true if policies may encrypt packets that leave. Returns false also without the privilege
+ * to query them.
+ */
 bool ipsec_is_used(void);

@@ -46,7 +46,7 @@ static int parse_link(const struct nlmsghdr *h, void *context)
 		.index = info->ifi_index,
 		.type = info->ifi_type,
 		.up = (info->ifi_flags & (IFF_UP | IFF_LOWER_UP)) == (IFF_UP | IFF_LOWER_UP),
-		/* AF_BRIDGE: a port left its bridge, and the device remains */
+		/* with AF_BRIDGE, a port has left its bridge but still exists */
 		.gone = h->nlmsg_type == RTM_DELLINK && info->ifi_family == AF_UNSPEC,
 	};
 	mnl_attr_for_each(a, h, sizeof(*info))
@@ -56,7 +56,10 @@ static int parse_link(const struct nlmsghdr *h, void *context)
 			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
 			break;
 		case IFLA_STATS64:
-			/* copied: attributes are aligned to 4 bytes only, and older kernels send fewer counts */
+			/*
+			 * copied, since attributes are aligned to 4 bytes only and older kernels
+			 * send fewer counters
+			 */
 			length = mnl_attr_get_payload_len(a);
 			memcpy(&stats, mnl_attr_get_payload(a),
 			       length < sizeof(stats) ? length : sizeof(stats));
@@ -115,7 +118,7 @@ static bool set_link_layer(struct netdev *i, unsigned short type)
 	case ARPHRD_LOOPBACK:
 		i->link = "ethernet";
 		return true;
-	case ARPHRD_NONE: /* tun, WireGuard */
+	case ARPHRD_NONE: /* tun devices, WireGuard */
 	case ARPHRD_PPP:
 	case ARPHRD_RAWIP:
 		i->link = "ip";
@@ -233,7 +236,7 @@ unsigned int netdev_others(char names[MAX_OTHERS][IFNAMSIZ], const struct sessio
 	if (getifaddrs(&all))
 		return 0;
 	for (i = all; i && count < MAX_OTHERS; i = i->ifa_next) {
-		/* the name may be an address label: eth0:1 */
+		/* the name may be an address label, such as eth0:1 */
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
 		if (!reaches_beyond_link(i) || is_watched(session, name))
 			continue;

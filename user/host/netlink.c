@@ -5,14 +5,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECEIVE_SIZE 32768 /* the kernel's limit for one datagram of a dump */
+#define RECEIVE_SIZE 32768 /* bytes; the kernel's limit for one datagram of a dump */
 #define DUMP_TRIES 5
 
 void *netlink_begin(struct netlink_request *r, int type, size_t header_size)
 {
 	struct nlmsghdr *h;
 
-	memset(r, 0, sizeof(*r)); /* the padding of attributes is sent, too */
+	memset(r, 0, sizeof(*r)); /* the padding of attributes is sent as well */
 	h = mnl_nlmsg_put_header(r->bytes);
 	h->nlmsg_type = type;
 	return mnl_nlmsg_put_extra_header(h, header_size);
@@ -37,7 +37,10 @@ struct mnl_socket *netlink_open(int protocol)
 	struct mnl_socket *s = open_socket(protocol, 0, 0);
 	int yes = 1;
 
-	/* Restricts a dump to what the request's header names; kernels before 4.20 ignore it. */
+	/*
+	 * restricts a dump to objects that match the request's header; kernels before 4.20 ignore
+	 * it
+	 */
 	if (s)
 		mnl_socket_setsockopt(s, NETLINK_GET_STRICT_CHK, &yes, sizeof(yes));
 	return s;

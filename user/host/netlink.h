@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Netlink client: requests with one reply, dumps, and subscriptions to notifications, see netlink(7).
- * Errors are returned as a negative errno, the kernel's or that of the socket.
+ * Netlink client: requests with one reply, dumps, and subscriptions to notifications, see
+ * netlink(7). Functions return a negative errno on failure, from the kernel or from the socket.
  */
 #pragma once
 
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
 
-/* A request with room for its attributes, which the caller adds by mnl_attr_put(). */
+/* A request with room for attributes, which the caller adds by mnl_attr_put(). */
 struct netlink_request {
 	union {
 		struct nlmsghdr header;
@@ -16,16 +16,22 @@ struct netlink_request {
 	};
 };
 
-/* Clears r. Returns the family's header behind the netlink header, of header_size zero bytes. */
+/*
+ * Initialises *r. Returns the header of the family, header_size zero bytes behind the netlink
+ * header.
+ */
 void *netlink_begin(struct netlink_request *r, int type, size_t header_size);
 
-/* Opens a socket for requests; protocol is NETLINK_ROUTE, ... Returns NULL, with errno, on failure. */
+/*
+ * Opens a socket for requests; protocol is NETLINK_ROUTE or another family. Returns NULL, with
+ * errno, on failure.
+ */
 struct mnl_socket *netlink_open(int protocol);
 
 /* Sends r and passes each message of the reply to reply(). */
 int netlink_query(struct mnl_socket *s, struct netlink_request *r, mnl_cb_t reply, void *context);
 
-/* The same over a socket of its own. */
+/* Like netlink_query(), over a socket of its own. */
 int netlink_query_once(int protocol, struct netlink_request *r, mnl_cb_t reply, void *context);
 
 /*
@@ -34,12 +40,16 @@ int netlink_query_once(int protocol, struct netlink_request *r, mnl_cb_t reply, 
  */
 int netlink_dump(int protocol, struct netlink_request *r, mnl_cb_t reply, void *context);
 
-/* Opens a non-blocking socket that receives notifications of the groups. NULL, with errno, on failure. */
+/*
+ * Opens a non-blocking socket that receives notifications of the groups. Returns NULL, with errno,
+ * on failure.
+ */
 struct mnl_socket *netlink_subscribe(int protocol, unsigned int groups);
 
 /*
- * Passes pending notifications to notify(), without waiting, reading at most *budget times, which it
- * reduces. Returns how often the kernel reported that notifications were dropped (ENOBUFS).
+ * Passes pending notifications to notify(), without blocking. Reads at most *budget times, and
+ * decrements *budget for each read. Returns how often the kernel reported that it dropped
+ * notifications (ENOBUFS).
  */
 unsigned int netlink_receive(struct mnl_socket *s, unsigned int *budget, mnl_cb_t notify,
 			     void *context);

@@ -18,7 +18,7 @@ enum { IP4, IP6, FAMILIES };
 
 /* The contents of a route message. */
 struct fib_result {
-	unsigned char type; /* RTN_* */
+	unsigned char type; /* RTN_... of linux/rtnetlink.h */
 	unsigned char prefix_length;
 	struct address prefix;
 	unsigned int table;
@@ -27,7 +27,10 @@ struct fib_result {
 	unsigned int device;
 };
 
-/* Available only as a dump; fetched on first use and cached. */
+/*
+ * Policy rules and rejecting routes. The kernel provides them only as dumps, so they are read on
+ * first use and cached.
+ */
 struct policy {
 	bool rules_known;
 	bool unsure; /* a rule depends on fields that a query does not contain */
@@ -43,8 +46,8 @@ struct route_lookup {
 
 struct route_query {
 	const struct address *destination;
-	const struct address *source; /* NULL: none */
-	unsigned int ifindex; /* of ingress; 0: this host is the sender */
+	const struct address *source; /* NULL if the query has no source */
+	unsigned int ifindex; /* interface of ingress; 0 if this host is the sender */
 };
 
 static unsigned char family_of(const struct address *a)
@@ -148,7 +151,7 @@ static int parse_route(const struct nlmsghdr *h, void *data)
 			result->via_next_hop = parse_address(&result->next_hop, m->rtm_family,
 							     mnl_attr_get_payload(a), length);
 			break;
-		case RTA_VIA: /* a next hop of the other family (RFC 5549) */
+		case RTA_VIA: /* an IPv6 next hop of an IPv4 route (RFC 5549) */
 			via = mnl_attr_get_payload(a);
 			if (length > sizeof(*via))
 				result->via_next_hop =
@@ -170,7 +173,7 @@ static int query_route(struct route_lookup *g, const struct route_query *q, unsi
 
 	m->rtm_family = family;
 	m->rtm_dst_len = bits_of(family);
-	/* IPv6 always reports the table, and rejects the flag */
+	/* IPv6 always reports the table and rejects the flag RTM_F_LOOKUP_TABLE */
 	m->rtm_flags = flags | (family == AF_INET ? RTM_F_LOOKUP_TABLE : 0);
 	put_address(&r.header, RTA_DST, q->destination);
 	if (q->source) {
@@ -186,8 +189,10 @@ static int query_route(struct route_lookup *g, const struct route_query *q, unsi
 }
 
 /*
- * EINVAL stands for a blackhole route, and for a source that is invalid on the interface (reverse path
- * filter, martian). To tell them apart query a broadcast: it needs no route, but its source is checked.
+ * Returns false if the kernel rejects the source on its interface (reverse path filter, martian).
+ *
+ * EINVAL means either this or a blackhole route. To distinguish them, query a broadcast: it needs
+ * no route, but its source is checked.
  */
 static bool is_source_valid(struct route_lookup *g, const struct route_query *q)
 {
@@ -201,8 +206,8 @@ static bool is_source_valid(struct route_lookup *g, const struct route_query *q)
 }
 
 /*
- * Finds the matching route. The kernel may reject the pair of source and interface, which says
- * nothing about the destination; q then becomes the query that the kernel accepts.
+ * Finds the matching route. If the kernel rejects the pair of source and interface, that does not
+ * depend on the destination: *q is then changed to a query that the kernel accepts.
  */
 static int find_match(struct route_lookup *g, struct route_query *q, struct fib_result *match)
 {
@@ -252,7 +257,7 @@ static enum route_state state_of_type(unsigned char type)
 	}
 }
 
-/* The errors of fib_props[] and fib6_prop[] in the kernel, by route type. */
+/* Maps the errors of fib_props[] and fib6_prop[] in the kernel to states. */
 static enum route_state state_of_error(int error)
 {
 	switch (error) {
@@ -305,7 +310,7 @@ static int parse_rejecting(const struct nlmsghdr *h, void *data)
 
 	parse_route(h, &result);
 	if (state_of_type(result.type) == ROUTE_FOUND || state_of_type(result.type) == ROUTE_LOCAL)
-		return MNL_CB_OK; /* a kernel that does not filter dumps */
+		return MNL_CB_OK; /* kernels that do not filter dumps send all routes */
 	grown = realloc(policy->rejecting, (policy->count + 1) * sizeof(*grown));
 	if (!grown)
 		return MNL_CB_ERROR;
@@ -347,8 +352,9 @@ static int load_rejecting_routes(struct policy *policy, unsigned char family)
 }
 
 /*
- * Most kernels report only the error of a rejecting route. If a single table has routes of that type
- * for the destination, the one with the longest prefix is the match; otherwise it stays unknown.
+ * Identifies a rejecting route, of which most kernels report only the error. If a single table has
+ * routes of that type for the destination, the route with the longest prefix is the match.
+ * Otherwise the route stays unknown.
  */
 static void identify_rejecting_route(const struct policy *policy, const struct address *destination,
 				     struct route *route)
@@ -386,8 +392,9 @@ static int parse_forwarding(const struct nlmsghdr *h, void *data)
 }
 
 /*
- * True if packets received on the interface are forwarded, or if the kernel does not report it. For IPv6 the
- * setting "all" decides; that of the interface only makes it behave as a router's.
+ * Returns true if packets received on the interface are forwarded, or if the kernel does not report
+ * it. For IPv6 the setting "all" decides; the interface's own setting only makes it behave as a
+ * router's.
  */
 static bool is_forwarding(struct route_lookup *g, unsigned char family, unsigned int ifindex)
 {
@@ -462,8 +469,8 @@ static int query_neighbour(struct route_lookup *g, const struct address *a, unsi
 }
 
 /*
- * Fills in next hop, device and neighbour. Takes a second query: the reply with RTM_F_FIB_MATCH does
- * not say which next hop of a multipath route the kernel chooses.
+ * Fills in next hop, device and neighbour. This takes a second query: the reply with
+ * RTM_F_FIB_MATCH does not contain the next hop that the kernel selects from a multipath route.
  */
 static int resolve_next_hop(struct route_lookup *g, const struct route_query *q,
 			    struct route *route)

@@ -16,7 +16,7 @@ bool is_zero_address(const struct address *a)
 
 void prefix_of(struct address *out, const struct address *a, unsigned int bits)
 {
-	/* IPv4 addresses are IPv4-mapped: the prefix begins behind 96 bits (RFC 4291 2.5.5.2) */
+	/* IPv4 addresses are IPv4-mapped: their prefix follows 96 fixed bits (RFC 4291 2.5.5.2) */
 	unsigned int i, first = is_ip4(a) ? 96 : 0;
 
 	*out = *a;

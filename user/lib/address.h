@@ -6,16 +6,20 @@
 
 #include "connection.h"
 
-/* Compares the address and the VLANs of two endpoints, not their ports. */
+/* Returns true if address and VLANs are equal. Ignores the ports. */
 bool same_address(const struct endpoint *a, const struct endpoint *b);
 
-/* All bits are zero: the unspecified address, or a selector's mask that was not given. */
+/* Returns true if all bits are zero: the unspecified address, or the mask of an absent selector. */
 bool is_zero_address(const struct address *a);
 
 /*
- * Clears all bits behind the first `bits` of the address. bits: at most 32 for IPv4, 128 for IPv6.
+ * Copies an address and clears all bits after the first `bits`. bits is at most 32 for IPv4, 128
+ * for IPv6.
  */
 void prefix_of(struct address *out, const struct address *a, unsigned int bits);
 
-/* An IPv4 address never lies in an IPv6 prefix, nor the reverse. */
+/*
+ * Returns true if the address is in the prefix. An IPv4 address is never in an IPv6 prefix, nor the
+ * reverse.
+ */
 bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits);

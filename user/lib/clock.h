@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Clocks in nanoseconds. */
+/* Reads the system's clocks, in nanoseconds. */
 #pragma once
 
 #include <stdint.h>
@@ -14,8 +14,8 @@ static inline uint64_t clock_ns(clockid_t clock)
 }
 
 /*
- * The clock of the hooks as well (bpf_ktime_get_ns()). It does not follow changes of the time of day,
- * and stands still while the machine is suspended.
+ * Returns CLOCK_MONOTONIC, which the hooks use as well (bpf_ktime_get_ns()). It ignores changes of
+ * the time of day, and stands still while the machine is suspended.
  */
 static inline uint64_t monotonic_ns(void)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Names of ethertypes, from IEEE's registry. */
+/* Names of ethertypes, from the IEEE registry. */
 #pragma once
 
 #include <stdint.h>
 
-/* All IEEE 802.3 frames without an ethertype of their own: ETH_P_802_2 of linux/if_ether.h. */
+/* Stands for all IEEE 802.3 frames without an ethertype: ETH_P_802_2 of linux/if_ether.h. */
 #define ETHERTYPE_LLC 0x0004
 
-/* "MACsec"; NULL if the ethertype has no name here. */
+/* Returns a name such as "MACsec", or NULL if none is known. */
 const char *ethertype_name(uint16_t ethertype);

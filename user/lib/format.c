@@ -107,7 +107,7 @@ char *format_rfc3339(char out[FORMAT_TIME], const struct timespec *t)
 
 unsigned int format_utf8(const char *text, uint32_t *code)
 {
-	/* by length: a smaller code point has a shorter encoding (RFC 3629 3) */
+	/* minimum code point by length: smaller code points have a shorter encoding (RFC 3629 3) */
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *p = (const unsigned char *)text;
 	unsigned int length, i;
@@ -132,7 +132,10 @@ unsigned int format_utf8(const char *text, uint32_t *code)
 
 /* ---- untrusted text ---- */
 
-/* Unicode's general categories Cc, Cf, Zl, Zp and Co (private use), without the surrogates. */
+/*
+ * Returns true for Unicode's general categories Cc, Cf, Zl, Zp and Co (private use), but not for
+ * surrogates.
+ */
 bool format_is_invisible(uint32_t code)
 {
 	static const struct {
@@ -191,7 +194,7 @@ void format_text(FILE *out, const char *text)
 }
 
 #define NAMES 4 /* static buffers of format_name() */
-#define LONG_NAME 200 /* bytes: of a longer name the middle is left out */
+#define LONG_NAME 200 /* bytes; the middle of a longer name is omitted */
 
 const char *format_name(const char *name)
 {
@@ -214,7 +217,7 @@ const char *format_name(const char *name)
 	return shown;
 }
 
-/* The bytes 10xxxxxx continue a UTF-8 sequence (RFC 3629 3). */
+/* Returns true for the bytes 10xxxxxx, which continue a UTF-8 sequence (RFC 3629 3). */
 static bool is_continuation(char byte)
 {
 	return (byte & 0xc0) == 0x80;
@@ -246,7 +249,7 @@ void format_json_string(FILE *out, const char *string)
 
 	for (; *string; string += length) {
 		length = format_utf8(string, &code);
-		if (!length) { /* not UTF-8: take the byte for Latin-1 */
+		if (!length) { /* not UTF-8: treat the byte as Latin-1 */
 			code = (unsigned char)*string;
 			length = 1;
 		}

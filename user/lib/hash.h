@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * uthash without its abort() when memory runs out. Include this header instead of <uthash.h>.
+ * Makes uthash report an error instead of calling abort() when memory runs out. Include this header
+ * instead of <uthash.h>.
  *
- * Out of memory, uthash undoes the insertion and sets the element's hh.tbl to NULL: check it after
- * HASH_ADD(), or use ADD_NEW(), which does.
+ * When out of memory, uthash undoes the insertion and sets the element's hh.tbl to NULL. Check it
+ * after HASH_ADD(), or use ADD_NEW(), which does.
  */
 #pragma once
 
-#if defined(UTHASH_H) && !defined(__cppcheck__) /* cppcheck is given uthash.h first */
+#if defined(UTHASH_H) && !defined(__cppcheck__) /* cppcheck includes uthash.h before this header */
 #error "include lib/hash.h before <uthash.h>"
 #endif
 
@@ -21,7 +22,7 @@
 
 /*
  * Allocates a zeroed element, sets its key and adds it to the hash. Sets element to NULL when out
- * of memory. The hash owns nothing: the caller frees the element after HASH_DEL().
+ * of memory. The caller owns the element and frees it after HASH_DEL().
  */
 #define ADD_NEW(head, field, value, element)                               \
 	do {                                                               \

@@ -2,8 +2,8 @@
 #include "lib/histogram.h"
 
 /*
- * Durations below 128 ns (HISTOGRAM_STEPS) have a bucket each. Above, the seven bits
- * (HISTOGRAM_BITS) behind the highest one select the bucket within the octave.
+ * Each duration below 128 ns (HISTOGRAM_STEPS) has its own bucket. For longer durations, the seven
+ * bits (HISTOGRAM_BITS) after the highest bit select the bucket within the octave.
  */
 static unsigned int bucket_of(uint64_t duration)
 {

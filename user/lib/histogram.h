@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The distribution of durations, in fixed memory: 128 buckets an octave, so that a percentile is at
+ * Histogram of durations, in constant memory. An octave has 128 buckets, so that a percentile is at
  * most 0.8 % too high.
  */
 #pragma once
@@ -25,19 +25,22 @@ struct histogram {
 /* Ignores NEVER. A negative duration counts as 0. */
 void histogram_add(struct histogram *h, ns_t duration);
 
-/* The duration that a share (0 to 1) of all does not exceed; NEVER for an empty histogram. */
+/*
+ * Returns the smallest duration that at least this share (0 to 1) of all does not exceed; NEVER for
+ * an empty histogram.
+ */
 ns_t histogram_percentile(const struct histogram *h, double share);
 
-/* The number of durations in an eighth of an octave. Both bounds are inclusive. */
+/* The number of durations in an eighth of an octave. Both bounds are inclusive, in ns. */
 struct histogram_span {
 	ns_t from;
 	ns_t to;
 	uint64_t count;
-	unsigned int bucket; /* private: where histogram_next() goes on */
+	unsigned int bucket; /* private: where histogram_next() continues */
 };
 
 /*
- * Advances to the next span that is not empty, in ascending order. Start with a zeroed span.
- * Returns false at the end.
+ * Advances to the next span that is not empty, in ascending order. The caller starts with a zeroed
+ * span. Returns false at the end.
  */
 bool histogram_next(const struct histogram *h, struct histogram_span *span);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The latest few durations of a kind: enough for a median, in fixed memory. */
+/* Keeps the latest durations of a kind: enough for a median, in constant memory. */
 #pragma once
 
 #include <stdint.h>
@@ -9,12 +9,12 @@
 #define SAMPLES 8
 
 struct samples {
-	ns_t at[SAMPLES]; /* a ring */
-	uint32_t count; /* of all durations that were added, kept or not */
+	ns_t at[SAMPLES]; /* ring buffer, in ns */
+	uint32_t count; /* number of durations added, including those overwritten */
 };
 
 /* Overwrites the oldest duration when the ring is full. Ignores NEVER. */
 void samples_add(struct samples *s, ns_t duration);
 
-/* The median of the durations that are kept; NEVER when there is none. */
+/* Returns the median of the durations kept; NEVER if there is none. */
 ns_t samples_median(const struct samples *s);

@@ -58,7 +58,7 @@ ns_t median_absolute_deviation(const ns_t *at, size_t n, ns_t centre)
 
 	while (below < n && at[below] < centre)
 		below++;
-	/* walk outwards from the centre, always to the nearer neighbour, past half of them */
+	/* walk outwards from the centre, always to the nearer neighbour, until past half of them */
 	for (above = below;; nearer--) {
 		bool down = above == n || (below && centre - at[below - 1] < at[above] - centre);
 
@@ -79,10 +79,12 @@ ns_t timer_slack(ns_t timer)
 }
 
 /*
- * The null hypothesis: without a timer, the logarithm of the durations is spread evenly over a
- * factor of 30, as waits of people and of servers roughly are. q is the share of them that an
- * interval of this width then holds. Widths below 2 ms count as 2 ms: clocks and schedulers are no
- * better.
+ * Returns the probability that durations without a timer form such a cluster.
+ *
+ * The null hypothesis: the logarithms of the durations are spread evenly over a factor of 30,
+ * roughly as the waits of people and servers are. q is the share of durations that an interval of
+ * this width then holds. Widths below 2 ms count as 2 ms: clocks and schedulers are no more
+ * precise.
  */
 static double chance_of_cluster(size_t n, size_t count, ns_t width, ns_t median)
 {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How close in time two events of one host must be to belong together. The diagnosis and the choice
- * of packets for --write share these bounds, so that a finding's packets are in the file.
+ * Bounds on the time between two events of one host that belong together. The diagnosis and the
+ * choice of packets for --write share them, so that a finding's packets are in the file.
  */
 #pragma once
 
 #include "connection.h"
 
-/* Sockets that one event releases end their waits within this time of each other. */
+/* Maximum time between the ends of waits that one event ended. */
 #define SAME_MOMENT_NS (100 * (ns_t)MILLISECOND_NS)
 
-/* An attempt that a request waits for begins at most so long after the handshake, or before it. */
+/*
+ * An attempt that a request waits for starts at most LEAD_NS before, or LAG_NS after, the handshake
+ * of the waiting connection.
+ */
 #define LEAD_NS (250 * (ns_t)MILLISECOND_NS)
 #define LAG_NS (50 * (ns_t)MILLISECOND_NS)

@@ -6,43 +6,50 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
-/* Attempts that wait for another side, and attempts passed on a moment ago: some 30 MiB. */
+/*
+ * Maximum number of attempts that wait for another side, and of attempts remembered after they were
+ * passed on: about 30 MiB.
+ */
 #define MAX_WAITING_ATTEMPTS (1 << 14)
 #define MAX_REPORTED_ATTEMPTS (1 << 15)
 
 /*
- * A hash table of its own, by the ISN times a secret: more buckets than attempts, so that nearly
- * every record that has no other side finds an empty bucket. Nobody on the wire can choose ISNs
- * that collide.
+ * Number of hash buckets, indexed by the ISN times a secret. There are more buckets than attempts,
+ * so nearly every record without another side finds an empty bucket. The secret keeps attackers
+ * from choosing ISNs that collide.
  */
 #define BUCKETS (1 << 16)
 
 /*
- * Sweeps that an attempt waits for its other side, and is kept for late ones after it was reported.
+ * Number of sweeps that an attempt waits for its other side, and is remembered after it was
+ * reported.
  */
 #define WAIT_SWEEPS 2
 
-/* A near side waits longer while its far side is seen opening, up to so many sweeps. */
+/* A near side waits up to this number of sweeps while its far side is seen opening. */
 #define FAR_WAIT_SWEEPS 8
 
 /*
- * A gateway that must resolve its neighbour first holds a SYN for so long (RFC 4861 10: 3 x 1 s).
+ * Maximum time between the two sides' SYNs: a gateway that must resolve its neighbour first holds a
+ * SYN for so long (RFC 4861 10: 3 x 1 s).
  */
 #define MAX_FORWARDING_NS (3 * (ns_t)SECOND_NS)
 
-/* The largest distance of two records of one SYN where little else tells them apart from others. */
+/* Maximum time between two records of one SYN if addresses and ports give little evidence. */
 #define SAME_SYN_NS (100 * (ns_t)MILLISECOND_NS)
 
-/* A match must be closer in time than the next one by so much, and by a factor of two. */
+/*
+ * A match must be closer in time than the next candidate by at least this, and by a factor of two.
+ */
 #define CLOSER_NS ((ns_t)MILLISECOND_NS)
 
 /*
- * Attempts of one ISN that a record is compared with, the newest first. Floods and scans use one
- * ISN for all their attempts, and comparing each with each would hold up the run.
+ * Maximum number of attempts with one ISN that a record is compared with, the newest first. Floods
+ * and scans use one ISN for all their attempts; comparing all of them would delay the run.
  */
 #define MAX_SAME_ISN 256
 
-/* Sweeps for which it is remembered which side of an opening attempt was first. */
+/* Number of sweeps for which the first side of an opening attempt is remembered. */
 #define FIRST_SIDE_SWEEPS 16
 
 struct other_record {
@@ -54,19 +61,21 @@ TAILQ_HEAD(attempt_list, attempt);
 LIST_HEAD(bucket, attempt);
 
 struct attempt {
-	LIST_ENTRY(attempt) by_isn; /* the newest first */
+	LIST_ENTRY(attempt) by_isn; /* bucket of its ISN, the newest first */
 	uint32_t isn;
-	struct connection connection; /* as it was reported; before that its first record */
-	struct other_record *others; /* its further records, until it is reported */
-	struct connection *open; /* a side that was still opening when it was seen last; or NULL */
+	/* the record reported; before that, the first record of the attempt */
+	struct connection connection;
+	struct other_record *others; /* further records of the attempt, until it is reported */
+	struct connection *open; /* a side that was last seen opening, or NULL */
 	bool is_reported;
-	bool far_is_open; /* connection.far is of a side that was still opening */
-	uint64_t since; /* the sweep in which it came, or was reported */
-	uint64_t seen_open; /* the sweep after the one that showed a side opening; 0: none did */
+	bool far_is_open; /* connection.far describes a side that was still opening */
+	uint64_t since; /* the sweep in which the attempt arrived or was reported */
+	/* one more than the last sweep that showed a side opening; 0 if none did */
+	uint64_t seen_open;
 	TAILQ_ENTRY(attempt) by_age;
 };
 
-/* The first side of an opening attempt, in the bucket of its ISN. Newer ones overwrite it. */
+/* The first side of an opening attempt, in the bucket of its ISN. A newer attempt overwrites it. */
 struct first_side {
 	ns_t syn;
 	uint32_t isn;
@@ -77,12 +86,12 @@ struct join {
 	struct join_events events;
 	struct attempt_list attempts[2]; /* [is_reported], the oldest first */
 	size_t count[2];
-	struct first_side *first_sides; /* BUCKETS of them; NULL until there may be two sides */
+	struct first_side *first_sides; /* BUCKETS elements; NULL until there may be two sides */
 	bool multi_iface;
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
-	uint32_t secret; /* random for this run, an odd number */
+	uint32_t secret; /* random odd number for this run */
 	struct bucket buckets[BUCKETS];
 };
 
@@ -115,13 +124,16 @@ void join_set_multi_iface(struct join *j)
 
 /* ---- matching two records ---- */
 
-/* VLANs differ between the sides of a gateway. */
+/* Compares endpoints without their VLANs, which differ between the sides of a gateway. */
 static bool same_address_and_port(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->port == b->port && !memcmp(&a->address, &b->address, sizeof(a->address));
 }
 
-/* The client in the packets: conntrack may have named the one behind it. */
+/*
+ * Returns the client's endpoint in the packets: conntrack may have replaced c->client by the true
+ * client.
+ */
 static const struct endpoint *wire_client(const struct connection *c)
 {
 	return c->nat_endpoint.port ? &c->nat_endpoint : &c->client;
@@ -140,7 +152,10 @@ static bool same_client(const struct connection *a, const struct connection *b)
 	       same_address_and_port(wire_client(a), wire_client(b));
 }
 
-/* The far side's handshake lies within the near side's: its packets passed both, there and back. */
+/*
+ * Returns true if the far side's handshake lies within the near side's, as both its packets passed
+ * the near side.
+ */
 static bool is_nested(const struct connection *a, const struct connection *b)
 {
 	const struct connection *near = a->syn < b->syn ? a : b, *far = near == a ? b : a;
@@ -153,9 +168,9 @@ static ns_t syn_distance(const struct connection *a, const struct connection *b)
 	return a->syn < b->syn ? b->syn - a->syn : a->syn - b->syn;
 }
 
-#define BEST_SCORE 3 /* both endpoints are the same */
+#define BEST_SCORE 3 /* score if both endpoints are the same */
 
-/* How well two records of one client ISN fit together. 0: they are two attempts. */
+/* Returns how well two records with the same client ISN match. 0: they are two attempts. */
 static int match_score(const struct connection *a, const struct connection *b)
 {
 	const struct connection *in = a->syn_egress ? b : a, *out = in == a ? b : a;
@@ -182,7 +197,7 @@ static int match_score(const struct connection *a, const struct connection *b)
 											  : 0;
 }
 
-/* True if the attempt has a record from the observation point of c already. */
+/* Returns true if the attempt already has a record from the observation point of c. */
 static bool has_record_from(const struct attempt *a, const struct connection *c)
 {
 	const struct far_side *far = &a->connection.far;
@@ -197,7 +212,10 @@ static bool has_record_from(const struct attempt *a, const struct connection *c)
 	return false;
 }
 
-/* Returns the attempt that c is another record of, or NULL. *unsure: it may be one of several. */
+/*
+ * Returns the attempt that c is another record of, or NULL. Sets *unsure if there are several
+ * candidates.
+ */
 static struct attempt *find_attempt(const struct join *j, const struct connection *c, bool *unsure)
 {
 	const struct bucket *bucket = &j->buckets[bucket_of(j, c->client_isn)];
@@ -223,7 +241,8 @@ static struct attempt *find_attempt(const struct join *j, const struct connectio
 			next = syn_distance(&a->connection, c);
 		}
 	}
-	if (a && most < BEST_SCORE) { /* a better one may be among those that were not compared */
+	/* a better match may be among the attempts that were not compared */
+	if (a && most < BEST_SCORE) {
 		*unsure = j->multi_iface || j->joined;
 		return NULL;
 	}
@@ -273,7 +292,10 @@ static bool is_nearer_client(const struct connection *a, const struct connection
 	return !a->syn_egress && b->syn_egress;
 }
 
-/* NEVER unless each side saw the segment once. */
+/*
+ * Returns the time between two sides of the gateway, or NEVER unless each side saw the segment
+ * once.
+ */
 static ns_t forwarding_delay(ns_t from, ns_t to, bool once)
 {
 	return once && from != NEVER && to != NEVER ? to - from : NEVER;
@@ -301,7 +323,7 @@ static void fill_far_side(struct connection *c, const struct connection *far)
 	c->server_round_trip = far->server_round_trip;
 }
 
-/* The record nearest to the client becomes the attempt's connection. */
+/* Selects the record nearest to the client as the attempt's connection. */
 static void select_near_side(struct attempt *a)
 {
 	struct connection *near = &a->connection, first = a->connection;
@@ -316,7 +338,7 @@ static void select_near_side(struct attempt *a)
 	}
 }
 
-/* Returns the record that is farthest from the client, also one that is still opening; or NULL. */
+/* Returns the record that is farthest from the client, even if it is still opening; or NULL. */
 static const struct connection *select_far_side(struct attempt *a)
 {
 	const struct connection *far = NULL;
@@ -329,7 +351,7 @@ static const struct connection *select_far_side(struct attempt *a)
 	return a->far_is_open ? a->open : far;
 }
 
-/* is_final: no further record of the attempt can come. */
+/* Reports an attempt. is_final: no further record of the attempt can arrive. */
 static void report_attempt(struct join *j, struct attempt *a, bool is_final)
 {
 	const struct connection *far;
@@ -393,12 +415,12 @@ static void add_side(struct join *j, struct attempt *a, const struct connection 
 	}
 	s = malloc(sizeof(*s));
 	if (!s)
-		return; /* counted as a side, but not shown */
+		return; /* the record is counted as a side, but not reported */
 	s->c = *c;
 	s->next = a->others;
 	a->others = s;
 	if (a->connection.syn_egress != c->syn_egress)
-		report_attempt(j, a, true); /* in and out: there is hardly ever a third record */
+		report_attempt(j, a, true); /* in and out: a third record is very unlikely */
 }
 
 void join_settled(struct join *j, const struct connection *c)
@@ -415,7 +437,7 @@ void join_settled(struct join *j, const struct connection *c)
 
 /* ---- attempts that are still opening ---- */
 
-/* Notes that another side of an attempt is still opening. */
+/* Records that another side of an attempt is still opening. */
 static void note_open(struct join *j, const struct connection *c)
 {
 	bool unsure;
@@ -432,7 +454,10 @@ static void note_open(struct join *j, const struct connection *c)
 		*a->open = *c;
 }
 
-/* True if an earlier SYN of the same attempt was seen on another side. Notes the first side. */
+/*
+ * Returns true if an earlier SYN of the same attempt was seen on another side. Stores the first
+ * side.
+ */
 static bool is_later_side(struct join *j, const struct connection *c)
 {
 	uint32_t sweep = j->sweep;
@@ -464,7 +489,7 @@ static bool is_open(const struct join *j, const struct attempt *a)
 	return a->seen_open && j->sweep - a->seen_open < WAIT_SWEEPS;
 }
 
-/* The record is the near side's, and its far side takes too long to settle. */
+/* Returns true if the far side of a near side's record takes too long to settle. */
 static bool has_waited_enough(const struct join *j, const struct attempt *a)
 {
 	return a->open && is_nearer_client(&a->connection, a->open) &&

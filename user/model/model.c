@@ -6,7 +6,7 @@
 #include "model/notes.h"
 #include "model/store.h"
 
-/* ---- events that nobody listens to ---- */
+/* ---- default event handlers ---- */
 
 static void ignore_stall(void *context, const struct stall *s, bool ended)
 {
@@ -64,7 +64,7 @@ void model_free(struct model *m)
 
 /* ---- attempts that have settled ---- */
 
-/* Notes the delays of the gateway, and that traffic crosses it between two interfaces. */
+/* Records the delays of the gateway, and that traffic crosses it between two interfaces. */
 static void note_crossing(struct model *m, const struct connection *c)
 {
 	unsigned int i;
@@ -143,9 +143,9 @@ void model_settled(struct model *m, const struct connection *c)
 /* ---- attempts that are still opening ---- */
 
 /*
- * Where more peers fail than there is room for, the peer of an opening may have been reported and
- * evicted since. Only openings that became silent this recently are reported then, so that each
- * sweep does not report them again.
+ * If more peers fail than there is room for, the peer of an opening attempt may have been reported
+ * and evicted. So only attempts that became silent within this time are reported, and no sweep
+ * reports an attempt again.
  */
 #define REPORT_WINDOW_NS (SILENT_NS + 3 * (ns_t)SECOND_NS)
 
@@ -176,7 +176,7 @@ void model_opening(struct model *m, const struct connection *c)
 	ns_t silence = connection_silence(c);
 	struct peer *peer;
 
-	/* an ICMP error is final once the client has had the time to try again in spite of it */
+	/* an ICMP error is final once the client has had time to retry in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {
 		peer = was_reported_and_evicted(m, c) ? NULL : store_peer(m, &c->server);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Clients, peers, attempts and waits, aggregated from connections. The model does not know where
- * connections come from, nor what is concluded from them or how that is printed.
+ * Clients, peers, attempts and waits, aggregated from connections. The model does not depend on the
+ * source of the connections, on the diagnosis, or on the reports.
  *
- * Memory is bounded, however long a run is and whoever floods it: the MAX_ constants are the
- * bounds. A full table evicts its least recently used element, and of these first what was never
- * verified: clients that finished no handshake, peers that answered nobody. The totals stay exact;
- * each detail that was dropped is counted in model.dropped_details.
+ * Memory is bounded by the MAX_ constants, even in a long run or during a flood. A full table
+ * evicts its least recently used element. Unverified elements are evicted first: clients that
+ * completed no handshake, and peers that answered no client. The totals stay exact; each dropped
+ * detail is counted in model.dropped_details.
  */
 #pragma once
 
@@ -30,11 +30,14 @@
 #define MAX_RECENT_CLIENTS (1 << 14) /* clients with a ring of RECENT connections */
 #define RECENT 64
 
-/* A MAC with more addresses of one family is a router's: each address behind it is a host then. */
+/*
+ * A MAC address with more IP addresses of one family is a router's: each address behind it is then
+ * a host of its own.
+ */
 #define MAX_HOST_IP4 2
 #define MAX_HOST_IP6 16
 
-/* A wait that goes on is reported after this time, or after --stall if that is longer. */
+/* A wait that continues is reported after this time, or after --stall if that is longer. */
 #define REPORT_WAITING_NS (3 * (ns_t)SECOND_NS)
 
 struct client_key {
@@ -42,7 +45,10 @@ struct client_key {
 	uint16_t vlan[2];
 };
 
-/* An established connection of a client, as far as it matters to the client's other connections. */
+/*
+ * The properties of an established connection that matter when another connection of the client
+ * stalls.
+ */
 struct recent {
 	ns_t syn;
 	struct endpoint to;
@@ -59,25 +65,27 @@ LIST_HEAD(pairs_of, pair);
 /* An address on the client side. */
 struct client {
 	struct client_key key;
-	uint32_t number; /* unique among the clients kept, below HASH_COUNT(model.clients) */
+	/* unique among the clients in the table, below HASH_COUNT(model.clients) */
+	uint32_t number;
 	bool has_mac;
-	bool verified; /* finished a handshake */
+	bool verified; /* completed a handshake */
 	uint8_t mac[6];
 	uint64_t connections;
 	uint64_t established;
-	uint64_t decided; /* established, with a first payload: it stalled or it did not */
+	/* established connections with a first payload, which show whether the client stalled */
+	uint64_t decided;
 	uint64_t stalls;
-	uint64_t idle; /* still without a payload at the end of the run */
+	uint64_t idle; /* connections without payload at the end of the run */
 	uint32_t lost_near; /* connections with loss between the client and this gateway */
 	ns_t first_syn;
 	ns_t worst_wait; /* NEVER when no wait was seen */
-	struct samples waits; /* of all its first payloads */
+	struct samples waits; /* waits before the client's first payloads */
 	struct samples round_trips;
 	struct stall_list kept_stalls; /* the latest MAX_CLIENT_STALLS, in the order they ended */
 	struct pending_list pendings; /* the latest MAX_CLIENT_PENDING, in the order they settled */
 	uint32_t stall_room, pending_room; /* lengths of these lists */
 	bool forgot_pending;
-	struct recent *recent; /* a ring of RECENT; NULL when there was no room */
+	struct recent *recent; /* ring buffer of RECENT elements; NULL if there was no room */
 	uint32_t recent_count;
 	struct pairs_of pairs;
 	TAILQ_ENTRY(client) by_use;
@@ -86,72 +94,79 @@ struct client {
 
 /* Symptoms of a server or of the path to it, as counts of connections. */
 struct anomalies {
-	uint32_t accept_queue; /* the SYN-ACK is repeated and the request is not taken */
-	uint32_t deferred; /* the SYN-ACK is repeated while the client is idle */
-	uint32_t black_holed_requests; /* full-size segments that are never acknowledged */
+	/* the SYN-ACK is retransmitted, and the request is not acknowledged */
+	uint32_t accept_queue;
+	uint32_t deferred; /* the SYN-ACK is retransmitted while the client is idle */
+	/* connections with a full-sized segment that is never acknowledged */
+	uint32_t black_holed_requests;
 	uint32_t black_holed_answers;
 	uint32_t too_big; /* black-holed, and an ICMP "too big" was seen */
-	uint32_t challenged; /* the SYN was answered by a challenge ACK (RFC 5961 4.2) */
+	uint32_t challenged; /* the reply to the SYN was a challenge ACK (RFC 5961 4.2) */
 	uint32_t half_open;
 	uint32_t slow_answers;
 	ns_t worst_banner;
-	struct samples banners; /* the late ones */
-	struct samples answers; /* the slow ones */
+	struct samples banners; /* delays of late banners */
+	struct samples answers; /* delays of slow answers */
 };
 
 /* A server's address and port. */
 struct peer {
 	struct endpoint server;
-	bool verified; /* answered, or failed two clients */
-	uint32_t ifindex; /* of the last failure */
+	bool verified; /* the peer answered, or two clients failed here */
+	uint32_t ifindex; /* interface of the last failure */
 	struct address asked_by; /* the last client that failed here */
 	uint64_t connections;
-	uint64_t answered; /* by a SYN-ACK */
-	uint64_t answered_late; /* after it had been reported silent */
+	uint64_t answered; /* attempts answered by a SYN-ACK */
+	uint64_t answered_late; /* attempts answered after SILENT_NS or longer */
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
-	uint64_t by_gateway; /* failures that this host itself made */
-	/* unanswered attempts ... */
-	uint64_t forwarded; /* whose SYNs were seen to leave this gateway */
-	uint64_t not_forwarded; /* whose SYNs came in and left by no watched interface */
-	uint64_t answer_dropped; /* whose SYN-ACKs reached only this gateway */
+	uint64_t by_gateway; /* failures caused by a RST or ICMP error of this host */
+	/* numbers of unanswered attempts */
+	uint64_t forwarded; /* their SYNs left this gateway */
+	uint64_t not_forwarded; /* their SYNs came in, but left on no watched interface */
+	uint64_t answer_dropped; /* their SYN-ACKs reached this gateway, but did not leave it */
 	uint32_t forwarded_by; /* ifindex of the last attempt that was forwarded */
-	uint32_t in_ifindex; /* ifindex of the last attempt that was not */
+	uint32_t in_ifindex; /* ifindex of the last attempt that was not forwarded */
 	ns_t first_failure;
 	ns_t last_failure;
 	ns_t last_answer;
 	uint32_t clients_failed; /* clients that failed here */
 	uint32_t requests; /* connections with a first payload of the client */
 	uint32_t lost; /* connections whose SYN was lost behind this gateway */
-	uint32_t banners; /* connections in which it spoke first */
+	uint32_t banners; /* connections in which the server spoke first */
 	uint32_t late_banners;
-	struct pairs_of pairs; /* the clients that tried it, the latest first */
-	uint8_t icmp_type; /* of the last ICMP error */
+	struct pairs_of pairs; /* clients that tried this peer, the latest first */
+	uint8_t icmp_type; /* type of the last ICMP error */
 	uint8_t icmp_code;
 	struct address icmp_from;
-	struct anomalies *anomalies; /* NULL: none */
-	unsigned int reported; /* failures reported while the run lasts, as bits */
+	struct anomalies *anomalies; /* NULL if there are none */
+	/* bit mask of the kinds of failure that were reported during the run */
+	unsigned int reported;
 	ns_t reported_syn; /* the last SYN of the attempt that was reported */
 	ns_t retracted; /* the SYN-ACK that retracted the report */
 	TAILQ_ENTRY(peer) by_use;
 	UT_hash_handle hh;
 };
 
-/* An established connection on which the client was silent for too long. */
+/*
+ * An established connection on which the client sent nothing for the length of a stall or longer.
+ */
 struct stall {
-	struct client *client; /* NULL when the stall is not kept with its client */
+	struct client *client; /* NULL if the stall is not stored with its client */
 	struct endpoint from;
 	struct endpoint to;
 	struct endpoint nat_endpoint; /* see struct connection */
 	bool has_mac;
 	uint8_t mac[6];
-	uint8_t siblings; /* connections to the same server that began and got through meanwhile */
-	uint8_t passed; /* connections to other servers that did */
+	/* connections to the same server that started and got through during the stall */
+	uint8_t siblings;
+	uint8_t passed; /* such connections to other servers */
 	ns_t syn;
 	ns_t synack;
-	ns_t start; /* the handshake's ACK */
-	ns_t wait; /* until the client's first payload; so far, while it is idle */
-	ns_t round_trip; /* the client's; or NEVER */
+	ns_t start; /* time of the ACK that completed the handshake */
+	/* time until the client's first payload; the time so far if the client is still idle */
+	ns_t wait;
+	ns_t round_trip; /* the client's round-trip time; or NEVER */
 	TAILQ_ENTRY(stall) of_client;
 	TAILQ_ENTRY(stall) by_age;
 };
@@ -168,41 +183,46 @@ struct stalls {
 };
 
 /*
- * A pending operation: an attempt that failed, or a connection that was slow to be answered. A
- * stall of the same client can have waited for nothing else.
+ * A pending operation: an attempt that failed, or a connection that was answered slowly. A stall of
+ * the same client can have waited for no other connection.
  */
 struct pending {
 	struct client *client;
 	struct endpoint to;
 	ns_t start; /* the first SYN */
-	ns_t end; /* when it was resolved, or until when the client may have waited for it */
+	/* when it was resolved, or the latest time at which the client may have waited for it */
+	ns_t end;
 	ns_t syn_last;
 	ns_t syn_times[SYN_TIMES];
 	uint32_t syn_count;
-	bool resolved; /* by an answer, a refusal, an ICMP error, or the client's giving up */
-	bool failed; /* no answer ever came */
+	/* ended by an answer, a refusal, an ICMP error, or because the client gave up */
+	bool resolved;
+	bool failed; /* the operation was never answered */
 	TAILQ_ENTRY(pending) of_client;
 	TAILQ_ENTRY(pending) by_age;
 };
 
-/* What happened to a client at a server, see struct anomalies. */
+/* Symptoms that a client met at a server, see struct anomalies. */
 enum anomaly {
 	ANOMALY_BLACK_HOLE = 1 << 0,
 	ANOMALY_CHALLENGED = 1 << 1,
 	ANOMALY_ACCEPT_QUEUE = 1 << 2,
 	ANOMALY_SLOW = 1 << 3,
-	ANOMALY_NOT_FORWARDED = 1 << 4, /* of its SYNs or of the SYN-ACKs */
+	ANOMALY_NOT_FORWARDED = 1 << 4, /* this gateway did not forward the SYNs or the SYN-ACKs */
 };
 
 #define MAX_CROSSED 32
 
-/* Attempts that came in by an interface and whose SYN-ACK left by it, as on no mirror port. */
+/*
+ * Attempts that came in on an interface and whose SYN-ACK left on it. A mirror port never shows
+ * both.
+ */
 struct crossed {
 	uint32_t ifindex;
 	uint64_t attempts;
 };
 
-/* A client at a peer. */
+/* The attempts of one client at one peer. */
 struct pair {
 	struct {
 		struct client *client;
@@ -221,7 +241,7 @@ struct pair {
 
 struct opening;
 
-/* Called while the run lasts. Each stall, and each peer and failure, is reported once. */
+/* Callbacks during the run. Each stall, and each kind of failure of a peer, is reported once. */
 struct model_events {
 	void (*stall)(void *context, const struct stall *s, bool ended);
 	void (*late_banner)(void *context, const struct connection *c);
@@ -231,7 +251,7 @@ struct model_events {
 };
 
 struct model {
-	ns_t stall_ns; /* the shortest wait that is a stall */
+	ns_t stall_ns; /* minimum length of a stall */
 	const struct model_events *events;
 
 	struct client *clients;
@@ -240,34 +260,38 @@ struct model {
 	struct stall_list stalls; /* the oldest first */
 	struct pending_list pendings;
 	struct stalls idle; /* connections without a payload at the end of the run */
-	struct opening *openings; /* long waits that still go on */
+	struct opening *openings; /* waits that continue and were reported, or may be */
 	uint64_t sweep;
 
-	struct client_list clients_by_use[2]; /* [verified], least recently used first */
+	struct client_list clients_by_use[2]; /* indexed by verified, least recently used first */
 	struct peer_list peers_by_use[2];
-	struct pair_list pairs_by_use[2]; /* [failed] */
+	struct pair_list pairs_by_use[2]; /* indexed by whether an attempt failed */
 	size_t stalls_kept, pending_kept, recent_kept, anomalies_kept;
 
-	ns_t last; /* the latest moment seen */
+	ns_t last; /* the latest time seen */
 	uint64_t connections;
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
-	uint64_t offloaded; /* taken over by a flowtable before a first payload was seen */
-	uint64_t unused; /* established and closed without a payload */
-	uint64_t unspoken; /* established, without a payload at the end, for less than a stall */
-	uint64_t failing_now; /* peers reported to fail that have answered nobody since */
+	/* connections that a flowtable took over before a first payload was seen */
+	uint64_t offloaded;
+	uint64_t unused; /* connections that were established and closed without payload */
+	/* established connections without payload at the end, for less than a stall's length */
+	uint64_t unspoken;
+	/* peers that were reported as failing and have answered no client since */
+	uint64_t failing_now;
 	uint64_t late_banners;
-	uint64_t retried; /* answered only after the second SYN or later */
+	uint64_t retried; /* attempts answered only after a retransmission of the SYN */
 	uint64_t lost_near, lost_far; /* connections with loss on either side of this gateway */
-	uint64_t no_synack; /* the client went on as if answered, but no answer was seen */
-	uint64_t full_acked; /* full-size first payloads that were acknowledged */
-	uint64_t stall_count; /* of all stalls, kept or not */
+	/* connections whose client continued as after a SYN-ACK, but none was seen */
+	uint64_t no_synack;
+	uint64_t full_acked; /* full-sized first payloads that were acknowledged */
+	uint64_t stall_count; /* all stalls, including those that were evicted */
 	uint64_t dropped_details;
 	struct histogram waits;
 	struct histogram answers;
 	struct histogram client_round_trips;
 	struct histogram server_round_trips;
-	/* the delay that this gateway adds, where both of its sides were seen */
+	/* time between both sides of this gateway, if both were seen */
 	struct histogram syn_forwarding_delays;
 	struct histogram synack_forwarding_delays;
 	struct histogram payload_forwarding_delays;
@@ -275,26 +299,29 @@ struct model {
 	unsigned int crossed_count;
 };
 
-/* events must outlive the model; NULL: nobody is notified. Returns NULL when out of memory. */
+/*
+ * events must outlive the model; with NULL there are no callbacks. Returns NULL when out of memory.
+ */
 struct model *model_new(ns_t stall_ns, const struct model_events *events);
 void model_free(struct model *m);
 
 /* Adds an attempt that has settled. */
 void model_settled(struct model *m, const struct connection *c);
 
-/* A sweep shows each attempt that is still opening once, then calls model_swept(). */
+/* A sweep passes each opening attempt once, then calls model_swept(). */
 void model_opening(struct model *m, const struct connection *c);
 void model_swept(struct model *m);
 
 /* ---- queries ---- */
 
-/* Returns NULL when the peer is not kept. */
+/* Returns NULL if the element is not in the table. */
 const struct peer *model_peer(const struct model *m, const struct endpoint *server);
 const struct client *model_client(const struct model *m, const struct client_key *key);
 
-/* A user's machine: the addresses that share a MAC, unless it is a router's. */
+/* A user's machine: the clients that share a MAC address, unless it is a router's. */
 struct host {
-	struct client **clients; /* the first one names the host: IPv4 before IPv6 */
+	/* IPv4 before IPv6; reports identify the host by the first client */
+	struct client **clients;
 	size_t client_count;
 	uint64_t connections;
 	uint64_t established;
@@ -310,18 +337,18 @@ struct hosts {
 	size_t affected; /* hosts with a stall */
 	struct client **clients; /* owns the arrays at[].clients */
 	uint32_t *of_client; /* index into at[], by client.number */
-	bool *seen; /* by host; all false between two calls of model_cohort() */
+	bool *seen; /* indexed by host; all false between two calls of model_cohort() */
 };
 
 /*
- * The model must not change while hosts is in use. The caller frees. Returns false when out of
- * memory.
+ * Groups the clients into hosts. The model must not change while hosts is in use. The caller frees
+ * by hosts_free(). Returns false when out of memory.
  */
 bool model_hosts(const struct model *m, struct hosts *hosts);
 void hosts_free(struct hosts *hosts);
 const struct host *host_of_client(const struct hosts *hosts, const struct client *c);
 
-/* A 2x2 table of hosts: tried a peer in vain or not, stalled or not. */
+/* A 2x2 table of hosts: whether they tried a peer in vain, and whether they stalled. */
 struct cohort {
 	size_t tried;
 	size_t tried_stalled;
@@ -331,7 +358,7 @@ struct cohort {
 
 struct cohort model_cohort(const struct hosts *hosts, const struct peer *p);
 
-/* Stalls of equal length: neighbours differ by at most 50 ms or 2 %. */
+/* Stalls of equal length: two neighbours differ by at most 50 ms or 2 %. */
 struct stall_group {
 	size_t count;
 	size_t hosts;
@@ -341,19 +368,24 @@ struct stall_group {
 	ns_t longest;
 };
 
-/* The largest group first. The caller frees. Returns NULL when there is none or out of memory. */
+/*
+ * Returns the groups, the largest first. The caller frees. Returns NULL if there are none, or when
+ * out of memory.
+ */
 struct stall_group *model_stall_groups(const struct model *m, const struct hosts *hosts,
 				       size_t *count);
 
-/* Attempts at the peer that certainly failed. */
+/* Returns the number of attempts at the peer that certainly failed. */
 uint64_t peer_failures(const struct peer *p);
 
 /*
- * Peers with failures, the most clients first. The caller frees. Returns NULL when out of memory.
+ * Returns the peers with failures, those with the most clients first. The caller frees the array.
+ * Returns NULL when out of memory.
  */
 const struct peer **model_failing_peers(const struct model *m, size_t *count);
 
 /*
- * Fills pairs with those of the peer, the most failures first. Returns their number, at most room.
+ * Stores at most `room` pairs of the peer, those with the most failures first. Returns their
+ * number.
  */
 size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Peers that fail, and symptoms of a server or of the path to it. */
+/* Records failing peers, and symptoms of a server or of the path to it. */
 #include "model/notes.h"
 #include "model/store.h"
 
 /*
- * A segment that was under way while the other side's segment passed has not missed it: when a SYN
- * or its answer is lost behind us, the timers of both ends expire at the same moment, and SYN and
- * SYN-ACK cross. No timer of a handshake is as short as this (RFC 6298 2.1: 1 s), and few round
- * trips are longer.
+ * A retransmission within this time after the answer may have crossed the answer. If a SYN or its
+ * answer is lost behind us, the timers of both ends expire at the same time, and SYN and SYN-ACK
+ * cross. No timer of a handshake is this short (RFC 6298 2.1: 1 s), and few round trips are longer.
  */
 #define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
 
@@ -19,7 +18,7 @@ void report_failing(struct model *m, struct peer *peer, const struct connection 
 	if (failure < FAILURE_SILENT || peer->reported & 1U << failure)
 		return;
 	if (peer->retracted != NEVER && c->syn <= peer->retracted)
-		return; /* the peer has answered somebody since */
+		return; /* the peer has answered another client since */
 	m->failing_now += !peer->reported;
 	peer->reported |= 1U << failure;
 	peer->reported_syn = c->syn_last;
@@ -36,7 +35,7 @@ void retract_failure(struct model *m, struct peer *peer, const struct connection
 	m->events->late_answer(m->events->context, c);
 }
 
-/* Whether the SYNs of an unanswered attempt, or their answers, left this gateway. */
+/* Records whether the SYNs of an unanswered attempt, or their answers, left this gateway. */
 static void note_forwarding(struct peer *peer, struct pair *pair, const struct connection *c)
 {
 	bool answer_dropped = c->far.synack != NEVER && c->far.seen,
@@ -75,7 +74,9 @@ void note_failure(struct model *m, struct peer *peer, struct pair *pair, const s
 	report_failing(m, peer, c, failure);
 	if (c->outcome == OUTCOME_UNANSWERED)
 		note_forwarding(peer, pair, c);
-	/* what fails several clients is worth keeping longer than what one client alone tried */
+	/*
+	 * a peer that fails several clients is kept longer than a peer that a single client tried
+	 */
 	if (pair && store_pair_failed(m, pair) && ++peer->clients_failed == 2)
 		store_peer_verified(m, peer);
 }
@@ -95,9 +96,10 @@ void note_answer(struct model *m, struct peer *peer, const struct connection *c)
 /* ---- symptoms ---- */
 
 /*
- * Lost between the client and this gateway: a SYN or SYN-ACK that is repeated although the other
- * one had passed, or a first payload with a hole before it. Lost behind this gateway: a SYN that is
- * repeated before any answer passed, unless the server answered it by a challenge ACK.
+ * Counts loss on both sides of this gateway. Loss towards the client shows as a gap before the
+ * first payload, or as a SYN or SYN-ACK that is retransmitted after its answer has passed. Loss
+ * behind this gateway shows as a SYN that is retransmitted before any answer passed, unless the
+ * answer was a challenge ACK.
  */
 void note_loss(struct model *m, struct client *client, struct peer *peer,
 	       const struct connection *c)
@@ -124,8 +126,8 @@ void note_anomalies(struct model *m, struct peer *peer, struct pair *pair,
 	bool request = payload_is_black_holed(&c->client_payload) && !c->synack_after_ack;
 	bool answer = payload_is_black_holed(&c->server_payload);
 	/*
-	 * a SYN-ACK is repeated after 1 s at the earliest: a client that had spoken by then is not
-	 * idle
+	 * a SYN-ACK is retransmitted after 1 s at the earliest: a client that sent payload before
+	 * then is not idle
 	 */
 	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= m->stall_ns / 2);
 	bool accept_queue = c->synack_after_ack && !(idle && !c->client_payload.again);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Read-only views of the model: hosts, cohorts, stalls of equal length, peers that fail. */
+/* Queries of the model: hosts, cohorts, stalls of equal length, peers that fail. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,10 @@ const struct client *model_client(const struct model *m, const struct client_key
 
 /* ---- hosts ---- */
 
-/* The clients of a host are neighbours: by MAC and VLANs, IPv4 first; those without a MAC last. */
+/*
+ * Sorts the clients of a host next to each other: by MAC and VLANs, IPv4 first. Clients without a
+ * MAC are last.
+ */
 static int by_mac(const void *a, const void *b)
 {
 	const struct client *x = *(struct client *const *)a, *y = *(struct client *const *)b;
@@ -55,14 +58,17 @@ static int by_stalls(const void *a, const void *b)
 	return memcmp(&x->clients[0]->key, &y->clients[0]->key, sizeof(struct client_key));
 }
 
-/* A MAC is unique only within its VLANs, as an address is. */
+/* Compares MAC and VLANs: a MAC, like an IP address, is unique only within its VLANs. */
 static bool has_same_mac(const struct client *a, const struct client *b)
 {
 	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
 	       !memcmp(a->key.vlan, b->key.vlan, sizeof(a->key.vlan));
 }
 
-/* Returns how many clients, from the first one on, are one host; 0 if their MAC is a router's. */
+/*
+ * Returns the number of clients, from the first on, that are one host; 0 if their MAC is a
+ * router's.
+ */
 static size_t count_of_host(struct client **clients, size_t count)
 {
 	unsigned int ip4 = 0, ip6 = 0;
@@ -100,7 +106,7 @@ static void add_host(struct hosts *hosts, struct client **clients, size_t count)
 	hosts->affected += h->stalls > 0;
 }
 
-/* hosts->clients is sorted by_mac(). */
+/* Groups hosts->clients, which is sorted by by_mac(), into hosts. */
 static void group_clients(struct hosts *hosts, size_t count)
 {
 	size_t i, n, end;
@@ -197,7 +203,9 @@ static int by_count(const void *a, const void *b)
 	return compare_ns(&x->median, &y->median);
 }
 
-/* sorted: the stalls of the group; scratch: room for as many numbers. */
+/*
+ * Fills in a group. sorted has the count stalls of the group; scratch has room for count durations.
+ */
 static void fill_group(struct stall_group *g, struct stall **sorted, size_t count, ns_t *scratch,
 		       const struct hosts *hosts)
 {

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Elements are evicted in the order of their last use, those of list [false] first. */
+/*
+ * Returns the element to evict: the least recently used of list [false], or of list [true] if that
+ * is empty.
+ */
 #define EVICTION_CANDIDATE(lists) \
 	(TAILQ_EMPTY(&(lists)[false]) ? TAILQ_FIRST(&(lists)[true]) : TAILQ_FIRST(&(lists)[false]))
 
@@ -90,7 +93,10 @@ void store_free(struct model *m)
 
 /* ---- clients ---- */
 
-/* Numbers stay dense: a client that another one makes room for inherits its number. */
+/*
+ * Adds a client. A client that replaces an evicted client inherits its number, so that numbers stay
+ * dense.
+ */
 static struct client *add_client(struct model *m, const struct client_key *key)
 {
 	struct client *client, *oldest;
@@ -288,7 +294,8 @@ struct opening *store_opening(struct model *m, const struct connection *c, bool 
 {
 	struct opening wanted, *o;
 
-	memset(&wanted, 0, sizeof(wanted)); /* the key is compared by its bytes */
+	/* clears the padding, since the key is compared by its bytes */
+	memset(&wanted, 0, sizeof(wanted));
 	wanted.which.client = c->client;
 	wanted.which.server = c->server;
 	wanted.which.syn = c->syn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The model's tables: lookup, insertion and eviction. Private to the model. Functions that insert
- * return NULL when out of memory, and count that in model.dropped_details.
+ * return NULL when out of memory, and count the loss in model.dropped_details.
  */
 #pragma once
 
@@ -14,32 +14,38 @@ struct client *store_client(struct model *m, const struct connection *c);
 struct peer *store_peer(struct model *m, const struct endpoint *server);
 struct pair *store_pair(struct model *m, struct client *client, struct peer *peer);
 
-/* Returns the peer's anomalies, which it adds on the first call. */
+/* Returns the peer's anomalies. Allocates them on the first call. */
 struct anomalies *store_anomalies(struct model *m, struct peer *p);
 
-/* Counts a failure; pairs without one are evicted first. Returns whether it is the pair's first. */
+/*
+ * Counts a failure of the pair; pairs without a failure are evicted first. Returns true if it is
+ * the pair's first failure.
+ */
 bool store_pair_failed(struct model *m, struct pair *pair);
 void store_peer_verified(struct model *m, struct peer *peer);
 
-/* Keep a copy. A stall without a client is counted as dropped. */
+/* Store a copy. A stall without a client is counted as dropped. */
 void store_stall(struct model *m, const struct stall *stall);
 void store_pending(struct model *m, struct client *client, const struct pending *pending);
 
-/* Returns the next slot in the client's ring of recent connections; NULL when it has none. */
+/* Returns the next element of the client's ring of recent connections; NULL if it has no ring. */
 struct recent *store_recent(struct model *m, struct client *client);
 
-/* A connection whose long wait was reported, or may be. */
+/* An opening connection whose wait was reported, or may be. */
 struct opening {
 	struct {
 		struct endpoint client;
 		struct endpoint server;
 		ns_t syn;
 	} which;
-	uint64_t sweep; /* the last one that showed it */
+	uint64_t sweep; /* the last sweep that showed the connection */
 	bool reported_waiting;
 	UT_hash_handle hh;
 };
 
-/* Returns NULL if it is not kept and not to be added, or if there is no room. */
+/*
+ * Looks up an opening connection. Returns NULL if it is not stored and either add is false or there
+ * is no room.
+ */
 struct opening *store_opening(struct model *m, const struct connection *c, bool add);
 void store_remove_opening(struct model *m, struct opening *o);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waits of clients: stalls, connections that stayed idle, and the operations they may have waited
- * for.
+ * Records waits of clients: stalls, connections that stayed idle, and the operations that clients
+ * may have waited for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ void stall_of(struct stall *s, struct client *client, const struct connection *c
 	s->round_trip = c->client_round_trip;
 }
 
-/* Counts the client's other connections that began and got through during the stall. */
+/* Counts the client's other connections that started and got through during the stall. */
 static void count_meanwhile(struct stall *s)
 {
 	const struct client *client = s->client;
@@ -90,7 +90,7 @@ static void keep_idle(struct model *m, const struct stall *stall)
 	u->at[u->count++] = *stall;
 }
 
-/* A connection on which neither side sent a payload. */
+/* Records a connection on which neither side sent payload. */
 static void note_without_payload(struct model *m, struct client *client, const struct connection *c)
 {
 	ns_t silence = connection_silence(c);
@@ -159,8 +159,8 @@ void note_recent(struct model *m, struct client *client, const struct connection
 }
 
 /*
- * The end of a connect() that fails is invisible. It may last for twice the last gap between two
- * SYNs; with a single SYN, until a second one is overdue.
+ * Returns the latest possible end of a failed connect(), which packets do not show. It may last for
+ * twice the last gap between two SYNs, or with a single SYN until a second SYN is overdue.
  */
 static ns_t end_of_connect(const struct connection *c)
 {
@@ -177,8 +177,8 @@ static ns_t end_of_connect(const struct connection *c)
 }
 
 /*
- * The time that the server took. A SYN or a request that was lost once and sent again is not the
- * server's fault; one that it left unanswered twice is.
+ * Returns the time that the server took. A SYN or request that was lost once is not the server's
+ * fault; a SYN or request that was left unanswered twice is.
  */
 static ns_t time_taken(const struct connection *c)
 {
@@ -194,7 +194,10 @@ static ns_t time_taken(const struct connection *c)
 	return taken;
 }
 
-/* An attempt that was not established. Returns whether the client may have waited for it. */
+/*
+ * Fills in the operation from an attempt that was not established. Returns true if the client may
+ * have waited for it.
+ */
 static bool pending_of_failure(struct pending *o, const struct connection *c, ns_t least)
 {
 	switch (c->outcome) {
@@ -203,7 +206,7 @@ static bool pending_of_failure(struct pending *o, const struct connection *c, ns
 		o->resolved = false;
 		return true;
 	case OUTCOME_UNREACHABLE:
-		/* the client may go on trying in spite of the ICMP error */
+		/* the client may continue to retry in spite of the ICMP error */
 		o->resolved = c->syn_last <= c->icmp;
 		o->end = o->resolved ? c->icmp : end_of_connect(c);
 		return o->end - o->start >= least;
@@ -216,7 +219,7 @@ static bool pending_of_failure(struct pending *o, const struct connection *c, ns
 }
 
 /*
- * Fills in the operation. Returns whether another connection of the client may have waited for it.
+ * Fills in the operation. Returns true if another connection of the client may have waited for it.
  */
 static bool pending_of(const struct model *m, struct pending *o, const struct connection *c)
 {

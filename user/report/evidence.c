@@ -10,18 +10,24 @@
 #include "model/coincidence.h"
 #include "source/linktype.h"
 
-/* Bytes of memory: for attempts that are open or settled, and for those kept to the end. */
+/*
+ * Maximum bytes of packets: of attempts that are open or settled, and of attempts kept to the end
+ * of the run.
+ */
 #define MAX_PENDING (64 << 20)
 #define MAX_KEPT (192 << 20)
 
-/* A stall ends a moment after the answer, but its record follows only with the server's first byte. */
+/*
+ * Time for which a settled attempt is kept. A stall ends just after the answer, but its record
+ * follows only with the server's first byte.
+ */
 #define SETTLED_KEEP_NS (60 * (ns_t)SECOND_NS)
 
-#define MAX_PACKETS 48 /* of an attempt; reached only if the clock stands still */
-#define MAX_SILENCES 16 /* of a host, the latest */
+#define MAX_PACKETS 48 /* packets of an attempt; reached only if the clock stands still */
+#define MAX_SILENCES 16 /* latest silences of a host */
 #define MAX_STALLED_HOSTS (1 << 16)
 
-/* Identifies an attempt by what both its packets and its record carry. */
+/* Identifies an attempt by fields that both its packets and its record contain. */
 struct attempt_key {
 	struct endpoint client;
 	struct endpoint server;
@@ -31,7 +37,7 @@ struct attempt_key {
 };
 
 struct attempt {
-	struct kept_attempt kept; /* filled in once it has settled */
+	struct kept_attempt kept; /* valid once the attempt has settled */
 	struct attempt_key key;
 	struct kept_packet *packets; /* the latest first */
 	size_t packet_count;
@@ -52,8 +58,8 @@ struct stalled_host {
 		uint8_t mac[6];
 		uint16_t zero;
 	} key;
-	struct silence silences[MAX_SILENCES]; /* a ring */
-	size_t count; /* silences so far */
+	struct silence silences[MAX_SILENCES]; /* ring buffer */
+	size_t count; /* number of silences so far */
 	UT_hash_handle hh;
 };
 
@@ -63,9 +69,9 @@ struct evidence {
 	struct attempt *attempts;
 	struct attempt_list lists[KEPT + 1];
 	struct stalled_host *stalled_hosts;
-	size_t pending_bytes; /* of attempts that are OPEN or SETTLED */
+	size_t pending_bytes; /* bytes of attempts that are OPEN or SETTLED */
 	size_t kept_bytes;
-	uint64_t lost; /* attempts */
+	uint64_t lost; /* attempts whose packets were dropped */
 };
 
 struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
@@ -112,7 +118,7 @@ static void attempt_move(struct evidence *e, struct attempt *a, int state)
 	*(state == KEPT ? &e->kept_bytes : &e->pending_bytes) += a->bytes;
 }
 
-/* Keeps the packets to the end of the run if there is memory, else drops them. */
+/* Keeps the packets to the end of the run if there is memory, otherwise drops them. */
 static void attempt_keep(struct evidence *e, struct attempt *a, enum reason reason)
 {
 	if (e->kept_bytes + a->bytes > MAX_KEPT) {
@@ -185,7 +191,7 @@ static void note_silence(struct evidence *e, const struct connection *c)
 {
 	struct stalled_host *h = find_stalled_host(e, c, true);
 
-	if (!h) { /* the attempt that this client waited for will not be found */
+	if (!h) { /* without it, the attempt that this client waited for is not found */
 		e->lost++;
 		return;
 	}
@@ -197,7 +203,7 @@ static void note_silence(struct evidence *e, const struct connection *c)
 	};
 }
 
-/* Returns when the server answered: with payload, or else by its SYN-ACK. */
+/* Returns the time when the server answered: by payload, or else by its SYN-ACK. */
 static ns_t answer_time(const struct connection *c)
 {
 	if (c->server_first != NEVER)
@@ -206,10 +212,10 @@ static ns_t answer_time(const struct connection *c)
 }
 
 /*
- * Returns the silence of the same host that the answer to this attempt ended, or NULL. The attempt must
- * have begun before the silence or soon after, have been pending for nearly all of it, and have been
- * answered just before its end. Another address of the same family behind one MAC may be another host:
- * then the MAC is a router's.
+ * Returns the silence of the same host that the answer to this attempt ended, or NULL. The attempt
+ * must have begun before the silence or soon after. It must have been pending for nearly all of the
+ * silence, and have been answered just before its end. If one MAC has several addresses of a
+ * family, the MAC may be a router's and the other address another host.
  */
 static const struct silence *silence_ended(struct evidence *e, const struct connection *c)
 {
@@ -231,7 +237,10 @@ static const struct silence *silence_ended(struct evidence *e, const struct conn
 	return NULL;
 }
 
-/* Keeps or drops a settled attempt; by now the record of a silence that it ended has arrived. */
+/*
+ * Keeps or drops a settled attempt. By now the record of a silence that the attempt ended has
+ * arrived.
+ */
 static void attempt_decide(struct evidence *e, struct attempt *a)
 {
 	const struct silence *ended = silence_ended(e, &a->kept.connection);
@@ -246,7 +255,10 @@ static void attempt_decide(struct evidence *e, struct attempt *a)
 
 /* ---- packets ---- */
 
-/* Returns the bytes up to the end of the TCP header, or of the TCP header that an ICMP error quotes. */
+/*
+ * Returns the bytes up to the end of the TCP header, or of the TCP header that an ICMP error
+ * quotes.
+ */
 static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 {
 	struct offline_frame f = { .bytes = bytes, .length = length, .wire_length = length };
@@ -290,7 +302,10 @@ static void copy_frame(struct kept_packet *p, const struct packet_head *head, co
 	p->wire_length += sizeof(tag);
 }
 
-/* With equal time and role, the first packet is the one that the record describes. */
+/*
+ * Returns true if the attempt has a packet of equal time and role: the first such packet is the one
+ * that the record describes.
+ */
 static bool is_copy(const struct attempt *a, ns_t time, uint8_t roles)
 {
 	const struct kept_packet *p;
@@ -336,7 +351,7 @@ static void key_of_packet(struct attempt_key *key, const struct packet_head *hea
 	key->ifindex = flow->ifindex;
 }
 
-/* Packets carry the address after NAT. */
+/* Fills in the key from a record. The packets have the client's address after NAT. */
 static void key_of_record(struct attempt_key *key, const struct connection *record)
 {
 	memset(key, 0, sizeof(*key));
@@ -410,8 +425,8 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 }
 
 /*
- * Settles the attempt that the packets of `record` belong to. `reported` is the attempt's record that the
- * reports show, which may be that of another interface.
+ * Settles the attempt that the packets of `record` belong to. `reported` is the record that the
+ * reports show for this attempt; it may be of another interface.
  */
 static void settle(struct evidence *e, const struct connection *record,
 		   const struct connection *reported)
@@ -460,7 +475,7 @@ static int by_time(const void *a, const void *b)
 
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
-	/* at equal times the segments of a handshake are in the order of their roles */
+	/* at equal times, sort the segments of a handshake by role */
 	return x->roles < y->roles ? -1 : x->roles > y->roles;
 }
 

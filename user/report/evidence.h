@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Keeps the packets that decided the outcome of an attempt, as bytes from the wire, so that a reader can
- * check the report.
+ * Keeps the packets that decided the outcome of an attempt, as captured, so that a reader can
+ * verify the report.
  *
- * A source delivers such a packet before its attempt's record. Packets are kept while the attempt is open.
- * Once it has settled, those of a stalled or failed attempt are kept to the end of the run. All others are
- * kept for another minute, since a stalled client may have waited for one of these attempts. Memory is
- * bounded, and attempts that exceed it are counted.
+ * A source delivers such a packet before its attempt's record. Packets are kept while the attempt
+ * is open. Once it has settled, the packets of a stalled or failed attempt are kept to the end of
+ * the run. All others are kept for another minute, since a stalled client may have waited for one
+ * of these attempts. Memory is bounded, and attempts that exceed it are counted.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct evidence;
 enum reason {
 	REASON_NONE,
 	REASON_STALL,
-	REASON_IDLE, /* no payload until the end of the run */
+	REASON_IDLE, /* there was no payload until the end of the run */
 	REASON_LATE_BANNER,
 	REASON_FAILED,
 	REASON_WAITED_FOR, /* its answer came just before a stall of the same client ended */
@@ -58,32 +58,34 @@ struct kept_attempt {
 };
 
 /*
- * stall_ns is the length of a stall, as for the model. snaplen bytes of each packet are kept, with 0 its
- * headers. Returns NULL if out of memory.
+ * stall_ns is the minimum length of a stall, as for the model. snaplen is the number of bytes kept
+ * of each packet; 0 keeps its headers. Returns NULL if out of memory.
  */
 struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen);
 void evidence_free(struct evidence *e);
 
 /*
- * Adds a packet of head->length bytes. start is the time of the source's clock at the start of the run.
+ * Adds a packet of head->length bytes. start is the source's clock at the start of the run.
  * has_direction: PACKET_EGRESS in head->flags is valid.
  */
 void evidence_packet(struct evidence *e, const struct packet_head *head, const uint8_t *bytes,
 		     uint64_t start, int link, bool has_direction);
 
-/* An attempt has settled. */
+/* Keeps, holds or drops the packets of an attempt that has settled. */
 void evidence_settled(struct evidence *e, const struct connection *c);
 
-/* Adds the record of another interface for an attempt that was reported as `reported` before. */
+/* Adds another interface's record of an attempt that was reported as `reported`. */
 void evidence_other_side(struct evidence *e, const struct connection *side,
 			 const struct connection *reported);
 
-/* Call it some times a second: drops or keeps the packets of attempts that settled a minute ago. */
+/*
+ * Drops or keeps the packets of attempts that settled a minute ago. Call it several times a second.
+ */
 void evidence_swept(struct evidence *e, ns_t now);
 
 /*
- * Returns all kept packets in the order of time; call it at the end of the run. The caller frees the array,
- * the packets belong to the evidence. Returns NULL if out of memory.
+ * Returns all kept packets in the order of time. Call it at the end of the run. The caller frees
+ * the array; the packets belong to the evidence. Returns NULL if out of memory.
  */
 const struct kept_packet **evidence_packets(struct evidence *e, size_t *count);
 

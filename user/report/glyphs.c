@@ -35,7 +35,7 @@ void glyphs_init(void)
 		glyphs = &utf8;
 }
 
-/* The characters of lib/format.h and of the sentences of findings. */
+/* Returns the ASCII form of the characters that lib/format.h and the findings use, or NULL. */
 static const char *ascii_of(uint32_t code)
 {
 	switch (code) {
@@ -119,7 +119,7 @@ static ssize_t write_errors(void *cookie, const char *bytes, size_t length)
 	out = text ? open_memstream(&escaped, &size) : NULL;
 	if (out)
 		format_text(out, text);
-	/* never show text that is not escaped */
+	/* text that could not be escaped is never shown */
 	if (!out || fclose(out) || !escaped)
 		write_all(failed);
 	else

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The characters that the user's terminal can show. Text is composed in UTF-8 everywhere; where the
- * locale's encoding is another one, it is transliterated to ASCII on its way to the terminal.
+ * Adapts text to the characters that the user's terminal can display. All text is composed in
+ * UTF-8. If the locale has another encoding, the text is transliterated to ASCII on its way to the
+ * terminal.
  */
 #pragma once
 
-/* Symbols for layouts whose width depends on them: each in the characters of the locale. */
+/* Symbols that affect the width of a layout, in the characters of the locale. */
 struct glyphs {
 	const char *arrow;
 	const char *dot;
 	const char *plus_minus;
-	const char *line; /* a time line: its length, its begin, its end, and a branch below it */
+	/* parts of a time line: its line, its start, its end, and a branch below it */
+	const char *line;
 	const char *from;
 	const char *to;
 	const char *below;
@@ -18,18 +20,20 @@ struct glyphs {
 
 extern const struct glyphs *glyphs;
 
-/* Selects the glyphs by the locale, which the caller has set. ASCII before the first call. */
+/*
+ * Selects the glyphs by the locale, which the caller has set. Before the first call they are ASCII.
+ */
 void glyphs_init(void);
 
 /*
- * Returns UTF-8 text in the characters of the locale. Code points without an ASCII counterpart
- * become numbers (\u00fc). Control characters stay: escape untrusted text by format_text() first.
- * The result is the text itself, or is valid until the next call.
+ * Converts UTF-8 text to the characters of the locale. Code points without an ASCII form become
+ * numbers (\u00fc). Control characters are kept: escape untrusted text by format_text() first.
+ * Returns the text itself, or a buffer that is valid until the next call.
  */
 const char *transliterate(const char *text);
 
 /*
- * Replaces stderr by a stream that escapes as format_text() and transliterates, so that the
+ * Replaces stderr by a stream that escapes like format_text() and transliterates, so that the
  * messages of libraries are safe as well.
  */
 void filter_stderr(void);

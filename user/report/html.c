@@ -11,52 +11,56 @@
 #include "page_source.h" /* page_html, page_css, page_js and their hashes */
 #include "report/json.h"
 
-/* The latest failed attempts of all clients that share a bucket. */
+/* The latest failed attempts of all clients that share a hash bucket. */
 struct bucket {
-	struct connection at[MAX_PAGE_ATTEMPTS]; /* a ring */
-	uint64_t seen; /* attempts, also those that the ring has overwritten */
+	struct connection at[MAX_PAGE_ATTEMPTS]; /* ring buffer */
+	/* number of attempts, including those that the ring buffer has overwritten */
+	uint64_t seen;
 };
 
 struct html_state {
-	struct bucket *buckets[PAGE_BUCKETS]; /* by a hash of the client's address; NULL: empty */
-	struct report objects; /* a JSON report into memory, since the page is written at the end */
-	char *json; /* what objects has written, size bytes */
+	/* indexed by a hash of the client's address; NULL if empty */
+	struct bucket *buckets[PAGE_BUCKETS];
+	/* JSON report written into memory, since the page is written at the end */
+	struct report objects;
+	char *json; /* buffer of `objects`, size bytes long */
 	size_t size;
 	unsigned int notices;
 };
 
-/* A host on the page. Each list holds the latest entries, the latest first. */
+/* A host on the page. Each list holds the latest entries in descending order of time. */
 struct row {
 	const struct host *host;
-	const struct stall *stalls[MAX_PAGE_STALLS]; /* stalls that ended */
+	const struct stall *stalls[MAX_PAGE_STALLS]; /* stalls that have ended */
 	unsigned int stall_count;
 	const struct stall *open_waits[MAX_PAGE_OPEN_WAITS];
 	unsigned int open_count;
 	const struct connection *attempts[MAX_PAGE_ATTEMPTS];
 	unsigned int attempt_count;
-	ns_t since; /* all its stalls and failed attempts that began from then on are there */
+	/* the lists contain all stalls and failed attempts that began since this time */
+	ns_t since;
 };
 
 enum host_kind {
 	HOST_STALLED,
-	HOST_FAILED, /* with failed attempts or open waits */
+	HOST_FAILED, /* has failed attempts or open waits */
 	HOST_WELL,
-	HOST_SILENT, /* no payload on any of its connections */
+	HOST_SILENT, /* had no payload on any connection */
 	HOST_KINDS,
 };
 
 struct rows {
 	struct row at[MAX_PAGE_HOSTS];
 	unsigned int count;
-	size_t hosts[HOST_KINDS]; /* of the run */
-	size_t shown[HOST_KINDS]; /* on the page */
+	size_t hosts[HOST_KINDS]; /* number of hosts in the run */
+	size_t shown[HOST_KINDS]; /* number of hosts on the page */
 };
 
 /* ---- escaping ---- */
 
 /*
- * Writes untrusted text. Invisible characters except line ends and bytes that are not UTF-8 are shown by
- * their number, as visible() of page/facts.js does.
+ * Writes untrusted text. Invisible characters except line ends, and bytes that are not UTF-8, are
+ * shown as numbers, as visible() of page/facts.js does.
  */
 static void write_text(FILE *out, const char *text)
 {
@@ -83,8 +87,8 @@ static void write_text(FILE *out, const char *text)
 }
 
 /*
- * Writes JSON into a script element. In JSON "<" occurs only within strings; escaped, no "</script" or
- * "<!--" can end the element.
+ * Writes JSON into a script element. In JSON "<" occurs only within strings. It is escaped, so that
+ * no "</script" or "<!--" can end the element.
  */
 static void write_json(FILE *out, const char *json)
 {
@@ -105,7 +109,7 @@ static void write_title(FILE *out, const struct session *session)
 	fprintf(out, ", %s", format_clock(clock, &session->start, 0));
 }
 
-/* The text report with all of its tables. */
+/* Writes the text report with all tables. */
 static void write_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	struct report report = { .session = r->session, .quiet = true, .verbose = true };
@@ -235,7 +239,7 @@ static int by_latest(const void *a, const void *b)
 	return x->start > y->start ? -1 : x->start < y->start;
 }
 
-/* Sorts all, and copies the first ones, at most room, into latest. Returns their number. */
+/* Sorts all stalls and copies at most `room` of the latest. Returns their number. */
 static unsigned int select_latest(const struct stall **latest, size_t room,
 				  const struct stall **all, size_t n)
 {
@@ -261,7 +265,7 @@ static void row_stalls(struct row *row, const struct model *m)
 			all[n++] = s;
 	if (all)
 		row->stall_count = select_latest(row->stalls, MAX_PAGE_STALLS, all, n);
-	/* some are beyond this bound or the model's, or there was no memory */
+	/* some stalls exceed this bound or the model's bound, or there was no memory */
 	if (row->host->stalls > row->stall_count)
 		row->since = row->stall_count ? row->stalls[row->stall_count - 1]->start : m->last;
 	free(all);
@@ -284,8 +288,8 @@ static bool is_of_host(const struct endpoint *e, const struct host *host)
 }
 
 /*
- * The model keeps open waits without their client. Those that find no room do not move row->since: they
- * last until the end of the run, and the host's object counts them.
+ * Adds the host's open waits, which the model stores without their client. Waits that find no room
+ * do not change row->since: they last until the end of the run, and the host's object counts them.
  */
 static void row_open_waits(struct row *row, const struct model *m)
 {
@@ -300,7 +304,7 @@ static void row_open_waits(struct row *row, const struct model *m)
 	free(all);
 }
 
-/* Inserts an attempt in the order of time. A full row drops its earliest attempt. */
+/* Inserts an attempt by its time. A full row drops its earliest attempt. */
 static void row_add_attempt(struct row *row, const struct connection *c)
 {
 	unsigned int i;
@@ -314,7 +318,10 @@ static void row_add_attempt(struct row *row, const struct connection *c)
 	row->attempts[i] = c;
 }
 
-/* Returns the number of attempts of a client that the ring holds; moves *since behind overwritten ones. */
+/*
+ * Adds the attempts of a client in the ring buffer, and returns their number. Advances *since past
+ * attempts that were overwritten.
+ */
 static uint64_t row_add_attempts(struct row *row, const struct bucket *b,
 				 const struct client_key *key, ns_t *since)
 {
@@ -359,7 +366,10 @@ static void row_fill(struct row *row, const struct host *host, const struct mode
 	row_attempts(row, page);
 }
 
-/* Shares MAX_PAGE_HOSTS among the kinds: the first ones first, but each of the others keeps some. */
+/*
+ * Divides MAX_PAGE_HOSTS among the kinds of hosts, in the order of the kinds. Each later kind keeps
+ * a minimum.
+ */
 static void share_rows(struct rows *rows)
 {
 	const size_t *of = rows->hosts;

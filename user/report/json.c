@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * JSON lines: one object in each line, described by user/data/report.schema.json. Times are integer
- * nanoseconds since the start of the run, durations are integer nanoseconds, unknown values are null.
+ * JSON lines: one object in each line, described by user/data/report.schema.json. Times are
+ * integers, in nanoseconds since the start of the run; durations are integers, in nanoseconds;
+ * unknown values are null.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include "lib/format.h"
 #include "report/json.h"
 
-/* Each object begins with its type, so every other field writes a comma first. */
+/* Writes a field. Each object begins with its type, so every further field writes a comma first. */
 static void field_ns(FILE *out, const char *name, ns_t value)
 {
 	if (value == NEVER)
@@ -250,7 +251,7 @@ static void json_connection(struct report *r, const struct connection *c)
 	fputs("}\n", out);
 }
 
-/* The fields that identify a wait: its connection, its start and its length. */
+/* Writes the fields that identify a wait: its connection, start and length. */
 static void fields_wait(FILE *out, const struct stall *s)
 {
 	field_address(out, "client", &s->from.address);
@@ -498,7 +499,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	fputs("}\n", out);
 }
 
-/* One object for each stall that a finding explains. */
+/* Writes one object for each stall that a finding explains. */
 static void write_causes(FILE *out, const struct model *m, const struct diagnosis *d)
 {
 	const struct stall *s;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Writers for single objects of --json, one line each, which the HTML report embeds as well. */
+/* Writes single --json objects, one line each, which the HTML report embeds as well. */
 #pragma once
 
 #include "report/report.h"
 
-/* ended: the client has spoken; else the wait was still open at the end of the run. */
+/* ended: the client sent payload; otherwise the wait was still open at the end of the run. */
 void json_stall(struct report *r, const struct stall *s, bool ended);
 void json_peer(FILE *out, const struct hosts *hosts, const struct peer *p);
 void json_host(FILE *out, const struct host *h);

@@ -17,7 +17,7 @@ static bool is_ours(const struct stat *st)
 	return st->st_uid == geteuid() || (sudo && strtoul(sudo, NULL, 10) == st->st_uid);
 }
 
-/* Fills why with the reason not to write to an existing file, "" if there is none. */
+/* Stores in why the reason not to write to an existing file, or "" if there is none. */
 static void check_existing(char why[256], const struct stat *st, bool force)
 {
 	const char *reason = "";
@@ -39,7 +39,7 @@ static void check_existing(char why[256], const struct stat *st, bool force)
 			 (unsigned int)st->st_uid);
 }
 
-/* Returns the descriptor of this process that a name stands for, or -1. */
+/* Returns the descriptor of this process that a name refers to, or -1. */
 static int named_descriptor(const char *name)
 {
 	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
@@ -61,7 +61,10 @@ static int named_descriptor(const char *name)
 	return -1;
 }
 
-/* Opens by way of O_PATH: the file that was checked is opened, even if its name changes meanwhile. */
+/*
+ * Opens a file by way of O_PATH, so that the file that was checked is opened even if its name
+ * changes.
+ */
 static int open_existing(struct outfile *o, const char *name, bool force)
 {
 	int path_fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1;
@@ -104,7 +107,7 @@ void outfile_open(struct outfile *o, const char *name, bool force)
 void outfile_begin(const struct outfile *o)
 {
 	if (o->replaces)
-		(void)!ftruncate(fileno(o->stream), 0); /* a failure shows when writing */
+		(void)!ftruncate(fileno(o->stream), 0); /* a failure appears as a write error */
 }
 
 /* ---- removing files of a run that did not start ---- */
@@ -120,7 +123,8 @@ int outfile_cleanup_later(const char *const *names, size_t count)
 	if (pipe2(ends, O_CLOEXEC))
 		return -1;
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before); /* Ctrl-C reaches both processes */
+	/* signals are blocked, since Ctrl-C is sent to both processes */
+	sigprocmask(SIG_SETMASK, &all, &before);
 	cleanup_child = fork();
 	if (!cleanup_child) {
 		close(ends[1]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * --write: the packets that the findings rest on, as pcapng with comments. The blocks follow
+ * --write: the packets that the findings are based on, as pcapng with comments. The blocks follow
  * draft-ietf-opsawg-pcapng, in the byte order of this host.
  */
 #include <errno.h>
@@ -16,18 +16,19 @@
 
 enum { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
 enum { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_RESOLUTION = 9 };
-enum { OPTION_FLAGS = 2, OPTION_APPLICATION = 4 }; /* in packet blocks, in section blocks */
+/* option codes of packet blocks and of section blocks */
+enum { OPTION_FLAGS = 2, OPTION_APPLICATION = 4 };
 
 #define BYTE_ORDER_MAGIC 0x1a2b3c4d
-#define NANOSECONDS 9 /* 10^-9 s */
-#define SNAP_LENGTH 262144 /* the maximum that libpcap accepts */
+#define NANOSECONDS 9 /* value of if_tsresol: units of 10^-9 s */
+#define SNAP_LENGTH 262144 /* bytes; the maximum that libpcap accepts */
 
 #define MAX_INTERFACES 64
-#define COMMENT 512 /* bytes */
+#define COMMENT 512 /* maximum bytes of a comment */
 
 /* ---- blocks ---- */
 
-/* A block under construction: its length precedes its content, so it is built in memory. */
+/* A block under construction. Its length precedes its contents, so it is built in memory. */
 struct block {
 	uint8_t *at;
 	size_t length;
@@ -85,7 +86,7 @@ static void begin_block(struct block *b, uint32_t type)
 {
 	b->length = 0;
 	put32(b, type);
-	put32(b, 0); /* the length, once it is known */
+	put32(b, 0); /* the length, set when the block is complete */
 }
 
 static void end_block(struct block *b, struct report *r)
@@ -136,7 +137,7 @@ static void comment_on_failure(char out[COMMENT], const struct kept_packet *p)
 	}
 }
 
-/* Writes why this packet matters; "" for the other packets of the attempt. */
+/* Writes into out why this packet matters; "" for all other packets of the attempt. */
 static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, size_t finding)
 {
 	const struct connection *c = &p->attempt->connection;
@@ -227,7 +228,7 @@ static void write_section(struct report *r, const struct model *m, const struct 
 		b->failed = true;
 	begin_block(b, BLOCK_SECTION);
 	put32(b, BYTE_ORDER_MAGIC);
-	put16s(b, 1, 0); /* version */
+	put16s(b, 1, 0); /* pcapng version 1.0 */
 	put(b, unknown_length, sizeof(unknown_length));
 	if (text)
 		put_text(b, OPTION_COMMENT, text);
@@ -237,8 +238,8 @@ static void write_section(struct report *r, const struct model *m, const struct 
 }
 
 /*
- * DLT_RAW is 12 or 14, depending on the system; LINKTYPE_RAW in files is 101. Other link types that are
- * kept have the same number in both.
+ * Returns the LINKTYPE_ value for files. DLT_RAW is 12 or 14, depending on the system, but
+ * LINKTYPE_RAW is 101. For all other link types that are kept, both numbers are equal.
  */
 static uint16_t file_linktype(int link)
 {
@@ -298,7 +299,7 @@ static void pcapng_ended(struct report *r, const struct model *m, const struct d
 			if (interfaces[j]->ifindex == p->ifindex && interfaces[j]->link == p->link)
 				break;
 		if (j == MAX_INTERFACES)
-			continue; /* cannot happen: more than the interfaces and link types that are captured */
+			continue; /* cannot happen: there is room for all */
 		if (j == count) {
 			interfaces[count++] = p;
 			write_interface(r, p->link, p->ifindex, &block);

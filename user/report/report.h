@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A report presents one run in one format: text, JSON lines, HTML or pcapng. Each format is a file of
- * its own that defines a struct report_format; a run may write several reports at once.
+ * A report presents a run in one format: text, JSON lines, HTML or pcapng. Each format is a file
+ * that defines a struct report_format; a run may write several reports at once.
  */
 #pragma once
 
@@ -15,31 +15,43 @@ struct evidence;
 struct report;
 
 /*
- * Functions that a format defines, NULL for those it does not need. Order: started, then any number of
- * events, then ended, then closed. A run that cannot start or is aborted skips the first ones and calls
- * closed alone. Times are nanoseconds since the start of the run. On error a function sets r->error.
+ * Functions of a format; NULL if it does not need one. They are called in this order: started, then
+ * any number of events, then ended, then closed. A run that cannot start or is aborted calls closed
+ * alone, or without ended. Times are nanoseconds since the start of the run. On error a function
+ * sets r->error.
  */
 struct report_format {
-	/* The source runs: session->start, its interfaces and link types are known. Allocates r->state. */
+	/*
+	 * The source has started: session->start, interfaces and link types are known. Allocates
+	 * r->state.
+	 */
 	void (*started)(struct report *r);
 
-	/* A connection attempt has settled; called once for each. */
+	/* A connection attempt has settled. Called once for each attempt. */
 	void (*connection)(struct report *r, const struct connection *c);
 
-	/* A client was silent for a stall's length: ended, or once so far while it still is. */
+	/*
+	 * A client was silent for the length of a stall. ended: the silence is over; otherwise it
+	 * is reported once while it continues.
+	 */
 	void (*stall)(struct report *r, const struct stall *s, bool ended);
 
-	/* A server that speaks first did so a stall's length or more after the handshake. */
+	/*
+	 * A server that speaks first sent its banner a stall's length or more after the handshake.
+	 */
 	void (*late_banner)(struct report *r, const struct connection *c);
 
-	/* The first failure of its kind at a peer, and the first answer of that peer afterwards. */
+	/*
+	 * A peer failed in this way for the first time; a peer that failed answers for the first
+	 * time.
+	 */
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*late_answer)(struct report *r, const struct connection *c);
 
-	/* The source has a message for the user, which standard error shows as well. */
+	/* The source has a message for the user, which is printed on standard error as well. */
 	void (*notice)(struct report *r, ns_t now, const char *text);
 
-	/* Some times a second, after the model has seen all attempts that are still opening. */
+	/* The model has seen all opening attempts. Called several times a second. */
 	void (*swept)(struct report *r, ns_t now);
 
 	/* The run is over and diagnosed. */
@@ -55,10 +67,10 @@ struct report {
 	struct evidence *evidence; /* the packets for pcapng; NULL without --write */
 	FILE *out;
 	const char *out_name; /* for error messages */
-	struct outfile file; /* behind out, unless that is standard output */
-	off_t complete_bytes; /* size of the file after the last write that succeeded in full */
-	int error; /* errno of the first failure, 0 if none */
-	bool quiet; /* no lines while the run goes on, only the report at its end */
+	struct outfile file; /* file of `out`, unless it is standard output */
+	off_t complete_bytes; /* size of the file, in bytes, after the last complete write */
+	int error; /* errno of the first failure; 0 if there was none */
+	bool quiet; /* print no lines during the run, only the report at its end */
 	bool verbose; /* print the tables as well */
 	void *state; /* owned by the format, from started() to closed() */
 };

@@ -12,11 +12,11 @@
 #include "lib/format.h"
 #include "report/terminal.h"
 
-#define BUFFER_BYTES (64 << 10) /* of a file */
+#define BUFFER_BYTES (64 << 10) /* bytes of a file's stdio buffer */
 
 static char buffers[MAX_REPORTS][BUFFER_BYTES];
 
-/* Calls this function of each format that has one. */
+/* Calls a function of all formats that define it. */
 #define FOR_EACH_REPORT(all, event, ...)                                                \
 	do {                                                                            \
 		struct reports *each = (all);                                           \
@@ -72,7 +72,7 @@ static int open_file(struct reports *all, struct report *r, const struct options
 	return 0;
 }
 
-/* file: NULL for standard output. */
+/* Adds a report. file is NULL for standard output. */
 static int add_report(struct reports *all, const struct report_format *format,
 		      const struct options *o, const struct session *session, const char *file)
 {
@@ -163,8 +163,8 @@ void reports_started(struct reports *all)
 }
 
 /*
- * Flushes at the end of a line: a file that cannot grow further is cut back to such an end, and a
- * reader of JSON lines never sees half a line.
+ * Writes buffered output. A flush always ends at a line end: a file that cannot grow is truncated
+ * there, and a reader of JSON lines never sees part of a line.
  */
 static bool flush_report(struct report *r)
 {
@@ -177,7 +177,10 @@ static bool flush_report(struct report *r)
 	return true;
 }
 
-/* Also notices a reader that has closed its pipe before there is more to write. */
+/*
+ * Returns false if output cannot be written. It also detects a reader that closed its pipe before
+ * further output.
+ */
 static bool is_writable(struct report *r)
 {
 	struct pollfd reader = { .fd = fileno(r->out) };

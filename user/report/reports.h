@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* All reports of a run: opens their files, hands each event to all of them, and closes them. */
+/* All reports of a run: opens their files, passes each event to all reports, and closes them. */
 #pragma once
 
 #include "options.h"
@@ -12,23 +12,24 @@ struct reports {
 	int count;
 	bool started;
 	int cleanup_fd; /* of outfile_cleanup_later(), or -1 */
-	struct model_events model_events; /* for model_new(): hands them to all reports */
+	/* for model_new(): callbacks that pass each event to all reports */
+	struct model_events model_events;
 };
 
 /*
- * Opens the reports that the options ask for. evidence may be NULL without --write. Returns 0; or -1
- * after it has printed why on standard error. In both cases the caller calls reports_close().
+ * Opens the reports that the options request. evidence may be NULL without --write. Returns 0, or
+ * -1 after an error message. In both cases the caller calls reports_close().
  */
 int reports_open(struct reports *all, const struct options *o, const struct session *session,
 		 struct evidence *evidence);
 
 /*
- * Before privileges are dropped: prepares for the removal of new files in case the run never starts.
- * Without it reports_close() removes them itself.
+ * Prepares the removal of new files in case the run never starts. Call it before privileges are
+ * dropped. Otherwise reports_close() removes the files itself.
  */
 void reports_prepare_cleanup(struct reports *all);
 
-/* The run has started. */
+/* Pass the events of the run to all reports, see struct report_format. */
 void reports_started(struct reports *all);
 
 void reports_connection(struct reports *all, const struct connection *c);
@@ -37,12 +38,12 @@ void reports_notice(struct reports *all, ns_t now, const char *text);
 void reports_swept(struct reports *all, ns_t now);
 
 /*
- * Writes what is buffered. Returns false if a report can be written no further: a full disk, or a
- * reader that has closed its pipe.
+ * Writes buffered output. Returns false if a report can no longer be written: the disk is full, or
+ * a reader has closed its pipe.
  */
 bool reports_flush(struct reports *all);
 
 void reports_ended(struct reports *all, struct model *m, const struct diagnosis *d);
 
-/* Returns 0; or -1, after it has printed why, if not all of a report could be written. */
+/* Closes all reports. Returns 0, or -1 after an error message if a report is incomplete. */
 int reports_close(struct reports *all);

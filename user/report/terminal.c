@@ -17,9 +17,12 @@
 #include "lib/format.h"
 #include "report/glyphs.h"
 
-#define MAX_BUFFERED_BYTES (256 << 10) /* of each stream */
+#define MAX_BUFFERED_BYTES (256 << 10) /* bytes buffered for each stream */
 
-/* Erases to the end of the screen: a terminal that became narrower has wrapped the status line. */
+/*
+ * Erases from the cursor to the end of the screen: a terminal that became narrower has wrapped the
+ * status line.
+ */
 #define CLEAR "\r\033[J"
 
 static const struct colours no_colours = { "", "", "", "", "" };
@@ -31,24 +34,24 @@ static const struct colours ansi_colours = { .bold = "\033[1m",
 
 enum stream_kind { FILE_OR_DEVICE, TERMINAL, PIPE, SOCKET };
 
-/* An open file that lines go to. */
+/* An open file that lines are printed to. */
 struct stream {
 	FILE *out;
 	int fd;
 	struct stat file;
 	enum stream_kind kind;
-	int nonblocking_fd; /* this terminal, opened again with O_NONBLOCK; or -1 */
+	int nonblocking_fd; /* this terminal, reopened with O_NONBLOCK; or -1 */
 	char *buffer;
 	size_t used, room; /* bytes of the buffer */
-	uint64_t dropped; /* lines that found the buffer full and are not reported yet */
+	uint64_t dropped; /* lines dropped because the buffer was full, and not reported yet */
 	int error; /* errno of the first write that failed */
 };
 
 static struct stream streams[2];
 
-/* NULL while closed. Output and errors share a stream where both are the same file. */
+/* NULL while closed. Both point to one stream if stdout and stderr are the same file. */
 static struct stream *output, *errors;
-static struct stream *status_stream; /* NULL: no status line */
+static struct stream *status_stream; /* NULL if there is no status line */
 static bool use_colours;
 static bool blocking;
 static char status[512];
@@ -59,7 +62,9 @@ static struct stream *stream_of(FILE *out)
 	return out == stdout ? output : out == stderr ? errors : NULL;
 }
 
-/* stderr is a stream without a descriptor after filter_stderr(). */
+/*
+ * Returns the stream's descriptor. After filter_stderr(), stderr is a stream without a descriptor.
+ */
 static int fd_of(FILE *out)
 {
 	return out == stderr ? STDERR_FILENO : fileno(out);
@@ -82,9 +87,9 @@ const struct colours *terminal_colours(FILE *out)
 /* ---- writing without blocking ---- */
 
 /*
- * O_NONBLOCK belongs to the open file description, which the shell shares: it must not be set there.
- * So a terminal is opened again, a socket takes MSG_DONTWAIT, and a pipe that poll() reports as ready
- * takes PIPE_BUF bytes (pipe(7)).
+ * Writes without blocking. O_NONBLOCK is a flag of the open file description, which the shell
+ * shares, so it must not be set there. Instead a terminal is reopened, a socket is sent to with
+ * MSG_DONTWAIT, and a pipe that poll() reports as ready accepts PIPE_BUF bytes (pipe(7)).
  */
 static ssize_t write_nonblocking(const struct stream *s, const char *bytes, size_t n)
 {
@@ -159,7 +164,7 @@ static bool append(struct stream *s, const char *text)
 
 /* ---- the status line ---- */
 
-/* A job in the background of its shell prints lines, but draws no status. */
+/* Returns true for a background job of the shell. It prints lines, but draws no status line. */
 static bool is_in_background(FILE *terminal)
 {
 	pid_t group = tcgetpgrp(fd_of(terminal));
@@ -168,8 +173,8 @@ static bool is_in_background(FILE *terminal)
 }
 
 /*
- * The cursor returns to the first column. A terminal that becomes narrower wraps the line and leaves
- * the cursor at its start, so that CLEAR erases all rows of it.
+ * Draws the status line, and returns the cursor to the first column. A terminal that becomes
+ * narrower wraps the line and leaves the cursor at its start, so that CLEAR erases all its rows.
  */
 static void draw_status(void)
 {
@@ -198,8 +203,8 @@ int terminal_status_columns(void)
 }
 
 /*
- * Erases the status line before a signal stops or ends the process, so that the shell's prompt gets an
- * empty row. After SIGCONT the next terminal_status() draws it again.
+ * Erases the status line before a signal stops or ends the process, so that the shell's prompt gets
+ * an empty row. After SIGCONT the next terminal_status() draws it again.
  */
 static void on_fatal_signal(int number)
 {
@@ -229,7 +234,7 @@ static void install_signal_handlers(bool catch)
 			 before;
 	size_t i;
 
-	/* live capture has its own handlers for all but the first */
+	/* live capture has its own handlers for all signals except the first */
 	for (i = 0; i < (blocking ? sizeof(numbers) / sizeof(numbers[0]) : 1); i++)
 		if (!sigaction(numbers[i], NULL, &before) && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
@@ -261,7 +266,7 @@ void terminal_line(FILE *out, const char *text)
 		fflush(out);
 		return;
 	}
-	/* after a drop no further line is buffered until the buffer is empty */
+	/* after a dropped line, no line is buffered until the buffer is empty */
 	if (s->dropped ? s->used : s->used + strlen(text) > MAX_BUFFERED_BYTES) {
 		s->dropped++;
 		return;
@@ -347,7 +352,7 @@ void terminal_open(bool wants_status, bool may_block)
 		use_colours = true;
 	if (is_dumb || !wants_status)
 		return;
-	/* no status line beside a pipe: its reader may write to the same terminal */
+	/* draw no status line beside a pipe: its reader may write to the same terminal */
 	if (output->kind == TERMINAL)
 		status_stream = output;
 	else if (output->kind == FILE_OR_DEVICE && errors->kind == TERMINAL)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Output while a run goes on: lines on standard output and standard error, and on a terminal a status
- * line below them, which is removed and redrawn around each line.
+ * Output during a run: lines on standard output and standard error, and on a terminal a status line
+ * below them, which is removed and redrawn around each line.
  *
- * During live capture nothing here blocks. If a reader stops (Ctrl-S, a pager), lines are buffered up to a
- * bound. Further lines are dropped, and their number is printed once the reader goes on. Reading a capture
- * file may wait for the reader of its output, and does.
+ * During live capture these functions do not block. If a reader stops (Ctrl-S, a pager), lines are
+ * buffered up to a limit. Further lines are dropped, and their number is printed once the reader
+ * continues. When reading a capture file, these functions wait for the reader of the output.
  */
 #pragma once
 
@@ -13,21 +13,24 @@
 #include <stdio.h>
 
 /*
- * Call once, before the first line. may_block is for captures. Before this call and after
- * terminal_close(), lines are printed without a buffer of ours.
+ * Call it once, before the first line. may_block is true for captures. Before this call and after
+ * terminal_close(), lines are printed without buffering.
  */
 void terminal_open(bool wants_status, bool may_block);
 
-/* Prints whole lines, each with its newline, to any stream; only stdout and stderr are buffered here. */
+/*
+ * Prints complete lines, each with its newline, to any stream. Only stdout and stderr are buffered
+ * here.
+ */
 void terminal_line(FILE *out, const char *text);
 
 /*
- * Replaces the status line by text, cut to the terminal's width; "" removes it. Call it some times a
- * second, even without a status line: it also writes buffered lines.
+ * Replaces the status line by text, truncated to the terminal's width; "" removes it. Call it
+ * several times a second, even without a status line: it also writes buffered lines.
  */
 void terminal_status(const char *text);
 
-/* Returns the columns that the status line has now, 0 if there is no status line. */
+/* Returns the width of the status line in columns, or 0 if there is no status line. */
 int terminal_status_columns(void);
 
 /* Returns the errno of the first line that could not be written to stdout, or 0. */
@@ -36,7 +39,7 @@ int terminal_error(void);
 /* Removes the status line, and waits until all lines are written. */
 void terminal_close(void);
 
-/* Returns the columns of the stream's terminal at this moment, 0 if it is no terminal. */
+/* Returns the current width of the stream's terminal in columns, or 0 if it is not a terminal. */
 int terminal_width(FILE *out);
 
 /* Escape sequences that highlight text. */
@@ -49,7 +52,7 @@ struct colours {
 };
 
 /*
- * Returns the sequences for a stream. All are "" unless the stream is standard output, a terminal, and
- * wants colours (NO_COLOR, TERM). Call it after terminal_open().
+ * Returns the escape sequences for a stream. All are "" unless the stream is standard output, is a
+ * terminal, and colours are wanted (NO_COLOR, TERM). Call it after terminal_open().
  */
 const struct colours *terminal_colours(FILE *out);

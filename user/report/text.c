@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The text report, for an engineer in the middle of an incident. The lines come first, then the
- * findings in the order of their importance, then the tables. It fits 80 columns.
+ * The text report, for an engineer during an incident. First it prints the lines, then the findings
+ * by importance, then the tables. It fits 80 columns.
  */
 #include "report/text.h"
 
@@ -13,19 +13,22 @@
 
 #include "lib/format.h"
 
-/* Maximum number of findings, and of hosts named in each; a last row counts those left out. */
+/*
+ * Maximum number of findings shown, and of hosts named in each finding. A last row counts the
+ * others.
+ */
 #define MAX_FINDINGS_SHOWN 12
 #define MAX_AFFECTED_NAMED 8
 
-/* The column in which the evidence of a finding begins. */
+/* Column at which the evidence of a finding begins. */
 #define LABEL_WIDTH 16
 
-/* Limits of the report's width, and the width that mail and files expect. */
+/* Limits of the report's width, and the width used for mail and files, in columns. */
 #define MIN_COLUMNS 40
 #define MAX_COLUMNS 110
 #define FILE_COLUMNS 80
 
-/* Prints text from a column on, and wraps it between words; further rows are indented. */
+/* Prints text from a column on and wraps it between words. Further rows are indented. */
 static void print_wrapped(struct report *r, int column, int indent, const char *text)
 {
 	const struct text_state *t = r->state;
@@ -56,7 +59,7 @@ static void print_rule(FILE *out, int length)
 		fputs(glyphs->line, out);
 }
 
-/* The attempt that the client waited for; times count from `since`. */
+/* Prints the attempt that the client waited for. Times are relative to `since`. */
 static void print_attempts(struct report *r, const struct example *e, ns_t since)
 {
 	char to[FORMAT_ENDPOINT], duration[FORMAT_DURATION], text[512];
@@ -79,7 +82,10 @@ static void print_attempts(struct report *r, const struct example *e, ns_t since
 	print_wrapped(r, fprintf(r->out, "%*s", LABEL_WIDTH - 1, ""), LABEL_WIDTH + 1, text);
 }
 
-/* A wait before the first SYN: the client waited for the other server before it came here. */
+/*
+ * Prints a wait before the first SYN: the client waited for the other server before it connected
+ * here.
+ */
 static void print_held_connect(struct report *r, const struct example *e, ns_t start)
 {
 	char wait[FORMAT_DURATION];
@@ -93,7 +99,7 @@ static void print_held_connect(struct report *r, const struct example *e, ns_t s
 	fprintf(out, "%s SYN\n", glyphs->to);
 }
 
-/* A wait after the handshake, as long as the row's width allows. */
+/* Prints a wait after the handshake, as a line that fills the row. */
 static void print_wait(struct report *r, const struct example *e)
 {
 	char a[FORMAT_DURATION], b[FORMAT_DURATION], wait[FORMAT_DURATION];
@@ -117,7 +123,7 @@ static void print_wait(struct report *r, const struct example *e)
 	fprintf(out, "%s first byte\n", glyphs->to);
 }
 
-/* One wait as a time line, with the attempt that was pending meanwhile below it. */
+/* Prints a wait as a time line, with the attempt that was pending at the same time below it. */
 static void print_example(struct report *r, const struct example *e)
 {
 	ns_t start = e->ack != NEVER ? e->ack : e->waited_for.port ? e->syn_times[0] : e->syn;
@@ -228,7 +234,7 @@ static bool explains_stalls(const struct diagnosis *d)
 	return false;
 }
 
-/* The terminal's width within limits; a long row is hard to read. */
+/* Returns the terminal's width, limited since long rows are hard to read. */
 static int report_columns(FILE *out)
 {
 	int columns = terminal_width(out);
@@ -260,7 +266,7 @@ static void text_started(struct report *r)
 	text_init_lines(t);
 }
 
-/* Prints all but the lines into r->out, in UTF-8. */
+/* Prints the report except its lines into r->out, in UTF-8. */
 static void print_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	print_first_line(r, m, &d->hosts);
@@ -273,7 +279,7 @@ static void print_report(struct report *r, const struct model *m, const struct d
 		print_nothing_wrong(r, m);
 	print_findings(r, d);
 	text_idle(r, m);
-	/* stalls that no finding explains were printed as lines: the report summarises them */
+	/* stalls that no finding explains were printed as lines: here they are summarised */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
 		text_stalls(r, m, &d->hosts);
 	if (r->verbose && !r->error) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the three parts of the text report: text_lines.c prints events while the run goes on,
- * text.c the findings at its end, text_tables.c the tables around them.
+ * Shared by the files of the text report: text_lines.c prints events during the run, text.c prints
+ * the findings at its end, and text_tables.c prints the tables around them.
  */
 #pragma once
 
@@ -26,10 +26,10 @@ enum line_kind {
 struct text_state {
 	const struct colours *colours;
 	struct ratelimit ratelimits[LINE_KINDS];
-	ns_t now; /* the last sweep */
-	int client_columns, server_columns; /* widths in the lines */
-	bool has_heading; /* the lines' heading has been printed */
-	int columns; /* width of the report at the end */
+	ns_t now; /* time of the last sweep */
+	int client_columns, server_columns; /* widths of columns in the lines */
+	bool has_heading; /* the heading of the lines has been printed */
+	int columns; /* width of the final report, in columns */
 };
 
 static inline const struct colours *text_colours(const struct report *r)
@@ -37,7 +37,10 @@ static inline const struct colours *text_colours(const struct report *r)
 	return ((const struct text_state *)r->state)->colours;
 }
 
-/* Writes an ICMP error in words into out and returns it: "host unreachable", "ICMP type 3 code 13". */
+/*
+ * Writes the name of an ICMP error into out and returns it: "host unreachable", or "ICMP type 3
+ * code 13".
+ */
 const char *text_icmp(char out[64], const struct address *about, uint8_t type, uint8_t code);
 
 /* ---- text_lines.c ---- */
@@ -54,7 +57,9 @@ void text_late_banner(struct report *r, const struct connection *c);
 void text_failing(struct report *r, const struct connection *c, enum failure failure);
 void text_late_answer(struct report *r, const struct connection *c);
 
-/* ---- text_tables.c: sections of the report at the end; each prints nothing if it has nothing ---- */
+/*
+ * ---- text_tables.c: sections of the final report; a section without contents prints nothing ----
+ */
 
 void text_heading(struct report *r, const char *colour, const char *words);
 
@@ -67,7 +72,7 @@ void text_hosts(struct report *r, const struct hosts *hosts);
 void text_network(struct report *r, const struct model *m);
 void text_not_measured(struct report *r);
 
-/* dropped: details and findings beyond the bounds of memory. */
+/* dropped is the number of details and findings beyond the bounds of memory. */
 void text_losses(struct report *r, uint64_t dropped);
 
 void text_cut(struct report *r);

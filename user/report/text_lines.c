@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A line for each event, printed as soon as the event is certain. Columns are aligned as far as the
- * terminal's width allows, and each kind of line has its own rate limit.
+ * Prints a line for each event as soon as the event is certain. Columns are aligned if the terminal
+ * is wide enough, and each kind of line has its own rate limit.
  */
 #include "report/text.h"
 
@@ -12,7 +12,7 @@
 
 #include "lib/format.h"
 
-/* In lines that summarise suppressed ones. */
+/* Nouns for lines that summarise suppressed lines. */
 static const char *const line_words[LINE_KINDS] = {
 	[LINE_STALL] = "stall",
 	[LINE_WAITING] = "waiting",
@@ -26,7 +26,7 @@ static const char *const line_words[LINE_KINDS] = {
 struct event {
 	enum line_kind kind;
 	ns_t when;
-	ns_t duration; /* NEVER if the event has none */
+	ns_t duration; /* duration of the event; NEVER if it has none */
 	const struct endpoint *client;
 	bool of_connection; /* print the client's port */
 	const struct endpoint *server;
@@ -46,7 +46,7 @@ void text_init_lines(struct text_state *t)
 	t->server_columns = SERVER_COLUMNS;
 }
 
-/* A longer address widens its column for all later lines, as long as WHAT keeps its room. */
+/* Widens a column for a longer address, for all later lines, if enough room is left for WHAT. */
 static void widen(int *column, const char *text, int total)
 {
 	int most = (total - CLOCK_COLUMNS - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);
@@ -85,8 +85,8 @@ static void print_lines_heading(struct report *r, int total, int arrow)
 }
 
 /*
- * Prints a line in one row if it fits: aligned, or else without the part of `what` after its bar,
- * which is optional. A line that still does not fit is continued in further rows.
+ * Prints a line in one row if it fits, aligned or else without the optional part of `what` after
+ * its bar. A line that does not fit continues in further rows.
  */
 static void print_line(struct report *r, enum line_kind kind, ns_t when, const char *client,
 		       const char *server, char *what)
@@ -146,7 +146,10 @@ print_event(struct report *r, const struct event *e, const char *format, ...)
 	print_line(r, e->kind, e->when, client, format_endpoint(server, e->server), what);
 }
 
-/* Writes "14 clients". Returns false for a single one, whose name is more useful. */
+/*
+ * Formats a count such as "14 clients". Returns false for a single client or server, whose name is
+ * more useful.
+ */
 static bool format_distinct(char out[FORMAT_ENDPOINT], const struct distinct *d, const char *noun)
 {
 	snprintf(out, FORMAT_ENDPOINT, "%u%s %s", d->count, d->count < MAX_DISTINCT ? "" : "+",

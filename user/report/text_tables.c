@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tables of the text report at the end of a run: stalls, peers and hosts, the network's
- * percentiles, and how much of the traffic was not measured or lost.
+ * Prints the tables of the final text report: stalls, peers and hosts, percentiles of the network,
+ * and the traffic that was lost or not measured.
  */
 #include "report/text.h"
 
@@ -12,7 +12,7 @@
 #include "lib/format.h"
 #include "lib/ethertype.h"
 
-/* Maximum number of rows; a last row counts those left out. */
+/* Maximum number of rows; a last row counts the others. */
 #define MAX_AFFECTED 40
 #define MAX_UNAFFECTED 20
 #define MAX_PEERS_SHOWN 20
@@ -20,14 +20,17 @@
 #define MAX_GROUPS_SHOWN 8
 #define MAX_IDLE_SHOWN 8
 
-/* How an attempt failed. */
+/* Describes how attempts failed. */
 static const char *const failure_words[FAILURES] = {
 	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
 	[FAILURE_SILENT] = "no answer",		  [FAILURE_REFUSED] = "refused",
 	[FAILURE_UNREACHABLE] = "unreachable",
 };
 
-/* printf() counts bytes, so a field of `width` columns needs one more for each continuation byte of UTF-8. */
+/*
+ * Returns the field width for printf(), which counts bytes: width columns, plus one for each UTF-8
+ * continuation byte.
+ */
 static int field_width(int width, const char *text)
 {
 	for (; *text; text++)
@@ -46,7 +49,9 @@ const char *text_icmp(char out[64], const struct address *about, uint8_t type, u
 	return out;
 }
 
-/* The first address of a host, and how many more it has: "10.1.4.20 vlan 7 +1". */
+/*
+ * Formats the first address of a host and the number of further addresses: "10.1.4.20 vlan 7 +1".
+ */
 static void format_host(char out[FORMAT_ENDPOINT], const struct host *h)
 {
 	const struct client_key *key = &h->clients[0]->key;
@@ -296,7 +301,7 @@ void text_network(struct report *r, const struct model *m)
 			m->late_banners, plural(m->late_banners));
 }
 
-/* Printed before all findings: packets that were missed make servers look silent. */
+/* Printed before all findings, since missed packets make servers look silent. */
 void text_blindness(struct report *r)
 {
 	static const char *const directions[DIRECTIONS] = { "received", "sent" };

@@ -15,10 +15,11 @@
 #include "lib/format.h"
 #include "privileges.h"
 
-/* Not in linux/bpf.h of Debian 12, which is older than TCX. */
+/* Attach types missing in linux/bpf.h of Debian 12, which is older than TCX. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
-#define ATTACH_BEFORE (1U << 3) /* BPF_F_BEFORE: without a relative program, before all others */
+/* BPF_F_BEFORE; without a relative program, it attaches before all other programs */
+#define ATTACH_BEFORE (1U << 3)
 
 static const int tcx_types[DIRECTIONS] = { ATTACH_TCX_INGRESS, ATTACH_TCX_EGRESS };
 
@@ -34,7 +35,9 @@ void hook_detach(struct hook *h)
 	clsact_detach(&h->clsact);
 }
 
-/* Attaches first in the chain: a program that ends the chain, as many do, then hides nothing from us. */
+/*
+ * Attaches first in the chain, so that no program that ends the chain hides packets from the probe.
+ */
 static int attach_tcx(struct hook *h, const int program[DIRECTIONS])
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = ATTACH_BEFORE);
@@ -125,11 +128,11 @@ static void append_text(char *text, size_t size, const char *format, ...)
 	va_end(arguments);
 }
 
-#define MAX_CHAIN 64 /* the kernel's limit */
+#define MAX_CHAIN 64 /* programs; the kernel's limit */
 
 /*
- * Lists the TCX programs that run before ours. If ours are filters those are all of them. Returns
- * their number, or a negative errno.
+ * Lists the TCX programs that run before ours. If our hook is a clsact filter, all TCX programs do.
+ * Returns their number, or a negative errno.
  */
 static int list_tcx_before(const struct hook *h, int direction, char *text, size_t size)
 {

@@ -19,7 +19,7 @@
 #define NEEDED_FILES_PER_IFACE 4
 #define PACKET_RING_BYTES (8 << 20)
 
-/* The end of libbpf's warnings, printed if loading fails. */
+/* The last part of libbpf's warnings, printed if loading fails. */
 static char warnings[8192];
 static bool verbose;
 
@@ -54,14 +54,19 @@ void bpf_load_init(bool is_verbose)
 
 /* ---- why the object does not load ---- */
 
-/* Without CAP_PERFMON the verifier rejects arithmetic on packet pointers, which the parser needs. */
+/*
+ * Without CAP_PERFMON the verifier rejects arithmetic on packet pointers, which the parser needs.
+ */
 #define CAPS_TO_LOAD (CAP_MASK(CAP_BPF) | CAP_MASK(CAP_NET_ADMIN) | CAP_MASK(CAP_PERFMON))
 #define BTF "/sys/kernel/btf/vmlinux"
 #define NO_CONTEXT "btf_vmlinux is malformed" /* libbpf's message when the kernel has no BTF */
 #define VERIFIER_LINES 15
 #define LOG_ENDS "-- END PROG LOAD LOG --"
 
-/* The verifier's reason is at the end of its log; libbpf names the program behind the log. */
+/*
+ * Prints the verifier's reason, which is at the end of its log. After the log, libbpf names the
+ * program.
+ */
 static void print_verifier_failure(const char *release, char *log)
 {
 	char *end = strstr(log, LOG_ENDS), *line = end, *name = strstr(end, "prog '");
@@ -82,7 +87,10 @@ static void print_verifier_failure(const char *release, char *log)
 		PROBE_VERSION);
 }
 
-/* True in a rootless container, whose root has all capabilities, but only in its own namespace. */
+/*
+ * Returns true in a rootless container: its root has all capabilities, but only in its own
+ * namespace.
+ */
 static bool is_in_user_namespace(void)
 {
 	FILE *f = fopen("/proc/self/uid_map", "re");
@@ -136,7 +144,7 @@ static int print_load_failure(int error)
 
 	uname(&u);
 	if (is_refused && privileges_missing(CAPS_TO_LOAD)) {
-		/* libbpf's guesses and the verifier's log would mislead */
+		/* here libbpf's hints and the verifier's log would mislead the user */
 		fprintf(stderr, "probe: loading BPF programs was refused: ");
 		privileges_print_needed(stderr, CAPS_TO_LOAD);
 	} else if (access(BTF, F_OK)) {
@@ -165,8 +173,9 @@ static int print_load_failure(int error)
 /* ---- load ---- */
 
 /*
- * Programs, maps and sockets are descriptors. When they run out libbpf reports a rejected program or a
- * missing feature, which misleads; so the limit is raised, or its value reported, first.
+ * Raises the limit of open files, or reports its value if it stays too low. Programs, maps and
+ * sockets take descriptors. Without this check, libbpf would report a rejected program or a missing
+ * feature.
  */
 static int ensure_file_limit(const struct live *l)
 {
@@ -220,7 +229,10 @@ static void set_map_sizes(const struct live *l)
 		bpf_map__set_max_entries(bpf->maps.packets, PACKET_RING_BYTES);
 }
 
-/* Loads only the programs for the link layers in use; with --follow all, since those may change. */
+/*
+ * Disables the programs for link layers that are not in use. With --follow all are loaded, since
+ * the link layers may change.
+ */
 static void select_programs(const struct live *l)
 {
 	bool ethernet = l->options->follow, raw_ip = ethernet, inner = ethernet;

@@ -13,25 +13,29 @@
 #include "source/offline.h"
 #include "source/pcap_reader.h"
 
-/* Far more than in the kernel: memory is allocated as flows are added. */
+/*
+ * Maximum number of opening flows. It is far more than in the kernel, since memory is allocated as
+ * flows are added.
+ */
 #define CAPTURE_MAX_FLOWS (1U << 21)
 
 /*
- * The time of the first packet. A record's time of 0 means "not seen", so the times of a capture that
- * begins in 1970, or whose clock goes backwards, must not reach 0.
+ * The time of the first packet, in ns. A record's time of 0 means "not seen". No time may reach 0,
+ * even if a capture begins in 1970 or its clock goes backwards.
  */
 #define CAPTURE_START (1ULL << 62)
 
 /*
  * Times more than 73 years after or 36 years before the first packet are clamped, so that sums of a
- * few times cannot overflow. Captures merged from decades, and clocks that began in 1970, stay in range.
+ * few times cannot overflow. Captures that span decades, and clocks that start in 1970, stay in
+ * range.
  */
 #define MAX_AFTER_START (1LL << 61)
 #define MAX_BEFORE_START (1LL << 60)
 
 #define SWEEP_NS SECOND_NS
 
-#define PROGRESS_PACKETS (1 << 16) /* between two checks of the clock */
+#define PROGRESS_PACKETS (1 << 16) /* packets between two checks of the clock */
 #define PROGRESS_AFTER_NS ((uint64_t)SECOND_NS)
 #define PROGRESS_INTERVAL_NS (200 * (uint64_t)MILLISECOND_NS)
 
@@ -40,19 +44,19 @@ struct capture {
 	const struct sink *sink;
 	struct offline *offline;
 	struct pcap_reader *pcap_reader;
-	struct pcap_packet pcap_packet; /* being processed */
-	uint64_t first; /* time of the first packet, since 1970 */
-	uint64_t now; /* CAPTURE_START plus the latest time since the first packet */
+	struct pcap_packet pcap_packet; /* the packet being processed */
+	uint64_t first; /* time of the first packet, in ns since 1970 */
+	uint64_t now; /* latest time of a packet, in ns: CAPTURE_START is the first packet */
 	uint64_t next_sweep;
 	uint64_t packets;
-	uint64_t opening; /* flows at the last sweep */
-	uint64_t swept_at; /* packets at the last sweep */
-	bool ended; /* by the sink */
-	uint64_t started; /* monotonic_ns() */
-	uint64_t next_progress; /* likewise */
+	uint64_t opening; /* number of opening flows at the last sweep */
+	uint64_t swept_at; /* value of packets at the last sweep */
+	bool ended; /* the sink has ended the run */
+	uint64_t started; /* monotonic_ns() at the start */
+	uint64_t next_progress; /* monotonic_ns() of the next progress report */
 };
 
-/* ---- progress, for a terminal ---- */
+/* ---- progress on a terminal ---- */
 
 static void report_progress(struct capture *c)
 {
@@ -156,7 +160,7 @@ static void feed(struct capture *c, const struct pcap_packet *p)
 	c->packets++;
 	if (f.time > c->now)
 		c->now = f.time;
-	/* a sweep visits every opening flow, so its cost is kept in proportion to the packets read */
+	/* a sweep visits every opening flow: limit its cost to a share of the packets read */
 	if (c->now >= c->next_sweep && c->packets - c->swept_at >= c->opening / 8)
 		sweep(c);
 	if (c->packets % PROGRESS_PACKETS == 0)

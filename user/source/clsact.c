@@ -16,7 +16,8 @@
 
 #include "host/netlink.h"
 
-#define PRIORITY 0x7062 /* of our filters; an arbitrary number, unlikely to be in use */
+/* priority of our filters: an arbitrary number that is unlikely to be in use */
+#define PRIORITY 0x7062
 #define MADE (1U << 31) /* flag in a handle, above all process ids */
 
 static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_egress" };
@@ -25,7 +26,7 @@ static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_e
 
 /*
  * Binds a socket to an abstract name, which is unique within the network namespace. Returns the
- * socket, or -1 if another one has the name.
+ * socket, or -1 if another socket has the name.
  */
 static int claim_name(const char *what, int ifindex, uint32_t handle)
 {
@@ -44,8 +45,9 @@ static int claim_name(const char *what, int ifindex, uint32_t handle)
 }
 
 /*
- * Serialises the changes of several probes to an interface, so that none removes the qdisc while
- * another one attaches. Gives up after 5 s with -1, and the caller goes on.
+ * Takes a lock that serialises the changes of several probes to an interface, so that no probe
+ * removes the qdisc while another probe attaches. Returns -1 after 5 s, and the caller continues
+ * without the lock.
  */
 static int lock_interface(int ifindex)
 {
@@ -76,13 +78,13 @@ struct filter {
 	uint32_t priority;
 	char kind[16];
 	char name[MAX_NAME];
-	bool ours; /* attached by a probe */
+	bool ours; /* a probe attached it */
 };
 
 struct filters {
 	struct filter at[MAX_FILTERS];
 	int count;
-	bool others; /* there are filters of others, in at[] or beyond it */
+	bool others; /* other programs have filters, in at[] or beyond its end */
 	int direction;
 };
 
@@ -106,7 +108,7 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 						 a) if (mnl_attr_get_type(inner) == TCA_BPF_NAME)
 				snprintf(f.name, sizeof(f.name), "%s", mnl_attr_get_str(inner));
 	}
-	/* the dump contains a message with handle 0 for each priority */
+	/* skip the message with handle 0 that the dump contains for each priority */
 	if (!f.handle)
 		return MNL_CB_OK;
 	name = program_names[all->direction];
@@ -151,8 +153,8 @@ static int read_qdisc(const struct nlmsghdr *h, void *context)
 }
 
 /*
- * Stores the kind of the qdisc at the clsact position: clsact, ingress, or "" if there is none. Uses
- * a dump, since the kernel sends the reply to a query for one qdisc to all subscribers as well.
+ * Stores the kind of the qdisc at the clsact position: clsact, ingress, or "" if there is none. It
+ * uses a dump, since the kernel sends the reply to a query for one qdisc to all subscribers too.
  */
 static int find_qdisc(int ifindex, struct qdisc *q)
 {
@@ -214,7 +216,7 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 	if (error)
 		return error;
 	if (strcmp(there.kind, "clsact"))
-		return -EEXIST; /* it would run filters for egress at ingress */
+		return -EEXIST; /* an ingress qdisc would run filters for egress at ingress */
 	*tried = "attach a bpf filter to the clsact qdisc";
 	for (d = 0; d < DIRECTIONS; d++) {
 		error = list_filters(c->ifindex, d, &all);
@@ -307,7 +309,7 @@ static int reap(int ifindex, int *filters, bool *qdisc)
 				continue;
 			owner = claim_name("owner", ifindex, all.at[i].handle);
 			if (owner < 0)
-				continue; /* its owner is alive */
+				continue; /* the owner of the filter is alive */
 			error = remove_filter(ifindex, d, all.at[i].handle);
 			close(owner);
 			if (error)

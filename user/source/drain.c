@@ -13,14 +13,14 @@
 #include "source/live_internal.h"
 #include "track.h"
 
-#define SWEEP_BATCH 4096 /* flows */
-#define RECORD_BUDGET 32768 /* more than the ring holds by default */
+#define SWEEP_BATCH 4096 /* flows read at a time */
+#define RECORD_BUDGET 32768 /* records read at a time; more than a ring of the default size holds */
 #define PACKET_BUDGET (8 * RECORD_BUDGET)
 
-/* conntrack is read no longer when it translated none of the first so many attempts. */
+/* If conntrack translated none of the first 1000 attempts, it is not read any longer. */
 #define UNTRANSLATED_ENOUGH 1000
 
-#define OWN_ATTEMPTS_NOTICED 3 /* attempts from this host's own address before it is reported */
+#define OWN_ATTEMPTS_NOTICED 3 /* attempts from this host's own address before NAT is reported */
 
 /* ---- packets for --write ---- */
 
@@ -38,7 +38,10 @@ static int take_packet(void *context, void *data, size_t size)
 	return --l->packet_budget > 0 ? 0 : -E2BIG;
 }
 
-/* Called before each record is read: the kernel sends a record after its packets. */
+/*
+ * Passes on pending packets. Called before each record is read, since the kernel sends a record
+ * after its packets.
+ */
 static void drain_packets(struct live *l)
 {
 	if (l->packets && l->packet_budget > 0)
@@ -93,7 +96,9 @@ static void count_nat(struct live *l, const struct connection *c)
 	}
 }
 
-/* A record holds only the lowest byte of the index of the interface by which the SYN left. */
+/*
+ * Restores the index of the interface on which the SYN left. A record holds only its lowest byte.
+ */
 static void expand_forwarded_by(const struct live *l, struct connection *c)
 {
 	unsigned int i;
@@ -112,7 +117,7 @@ static void to_connection(const struct live *l, struct connection *c, const stru
 {
 	connection_of(c, r, l->start);
 	expand_forwarded_by(l, c);
-	/* a SYN that left may not have been recognised, so its absence proves nothing */
+	/* a SYN that left may have been missed, so its absence proves nothing */
 	if (l->followed_count && l->bpf->bss->egress_syns_incomplete)
 		c->not_forwarded = false;
 	if (l->conntrack)
@@ -126,7 +131,7 @@ static int take_record(void *context, void *data, size_t size)
 	struct live *l = context;
 
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
-		return 0; /* impossible: the object is embedded in this binary */
+		return 0; /* cannot happen: the BPF object is embedded in this binary */
 	drain_packets(l);
 	mark_client_verified(l->bpf, r);
 	to_connection(l, &connection, r);
@@ -135,7 +140,7 @@ static int take_record(void *context, void *data, size_t size)
 	return --l->record_budget > 0 ? 0 : -E2BIG;
 }
 
-/* The budget bounds the time spent here if records arrive faster than they are read. */
+/* The budget limits the time spent here if records arrive faster than they are read. */
 void drain_records(struct live *l)
 {
 	if (l->conntrack)
@@ -149,8 +154,9 @@ void drain_records(struct live *l)
 /* ---- sweep ---- */
 
 /*
- * The kernel checks each candidate again and settles it, in one run of the program. A pending signal,
- * even SIGSTOP with SIGCONT, ends a series of runs early with EINTR; it is then resumed.
+ * Settles the candidates in one run of the BPF program, which checks each candidate again. A
+ * pending signal, even SIGSTOP with SIGCONT, ends a series of runs early with EINTR; it is then
+ * resumed.
  */
 static void settle_candidates(struct live *l)
 {

@@ -15,11 +15,11 @@
 
 enum { TIMER, SIGNALS, LINKS, DESCRIPTORS };
 
-static int wake = -1; /* an eventfd, written by the signal handler */
+static int wake = -1; /* an eventfd that the signal handler writes to */
 
 /*
- * The first signal does not interrupt a write in progress (SA_RESTART). A second one does, so that a
- * reader that has stopped reading cannot block the end of the run.
+ * Wakes the event loop. The first signal does not interrupt a write in progress (SA_RESTART). A
+ * second signal does: otherwise a reader that stopped reading could block the end of the run.
  */
 static void on_ending_signal(int number)
 {
@@ -43,7 +43,7 @@ int catch_signals(void)
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (sigaction(numbers[i], NULL, &before))
 			return -1;
-		/* under nohup the run outlives its terminal */
+		/* under nohup the run continues without its terminal */
 		if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
 			continue;
 		sigaction(numbers[i], &action, NULL);
@@ -112,7 +112,7 @@ int run_event_loop(struct live *l)
 	}
 	if (status)
 		fprintf(stderr, "probe: cannot wait for events: %s\n", strerror(errno));
-	wake = -1; /* later signals write nowhere */
+	wake = -1; /* later signals write to no descriptor */
 	if (fds[TIMER] >= 0)
 		close(fds[TIMER]);
 	close(fds[SIGNALS]);

@@ -2,9 +2,9 @@
 #include "source/hook_watchdog.h"
 
 /*
- * The hook is blind if it saw none of BLIND_PACKETS packets in BLIND_AFTER or more. Some drivers
- * count an occasional frame that never reaches the stack (flow control, wrong address), so a window
- * with fewer packets is restarted after WINDOW.
+ * The hook is blind if it saw none of BLIND_PACKETS packets in a window of at least BLIND_AFTER.
+ * Some drivers count an occasional frame that never reaches the stack (flow control, wrong
+ * address). So a window with fewer packets is restarted after WINDOW.
  */
 #define BLIND_PACKETS 10
 #define BLIND_AFTER (3 * (ns_t)SECOND_NS)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Detects packets that an interface counts but the hook does not see: a program before ours may end
- * the chain, an offload may bypass the hook. Without this, attempts seen in one direction only would
+ * the chain, or an offload may bypass the hook. Otherwise attempts seen in one direction only would
  * look like failures of every peer.
  */
 #pragma once
@@ -10,21 +10,28 @@
 
 #include "connection.h"
 
-/* Of one direction of an interface. */
+/* State of one direction of an interface. */
 struct hook_watchdog {
-	uint64_t packets; /* the interface's counter at the begin of the window */
-	ns_t since; /* begin of the window: the hook saw a packet, or the watchdog was started */
+	uint64_t packets; /* the interface's packet counter at the start of the window */
+	/* start of the window: when the hook last saw a packet, or when the watchdog was started */
+	ns_t since;
 	bool blind;
 	ns_t blind_since;
-	ns_t blind_for; /* sum of the blind times that are over */
+	ns_t blind_for; /* sum of all blind times that have ended */
 };
 
 enum hook_change { HOOK_UNCHANGED, HOOK_BLIND, HOOK_SEES_AGAIN };
 
-/* Starts a window; also if the interface was replaced. packets is its counter. */
+/*
+ * Starts a window, also after the interface was replaced. packets is the interface's packet
+ * counter.
+ */
 void hook_watchdog_start(struct hook_watchdog *s, uint64_t packets, ns_t now);
 
-/* seen: the hook saw a packet since the last call. */
+/*
+ * Checks a direction. seen reports whether the hook saw a packet since the last call; packets is
+ * the interface's counter.
+ */
 enum hook_change hook_watchdog_check(struct hook_watchdog *s, bool seen, uint64_t packets,
 				     ns_t now);
 

@@ -11,7 +11,10 @@ static uint16_t ethertype_of_ip(const uint8_t *ip)
 	return ip[0] >> 4 == 6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4;
 }
 
-/* The address family in BSD's loopback header has the value of the capturing host's system. */
+/*
+ * Maps the address family in BSD's loopback header, whose value depends on the capturing host's
+ * system.
+ */
 static uint16_t ethertype_of_family(uint32_t family)
 {
 	switch (family) {
@@ -27,7 +30,10 @@ static uint16_t ethertype_of_family(uint32_t family)
 	}
 }
 
-/* The PPP frame begins *skip bytes into the frame; advances *skip past the protocol number. */
+/*
+ * Returns the ethertype of a PPP frame that starts *skip bytes into the frame. Advances *skip past
+ * the protocol number.
+ */
 static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
 {
 	const uint8_t *ppp = bytes + *skip;
@@ -57,8 +63,9 @@ static uint16_t ethertype_of_ppp(const uint8_t *bytes, uint32_t *skip)
 }
 
 /*
- * A packet logged by netfilter: fields of length (including the four bytes of length and type), type
- * and value, padded to four bytes. libpcap converts both numbers to this host's byte order.
+ * Finds the packet in a netfilter log message. The message consists of fields: length (including
+ * four bytes of length and type), type and value, padded to four bytes. libpcap converts both
+ * numbers to this host's byte order.
  */
 static uint16_t ethertype_of_nflog(struct offline_frame *f, uint32_t *skip)
 {
@@ -77,7 +84,10 @@ static uint16_t ethertype_of_nflog(struct offline_frame *f, uint32_t *skip)
 	return 0;
 }
 
-/* The number of bytes needed to parse a link-layer header; for raw IP, the first byte of IP. */
+/*
+ * Returns the number of bytes needed to parse a link-layer header; for raw IP, the first byte of
+ * IP.
+ */
 static uint32_t min_length(int link)
 {
 	switch (link) {
@@ -133,12 +143,13 @@ void linktype_strip(int link, struct offline_frame *f)
 	case DLT_NFLOG:
 		f->ethertype = ethertype_of_nflog(f, &skip);
 		break;
-	case DLT_PPP_ETHER: /* the session header of RFC 2516, six bytes */
+	case DLT_PPP_ETHER: /* six bytes of PPPoE session header (RFC 2516) */
 		skip = 6;
 		f->ethertype = ethertype_of_ppp(f->bytes, &skip);
 		break;
 	case DLT_PPP_SERIAL:
-		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) { /* it may be Cisco HDLC */
+		/* DLT_PPP_SERIAL may contain Cisco HDLC */
+		if (f->bytes[0] == 0x0f || f->bytes[0] == 0x8f) {
 			skip = 4;
 			f->ethertype = get_be16(f->bytes + 2);
 			break;
@@ -157,8 +168,8 @@ void linktype_strip(int link, struct offline_frame *f)
 }
 
 /*
- * Raw IP has several numbers: DLT_RAW is 12, or 14 in files from OpenBSD; LINKTYPE_RAW is 101; 228 and
- * 229 are for one IP version.
+ * Raw IP has several numbers: DLT_RAW is 12, or 14 in files from OpenBSD; LINKTYPE_RAW is 101. The
+ * numbers 228 and 229 are for a single IP version.
  */
 const int linktypes_known[LINKTYPES_KNOWN] = { DLT_EN10MB,     DLT_NULL,   DLT_LOOP,
 					       DLT_RAW,	       14,	   101,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Link-layer headers in captures, by libpcap's link type (DLT_...). */
+/* Strips the link-layer headers of captures, by libpcap's link type (DLT_...). */
 #pragma once
 
 #include "source/offline.h"

@@ -50,7 +50,7 @@ void live_end(struct live *l, const char *format, ...)
 	l->ended = true;
 }
 
-/* ---- begin ---- */
+/* ---- start ---- */
 
 static void print_costs(const struct live *l, uint64_t began)
 {
@@ -60,7 +60,10 @@ static void print_costs(const struct live *l, uint64_t began)
 		l->options->max_flows);
 }
 
-/* True if this process may read maps and run the settling program: all that it still needs of bpf(). */
+/*
+ * Returns true if this process may read maps and run the settling program. It needs no other bpf()
+ * commands from here on.
+ */
 static bool can_settle(void *context)
 {
 	static uint8_t frame[64];
@@ -68,7 +71,7 @@ static bool can_settle(void *context)
 	struct live *l = context;
 	uint32_t position, count = 1;
 
-	l->bpf->bss->candidate_next = CANDIDATES; /* the run settles none */
+	l->bpf->bss->candidate_next = CANDIDATES; /* the program then settles no candidate */
 	if (bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.flows), NULL, &position, l->slots,
 				 l->flows, &count, NULL) &&
 	    errno == EPERM)
@@ -77,7 +80,10 @@ static bool can_settle(void *context)
 	       errno != EPERM;
 }
 
-/* Filters are removed at the end, and with --follow attached to an interface that comes back. */
+/*
+ * Drops privileges, except those needed to remove filters at the end, and with --follow to attach
+ * to an interface that comes back.
+ */
 static void drop_privileges(struct live *l)
 {
 	bool filters = is_filter_attached(l);
@@ -88,11 +94,14 @@ static void drop_privileges(struct live *l)
 		keep |= CAP_MASK(CAP_NET_ADMIN);
 	if (filters || l->options->follow)
 		what |= SECCOMP_FILTERS;
-	libbpf_num_possible_cpus(); /* the first call reads a file */
+	libbpf_num_possible_cpus(); /* call it now: the first call reads a file */
 	privileges_drop(keep, can_settle, l, what, l->options->verbose);
 }
 
-/* The subscriptions come before the attach, so that no change in between is missed. */
+/*
+ * Subscribes to link and conntrack events. This comes before the attach, so that no change in
+ * between is missed.
+ */
 static int subscribe(struct live *l)
 {
 	struct nat *nat = &l->session->nat;
@@ -154,7 +163,7 @@ static void notice_suspend(struct live *l)
 		suspended / 1e9);
 }
 
-/* Sweeps take at most a tenth of the time. */
+/* Sweeps at a rate that takes at most a tenth of the time. */
 void live_tick(struct live *l)
 {
 	uint64_t now = monotonic_ns(), took;
@@ -180,7 +189,7 @@ void live_tick(struct live *l)
 
 /* ---- end ---- */
 
-/* Settles all flows that are left, and completes the session. */
+/* Settles all remaining flows, and completes the session. */
 static void stop(struct live *l)
 {
 	poll_ifaces(l);

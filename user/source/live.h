@@ -10,7 +10,7 @@
 #include "source/sink.h"
 
 /*
- * Runs until a signal, the end of --duration, or until an interface goes away (then session->cut
- * says so). Returns 0; or -1 after it has printed why on standard error.
+ * Runs until a signal, until the end of --duration, or until an interface disappears. In the last
+ * case session->cut gives the reason. Returns 0, or -1 after an error message.
  */
 int live_run(const struct options *o, struct session *session, const struct sink *sink);

@@ -7,10 +7,10 @@
 #include "lib/ethertype.h"
 #include "parse.h"
 
-/* Fewer packets are not enough for a conclusion. */
+/* Minimum number of packets for a conclusion. */
 #define MIN_PACKETS 20
 
-/* What to do if an interface carries hardly anything but this ethertype. */
+/* Advice for an interface that carries hardly any other ethertype. */
 static const struct {
 	uint16_t ethertype;
 	const char *text;

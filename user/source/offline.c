@@ -9,7 +9,8 @@
 #include "selector.h"
 
 /*
- * If memory runs out uthash undoes the insertion, and the attempt is counted as for a full table.
+ * If memory runs out, uthash undoes the insertion, and the attempt is counted as if the table were
+ * full.
  */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((element)->dropped = true)
@@ -31,13 +32,13 @@ struct flow_ref {
 };
 
 struct offline {
-	struct entry *flows; /* a uthash table, which keeps the order of insertion */
+	struct entry *flows; /* a uthash table, in the order of insertion */
 	uint32_t max_flows;
 	const struct selector *selector;
 	record_fn publish;
-	packet_fn save; /* or NULL */
+	packet_fn save; /* callback of --write, or NULL */
 	void *context;
-	const struct offline_frame *frame; /* being processed */
+	const struct offline_frame *frame; /* the frame being processed */
 	uint64_t now;
 	uint64_t counters[COUNTERS];
 	uint32_t ethertypes[65536];
@@ -46,8 +47,8 @@ struct offline {
 };
 
 /*
- * A constant, so that every run over a capture gives the same result. A secret seed defends against
- * attacks on a live run only.
+ * The seed is constant, so that every run over a capture gives the same result. A secret seed
+ * defends against attacks on a live run only.
  */
 const struct hash_seed offline_seed = { .address = 0x2545f4914f6cdd1dULL,
 					.prefix = 0x9fb21c651e98df25ULL,
@@ -193,7 +194,7 @@ static bool table_selects(table_ctx *o, const struct segment *s)
 	return !o->selector || selector_matches(o->selector, s);
 }
 
-/* A capture has no second interface that could be followed. */
+/* Returns false: a capture has no other interface on which SYNs could leave. */
 static bool table_follows_peers(table_ctx *o)
 {
 	(void)o;

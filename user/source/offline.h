@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracker compiled for user space, for captures and tests: the same parser and the same
- * process.h as in bpf/probe.bpf.c, above a table in memory instead of the BPF maps.
+ * The tracker compiled for user space, for captures and tests. It uses the parser and process.h of
+ * the BPF object, with a table in memory instead of the BPF maps.
  *
- * Times are nanoseconds of a clock that the caller chooses. A callback must copy what it needs from
- * its record. Not thread-safe.
+ * Times are nanoseconds of a clock that the caller chooses. A record is valid only during the
+ * callback. Not thread-safe.
  */
 #pragma once
 
@@ -20,7 +20,10 @@ extern const struct hash_seed offline_seed;
 
 typedef void (*record_fn)(void *context, const struct record *r);
 
-/* link is the kind of the first header; ethertype is only read with LINK_RAW_IP. */
+/*
+ * A frame to process. link is the type of the first header. ethertype is read only with
+ * LINK_RAW_IP.
+ */
 struct offline_frame {
 	const uint8_t *bytes;
 	uint32_t length;
@@ -34,16 +37,16 @@ struct offline_frame {
 };
 
 /*
- * max_flows is the maximum number of attempts tracked at the same time. selector may be NULL:
- * select all. publish receives every record. Returns NULL if out of memory.
+ * max_flows is the maximum number of attempts tracked at the same time. selector may be NULL to
+ * select all attempts. publish receives every record. Returns NULL if out of memory.
  */
 struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
 			    void *context);
 void offline_free(struct offline *o);
 
 /*
- * Sets the callback for --write: offline_feed() calls it if the frame that it was given has a role
- * in its attempt, before it publishes the attempt's record. head.length is 0.
+ * Sets the callback for --write. offline_feed() calls it if the frame has a role in its attempt,
+ * before it publishes the attempt's record. head.length is 0.
  */
 typedef void (*packet_fn)(void *context, const struct packet_head *head);
 void offline_save_packets(struct offline *o, packet_fn save);
@@ -59,8 +62,8 @@ void offline_sweep(struct offline *o, uint64_t now, record_fn on_open, void *con
 /* Settles all remaining flows, at the end of the run. */
 void offline_end(struct offline *o, uint64_t now);
 
-/* Returns COUNTERS counters, see enum counter. */
+/* Returns an array of COUNTERS counters, indexed by enum counter. */
 const uint64_t *offline_counters(const struct offline *o);
 
-/* Returns 65536 packet counts by ethertype, of packets that are neither IPv4 nor IPv6. */
+/* Returns 65536 packet counts, indexed by ethertype, of packets that are neither IPv4 nor IPv6. */
 const uint32_t *offline_ethertypes(const struct offline *o);

@@ -20,21 +20,21 @@
 #include "source/linktype.h"
 
 #define BUFFER_BYTES (256 << 10)
-#define MAX_FILE_SNAPLEN 262144 /* libpcap's maximum */
+#define MAX_FILE_SNAPLEN 262144 /* bytes; libpcap's maximum */
 
 struct source {
 	const char *name;
-	int file; /* kept open, since the system call filter forbids to open it again */
+	int file; /* kept open: after the start, the system call filter forbids opening files */
 	pcap_t *pcap; /* NULL while closed */
-	gzFile zipped; /* underlying pcap, which closes it; NULL: not compressed */
-	uint64_t size; /* 0 if it is not a regular file */
-	uint64_t done; /* bytes read, once it is closed */
+	gzFile zipped; /* stream below pcap, which closes it; NULL if the file is not compressed */
+	uint64_t size; /* file size; 0 if it is not a regular file */
+	uint64_t done; /* bytes read before it was closed */
 	int link;
-	bool again; /* it can be rewound */
+	bool again; /* the file can be rewound */
 	bool ended;
-	const struct bpf_program *filter; /* NULL: all packets */
+	const struct bpf_program *filter; /* NULL selects all packets */
 	struct bpf_program own_filter;
-	struct pcap_pkthdr *header; /* the next packet's */
+	struct pcap_pkthdr *header; /* header of the next packet */
 	const u_char *bytes;
 	uint64_t time;
 };
@@ -42,17 +42,19 @@ struct source {
 struct filter {
 	int link;
 	struct bpf_program program;
-	char error[PCAP_ERRBUF_SIZE]; /* "": the program is valid */
+	char error[PCAP_ERRBUF_SIZE]; /* "" if the program is valid */
 };
 
 struct pcap_reader {
 	struct source *sources;
 	size_t count;
-	const char *words; /* of the filter, or NULL */
-	bool begins_with_file; /* the filter does: the user may have meant a capture */
-	struct filter *filters; /* by link type; NULL: compiled when a file's link type is known */
+	const char *words; /* text of the filter, or NULL */
+	/* the filter's first word is the name of a file: the user may have meant a capture */
+	bool begins_with_file;
+	/* by link type; NULL if filters are compiled once a file's link type is known */
+	struct filter *filters;
 	struct source *current; /* the source of the packet last returned */
-	uint64_t until; /* the earliest next packet of all other sources */
+	uint64_t until; /* time of the earliest next packet of all other sources */
 	const char *link;
 	char cut[4 * PCAP_ERRBUF_SIZE];
 	size_t cut_length;
@@ -86,7 +88,10 @@ static int zipped_close(void *cookie)
 	return gzclose_r(cookie) == Z_OK ? 0 : EOF;
 }
 
-/* Returns how to convert a compressed format that is not supported; NULL for other formats. */
+/*
+ * Returns a command that converts a compressed format which is not supported; NULL for other
+ * formats.
+ */
 static const char *other_format(const uint8_t *magic, ssize_t n)
 {
 	static const struct {
@@ -108,8 +113,8 @@ static const char *other_format(const uint8_t *magic, ssize_t n)
 }
 
 /*
- * Opens a stream for libpcap. A pipe cannot be checked for gzip's magic beforehand, so it is always
- * read through zlib, which passes on data that is not compressed.
+ * Opens a stream for libpcap. A pipe cannot be checked for gzip's magic number first, so it is
+ * always read through zlib, which passes on data that is not compressed.
  */
 static FILE *open_stream(struct source *s)
 {
@@ -178,7 +183,10 @@ static void print_bad_filter(const struct pcap_reader *r, const char *error)
 			(int)strcspn(r->words, " "), r->words);
 }
 
-/* A filter for DLT_NULL depends on the file's byte order, so it is compiled for that file. */
+/*
+ * Sets the filter of a file. A filter for DLT_NULL depends on the file's byte order, so it is
+ * compiled for that file.
+ */
 static bool set_filter(const struct pcap_reader *r, struct source *s)
 {
 	const struct filter *f = r->filters;
@@ -259,7 +267,7 @@ static uint64_t position(const struct source *s)
 	return plain > 0 ? plain : 0;
 }
 
-/* Keeps the first message, and the number of the others. */
+/* Stores the first message, and counts the others. */
 static void add_cut(struct pcap_reader *r, const struct source *s, const char *what,
 		    const char *why)
 {
@@ -302,7 +310,7 @@ static void advance(struct pcap_reader *r, struct source *s)
 	int status = pcap_next_ex(s->pcap, &s->header, &s->bytes);
 
 	if (status == 1) {
-		/* unsigned in the file, but signed in libpcap's structure */
+		/* seconds are unsigned in the file, but signed in libpcap's structure */
 		s->time = s->header->ts.tv_sec * 1000000000ULL + (uint32_t)s->header->ts.tv_usec;
 		return;
 	}
@@ -315,7 +323,7 @@ static void advance(struct pcap_reader *r, struct source *s)
 
 /* ---- all files ---- */
 
-/* All captures are open at the same time. */
+/* Raises the limit of open files: all captures are open at the same time. */
 static void raise_file_limit(void)
 {
 	struct rlimit files;
@@ -327,8 +335,8 @@ static void raise_file_limit(void)
 }
 
 /*
- * True if the filter contains names of hosts, ports, .... A true is always safe, only slower; so the
- * list of keywords need not be complete.
+ * Returns true if the filter may contain names of hosts, ports or protocols. A false positive only
+ * costs time, so the list of keywords need not be complete.
  */
 static bool has_names(const char *words)
 {
@@ -341,7 +349,7 @@ static bool has_names(const char *words)
 	for (; *words; words += length + !!words[length]) {
 		length = strcspn(words, " \t\n()!&|[]=<>+*");
 		if (strspn(words, "0123456789./-") >= length || memchr(words, ':', length))
-			continue; /* numbers and addresses */
+			continue; /* a number or an address */
 		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			if (strlen(known[i]) == length && !memcmp(known[i], words, length))
 				break;
@@ -352,8 +360,9 @@ static bool has_names(const char *words)
 }
 
 /*
- * Names are resolved by files and DNS, which is forbidden once captures are read. A filter with names
- * is therefore compiled beforehand, for every link type that a capture may have.
+ * Compiles a filter that contains names. Resolving names takes files and DNS, which the system call
+ * filter forbids later. So the filter is compiled beforehand for every link type that a capture may
+ * have.
  */
 static bool compile_filters(struct pcap_reader *r)
 {
@@ -372,7 +381,9 @@ static bool compile_filters(struct pcap_reader *r)
 			snprintf(f->error, sizeof(f->error), "%s", pcap_geterr(p));
 		if (p)
 			pcap_close(p);
-		/* an unknown name fails for every link type, and each lookup may take long */
+		/*
+		 * an unknown name fails for every link type, and each lookup may take a long time
+		 */
 		if (!i && strstr(f->error, "unknown")) {
 			print_bad_filter(r, f->error);
 			return false;
@@ -449,7 +460,7 @@ void pcap_reader_close(struct pcap_reader *r)
 	free(r);
 }
 
-/* Returns the source with the earliest packet, which it has up to r->until. */
+/* Returns the source with the earliest packet. It stays the earliest until r->until. */
 static struct source *earliest(struct pcap_reader *r)
 {
 	struct source *s, *first = NULL;
@@ -484,7 +495,7 @@ bool pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p)
 			return false;
 		if (s->pcap)
 			break;
-		/* it was closed after its first packet had been read */
+		/* the file was closed after its first packet had been read */
 		if (open_source(r, s)) {
 			advance(r, s);
 		} else {

@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The receiver of all that a source produces: connections, packets, and the progress of the run. */
+/* The receiver of a source's output: connections, packets, and the progress of the run. */
 #pragma once
 
 #include "connection.h"
 #include "packet_event.h"
 
 struct sink {
-	/* A capture's files are open, and no byte of them has been read. May be NULL. */
+	/* All files of a capture are open, and no byte of them has been read. May be NULL. */
 	void (*opened)(void *context);
 
-	/* The run begins: the session is complete except for its duration and counters. */
+	/* The run starts. The session is complete except for its duration and counters. */
 	void (*started)(void *context);
 
 	/*
-	 * A packet of head->length bytes that decides about an attempt; it precedes the attempt's record.
-	 * start is the source's clock at the start of the run, link is libpcap's DLT_..., and
-	 * has_direction says that PACKET_EGRESS is valid. NULL: packets are not wanted.
+	 * A packet of head->length bytes with a role in an attempt. It precedes the attempt's
+	 * record. start is the source's clock at the start of the run; link is libpcap's DLT_...
+	 * value. PACKET_EGRESS is valid if has_direction is true. NULL if packets are not wanted.
 	 */
 	void (*packet)(void *context, const struct packet_head *head, const uint8_t *bytes,
 		       uint64_t start, int link, bool has_direction);
 
-	/* An attempt has settled: each record once. */
+	/* An attempt has settled. Called once for each record. */
 	void (*settled)(void *context, const struct connection *c);
 
-	/* An attempt that is still opening: each of them at each sweep. */
+	/* An attempt is still opening. Called once for each such attempt in each sweep. */
 	void (*opening)(void *context, const struct connection *c);
 
 	/* A sweep is complete. Returns false to end the run. */
 	bool (*swept)(void *context, ns_t now);
 
-	/* An event of the run itself, in words. */
+	/* An event of the run itself, as a sentence. */
 	void (*notice)(void *context, ns_t now, const char *text);
 
-	/* How far a capture has been read, in words. */
+	/* How much of a capture has been read, as text. */
 	void (*progress)(void *context, const char *text);
 
 	void *context;

@@ -10,10 +10,10 @@
 #include "source/live_internal.h"
 #include "source/no_tcp.h"
 
-/* Interval of the check whether the traffic can contain connections, until the first attempt. */
+/* Interval, until the first attempt, at which the traffic is checked for connections. */
 #define TRAFFIC_CHECK_NS (5 * (ns_t)SECOND_NS)
 
-/* ---- which interfaces ---- */
+/* ---- selection of interfaces ---- */
 
 int find_ifaces(struct live *l)
 {
@@ -37,7 +37,7 @@ int find_ifaces(struct live *l)
 	return 0;
 }
 
-/* The list is truncated if it is very long. */
+/* Appends a name to the list, which is truncated if it is too long. */
 static void add_unwatched(struct session *session, const char *name)
 {
 	size_t used = strlen(session->unwatched);
@@ -52,7 +52,7 @@ static int add_followed(struct live *l, const char *name)
 
 	f->hook = HOOK_NONE;
 	if (netdev_find(&f->netdev, name))
-		return 0; /* it printed why; SYNs that leave there are not seen */
+		return 0; /* the error was printed; SYNs that leave there are not seen */
 	f->session_iface = &l->session->followed[l->followed_count++];
 	f->session_iface->name = strdup(f->netdev.name);
 	f->session_iface->index = f->netdev.index;
@@ -192,7 +192,10 @@ bool is_filter_attached(const struct live *l)
 	return false;
 }
 
-/* A member of a bond carries a share of its packets; the two directions of a flow may take different ones. */
+/*
+ * Reports that the interface is a member of a bond or bridge. A member of a bond carries only some
+ * packets, and the two directions of a flow may use different members.
+ */
 static void notice_member(struct live *l, struct watched *w)
 {
 	struct netdev_state link, master;
@@ -248,7 +251,7 @@ static void notice_blind(struct live *l, const struct watched *w, const struct n
 		    w->netdev.name, verbs[direction], w->hook.name, sides[direction], why);
 }
 
-/* Until the first attempt is seen, looks for the reason why none can be. */
+/* Looks for a reason why no connection can be seen. It is called until the first attempt. */
 static void check_traffic(struct live *l)
 {
 	char text[sizeof(l->session->no_tcp_reason)];
@@ -296,15 +299,15 @@ static void poll_iface(struct live *l, struct watched *w, const bool *active)
 	}
 }
 
-/* Set by the hook of this interface and direction on each packet. */
+/* Returns the flag that the hook of this interface and direction sets on each packet. */
 static volatile bool *active_flag(struct live *l, const struct watched *w, int direction)
 {
 	return &l->bpf->bss->active[l->count > 1 ? activity_index(w->netdev.index) : 0][direction];
 }
 
 /*
- * The flags are read before the counters: a packet between the two then counts as seen at the next
- * poll. Two interfaces may share a flag, so all are read before any is cleared.
+ * The flags are read before the counters, so that a packet between the two counts as seen at the
+ * next poll. Two interfaces may share a flag, so all flags are read before any is cleared.
  */
 void poll_ifaces(struct live *l)
 {
@@ -347,9 +350,9 @@ static void went_away(struct live *l, struct watched *w, const struct netdev_sta
 	int d;
 
 	w->session_iface->was_away = true;
-	for (d = 0; d < DIRECTIONS; d++) /* without an interface there is no blindness */
+	for (d = 0; d < DIRECTIONS; d++) /* an interface that is gone is not blind */
 		hook_watchdog_start(&w->watchdog[d], 0, live_now(l));
-	/* the last event has the final counters */
+	/* the event for the removal has the final counters */
 	if (link->bytes > w->bytes)
 		l->session->bytes += link->bytes - w->bytes;
 	hook_detach(&w->hook);
@@ -381,7 +384,7 @@ static void update_watched(struct live *l, struct watched *w, const struct netde
 	struct netdev_state now;
 
 	if (w->away) {
-		/* the event may be an old one, about the interface that went */
+		/* the event may be outdated, and refer to the interface that is gone */
 		if (!link->gone && !strcmp(link->name, w->requested) &&
 		    !netdev_query(&now, 0, w->requested))
 			came_back(l, w, &now);
@@ -414,7 +417,7 @@ static void on_link_event(void *context, const struct netdev_state *link)
 		update_watched(l, &l->watched[i], link);
 }
 
-/* Makes up for events that the kernel dropped. */
+/* Queries the state of all links after the kernel dropped events. */
 static void query_links(struct live *l)
 {
 	struct netdev_state link;
