@@ -313,8 +313,7 @@ static void check_crowd(void)
 		}
 	}
 	end(v);
-	EXPECT(heard.attempt == CROWD && heard.sides == CROWD,
-	       "under pressure it counts twice");
+	EXPECT(heard.attempt == CROWD && heard.sides == CROWD, "under pressure it counts twice");
 	EXPECT(!heard.stayed, "under pressure it says that SYNs did not leave");
 }
 
