@@ -91,7 +91,7 @@ enum parse_result {
 	PARSE_OTHER_PROTO, /* IP, but neither TCP, UDP nor ICMP */
 	PARSE_FRAGMENT, /* a fragment other than the first */
 	PARSE_IGNORE, /* ARP, and on the fast path ICMP other than an error: not even counted */
-	PARSE_SLOW, /* parse_headers() must decide; it never returns this itself */
+	PARSE_SLOW, /* parse_headers() must decide; parse_headers() never returns it */
 	PARSE_UNKNOWN_LINK, /* neither IPv4 nor IPv6, see headers.ethertype */
 	PARSE_MALFORMED,
 	PARSE_TRUNCATED, /* the headers continue beyond the end of the frame */
@@ -112,7 +112,7 @@ struct headers {
 	__u16 ethertype;
 	__u8 protocol;
 	bool ip6;
-	bool fragment; /* a first fragment */
+	bool fragment; /* the first of several fragments */
 };
 
 static __always_inline bool is_vlan(__u16 ethertype)
