@@ -228,7 +228,7 @@ static double chance_of_starts(const struct suspect *s)
 	return p < 1 ? p : 1;
 }
 
-/* ---- attempts and stalls apart from each other ---- */
+/* ---- attempts and stalls that do not coincide ---- */
 
 /* Returns the time during which the host had at least one stall. */
 static double stalled_time(const struct timeline *t)
