@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Layout of a hash bucket, and the functions that read and change one. A flow's hash, interface and
+ * Layout of a hash bucket, and the functions that read and change it. A flow's hash, interface and
  * VLAN select its bucket. A bucket holds the slots of its opening flows (entries), the connections
  * seen before (seen), and the connection that closed last (last_closed).
  *

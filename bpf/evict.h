@@ -9,7 +9,7 @@
  * Buys: real connections keep their records during a flood of 57 000 SYN/s.
  * Costs: a ring entry of 8 bytes for each attempt, written once at its SYN. A CPU takes EVICT_CHUNK
  * entries at a time, so that the lock is taken once for 32 attempts. The order is therefore exact
- * only to one chunk for each CPU.
+ * only to within one chunk for each CPU.
  */
 #pragma once
 

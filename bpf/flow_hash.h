@@ -3,7 +3,7 @@
  * Keyed hash of the four-tuple, equal for both directions of a connection.
  *
  * The filter, the buckets and the seen bits all depend on it. The key is random and secret, so that
- * no sender of packets can choose four-tuples that collide. tests/unit/hash.c tries to.
+ * no sender of packets can choose four-tuples that collide. tests/unit/hash.c checks this.
  */
 #pragma once
 
@@ -72,7 +72,10 @@ static __always_inline __u32 hash_headers(const __u8 *ip, const __u8 *tcp, bool 
 	__u64 from, to;
 
 	from = hash_end(ip + (ip6 ? 8 : 12), tcp, ip6, seed);
-	/* one end after the other: the function then saves and restores fewer registers */
+	/*
+	 * compute one end after the other: this takes fewer registers, which a hook saves and
+	 * restores
+	 */
 	barrier_var(from);
 	to = hash_end(ip + (ip6 ? 24 : 16), tcp + 2, ip6, seed);
 	return hash_ends(from, to, seed);

@@ -112,7 +112,7 @@ struct headers {
 	__u16 ethertype;
 	__u8 protocol;
 	bool ip6;
-	bool fragment; /* a first fragment */
+	bool fragment; /* the first of several fragments */
 };
 
 static __always_inline bool is_vlan(__u16 ethertype)

@@ -45,8 +45,8 @@ __noinline int start_scratch(struct __sk_buff *skb)
 }
 
 /*
- * Returns true if the segment belongs to no opening flow, opens no connection, and closes none that
- * was not seen before.
+ * Returns true if the segment can be skipped: it belongs to no opening flow, and neither opens a
+ * connection nor closes a connection that is not marked as seen.
  */
 static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 ifindex)
 {

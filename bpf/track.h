@@ -12,7 +12,9 @@
 
 #include "segment.h"
 
-/* A repeated segment within this time is a copy made by a SPAN port: TCP's timers are slower. */
+/*
+ * A repeated segment within this time is a copy made by a SPAN port: all timers of TCP are longer.
+ */
 #define COPY_NS (10 * MILLISECOND_NS)
 
 /*

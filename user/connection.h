@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A connection attempt: client and server, outcome, and how long each side waited. All modules
- * behind the sources work on it.
+ * after the source use it.
  *
  * Points in time are nanoseconds since the start of the run (of the capture); durations are in
  * nanoseconds. NEVER means "not seen" for both. Times in a capture whose clock went backwards may
@@ -82,7 +82,7 @@ struct connection {
 	uint32_t forwarded_by;
 	struct far_side far; /* filled in by model/join.h */
 	bool has_mac;
-	uint8_t mac[6]; /* the client's */
+	uint8_t mac[6]; /* MAC address of the client */
 
 	enum outcome outcome;
 	enum end_reason end_reason;

@@ -25,9 +25,9 @@ struct options {
 	double duration; /* seconds; 0 runs until a signal */
 	ns_t stall; /* ns; a longer silence of a client is a stall */
 	bool json;
-	const char *json_file; /* NULL: standard output */
-	const char *html_file; /* or NULL */
-	const char *write_file; /* pcapng, or NULL */
+	const char *json_file; /* NULL for standard output */
+	const char *html_file; /* NULL without --html */
+	const char *write_file; /* pcapng file; NULL without --write */
 	uint32_t snaplen; /* bytes written of each packet; 0 for its headers */
 	struct selector *selector; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts tracked at the same time */

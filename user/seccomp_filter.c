@@ -121,8 +121,8 @@ static const struct {
 	unsigned int what;
 	int call;
 	unsigned int count;
-	struct scmp_arg_cmp are[3];
-} forms[] = {
+	struct scmp_arg_cmp arguments[3];
+} restricted_calls[] = {
 	/* memory without PROT_EXEC */
 	{ EVERY, CALL(mmap), 1, { WITHOUT(2, PROT_EXEC) } },
 	{ EVERY, CALL(mmap2), 1, { WITHOUT(2, PROT_EXEC) } },
@@ -164,10 +164,12 @@ static int add_rules(scmp_filter_ctx filter, unsigned int what)
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]) && !error; i++)
 		if (calls[i].what & what)
 			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 0);
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]) && !error; i++)
-		if (forms[i].what & what)
-			error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, forms[i].call,
-						       forms[i].count, forms[i].are);
+	for (i = 0; i < sizeof(restricted_calls) / sizeof(restricted_calls[0]) && !error; i++)
+		if (restricted_calls[i].what & what)
+			error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW,
+						       restricted_calls[i].call,
+						       restricted_calls[i].count,
+						       restricted_calls[i].arguments);
 	/* raise(), which handles Ctrl-Z: signals to this process only */
 	if (!error)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, &own);

@@ -45,19 +45,19 @@ struct session_iface {
 	uint32_t index; /* interface index, as in struct connection */
 	const char *hook; /* "tcx" or "clsact"; NULL for a capture */
 	const char *hook_reason; /* why the preferred hook is not used, or NULL */
-	const char *link; /* link layer, for people */
+	const char *link; /* name of the link layer, for display */
 	ns_t blind[DIRECTIONS]; /* time during which packets passed that the hook did not see */
 	bool was_away; /* the interface was missing for part of the run */
 	bool is_part; /* member of a bridge or bond, which forwards in its place */
 };
 
 struct session {
-	const char *from; /* names of the interfaces or files, for people */
+	const char *from; /* names of the interfaces or files, for display */
 	bool is_capture;
 	struct session_iface interfaces[MAX_IFACES];
 	unsigned int interface_count; /* 0 if a capture names no interface */
 	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* storage of `from` in a live run */
-	const char *link; /* a capture's link type, for people */
+	const char *link; /* name of a capture's link type, for display */
 	char kernel[65]; /* kernel release */
 	struct timespec start; /* wall-clock time */
 	ns_t duration;

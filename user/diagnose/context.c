@@ -52,7 +52,7 @@ static void add_client(struct timeline *t, const struct client *c)
 	if (c->first_syn < t->from)
 		t->from = c->first_syn;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
-		/* with a sibling to the same server in use, this was a spare socket */
+		/* if a sibling to the same server was in use, this was a spare socket */
 		if (!s->siblings)
 			t->stalls[t->stall_count++].stall = s;
 	TAILQ_FOREACH(o, &c->pendings, of_client)

@@ -11,7 +11,7 @@
 struct noted_stall {
 	const struct stall *stall;
 	const struct finding *explained; /* the finding that explains it, or NULL */
-	const void *matched; /* the suspect that it was matched with last, see correlate.c */
+	const void *matched; /* the last suspect that had a match with it, see count_outside() */
 };
 
 /* The stalls and pending operations of a host, from all its addresses. */
@@ -23,7 +23,7 @@ struct timeline {
 	const struct pending **pendings; /* sorted by their start */
 	size_t pending_count;
 	ns_t from; /* start of the time in which all pending operations are known */
-	ns_t watched; /* duration of that time, to the end of the run */
+	ns_t watched; /* time from then to the end of the run */
 	const void *counted; /* last counter of count_once() */
 };
 
@@ -37,7 +37,7 @@ struct context {
 	struct noted_stall *stalls; /* array shared by all timelines */
 	size_t stall_count;
 	const struct pending **pendings; /* array shared by all timelines */
-	bool out_of_memory; /* set by a cause: diagnose() then fails */
+	bool out_of_memory; /* diagnose() fails if this is set */
 };
 
 /*
@@ -52,8 +52,7 @@ void context_free(struct context *g);
 struct timeline *timeline_of(const struct context *g, const struct client *c);
 
 /*
- * Marks the host as counted by this counter. Returns false if it already was the last counter to do
- * so.
+ * Marks the host as counted by this counter. Returns false if this counter was the last to mark it.
  */
 bool count_once(struct timeline *t, const void *counter);
 

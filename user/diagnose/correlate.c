@@ -228,7 +228,7 @@ static double chance_of_starts(const struct suspect *s)
 	return p < 1 ? p : 1;
 }
 
-/* ---- attempts and stalls apart from each other ---- */
+/* ---- attempts and stalls that do not coincide ---- */
 
 /* Returns the time during which the host had at least one stall. */
 static double stalled_time(const struct timeline *t)
@@ -463,33 +463,63 @@ bool is_proxied(const struct suspect *s)
 }
 
 /*
- * Sets the confidence. High confidence takes at least three correlated observations that chance
- * does not explain. They are at more than one destination or through a proxy, and hosts that tried
- * the peer without a stall do not contradict them.
+ * Limits of the two chances. A finding of low confidence needs both; medium also limits their
+ * product, high each of them.
+ */
+#define MAX_CHANCE_OF_STARTS 0.05
+#define MAX_CHANCE_OF_ENDS 0.2
+#define MEDIUM_CHANCE 1e-3
+#define HIGH_CHANCE_OF_STARTS 1e-3
+#define HIGH_CHANCE_OF_RESOLVED_ENDS 1e-3 /* the stalls end when the attempts are resolved */
+#define HIGH_CHANCE_OF_TIMED_ENDS 1e-6 /* the stalls end a fixed time after the attempts */
+#define HIGH_CORRELATED 3 /* observations */
+
+/* True if hosts tried the peer without a stall, or stalls as long began without an attempt. */
+static bool is_contradicted(const struct suspect *s, const struct cohort *c)
+{
+	return c->tried > 2 * c->tried_stalled || s->lift < MIN_LIFT ||
+	       s->outside * 4 > s->correlated_stalls || !s->coupled;
+}
+
+/* Without a comparison group of two hosts, the timer must be steady and belong to this peer alone. */
+static bool is_doubtful(const struct suspect *s, const struct cohort *c)
+{
+	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
+
+	return unaffected < 2 && !s->by_end &&
+	       (s->outside * 20 > s->correlated_stalls || s->deviation > STEADY_NS);
+}
+
+static bool is_unlikely_by_chance(const struct suspect *s)
+{
+	return s->chance_of_starts <= HIGH_CHANCE_OF_STARTS &&
+	       s->chance_of_ends <=
+		       (s->by_end ? HIGH_CHANCE_OF_RESOLVED_ENDS : HIGH_CHANCE_OF_TIMED_ENDS);
+}
+
+/*
+ * Stores the confidence in *confidence. Returns false if the peer must not be reported at all.
+ * High confidence takes observations at more than one destination, or through a proxy: one
+ * application with a timer of its own looks the same at many hosts, to one server.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
 			    enum confidence *confidence)
 {
-	/* one application with its own timer looks the same on many hosts that use one server */
 	bool spread = s->several_destinations || proxied;
-	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
-	bool contradicted = c->tried > 2 * c->tried_stalled || s->lift < MIN_LIFT ||
-			    s->outside * 4 > s->correlated_stalls || !s->coupled;
-	/* without a comparison group the timer must be constant, and occur with this peer only */
-	bool doubtful = unaffected < 2 && !s->by_end &&
-			(s->outside * 20 > s->correlated_stalls || s->deviation > STEADY_NS);
+	bool many_hosts = s->hosts > 1 && s->passed <= 2 * s->correlated_stalls;
 
-	if (s->correlated < MIN_CORRELATED || s->chance_of_starts > 0.05 || s->chance_of_ends > 0.2)
+	if (s->correlated < MIN_CORRELATED || s->chance_of_starts > MAX_CHANCE_OF_STARTS ||
+	    s->chance_of_ends > MAX_CHANCE_OF_ENDS)
 		return false;
-	if (s->correlated >= 3 && s->correlated * 2 > s->strong && s->chance_of_starts <= 1e-3 &&
-	    s->chance_of_ends <= (s->by_end ? 1e-3 : 1e-6) && spread && !contradicted && !doubtful)
+	*confidence = CONFIDENCE_LOW;
+	if (is_contradicted(s, c))
+		return true;
+	if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong && spread &&
+	    is_unlikely_by_chance(s) && !is_doubtful(s, c))
 		*confidence = CONFIDENCE_HIGH;
-	else if (s->chance_of_starts * s->chance_of_ends <= 1e-3 && s->correlated * 3 > s->strong &&
-		 (spread || (s->hosts > 1 && s->passed <= 2 * s->correlated_stalls)) &&
-		 !contradicted)
+	else if (s->chance_of_starts * s->chance_of_ends <= MEDIUM_CHANCE &&
+		 s->correlated * 3 > s->strong && (spread || many_hosts))
 		*confidence = CONFIDENCE_MEDIUM;
-	else
-		*confidence = CONFIDENCE_LOW;
 	return true;
 }
 

@@ -54,7 +54,7 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 			    enum confidence *confidence);
 
 /*
- * Creates the finding, and marks the stalls that it explains. also has count suspects that are
+ * Creates the finding, and marks the stalls that it explains. also[] holds count suspects that are
  * consistent with the stalls as well.
  */
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,

@@ -30,7 +30,7 @@ static bool is_peer_explained(const struct context *g, const struct peer *p)
 }
 
 /* Formats " of 3 hosts"; empty if all hosts were evicted from the model. */
-static const char *of_hosts(char text[32], size_t hosts)
+static const char *format_of_hosts(char text[32], size_t hosts)
 {
 	text[0] = '\0';
 	if (hosts)
@@ -97,7 +97,7 @@ static void report_silent(struct context *g, const struct peer *p)
 			     unanswered(p), p->connections);
 	else
 		finding_text(f, "%s does not answer: %" PRIu64 " attempt%s%s", peer, unanswered(p),
-			     plural(unanswered(p)), of_hosts(hosts, f->hosts_hurt));
+			     plural(unanswered(p)), format_of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
 		finding_line(f, "", "each attempt was given up after one SYN, which proves little");
 	add_other_ports(g, f, p);
@@ -124,7 +124,7 @@ static void report_refused(struct context *g, const struct peer *p)
 			     p->answered ? "now and then" : "nothing listens there");
 	finding_line(f, "", "%s %" PRIu64 " attempt%s%s at once: nobody waits for that",
 		     p->by_gateway ? "this gateway itself refuses" : "it refuses", refused,
-		     plural(refused), of_hosts(hosts, f->hosts_hurt));
+		     plural(refused), format_of_hosts(hosts, f->hosts_hurt));
 	add_times(f, g, p);
 }
 
@@ -146,7 +146,7 @@ static void report_unreachable(struct context *g, const struct peer *p)
 	finding_text(f, "%s is unreachable: %s, reported by %s", peer, words ? words : "ICMP error",
 		     p->by_gateway ? "this gateway itself" : from);
 	finding_line(f, "", "%" PRIu64 " attempt%s%s (ICMP type %u code %u)", unreachable,
-		     plural(unreachable), of_hosts(hosts, f->hosts_hurt), p->icmp_type,
+		     plural(unreachable), format_of_hosts(hosts, f->hosts_hurt), p->icmp_type,
 		     p->icmp_code);
 	add_times(f, g, p);
 	finding_add_route(g, f, p);
@@ -207,7 +207,7 @@ static bool is_worth_reporting(const struct peer *p)
 	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
 }
 
-/* Returns true if the peer refuses every attempt: it may be the target of a scan. */
+/* Returns true if the peer refused attempts and answered none: it may be the target of a scan. */
 static bool only_refuses(const struct context *g, const struct peer *p)
 {
 	return p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_UNREACHABLE] && !p->answered &&

@@ -12,13 +12,12 @@
  * strong evidence comes before weak evidence, and a specific cause before a general cause.
  */
 static void (*const causes[])(struct context *) = {
-	/* needs two independent observations that agree: the strongest evidence */
-	cause_correlation,
-	/* like the correlation, but before the SYN; ignores peers that stalls wait for */
-	cause_failover, cause_loss, /* short stalls of a lossy client need no other explanation */
+	cause_correlation, /* two independent observations agree: the strongest evidence */
+	cause_failover, /* before the SYN; ignores peers that stalls wait for */
+	cause_loss, /* short stalls of a lossy client need no other explanation */
 	cause_slow_servers, /* weighs single slow answers against the loss found before */
 	cause_unexplained, /* all remaining stalls */
-	cause_gateway_drops, /* failing peers that this host causes */
+	cause_gateway_drops, /* peers that fail because of this host */
 	cause_dead_peers, /* the other failing peers */
 	cause_path, /* independent of the others */
 	cause_summary, /* depends on all other findings */

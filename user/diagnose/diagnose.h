@@ -44,7 +44,7 @@ enum finding_kind {
 enum finding_family {
 	FAMILY_WAIT, /* waits of clients, and their causes */
 	FAMILY_PEER, /* peers that fail */
-	FAMILY_SERVER, /* servers that answer late or not properly */
+	FAMILY_SERVER, /* servers that answer late or incorrectly */
 	FAMILY_PATH, /* the path between clients, this gateway and servers */
 	FAMILY_OVERALL, /* the run as a whole */
 };

@@ -142,8 +142,8 @@ static int by_t(const void *a, const void *b)
 }
 
 /*
- * Returns true if the host's attempts at `to` are periodic: they are at a constant distance from
- * any other periodic connections.
+ * Returns true if the host's attempts at `to` are periodic. Such attempts are at a constant
+ * distance from any other periodic connections.
  */
 static bool is_periodic(const struct timeline *t, const struct endpoint *to)
 {
@@ -331,7 +331,10 @@ static int by_destination(const void *a, const void *b)
 	return x->pending->start < y->pending->start ? -1 : x->pending->start > y->pending->start;
 }
 
-/* The attempts at one peer, a range of all attempts, and how likely their chain is by chance. */
+/*
+ * The attempts at one peer, a range of all attempts, and the probability that their chain is due to
+ * chance.
+ */
 struct candidate {
 	size_t first;
 	size_t count;
@@ -391,8 +394,8 @@ static size_t group_by_destination(const struct attempt *failed, size_t n,
 }
 
 /*
- * Reports the chain that is least likely by chance first, which explains its successors. Other
- * attempts made at the same times have the same successors by chance.
+ * Reports the chain that is least likely by chance first, and marks its successors as explained.
+ * Other attempts made at the same times have the same successors by chance.
  */
 static void report_chains(struct context *g, struct sequence *f, const struct attempt *failed,
 			  size_t n, struct candidate *candidates)

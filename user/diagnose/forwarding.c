@@ -39,10 +39,10 @@ static bool is_neighbour_missing(const struct route *r)
 }
 
 /*
- * Returns whether this gateway forwards the SYNs to a peer. FORWARDING_NOT_CHECKED in doubtful
- * cases: a selector may hide the SYN after NAT, and a device whose neighbour is missing drops SYNs
- * without a fault of this gateway. If a SYN leaves on the interface that it came in on, it is a
- * copy in the same record.
+ * Returns whether this gateway forwards the SYNs to a peer, or FORWARDING_NOT_CHECKED in doubtful
+ * cases. A selector may hide the SYN after NAT. A device whose neighbour is missing drops SYNs
+ * without a fault of this gateway. A SYN that leaves on the interface that it came in on is a copy
+ * in the same record.
  */
 enum forwarding forwarding_of(const struct context *g, const struct peer *p)
 {

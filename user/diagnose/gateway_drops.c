@@ -87,7 +87,7 @@ static void add_doubt(struct finding *f, const char **label, enum confidence mos
 		f->confidence = most;
 }
 
-/* Adds the reasons for which traffic may only seem to be dropped. r is the route to p. */
+/* Adds the reasons why the packets may not have been dropped. r is the route to p. */
 static void add_drop_doubts(const struct context *g, struct finding *f, const struct peer *p,
 			    const struct route *r, const char *label)
 {

@@ -13,7 +13,7 @@
 
 /* ---- MTU black holes ---- */
 
-/* Sums over all peers, in connections. */
+/* Numbers of connections, summed over all peers. */
 struct black_holes {
 	uint32_t requests;
 	uint32_t answers;

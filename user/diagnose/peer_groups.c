@@ -91,9 +91,9 @@ static unsigned int group_bits(const struct address *a)
 }
 
 /*
- * Returns the length of the prefix to examine for this peer: that of its route, if it is shorter
- * than /24 or /64. If a private address is routed to the default route, its own route is missing
- * and the length is a guess.
+ * Returns the length of the prefix to examine for this peer: the length of its route's prefix, if
+ * it is shorter than /24 or /64. If a private address uses the default route, its own route is
+ * missing and the length is a guess.
  */
 static unsigned int prefix_length(const struct context *g, const struct peer *p)
 {
@@ -147,8 +147,8 @@ static void count_cut(struct cut *cut, const struct failing_list *list)
 }
 
 /*
- * Returns false if a server in the prefix has answered since the failures began. Counts the answers
- * before.
+ * Returns false if a server in the prefix has answered since the failures began. Counts the earlier
+ * answers.
  */
 static bool is_cut_off(struct cut *cut, const struct model *m)
 {

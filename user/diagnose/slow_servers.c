@@ -36,13 +36,13 @@ static bool is_timer(const struct cluster *c, const struct samples *s)
 
 /* Greetings to clients whose port 113 the server queries in vain. */
 struct ident {
-	size_t questions;
+	size_t queries;
 	uint32_t banners;
 	uint32_t late;
 };
 
 /* Counts the failed ident queries of the server to this client. */
-static size_t count_questions(const struct client *server, const struct client *client)
+static size_t count_ident_queries(const struct client *server, const struct client *client)
 {
 	const struct pending *o;
 	size_t n = 0;
@@ -61,15 +61,15 @@ static struct ident check_ident(struct context *g, const struct peer *p, struct 
 	const struct client *server = model_client(g->m, &key);
 	struct ident ident = {};
 	const struct pair *pair;
-	size_t questions;
+	size_t queries;
 
 	if (!server)
 		return ident;
 	LIST_FOREACH(pair, &p->pairs, of_peer) {
-		questions = count_questions(server, pair->who.client);
-		if (!questions)
+		queries = count_ident_queries(server, pair->who.client);
+		if (!queries)
 			continue;
-		ident.questions += questions;
+		ident.queries += queries;
 		ident.banners += pair->banners;
 		ident.late += pair->late_banners;
 		if (f && count_once(timeline_of(g, pair->who.client), f))
@@ -103,7 +103,7 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 		f, "",
 		"%zu question%s without an answer; %u of %u greetings to these clients were late: "
 		"let the questions be refused, not dropped, or turn ident off at the server",
-		ident->questions, plural(ident->questions), ident->late, ident->banners);
+		ident->queries, plural(ident->queries), ident->late, ident->banners);
 }
 
 static void report_banner(struct context *g, const struct peer *p)

@@ -31,8 +31,8 @@ struct ends {
 
 struct tracked {
 	struct ends ends;
-	struct address client; /* the true client, whose address ends.client replaces ... */
-	uint16_t port; /* ... or 0: the address is not translated */
+	struct address client; /* the true client, before the translation */
+	uint16_t port; /* the true client's port; 0 if the address is not translated */
 	bool used; /* looked up since the entry was last at the head of by_age */
 	bool queried; /* the kernel was queried: offloaded is valid */
 	bool offloaded;
@@ -42,7 +42,8 @@ struct tracked {
 
 struct conntrack {
 	struct mnl_socket *events; /* new connections; NULL after conntrack_unsubscribe() */
-	unsigned int events_left; /* remaining events that this call of conntrack_read() may read */
+	/* events that may still be read before the next call of conntrack_read() */
+	unsigned int events_left;
 	struct mnl_socket *queries; /* NULL on hosts without flowtables */
 	unsigned int query_count; /* queries since the last conntrack_read() */
 	uint64_t lost;

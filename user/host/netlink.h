@@ -17,8 +17,8 @@ struct netlink_request {
 };
 
 /*
- * Initialises *r. Returns the header of the family, header_size zero bytes behind the netlink
- * header.
+ * Initialises *r. Returns the family's header, which follows the netlink header and has header_size
+ * zero bytes.
  */
 void *netlink_begin(struct netlink_request *r, int type, size_t header_size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Comparisons of addresses and prefixes, for IPv4 and IPv6 alike. */
+/* Compares addresses and prefixes, for IPv4 and IPv6 alike. */
 #pragma once
 
 #include <stdbool.h>

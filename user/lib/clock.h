@@ -14,8 +14,8 @@ static inline uint64_t clock_ns(clockid_t clock)
 }
 
 /*
- * Returns CLOCK_MONOTONIC, which the hooks use as well (bpf_ktime_get_ns()). It ignores changes of
- * the time of day, and stands still while the machine is suspended.
+ * Returns the time of CLOCK_MONOTONIC, which the hooks use as well (bpf_ktime_get_ns()). It ignores
+ * changes of the time of day, and stands still while the machine is suspended.
  */
 static inline uint64_t monotonic_ns(void)
 {

@@ -26,12 +26,12 @@ struct histogram {
 void histogram_add(struct histogram *h, ns_t duration);
 
 /*
- * Returns the smallest duration that at least this share (0 to 1) of all does not exceed; NEVER for
- * an empty histogram.
+ * Returns a percentile: the duration that this share (0 to 1) of all durations does not exceed.
+ * Returns NEVER for an empty histogram.
  */
 ns_t histogram_percentile(const struct histogram *h, double share);
 
-/* The number of durations in an eighth of an octave. Both bounds are inclusive, in ns. */
+/* Number of durations in an eighth of an octave. Both bounds are inclusive, in ns. */
 struct histogram_span {
 	ns_t from;
 	ns_t to;

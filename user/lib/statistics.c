@@ -123,7 +123,7 @@ const char *known_timer(ns_t timer)
 {
 	static const struct {
 		double seconds;
-		const char *whose;
+		const char *software;
 	} known[] = {
 		{ 2.5, "musl's resolver" },
 		{ 5, "glibc's resolver, sendmail's ident, some antivirus" },
@@ -140,6 +140,6 @@ const char *known_timer(ns_t timer)
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (llabs(timer - (ns_t)(known[i].seconds * 1e9)) <= timer_slack(timer) / 2)
-			return known[i].whose;
+			return known[i].software;
 	return NULL;
 }

@@ -7,7 +7,7 @@
 
 #include "connection.h"
 
-/* Maximum time between the ends of waits that one event ended. */
+/* Maximum time between the ends of two waits that the same event ends. */
 #define SAME_MOMENT_NS (100 * (ns_t)MILLISECOND_NS)
 
 /*

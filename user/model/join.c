@@ -84,7 +84,7 @@ struct first_side {
 
 struct join {
 	struct join_events events;
-	struct attempt_list attempts[2]; /* [is_reported], the oldest first */
+	struct attempt_list attempts[2]; /* indexed by is_reported, the oldest first */
 	size_t count[2];
 	struct first_side *first_sides; /* BUCKETS elements; NULL until there may be two sides */
 	bool multi_iface;
@@ -420,7 +420,7 @@ static void add_side(struct join *j, struct attempt *a, const struct connection 
 	s->next = a->others;
 	a->others = s;
 	if (a->connection.syn_egress != c->syn_egress)
-		report_attempt(j, a, true); /* in and out: a third record is very unlikely */
+		report_attempt(j, a, true); /* in and out: a third record is unlikely */
 }
 
 void join_settled(struct join *j, const struct connection *c)

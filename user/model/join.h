@@ -27,8 +27,8 @@ struct join_events {
 	void (*settled)(void *context, const struct connection *c);
 
 	/*
-	 * Another record arrived of an attempt that was passed on. The packets of this side belong
-	 * to that attempt.
+	 * A further record arrived for an attempt that was already passed on. The packets of this
+	 * side belong to that attempt.
 	 */
 	void (*other_side)(void *context, const struct connection *side,
 			   const struct connection *attempt);

@@ -11,8 +11,8 @@
 #include "source/linktype.h"
 
 /*
- * Maximum bytes of packets: of attempts that are open or settled, and of attempts kept to the end
- * of the run.
+ * Maximum size of the packets, in bytes: of attempts that are open or settled, and of attempts kept
+ * to the end of the run.
  */
 #define MAX_PENDING (64 << 20)
 #define MAX_KEPT (192 << 20)

@@ -16,9 +16,8 @@ struct report;
 
 /*
  * Functions of a format; NULL if it does not need one. They are called in this order: started, then
- * any number of events, then ended, then closed. A run that cannot start or is aborted calls closed
- * alone, or without ended. Times are nanoseconds since the start of the run. On error a function
- * sets r->error.
+ * any number of events, then ended, then closed. If a run cannot start or is aborted, only closed
+ * is called. Times are nanoseconds since the start of the run. On error a function sets r->error.
  */
 struct report_format {
 	/*

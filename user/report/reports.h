@@ -11,7 +11,7 @@ struct reports {
 	struct report at[MAX_REPORTS];
 	int count;
 	bool started;
-	int cleanup_fd; /* of outfile_cleanup_later(), or -1 */
+	int cleanup_fd; /* result of outfile_cleanup_later(), or -1 */
 	/* for model_new(): callbacks that pass each event to all reports */
 	struct model_events model_events;
 };

@@ -17,7 +17,7 @@
 #include "lib/format.h"
 #include "report/glyphs.h"
 
-#define MAX_BUFFERED_BYTES (256 << 10) /* bytes buffered for each stream */
+#define MAX_BUFFERED_BYTES (256 << 10) /* maximum bytes buffered for each stream */
 
 /*
  * Erases from the cursor to the end of the screen: a terminal that became narrower has wrapped the

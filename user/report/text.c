@@ -266,7 +266,7 @@ static void text_started(struct report *r)
 	text_init_lines(t);
 }
 
-/* Prints the report except its lines into r->out, in UTF-8. */
+/* Prints the final report, without the lines of events, into r->out in UTF-8. */
 static void print_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	print_first_line(r, m, &d->hosts);

@@ -46,7 +46,10 @@ void text_init_lines(struct text_state *t)
 	t->server_columns = SERVER_COLUMNS;
 }
 
-/* Widens a column for a longer address, for all later lines, if enough room is left for WHAT. */
+/*
+ * Widens a column for a longer address, for all later lines, if enough room is left for the column
+ * WHAT.
+ */
 static void widen(int *column, const char *text, int total)
 {
 	int most = (total - CLOCK_COLUMNS - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);

@@ -20,7 +20,7 @@
 #define MAX_GROUPS_SHOWN 8
 #define MAX_IDLE_SHOWN 8
 
-/* Describes how attempts failed. */
+/* How attempts failed, in words. */
 static const char *const failure_words[FAILURES] = {
 	[FAILURE_TOO_EARLY] = "too early to say", [FAILURE_ONE_SYN] = "given up after one SYN",
 	[FAILURE_SILENT] = "no answer",		  [FAILURE_REFUSED] = "refused",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Attaches programs to an interface. TCX is preferred (kernel 6.6): its links end with the process,
- * even after SIGKILL, and our programs run first. Older kernels use clsact, beside the filters of
+ * even after SIGKILL, and our programs run first. Otherwise clsact is used, beside the filters of
  * other programs.
  */
 #pragma once

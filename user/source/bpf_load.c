@@ -230,8 +230,8 @@ static void set_map_sizes(const struct live *l)
 }
 
 /*
- * Disables the programs for link layers that are not in use. With --follow all are loaded, since
- * the link layers may change.
+ * Disables the programs for link layers that are not in use. With --follow all programs are loaded,
+ * since the link layers may change.
  */
 static void select_programs(const struct live *l)
 {

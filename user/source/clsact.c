@@ -18,7 +18,7 @@
 
 /* priority of our filters: an arbitrary number that is unlikely to be in use */
 #define PRIORITY 0x7062
-#define MADE (1U << 31) /* flag in a handle, above all process ids */
+#define MADE (1U << 31) /* flag in a handle, a bit that no process id uses */
 
 static const char *const program_names[DIRECTIONS] = { "probe_ingress", "probe_egress" };
 

@@ -31,7 +31,7 @@ struct watched {
 	bool away; /* --follow: the interface is gone and may come back */
 	struct hook_watchdog watchdog[DIRECTIONS];
 	uint64_t bytes; /* the interface's counter at the last poll */
-	uint64_t packets_before, bytes_before; /* its counters when watching began */
+	uint64_t packets_before, bytes_before; /* the interface's counters when watching began */
 	struct session_iface *session_iface;
 };
 
@@ -52,7 +52,7 @@ struct live {
 	struct conntrack *conntrack; /* NULL if conntrack is not used */
 	unsigned int untranslated; /* attempts before the first attempt that conntrack translated */
 	struct watched watched[MAX_IFACES];
-	unsigned int count; /* of watched[] */
+	unsigned int count; /* number of elements in watched[] */
 	struct followed *followed;
 	unsigned int followed_count;
 	struct mnl_socket *link_events;
