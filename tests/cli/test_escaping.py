@@ -258,8 +258,8 @@ def test_long():
             f.write(pcap(story())[:-3])
         done = run('--read', capture)
         text, said = done.stdout.decode(), done.stderr.decode()
-        expect(done.returncode == 1 and 'could be read up to here only: truncated' in said and
-               'could be read up to here only: truncated' in text, text, said)
+        expect(done.returncode == 1 and 'is damaged or cut off here: truncated' in said and
+               'is damaged or cut off here: truncated' in text, text, said)
         expect(max(map(len, text.splitlines())) < 600 and len(said) < 1000, text, said)
         done = run('--read', capture + 'z', '--json=/dev/null')
         expect(done.returncode == 1 and 'No such file' in done.stderr.decode() and len(done.stderr) < 600, done.stderr)

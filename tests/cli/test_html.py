@@ -403,7 +403,7 @@ def test_well():
     b.quiet()
     _, path, _ = write('nothing', [(START, captures.frame((host(1), 5), SERVER, ACK, 5, 5, b'x'))])
     b = show(path)
-    expect(texts(b, 'h1') == ['no new connection was seen: nothing can be said.'], texts(b, 'h1'))
+    expect(texts(b, 'h1') == ['no new connection was seen: no conclusion is possible.'], texts(b, 'h1'))
     expect(not texts(b, 'figure'), texts(b, 'figure'))
     b.quiet()
 

@@ -97,7 +97,7 @@ def test_cut_in_the_middle():
             done = run('--read', path)
             text = done.stdout.decode() + done.stderr.decode()
             expect(done.returncode == 1, name, done.returncode)
-            expect('CUT SHORT  %s could be read up to here only' % path in text, text)
+            expect('CUT SHORT  %s is damaged or cut off here' % path in text, text)
             expect('10.200.7.9:5274' in text, 'the report is missing:', text)
         expect('ends in the middle' in run('--read', os.path.join(files.folder.name, 'gzip')).stderr.decode(), 'gzip')
         good = files.add('good', pcap(silent(START + 60 * SECOND, ('10.1.4.24', 0))))

@@ -487,7 +487,7 @@ def test_not_understood():
             expect(w.probe.errors.count('passed yet') == 1, 'said once', name, w.probe.errors)
             expect(words in w.probe.of('notice')[0]['text'], name, w.probe.of('notice'))
             said = ' '.join(w.probe.text.split())
-            expect('nothing can be said. ' in said and words in said, name, w.probe.text)
+            expect('no conclusion is possible. ' in said and words in said, name, w.probe.text)
 
 
 def test_counted():

@@ -144,7 +144,7 @@ def test_untold():
         with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
             for _ in range(4):
                 netns.run(CLIENTS[0], netns.browse, SERVER4, 80)
-            wait_for(lambda: 'cannot be told apart' in p.errors, 'a word on the outer side')
+            wait_for(lambda: 'cannot be distinguished' in p.errors, 'a word on the outer side')
             p.stop()
             expect('nf_conntrack_events is 0' in p.errors and 'Watch eth0 (10.1.4.1)' in p.errors, p.errors)
             expect(all(c['client'] == OUTER and c['behind'] is None for c in p.connections()), p.json)

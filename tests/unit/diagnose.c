@@ -219,7 +219,7 @@ static void test_story(void)
 	EXPECT(llabs(f->timer - SECONDS(5.001)) < SECONDS(0.003), "the timer");
 	EXPECT(f->affected.count == 14 && f->unaffected.count == 17, "who waits and who does not");
 	EXPECT(is_near(f->p_value, 1.0 / 265182525), "the comparison");
-	EXPECT(says(f, "its own route is gone"), "the lost route");
+	EXPECT(says(f, "its specific route is missing"), "the lost route");
 	EXPECT(says(f, "none tried it"), "the neighbours are immune");
 	EXPECT(f->has_example && f->example.syn_count == 3, "an example");
 	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the same peer is accused once");

@@ -93,7 +93,8 @@ static void add_counter_evidence(struct context *g, struct finding *f, const str
 		finding_line(f, others ? "" : "against", "%zu host%s tried it and did not wait",
 			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled));
 	if (s->outside)
-		finding_line(f, "", "%zu of them are as long, and began without an attempt at it",
+		finding_line(f, "",
+			     "%zu of them have the same length and began without an attempt at it",
 			     s->outside);
 	if (s->passed)
 		finding_line(f, others || c->tried > c->tried_stalled ? "" : "against",

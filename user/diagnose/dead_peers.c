@@ -75,9 +75,10 @@ static void add_other_ports(const struct context *g, struct finding *f, const st
 			"%zu other port%s of it answer%s: this port is filtered, the host is up",
 			answer, plural(answer), answer == 1 ? "s" : "");
 	else if (silent)
-		finding_line(f, "",
-			     "%zu other port%s of it %s silent as well: the host is down or cut",
-			     silent, plural(silent), silent == 1 ? "is" : "are");
+		finding_line(
+			f, "",
+			"%zu other port%s of it %s silent as well: the host is down or unreachable",
+			silent, plural(silent), silent == 1 ? "is" : "are");
 }
 
 static void report_silent(struct context *g, const struct peer *p)
@@ -191,7 +192,8 @@ static void report_flood(struct context *g, const struct peer *p)
 	finding_text(f, "SYN flood at %s: %" PRIu64 " attempts that no client completed",
 		     format_endpoint(peer, &p->server), unfinished(p));
 	finding_line(f, "",
-		     "from %zu and more addresses, %" PRIu64 " answered by a SYN-ACK in vain",
+		     "from %zu and more addresses, %" PRIu64
+		     " answered by a SYN-ACK and never completed",
 		     count_clients(p), half_open);
 	finding_line(f, "", "the sources are usually forged, so no client is accused");
 }

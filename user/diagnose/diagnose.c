@@ -239,11 +239,13 @@ const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosi
 	else if (d->count)
 		snprintf(out, DIAGNOSIS_VERDICT, "%s", d->at[0].text);
 	else if (!m->connections)
-		snprintf(out, DIAGNOSIS_VERDICT, "no new connection was seen: nothing can be said");
+		snprintf(out, DIAGNOSIS_VERDICT,
+			 "no new connection was seen: no conclusion is possible");
 	else if (m->stall_count || m->idle.count || m->late_banners ||
 		 m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN] < m->connections)
-		snprintf(out, DIAGNOSIS_VERDICT,
-			 "too little was seen to blame anything: see what waited and what failed");
+		snprintf(
+			out, DIAGNOSIS_VERDICT,
+			"not enough was seen to name a cause: see the lists of waits and failures");
 	else
 		snprintf(out, DIAGNOSIS_VERDICT,
 			 "nothing wrong was found: %" PRIu64 " attempt%s, all of them answered, "

@@ -90,12 +90,13 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 			     p->by_gateway ? "" : ": they are lost beyond it");
 		break;
 	case FORWARDING_DROPPED:
-		finding_line(f, "",
-			     "the SYNs of %" PRIu64 " attempt%s came in%s%s and left by no "
-			     "interface%s%s%s: this gateway drops them",
-			     p->not_forwarded, plural(p->not_forwarded), in ? " by " : "",
-			     in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
-			     has_route ? " was watched" : "");
+		finding_line(
+			f, "",
+			"the SYNs of %" PRIu64
+			" attempt%s came in%s%s and left on no interface%s%s%s: this gateway drops them",
+			p->not_forwarded, plural(p->not_forwarded), in ? " by " : "",
+			in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
+			has_route ? " was watched" : "");
 		break;
 	case FORWARDING_ANSWERS_DROPPED:
 		finding_line(f, "",
@@ -122,10 +123,10 @@ static void add_route_found(const struct context *g, struct finding *f, const st
 	if (!r->table)
 		finding_line(f, "route", "leaves by %s%s", r->device, down);
 	else if (!r->prefix_length && is_private(&p->server.address))
-		finding_line(f, "route",
-			     "%s is a private address that leaves by the default route (%s%s): its "
-			     "own route is gone",
-			     address, r->device, down);
+		finding_line(
+			f, "route",
+			"%s is a private address that leaves by the default route (%s%s): its specific route is missing",
+			address, r->device, down);
 	else if (!r->prefix_length)
 		finding_line(f, "route", "leaves by the default route (%s%s)", r->device, down);
 	else

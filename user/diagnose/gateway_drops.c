@@ -96,7 +96,7 @@ static void add_drop_doubts(const struct context *g, struct finding *f, const st
 	if (!crossed_from(g->m, p->in_ifindex))
 		add_doubt(
 			f, &label, CONFIDENCE_LOW,
-			"nothing that came in there was answered through it: possibly a mirror port");
+			"no connection that came in there was answered there: possibly a mirror port");
 	if (g->session->ipsec)
 		add_doubt(
 			f, &label, CONFIDENCE_LOW,
@@ -107,7 +107,8 @@ static void add_drop_doubts(const struct context *g, struct finding *f, const st
 		add_doubt(f, &label, CONFIDENCE_LOW, text);
 	}
 	if (g->session->unwatched[0]) {
-		snprintf(text, sizeof(text), "NAT may have sent them out by %s, not watched",
+		snprintf(text, sizeof(text),
+			 "NAT may have sent them out on %s, which is not watched",
 			 g->session->unwatched);
 		add_doubt(f, &label, CONFIDENCE_MEDIUM, text);
 	}

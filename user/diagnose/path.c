@@ -70,7 +70,7 @@ static void report_black_holes(struct context *g)
 		     sum.peers > 1 ? " and other servers" : "");
 	finding_line(
 		f, "",
-		"%u full-size request%s and %u answer%s sent again and again, never acknowledged,",
+		"%u full-size request%s and %u answer%s retransmitted repeatedly, never acknowledged,",
 		sum.requests, plural(sum.requests), sum.answers, plural(sum.answers));
 	finding_line(f, "", "while the handshake and small segments pass");
 	if (sum.too_big)

@@ -218,7 +218,7 @@ static void report_accept_queue(struct context *g, const struct peer *p)
 	finding_line(f, "",
 		     "on %u of %" PRIu64 " connections it repeats the SYN-ACK although the ACK has",
 		     p->anomalies->accept_queue, p->connections);
-	finding_line(f, "", "passed, and takes no request: its application is too slow, or its");
+	finding_line(f, "", "passed, and accepts no request: its application is too slow, or its");
 	finding_line(f, "",
 		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)");
 }
@@ -237,7 +237,7 @@ static void report_deferred(struct context *g, const struct peer *p)
 		     "%s repeats SYN-ACKs to idle clients: harmless, it waits for data (deferred "
 		     "accept)",
 		     format_endpoint(peer, &p->server));
-	finding_line(f, "", "%u connection%s on which the client had not spoken yet",
+	finding_line(f, "", "%u connection%s on which the client had sent nothing yet",
 		     p->anomalies->deferred, plural(p->anomalies->deferred));
 }
 
@@ -253,7 +253,7 @@ static void report_port_reuse(struct context *g, const struct peer *p)
 	finding_add_hosts(g, f, p, ANOMALY_CHALLENGED);
 	f->hosts_hurt = f->affected.count;
 	f->correlated = p->anomalies->challenged;
-	finding_text(f, "%s still holds old connections from ports that clients use again",
+	finding_text(f, "%s still holds old connections on ports that clients reuse",
 		     format_endpoint(peer, &p->server));
 	finding_line(
 		f, "",

@@ -52,7 +52,7 @@ static bool is_one_direction(const struct model *m)
 
 static void explain_outer_side(struct finding *f, const struct nat *nat)
 {
-	finding_text(f, "this is the outer side of a NAT: the clients cannot be told apart");
+	finding_text(f, "this is the outer side of a NAT: the clients cannot be distinguished");
 	if (nat->unknown)
 		finding_line(f, "", "%s", nat->unknown);
 	finding_line(f, "action", "watch %s",
@@ -62,7 +62,8 @@ static void explain_outer_side(struct finding *f, const struct nat *nat)
 static void explain_losses(struct finding *f, uint64_t lost, uint64_t connections)
 {
 	finding_text(f,
-		     "%" PRIu64 " attempts of %" PRIu64 " were lost by this tool: no verdict holds",
+		     "%" PRIu64 " attempts of %" PRIu64
+		     " were lost by this tool: no verdict is possible",
 		     lost, connections + lost);
 	finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
 }

@@ -101,7 +101,7 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 			"passes elsewhere was not looked at");
 	for (i = 0; i < n; i++)
 		finding_line(f, i ? "" : "meanwhile",
-			     "%s failed or was slow during some: too seldom to blame it",
+			     "%s failed or was slow during some: too rare to be the cause",
 			     format_endpoint(text, &most[i].to));
 }
 
@@ -190,8 +190,7 @@ static bool report_timer(struct context *g, const struct open_stall *w, size_t c
 	f->timer = c.median;
 	f->deviation = c.deviation;
 	format_duration(timer, c.median);
-	finding_text(f,
-		     "%zu stalls last %s each: a timer, and nothing on the wire that they wait for",
+	finding_text(f, "%zu stalls last %s each: a timer, and no packet shows what they wait for",
 		     c.count, timer);
 	finding_line(f, "", "%zu of %zu stalls lasted %s ± %s%s%s", c.count, g->stall_count, timer,
 		     format_duration(spread, c.deviation), known ? ", as " : "",

@@ -204,7 +204,7 @@ static void print_nothing_wrong(struct report *r, const struct model *m)
 	FILE *out = r->out;
 
 	if (!m->connections) {
-		fprintf(out, "\nNo new connection was seen: nothing can be said.\n");
+		fprintf(out, "\nNo new connection was seen: no conclusion is possible.\n");
 		if (r->session->no_tcp_reason[0])
 			print_wrapped(r, fprintf(out, " "), 2, r->session->no_tcp_reason);
 		return;

@@ -321,8 +321,7 @@ void text_blindness(struct report *r)
 					format_duration(duration, w->blind[d]),
 					format_name(w->name), directions[d]);
 	fprintf(out,
-		"  Packets passed the interface and did not reach the probe: in that time servers\n"
-		"  may seem silent that are not, and connections are missing. The reason was\n  reported when it began.\n");
+		"  Packets passed the interface and did not reach the probe: during that time servers\n  may wrongly appear silent, and connections are missing. The reason was\n  reported when it began.\n");
 }
 
 void text_nat(struct report *r, const struct model *m)
@@ -343,8 +342,8 @@ void text_nat(struct report *r, const struct model *m)
 				nat->own, nat->own == 1 ? "was" : "were");
 		if (nat->lost)
 			fprintf(out,
-				"  Conntrack told more than could be read, %" PRIu64
-				" time%s: some are missing.\n",
+				"  Conntrack events were lost %" PRIu64
+				" time%s: some clients are missing.\n",
 				nat->lost, plural(nat->lost));
 	}
 	if (m->offloaded)
@@ -381,7 +380,7 @@ void text_not_measured(struct report *r)
 	if (session->ambiguous)
 		fprintf(out,
 			"  %" PRIu64
-			" attempt%s may be the other side of more than one, so counted alone\n",
+			" attempt%s match several others and were counted separately\n",
 			session->ambiguous, plural(session->ambiguous));
 	if (c[COUNT_NOT_SELECTED])
 		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",

@@ -226,7 +226,7 @@ int hook_cleanup(const char *const *ifaces, unsigned int count)
 		if (filters)
 			printf("probe: %s: removed %d filter%s that a killed run left%s\n",
 			       format_name(i->if_name), filters, filters == 1 ? "" : "s",
-			       qdisc ? ", and the clsact qdisc that it had made" : "");
+			       qdisc ? ", and the clsact qdisc that it had created" : "");
 		if (!error)
 			continue;
 		fprintf(stderr,

@@ -151,7 +151,7 @@ static int print_load_failure(int error)
 		fprintf(stderr,
 			"probe: this kernel (%s) has no BTF (no " BTF
 			"), without which it cannot check the "
-			"BPF programs: it takes one built with CONFIG_DEBUG_INFO_BTF\n%s",
+			"BPF programs: a kernel built with CONFIG_DEBUG_INFO_BTF is required\n%s",
 			u.release, strstr(warnings, NO_CONTEXT) ? "" : warnings);
 	} else if (error == -ENOMEM) {
 		fprintf(stderr,

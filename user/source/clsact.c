@@ -205,7 +205,7 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 	struct qdisc there;
 	int d, i, error;
 
-	*tried = "make a clsact qdisc";
+	*tried = "create a clsact qdisc";
 	error = find_qdisc(c->ifindex, &there);
 	if (!error && !there.kind[0]) {
 		error = bpf_tc_hook_create(&hook);

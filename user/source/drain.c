@@ -65,8 +65,7 @@ static void notice_outer_side(struct live *l, const struct connection *c)
 	else if (!nat->known)
 		live_notice(
 			l,
-			"%s shows this gateway's own address %s as a client: if that is NAT, the clients "
-			"behind it cannot be told apart%s%s. Watch %s",
+			"%s shows this gateway's own address %s as a client: if that is NAT, the clients behind it cannot be distinguished%s%s. Watch %s",
 			l->session->from, outer, nat->unknown ? ": " : "",
 			nat->unknown ? nat->unknown : "",
 			nat->inner[0] ? nat->inner : "the interface that they are on");
@@ -92,7 +91,7 @@ static void count_nat(struct live *l, const struct connection *c)
 		conntrack_unsubscribe(l->conntrack);
 		nat->known = false;
 		nat->unknown =
-			"conntrack events are no longer read: it translated none of 1000 attempts";
+			"conntrack is no longer read: this host translated none of the first 1000 attempts";
 	}
 }
 

@@ -22,7 +22,7 @@ static const struct {
 	{ 0x8137, "all that is here is IPX, which has no TCP" },
 	{ 0x8809, "is this the idle member of a bond? Then watch the bond itself" },
 	{ ETHERTYPE_MPLS, "a pseudowire, or more labels than are parsed: watch where it ends" },
-	{ 0x8863, "no PPPoE session is up on it: is the PPP daemon refused, or alone?" },
+	{ 0x8863, "no PPPoE session is up on it: does the peer refuse PPPoE, or not answer?" },
 	{ ETHERTYPE_PPPOE,
 	  "the session negotiates, or compresses or encrypts: watch its own device (ppp0)" },
 	{ 0x888e, "this port waits for its authentication" },
@@ -47,7 +47,7 @@ static void explain_ethertype(const struct session *session, uint64_t packets, c
 	const char *name = ethertype_name(most->ethertype);
 
 	snprintf(text, room,
-		 "nothing that is understood has passed yet: %" PRIu64 " of %" PRIu64
+		 "no supported protocol has been seen yet: %" PRIu64 " of %" PRIu64
 		 " packets are of ethertype 0x%04x%s%s%s. %s",
 		 most->packets, packets, most->ethertype, name ? " (" : "", name ? name : "",
 		 name ? ")" : "", advice_for(most->ethertype));
@@ -73,8 +73,8 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 			 tunnels, packets);
 	else if (c[COUNT_MALFORMED] >= packets / 2)
 		snprintf(text, room,
-			 "nothing that is understood has passed yet: %" PRIu64 " of %" PRIu64
-			 " packets do not begin as the type of this interface promises. Watch the "
+			 "no supported protocol has been seen yet: %" PRIu64 " of %" PRIu64
+			 " packets do not match the link type of this interface. Watch the "
 			 "interface below or above it",
 			 c[COUNT_MALFORMED], packets);
 	else if (udp >= bytes / 10 * 9 && c[COUNT_UDP_BYTES] > c[COUNT_UDP_443_BYTES])

@@ -301,7 +301,7 @@ static void note_cut(struct pcap_reader *r, const struct source *s)
 			"; one interface alone: tshark -r FILE -Y 'frame.interface_id == 0' -F pcap "
 			"-w ONE";
 	snprintf(words, sizeof(words), "%s%s", why, advice);
-	add_cut(r, s, "could be read up to here only", words);
+	add_cut(r, s, "is damaged or cut off here", words);
 }
 
 /* Reads the source's next packet. */

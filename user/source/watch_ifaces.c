@@ -210,8 +210,7 @@ static void notice_member(struct live *l, struct watched *w)
 		strcpy(master.name, "it");
 	live_notice(
 		l,
-		"%s is a member of the %s %s and carries a share of its packets, of some connections one "
-		"direction alone. Watch %s",
+		"%s is a member of the %s %s and carries only some of its packets; some connections are seen in one direction only. Watch %s",
 		w->netdev.name, link.master_kind, master.name, master.name);
 }
 

@@ -26,7 +26,7 @@ def test_d26_both():
 
 
 @cause('D26', 'the same, --follow-peers', 4,
-       [Finding('dropped-in-gateway', '203.0.113.10:8080', 'high', hosts=(21, 22), says='came in by eth0|came in and left by no')])
+       [Finding('dropped-in-gateway', '203.0.113.10:8080', 'high', hosts=(21, 22), says='came in by eth0|came in and left on no')])
 def test_d26_follow():
     return eaten(FOLLOWED, EATEN % 'tcp dport 8080', [(SERVER4, 8080)])
 

@@ -28,7 +28,7 @@ function warnings() {
 	for (const [direction, ns] of Object.entries(blind))
 		if (ns)
 			lines.push('For ' + duration(ns) + ' the packets that were ' + direction +
-				' did not reach the probe: in that time servers may seem silent that are not,' +
+				' did not reach the probe: during that time servers may wrongly appear silent,' +
 				' and connections are missing.');
 	if (lost.sum)
 		lines.push(plural(lost.sum, 'record') +
