@@ -89,8 +89,8 @@ class Dump:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        said = self.process.communicate(timeout=600)[1]
-        expect('0 packets dropped by kernel' in said, 'tcpdump lost packets:', said)
+        errors = self.process.communicate(timeout=600)[1]
+        expect('0 packets dropped by kernel' in errors, 'tcpdump lost packets:', errors)
 
 
 class Run:
@@ -246,8 +246,8 @@ def refused(w, family=4):
 
 
 def unreachable(w, family=4):
-    expect(is_recorded(w, 83, 'unreachable', family)['from_gateway'], 'the gateway said so itself')
-    expect(not is_recorded(w, 84, 'unreachable', family)['from_gateway'], 'the server said so')
+    expect(is_recorded(w, 83, 'unreachable', family)['from_gateway'], 'the gateway must be the sender')
+    expect(not is_recorded(w, 84, 'unreachable', family)['from_gateway'], 'the server must be the sender')
 
 
 def unanswered(w, family=4):
@@ -465,8 +465,8 @@ def cells(row, watchers, check, *arguments):
 
 def hooks(folder):
     p = inside(os.path.join(folder, 'probe'), '--iface', netns.LAN_IFACE, '--hook', 'tcx', '--duration', '0.1')
-    said = p.communicate()[1]
-    expect(p.returncode == 0 or 'has none, it came with 6.6' in said, said)
+    errors = p.communicate()[1]
+    expect(p.returncode == 0 or 'has none, it came with 6.6' in errors, errors)
     return ['tcx', 'clsact'] if p.returncode == 0 else ['clsact']
 
 
