@@ -184,7 +184,7 @@ static void check_near_is_open(void)
 	EXPECT(events.attempt == 1 && events.last.ifindex == LAN,
 	       "the client's side is not reported");
 	end(v);
-	EXPECT(events.attempt == 1, "told twice");
+	EXPECT(events.attempt == 1, "reported twice");
 }
 
 /* Two attempts with the ISN of a scanner, behind NAT: their sides cannot be matched. */
