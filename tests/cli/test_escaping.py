@@ -1,7 +1,7 @@
 """Hostile names of interfaces and files, hostile arguments and environment, in every output.
 
-If this fails, the author of a name or of a capture can move the cursor of the engineer's terminal, forge a line of
-the report, or run a script in the page.
+If this fails, the author of a name or a capture can move the terminal's cursor, forge a line of the report, or run
+a script in the page.
 """
 import json
 import os

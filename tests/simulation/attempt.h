@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Computes the record that connection_of() would make of an attempt with these events on the wire,
- * observed from the start to the end of the run. The rules of settling are those of track.h.
+ * Computes the record that connection_of() would make of an attempt with these events on the wire.
+ * The observation lasts from the start to the end of the run. The rules of settling are those of
+ * track.h.
  */
 #pragma once
 

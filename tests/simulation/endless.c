@@ -2,9 +2,9 @@
 /*
  * endless [RECORDS]
  *
- * Checks that memory stays constant over a run of days. It feeds the model with records (50 million
- * by default) of more hosts, peers, stalls and failures than it keeps, at 200 a second of virtual
- * time. It compares the allocated memory after each quarter: the first quarter reaches all limits,
+ * Checks that memory stays constant over a run of days. It feeds the model with records, 50 million
+ * by default, at 200 a second of virtual time. They have more hosts, peers, stalls and failures than
+ * the model keeps. It compares the allocated memory after each quarter: the first quarter reaches all limits,
  * and memory must not grow after it. The cost of a record and of the final diagnosis is only
  * printed, because machines are noisy.
  */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * simulation [--populations N | --until-high N] [--from SEED] [--impostors] simulation --seed SEED
- * [--impostors] --verbose
+ * simulation [--populations N | --until-high N] [--from SEED] [--impostors]
+ * simulation --seed SEED [--impostors] --verbose
  *
  * Measures the rates of wrong findings and of missed culprits. Runs the diagnosis on synthetic
- * populations, whose truth is known, and prints a table by confidence and kind. The table has the
- * bound below which the error rate is with a probability of 95 % (Clopper and Pearson 1934,
- * one-sided), and each wrong finding with its seed. The same seeds print the same table.
+ * populations, whose truth is known, and prints a table by confidence and kind. The table has
+ * the upper bound of the error rate with a probability of 95 % (Clopper and Pearson 1934, one-sided).
+ * It lists each wrong finding with its seed. The same seeds print the same table.
  *
- * The status is 1 if a finding of high confidence was wrong, if it named fewer culprits than
- * POWER_FLOOR, or if the same records gave other findings the second time. --impostors draws
+ * The status is 1 if a finding of high confidence was wrong, or if it named fewer culprits than
+ * POWER_FLOOR. It is also 1 if the same records gave other findings the second time. --impostors draws
  * populations in which an innocent peer looks exactly like a culprit, to show the limits of the
  * rules. They have no required result.
  */
