@@ -329,7 +329,7 @@ def user_side(rate, seconds):
     share = (cpu_seconds(process.pid) - before) / seconds
     time.sleep(0.5)
     report = stop(process)
-    lost = re.search(r'(\d+) records without a place', report)
+    lost = re.search(r'(\d+) records dropped: this machine', report)
     late = float(re.search(r'([\d.]+) s late', output).group(1))
     return {'records': int(output.split()[0]), 'rate': int(output.split()[0]) / (seconds + late), 'cpu': share,
             'ring_lost': int(lost.group(1)) if lost else 0,

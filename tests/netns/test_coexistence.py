@@ -175,7 +175,7 @@ def test_blind_by_xdp():
                 return 'BLIND' in p.errors
             wait_for(knock, 'the message that the probe is blind')
             p.stop()
-            expect(re.search(r'BLIND to what eth0 receives.*The XDP program \d+ in front of the hook', p.errors),
+            expect(re.search(r'BLIND to what eth0 receives.*XDP program \d+ runs before the hook', p.errors),
                    p.errors)
 
 
