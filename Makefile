@@ -15,18 +15,19 @@ BPFTOOL ?= bpftool
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 
-export PATH := $(PATH):/usr/sbin:/sbin # where bpftool is, and a user does not look
+export PATH := $(PATH):/usr/sbin:/sbin # the path of bpftool, which a user's PATH lacks
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
 CFLAGS ?= -O2 -g
-# What root runs beside a hostile wire. Only what this compiler knows for this machine.
+# Hardening, since root runs the program on hostile traffic: the flags that this compiler supports
+# here.
 supported = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 HARDENING := -fPIE -fstack-protector-strong $(call supported,-fstack-clash-protection) $(call supported,-fcf-protection) \
 	$(call supported,-mbranch-protection=standard)
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDENED_LINK := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
-# The same bytes wherever it is built: no path of the build machine.
+# Reproducible builds: no path of the build machine in the output.
 SAME_PATHS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -Ibpf -Iuser -Ibuild
@@ -41,17 +42,17 @@ OBJECTS := $(SOURCES:user/%.c=build/%.o)
 
 ifndef V
 Q := @
-say = @printf '  %-7s %s\n' $(1) $(2);
+show = @printf '  %-7s %s\n' $(1) $(2);
 endif
 
 probe: $(OBJECTS)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(HARDENING) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call show,LINK,$@)$(CC) $(CFLAGS) $(HARDENING) $(HARDENED_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 build/%.o: user/%.c | build
 	$(Q)mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
+	$(call show,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
 
-# Those that include the BPF object's skeleton.
+# Sources that include the BPF object's skeleton.
 LOADER := $(addprefix user/source/,bpf_load.c drain.c event_loop.c flow_table.c live.c watch_ifaces.c)
 
 build/session.o build/source/bpf_load.o build/options.o build/report/json.o build/report/pcapng.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
@@ -59,26 +60,26 @@ $(LOADER:user/%.c=build/%.o): build/probe.skel.h
 build/report/html.o: build/page_source.h
 
 build/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) vmlinux/vmlinux.h | build
-	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+	$(call show,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
 build/probe.skel.h: build/probe.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
+	$(call show,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
-# The page of --html; its scripts in the order in which they build on each other.
+# The page of --html; its scripts are in the order of their dependencies.
 PAGE := user/report/page/page.html user/report/page/page.css $(addprefix user/report/page/,facts.js draw.js wait.js hosts.js spread.js page.js)
 
 build/page_source.h: scripts/page-source $(PAGE) | build
-	$(call say,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@
+	$(call show,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@
 
 build:
 	$(Q)mkdir -p $@
 
-include $(wildcard tests/Makefile) # test programs, checks of the sources; not in the Debian source package
+include $(wildcard tests/Makefile) # test programs and checks of the sources; not in the Debian source package
 
 bench:
 	scripts/bench
 
-# Where things go. A unit that is installed elsewhere than below / is not seen by systemd.
+# Installation paths. systemd reads only units below /.
 SBINDIR := $(PREFIX)/sbin
 MANDIR := $(PREFIX)/share/man
 DOCDIR := $(PREFIX)/share/doc/probe

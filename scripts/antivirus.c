@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An LD_PRELOAD shim that does to a program what the antivirus of the story does to a
- * browser: the first data of each new TCP connection are held until the antivirus server
- * answers or 5 s have passed. The handshake is the kernel's and is not held; so on the
- * wire are a complete handshake, then a SYN to that server, and the request only when
- * the server has answered, or the time is over.
+ * An LD_PRELOAD shim that delays the connections of a program, as an antivirus does to a browser:
+ * the first data of each new TCP connection waits until the antivirus server answers or 5 s have
+ * passed. The kernel makes the handshake without delay. On the wire one sees a complete handshake,
+ * then a SYN to the antivirus server, and the request only after its answer or the timeout.
  *
- *	ANTIVIRUS=address:port		the server, 10.200.7.9:5274 unless told
- *	ANTIVIRUS_TIMEOUT=seconds	5 unless told
+ *	ANTIVIRUS=address:port		the server, default 10.200.7.9:5274
+ *	ANTIVIRUS_TIMEOUT=seconds	default 5
  *
  *	LD_PRELOAD=./antivirus.so curl http://...
  */
@@ -25,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The function of this name that libc has, and that ours stands before. */
+/* Returns the libc function with this name, which a function of this file replaces. */
 #define real(name)                                                              \
 	({                                                                      \
 		static __typeof__(name) *function;                              \
@@ -41,12 +40,12 @@ static struct sockaddr_storage server;
 static socklen_t server_len;
 static struct itimerspec timeout = { .it_value.tv_sec = 5 };
 
-/* By descriptor: sockets that were connected and have not sent anything yet. */
+/* Indexed by descriptor: sockets that are connected and have not sent anything yet. */
 static char fresh[MAX_FD];
 
 static void usage(const char *name, const char *value)
 {
-	fprintf(stderr, "antivirus: %s=%s is not understood\n", name, value);
+	fprintf(stderr, "antivirus: %s=%s is not valid\n", name, value);
 	_exit(2);
 }
 
@@ -95,9 +94,9 @@ __attribute__((constructor)) static void read_environment(void)
 }
 
 /*
- * Returns when the server has answered, a refusal being an answer too, or the time is
- * over. The kernel repeats the SYN meanwhile, and gives it up when we close. The timer
- * is a timerfd, since poll() may be 0.1 % late by its own: 5 ms.
+ * Returns after an answer of the server, including a refusal, or after the timeout. The kernel
+ * repeats the SYN meanwhile, and stops when the socket is closed. A timerfd limits the time,
+ * because poll() may be late by 0.1 % of its timeout: 5 ms.
  */
 static void ask_server(void)
 {
@@ -124,7 +123,7 @@ static int is_tcp(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_TCP;
 }
 
-/* Asks again whether it is TCP: close() is not watched, the descriptor may be reused. */
+/* Check again that it is TCP: close() is not intercepted, so the descriptor may be reused. */
 static void hold(int fd)
 {
 	int saved = errno;

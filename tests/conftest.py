@@ -1,12 +1,12 @@
-"""What all Python suites share: their options, and how their results are printed.
+"""The common part of all Python suites: their options, and the output of their results.
 
-A test's docstring is its claim, and the line that is printed for it:
+A test's docstring states its claim, and is printed with the result:
 
     ok    a closed port is refused by the server, not by the gateway (0.9 s)
     skip  BIG TCP: frames of more than 64 KiB ...: this kernel has no BIG TCP
-    FAIL  the first line of a run says which hook ... (tests/netns/test_coexistence.py::test_says_which)
+    FAIL  the first line of a run names the hook ... (tests/netns/test_coexistence.py::test_names_hook)
 
-The last line, "N passed, N failed", is for tests/run.
+tests/run parses the last line, "N passed, N failed".
 """
 import collections
 import inspect
@@ -15,22 +15,22 @@ import signal
 
 import pytest
 
-INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
+INTERRUPTED = 130  # 128 + SIGINT, as in a shell
 
 
 def pytest_addoption(parser):
     parser.addoption('--keep', metavar='FOLDER', type=os.path.abspath,
-                     help='test_html and causes: leave pages, screenshots and reports in this folder')
-    parser.addoption('--jobs', metavar='N', type=int, default=8, help='causes: scenes at a time (default 8)')
+                     help='test_html and causes: keep pages, screenshots and reports in this folder')
+    parser.addoption('--jobs', metavar='N', type=int, default=8, help='causes: number of concurrent scenes (default 8)')
 
 
 def pytest_configure(config):
     if config.getoption('--keep'):
         os.makedirs(config.getoption('--keep'), exist_ok=True)
     config.pluginmanager.register(Results(config))
-    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    # A shell that starts the tests in the background makes them ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # The end of a with block ends what its test has started.
+    # On SIGTERM, leave the with blocks, which end the processes that a test has started.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated', 128 + signal.SIGTERM))
 
 
@@ -44,18 +44,18 @@ def pytest_runtest_makereport(item):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_report_teststatus():
-    """No dots and letters: Results prints."""
+    """Suppresses pytest's dots and letters: Results prints the results."""
     outcome = yield
     outcome.force_result((outcome.get_result()[0], '', ''))
 
 
 class Results:
-    """Prints a line for each test when it has ended, and the sum."""
+    """Prints a line for each test at its end, and the totals."""
 
     def __init__(self, config):
         self.config, self.interrupted = config, False
         self.counts = collections.Counter()
-        self.reports = []  # of the phases of the test that runs
+        self.reports = []  # for the phases of the current test
 
     def pytest_runtest_logreport(self, report):
         self.reports.append(report)

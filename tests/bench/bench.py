@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the probe costs a gateway, measured beside an empty program and beside tcpdump.
+"""Measures the cost of the probe for a gateway, beside an empty program and beside tcpdump.
 
-Runs under `scripts/lab --clients 4`; scripts/bench installs, builds and starts it. Everything that
-carries traffic is pinned to one core at raised priority, and the variants take turns within each
-round: single runs vary by a fifth, the ratios within a round by a few per cent.
+It runs under `scripts/lab --clients 4`; scripts/bench installs, builds and starts it. All programs that carry
+traffic are pinned to one core at raised priority, and the variants take turns within each round. Single runs vary by
+a fifth, the ratios within a round by a few per cent.
 """
 import argparse
 import ctypes
@@ -36,7 +36,7 @@ def note(text):
 
 
 def start(namespace, *command, pinned=False, ready=None, stdin=subprocess.DEVNULL):
-    """A process in a namespace. ready: what its output says once it does what it is to do."""
+    """Starts a process in a namespace. ready: the output that it prints when it is ready."""
     process = subprocess.Popen(['nsenter', '--net=/run/netns/' + namespace] + list(command), stdin=stdin,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                env=dict(os.environ, LC_ALL='C.UTF-8'))
@@ -66,7 +66,7 @@ def stop(process, how=signal.SIGINT):
     return text
 
 
-# ---- variants: what may sit on the gateway's interface ----
+# ---- variants: the programs on the gateway's interface ----
 
 class Variant:
     def __init__(self, key, words, command=None, ready=None):
@@ -86,7 +86,7 @@ HOLD = [os.path.join(BUILD, 'bench-hold'), LAN_IFACE]
 EMPTY = Variant('empty', 'an empty program on the same hooks', HOLD, 'ready')
 VARIANTS = [
     Variant('control', 'the empty program again: the noise', HOLD, 'ready'),
-    Variant('none', 'nothing at all'),
+    Variant('none', 'no program'),
     Variant('probe', 'probe', [netns.PROBE, '-q', '--iface', LAN_IFACE], 'watching'),
     Variant('tcpdump_syn', 'tcpdump, SYNs only',
             ['tcpdump', '-n', '-i', LAN_IFACE, '-w', '/dev/null', 'tcp[tcpflags] & tcp-syn != 0'], 'listening'),
@@ -95,22 +95,22 @@ VARIANTS = [
 
 
 def median_interval(values):
-    """-> (median, low, high): 95 % confidence by order statistics (normal approximation)."""
+    """Returns (median, low, high): 95 % confidence by order statistics (normal approximation)."""
     v = sorted(values)
     k = max(0, int((len(v) - 1.96 * len(v) ** 0.5) / 2))
     return statistics.median(v), v[k], v[-1 - k]
 
 
 def rounds(count, seconds, traffic, read):
-    """read() counts what the traffic has done so far; -> {variant: (median, low, high) of rate / empty's}
+    """Returns {variant: (median, low, high) of its rate relative to empty's}. read() returns the traffic's counter.
 
-    The traffic rests while a variant comes and goes: at its priority the kernel's own threads on that core
-    would hardly get on.
+    The traffic stops while a variant starts and ends: because of its priority, the kernel's own threads would hardly
+    run on that core.
     """
     rates = {v.key: [] for v in VARIANTS}
     for number in range(count):
         order = [EMPTY] + VARIANTS
-        turn = number % len(order)  # no variant always follows the same one
+        turn = number % len(order)  # each variant follows different ones
         this = {}
         for variant in order[turn:] + order[:turn]:
             with variant:
@@ -126,9 +126,9 @@ def rounds(count, seconds, traffic, read):
 
 
 class Switch:
-    """Puts the empty program in the place of a running probe's, and back, within microseconds.
+    """Replaces a running probe's programs by the empty one, and back, within microseconds.
 
-    The links are the probe's own: it is stopped meanwhile, and what it costs falls into its own slices.
+    The links are the probe's own. The probe is stopped meanwhile, so that its cost is in its own slices only.
     """
     SYS_BPF, SYS_PIDFD_GETFD = 321, 438
     PROG_GET_FD_BY_ID, LINK_UPDATE = 13, 29
@@ -156,7 +156,7 @@ class Switch:
 
     @staticmethod
     def links_of(pid):
-        """-> [(file descriptor, id of the program)] of its TCX links"""
+        """Returns [(file descriptor, id of the program)] of the process's TCX links."""
         found = []
         for fd in os.listdir('/proc/%d/fdinfo' % pid):
             with open('/proc/%d/fdinfo/%s' % (pid, fd)) as f:
@@ -177,7 +177,9 @@ class Switch:
 
 
 def slices(count, seconds, traffic, read):
-    """Short turns without a pause of the traffic. -> (probe / empty, empty / empty), each (median, low, high)"""
+    """Alternates quickly without stopping the traffic. Returns (probe / empty, empty / empty), each (median, low,
+    high).
+    """
     probe = start(GATEWAY, *VARIANTS[2].command, pinned=True, ready=VARIANTS[2].ready)
     hold = start(GATEWAY, HOLD[0], 'lo', ready='ready', stdin=subprocess.PIPE)
     ratios, controls = [], []
@@ -214,7 +216,7 @@ def measure(count, seconds, traffic, read):
 
 
 def bulk(count, seconds):
-    """A routed TCP flow of MTU-sized packets, everything on one core."""
+    """Measures a routed TCP flow of MTU-sized packets, all on one core."""
     for namespace in [GATEWAY, WAN, os.environ['LAB_SWITCH']] + CLIENTS:
         for link in json.loads(netns.sh(namespace, 'ip', '-j', 'link')):
             if link['ifname'] != 'lo':
@@ -236,7 +238,7 @@ def bulk(count, seconds):
 
 
 def churn(count, seconds):
-    """New connections, one after the other, each with a request and an answer; everything on one core."""
+    """Measures consecutive new connections, each with a request and an answer, all on one core."""
     traffic = os.path.join(BUILD, 'bench-traffic')
     with tempfile.NamedTemporaryFile() as f:
         server = start(WAN, traffic, 'serve', SERVER4, '8080', ready='ready', pinned=True)
@@ -253,10 +255,10 @@ def churn(count, seconds):
 
 
 def cost(count):
-    """Nanoseconds at the hook, through BPF_PROG_TEST_RUN. -> {case: (median, low, high)}
+    """Returns {case: (median, low, high)} in nanoseconds at the hook, through BPF_PROG_TEST_RUN.
 
-    The kernel places the code elsewhere each time that it is loaded, which alone moves a figure by some
-    nanoseconds: so it is loaded LOADS times, and the interval is that of the loads' medians.
+    The kernel places the code at another address each time that it is loaded, which alone changes a result by some
+    nanoseconds. So it is loaded LOADS times, and the interval is that of the loads' medians.
     """
     medians = {}
     for _ in range(LOADS):
@@ -306,7 +308,7 @@ class Running:
 
 
 def start_time(count):
-    """-> milliseconds from exec to the line that says that it watches, and MiB of its maps"""
+    """Returns the milliseconds from exec to the line that it watches, and the MiB of its maps."""
     times = []
     for _ in range(count):
         began = time.monotonic()
@@ -320,14 +322,14 @@ def start_time(count):
 
 
 def user_side(rate, seconds):
-    """The real probe reads as many records a second. -> CPU share of one core, losses"""
+    """Lets the real probe read this many records a second. Returns its CPU share of one core, and the losses."""
     process = start(GATEWAY, netns.PROBE, '-q', '--iface', LAN_IFACE, ready='watching')
     before = cpu_seconds(process.pid)
     output = netns.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
     share = (cpu_seconds(process.pid) - before) / seconds
     time.sleep(0.5)
     report = stop(process)
-    lost = re.search(r'(\d+) records without a place', report)
+    lost = re.search(r'(\d+) records dropped: this machine', report)
     late = float(re.search(r'([\d.]+) s late', output).group(1))
     return {'records': int(output.split()[0]), 'rate': int(output.split()[0]) / (seconds + late), 'cpu': share,
             'ring_lost': int(lost.group(1)) if lost else 0,
@@ -351,7 +353,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=15, help='interleaved rounds in the lab (default 15)')
     parser.add_argument('--only', default='', help='some parts: cost,bulk,churn,start,user,flood')
     args = parser.parse_args()
-    # at this priority, what shares the core with the traffic would hardly get on
+    # at this priority, other programs on the traffic's core would hardly run
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {CORE} or {CORE})
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     parts = args.only.split(',') if args.only else ['cost', 'start', 'user', 'flood', 'bulk', 'churn']
@@ -365,7 +367,7 @@ def main():
         row(words, '%.1f [%.1f, %.1f] ns' % c[key], goal)
 
     if 'cost' in parts:
-        note('cost: packets at the hook, over an empty program ...')
+        note('cost: packets at the hook, compared with an empty program ...')
         c = cost(args.rounds)
         result.update(
             established_ns=max(c['data_v4'][0], c['data_v6'][0]), storm_ns=max(c['storm_v4'][0], c['storm_v6'][0]),
@@ -374,14 +376,14 @@ def main():
                                            'fragment_v4')),
             connection_us=c['opening'][0], false_maybe_percent=c['false_maybe'][0], cost=c)
         row('AT THE HOOK, more than an empty program, in %d loads' % LOADS, 'median [all]', 'goal')
-        ns('(the empty program itself, and what runs it)', 'empty')
+        ns('(the empty program itself, with its caller)', 'empty')
         ns('the empty program against itself', 'control')
         ns('data of an established connection, IPv4', 'data_v4', '3')
         ns('                                   IPv6', 'data_v6', '3')
         ns('the same, each packet of another of 200 000 connections', 'tuples_v4')
         ns('... and 100 000 answered openings pending, IPv4', 'storm_v4', '8')
         ns('                                           IPv6', 'storm_v6', '8')
-        row('    packets that could not be dismissed at a glance', '%.2f %%' % c['false_maybe'][0])
+        row('    packets that the fast path could not dismiss', '%.2f %%' % c['false_maybe'][0])
         ns('pure ACK, IPv4', 'ack_v4', '3')
         ns('          IPv6', 'ack_v6', '3')
         ns('UDP, IPv4', 'udp_v4', '3')
@@ -390,13 +392,13 @@ def main():
         ns('ICMP echo, IPv4', 'icmp_echo_v4', '3')
         ns('           IPv6', 'icmp_echo_v6', '3')
         ns('ESP', 'esp_v4', '3')
-        ns('a fragment behind the first, IPv4', 'fragment_v4', '3')
-        ns('data behind a VLAN tag in the frame', 'vlan_in_data', '3')
+        ns('a fragment after the first, IPv4', 'fragment_v4', '3')
+        ns('data after a VLAN tag in the frame', 'vlan_in_data', '3')
         ns('LLDP, counted by its ethertype', 'lldp')
         row('a connection from its SYN to both first payloads', '%.2f [%.2f, %.2f] us' % c['opening'], '0.7')
         row('    to its last FIN', '%.2f [%.2f, %.2f] us' % c['opening_and_closing'])
         row('    in the storm', '%.2f [%.2f, %.2f] us' % c['storm_opening'])
-        row('a look at all openings, of 1 000', '%.2f [%.2f, %.2f] ms' % c['sweep_few'])
+        row('a sweep of all openings, of 1 000', '%.2f [%.2f, %.2f] ms' % c['sweep_few'])
         row('                        of 100 000, drained in between', '%.1f [%.1f, %.1f] ms' % c['sweep_storm'])
     if 'start' in parts:
         note('start: from exec to attached ...')

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a packet costs at the hook, over an empty program in the same place.
+ * Measures the cost of a packet at the hook, compared with an empty program in the same place.
  *
  *	cost [ROUNDS]
  *
  * Each case is measured in rounds, the empty program and the probe in turn, by the CPU time of this
- * thread: the median of the differences is printed with its 95 % confidence interval, one line a
- * case: NAME MEDIAN LOW HIGH UNIT. "empty" is the empty program's own.
+ * thread. The output has one line for each case, with the median of the differences and its 95 %
+ * confidence interval: NAME MEDIAN LOW HIGH UNIT. "empty" is the cost of the empty program itself.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -25,11 +25,11 @@
 #include "packet_script.h"
 
 #define MAX_ROUNDS 201
-#define PACKETS 200000 /* a round of one case */
-#define CONNECTIONS 5000 /* a round; their records fit the ring */
+#define PACKETS 200000 /* in a round of one case */
+#define CONNECTIONS 5000 /* in a round; their records fit into the ring */
 #define FEW 1000
 #define SWEEP_BATCH 4096 /* as user/source/live.c */
-#define STORM 100000 /* answered openings pending */
+#define STORM 100000 /* pending answered openings */
 
 struct bench {
 	struct probe_bpf *probe;
@@ -59,7 +59,7 @@ static uint64_t cpu_time(void)
 	return t.tv_sec * SECOND_NS + t.tv_nsec;
 }
 
-/* -> nanoseconds for one run */
+/* Returns nanoseconds for one run. */
 static double run(const struct bpf_program *program, const struct frame_bytes *frame, int repeat)
 {
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->at,
@@ -70,7 +70,7 @@ static double run(const struct bpf_program *program, const struct frame_bytes *f
 		die("BPF_PROG_TEST_RUN");
 	took = cpu_time() - began;
 	if ((int)opts.retval != -1) {
-		fprintf(stderr, "cost: a hook answered %d\n", (int)opts.retval);
+		fprintf(stderr, "cost: a hook returned %d\n", (int)opts.retval);
 		exit(1);
 	}
 	return (double)took / repeat;
@@ -83,7 +83,7 @@ static int by_size(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* The interval that holds the median with 95 %: order statistics, normal approximation. */
+/* The interval that contains the median with 95 %: order statistics, normal approximation. */
 static void print_median(const char *name, double *sample, int n, const char *unit)
 {
 	int k = (int)((n - 1.96 * __builtin_sqrt(n)) / 2);
@@ -103,7 +103,7 @@ static void aim(struct bench *b, const struct bpf_program *program)
 		die("prog array");
 }
 
-/* One frame again and again: everything that it touches is in the cache. */
+/* Repeats one frame: all data that it needs are in the cache. */
 static void measure_frame(struct bench *b, const char *name, const struct frame_bytes *frame)
 {
 	double sample[MAX_ROUNDS], base;
@@ -119,8 +119,8 @@ static void measure_frame(struct bench *b, const char *name, const struct frame_
 }
 
 /*
- * The empty program itself, which shows the state that the machine is in, and against itself: what the
- * method cannot tell from nothing.
+ * Measures the empty program itself, which shows the state of the machine, and compares it with
+ * itself, which shows the resolution of the method.
  */
 static void measure_control(struct bench *b, const struct frame_bytes *frame)
 {
@@ -135,7 +135,7 @@ static void measure_control(struct bench *b, const struct frame_bytes *frame)
 	print_median("control", sample, b->rounds, "ns");
 }
 
-/* xorshift64 needs many bits set to begin well. */
+/* The state of xorshift64 needs many bits set. */
 static uint64_t dice_of(uint64_t seed)
 {
 	return seed * 0x9e3779b97f4a7c15ULL;
@@ -149,7 +149,7 @@ static double drive_tuples(struct bench *b, const struct bpf_program *program,
 	return run(b->drive->progs.drive_tuples, frame, PACKETS);
 }
 
-/* A packet of another four-tuple each time. */
+/* Measures packets of another four-tuple each time. */
 static void measure_tuples(struct bench *b, const char *name, const struct frame_bytes *frame)
 {
 	double sample[MAX_ROUNDS], base;
@@ -165,7 +165,7 @@ static void measure_tuples(struct bench *b, const char *name, const struct frame
 	print_median(name, sample, b->rounds, "ns");
 }
 
-/* -> nanoseconds for one connection */
+/* Returns nanoseconds for one connection. */
 static double drive_connections(struct bench *b, const struct bpf_program *program,
 				const struct frame_bytes *frame, int steps, int connections)
 {
@@ -185,7 +185,7 @@ static void measure_connection(struct bench *b, const char *name, const struct f
 	int i;
 
 	for (i = -1; i < b->rounds; i++) {
-		b->seed++; /* a tuple that comes again so soon would be a late copy */
+		b->seed++; /* the same tuple again so soon would be a late copy */
 		base = drive_connections(b, b->drive->progs.empty, frame, steps, CONNECTIONS);
 		base = drive_connections(b, b->probe->progs.probe_ingress, frame, steps,
 					 CONNECTIONS) -
@@ -209,7 +209,7 @@ static int take_record(void *context, void *data, size_t size)
 	struct bench *b = context;
 
 	(void)size;
-	/* chance may take the four-tuple of a pending one, which gives way to it */
+	/* A random four-tuple may equal a pending one, which it then replaces. */
 	b->records += r->end_reason == END_PAYLOAD;
 	return 0;
 }
@@ -253,7 +253,7 @@ static struct frame_bytes segment(bool ip6, uint16_t vlan, uint32_t payload)
 	return frame_of(&t);
 }
 
-/* The same frame with another protocol behind IP, or another ethertype. */
+/* Returns the frame with another protocol in its IP header, or another ethertype. */
 static struct frame_bytes with_protocol(struct frame_bytes f, bool ip6, uint8_t protocol)
 {
 	f.at[14 + (ip6 ? 6 : 9)] = protocol;
@@ -268,7 +268,7 @@ static struct frame_bytes with_ethertype(struct frame_bytes f, uint16_t ethertyp
 	return f;
 }
 
-/* As the sweep of a live run walks through what is opening. */
+/* Walks through the openings like the sweep of a live run. */
 static void measure_sweep(struct bench *b, const char *name, unsigned int expected)
 {
 	static uint32_t slots[SWEEP_BATCH];
@@ -286,14 +286,15 @@ static void measure_sweep(struct bench *b, const char *name, unsigned int expect
 			die("bpf_map_lookup_batch");
 		sample[i] = (cpu_time() - began) / 1e6;
 		if (seen != expected) {
-			fprintf(stderr, "cost: %u flows are opening, not %u\n", seen, expected);
+			fprintf(stderr, "cost: %u flows are opening instead of %u\n", seen,
+				expected);
 			exit(1);
 		}
 	}
 	print_median(name, sample, b->rounds, "ms");
 }
 
-/* The share of random four-tuples that the lanes of openings cannot dismiss. */
+/* Prints the share of random four-tuples that the filter of openings cannot dismiss. */
 static void print_false_maybes(struct bench *b)
 {
 	const struct hash_seed *seed = (const struct hash_seed *)&b->probe->rodata->run_seed;
@@ -342,7 +343,7 @@ int main(int argc, char **argv)
 	f = with_protocol(data4, false, 50);
 	measure_frame(&b, "esp_v4", &f);
 	f = data4;
-	f.at[14 + 7] = 185; /* its offset: not the first fragment */
+	f.at[14 + 7] = 185; /* the fragment offset: not the first fragment */
 	measure_frame(&b, "fragment_v4", &f);
 	f = segment(false, 7, 64);
 	measure_frame(&b, "vlan_in_data", &f);
@@ -354,7 +355,7 @@ int main(int argc, char **argv)
 	measure_connection(&b, "opening", &data4, OPENING_STEPS);
 	measure_connection(&b, "opening_and_closing", &data4, ALL_STEPS);
 
-	/* answered openings, without end: 100 000 connections of SYN and SYN-ACK */
+	/* pending answered openings: 100 000 connections of SYN and SYN-ACK */
 	b.seed++;
 	drive_connections(&b, b.probe->progs.probe_ingress, &data4, ANSWERED_STEPS, FEW);
 	measure_sweep(&b, "sweep_few", FEW);

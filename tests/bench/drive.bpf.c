@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Drives a hook's program at full speed: BPF_PROG_TEST_RUN runs a program again and again on one
- * frame, and this one makes another packet of that frame each time before it jumps to the program
- * under test. What the driving costs is measured with the empty program in the same place.
+ * Drives a hook's program at full speed. BPF_PROG_TEST_RUN repeats a program on one frame; this one
+ * changes the frame to another packet each time and jumps to the program under test. The empty
+ * program in the same place gives the cost of the driving.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -18,11 +18,11 @@ struct {
 struct drive_step steps[DRIVE_STEPS];
 __u32 step_count;
 __u32 step;
-__u32 client_mask = 0xffffff; /* how many client addresses there are */
+__u32 client_mask = 0xffffff; /* determines the number of client addresses */
 __u64 dice; /* never 0 */
-__u64 chance; /* of the tuple in use */
+__u64 chance; /* the random number of the current tuple */
 
-/* xorshift64 (Marsaglia 2003): the tuples of a seed are the same in every round. */
+/* xorshift64 (Marsaglia 2003): a seed gives the same tuples in every round. */
 static __always_inline __u64 throw_dice(void)
 {
 	dice ^= dice << 13;
@@ -31,7 +31,7 @@ static __always_inline __u64 throw_dice(void)
 	return dice;
 }
 
-/* The frame's ports and addresses: a client's that chance names, and one server's. */
+/* Writes ports and addresses of the frame: a random client's, and those of one server. */
 static __always_inline void write_tuple(__u8 *ip, __u8 *tcp, __u64 who, bool from_server)
 {
 	__u32 client = 10 | (__u32)(who & client_mask) << 8;
@@ -43,7 +43,7 @@ static __always_inline void write_tuple(__u8 *ip, __u8 *tcp, __u64 who, bool fro
 	*(__u16 *)(tcp + (from_server ? 0 : 2)) = be16_to_cpu(80);
 }
 
-/* Each run a segment of a random four-tuple, both addresses and ports. */
+/* Each run makes a segment of a random four-tuple, with random addresses and ports. */
 SEC("tc")
 int drive_tuples(struct __sk_buff *skb)
 {
@@ -66,7 +66,7 @@ int drive_tuples(struct __sk_buff *skb)
 	return -1;
 }
 
-/* Each run the next step of a connection; after its last one another connection begins. */
+/* Each run makes the next step of a connection; after its last step another connection begins. */
 SEC("tc")
 int drive_connections(struct __sk_buff *skb)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The segments of the connections that drive.bpf.c plays; both sides begin at the same ISN. */
+/* The segments of the connections that drive.bpf.c plays; both sides begin with the same ISN. */
 #pragma once
 
 #include "parse.h"
@@ -10,11 +10,11 @@ struct drive_step {
 	__u8 from_server;
 	__u8 flags;
 	__u16 payload;
-	__u32 seq; /* relative to the ISN, as ack */
+	__u32 seq; /* relative to the ISN, like ack */
 	__u32 ack;
 };
 
-/* As Linux does it, from the SYN to the end. */
+/* A connection as Linux makes it, from the SYN to the end. */
 static const struct drive_step whole_connection[] = {
 	{ 0, TCP_SYN, 0, 0, 0 },
 	{ 1, TCP_SYN | TCP_ACK, 0, 0, 1 },
@@ -22,7 +22,7 @@ static const struct drive_step whole_connection[] = {
 	{ 0, TCP_ACK, 400, 1, 1 },
 	{ 1, TCP_ACK, 0, 1, 401 },
 	{ 1, TCP_ACK, 400, 1, 401 },
-	/* what follows is no part of the opening */
+	/* the rest is not part of the opening */
 	{ 0, TCP_ACK, 0, 401, 401 },
 	{ 1, TCP_ACK | TCP_FIN, 0, 401, 401 },
 	{ 0, TCP_ACK | TCP_FIN, 0, 401, 402 },

@@ -1,8 +1,8 @@
-"""A million SYNs from random sources, and whether the real connections beside them are measured.
+"""Sends a million SYNs from random sources, and checks that real connections are measured meanwhile.
 
-Real clients open connections before, during and after the flood, and write down what they saw
-themselves; each must have its record, complete, and within the bounds that the client's own clock
-sets. Others try a peer that never answers, and must be shown with every SYN of theirs.
+Real clients open connections before, during and after the flood, and log their own observations. Each connection
+must have its complete record, within the bounds of the client's own clock. Other clients try a peer that never
+answers, and each of their SYNs must be reported.
 """
 import json
 import os
@@ -36,7 +36,7 @@ COUNTER = '''table inet bench {
 
 
 def browse_until(end_file):
-    """Connections until the file is gone. -> [(port, before, connected, asked, answered)], monotonic ns"""
+    """Opens connections until the file is gone. Returns [(port, before, connected, asked, answered)], monotonic ns."""
     done = []
 
     def work(seed):
@@ -66,7 +66,7 @@ def browse_until(end_file):
 
 
 def try_in_vain(seconds):
-    """Connects that nobody answers. -> their local ports"""
+    """Tries to connect to a silent peer. Returns the local ports."""
     sockets = []
     for _ in range(20):
         s = socket.socket()
@@ -78,7 +78,7 @@ def try_in_vain(seconds):
 
 
 def is_exact(record, seen):
-    """Is this record complete, and does it fit what the client itself saw?"""
+    """Reports whether a record is complete and agrees with the client's own observation."""
     _, before, connected, asked, answered = seen
     times = [record[k] for k in ('syn', 'synack', 'ack', 'client_first', 'server_first')]
     if record['outcome'] != 'established' or None in times or times != sorted(times):

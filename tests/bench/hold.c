@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The empty program on both hooks of an interface, as the probe attaches its own: what every figure
- * is compared with.
+ * Attaches the empty program to both hooks of an interface, as the probe attaches its own. All
+ * results are compared with it.
  *
  *	hold IFACE
  *
- * Says "ready" and holds it until standard input ends.
+ * Prints "ready" and stays attached until standard input ends.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Drives the probe that runs on this host, at a rate of connections that no traffic here reaches.
+ * Drives the probe that runs on this host, at a connection rate that no real traffic here reaches.
  *
  *	rate CONNECTIONS_PER_SECOND SECONDS
  *
- * Finds the loaded program by its name and runs it on the segments of whole connections, so that
- * each gives a record that the probe's user side has to read. Prints how many it made.
+ * Finds the loaded program by its name and runs it on the segments of whole connections. The user
+ * side of the probe must read a record for each. Prints the number of connections.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -36,7 +36,7 @@ static int probe_program(void)
 		length = sizeof(info);
 		if (!bpf_obj_get_info_by_fd(fd, &info, &length) &&
 		    !strcmp(info.name, "probe_ingress"))
-			found = fd; /* the latest is ours */
+			found = fd; /* the latest program is this test's */
 	}
 	return found;
 }

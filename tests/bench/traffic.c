@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Real connections as fast as one core makes them.
+ * Makes real connections at the full speed of one core.
  *
  *	traffic serve ADDRESS PORT
  *	traffic churn ADDRESS PORT FILE [COUNT]
  *
  * serve answers a request on each connection and closes it. churn opens one connection after the
- * other, asks, reads the answer to its end, closes; it counts them in FILE, 8 bytes that others may
- * map and read. Both run until they are killed, or there were COUNT.
+ * other, sends a request, reads the answer to its end, and closes. It counts the connections in
+ * FILE, 8 bytes that other programs may map and read. Both run until they are killed, or until
+ * COUNT connections.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
 
 #include "filter_cells.h"
 
-/* BPF_PROG_TEST_RUN wants the Ethernet and IP headers, and takes no more than a page. */
+/* BPF_PROG_TEST_RUN needs the Ethernet and IP headers, and takes at most a page. */
 #define MIN_FRAME 34
 #define MIN_FRAME_IP6 54
 #define MAX_FRAME 1024
@@ -89,7 +89,8 @@ int test_run(const struct bpf_program *program, void *data, uint32_t size, uint6
 	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
 		return -errno;
 	if ((int)opts.retval != -1) {
-		fprintf(stderr, "a hook answered %d: it would be in the way\n", (int)opts.retval);
+		fprintf(stderr, "a hook returned %d: it would affect the packet\n",
+			(int)opts.retval);
 		abort();
 	}
 	return 0;
@@ -105,8 +106,8 @@ void both_feed(struct both *b, const struct offline_frame *frame)
 	if (f.length < MIN_FRAME ||
 	    (get_be16(f.bytes + 12) == ETHERTYPE_IP6 && f.length < MIN_FRAME_IP6))
 		return;
-	f.wire_length = f.length; /* as the kernel will have it */
-	f.from_gateway = f.egress; /* no interface received what test_run makes */
+	f.wire_length = f.length; /* as the kernel sets it */
+	f.from_gateway = f.egress; /* test_run packets have no receiving interface */
 	f.ifindex = 1;
 	f.time += START;
 	if (f.time > b->now)
@@ -124,7 +125,7 @@ void both_feed(struct both *b, const struct offline_frame *frame)
 }
 
 /*
- * As the live source does: every flow of the map is handed to the kernel, which looks whether it is
+ * Like the live source: passes every flow of the map to the kernel, which settles those that are
  * due.
  */
 void both_sweep_bpf(struct both *b)
@@ -157,7 +158,7 @@ static void open_object(struct both *b)
 		fprintf(stderr, "the BPF object cannot be opened: %s\n", strerror(errno));
 		exit(1);
 	}
-	/* the same seed: the slots of the fast path's counters must be equal as well */
+	/* The same seed, since the slots of the fast path's counters must be equal as well. */
 	memcpy((void *)&b->bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
 	b->bpf->rodata->virtual_time = true;
 	b->bpf->rodata->save_packets = b->keeps_packets;
@@ -184,7 +185,7 @@ struct both *both_new(bool keeps_packets)
 	return b;
 }
 
-/* All plays go to one loaded object; what it remembers of the one before is wiped out. */
+/* All plays use one loaded object; this resets its state after the play before. */
 void both_begin(struct both *b)
 {
 	static uint32_t slots[MIN_BUCKETS];
@@ -221,7 +222,7 @@ void both_free(struct both *b)
 	free(b);
 }
 
-/* By time and key: at a sweep, two tables give their flows in different orders. */
+/* Orders by time and key: at a sweep, two tables return their flows in different orders. */
 static int by_syn(const void *a, const void *b)
 {
 	const struct record *x = a, *y = b;
@@ -234,7 +235,7 @@ static int by_syn(const void *a, const void *b)
 const char *not_given_back(const struct both *b)
 {
 	return lanes_held((const struct flow_filter *)&b->bpf->bss->flow_filter)
-		       ? "a counter of openings was not given back"
+		       ? "a counter of openings is not back to zero"
 		       : NULL;
 }
 
@@ -249,7 +250,7 @@ static const char *packets_differ(const struct both *b)
 	return NULL;
 }
 
-/* Ends the run on both sides; what differs, or NULL. */
+/* Ends the run on both sides. Returns a difference, or NULL. */
 const char *both_finish(struct both *b)
 {
 	static char difference[256];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Which lanes hold openings? None may, once all flows have settled. */
+/* Finds cells of the filter that are not zero: none may remain after all flows have settled. */
 #pragma once
 
 #include "flow_filter.h"

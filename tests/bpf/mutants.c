@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Connections whose packets are changed, doubled, left out and put out of order, to the compiled BPF
- * object and to the native build with sanitizers at once: the same records of both, each of them
- * without contradictions. If this fails, a packet from anywhere can crash the probe or make it lie.
+ * Feeds connections with changed, repeated, omitted and reordered packets to the compiled BPF
+ * object and to the native build with sanitizers. Both must give the same records, without
+ * contradictions. If this fails, a packet from anywhere can crash the probe or falsify its report.
  *
  *	mutants [--packets N] [--seed S]
  *
- * A seed gives the same packets; what fails is printed with the seed of that play. A play has PLAY
- * packets; a million take half a minute.
+ * A seed gives the same packets; a failure is printed with the seed of its play. A play has PLAY
+ * packets; a million packets take half a minute.
  */
 #include <bpf/libbpf.h>
 #include <stdio.h>
@@ -33,15 +33,15 @@ struct talk {
 	bool ip6;
 	uint8_t options;
 	uint8_t extension;
-	uint8_t stage; /* how far it has come */
-	uint8_t around; /* enum around: what stands between Ethernet and IP */
+	uint8_t stage; /* the number of steps made so far */
+	uint8_t around; /* enum around: the headers between Ethernet and IP */
 };
 
 enum around { AROUND_NOTHING, AROUND_PPPOE, AROUND_MPLS, AROUND_SNAP, AROUNDS };
 
 static uint64_t dice;
 
-/* splitmix64: the same numbers everywhere. */
+/* splitmix64: the same numbers on every machine. */
 static uint64_t draw(void)
 {
 	uint64_t x = dice += 0x9e3779b97f4a7c15ULL;
@@ -63,7 +63,7 @@ static bool in(unsigned int percent)
 
 #define ONE_OF(list) ((list)[below(sizeof(list) / sizeof((list)[0]))])
 
-/* Few addresses and ports, so that connections get in each other's way. */
+/* Few addresses and ports, so that connections affect each other. */
 static void talk_new(struct talk *t)
 {
 	static const uint16_t ports[] = { 0, 7, 80, 443, 51544, 51545, 0xffff };
@@ -90,27 +90,27 @@ static void talk_new(struct talk *t)
 	t->around = in(10) ? below(AROUNDS) : AROUND_NOTHING;
 }
 
-/* Where windows begin and end. */
-static uint32_t odd_number(void)
+/* Numbers at the edges of windows. */
+static uint32_t edge_number(void)
 {
 	static const uint32_t edges[] = { 0, 1, 1 << 16, 1 << 20, 1 << 23, 1 << 30, 1U << 31 };
 
 	return in(20) ? draw() : ONE_OF(edges) * (in(50) ? 1 : -1U) + below(3) - 1;
 }
 
-static void say(struct tape *t, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
-		uint32_t payload)
+static void segment(struct tape *t, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
+		    uint32_t payload)
 {
 	if (in(12))
-		seq += odd_number();
+		seq += edge_number();
 	if (in(12))
-		ack += odd_number();
+		ack += edge_number();
 	if (in(3))
 		flags ^= 1 << below(8);
 	tcp(t, 0, from, flags, seq, ack, payload);
 }
 
-/* What comes next in a connection, or anything. */
+/* Makes the next packet of a connection, or any other. */
 static void talk_on(struct talk *talk, struct tape *t)
 {
 	static const uint32_t sizes[] = { 1, 60, 100, 536, 1400, 1460, 4096 };
@@ -119,55 +119,55 @@ static void talk_on(struct talk *talk, struct tape *t)
 
 	switch (in(65) ? talk->stage++ : below(16)) {
 	case 0:
-		say(t, CLIENT, TCP_SYN, 0, 0, in(10) ? size : 0);
+		segment(t, CLIENT, TCP_SYN, 0, 0, in(10) ? size : 0);
 		break;
 	case 1:
-		say(t, SERVER, TCP_SYN | TCP_ACK, 0, in(5) ? size + 1 : 1, 0);
+		segment(t, SERVER, TCP_SYN | TCP_ACK, 0, in(5) ? size + 1 : 1, 0);
 		break;
 	case 2:
-		say(t, CLIENT, TCP_ACK, 1, 1, 0);
+		segment(t, CLIENT, TCP_ACK, 1, 1, 0);
 		break;
 	case 3:
 	case 4:
-		say(t, CLIENT, TCP_ACK, in(80) ? 1 : size, 1, size);
+		segment(t, CLIENT, TCP_ACK, in(80) ? 1 : size, 1, size);
 		break;
 	case 5:
 	case 6:
-		say(t, SERVER, TCP_ACK, 1, in(50) ? 1 : 1 + size, size);
+		segment(t, SERVER, TCP_ACK, 1, in(50) ? 1 : 1 + size, size);
 		break;
 	case 7:
-		say(t, CLIENT, TCP_ACK, 1 + size, 1 + size, 0);
+		segment(t, CLIENT, TCP_ACK, 1 + size, 1 + size, 0);
 		break;
 	case 8:
 	case 9:
-		say(t, below(2), TCP_FIN | TCP_ACK, 1, 1, 0);
+		segment(t, below(2), TCP_FIN | TCP_ACK, 1, 1, 0);
 		break;
 	case 10:
-		say(t, below(2), TCP_RST | (in(50) ? TCP_ACK : 0), below(2), 1, 0);
+		segment(t, below(2), TCP_RST | (in(50) ? TCP_ACK : 0), below(2), 1, 0);
 		break;
 	case 11:
 		icmp(t, 0, t->ip6 ? ONE_OF(errors6) : ONE_OF(errors4), below(6),
-		     in(80) ? 0 : odd_number());
+		     in(80) ? 0 : edge_number());
 		break;
 	case 12:
-		say(t, SERVER, TCP_SYN, 0, 0, 0);
+		segment(t, SERVER, TCP_SYN, 0, 0, 0);
 		break;
 	case 13: /* a keep-alive probe */
-		say(t, below(2), TCP_ACK, 0, 1, below(2));
+		segment(t, below(2), TCP_ACK, 0, 1, below(2));
 		break;
 	case 14:
 		talk->isn[below(2)] = draw();
-		say(t, CLIENT, TCP_SYN, 0, 0, 0);
+		segment(t, CLIENT, TCP_SYN, 0, 0, 0);
 		break;
 	default:
 		talk_new(talk);
-		say(t, CLIENT, TCP_SYN, 0, 0, 0);
+		segment(t, CLIENT, TCP_SYN, 0, 0, 0);
 	}
 	if (talk->stage > 9)
 		talk->stage = 0;
 }
 
-/* Puts it between the Ethernet header, with its tags, and IP; replaces the ethertype. */
+/* Inserts a header between the Ethernet header, with its tags, and IP; replaces the ethertype. */
 static void put_around(struct tape_frame *f, enum around around, unsigned int tags)
 {
 	static const struct {
@@ -194,7 +194,7 @@ static void put_around(struct tape_frame *f, enum around around, unsigned int ta
 	f->length += 8;
 }
 
-/* Headers, above all, by what their fields may hold. */
+/* Changes mostly headers, by the possible values of their fields. */
 static void mutate(struct tape_frame *f)
 {
 	static const uint8_t values[] = { 0,  1,  4,  5,    6,	  7,	17,   20,   40,	  43,  44,
@@ -244,7 +244,7 @@ static void make_frame(struct tape *t, struct talk *talk)
 		mutate(f);
 }
 
-/* ns to go on; a clock that may go backwards does so at times. */
+/* Returns the ns until the next packet; unless forwards, sometimes a negative number. */
 static int64_t pass(bool forwards)
 {
 	static const int64_t jumps[] = { SECOND_NS, 3 * SECOND_NS, 20 * SECOND_NS,
@@ -259,7 +259,7 @@ static int64_t pass(bool forwards)
 
 static const char *counters_wrong(const struct both *b, const uint64_t *before, uint64_t *after)
 {
-	/* the object's glance does not look whether lengths of UDP, say, contradict each other */
+	/* The object's first check does not notice contradictory lengths of UDP, for instance. */
 	static const enum counter same[] = { COUNT_ATTEMPTS,	    COUNT_PUBLISHED,
 					     COUNT_LATE_SYN_COPIES, COUNT_ALREADY_OPEN,
 					     COUNT_FRAGMENTS,	    COUNT_UNKNOWN_LINK,
@@ -277,7 +277,7 @@ static const char *counters_wrong(const struct both *b, const uint64_t *before, 
 			return wrong;
 		}
 	if (offline[COUNT_ATTEMPTS] != b->from_native.count)
-		return "an attempt is no record";
+		return "an attempt without a record";
 	return after[COUNT_LOST_RING] ? "the ring was full" : NULL;
 }
 
@@ -303,7 +303,7 @@ static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
 	for (i = 0; i < PLAY; i++) {
 		struct tape_frame *f = &recent[below(RECENT)];
 
-		if (i < RECENT || !in(8)) { /* else once more */
+		if (i < RECENT || !in(8)) { /* otherwise repeat it */
 			make_frame(&t, &talks[below(TALKS)]);
 			*f = t.frames[0];
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The compiled BPF object and the native build on the same packets: the same records, byte by byte.
+ * Feeds the compiled BPF object and the native build with the same packets: the records must be
+ * equal byte by byte.
  *
  *	prog_run [CAPTURE...]
  *
@@ -12,7 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
-#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn is not Linux' */
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* its struct bpf_insn differs from Linux's */
 #include <pcap/dlt.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
@@ -50,8 +51,8 @@ static const char *play_scenario(struct both *b, const struct scenario *s)
 }
 
 /*
- * What differs, or NULL; *records is how many were compared, -1 when the capture is not of Ethernet
- * frames.
+ * Returns a difference, or NULL. Stores the number of compared records in *records, -1 if the
+ * capture is not of Ethernet frames.
  */
 static const char *play_capture(struct both *b, const char *path, long *records)
 {
@@ -96,8 +97,8 @@ static void play_last(struct both *b, const struct tape *t)
 }
 
 /*
- * Many more SYNs than the map has places: connections with a handshake keep theirs, and every
- * attempt is a record or a loss.
+ * Sends many more SYNs than the map has entries: connections with a handshake keep theirs, and
+ * every attempt is a record or a loss.
  */
 static const char *play_flood(struct both *b)
 {
@@ -125,7 +126,7 @@ static const char *play_flood(struct both *b)
 		t.count = 0;
 		tcp(&t, 10, CLIENT, TCP_SYN, 0, 0, 0);
 		play_last(b, &t); /* the ring is not drained: records are lost, and counted */
-		if (i % 2) { /* what one side alone says, anybody may have forged */
+		if (i % 2) { /* data from one side only may be forged */
 			tcp(&t, 11, CLIENT, TCP_ACK, 1, 1, 0);
 			play_last(b, &t);
 		}
@@ -151,20 +152,20 @@ static const char *play_flood(struct both *b)
 		established += b->from_bpf.at[n].end_reason == END_PAYLOAD &&
 			       b->from_bpf.at[n].flow.client_first == START + 1000 * MS + 5002 * MS;
 	if (established != REAL)
-		return "connections with a handshake lost their places";
+		return "connections with a handshake lost their entries";
 	if (sum[COUNT_ATTEMPTS] + sum[COUNT_LOST_MAP] != REAL + FLOOD || !sum[COUNT_LOST_EVICTED] ||
 	    sum[COUNT_PUBLISHED] != b->from_bpf.count ||
 	    sum[COUNT_ATTEMPTS] !=
 		    sum[COUNT_PUBLISHED] + sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED])
 		return "attempts are neither records nor losses";
-	printf("      flood of %d SYNs into %u places: %" PRIu64 " records, %" PRIu64
+	printf("      flood of %d SYNs into %u entries: %" PRIu64 " records, %" PRIu64
 	       " counted as lost\n",
 	       FLOOD, BOTH_FLOWS, sum[COUNT_PUBLISHED],
 	       sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED] + sum[COUNT_LOST_MAP]);
 	return not_given_back(b);
 }
 
-#define CROWD_FLOWS 20 /* a line has room for 11, and the other one for as many */
+#define CROWD_FLOWS 20 /* a line holds 11, the alternative line as many */
 
 static void feed_last(struct both *b, const struct tape *t)
 {
@@ -176,7 +177,7 @@ static void feed_last(struct both *b, const struct tape *t)
 	both_feed(b, &frame);
 }
 
-/* The next client whose SYN goes into line 0. */
+/* Makes the next client whose SYN belongs to line 0. */
 static void next_client(struct tape *t, uint32_t *number)
 {
 	static const uint16_t no_vlan[2];
@@ -196,8 +197,8 @@ static void next_client(struct tape *t, uint32_t *number)
 }
 
 /*
- * More flows than one line has room for: the others are in another one, are found there, and leave
- * it again.
+ * Sends more flows than one line can hold. The others are stored in the alternative line, found
+ * there, and removed again.
  */
 static const char *play_crowd(struct both *b)
 {
@@ -213,7 +214,7 @@ static const char *play_crowd(struct both *b)
 			t.count = 0;
 			if (round == 0)
 				tcp(&t, 0, CLIENT, TCP_SYN, 0, 0, 0);
-			else if (round == 1 && i % 3) /* the others are sent again later */
+			else if (round == 1 && i % 3) /* the others are repeated later */
 				tcp(&t, 20, SERVER, TCP_SYN | TCP_ACK, 0, 1, 0);
 			else if (round == 1)
 				tcp(&t, 1000, CLIENT, TCP_SYN, 0, 0, 0);
@@ -227,7 +228,7 @@ static const char *play_crowd(struct both *b)
 		}
 	}
 	if (b->from_native.count < CROWD_FLOWS / 2)
-		return "the native build has lost some";
+		return "the native build has lost flows";
 	return both_finish(b);
 }
 
@@ -248,7 +249,7 @@ int main(int argc, char **argv)
 		wrong ? failed++ : passed++;
 	}
 	wrong = play_crowd(b);
-	printf("%s more flows than a line has room for%s%s\n", wrong ? "FAIL " : "ok   ",
+	printf("%s more flows than a line can hold%s%s\n", wrong ? "FAIL " : "ok   ",
 	       wrong ? ": " : "", wrong ? wrong : "");
 	wrong ? failed++ : passed++;
 	for (i = 1; i < argc; i++) {
@@ -262,7 +263,7 @@ int main(int argc, char **argv)
 		wrong ? failed++ : passed++;
 	}
 	both_free(b);
-	b = both_new(true); /* its counters begin anew */
+	b = both_new(true); /* its counters begin at zero */
 	wrong = play_flood(b);
 	printf("%s SYN flood%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
 	       wrong ? wrong : "");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Both directions of the same connections on several CPUs at once, around the real object: a
- * gateway's queues do that all day. If this fails, an attempt is reported twice, a record mixes two
- * attempts, or a counter leaks and the fast path is lost for good.
+ * Sends both directions of the same connections through the real object on several CPUs at once, as
+ * the queues of a gateway do. If this fails, an attempt is reported twice, a record mixes two
+ * attempts, or a counter leaks and disables the fast path permanently.
  *
- * The threads race as they can; what is claimed holds however they meet. An attempt's ISN is its own
- * and its SYN is sent once, and everything that its segments carry is made from it, so that a record
- * shows by itself whether it is one attempt's, whole.
+ * The claims hold for every interleaving of the threads. Each attempt has its own ISN and one SYN,
+ * and all fields of its segments are derived from the ISN. So a record shows whether it belongs to
+ * one attempt.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -27,14 +27,14 @@
 
 #define THREADS 2
 #define TUPLES 4
-#define SEGMENTS 150000 /* of each thread */
+#define SEGMENTS 150000 /* for each thread */
 #define MAP_FLOWS 1024
 #define MAX_ATTEMPTS (THREADS * SEGMENTS + 1)
 
 static struct probe_bpf *bpf;
 static struct ring_buffer *ring;
-static struct tape_frame frames[2]; /* of each end */
-static atomic_uint attempts; /* so far; each has its number */
+static struct tape_frame frames[2]; /* for each end */
+static atomic_uint attempts; /* started so far; each has its number */
 static atomic_uint current[TUPLES]; /* the number of the latest attempt */
 static atomic_int running;
 static bool storm; /* many tuples instead of few */
@@ -42,7 +42,7 @@ static uint8_t seen[MAX_ATTEMPTS];
 static unsigned int records, twice, torn, unknown;
 static char first_torn[256];
 
-/* Far from each other, so that no window reaches from one attempt's numbers to another's. */
+/* Far apart, so that no window contains the numbers of two attempts. */
 static uint32_t isn_of(uint32_t number)
 {
 	return number * 0x9e3779b1U;
@@ -148,11 +148,11 @@ static const char *what_is_torn(const struct record *r)
 
 	put32(mac, f->client_isn);
 	if (memcmp(mac, f->client_mac + 2, 4))
-		return "its MAC is another attempt's";
+		return "its MAC belongs to another attempt";
 	if (f->syn_ip_id != (uint16_t)f->client_isn || f->syn_count != 1)
-		return "its SYN is another attempt's";
+		return "its SYN belongs to another attempt";
 	if (f->synack_count && f->server_isn != ~f->client_isn)
-		return "its SYN-ACK is another attempt's";
+		return "its SYN-ACK belongs to another attempt";
 	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] && times[i] < f->syn_times[0])
 			return "it has a time before its SYN";
@@ -180,7 +180,7 @@ static int take_record(void *context, void *data, size_t size)
 	return 0;
 }
 
-/* Hands all that is in the map to the program that settles, as the live source does at the end. */
+/* Passes all flows in the map to the program that settles, like the live source at the end. */
 static unsigned int settle_all(void)
 {
 	static uint8_t frame[64];
@@ -214,7 +214,7 @@ static uint64_t count_of(enum counter c)
 	return sums[c];
 }
 
-/* Losses, and SYNs that met another one's insertion on another CPU. */
+/* Returns the number of losses, and of SYNs that met another insertion on another CPU. */
 static uint64_t without_record(void)
 {
 	return count_of(COUNT_LOST_RING) + count_of(COUNT_LOST_EVICTED) + count_of(COUNT_LOST_MAP) +
@@ -245,7 +245,7 @@ static int play(void)
 		if (pthread_create(&threads[i], NULL, race, (void *)(i + 1UL)))
 			abort();
 	while (running)
-		settle_all(); /* the user's side settles what the packets settle as well */
+		settle_all(); /* user space also settles flows that packets settle */
 	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	while (settle_all())
@@ -261,7 +261,7 @@ static int play(void)
 	failed += claim_that(!torn, "no record mixes two attempts", first_torn);
 	failed += claim_that(attempts == records + lost, "every attempt is a record, or counted",
 			     numbers);
-	failed += claim_that(!held, "every counter of openings is given back", numbers);
+	failed += claim_that(!held, "every counter of openings is back to zero", numbers);
 	return failed;
 }
 

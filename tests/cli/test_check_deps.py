@@ -1,11 +1,14 @@
-"""scripts/check-deps on made-up trees with one fault each. Without these tests it could pass by checking nothing."""
+"""Runs scripts/check-deps on small source trees with one fault each.
+
+Without these tests the script could pass because it checks nothing.
+"""
 import os
 import subprocess
 import tempfile
 
 from probe import ROOT, expect
 
-# Nothing is wrong with these: each way that is allowed is there.
+# A tree without a fault. It contains an include of each permitted kind.
 GOOD = {
     'bpf/track.h': '#include "parse.h"',
     'bpf/parse.h': '',
@@ -48,7 +51,7 @@ def test_allowed():
 
 
 def test_forbidden():
-    """each include against the order of the folders is reported with its file, line and reason"""
+    """each include that breaks the order of the folders is reported with its file, line and reason"""
     for path, content, words in BAD:
         status, lines = check({**GOOD, 'user/pipeline.h': '', path: content})
         expect(status == 1 and words in lines, path, status, lines)

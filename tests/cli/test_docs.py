@@ -19,7 +19,7 @@ def run(*arguments):
 
 
 def helped():
-    """The options as the parser's own table has them: long name -> (letter, argument)."""
+    """Returns the options that --help lists: long name -> (letter, argument)."""
     found = {}
     for line in run('--help').stdout.splitlines():
         option = re.match(r'  (?:-(\w), |    )--([a-z-]+)(\[?=\S+)?', line)
@@ -29,7 +29,7 @@ def helped():
 
 
 def complete(*words):
-    """What bash offers for the last word of a command line."""
+    """Returns the completions that bash offers for the last word of a command line."""
     script = '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _probe; printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(['bash', '-uc', script, COMPLETION, 'probe'] + list(words), capture_output=True, text=True)
     expect(done.returncode == 0 and not done.stderr, words, done.stderr)
@@ -37,7 +37,7 @@ def complete(*words):
 
 
 def test_help():
-    """--help says first what the tool answers, and an option that it names is an option"""
+    """--help begins with the purpose of the tool, and the parser accepts each option that it lists"""
     done = run('--help')
     expect(done.returncode == 0 and not done.stderr, done.returncode, done.stderr)
     text = ' '.join(done.stdout.split())
@@ -48,15 +48,15 @@ def test_help():
     expect(len(helped()) > 15, helped())
     expect(run('-h').stdout == done.stdout, '-h')
     for name, (letter, argument) in helped().items():
-        said = run('--' + name + ('=' if argument.startswith('=') else ''), '--nonsense').stderr
-        expect('unrecognized option \'--' + name not in said, name, said)
+        complaints = run('--' + name + ('=' if argument.startswith('=') else ''), '--nonsense').stderr
+        expect('unrecognized option \'--' + name not in complaints, name, complaints)
         if letter:
             expect('invalid option' not in run('-' + letter).stderr, letter)
     expect(all(len(line) <= 80 for line in done.stdout.splitlines()), 'fits 80 columns')
 
 
 def test_failed_start():
-    """a run that never was leaves no empty file behind, and what was in a file before"""
+    """a run that fails to start creates no empty file and leaves an existing file unchanged"""
     with tempfile.TemporaryDirectory() as folder:
         old, paths = os.path.join(folder, 'old'), [os.path.join(folder, name) for name in ('json', 'html', 'pcapng')]
         with open(old, 'w') as f:
@@ -68,17 +68,17 @@ def test_failed_start():
                 expect(done.returncode == 1 and done.stderr.count('\n') == 1, more, done.stderr)
                 expect(os.listdir(folder) == ['old'], source, more, os.listdir(folder))
         with open(old) as f:
-            expect(f.read() == 'of yesterday', 'what was there before is gone')
+            expect(f.read() == 'of yesterday', 'the earlier content of the file is gone')
 
 
 def test_version():
-    """--version is one line, for a report of a defect"""
+    """--version prints one line, which a user can paste into a bug report"""
     done = run('--version')
     expect(done.returncode == 0 and re.fullmatch(r'probe \S+\n', done.stdout), done.stdout)
 
 
 def test_manual_options():
-    """the manual describes each option with its letter and argument, and none that is not there"""
+    """the manual describes each option with its letter and argument, and no other option"""
     found = {}
     with open(MANUAL) as f:
         for line in f:
@@ -92,18 +92,18 @@ def test_manual_options():
 
 
 def test_manual_is_well_formed():
-    """the manual shows as it is meant: mandoc finds nothing to say, and no line is too long for 80 columns"""
+    """mandoc reports nothing about the manual, and each line fits into 80 columns"""
     done = subprocess.run(['mandoc', '-Tlint', MANUAL], capture_output=True, text=True)
-    said = [line for line in (done.stdout + done.stderr).splitlines() if MANUAL in line
-            and 'referenced manual not found: Xr probe' not in line]  # ours, not installed here
-    expect(not said, said)
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if MANUAL in line
+            and 'referenced manual not found: Xr probe' not in line]  # this project's own page, not installed here
+    expect(not complaints, complaints)
     shown = subprocess.run(['mandoc', '-Tascii', '-Owidth=78', MANUAL], capture_output=True, text=True).stdout
     shown = re.sub('.\b', '', shown)
     expect('waited for' in shown and max(map(len, shown.splitlines())) <= 80, shown)
 
 
 def test_manual_statuses():
-    """a script can rely on the statuses that the manual and --help name"""
+    """the program returns the exit statuses that the manual and --help list"""
     with open(MANUAL) as f:
         section = f.read().split('.Sh EXIT STATUS')[1].split('.Sh')[0]
     expect(re.findall(r'^\.It (\d)$', section, re.MULTILINE) == ['0', '1', '2', '3'], section)
@@ -118,13 +118,13 @@ def test_manual_statuses():
                                   (2, ('--json=', '-r', well)), (1, ('-i', 'no-such-iface'))):
             done = run(*arguments)
             expect(done.returncode == status, arguments, done.returncode, done.stdout, done.stderr)
-            expect(status not in (1, 2) or done.stderr, arguments, 'fails without a word')
+            expect(status not in (1, 2) or done.stderr, arguments, 'fails without a message')
         text = run('-r', well).stdout
-        expect(not re.search(r'^\d', text.split('\n', 1)[1], re.MULTILINE), 'a finding that is none', text)
+        expect(not re.search(r'^\d', text.split('\n', 1)[1], re.MULTILINE), 'an unexpected finding', text)
 
 
 def test_kinds():
-    """the kinds that --exit-code does not count are called in the manual as in the JSON lines"""
+    """the manual lists the kinds that --exit-code does not count by their names in the JSON lines"""
     with open(os.path.join(ROOT, 'user', 'diagnose', 'kinds.c')) as f:
         rows = re.findall(r'\[KIND_\w+\] = { "([a-z0-9-]+)", FAMILY_\w+, RANK_\w+, (true|false),\s+"[^"]+" }', f.read())
     with open(os.path.join(ROOT, 'user', 'diagnose', 'diagnose.h')) as f:
@@ -137,7 +137,7 @@ def test_kinds():
 
 
 def test_completion_options():
-    """Tab offers every option that there is, and none that is not"""
+    """Tab offers every option, and nothing that is not an option"""
     expect({word.rstrip('=') for word in complete('--')} == {'--' + name for name in helped()},
            set(complete('--')) ^ {'--' + name for name in helped()})
     expect(complete('--ha') == [] and complete('--ho') == ['--hook'], complete('--ho'))
@@ -145,7 +145,7 @@ def test_completion_options():
 
 
 def test_completion_arguments():
-    """Tab completes interfaces, hooks, files, and knows which option takes none"""
+    """Tab completes interfaces, hooks and files, and offers nothing after an option without an argument"""
     interfaces = os.listdir('/sys/class/net')
     for words in (('-i', ''), ('--iface', ''), ('--iface', '=')):
         expect(sorted(complete(*words)) == sorted(interfaces), words, complete(*words))
@@ -159,7 +159,7 @@ def test_completion_arguments():
             for option in ('-r', '--read', '-w', '--write'):
                 expect(complete(option, folder + '/m') == [path], option, complete(option, folder + '/m'))
             expect(complete('--json', '=', folder + '/') == [path], 'the file of --json')
-            expect(complete('--json', folder + '/') == [], '--json takes its file by = alone')
+            expect(complete('--json', folder + '/') == [], '--json takes its file only after =')
         expect('host' in complete('--read', path, '') and complete('--read', path, '--sn') == ['--snap'], 'filters')
     expect('--duration' in complete('--follow', ''), complete('--follow', ''))
     for option, (letter, argument) in helped().items():
@@ -168,12 +168,13 @@ def test_completion_arguments():
             expect(words and not any(word.startswith('-') for word in words), option, words)
     for option in ('duration', 'stall', 'port', 'max-flows', 'ring-size'):
         for word in complete('--' + option, ''):
-            expect(run('--' + option, word, '-r', '/nowhere').returncode == 1, 'refuses what is offered', option, word)
+            expect(run('--' + option, word, '-r', '/nowhere').returncode == 1,
+                       'completion offers a word that the program refuses', option, word)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root: it makes a network namespace')
 def test_completion_is_harmless():
-    """an interface's name is never run as a command, whoever gave it"""
+    """completion never runs the name of an interface as a command"""
     name, evil = 'probe-words-%d' % os.getpid(), '$(>&2)x'
     subprocess.run(['ip', 'netns', 'add', name], check=True)
     try:
@@ -189,13 +190,13 @@ def test_completion_is_harmless():
 
 
 def test_json_manual():
-    """probe-json(5) lists the fields of the schema: a reader of the manual meets every field, and no other"""
+    """probe-json(5) lists every field of the schema, and no other field"""
     done = subprocess.run([os.path.join(ROOT, 'scripts', 'json-manual'), '--check'], capture_output=True, text=True)
     expect(done.returncode == 0, done.stderr)
     done = subprocess.run(['mandoc', '-Tlint', JSON_MANUAL], capture_output=True, text=True)
-    said = [line for line in (done.stdout + done.stderr).splitlines()
+    complaints = [line for line in (done.stdout + done.stderr).splitlines()
             if JSON_MANUAL in line and 'referenced manual not found: Xr probe' not in line]
-    expect(not said, said)
+    expect(not complaints, complaints)
 
 
 def test_readme_is_short():

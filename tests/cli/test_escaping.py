@@ -1,7 +1,7 @@
 """Hostile names of interfaces and files, hostile arguments and environment, in every output.
 
-If this fails, whoever may name an interface or send a capture can move the cursor of the engineer's terminal, forge
-a line of the report, or run a script in the page.
+If this fails, the author of a name or a capture can move the terminal's cursor, forge a line of the report, or run
+a script in the page.
 """
 import json
 import os
@@ -20,22 +20,22 @@ from probe import PROBE, expect
 
 require_own_network()
 
-# a title for the terminal, a bell, the writing direction, what is no UTF-8, markup
+# a terminal title, a bell, a change of the writing direction, invalid UTF-8, markup
 OUTER = b'\x1b]0;\x07\xe2\x80\xae\xff<b>"'
-# a control character of two bytes (CSI), no width, an entity, delete
+# a control character of two bytes (CSI), a character without width, an entity, delete
 INNER = b"\xc2\x9b5n\\\xe2\x80\x8b'&\x7f"
-# a file may be called more: a forged line, a format, an escape cut in the middle
+# file names may contain more: a forged line, a format, an escape sequence cut in the middle
 FILE = b'\nprobe: all is well\n\x1b[2J%n%s\xe2\x80<script>alert(1)<!--\xf0\x9f'.replace(b'/', b'')
 
 LOCALES = ({'LC_ALL': 'C.UTF-8'}, {'LC_ALL': 'C'}, {'LANG': '\x1b[2J', 'TERM': '\x1b[2J', 'LC_ALL': ''})
 
-# C0 but the line's end, delete, C1, and what Unicode has of the kind
+# C0 except the line feed, delete, C1, and the control and format characters of Unicode
 HARM = re.compile('[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb'
                   '\U000e0000-\U0010ffff]')
 
 
 def harmless(what, where, ascii_only=False):
-    """-> the text, in which nothing stands that a terminal would obey, and all is UTF-8"""
+    """Returns the text, after checking that it is UTF-8 without characters that control a terminal."""
     try:
         text = what.decode('ascii' if ascii_only else 'utf-8')
     except UnicodeDecodeError as e:
@@ -46,7 +46,7 @@ def harmless(what, where, ascii_only=False):
 
 
 def environment(locale):
-    # Python itself sets LC_CTYPE where it finds no locale
+    # Python itself sets LC_CTYPE if it finds no locale.
     kept = {k: v for k, v in os.environ.items() if k not in ('LC_ALL', 'LANG', 'LC_CTYPE')}
     return dict(kept, **locale)
 
@@ -56,7 +56,7 @@ def run(*arguments, locale=LOCALES[0], **how):
 
 
 class Interfaces:
-    """Two interfaces of bad names, with addresses, that lead to each other."""
+    """Two interfaces with hostile names and with addresses, connected to each other."""
 
     def __enter__(self):
         self.ip('link', 'set', 'lo', 'up')
@@ -64,7 +64,7 @@ class Interfaces:
         for name, address in ((OUTER, '10.77.1.1/24'), (INNER, '10.77.2.1/24')):
             self.ip('link', 'set', 'dev', name, 'up')
             self.ip('address', 'add', address, 'dev', name)
-        # on it nobody answers
+        # no host answers at this address
         self.ip('neighbour', 'add', '10.77.1.9', 'lladdr', '02:00:00:00:00:09', 'dev', OUTER)
         return self
 
@@ -77,7 +77,7 @@ class Interfaces:
 
 
 def options_of(block):
-    """Of a pcapng block, where they are known: -> (code, value)"""
+    """Yields the known options of a pcapng block as (code, value)."""
     kind, size = struct.unpack_from('<II', block)
     at = {0x0a0d0d0a: 24, 1: 16, 6: 28}[kind]
     if kind == 6:
@@ -91,7 +91,7 @@ def options_of(block):
 
 
 def texts_of(pcapng):
-    """Comments and names of a pcapng file."""
+    """Returns the comments and names in a pcapng file."""
     at = 0
     while at < len(pcapng):
         size, = struct.unpack_from('<I', pcapng, at + 4)
@@ -99,7 +99,7 @@ def texts_of(pcapng):
             if code == 1 or (kind == 1 and code == 2):
                 yield value
         at += size
-    expect(at == len(pcapng), 'the blocks do not fit together')
+    expect(at == len(pcapng), 'the lengths of the blocks do not add up')
 
 
 def content(path):
@@ -108,13 +108,13 @@ def content(path):
 
 
 def watch(*arguments, locale):
-    """A live run in which a client finds a silent server. -> status, standard output and standard error"""
+    """Runs the probe live while a client tries a silent server. Returns status, standard output and standard error."""
     p = subprocess.Popen([PROBE] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(locale))
-    said = b''
-    while b'watching' not in said:
+    errors = b''
+    while b'watching' not in errors:
         line = p.stderr.readline()
-        expect(line, said)
-        said += line
+        expect(line, errors)
+        errors += line
     s = socket.socket()
     s.setblocking(False)
     s.connect_ex(('10.77.1.9', 5274))
@@ -126,51 +126,51 @@ def watch(*arguments, locale):
     p.send_signal(signal.SIGINT)
     rest = p.communicate()
     s.close()
-    return p.returncode, text + rest[0], said + rest[1]
+    return p.returncode, text + rest[0], errors + rest[1]
 
 
 def test_interfaces():
-    """a live run on interfaces of bad names shows them escaped everywhere, and its files are what they should be"""
+    """a live run on interfaces with hostile names escapes them in every output, and its files are valid"""
     with Interfaces(), Files() as files:
         names = [os.path.join(files.folder.name, name) for name in ('out.json', 'out.html', 'out.pcapng')]
         for locale, more in ((LOCALES[0], ['--follow-peers']), (LOCALES[0], ['-i', INNER]),
                              (LOCALES[0], ['--hook', 'clsact']), (LOCALES[1], []), (LOCALES[2], [])):
-            status, text, said = watch('-i', OUTER, '-v', '--json=' + names[0], '--html', names[1], '--write', names[2],
-                                       '--force', *more, locale=locale)
-            expect(status == 0, locale, more, said)
+            status, text, errors = watch('-i', OUTER, '-v', '--json=' + names[0], '--html', names[1],
+                                         '--write', names[2], '--force', *more, locale=locale)
+            expect(status == 0, locale, more, errors)
             ascii_only = locale is not LOCALES[0]
-            text, said = (harmless(*what, ascii_only) for what in ((text, 'standard output'), (said, 'standard error')))
-            for shown in (said, text):
+            text, errors = harmless(text, 'standard output', ascii_only), harmless(errors, 'standard error', ascii_only)
+            for shown in (errors, text):
                 expect('\\x1b]0;\\x07\\u202e\\xff<b>"' in shown, shown)
             expect('10.77.1.9:5274 does not answer' in text and 'leaves by the route to 10.77.1.0/24 (\\x1b]0;' in text, text)
             objects = schema.load(harmless(content(names[0]), 'JSON', True))
             expect(objects[0]['interfaces'][0]['name'] == '\x1b]0;\x07\u202e\xff<b>"', objects[0])
             page = harmless(content(names[1]).replace(b'\t', b' '), 'page')
-            expect('<b>' not in page and '‹U+202E›' in page, 'markup of a name in the page')
+            expect('<b>' not in page and '‹U+202E›' in page, 'a name inserts markup into the page')
             for comment in texts_of(content(names[2])):
                 harmless(comment, 'pcapng')
 
 
 def test_notices():
-    """what befalls an interface of a bad name while it is watched is said as safely"""
+    """messages about changes of an interface with a hostile name escape that name"""
     with Files() as files:
         out = os.path.join(files.folder.name, 'out.json')
         with Interfaces():
             p = subprocess.Popen([PROBE, '-i', OUTER, '--json=' + out], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                  env=dict(os.environ, LC_ALL='C.UTF-8'))
-            said = p.stderr.readline()
+            errors = p.stderr.readline()
             Interfaces.ip('link', 'set', 'dev', OUTER, 'down')
-            said += p.stderr.readline()
+            errors += p.stderr.readline()
         text, rest = p.communicate()
-        said = harmless(said + rest, 'standard error')
-        expect(p.returncode == 1 and '<b>" is down' in said and '<b>" went away' in said, said)
+        errors = harmless(errors + rest, 'standard error')
+        expect(p.returncode == 1 and '<b>" is down' in errors and '<b>" went away' in errors, errors)
         text = harmless(text, 'standard output')
         expect('CUT SHORT\n  \\x1b]0;' in text or 'CUT SHORT  \\x1b]0;' in text, text)
         schema.load(harmless(content(out), 'JSON', True))
 
 
 def test_terminal():
-    """on a terminal, where colours are, no other escapes come than the probe's own"""
+    """on a terminal with colours, the output contains no escape sequences except the probe's own"""
     own = re.compile(rb'\x1b\[(0|1|7|31|32|33)?m|\x1b\[J|\r')
     with Interfaces():
         master, slave = pty.openpty()
@@ -195,7 +195,7 @@ def test_terminal():
 
 
 def test_files():
-    """captures and reports of bad names: every sentence that names one, and the reports"""
+    """every message that contains a hostile file name escapes it, and so does the report"""
     with Files() as files:
         folder = files.folder.name.encode()
         capture, absent = os.path.join(folder, FILE), os.path.join(folder, b'absent' + FILE)
@@ -209,15 +209,15 @@ def test_files():
             done = run('--read', capture, b'--json=' + out[0], '--html', out[1], '--write', out[2], '--force', '-v', locale=locale)
             expect(done.returncode == 0, done)
             text = harmless(done.stdout, 'standard output', ascii_only)
-            said = harmless(done.stderr, 'standard error', ascii_only)
-            # one line is one line
-            for shown in (text, said):
+            errors = harmless(done.stderr, 'standard error', ascii_only)
+            # Each line of the program is one line of output.
+            for shown in (text, errors):
                 expect(not re.search('^probe: all is well', shown, re.M), shown)
                 expect('\\x0aprobe: all is well\\x0a\\x1b[2J%n%s\\xe2\\x80<script>' in shown, shown)
             objects = schema.load(harmless(content(out[0]), 'JSON', True))
             expect(objects[0]['file'].endswith('<!--\xf0\x9f'), objects[0])
             page = harmless(content(out[1]).replace(b'\t', b' '), 'page')
-            expect('alert(1)<' not in page.replace('&lt;', ''), 'markup of a name in the page')
+            expect('alert(1)<' not in page.replace('&lt;', ''), 'a name inserts markup into the page')
             comments = [harmless(c, 'pcapng') for c in texts_of(content(out[2]))]
             expect(any('\\x1b[2J' in c for c in comments), comments)
             for status, arguments in ((1, ('--read', absent)), (1, ('--read', broken)), (1, ('--read', nothing)),
@@ -228,13 +228,13 @@ def test_files():
                                       (1, ('--read', capture, '--read', folder))):
                 done = run(*arguments, locale=locale)
                 expect(done.returncode == status, arguments, done)
-                said = harmless(done.stderr, arguments, ascii_only)
+                errors = harmless(done.stderr, arguments, ascii_only)
                 harmless(done.stdout, arguments, ascii_only)
-                expect(said and not re.search('^probe: all is well', said, re.M), arguments, said)
+                expect(errors and not re.search('^probe: all is well', errors, re.M), arguments, errors)
 
 
 def test_arguments():
-    """what is echoed of wrong arguments is escaped, by whatever library says it"""
+    """wrong arguments are escaped in error messages, whichever library prints them"""
     with Interfaces():
         for locale in LOCALES:
             for status, arguments in ((2, ('--hook', OUTER)), (2, (b'--' + OUTER,)), (2, (b'-\x1b',)), (2, ('--duration', OUTER)),
@@ -249,7 +249,7 @@ def test_arguments():
 
 
 def test_long():
-    """a name of any length leaves room for what is said of it"""
+    """a long name does not push the rest of the message out of the line"""
     with Files() as files:
         folder = os.path.join(files.folder.name, *['%03d' % i + 'x' * 246 for i in range(14)])
         os.makedirs(folder)
@@ -257,11 +257,11 @@ def test_long():
         with open(capture, 'wb') as f:
             f.write(pcap(story())[:-3])
         done = run('--read', capture)
-        text, said = done.stdout.decode(), done.stderr.decode()
-        expect(done.returncode == 1 and 'is damaged or cut off here: truncated' in said and
-               'is damaged or cut off here: truncated' in text, text, said)
-        expect(max(map(len, text.splitlines())) < 600 and len(said) < 1000, text, said)
+        text, errors = done.stdout.decode(), done.stderr.decode()
+        expect(done.returncode == 1 and 'is damaged or cut off here: truncated' in errors and
+               'is damaged or cut off here: truncated' in text, text, errors)
+        expect(max(map(len, text.splitlines())) < 600 and len(errors) < 1000, text, errors)
         done = run('--read', capture + 'z', '--json=/dev/null')
         expect(done.returncode == 1 and 'No such file' in done.stderr.decode() and len(done.stderr) < 600, done.stderr)
         done = run('--read', capture, '--json')
-        expect(json.loads(done.stdout.splitlines()[0])['file'] == capture, 'the whole name is in the objects')
+        expect(json.loads(done.stdout.splitlines()[0])['file'] == capture, 'the JSON lines contain the whole name')

@@ -24,7 +24,7 @@ from captures import ACK, DEAD, SERVER, START, SYN, SYNACK, pcap
 from chromium import Chromium
 from probe import PROBE, SECOND, expect
 
-MOST_BYTES = 3 << 20  # what report/html.h promises
+MOST_BYTES = 3 << 20  # the limit in report/html.h
 SITES = [('198.51.100.%d' % n, 80) for n in range(7, 12)]
 
 keep = None
@@ -34,7 +34,7 @@ folder = None
 
 @pytest.fixture(scope='module', autouse=True)
 def workplace(request):
-    """A folder for captures and pages, and one Chromium, which the first test that shows a page starts."""
+    """A folder for captures and pages, and one Chromium, which starts with the first test that shows a page."""
     global keep, chromium, folder
     keep = request.config.getoption('--keep')
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def host(number):
 
 
 def visit(at, wait, client, server=SERVER):
-    """A connection whose client speaks so many ns after its handshake."""
+    """Returns a connection whose client sends its request `wait` ns after its handshake."""
     yield at, captures.frame(client, server, SYN, 1000, 0)
     yield at + 12 * 10**6, captures.frame(server, client, SYNACK, 77000, 1001)
     yield at + 13 * 10**6, captures.frame(client, server, ACK, 1001, 77001)
@@ -70,7 +70,7 @@ def refused(at, client, server=('192.0.2.5', 8080)):
 
 
 def office(hosts, helped, pages=4, timer=5 * SECOND, start=START):
-    """Page after page; before each of theirs, some hosts wait for a server that does not answer."""
+    """Several hosts open page after page. The hosts in `helped` wait for a silent server before each page."""
     r = random.Random(hosts)
     for n in range(hosts):
         at = start + r.randrange(SECOND)
@@ -90,7 +90,7 @@ def story():
 # ---- pages ----
 
 def write(name, packets, *arguments, path=None):
-    """-> (the objects of --json, path of the page of the same run, the page)"""
+    """Returns the objects of --json, the path of the page of the same run, and the page."""
     capture = path or os.path.join(folder.encode(), b'capture')
     page, lines = os.path.join(folder, name + '.html'), os.path.join(folder, name + '.json')
     with open(capture, 'wb') as f:
@@ -103,7 +103,7 @@ def write(name, packets, *arguments, path=None):
 
 
 def show(page, **how):
-    """Opens it in the browser."""
+    """Opens the page in the browser."""
     global chromium
     if not chromium:
         chromium = Chromium().__enter__()
@@ -144,7 +144,7 @@ def seconds(ns):
 # ---- tests ----
 
 def test_same_objects():
-    """the page is drawn from the very objects that --json writes, and none of a small run is missing"""
+    """the page draws exactly the objects that --json writes, and a small run is drawn completely"""
     objects, _, page = write('story', story())
     mine = objects_of(page)
     for kind in ('run', 'host', 'stall', 'peer', 'finding', 'summary'):
@@ -157,7 +157,7 @@ def test_same_objects():
 
 
 def test_story():
-    """the verdict, each finding and its evidence are read first; the pictures show what the objects say"""
+    """the page begins with the verdict, the findings and their evidence; the pictures show the same objects"""
     objects, path, _ = write('story', story())
     b = show(path)
     findings, summary = of(objects, 'finding'), of(objects, 'summary')[0]
@@ -169,13 +169,15 @@ def test_story():
     expect(findings[0]['confidence'] + ' confidence' in texts(b, 'header .confidence')[0], texts(b, '.confidence'))
 
     stalls, hosts = of(objects, 'stall'), of(objects, 'host')
-    told = labels(b, '.overview .mark rect.stall')
+    drawn = labels(b, '.overview .mark rect.stall')
     for s in stalls:
-        expect(any('stall of ' + seconds(s['wait']) in t and '%s:%d' % (s['client'], s['client_port']) in t for t in told), s)
-    expect(len(told) == len(stalls) == summary['stalls'], told)
+        expect(any('stall of ' + seconds(s['wait']) in t and '%s:%d' % (s['client'], s['client_port']) in t
+                   for t in drawn), s)
+    expect(len(drawn) == len(stalls) == summary['stalls'], drawn)
     vain = [c for c in of(objects, 'connection') if c['server'] == DEAD[0]]
-    told = labels(b, '.overview .mark path.culprit')
-    expect(len(told) == len(vain) and all('no answer: 4 SYNs in 3.000 s' in t and '10.200.7.9:5274' in t for t in told), told)
+    drawn = labels(b, '.overview .mark path.culprit')
+    expect(len(drawn) == len(vain) and all('no answer: 4 SYNs in 3.000 s' in t and '10.200.7.9:5274' in t
+                                            for t in drawn), drawn)
     expect(len(labels(b, '.overview .mark path.failed')) == 4, 'refused attempts')
     rows = texts(b, '.overview svg text')
     expect([t for t in rows if t.startswith('10.1.')][:3] == [host(1), host(3), host(5)], 'affected hosts first', rows)
@@ -193,7 +195,7 @@ def test_story():
 
 
 def test_tables():
-    """every figure of a picture is in a table as well"""
+    """every value in a picture is also in a table"""
     objects, path, _ = write('story', story())
     b = show(path)
     summary = of(objects, 'summary')[0]
@@ -216,16 +218,16 @@ def test_tables():
             expect(any(c.endswith('| %d' % n) for c in cells), key, n)
     shown = b.ask('[...document.querySelectorAll("article .mark .fine, article .mark rect.stall")].length')
     waits = len(summary['percentiles']['wait']['buckets'])
-    expect(shown == waits + 1, 'bars of the waits, and the silence', shown, waits)
-    # the page's words for durations are those of the report
+    expect(shown == waits + 1, 'bars for the waits and for the silence', shown, waits)
+    # The page formats durations as the report does.
     words = texts(b, 'pre')[0]
     for p in ('p50', 'p90', 'p99'):
-        said = re.search(r'round trip to the servers .*%s (\S+ \S+)' % p, words)[1]
-        expect(any(said in c for c in cells if 'servers (round trip' in c), p, said)
+        value = re.search(r'round trip to the servers .*%s (\S+ \S+)' % p, words)[1]
+        expect(any(value in c for c in cells if 'servers (round trip' in c), p, value)
 
 
 def test_time():
-    """times of day are the gateway's, as in the report, wherever the reader is"""
+    """times of day are in the gateway's time zone, as in the report, wherever the reader is"""
     objects, path, _ = write('story', story())
     b = show(path)
     expect(of(objects, 'run')[0]['utc_offset'] == 20700, of(objects, 'run'))  # Kathmandu: 5:45
@@ -235,22 +237,22 @@ def test_time():
 
 
 def test_no_network():
-    """the page asks nobody for anything, and could not: a mail attachment gives nobody away"""
+    """the page makes no network request, and its policy forbids one: opening it reveals nothing about its reader"""
     _, path, page = write('story', story())
     b = show(path)
     b.quiet()
     expect("default-src 'none'" in page, 'policy')
     expect(not re.search(r'(src|href)\s*=\s*["\']?(?!#)|url\((?!#|.{0,4}\+)|@import', page.split('<pre')[0]
-                         .split('</script>', 1)[1]), 'something from elsewhere')
+                         .split('</script>', 1)[1]), 'the page loads something from elsewhere')
     b.ask('document.body.append(Object.assign(new Image(), {src: "http://127.0.0.1:9/x"}), 1)')
     b.ask('document.body.insertAdjacentHTML("beforeend", "<p onclick=alert(1) style=color:red>x")')
     b.settle()
     b.ask('new Promise((done) => setTimeout(done, 200))')
-    expect(sum('Content Security Policy' in h for h in b.heard) >= 2, 'the policy lets things pass', b.heard)
+    expect(sum('Content Security Policy' in h for h in b.events) >= 2, 'the policy does not block them', b.events)
 
 
 def test_hostile_names():
-    """markup, control characters, writing direction and broken UTF-8 in names are text that one sees"""
+    """markup, control characters, writing direction and broken UTF-8 in names appear as visible text"""
     evil = os.path.join(folder.encode(), b'<x><')
     os.makedirs(evil, exist_ok=True)
     name = b'script><!--<script>alert(1)</script'.replace(b'/', b'') + \
@@ -260,7 +262,7 @@ def test_hostile_names():
         b = show(path, scripts=scripts)
         body = b.ask('document.body.textContent') if scripts else page
         expect(b.ask('document.querySelectorAll("script, img").length') == 2, 'elements', scripts)
-        expect('{{script}}' in body, 'a name that the template takes for its own')
+        expect('{{script}}' in body, 'the template replaces a part of the name')
         for part in ('‹U+001B›[31m', '‹U+202E›gnp.', '‹U+200B›'):
             expect(part in body, part)
         shown = texts(b, 'h1, title, main')
@@ -268,14 +270,14 @@ def test_hostile_names():
         b.quiet()
     b = show(path)
     expect('<x></script><!--' .replace('/', os.sep) in texts(b, '.facts')[0], texts(b, '.facts'))
-    expect(of(objects_of(page), 'run') == of(objects, 'run'), 'the name itself is unchanged in the objects')
+    expect(of(objects_of(page), 'run') == of(objects, 'run'), 'the objects contain the name unchanged')
 
 
 def test_many_hosts():
-    """the page stays small and says what it leaves out, however many hosts there are"""
+    """with any number of hosts the page stays small and states how much it leaves out"""
     helped = set(range(0, 3000, 2))
     packets = list(office(3000, helped, pages=2))
-    for n in range(20):  # who fails very often
+    for n in range(20):  # hosts that fail very often
         for i in range(200):
             packets += refused(START + (i * 37 + n) * 10**7, (host(n + 1), 5000 + i), ('192.0.2.%d' % (i % 100 + 1), 81))
     objects, path, page = write('many', packets)
@@ -286,11 +288,11 @@ def test_many_hosts():
     more = left['hosts_more']
     expect(summary['hosts'] == len(shown) + sum(more.values()) == 3000, left)
     expect(more['stalled'] + sum(h['stalls'] > 0 for h in shown) == 1500, more)
-    expect(16 <= sum(not h['stalls'] for h in shown) < 48, 'who is not hit is evidence')
+    expect(16 <= sum(not h['stalls'] for h in shown) < 48, 'unaffected hosts are shown as evidence')
     expect(left['peers_more'] + len(of(mine, 'peer')) == len(of(objects, 'peer')), left)
     expect(left['findings_more'] + len(of(mine, 'finding')) == summary['findings'], left)
     addresses = {a for h in shown for a in h['addresses']}
-    expect(all(o['client'] in addresses for o in of(mine, 'stall') + of(mine, 'connection')), 'of hosts that are not shown')
+    expect(all(o['client'] in addresses for o in of(mine, 'stall') + of(mine, 'connection')), 'of hidden hosts')
     b = show(path)
     words = ' '.join(texts(b, '.overview svg text'))
     expect('1500 hosts with stalls' in words and 'and %d hosts more' % more['stalled'] in words, words)
@@ -300,7 +302,7 @@ def test_many_hosts():
 
 
 def test_largest():
-    """a page that is full in all its parts is no larger than the manual says"""
+    """a page with all its parts full is not larger than the limit in the manual"""
     packets = list(office(64, set(range(64)), pages=40))
     for n in range(64):
         for i in range(60):
@@ -313,7 +315,7 @@ def test_largest():
 
 
 def test_long_run():
-    """of a long run the end is drawn, and of that all: no stall stands there without its attempt"""
+    """the page of a long run draws the end of the run completely: each stall there has its attempt"""
     packets = []
     for i in range(40):
         packets += office(4, {0, 1}, pages=4, start=START + i * 600 * SECOND)
@@ -332,12 +334,12 @@ def test_long_run():
 
 
 def opened(at, client, server=SERVER):
-    """A handshake, and nothing behind it."""
+    """Returns a handshake without any data after it."""
     return list(visit(at, 0, client, server))[:3]
 
 
 def test_open_wait():
-    """a connection that still waits at the end is drawn, and takes nothing else of its host off the page"""
+    """a connection that still waits at the end is drawn, and does not displace other connections of its host"""
     packets = list(office(4, {1})) + opened(START + SECOND, (host(6), 7000)) + list(silent(START, (host(6), 5000), syns=3))
     packets += opened(START + 2 * SECOND, (host(1), 7001))
     objects, path, page = write('open', packets)
@@ -350,18 +352,18 @@ def test_open_wait():
     expect(sorted(map(str, of(mine, 'connection'))) == sorted(map(str, failed)), of(mine, 'connection'))
     expect(not any(row['since'] for row in of(mine, 'page')[0]['rows']), of(mine, 'page'))
     b = show(path)
-    told = labels(b, '.overview .mark rect.undecided')
-    expect(len(told) == 2 and all('still so at the end' in t for t in told), told)
-    expect(any(t.startswith(host(6)) and 'waiting for ' in t and host(6) + ':7000' in t for t in told), told)
-    told = labels(b, '.overview .mark path')
-    expect(sum(t.startswith(host(6)) and 'no answer: 3 SYNs in 2.000 s' in t for t in told) == 1, told)
-    expect(not labels(b, '.overview .mark rect.unknown'), 'said to be cut off')
+    drawn = labels(b, '.overview .mark rect.undecided')
+    expect(len(drawn) == 2 and all('still so at the end' in t for t in drawn), drawn)
+    expect(any(t.startswith(host(6)) and 'waiting for ' in t and host(6) + ':7000' in t for t in drawn), drawn)
+    drawn = labels(b, '.overview .mark path')
+    expect(sum(t.startswith(host(6)) and 'no answer: 3 SYNs in 2.000 s' in t for t in drawn) == 1, drawn)
+    expect(not labels(b, '.overview .mark rect.unknown'), 'shown as truncated')
     expect(any('still waiting at the end' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend'))
     b.quiet()
 
 
 def test_open_wait_alone():
-    """where open connections are all that there is, they are drawn, and nobody is said to have failed"""
+    """if a run has only open connections, the page draws them and reports no failure"""
     packets = list(office(4, set())) + opened(START, (host(2), 7000))
     objects, path, page = write('alone', packets)
     expect([s['ended'] for s in of(objects_of(page), 'stall')] == [False], of(objects, 'stall'))
@@ -373,7 +375,7 @@ def test_open_wait_alone():
 
 
 def test_truncated():
-    """a host with more stalls or open waits than the page holds is said to be cut off"""
+    """the page reports when a host has more stalls or open waits than it can draw"""
     packets = list(office(2, {0}, pages=40))
     for i in range(20):
         packets += opened(START + i * SECOND, (host(0), 7000 + i))
@@ -389,12 +391,12 @@ def test_truncated():
     b = show(path)
     expect(texts(b, '.overview .answer')[0].count('The last ') == 1, texts(b, '.overview .answer'))
     expect(any('(4 more are not drawn)' in t for t in texts(b, '.overview .legend li')), texts(b, '.overview .legend li'))
-    expect(len(labels(b, '.overview .mark rect.undecided')) == 16, 'open waits that began before what is drawn')
+    expect(len(labels(b, '.overview .mark rect.undecided')) == 16, 'open waits that began before the drawn period')
     b.quiet()
 
 
 def test_well():
-    """a run in which nothing is wrong says so, and draws no empty picture"""
+    """the page of a run without problems states that, and draws no empty picture"""
     objects, path, _ = write('well', office(6, set(), pages=3))
     b = show(path)
     expect(not of(objects, 'stall') and texts(b, 'h1')[0] == of(objects, 'summary')[0]['verdict'] + '.', texts(b, 'h1'))
@@ -409,7 +411,7 @@ def test_well():
 
 
 def test_slow_helper():
-    """waits that an answer ended are not called a timer's"""
+    """waits that end with an answer are not attributed to a timer"""
     r = random.Random(2)
     helper, packets = ('192.0.2.9', 443), list(office(6, set()))
     for n in (1, 3, 5):
@@ -432,7 +434,7 @@ def test_slow_helper():
 
 
 def test_pointer():
-    """pointing at a mark tells its numbers, beside it and within the window"""
+    """pointing at a mark shows its numbers beside it, within the window"""
     _, path, _ = write('story', story())
     for width in (400, 1280):
         b = show(path, width=width)
@@ -450,17 +452,17 @@ def test_pointer():
             expect(words.replace('\u00a0', ' ') == label and 0 <= left < right <= width, selector, words, label, left, right)
         b.point(1, 1)
         b.settle()
-        expect(b.ask('document.getElementById("tip").hidden'), 'it stays when the pointer has gone')
+        expect(b.ask('document.getElementById("tip").hidden'), 'the numbers stay after the pointer has left')
         b.quiet()
 
 
 def test_keyboard():
-    """who has no mouse reaches each mark, hears its numbers, and is not held anywhere"""
+    """the keyboard reaches each mark, shows its numbers, and is never trapped"""
     _, path, _ = write('story', story())
     b = show(path)
     plots = b.ask('document.querySelectorAll(".plot svg").length')
     stops = b.ask('[...document.querySelectorAll(".plot .mark[tabindex=\\"0\\"]")].length')
-    expect(plots == stops >= 4, 'one stop for each picture', plots, stops)
+    expect(plots == stops >= 4, 'one tab stop for each picture', plots, stops)
     b.press('Tab')
     focus = 'document.activeElement.getAttribute("aria-label")'
     first = b.ask(focus)
@@ -488,18 +490,18 @@ def test_keyboard():
     for _ in range(60):
         b.press('Tab')
         passed.append(b.ask('document.activeElement.closest(".plot, details, pre, a")?.className ?? document.activeElement.tagName'))
-    expect(passed.count('plot') >= plots - 1 and 'BODY' in passed, 'Tab does not get through', passed)
+    expect(passed.count('plot') >= plots - 1 and 'BODY' in passed, 'Tab does not reach the end of the page', passed)
     b.quiet()
 
 
 def test_screen_reader():
-    """headings lead through the page, each picture has its name, each table its heads"""
+    """a screen reader finds headings in order, a name for each picture, and headers for each table"""
     _, path, _ = write('story', story())
     b = show(path)
     levels = [int(t[1]) for t in b.ask('[...document.querySelectorAll("h1, h2, h3, h4")].map((h) => h.tagName)')]
     expect(levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:])), levels)
     ids = b.ask('[...document.querySelectorAll("[id]")].map((n) => n.id)')
-    expect(len(ids) == len(set(ids)), 'an id twice', ids)
+    expect(len(ids) == len(set(ids)), 'an id occurs twice', ids)
     unnamed = b.ask('[...document.querySelectorAll("[aria-labelledby]")].filter((n) => '
                     '!document.getElementById(n.getAttribute("aria-labelledby"))?.textContent).length')
     expect(unnamed == 0, unnamed)
@@ -522,7 +524,7 @@ CONTRAST = '''(() => {
 
 
 def test_light_dark_print():
-    """readable by day, by night and on paper (WCAG 2.1: 4.5 for words, 3 for marks)"""
+    """the page is readable in light, in dark and in print (WCAG 2.1: contrast 4.5 for text, 3 for marks)"""
     _, path, _ = write('story', story())
     papers = []
     for dark in (False, True):
@@ -533,7 +535,8 @@ def test_light_dark_print():
     expect(papers[0] > 0.9 and papers[1] < 0.1, papers)
     b.medium('print', dark=True)
     expect(b.ask(CONTRAST)['paper'] > 0.9, 'black paper')
-    expect(b.ask('[...document.querySelectorAll("details")].every((d) => !d.getClientRects().length)'), 'closed tables on paper')
+    expect(b.ask('[...document.querySelectorAll("details")].every((d) => !d.getClientRects().length)'),
+           'closed tables in print')
     b.medium('', dark=True)
     pdf = b.pdf()
     pages = len(re.findall(rb'/Type\s*/Page\b', pdf))
@@ -542,12 +545,13 @@ def test_light_dark_print():
         with open(os.path.join(keep, 'story.pdf'), 'wb') as f:
             f.write(pdf)
     b.settle()
-    expect(b.ask('document.querySelector(".plot svg").getAttribute("width") > 700'), 'the paper’s width stays on the screen')
+    expect(b.ask('document.querySelector(".plot svg").getAttribute("width") > 700'),
+           'the screen keeps the paper’s width')
     b.quiet()
 
 
 def test_widths():
-    """on a telephone and on a wide screen nothing is cut off, nothing must be pushed aside"""
+    """on a narrow and on a wide screen nothing is cut off, and nothing needs horizontal scrolling"""
     _, path, _ = write('story', story())
     for width in (320, 400, 768, 1280, 2560):
         b = show(path, width=width)
@@ -559,7 +563,7 @@ def test_widths():
 
 
 def test_without_scripts():
-    """where no script may run (many mail programs), the verdict and all of the report are there in words"""
+    """without scripts, as in many mail programs, the verdict and the whole report are readable as text"""
     objects, path, _ = write('story', story())
     b = show(path, scripts=False)
     expect(b.ask('document.querySelector("h1").innerText') == of(objects, 'summary')[0]['verdict'] + '.', 'verdict')
@@ -568,9 +572,9 @@ def test_without_scripts():
         expect(f['text'] in seen, f['text'])
     for words in ('STALLS', 'PEERS THAT FAIL', 'HOSTS', 'THE NETWORK', 'Fisher', '±', '→') + tuple(host(n) for n in range(8)):
         expect(words in seen, words, seen)
-    expect('"type":' not in seen and '{' not in seen, 'what only the script reads is shown')
+    expect('"type":' not in seen and '{' not in seen, 'input of the script is visible')
 
-    # as wide as mail expects it, however wide the terminal is that the run was on
+    # The report in the page has the width of a mail, whatever the width of the run's terminal.
     terminal, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack('HHHH', 50, 200, 0, 0))
     reader = threading.Thread(target=drain, args=(terminal,))
@@ -591,7 +595,7 @@ def drain(terminal):
 
 
 def test_failures():
-    """a page that cannot be written is an error, said before the run where that can be"""
+    """a page that cannot be written is an error, reported before the run where possible"""
     capture = os.path.join(folder, 'capture')
     with open(capture, 'wb') as f:
         f.write(pcap(sorted(story())))

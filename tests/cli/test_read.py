@@ -11,7 +11,7 @@ from probe import PROBE, SECOND, expect
 
 
 def test_formats():
-    """every format and byte order, zipped or not, tells the same story to the nanosecond it holds"""
+    """every format and byte order, compressed or not, gives the same records at the resolution of the format"""
     with Files() as files:
         want = times(read('--read', files.add('plain', pcap(story()))))
         expect(len(want) == 2 and str(5 * SECOND + 3) in want[1], want)
@@ -26,9 +26,9 @@ def test_formats():
 
 
 def test_locale():
-    """the JSON lines are the same in every locale, and the text suits the terminal's encoding"""
+    """the JSON lines are the same in every locale, and the text fits the terminal's encoding"""
     packets = []
-    for n in range(4):  # four equal stalls, so that a finding's sentences have a timer and its spread
+    for n in range(4):  # four equal stalls, so that the finding states a timer and its spread
         client = ('10.1.4.%d' % (20 + n), 51544)
         packets += connection(START + n * SECOND, 5 * SECOND + n, client)
         packets += silent(START + n * SECOND + 12 * 10**6, client)
@@ -41,14 +41,14 @@ def test_locale():
                 done = subprocess.run([PROBE, '--read', path, option], capture_output=True, env=environment)
                 expect(done.returncode == 0, locale, option, done.stderr)
                 outputs[locale, option] = done.stdout
-    expect(b'\\u00b1' in outputs['C', '--json'], 'no sentence with a special character', outputs['C', '--json'])
+    expect(b'\\u00b1' in outputs['C', '--json'], 'no text with a special character', outputs['C', '--json'])
     expect(outputs['C', '--json'] == outputs['C.UTF-8', '--json'], 'the locale changes the JSON lines')
     expect('±' in outputs['C.UTF-8', '-v'].decode(), outputs['C.UTF-8', '-v'])
     expect('+-' in outputs['C', '-v'].decode('ascii'), outputs['C', '-v'])
 
 
 def test_link_types():
-    """whatever link the capture was taken on, the connection is the same"""
+    """a connection gives the same record on every link type"""
     ppp = b'\xff\x03\x00\x21'
     links = {0: b'\x02\0\0\0', 108: b'\0\0\0\x02', 9: ppp, 50: ppp, 51: b'\x11\0\0\x01\0\0\0\x21', 101: b'', 228: b'',
              104: b'\x0f\0\x08\0', 113: b'\0\0\0\x01\0\x06' + b'\x02' * 8 + b'\x08\0', 276: b'\x08\0' + b'\0' * 18}
@@ -56,21 +56,21 @@ def test_link_types():
         want = times(read('--read', files.add('ethernet', pcap(story()))))
         for link, head in links.items():
             expect(times(read('--read', files.add(str(link), pcap(story(), link=link, head=head)))) == want, link)
-        # what netfilter logged: a mark, then the packet, each with its length
+        # NFLOG: a mark, then the packet, each with its length
         logged = b''.join(pcap([(at, f)], link=239, head=b'\x02\0\0\0' + struct.pack('<HHI', 8, 3, 1) + struct.pack(
             '<HH', 4 + len(f) - 14, 9))[24 * (i > 0):] for i, (at, f) in enumerate(story()))
         expect(times(read('--read', files.add('nflog', logged))) == want, 'nflog')
 
 
 def test_cut_frames():
-    """a capture of headers alone is enough"""
+    """a capture with headers only is sufficient"""
     with Files() as files:
         want = times(read('--read', files.add('whole', pcap(story()))))
         expect(times(read('--read', files.add('cut', pcap(story(), snap=54)))) == want, 'snap length 54')
 
 
 def test_several_files():
-    """files given in any order are read in the order of time, also side by side"""
+    """several files are read in order of time, in whatever order they are given, even if they overlap"""
     packets = story()
     with Files() as files:
         want = times(read('--read', files.add('whole', pcap(packets))))
@@ -80,14 +80,14 @@ def test_several_files():
             got = read(*[word for i in order for word in ('--read', parts[i])])
             expect(times(got) == want, order, times(got))
         odd, even = files.add('odd', pcap(packets[1::2])), pcap(packets[::2])
-        expect(times(read('--read', odd, '--read', '-', stdin=even)) == want, 'side by side, one of them a pipe')
+        expect(times(read('--read', odd, '--read', '-', stdin=even)) == want, 'overlapping files, one of them a pipe')
         many = [files.add('one%d' % i, pcap([p])) for i, p in enumerate(packets)] * 40
         start = read(*[word for path in many for word in ('-r', path)])[0]
         expect(start['file'].endswith('and 319 more'), start)
 
 
 def test_cut_in_the_middle():
-    """a capture that breaks off is told as far as it goes, and the exit status says so"""
+    """a truncated capture is reported up to the truncation, and the exit status is 1"""
     whole = pcap(story())
     zipped = gzip.compress(whole)
     with Files() as files:
@@ -106,23 +106,23 @@ def test_cut_in_the_middle():
 
 
 def test_errors():
-    """what is no capture is refused in plain words, before anything is printed"""
+    """a file that is not a capture is refused with a clear message, before any other output"""
     with Files() as files:
         add = files.add
         whole = pcap(story())
         cases = ((add('empty', b''), 'it is empty'), (add('text', b'GET / HTTP/1.0\r\n' * 9), 'not a capture'),
                  (files.folder.name, 'it is a directory'), ('/nowhere/at/all', 'No such file or directory'),
                  (add('wifi', pcap(story(), link=105)), 'link type, 105 (IEEE802_11), are not understood'),
-                 (add('odd', pcap(story(), link=60000)), 'not understood'),
+                 (add('unknown', pcap(story(), link=60000)), 'not understood'),
                  (add('zst', b'\x28\xb5\x2f\xfd' + whole), 'zstd -dc FILE | probe --read -'),
                  (add('none', whole[:24]), 'holds no packet'), (add('half', whole[:20]), 'truncated dump file'),
                  (add('damaged.gz', b'\x1f\x8b' + whole), 'damaged'), ('-', 'it is empty'))
         for path, words in cases:
             done = run('--read', path)
-            said = done.stderr.decode()
+            errors = done.stderr.decode()
             expect(done.returncode == 1 and not done.stdout, path, done.returncode, done.stdout.decode())
-            expect(words in said and path in said, path, said)
-            expect('AddressSanitizer' not in said and len(said.splitlines()) < 3, said)
+            expect(words in errors and path in errors, path, errors)
+            expect('AddressSanitizer' not in errors and len(errors.splitlines()) < 3, errors)
         for words, arguments in (('can be read once', ('-r', '-', '-r', '-')), ('not both', ('-r', 'x', '-i', 'lo')),
                                  ('for --iface use --client', ('-i', 'lo', 'port', '80'))):
             done = run(*arguments)
@@ -130,9 +130,9 @@ def test_errors():
 
 
 def test_two_interfaces():
-    """where libpcap cannot read on, at an interface of another kind, the way out is said"""
+    """if libpcap stops at an interface of another link type, the message names a way around"""
     whole = pcapng(story())
-    second = bytearray(whole[28:28 + 32])  # the description of an interface
+    second = bytearray(whole[28:28 + 32])  # the interface description block
     struct.pack_into('<I', second, 12, 96)
     with Files() as files:
         path = files.add('two', whole + bytes(second))
@@ -145,7 +145,7 @@ def is_known(name):
     try:
         return bool(socket.getaddrinfo(name, None, socket.AF_INET))
     except OSError:
-        return False  # a minimal system, without /etc/hosts
+        return False  # a minimal system without /etc/hosts
 
 
 def test_filter_hides_the_culprit():
@@ -160,18 +160,18 @@ def test_filter_hides_the_culprit():
 
 
 def test_filter():
-    """a filter as for tcpdump narrows the reading, and moves no time"""
+    """a filter in tcpdump's syntax selects packets and does not shift any time"""
     with Files() as files:
         path = files.add('story', pcap(story()))
         whole = times(read('--read', path))
         for words in (['host', DEAD[0]], ['tcp dst port 5274 and not host 192.0.2.1']):
             got = read('--read', path, *words)
             expect(times(got) == [t for t in whole if DEAD[0] in t[1]], words, times(got))
-            expect(got[0]['start'] == read('--read', path)[0]['start'], 'the start moved')
+            expect(got[0]['start'] == read('--read', path)[0]['start'], 'the start time has changed')
         expect(not of(read('--read', path, 'udp'), 'connection'), 'udp')
         raw = files.add('raw', pcap(story(), link=101))
-        expect(len(of(read('--read', raw, '--read', path, 'port', '80'), 'connection')) == 1, 'on each link type')
-        # names are looked up before the capture is read, when nothing can be opened any more
+        expect(len(of(read('--read', raw, '--read', path, 'port', '80'), 'connection')) == 1, 'for each link type')
+        # The probe resolves names before it reads the capture: after that it cannot open files.
         for capture, link in ((path, 'ethernet'), (raw, 'raw')) if is_known('localhost') else ():
             expect(len(times(read('--read', capture, 'not', 'host', 'localhost'))) == 2, 'names', link)
             expect(not times(read('--read', capture, 'host', 'localhost')), 'names', link)
@@ -182,18 +182,18 @@ def test_filter():
 
 
 def test_short_frames():
-    """frames that end within their link header are counted, not passed over"""
+    """frames that end within their link header are counted, not ignored"""
     with Files() as files:
         short = [(START, b'')] + [(START, b'\0' * 14 + b'\x45' * n) for n in range(1, 4)]
         for link, head in ((1, b''), (113, b''), (9, b''), (101, b''), (239, b'')):
             got = read('--read', files.add('short%d' % link, pcap(short, link=link, head=head)))
             c = got[-1]
-            odd = c['not_understood']
-            expect(c['lost']['sum'] + odd['unknown_link'] + odd['malformed'] >= 3, link, c)
+            unparsed = c['not_understood']
+            expect(c['lost']['sum'] + unparsed['unknown_link'] + unparsed['malformed'] >= 3, link, c)
 
 
 def test_memory():
-    """a capture eight times as long takes no more memory: any size can be read"""
+    """memory does not grow with the capture: a file eight times as long needs no more"""
     with Files() as files:
         peaks = []
         for megabytes in (6, 48):

@@ -1,7 +1,7 @@
 """report.schema.json refuses wrong lines, and the jq recipes of probe-json(5) work.
 
-Wherever a test reads a JSON line, lib/schema.py validates it. Without the tests of this file a schema that allows
-anything would pass there.
+Wherever a test reads a JSON line, lib/schema.py validates it. Without the tests of this file, a schema that permits
+everything would pass there.
 """
 import copy
 import os
@@ -15,22 +15,22 @@ from probe import PROBE, ROOT, expect
 
 
 def lines():
-    """-> one line of each type and more: of a capture, and what only an interface brings"""
+    """Returns at least one line of each type, including those that only a live run writes."""
     with Files() as files:
         got = read('--read', files.add('office', pcap(office())))
     live = dict(got[0], iface='eth0', file=None, hook='tcx', kernel='6.12.1', link='ethernet')
     icmp = dict(next(o for o in got if o['type'] == 'connection'), outcome='unreachable',
                 icmp={'time': 5, 'type': 3, 'code': 1, 'from': '10.1.4.1'})
-    odd = dict(got[-1], cut='eth0 went away', not_understood=dict(got[-1]['not_understood'], ethertypes={'0x88cc': 3}))
-    more = [live, icmp, odd, {'type': 'notice', 'time': 7, 'text': 'eth0 is down'}]
+    cut = dict(got[-1], cut='eth0 went away', not_understood=dict(got[-1]['not_understood'], ethertypes={'0x88cc': 3}))
+    more = [live, icmp, cut, {'type': 'notice', 'time': 7, 'text': 'eth0 is down'}]
     for line in more:
         expect(not schema.faults(line), line, schema.faults(line))
-    expect({o['type'] for o in got + more} == set(schema.TYPES), 'a type has no line to be tried')
+    expect({o['type'] for o in got + more} == set(schema.TYPES), 'a type without a line to test')
     return got + more
 
 
 def places(value, path=()):
-    """-> the paths of a value and of all that it holds"""
+    """Returns the paths of a value and of everything in it."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in inner:
@@ -44,7 +44,7 @@ def at(value, path):
 
 
 def spoiled(line):
-    """-> (what was done, the line after it): each must be refused"""
+    """Yields (change, changed line): the schema must refuse each line."""
     for path in places(line):
         value = at(line, path)
 
@@ -55,7 +55,7 @@ def spoiled(line):
             at(other, path[:-1])[path[-1]] = new
             return other
 
-        yield 'an object nobody knows', put({'nobody': 'knows'})
+        yield 'an unknown object', put({'nobody': 'knows'})
         if isinstance(value, dict):
             yield 'a name more', put(dict(value, surprise=1))
             for key in value if path[-1:] != ('ethertypes',) else ():
@@ -66,22 +66,22 @@ def spoiled(line):
         elif isinstance(value, bool):
             yield 'no flag', put(1)
         elif isinstance(value, str):
-            yield 'a number for a text', put(7)
+            yield 'a number instead of a text', put(7)
             if path[-1] not in ('label', 'text', 'verdict', 'version', 'iface', 'file', 'link', 'kernel', 'cut'):
-                yield 'a word nobody knows', put('nowhere')
+                yield 'an unknown word', put('nowhere')
         elif isinstance(value, (int, float)):
-            yield 'a text for a number', put(str(value))
-            yield 'a flag for a number', put(True)
+            yield 'a text instead of a number', put(str(value))
+            yield 'a flag instead of a number', put(True)
             if path[-1] != 'p_value':
                 yield 'half a nanosecond', put(value + 0.5)
             if path[-1] in ('port', 'client_port', 'server_port', 'size', 'mss', 'code'):
                 yield 'a number too large', put(70000)
             if re.search(r'count|port|hosts|stalls|tried|others|number|answered|acked|sum|full|^p50$', str(path[-1])):
-                yield 'fewer than none', put(-1 if path[-1] != 'p50' else 'none')
+                yield 'a negative number', put(-1 if path[-1] != 'p50' else 'none')
 
 
 def test_refuses():
-    """what is missing, misspelt, of another type or out of range is refused, at every place of every type of line"""
+    """missing, misspelt, wrongly typed and out-of-range values are refused in every field of every type of line"""
     tried, once = {}, set()
     for line in lines():
         if schema.shape(line) in once or tried.get(line['type'], 0) > 1500:
@@ -94,7 +94,7 @@ def test_refuses():
 
 
 def test_one_of_each():
-    """whoever validates with the schema as it is, and not by the line's type, hears the same"""
+    """the whole schema gives the same result as the part for one type of line"""
     whole = schema.jsonschema.Draft202012Validator(schema.SCHEMA)
     whole.check_schema(schema.SCHEMA)
     for kind in schema.TYPES:
@@ -105,7 +105,7 @@ def test_one_of_each():
 
 
 def test_words():
-    """the words that the program has are the schema's, one by one"""
+    """the enumerations of the schema are exactly the words that the program writes"""
     def words(file, pattern):
         with open(os.path.join(ROOT, 'user', file)) as f:
             return re.findall(r'\[%s\w+\]\s*=\s*(?:\{ )?"([^"]+)"' % pattern, f.read())
@@ -125,7 +125,7 @@ def test_words():
 
 
 def test_described():
-    """every field says what it is: who reads a line need not guess"""
+    """every field has a description, so that a reader need not guess"""
     def bare(part, path):
         if '$ref' in part and 'description' not in part:
             part = schema.SCHEMA['$defs'][part['$ref'].rsplit('/', 1)[1]]
@@ -153,7 +153,7 @@ ANSWERS = {
 
 
 def test_questions():
-    """the jq recipes of probe-json(5) work as printed, and answer what their titles promise"""
+    """the jq recipes of probe-json(5) work as printed and return the results that their titles promise"""
     with open(os.path.join(ROOT, 'user', 'man', 'probe-json.5')) as f:
         section = f.read().split('.Sh EXAMPLES\n')[1].split('.Sh ')[0]
     asked = {title: command.replace('\\e', '\\') for title, command in

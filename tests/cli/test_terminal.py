@@ -30,10 +30,10 @@ HEADING = re.compile(r'TIME +CLIENT +SERVER +WHAT$')
 
 
 class Screen:
-    """A terminal: rows as they would be seen, with all that scrolled away. Wraps anew on resize, or does not."""
+    """A terminal: its rows, including those that have scrolled away. On resize it reflows its lines, or does not."""
 
-    def __init__(self, columns, wraps_anew=True):
-        self.columns, self.wraps_anew = columns, wraps_anew
+    def __init__(self, columns, reflows=True):
+        self.columns, self.reflows = columns, reflows
         self.rows, self.wrapped, self.x = [''], [False], 0
         self.decoder = codecs.getincrementaldecoder('utf-8')()
         self.rest = ''
@@ -62,8 +62,8 @@ class Screen:
         elif letter == 'J' and numbers in ('', '0'):
             del self.rows[self.y + 1:], self.wrapped[self.y + 1:]
             self.rows[self.y] = self.rows[self.y][:self.x]
-        elif numbers != '?2004':  # of the shell: pasting
-            raise AssertionError('an escape that not every terminal knows: ' + numbers + letter)
+        elif numbers != '?2004':  # bracketed paste, set by the shell
+            raise AssertionError('an escape sequence that some terminals do not support: ' + numbers + letter)
 
     y = 0
 
@@ -88,7 +88,7 @@ class Screen:
             self.wrapped.append(wrapped)
 
     def resize(self, columns):
-        if not self.wraps_anew:
+        if not self.reflows:
             self.rows = [row[:columns] for row in self.rows]
             self.columns, self.x = columns, min(self.x, columns - 1)
             return
@@ -119,14 +119,14 @@ class Screen:
 
 
 class Terminal:
-    """The probe with a terminal for standard output and error, from the with block's begin to its end."""
+    """The probe with a terminal as standard output and error, for the time of a with block."""
 
-    def __init__(self, *arguments, columns=80, wraps_anew=True, command=None, stdout=None, stdin=None, **environment):
-        self.arguments, self.screen, self.command = list(arguments), Screen(columns, wraps_anew), command
+    def __init__(self, *arguments, columns=80, reflows=True, command=None, stdout=None, stdin=None, **environment):
+        self.arguments, self.screen, self.command = list(arguments), Screen(columns, reflows), command
         self.stdout, self.stdin = stdout, stdin
         self.environment = {k: v for k, v in os.environ.items() if k not in ('NO_COLOR', 'COLUMNS')}
         self.environment.update({'TERM': 'xterm', 'LC_ALL': 'C.UTF-8'}, **environment)
-        self.said, self.lock, self.paused = b'', threading.Lock(), threading.Event()
+        self.output, self.lock, self.paused = b'', threading.Lock(), threading.Event()
         self.paused.set()
 
     def __enter__(self):
@@ -157,11 +157,11 @@ class Terminal:
             while self.paused.wait():
                 data = os.read(self.master, 4096)
                 with self.lock:
-                    self.said += data
+                    self.output += data
                     self.screen.feed(data)
         except OSError:
             pass
-        except BaseException as e:  # of the screen: the test is to hear of it
+        except BaseException as e:  # an error of the screen: re-raised in the test
             self.broken = e
 
     broken = None
@@ -175,7 +175,7 @@ class Terminal:
         os.write(self.master, keys)
 
     def wait(self, what, text='', timeout=30):
-        """Until the condition holds (a function of the screen) or the text is on it."""
+        """Waits until the condition (a function of the screen) holds or the text is on the screen."""
         end = time.monotonic() + timeout
         while True:
             if self.broken:
@@ -184,7 +184,7 @@ class Terminal:
                 if what(self.screen) if callable(what) else what in self.screen.text:
                     return
                 seen = self.screen.text
-            expect(time.monotonic() < end, 'waited in vain for', text or what, 'on the screen:\n' + seen)
+            expect(time.monotonic() < end, 'timeout while waiting for', text or what, 'on the screen:\n' + seen)
             time.sleep(0.02)
 
     def stop(self):
@@ -209,7 +209,7 @@ def status_is_shown(screen):
 
 
 def events(rows):
-    """The rows before the report; each must be what it was meant to be, whole."""
+    """Returns the rows before the report, after checking that each is a complete event line."""
     found = []
     for row in rows:
         row = row.rstrip()
@@ -238,7 +238,7 @@ def some_stalls(n=4, think=1.2):
 
 
 def test_status_line():
-    """whoever watches sees how it stands, each line stays whole, and at the end there is no trace of it"""
+    """the status line shows the current counts, splits no event line, and leaves nothing behind at the end"""
     with servers(), Terminal() as t:
         t.wait(status_is_shown, 'the status line')
         some_stalls()
@@ -252,7 +252,7 @@ def test_status_line():
 
 
 def test_failing_peers():
-    """the status line counts peers that fail, and takes those back that answer after all"""
+    """the status line counts failing peers, and no longer counts a peer after it has answered"""
     with Terminal(columns=120) as t:
         wait = netns.fork(CLIENTS[0], lambda: [netns.try_connect(a, 5274, 5) for a in (DEAD4,)])
         t.wait('1 peer failing')
@@ -262,7 +262,7 @@ def test_failing_peers():
 
 
 def test_wide_and_narrow():
-    """IPv6 addresses are whole on 200 columns and on 80, and no row is longer than the terminal"""
+    """IPv6 addresses are complete on 200 columns and on 80, and no row is longer than the terminal"""
     def of(columns):
         with servers(), Terminal(columns=columns) as t:
             wait = netns.fork(CLIENTS[0], lambda: netns.try_connect(DEAD6, 5274, 4))
@@ -271,8 +271,8 @@ def test_wide_and_narrow():
             t.wait('no answer')
             t.wait('stall')
             t.stop()
-        lines = t.screen.text[t.screen.text.index('TIME'):].split('\n\n')[0]  # behind the greeting, before tables
-        expect(lines in '\n'.join(t.screen.logical()), 'wrapped by the terminal', lines)
+        lines = t.screen.text[t.screen.text.index('TIME'):].split('\n\n')[0]  # between the first message and the tables
+        expect(lines in '\n'.join(t.screen.logical()), 'the terminal has wrapped a line', lines)
         expect(columns < 80 or not any(t.screen.wrapped), t.screen.text)
         return t.screen
 
@@ -285,9 +285,9 @@ def test_wide_and_narrow():
 
 
 def test_resize():
-    """a window that changes its width tears no line, on terminals that wrap anew and on those that do not"""
-    for wraps_anew in (True, False):
-        with servers(), Terminal(columns=150, wraps_anew=wraps_anew) as t:
+    """resizing the window breaks no line, on terminals that reflow and on those that do not"""
+    for reflows in (True, False):
+        with servers(), Terminal(columns=150, reflows=reflows) as t:
             t.wait(status_is_shown, 'the status line')
             working = threading.Thread(target=some_stalls, args=(6, 1.5))
             working.start()
@@ -302,14 +302,14 @@ def test_resize():
 
 
 def test_narrow_status():
-    """on a narrow terminal what matters most is still there"""
+    """on a narrow terminal the status line keeps the most important counts"""
     with Terminal(columns=44) as t:
         t.wait(lambda s: re.match(r'\d s · 0 stalls · 0 failing · 0 lost$', s.rows[-1]), 'the short status line')
         t.stop()
 
 
 def test_piped():
-    """into a pipe or a file goes plain text, and no status line appears on the terminal beside a pipe"""
+    """a pipe or a file gets plain text, and no status line appears on the terminal beside a pipe"""
     with servers(), tempfile.TemporaryFile() as out:
         for errors in (subprocess.PIPE, None):
             process = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=out)
@@ -319,7 +319,7 @@ def test_piped():
                 time.sleep(0.5)
                 t.stop()
             process.wait()
-            expect(t.said.count(b'\n') == 1 and b'\x1b' not in t.said, t.said)
+            expect(t.output.count(b'\n') == 1 and b'\x1b' not in t.output, t.output)
         out.seek(0)
         text = out.read().decode()
     expect('\x1b' not in text and '\r' not in text, repr(text))
@@ -327,7 +327,7 @@ def test_piped():
 
 
 def test_file():
-    """with the report in a file the terminal still shows how it stands"""
+    """with the report in a file, the terminal still shows the status line"""
     with tempfile.TemporaryFile() as out:
         with Terminal(stdout=out) as t:
             t.wait(status_is_shown, 'the status line')
@@ -337,17 +337,17 @@ def test_file():
 
 
 def test_dumb():
-    """a dumb terminal, as of an editor, gets plain lines"""
+    """a dumb terminal, such as an editor's, gets plain lines"""
     for term in ('dumb', ''):
         with servers(), Terminal(TERM=term) as t:
             some_stalls(1)
             t.wait('stall')
             t.stop()
-        expect(b'\x1b' not in t.said and b'\r' not in t.said.replace(b'\r\n', b''), t.said)
+        expect(b'\x1b' not in t.output and b'\r' not in t.output.replace(b'\r\n', b''), t.output)
 
 
 def test_no_color():
-    """NO_COLOR: none, also not in the status line"""
+    """NO_COLOR disables colours, also in the status line"""
     with servers(), Terminal(NO_COLOR='1') as t:
         t.wait(status_is_shown, 'the status line')
         some_stalls(1)
@@ -357,7 +357,7 @@ def test_no_color():
 
 
 def test_ascii():
-    """a terminal without UTF-8 gets nothing else than ASCII, on every line"""
+    """a terminal without UTF-8 gets only ASCII, on every line"""
     with servers(), Terminal(LC_ALL='C') as t:
         t.wait(status_is_shown, 'the status line')
         wait = netns.fork(CLIENTS[0], lambda: netns.try_connect(DEAD4, 5274, 4))
@@ -365,12 +365,12 @@ def test_ascii():
         wait()
         t.wait('no answer')
         t.stop()
-    expect(t.said.isascii() and b' -> ' in t.said and b'us' in t.said, t.said)
+    expect(t.output.isascii() and b' -> ' in t.output and b'us' in t.output, t.output)
     expect(len(events(t.screen.rows)) == 5, t.screen.text)
 
 
 def test_quiet():
-    """-q: nothing but the report"""
+    """-q prints only the report"""
     with servers(), Terminal('--quiet') as t:
         some_stalls(1)
         time.sleep(0.5)
@@ -380,7 +380,7 @@ def test_quiet():
 
 
 def test_stopped_and_continued():
-    """Ctrl-Z gives the shell a clean line, in the background there are only event lines, fg brings all back"""
+    """Ctrl-Z leaves a clean line to the shell, the background run prints only event lines, fg restores all"""
     shell = ['nsenter', '--net=/run/netns/' + GATEWAY, 'bash', '--norc', '--noprofile', '-i']
     with servers(), Terminal(command=shell, PS1='% ', TERM='xterm-mono') as t:
         t.type(('%s --iface %s\n' % (PROBE, netns.LAN_IFACE)).encode())
@@ -409,7 +409,7 @@ def connect_often(address, first, last):
 
 
 def test_flood():
-    """a scan of hundreds of servers a second is a handful of lines, with their number, and of one client"""
+    """a scan of hundreds of servers a second by one client takes a few lines, which state the number"""
     rules = 'chain c { type filter hook prerouting priority 0; tcp dport 2000-8000 reject with tcp reset; }'
     with netns.Rules(WAN, rules), Terminal(columns=120) as t:
         for wait in [netns.fork(CLIENTS[0], connect_often, SERVER4, at, at + 500) for at in range(2000, 5000, 500)]:
@@ -417,19 +417,19 @@ def test_flood():
         t.wait(lambda s: re.search(r'3000 peers? failing', s.rows[-1]), '3000 peers failing')
         t.stop()
     lines = events(t.screen.rows)
-    folded = [re.search(r'10\.1\.4\.21 +→ (\S+) servers +refused: (\d+) more in \d+ s', line) for line in lines]
-    numbers = [int(match[2]) for match in folded if match]
+    merged = [re.search(r'10\.1\.4\.21 +→ (\S+) servers +refused: (\d+) more in \d+ s', line) for line in lines]
+    numbers = [int(match[2]) for match in merged if match]
     expect(numbers and sum(numbers) + len(lines) - len(numbers) == 3000, lines)
     expect(len(lines) < 100, len(lines), 'lines')
 
 
 def test_terminal_that_stands_still():
-    """Ctrl-S holds up the screen, and not the run: nothing is lost, and the screen goes on where it stood"""
+    """Ctrl-S stops the screen but not the run: no record is lost, and the output resumes where it stopped"""
     with servers(), Terminal('--json=out.json') as t:
         t.wait(status_is_shown, 'the status line')
         t.type(b'\x13')
         time.sleep(0.5)
-        before = len(t.said)
+        before = len(t.output)
         some_stalls(4)
         path = os.path.join(t.folder.name, 'out.json')
         end = time.monotonic() + 30
@@ -439,18 +439,18 @@ def test_terminal_that_stands_still():
                     break
             time.sleep(0.1)
         else:
-            raise AssertionError('the run stood still as well')
-        expect(len(t.said) == before, 'Ctrl-S did not hold the screen', t.said[before:])
+            raise AssertionError('the run has stopped as well')
+        expect(len(t.output) == before, 'Ctrl-S did not stop the screen', t.output[before:])
         t.type(b'\x11')
         t.wait(lambda s: '8 stalls' in s.rows[-1], '8 stalls')
         t.stop()
     expect(len(events(t.screen.rows)) == 8, t.screen.text)
-    # no finding is made of waits this short, but who saw the lines wants their sum
+    # Waits this short give no finding, but the report must still state their sum.
     expect('STALLS  8 connections of 2 hosts waited 1 s or more' in t.screen.text, t.screen.text)
 
 
 def test_progress():
-    """whoever waits for a long file sees how far it is, and no trace of that in the output"""
+    """the progress of reading a long file is shown on the terminal, and never in the output"""
     stream = captures.pcap([(captures.START, frame) for _, frame in captures.story()] * 10000)
     for where in ('file', 'terminal', 'pipe'):
         reader, writer = os.pipe()
@@ -463,7 +463,7 @@ def test_progress():
                 with os.fdopen(writer, 'wb') as f:
                     f.write(stream)
                     f.flush()
-                    time.sleep(1.2)  # nothing is shown for a file that is read at once
+                    time.sleep(1.2)  # no progress is shown for a file that is read at once
                     f.write(stream[24:])
                     f.flush()
                     if where != 'pipe':
@@ -471,10 +471,10 @@ def test_progress():
                 t.status = t.process.wait(30)
                 t.reader.join(30)
             expect(t.status == 0 and not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)
-            expect(where != 'pipe' or t.said == b'', t.said)
+            expect(where != 'pipe' or t.output == b'', t.output)
             expect(where != 'terminal' or 'attempts' in t.screen.text, t.screen.text)
             out.seek(0)
-            expect(b'\x1b' not in out.read(), 'escapes in the file')
+            expect(b'\x1b' not in out.read(), 'escape sequences in the file')
 
 
 def test_interrupted_reading():

@@ -1,4 +1,4 @@
-"""--write: the packets that decided, as tshark and the probe itself read them."""
+"""--write: the file of evidence as tshark and the probe itself read it."""
 import os
 import signal
 import struct
@@ -16,23 +16,23 @@ CAPTURES = os.path.join(ROOT, '..', 'shared', 'captures', 'pcaps')
 
 
 def tshark(path, *fields, wanted='frame'):
-    """-> a row of strings for each frame; tshark must not complain"""
+    """Returns a list of strings for each frame, after checking that tshark reports no error."""
     words = [word for field in fields for word in ('-e', field)]
     done = subprocess.run(['tshark', '-r', path, '-Y', wanted, '-T', 'fields', '-E', 'separator=|'] + words,
                           capture_output=True, text=True)
-    said = [line for line in done.stderr.splitlines() if 'Running as user' not in line]
-    expect(done.returncode == 0 and not said, path, said)
+    complaints = [line for line in done.stderr.splitlines() if 'Running as user' not in line]
+    expect(done.returncode == 0 and not complaints, path, complaints)
     return [line.split('|') for line in done.stdout.splitlines()]
 
 
 def write(files, packets, *arguments, status=0, **format):
-    """-> (the probe's objects, the evidence's path)"""
+    """Returns the probe's objects and the path of the evidence."""
     out = os.path.join(files.folder.name, 'evidence.pcapng')
     return read('--read', files.add('in', pcap(packets, **format)), '--write', out, '--force', *arguments, status=status), out
 
 
 def test_comments():
-    """each packet that matters says why, and the whole what it is"""
+    """each packet of evidence has a comment with its reason, and the file has one with the findings"""
     with Files() as files:
         _, path = write(files, story())
         rows = tshark(path, 'frame.time_epoch', 'frame.comment')
@@ -48,7 +48,7 @@ def test_comments():
 
 
 def test_deltas():
-    """the delta that Wireshark shows is the wait that the report names, to the nanosecond"""
+    """the delta that Wireshark shows equals the wait in the report, to the nanosecond"""
     with Files() as files:
         objects, path = write(files, story())
         wait = of(objects, 'connection', server=SERVER[0])[0]['wait']
@@ -58,11 +58,11 @@ def test_deltas():
 
 
 def test_what_is_kept():
-    """of what went well nothing is written; of what did not, all that decided"""
+    """the file has every decisive packet of a failure or stall, and nothing of connections without a problem"""
     fine = sorted(list(connection(START, 10**6, ('10.1.4.30', 1111))) + [])
     with Files() as files:
         _, path = write(files, fine)
-        expect(not tshark(path, 'frame.number'), 'packets of a connection that was well')
+        expect(not tshark(path, 'frame.number'), 'packets of a connection without a problem')
         _, path = write(files, sorted(fine + story(START + 50)))
         expect(len(tshark(path, 'frame.number')) == 8, 'not those 8')
         rst = [(START, captures.frame(CLIENT, SERVER, SYN, 9, 0)), (START + 5, captures.frame(SERVER, CLIENT, 20, 0, 10))]
@@ -71,7 +71,7 @@ def test_what_is_kept():
 
 
 def test_slow_helper():
-    """the attempt that a stalled client waited for is there, although it went well in the end"""
+    """an attempt that a stalled client waited for is in the file, even if it succeeded in the end"""
     helper = ('192.0.2.9', 443)
     asked = [(START + 11 * 10**6 + 500, captures.frame((CLIENT[0], 6000), helper, SYN, 1, 0)),
              (START + 12 * 10**6, captures.frame(helper, (CLIENT[0], 6000), SYNACK, 1, 2)),
@@ -81,14 +81,14 @@ def test_slow_helper():
     with Files() as files:
         _, path = write(files, sorted(list(connection(START, 5 * SECOND)) + asked + other))
         rows = tshark(path, 'tcp.srcport', 'tcp.dstport', 'frame.comment')
-        said = [row for row in rows if '443' in row[:2]]
-        expect(len(said) == 4 and len(rows) == 9, rows)
-        expect(said[3][2].startswith('answered 4.989 s after the first SYN; 11 ms later the silence of 10.1.4.23:51544 '
-                                     'towards 198.51.100.7:80 ends'), said)
+        helper = [row for row in rows if '443' in row[:2]]
+        expect(len(helper) == 4 and len(rows) == 9, rows)
+        expect(helper[3][2].startswith('answered 4.989 s after the first SYN; 11 ms later the silence of 10.1.4.23:51544 '
+                                     'towards 198.51.100.7:80 ends'), helper)
 
 
 def test_snap():
-    """payload stays out of the file unless it is asked for"""
+    """the file contains payload only on request"""
     with Files() as files:
         _, path = write(files, story())
         expect(all(n == '54' for n, in tshark(path, 'frame.cap_len')), tshark(path, 'frame.cap_len'))
@@ -103,7 +103,7 @@ def test_snap():
 
 
 def test_icmp():
-    """an ICMP error is there with the headers that it quotes, and in words"""
+    """an ICMP error is in the file with the headers that it quotes, and the comment explains it"""
     syn = captures.frame(CLIENT, DEAD, SYN, 9, 0)
     quoted = syn[14:] + b'secret' * 20
     icmp = struct.pack('>BBHI', 3, 1, 0, 0) + quoted
@@ -116,7 +116,7 @@ def test_icmp():
 
 
 def test_links():
-    """the bytes are the capture's own, link header and all"""
+    """the file contains the bytes of the capture, including the link header"""
     cooked = b'\0\0\0\x01\0\x06' + b'\x02' * 8 + b'\x08\0'
     with Files() as files:
         for link, head, name in ((113, cooked, 'Linux cooked-mode capture v1'), (101, b'', 'Raw IP'), (12, b'', 'Raw IP'),
@@ -128,7 +128,7 @@ def test_links():
 
 
 def test_failures():
-    """a full disk, or a reader that goes away, is said; the report comes all the same"""
+    """a full disk and a closed pipe are reported, and the report is printed anyway"""
     with Files() as files:
         source = files.add('in', pcap(story()))
         done = run('--read', source, '--write', '/dev/full')
@@ -141,8 +141,8 @@ def test_failures():
         with subprocess.Popen([PROBE, '--read', '-', '--write', pipe], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE) as process:
             reader.wait()
-            _, said = process.communicate(pcap(story()))
-        expect(process.returncode == 1 and b'Broken pipe' in said, process.returncode, said)
+            _, errors = process.communicate(pcap(story()))
+        expect(process.returncode == 1 and b'Broken pipe' in errors, process.returncode, errors)
         done = run('--read', source, '--write', '/nowhere/x')
         expect(done.returncode == 1 and b'cannot write /nowhere/x' in done.stderr and not done.stdout, done.stderr)
         for arguments in (('--write', source), ('--json=' + source,), ('--write', source + 'x', '--json=' + source + 'x')):
@@ -156,14 +156,14 @@ def test_failures():
             expect(f.read() == b'precious', 'a run that cannot start has emptied the file')
 
 
-# ---- what stands where a file is to be written ----
+# ---- existing files, links and pipes at the path of an output ----
 
 OUTPUTS = ('--json=', '--html=', '--write=')
 NOBODY = 65534
 
 
 def written(source, path, *arguments, **how):
-    """Tries every kind of output on that path. -> the answers"""
+    """Tries every kind of output on that path. Returns the finished processes."""
     return [subprocess.run([PROBE, '--read', source, kind + path] + list(arguments), capture_output=True, **how)
             for kind in OUTPUTS]
 
@@ -180,7 +180,7 @@ def content(path):
 
 
 def test_no_clobbering():
-    """a typo destroys no file: what has content is written over with --force alone"""
+    """a typo destroys no file: only --force replaces a file that has content"""
     with Files() as files:
         source, old = files.add('in', pcap(story())), files.add('old', b'precious')
         refused(written(source, old), b'it exists; --force', old)
@@ -188,17 +188,17 @@ def test_no_clobbering():
         for kind in OUTPUTS:
             expect(run('--read', source, kind + old, '--force').returncode == 0, kind)
             expect(b'precious' not in content(old) and len(content(old)) > 100, kind)
-            # shorter than what was there before: nothing of that is left at the end
+            # The new content is shorter: nothing of the old content may remain.
             with open(old, 'ab') as f:
                 f.write(b'precious' * 100000)
             expect(run('--read', source, kind + old, '--force').returncode == 0, kind)
             expect(b'precious' not in content(old), kind)
             empty = files.add('empty', b'')
-            expect(run('--read', source, kind + empty).returncode == 0 and content(empty), 'as mktemp leaves it', kind)
+            expect(run('--read', source, kind + empty).returncode == 0 and content(empty), 'as of mktemp', kind)
 
 
 def test_traps():
-    """root writes nothing through a name that somebody else has prepared: link, hard link, file, pipe, folder"""
+    """root writes nothing through a path that another user prepared: link, hard link, file, pipe, folder"""
     with Files() as files:
         folder = files.folder.name
         source, target = files.add('in', pcap(story())), files.add('shadow', b'root:secret')
@@ -217,15 +217,15 @@ def test_traps():
                             (empty, b'belongs to user 65534'), (folder, b'directory')):
             refused(written(source, path, '--force'), words, path)
         expect(content(target) == b'root:secret' and not os.path.exists(absent), 'a link was followed')
-        expect(content(theirs) == b'theirs' and content(empty) == b'', 'written to a file of another user')
-        # who calls sudo may have the file
+        expect(content(theirs) == b'theirs' and content(empty) == b'', 'a file of another user was written')
+        # The user who calls sudo may own the file.
         for done in written(source, theirs, '--force', env=dict(os.environ, SUDO_UID=str(NOBODY))):
             expect(done.returncode == 0, done.stderr)
         expect(content(theirs) != b'theirs', 'not written')
 
 
 def test_streams():
-    """pipes, devices and descriptors that were given go on working: >(command), /dev/stdout, /dev/null"""
+    """pipes, devices and inherited descriptors work as outputs: >(command), /dev/stdout, /dev/null"""
     with Files() as files:
         source, out = files.add('in', pcap(story())), files.add('out', b'before\n')
         for done in written(source, '/dev/null'):
@@ -247,7 +247,7 @@ def test_streams():
 
 
 def test_never_began():
-    """a capture that turns out to be none leaves no empty file behind, though by then nothing can be removed any more"""
+    """an invalid capture leaves no empty output file, although the process can no longer remove files"""
     with Files() as files:
         folder = files.folder.name
         outputs = [kind + os.path.join(folder, 'out%d' % i) for i, kind in enumerate(OUTPUTS)]
@@ -267,22 +267,22 @@ def test_never_began():
 
 
 def test_rights():
-    """a capture is read without any right, even by root: whoever forged it gains nothing by breaking the reader"""
+    """a capture is read without any privilege, even by root: a forged capture gains nothing from a defect"""
     with subprocess.Popen([PROBE, '--verbose', '--read', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as p:
-        # not a byte of it is there yet
+        # No byte of the capture has arrived yet.
         status = netns.confined(p.pid)
         for name in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb'):
             expect(int(status[name], 16) == 0, name, status[name])
-        text, said = p.communicate(pcap(story()))
-        expect(p.returncode == 0 and b'10.200.7.9:5274' in text and b'privileges kept: none' in said, said)
+        text, errors = p.communicate(pcap(story()))
+        expect(p.returncode == 0 and b'10.200.7.9:5274' in text and b'privileges kept: none' in errors, errors)
 
 
 def test_round_trip():
-    """read again, the evidence of every capture tells the same of what stalled and failed"""
+    """reading the evidence of a capture gives the same stalls and failures as the capture"""
     compared = 0
     if not os.path.isdir(CAPTURES):
-        pytest.skip('the captures are not part of this checkout')
+        pytest.skip('this checkout does not contain the captures')
     with Files() as files:
         out = os.path.join(files.folder.name, 'evidence.pcapng')
         for name in sorted(os.listdir(CAPTURES)):
@@ -297,7 +297,7 @@ def test_round_trip():
             expect(again.returncode == 0 or b'holds no packet' in again.stderr, name, again.stderr)
 
             def story_of(objects):
-                # the capture may have begun earlier, and told of the end of the run later
+                # The capture may begin earlier and end later than its evidence.
                 keys = ('client', 'client_port', 'server', 'server_port', 'outcome', 'wait', 'banner')
                 return {tuple(c[k] for k in keys) + tuple(c[k] - c['syn'] for k in ('ack', 'client_first') if c[k])
                         for c in of(objects, 'connection')}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any bytes as a capture, through the reader and all the way to the reports: libFuzzer's target. If
- * this finds something, a file that somebody sent can end the probe, or worse.
+ * libFuzzer's target for captures: any bytes, through the reader and all the way to the reports. If
+ * it finds a defect, a received file can crash the probe or take it over.
  *
- * An input of an odd length is read twice over, as two files side by side.
+ * An input of odd length is read as two concurrent files.
  */
 #include <fcntl.h>
 #include <stdio.h>

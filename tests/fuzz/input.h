@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the fuzzer's inputs of packets look like; seeds.c writes them, packets.c plays them. */
+/* The format of the fuzzer's inputs of packets; seeds.c writes them, packets.c plays them. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,17 +12,17 @@ enum {
 	WHAT_FROM_GATEWAY = 1 << 1,
 	WHAT_BARE = 1 << 2, /* no link header: IPv4, or with WHAT_IP6 IPv6 */
 	WHAT_IP6 = 1 << 3,
-	WHAT_SWEEP = 1 << 4, /* no frame: the sweep looks at all flows now */
+	WHAT_SWEEP = 1 << 4, /* no frame: the sweep examines all flows at this time */
 	WHAT_CUT = 1 << 5, /* longer on the wire than here */
 	WHAT_OTHER_IFACE = 1 << 6,
 };
 
 #define HEAD_BYTES 5
 
-/* Stands before each frame: what, delay and length, the latter two with the low byte first. */
+/* The header of each frame: what, delay and length, the latter two with the low byte first. */
 struct head {
 	uint8_t what;
-	uint16_t delay; /* since the frame before: 14 bits of it, in the unit that the upper two name */
+	uint16_t delay; /* since the previous frame: 14 bits, in the unit of the upper two bits */
 	uint16_t length;
 };
 
@@ -50,7 +50,7 @@ static inline void head_write(const struct head *h, uint8_t b[HEAD_BYTES])
 	b[4] = h->length >> 8;
 }
 
-/* Nanoseconds; clocks of captures may go backwards. */
+/* Returns nanoseconds, possibly negative: clocks of captures may go backwards. */
 static inline int64_t head_delay(const struct head *h)
 {
 	static const int64_t units[] = { 1000, MILLISECOND_NS, 100 * MILLISECOND_NS,

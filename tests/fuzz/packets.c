@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any packets in any order at any time, through parse and track: libFuzzer's target. If this finds
- * something, a packet from anywhere can make the probe lie, or end it.
+ * libFuzzer's target for packets: any packets, in any order, at any time, through parse and track.
+ * If it finds a defect, a packet from anywhere can falsify the report of the probe, or crash it.
  *
- * An input is a tape: a byte for the table's size, then frames, each behind a struct head.
+ * An input is a tape: a byte for the table's size, then frames, each after a struct head.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static const struct model_events deaf = {
 	.late_answer = ignore_connection,
 };
 
-/* What holds of every record, whatever was on the wire. */
+/* Checks the invariants of every record, whatever was on the wire. */
 static void settled(void *context, const struct record *r)
 {
 	const char *wrong = record_wrong(r, false); /* captures' clocks go backwards */
@@ -97,7 +97,7 @@ static void save(void *context, const struct packet_head *head)
 	REQUIRE(!(head->roles & ROLE_SYN) || !(head->roles & ~ROLE_SYN));
 }
 
-/* Every attempt is opening or was published; none is lost without a word. */
+/* Checks that every attempt is opening or was published; losses must be counted. */
 static void sweep(struct play *p)
 {
 	const uint64_t *counters = offline_counters(p->offline);
@@ -256,14 +256,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* ---- mutation by whole frames: bytes alone seldom make a second packet that fits the first ---- */
+/*
+ * ---- mutation by whole frames: mutated bytes seldom give a second packet that matches the first
+ * ----
+ */
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed);
 
 #define MAX_FRAMES 128
 
-/* Where each frame begins, and in at[count] where the last ends. */
+/* Stores the start of each frame, and in at[count] the end of the last one. */
 static size_t frames_of(const uint8_t *data, size_t size, const uint8_t *at[MAX_FRAMES + 1])
 {
 	const uint8_t *p = data + 1, *end = data + size;
@@ -289,7 +292,7 @@ static void swap_bytes(uint8_t *a, uint8_t *b, size_t n)
 	}
 }
 
-/* The other side speaks: addresses, ports and numbers change places. */
+/* Turns the frame into one of the other side: exchanges addresses, ports and numbers. */
 static void turn(uint8_t *frame, const struct head *h)
 {
 	struct frame f = { .begin = frame, .end = frame + h->length, .wire_length = h->length };
@@ -310,7 +313,7 @@ static void turn(uint8_t *frame, const struct head *h)
 	swap_bytes(tcp + 4, tcp + 8, 4);
 }
 
-/* A header's field that decides, set to something that matters. */
+/* Sets a decisive field of a header to a critical value. */
 static void set_field(uint8_t *frame, const struct head *h, unsigned int seed)
 {
 	static const uint8_t flags[] = { TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
@@ -332,7 +335,7 @@ static void set_field(uint8_t *frame, const struct head *h, unsigned int seed)
 		tcp[7] += seed / 4; /* sequence number */
 		break;
 	case 2:
-		tcp[11] += seed / 4; /* what is acknowledged */
+		tcp[11] += seed / 4; /* acknowledgment number */
 		break;
 	case 3:
 		tcp[2 * (seed / 4 % 2) + 1] = seed / 8; /* a port */
@@ -360,8 +363,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 	head_read(&h, (const uint8_t **)&p, data + size);
 	seed /= 64;
 	switch (seed % 6) {
-	case 0: /* once more, somewhere behind */
-	case 1: /* once more, from the other side */
+	case 0: /* repeat it at a later position */
+	case 1: /* repeat it, from the other side */
 		if (size + length > most)
 			return size;
 		to = one + 1 + seed / 6 % (count - one);
@@ -378,16 +381,16 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 			memcpy(p, copy, length);
 		}
 		return size + length;
-	case 2: /* away with it */
+	case 2: /* remove it */
 		memmove(frame, frame + length, data + size - frame - length);
 		return size - length;
 	case 3:
 		set_field(p, &h, seed / 6);
 		return size;
-	case 4: /* when, and how it came */
+	case 4: /* its time and direction */
 		frame[seed / 6 % 4] = seed / 24;
 		return size;
-	default: /* its bytes, as libFuzzer likes */
+	default: /* its bytes, by libFuzzer */
 		if (!h.length)
 			return size;
 		grown = LLVMFuzzerMutate(p, h.length, h.length);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes the fuzzers' first inputs: every scenario as a tape (DIRECTORY/packets) and as a capture,
- * in the formats and link types in turn (DIRECTORY/files).
+ * Writes the first inputs of the fuzzers: every scenario as a tape (DIRECTORY/packets) and as a
+ * capture, in the formats and link types in turn (DIRECTORY/files).
  *
  *	seeds DIRECTORY
  */
@@ -72,14 +72,14 @@ static void write_tape(FILE *f, const struct tape *t)
 
 /* ---- captures ---- */
 
-/* Link types by their number in files, and what stands before an IP header there. */
+/* Link types by their number in files, and the link header before an IP header. */
 static const struct link_head {
 	uint32_t type;
 	uint32_t length;
 	uint8_t ip4[20];
 	uint8_t ip6[20];
 } links[] = {
-	{ 1, 0, {}, {} }, /* Ethernet, as it is */
+	{ 1, 0, {}, {} }, /* Ethernet, unchanged */
 	{ 0, 4, { 2 }, { 30 } }, /* BSD loopback */
 	{ 9, 4, { 0xff, 3, 0, 0x21 }, { 0xff, 3, 0, 0x57 } }, /* PPP */
 	{ 50, 4, { 0xff, 3, 0, 0x21 }, { 0xff, 3, 0, 0x57 } },
@@ -114,7 +114,7 @@ static void put_bytes(struct out *o, const uint8_t *bytes, size_t n)
 	o->count += n;
 }
 
-/* The frame behind this link's header. Answers its length. */
+/* Writes the frame after this link's header. Returns its length. */
 static uint32_t put_link(uint8_t *to, const struct link_head *link, const struct tape_frame *f)
 {
 	bool ip6 = f->length > 12 && f->bytes[12] == 0x86;
@@ -125,7 +125,7 @@ static uint32_t put_link(uint8_t *to, const struct link_head *link, const struct
 		return f->length;
 	}
 	memcpy(to, ip6 ? link->ip6 : link->ip4, link->length);
-	if (link->type == 239) { /* a field of 4 bytes more than the packet; 9 is the payload */
+	if (link->type == 239) { /* a TLV of the packet and 4 bytes; 9 is the payload */
 		to[4] = length + 4;
 		to[5] = (length + 4) >> 8;
 		to[6] = 9;

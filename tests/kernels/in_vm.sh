@@ -22,7 +22,7 @@ stop() {
 	ended=$?
 }
 
-# Waits until the probe has said it, not for ever.
+# Waits until the probe has printed it, with a time limit.
 await() {
 	tries=0
 	until grep -q "$1" err.txt; do
@@ -36,7 +36,8 @@ right() {
 	sed -n "s/^$1:\t0*\(.\)/\1/p" "/proc/$probe/status"
 }
 
-# Of one unanswered SYN the run must know to its end: settling is what rights could bar.
+# The run must report an unanswered SYN at its end: missing capabilities could prevent the
+# settlement.
 try() {
 	name=$1
 	shift
@@ -67,7 +68,7 @@ ip -n client link set eth0 up
 ip neigh replace 10.1.4.99 lladdr 02:00:0a:01:04:63 dev lan0
 chmod 777 .
 
-# Before anything has loaded them: modules that are not there.
+# Test this before anything has loaded the modules.
 for module in sch_ingress cls_bpf; do
 	file=$(find /lib/modules/ -name $module.ko)
 	mv "$file" /tmp
@@ -85,7 +86,7 @@ mount -t tmpfs none /sys/kernel/btf
 try "BTF out of sight" probe -i lan0
 umount /sys/kernel/btf
 
-for setting in 2 0 1; do # 1 is for good
+for setting in 2 0 1; do # 1 is permanent
 	echo $setting >/proc/sys/kernel/unprivileged_bpf_disabled
 	try "default hook, unprivileged_bpf_disabled $setting" probe -i lan0
 	try "clsact, unprivileged_bpf_disabled $setting" probe -i lan0 --hook clsact
@@ -95,7 +96,7 @@ try "nobody" as_nobody +bpf,+net_admin,+perfmon
 try "nobody who may lock memory" as_nobody +bpf,+net_admin,+perfmon,+sys_resource
 try "nobody without CAP_PERFMON" as_nobody +bpf,+net_admin
 
-# The clock is set, a day ahead and two days back, while a client waits.
+# Set the clock a day ahead and two days back while a client waits.
 start probe -i lan0 --force --json=out.json
 { sleep 9; echo answer; } | nc -l -p 86 >/dev/null &
 until grep -q ':0056 ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done # it listens
@@ -110,7 +111,7 @@ stop
 sed -n 's/.*"type":"connection".*"server_port":86,.*"wait":\([0-9]*\)[0-9]\{9\},.*/clock set: waited \1 s/p' out.json
 sed -n 's/.*"type":"summary",[^{]*"duration":\([0-9]*\)[0-9]\{9\},.*/clock set: ran \1 s/p' out.json
 
-# Suspend to memory; the clock of the machine wakes it.
+# Suspend to memory; the alarm of the machine's clock wakes it.
 start probe -i lan0 --force --json=out.json
 began=$(date +%s)
 echo 0 >/sys/class/rtc/rtc0/wakealarm
@@ -124,7 +125,7 @@ ran=$(sed -n 's/.*"type":"summary",[^{]*"duration":\([0-9]*\),.*/\1/p' out.json)
 echo "suspended: away $took s, ran $ran ns"
 [ "${took}000000000" -gt "$ran" ] && echo "suspended: the run is shorter than the absence"
 
-# The interface is deleted and made again, after the rights are gone.
+# Delete the interface and make it again, after the capabilities are dropped.
 start probe -i lan0 --follow --force --json=out.json
 ip link del lan0
 await waiting

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The results of tests/kernels/run as tables, a column for each kernel, hook and compiler.
+"""Prints the results of tests/kernels/run as tables, with a column for each kernel, hook and compiler.
 
-Standard input: "cell TABLE|ROW|GROUP|COLUMN|VALUE" lines in the order in which they are to be seen; others are skipped.
+Standard input has "cell TABLE|ROW|GROUP|COLUMN|VALUE" lines in the order of the output; other lines are skipped.
 """
 import sys
 
@@ -17,7 +17,7 @@ def main():
     for table, (rows, groups) in tables.items():
         columns = [(group, column) for group in groups for column in groups[group]]
         width = {c: max([len(c[1])] + [len(cells.get(c, '')) for cells in rows.values()]) for c in columns}
-        for group in groups:  # a group's columns are as wide together as its name
+        for group in groups:  # the columns of a group are at least as wide as its name
             own = [(group, column) for column in groups[group]]
             while sum(width[c] + 2 for c in own) - 2 < len(group):
                 width[min(own, key=width.get)] += 1

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What the lab's core scenarios become on this kernel, with the object of each compiler and on each hook.
+"""Checks the lab's core scenarios on this kernel, with the object of each compiler and on each hook.
 
-    lab --clients 8 python3 scenarios.py [core] [load] [netem] FOLDER...
+lab --clients 8 python3 scenarios.py [core] [load] [netem] FOLDER...
 
-Each folder holds a probe, and its name is that of the compiler. All of them watch the gateway at once, on each hook that
-the kernel has, beside a tcpdump: what tcpdump counted is what each of them must have recorded. Prints
-"cell scenarios|ROW|KERNEL HOOK|COMPILER|ok" or FAIL with the reason. No claim here has an upper bound of time: the
-machine may be an emulated one.
+Each folder contains a probe and has the name of its compiler. All probes watch the gateway at once, on each hook of
+the kernel, beside a tcpdump. Each must record what tcpdump counted. Prints "cell scenarios|ROW|KERNEL
+HOOK|COMPILER|ok" or FAIL with the reason. No claim here has an upper bound of time: the machine may be an emulated
+one.
 """
 import contextlib
 import json
@@ -35,7 +35,7 @@ HOST4 = {name: netns.CLIENT4 % (21 + i) for i, name in enumerate(CLIENTS)}
 HOST6 = {name: netns.CLIENT6 % (21 + i) for i, name in enumerate(CLIENTS)}
 SYN, ACK, RST, SYNACK = 2, 16, 4, 18
 
-# What a client's own link does, in each direction; a client for each.
+# The effects of a client's own link, in each direction, with a client for each.
 NETEM = {'loss 1 %': 'loss 1%', 'loss 10 %': 'loss 10%', 'reordering': 'delay 20ms reorder 25% 50%',
          'duplication': 'duplicate 10%', 'delay 200 ms': 'delay 200ms'}
 LOAD = 10000
@@ -78,7 +78,7 @@ def inside(*command):
 
 
 class Dump:
-    """tcpdump beside the probes. It must lose nothing, hence the large buffer."""
+    """tcpdump beside the probes. It has a large buffer, because it must lose nothing."""
 
     def __init__(self, path, *what):
         self.path = path
@@ -89,12 +89,12 @@ class Dump:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        said = self.process.communicate(timeout=600)[1]
-        expect('0 packets dropped by kernel' in said, 'tcpdump lost packets:', said)
+        errors = self.process.communicate(timeout=600)[1]
+        expect('0 packets dropped by kernel' in errors, 'tcpdump lost packets:', errors)
 
 
 class Run:
-    """All the probes, from the with block's begin to its end, and then what they recorded."""
+    """All the probes, for the time of a with block, and then their records."""
 
     def __init__(self, probes, folder, *filter):
         self.probes, self.folder, self.filter = probes, folder, filter
@@ -118,7 +118,7 @@ class Run:
 
 
 def frames(path):
-    """(source, port, destination, port, flags, seq) of each TCP segment of a dump, in its order."""
+    """Yields (source, port, destination, port, flags, seq) of each TCP segment of a dump, in its order."""
     with open(path, 'rb') as f:
         data = f.read()
     at = 24
@@ -143,10 +143,10 @@ def tuple_of(c):
     return c['client'], c['client_port'], c['server'], c['server_port'], tuple(c['vlans'])
 
 
-# ---- what people do ----
+# ---- the actions of the clients ----
 
 def page(address, port, held_by=None):
-    """A connection whose request is held until a helper gives up."""
+    """Makes a connection whose request is delayed until a helper gives up."""
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
     with s:
         s.settimeout(120)
@@ -173,7 +173,7 @@ def greeted(address, port):
 
 
 def half_open():
-    """A SYN whose SYN-ACK nobody answers: the kernel knows nothing of it, its RST is dropped."""
+    """Sends a SYN whose SYN-ACK is not answered: the kernel has no such socket, and its RST is dropped."""
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
     s.sendto(captures.frame((HOST4[B], 40000), (SERVER4, 8081), SYN, 12345, 0)[34:], (SERVER4, 0))
 
@@ -225,7 +225,7 @@ def core(run):
             job()
 
 
-# ---- what must have been recorded ----
+# ---- the expected records ----
 
 def is_recorded(w, port, outcome, family, **more):
     server = {4: SERVER4, 6: SERVER6}[family]
@@ -246,8 +246,8 @@ def refused(w, family=4):
 
 
 def unreachable(w, family=4):
-    expect(is_recorded(w, 83, 'unreachable', family)['from_gateway'], 'the gateway said so itself')
-    expect(not is_recorded(w, 84, 'unreachable', family)['from_gateway'], 'the server said so')
+    expect(is_recorded(w, 83, 'unreachable', family)['from_gateway'], 'the gateway must be the sender')
+    expect(not is_recorded(w, 84, 'unreachable', family)['from_gateway'], 'the server must be the sender')
 
 
 def unanswered(w, family=4):
@@ -262,7 +262,7 @@ def is_half_open(w):
 
 def stalled(w, family=4):
     c = is_recorded(w, 8080, 'established', family)
-    expect(c['wait'] >= SECOND, c)  # a little less than 1.5 s, where the gateway was late with the ACK
+    expect(c['wait'] >= SECOND, c)  # a little less than 1.5 s if the ACK was late at the gateway
     expect([s for s in w.of['stall'] if s['server_port'] == 8080 and s['client'] == c['client']], 'no stall')
 
 
@@ -277,7 +277,7 @@ def ipv6(w):
 
 
 def vlan(w):
-    """a tag in metadata (what comes in) and in the data (what goes out) is the same VLAN"""
+    """a tag in metadata (incoming) and in the frame (outgoing) is the same VLAN"""
     got = {tuple(c['vlans']): c for c in w.connections if c['vlans']}
     expect(set(got) == {(7,), (8,), (9, 10)}, got)
     for c in got.values():
@@ -299,7 +299,7 @@ CORE = {'established': established, 'refused': refused, 'unreachable': unreachab
 
 
 def counts_agree(w, segments):
-    """Each SYN on the wire is in a record or counted, and no record has one more."""
+    """Checks that each SYN on the wire is in a record or counted, and that no record has more."""
     lost = w.summary['lost']['sum']
     expect(lost == 0, 'lost', w.summary['lost'])
     syns = {}
@@ -317,7 +317,7 @@ def counts_agree(w, segments):
     expect(late or not different, different)
 
 
-# Facts of a record that no clock decides. (A copy is another one within 10 ms.)
+# Properties of a record that no clock determines. (A copy is a repetition within 10 ms.)
 def facts(c):
     return (c['outcome'], c['syn_count'] + c['syn_copies'], c['synack_count'] + c['synack_copies'], c['rst_from'],
             c['icmp'] and (c['icmp']['type'], c['icmp']['code']), c['settled_by'],
@@ -325,7 +325,7 @@ def facts(c):
 
 
 TIMES = 'syn', 'syn_last', 'synack', 'ack', 'client_first', 'server_first'
-NEAR = SECOND // 10  # half of the least time after which TCP sends anything again
+NEAR = SECOND // 10  # half of the shortest time after which TCP retransmits
 
 
 def agrees_with_dump(w, dumped):
@@ -333,7 +333,7 @@ def agrees_with_dump(w, dumped):
 
 
 def agree(live, dumped):
-    """The record of each attempt is what tcpdump's packets make it, times of the same packets in it."""
+    """Checks that the record of each attempt agrees with tcpdump's packets, with the times of the same packets."""
     mine, theirs = {}, {}
     for into, connections in (mine, live), (theirs, dumped):
         for c in connections:
@@ -347,7 +347,7 @@ def agree(live, dumped):
     apart = [m[k] - t[k] - offset for m, t in pairs for k in TIMES if m[k] is not None]
     far = [d for d in apart if abs(d) > NEAR]
     # an emulated machine may be stopped between the two
-    expect(len(far) <= max(3, len(apart) // 50), len(far), 'of', len(apart), 'times are of other packets', far)
+    expect(len(far) <= max(3, len(apart) // 50), len(far), 'of', len(apart), 'times belong to other packets', far)
 
 
 def read_dump(path):
@@ -369,9 +369,9 @@ def patient(what, *arguments):
 
 
 def life():
-    """All kinds of attempts of one client, some at once."""
+    """Makes all kinds of attempts of one client, some at once."""
     def some():
-        for _ in range(6):  # 4 were so few that a link with 10 % loss was a good one by chance in 2 of 100 runs
+        for _ in range(6):  # with only 4, a link with 10 % loss had no loss in 2 of 100 runs
             for server in SERVER4, SERVER6:
                 patient(page, server, 80)
                 patient(netns.try_connect, server, 81, 10)
@@ -393,7 +393,7 @@ def with_netem(run):
             jobs = [netns.fork(CLIENTS[i], life) for i in range(len(NETEM))]
             for job in jobs:
                 job()
-            time.sleep(1)  # what is still under way
+            time.sleep(1)  # for packets in flight
     finally:
         for i in range(len(NETEM)):
             discipline(i, ['del'])
@@ -435,7 +435,7 @@ def ten_thousand(w, segments):
 # ---- ends ----
 
 def left():
-    """How many filters of ours are on the gateway's interface, and whether a clsact qdisc is."""
+    """Returns the number of this probe's filters on the gateway's interface, and whether a clsact qdisc exists."""
     text = ''.join(netns.sh(GATEWAY, 'tc', 'filter', 'show', 'dev', netns.LAN_IFACE, side, check=False)
                    for side in ('ingress', 'egress'))
     return len(re.findall('handle .* probe_', text)), 'clsact' in netns.sh(GATEWAY, 'tc', 'qdisc', 'show', 'dev', netns.LAN_IFACE)
@@ -465,13 +465,13 @@ def cells(row, watchers, check, *arguments):
 
 def hooks(folder):
     p = inside(os.path.join(folder, 'probe'), '--iface', netns.LAN_IFACE, '--hook', 'tcx', '--duration', '0.1')
-    said = p.communicate()[1]
-    expect(p.returncode == 0 or 'has none, it came with 6.6' in said, said)
+    errors = p.communicate()[1]
+    expect(p.returncode == 0 or 'has none, it came with 6.6' in errors, errors)
     return ['tcx', 'clsact'] if p.returncode == 0 else ['clsact']
 
 
 def killed(probes, folder):
-    """SIGKILL: packets still pass. -> how many filters are left: TCX leaves none"""
+    """Sends SIGKILL; packets still pass. Returns the number of remaining filters: TCX leaves none."""
     run = Run(probes, folder).__enter__()
     for w in run.watchers:
         w.process.kill()
@@ -487,7 +487,7 @@ def try_core(probes, folder):
         core(run)
     for row, check in CORE.items():
         cells(row, run.watchers, check)
-    cells('all as tcpdump has it', run.watchers, agrees_with_dump, read_dump(run.dump.path))
+    cells('all as in tcpdump', run.watchers, agrees_with_dump, read_dump(run.dump.path))
     cells('SYNs as tcpdump counts them', run.watchers, counts_agree, list(frames(run.dump.path)))
     gone = left() == (0, False)
     for w in run.watchers:
@@ -495,7 +495,7 @@ def try_core(probes, folder):
 
 
 def try_load(probes, folder):
-    """After a start that was killed: what that left is taken away."""
+    """A new run removes the remains of a killed one."""
     filters = killed(probes, folder)
     expected = 2 * sum(hook == 'clsact' for _, hook in probes)
     with Run(probes, folder, 'tcp[tcpflags] & tcp-syn != 0') as run:
@@ -504,7 +504,7 @@ def try_load(probes, folder):
     reaped = any('that a killed run had left' in n['text'] for w in run.watchers for n in w.of.get('notice', []))
     fine = filters == expected and reaped and left() == (0, False)
     for w in run.watchers:
-        cell('SIGKILL, and the next start', (w.compiler, w.hook), expect, fine, filters, 'filters were left of', expected,
+        cell('SIGKILL, and the next start', (w.compiler, w.hook), expect, fine, filters, 'remaining filters of', expected,
              'reaped' if reaped else 'not reaped', 'then', left())
 
 
@@ -539,7 +539,7 @@ def main():
 
 
 def again(part):
-    """Attempts of which something was sent again. Of all kinds: of one kind alone, chance now and then spares each."""
+    """Counts attempts with a repetition. It counts all kinds: a single kind may be without one by chance."""
     return sum(c['syn_count'] > 1 or c['synack_count'] > 1 or c['client_payload']['retransmissions'] > 0
                for c in part if c['outcome'] in ('established', 'refused'))
 
@@ -553,7 +553,7 @@ def round_trip(part):
     return trips[len(trips) // 2]
 
 
-# What shows in the records, else the link was good by chance and nothing was tried.
+# Effects that must be visible in the records; otherwise the link had none by chance, and proves nothing.
 EFFECTS = {'loss 10 %': lambda part: again(part) > 0, 'duplication': lambda part: copies(part) + again(part) > 0,
            'reordering': lambda part: round_trip(part) >= 15 * SECOND // 1000,
            'delay 200 ms': lambda part: round_trip(part) >= 350 * SECOND // 1000}
@@ -564,16 +564,16 @@ def netem_agrees(w, dumped, own, link):
     expect(len(part) > 40, 'too few attempts:', len(part))
     outcomes = {c['outcome'] for c in part}
     expect(outcomes >= {'established', 'refused', 'unanswered'}, outcomes)
-    if not EFFECTS.get(link, bool)(part):  # chance spared what passes here: that is no fault of the probe's
-        print('skip  %s: nothing of it is to be seen in %d attempts' % (link, len(part)), flush=True)
+    if not EFFECTS.get(link, bool)(part):  # no effect by chance: not a failure of the probe
+        print('skip  %s: no effect is visible in %d attempts' % (link, len(part)), flush=True)
     agree(part, dumped)
 
 
 def oracle(run):
-    """tcpdump's packets, read by the independent analyser too, where it is."""
+    """Compares with the independent analyser's reading of tcpdump's packets, if it is available."""
     folder = os.environ.get('ORACLE')
     if not folder:
-        print('skip  the independent analyser on the dump: it is not part of this checkout')
+        print('skip  the independent analyser on the dump: this checkout does not contain it')
         return
     r = subprocess.run([sys.executable, os.environ['COMPARE'],
                         os.path.join(run.probes[0][0], 'probe'), folder, run.dump.path], stdout=subprocess.PIPE, text=True)

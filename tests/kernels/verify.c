@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much work the verifier of this kernel has with each program, as each option makes it:
+ * verify
  *
- *	verify
- *
- * prints "PROGRAM INSTRUCTIONS OPTIONS" for each: how many instructions the verifier walked through,
- * which gives up at a million. Status 1 when it rejects one, with the end of its log.
+ * Measures the verifier's work on this kernel for each program, with each option that changes it.
+ * Prints "PROGRAM INSTRUCTIONS OPTIONS" for each. INSTRUCTIONS is the number of instructions that
+ * the verifier processed; its limit is a million. The status is 1 if it rejects a program, and the
+ * end of its log is printed.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,7 +21,7 @@
 #define LOG_BYTES (16 << 20)
 #define MAX_PROGRAMS 16
 
-/* Read-only data that the verifier knows: it follows only the branches that these leave open. */
+/* Read-only data that the verifier knows: it follows only the branches that these values permit. */
 static const struct {
 	const char *options;
 	bool all;
@@ -30,7 +30,7 @@ static const struct {
 	{ "--write --client --server --port", true },
 };
 
-static int say(enum libbpf_print_level level, const char *format, va_list arguments)
+static int print_log(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
 }
@@ -47,7 +47,7 @@ static int print_work(const struct bpf_program *program, const char *log, const 
 	unsigned int instructions;
 
 	if (!line || sscanf(line, "processed %u insns", &instructions) != 1) {
-		fprintf(stderr, "verify: this kernel says nothing of its work with %s: %s\n",
+		fprintf(stderr, "verify: this kernel does not report its work with %s: %s\n",
 			bpf_program__name(program), log);
 		return -1;
 	}
@@ -74,7 +74,7 @@ static int verify(size_t variant)
 	}
 	/* with a seed of zeros the verifier would know the hash */
 	memset((void *)&bpf->rodata->run_seed, 0x5b, sizeof(bpf->rodata->run_seed));
-	set_table_sizes(bpf, EVICT_CHUNK); /* small ones are made quickly */
+	set_table_sizes(bpf, EVICT_CHUNK); /* small maps are made quickly */
 	bpf_object__for_each_program(program, bpf->obj)
 	{
 		if (count == MAX_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))
@@ -108,7 +108,7 @@ int main(void)
 	int status = 0;
 	size_t i;
 
-	libbpf_set_print(say);
+	libbpf_set_print(print_log);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
 		if (verify(i))

@@ -1,4 +1,4 @@
-"""Captures that a test makes, packet by packet, and what `probe --read` reports of them."""
+"""Builds captures packet by packet, and returns what `probe --read` reports about them."""
 import os
 import socket
 import struct
@@ -23,7 +23,7 @@ def checksum(data):
 
 
 def frame(source, destination, flags, seq, ack, payload=b'', vlans=(), ip_id=1):
-    """An Ethernet frame with IPv4 and TCP; source and destination are (address, port)."""
+    """Returns an Ethernet frame with IPv4 and TCP; source and destination are (address, port)."""
     a, b = socket.inet_aton(source[0]), socket.inet_aton(destination[0])
     tcp = struct.pack('>HHIIBBHHH', source[1], destination[1], seq & 0xffffffff, ack & 0xffffffff, 0x50, flags,
                       65535, 0, 0) + payload
@@ -36,7 +36,7 @@ def frame(source, destination, flags, seq, ack, payload=b'', vlans=(), ip_id=1):
 
 
 def connection(at, wait, client=CLIENT, server=SERVER, isn=1000):
-    """-> (time, frame): a connection whose client speaks so many ns after its handshake ACK."""
+    """Yields (time, frame) of a connection whose client sends data `wait` ns after its handshake ACK."""
     other = 77000
     yield at, frame(client, server, SYN, isn, 0)
     yield at + 10000001, frame(server, client, SYNACK, other, isn + 1, ip_id=2)
@@ -55,7 +55,7 @@ def story(at=START):
 
 
 def pcap(packets, order='<', nano=True, link=1, head=b'', snap=65535):
-    """A pcap file; head stands in place of each frame's Ethernet header."""
+    """Returns a pcap file; head replaces the Ethernet header of each frame."""
     out = [struct.pack(order + 'IHHiIII', 0xa1b23c4d if nano else 0xa1b2c3d4, 2, 4, 0, 0, snap, link)]
     for at, frame in packets:
         frame = head + frame[14:] if link != 1 else frame
@@ -99,7 +99,7 @@ OTHER = ('203.0.113.9', 443)
 
 
 def office():
-    """Hosts 1 to 4 open three pages each under a helper that waits 5 s for DEAD; 5 to 8 have none. -> packets"""
+    """Returns packets: hosts 1 to 4 open three pages with a helper that waits 5 s for DEAD; 5 to 8 have no helper."""
     packets = []
     for n in range(1, 9):
         for page in range(3):
@@ -118,7 +118,7 @@ def run(*arguments, stdin=b''):
 
 
 def read(*arguments, stdin=b'', status=0):
-    """-> the objects of --json, after this exit status"""
+    """Returns the objects of --json, after checking the exit status."""
     done = run('--json', *arguments, stdin=stdin)
     expect(done.returncode == status, arguments, 'status', done.returncode, done.stderr.decode())
     return schema.load(done.stdout.decode())

@@ -1,9 +1,9 @@
-"""The catalogue of causes: a test stages a scene in namespaces, and judges what the probe on the gateway finds.
+"""The catalogue of causes: a test stages a scene in namespaces, and judges the findings of the probe on the gateway.
 
-A scene passes when all that it wants was found, and nothing else was that accuses anybody. The rows D1 to D26 are
-the diagnoses, F and F1 to F14 the rules against false alarms. Each scene has namespaces of its own, made by
-scripts/lab around play_scene.py; the tests themselves only wait for the results, so that several scenes run side
-by side (netns/causes/conftest.py).
+A scene passes if all required findings are there, and no other finding accuses a host. The rows D1 to D26 are the
+diagnoses, F and F1 to F14 the rules against false alarms. Each scene has namespaces of its own, made by scripts/lab
+around play_scene.py. The tests only wait for the results, so that several scenes run in parallel
+(netns/causes/conftest.py).
 """
 import ipaddress
 import json
@@ -19,12 +19,12 @@ LEVELS = ['low', 'medium', 'high']
 
 
 class Finding:
-    """What must be found, or may: a kind (or one of several), about whom, how surely, of which clients."""
+    """A required or permitted finding: one or more kinds, the peer, the confidence, the clients."""
 
-    def __init__(self, kind, peer=None, least='low', most='high', hosts=None, others=None, timer=None, says=None):
+    def __init__(self, kind, peer=None, least='low', most='high', hosts=None, others=None, timer=None, text=None):
         self.kinds = kind.split('|')
         self.peer, self.least, self.most = peer, least, most
-        self.hosts, self.others, self.timer, self.says = hosts, others, timer, says
+        self.hosts, self.others, self.timer, self.text = hosts, others, timer, text
 
     def __str__(self):
         sure = self.least if self.least == self.most else \
@@ -32,13 +32,13 @@ class Finding:
             'at most ' + self.most if self.most != 'high' else ''
         if self.least == 'high':
             sure = 'high'
-        return ' '.join(filter(None, ['|'.join(self.kinds), self.peer, sure, self.says and '"%s"' % self.says]))
+        return ' '.join(filter(None, ['|'.join(self.kinds), self.peer, sure, self.text and '"%s"' % self.text]))
 
     def is_about(self, f):
         return f['kind'] in self.kinds and is_peer(self.peer, f['peer'])
 
     def differs(self, f, text):
-        """-> what is wrong with a finding that is about this"""
+        """Yields the differences between this and a reported finding about the same peer."""
         if not LEVELS.index(self.least) <= LEVELS.index(f['confidence']) <= LEVELS.index(self.most):
             yield 'confidence is %s' % f['confidence']
         if self.hosts is not None and names(f['affected']) != set(self.hosts):
@@ -47,12 +47,12 @@ class Finding:
             yield 'unaffected are %s' % brief(names(f['unaffected']))
         if self.timer and not (f['timer'] and abs(f['timer'] / SECOND - self.timer) < 0.1 * self.timer):
             yield 'timer is %s' % f['timer']
-        if self.says and not re.search(self.says, f['text'] + '\n' + text, re.I):
-            yield 'nothing says "%s"' % self.says
+        if self.text and not re.search(self.text, f['text'] + '\n' + text, re.I):
+            yield 'no text contains "%s"' % self.text
 
 
 def is_peer(wanted, peer):
-    """wanted: None for any, a network, an address, :port, or address:port"""
+    """Reports whether a peer matches: wanted is None for any, a network, an address, :port, or address:port."""
     if wanted is None:
         return True
     if peer is None:
@@ -72,7 +72,7 @@ def show_peer(peer):
 
 
 def names(addresses):
-    """Client n is 10.1.4.n or fd00:1:4::n."""
+    """Returns client numbers: client n is 10.1.4.n or fd00:1:4::n."""
     numbers = set()
     for a in addresses:
         m = re.fullmatch(r'(?:10\.1\.4\.|fd00:1:4::)(\d+)', a)
@@ -84,24 +84,24 @@ def brief(numbers):
     return ' '.join('.%s' % n if isinstance(n, int) else n for n in sorted(numbers, key=str)) or 'none'
 
 
-# Says nothing against anybody: may be found in every scene.
+# These findings accuse nobody: every scene permits them.
 MODEST = [Finding('stalls-unexplained|no-verdict|not-the-network')]
 
 
 class Scene:
-    """A row of the catalogue of causes: what happens in the office, and what must, may and must never be found."""
+    """A row of the catalogue: the events in the office, and the required, permitted and forbidden findings."""
 
-    def __init__(self, row, title, stage, clients, wants, may, never, says):
+    def __init__(self, row, title, stage, clients, wants, may, never, texts):
         self.row, self.title, self.stage, self.clients = row, title, stage, clients
-        self.wants, self.may, self.never, self.says = wants, may, never, says
+        self.wants, self.may, self.never, self.texts = wants, may, never, texts
         self.name, self.file = stage.__name__, stage.__code__.co_filename
 
     @property
     def expected(self):
-        return [str(w) for w in self.wants] + ['"%s"' % s for s in self.says] or ['nobody accused']
+        return [str(w) for w in self.wants] + ['"%s"' % s for s in self.texts] or ['nobody accused']
 
     def judge(self, findings, text):
-        """-> what is wrong with what was found"""
+        """Returns a list of the faults in the findings."""
         wrong = []
         for want in self.wants:
             about = [f for f in findings if want.is_about(f)]
@@ -115,7 +115,7 @@ class Scene:
                     not any(a.is_about(f) and LEVELS.index(f['confidence']) <= LEVELS.index(a.most)
                             for a in self.wants + self.may + MODEST):
                 wrong.append('false alarm: %s' % show(f))
-        wrong += ['the report does not say "%s"' % s for s in self.says if not re.search(s, text, re.I)]
+        wrong += ['the report does not contain "%s"' % s for s in self.texts if not re.search(s, text, re.I)]
         return wrong
 
 
@@ -128,19 +128,19 @@ DEAD = Finding('peer-unanswered', '10.200.7.9')
 CUT = Finding('prefix-cut', '10.200.0.0/16')
 
 
-def cause(row, title, clients=4, wants=(), may=(), never=(), says=()):
-    """Declares a function that stages a scene, and returns its probe, as a test."""
+def cause(row, title, clients=4, wants=(), may=(), never=(), text=()):
+    """Declares a function as a test. The function stages a scene and returns its probe."""
     def declare(stage):
         def test(performance):
             performance(test.scene)
-        test.scene = Scene(row, title, stage, clients, list(wants), list(may), list(never), list(says))
+        test.scene = Scene(row, title, stage, clients, list(wants), list(may), list(never), list(text))
         test.__name__, test.__doc__ = stage.__name__, '%s: %s' % (row, title)
         return test
     return declare
 
 
 def perform(scene, running):
-    """-> what came of a scene, played in namespaces of its own: a dict. running holds the processes at work."""
+    """Returns a dict with the result of a scene, played in its own namespaces. `running` holds the active processes."""
     began = time.monotonic()
     process = subprocess.Popen(
         [os.path.join(ROOT, 'scripts', 'lab'), '--clients', str(scene.clients), '--', sys.executable,

@@ -1,7 +1,7 @@
-"""A headless Chromium that a test leads by the DevTools protocol, through a pair of pipes.
+"""A headless Chromium that a test controls by the DevTools protocol, through a pair of pipes.
 
-What the page says on its console, what it throws, what its Content-Security-Policy stops, and whatever it asks
-the network for, is kept: a test ends with quiet() to claim that there was nothing of it.
+Console messages, exceptions, violations of the Content-Security-Policy and network requests of the page are stored.
+A test ends with quiet(), which checks that there were none.
 """
 import base64
 import contextlib
@@ -17,25 +17,25 @@ START_SECONDS = 120
 
 
 class Chromium:
-    """For a with block."""
+    """A browser, for a with block."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        told, self.tell = os.pipe()
-        self.hear, telling = os.pipe()
-        # the protocol is spoken on descriptors 3 and 4
-        command = ['bash', '-c', 'exec chromium "$@" 3<&%d 4>&%d' % (told, telling), 'chromium', '--headless=new',
+        commands, self.commands = os.pipe()
+        self.answers, answers = os.pipe()
+        # Chromium uses descriptors 3 and 4 for the protocol.
+        command = ['bash', '-c', 'exec chromium "$@" 3<&%d 4>&%d' % (commands, answers), 'chromium', '--headless=new',
                    '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking',
                    '--disable-component-update', '--disable-sync', '--no-first-run', '--no-default-browser-check',
                    '--disable-extensions', '--hide-scrollbars', '--force-color-profile=srgb',
                    '--user-data-dir=' + self.folder.name, '--remote-debugging-pipe', 'about:blank']
         self.log = open(os.path.join(self.folder.name, 'chromium.log'), 'w+b')
-        self.process = subprocess.Popen(command, pass_fds=(told, telling), stdin=subprocess.DEVNULL, stdout=self.log,
+        self.process = subprocess.Popen(command, pass_fds=(commands, answers), stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, start_new_session=True)
-        os.close(told)
-        os.close(telling)
+        os.close(commands)
+        os.close(answers)
         self.buffer, self.serial, self.session = b'', 0, None
-        self.heard, self.loaded = [], 0
+        self.events, self.loaded = [], 0
         try:
             pages = []
             end = time.monotonic() + START_SECONDS
@@ -50,21 +50,21 @@ class Chromium:
         return self
 
     def __exit__(self, *_):
-        os.close(self.tell)
-        os.close(self.hear)
+        os.close(self.commands)
+        os.close(self.answers)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # a session of its own: all of its processes
+            os.killpg(self.process.pid, signal.SIGKILL)  # the session contains all of Chromium's processes
         self.process.wait()
         self.log.close()
         self.folder.cleanup()
 
     def call(self, method, **parameters):
-        """-> what Chromium answers"""
+        """Returns Chromium's answer."""
         self.serial += 1
         message = {'id': self.serial, 'method': method, 'params': parameters}
         if self.session:
             message['sessionId'] = self.session
-        os.write(self.tell, json.dumps(message).encode() + b'\0')
+        os.write(self.commands, json.dumps(message).encode() + b'\0')
         while True:
             answer = self.next()
             if answer.get('id') == self.serial:
@@ -75,9 +75,9 @@ class Chromium:
 
     def next(self):
         while b'\0' not in self.buffer:
-            if not select.select([self.hear], [], [], START_SECONDS)[0]:
-                raise RuntimeError('Chromium says nothing')
-            part = os.read(self.hear, 1 << 20)
+            if not select.select([self.answers], [], [], START_SECONDS)[0]:
+                raise RuntimeError('Chromium does not answer')
+            part = os.read(self.answers, 1 << 20)
             if not part:
                 self.log.seek(0)
                 raise RuntimeError('Chromium has ended: %s' % self.log.read()[-2000:])
@@ -90,13 +90,13 @@ class Chromium:
         if what == 'Page.loadEventFired':
             self.loaded += 1
         elif what in ('Runtime.consoleAPICalled', 'Runtime.exceptionThrown', 'Log.entryAdded'):
-            self.heard.append(json.dumps(about))
+            self.events.append(json.dumps(about))
         elif what == 'Network.requestWillBeSent' and about['request']['url'] != self.url:
-            self.heard.append('request for ' + about['request']['url'])
+            self.events.append('request for ' + about['request']['url'])
 
     def open(self, url, width=1280, height=900, scripts=True, dark=False):
         self.url, self.scripts = url, scripts
-        self.heard.clear()
+        self.events.clear()
         self.call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call('Emulation.setScriptExecutionDisabled', value=not scripts)
         self.medium('', dark)
@@ -110,14 +110,14 @@ class Chromium:
                   features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}])
 
     def ask(self, expression):
-        """-> the value of an expression in the page, by way of JSON"""
+        """Returns the value of an expression in the page, passed as JSON."""
         answer = self.call('Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True)
         if 'exceptionDetails' in answer:
             raise RuntimeError('%s: %s' % (expression, answer['exceptionDetails']))
         return answer['result'].get('value')
 
     def settle(self):
-        """Waits until what was to be drawn is drawn."""
+        """Waits until the page is drawn."""
         if self.scripts:
             self.ask('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
 
@@ -134,7 +134,7 @@ class Chromium:
         return base64.b64decode(self.call('Page.printToPDF', printBackground=True)['data'])
 
     def screenshot(self, path, height=None):
-        """Of the whole page, or of so much of its beginning."""
+        """Stores an image of the whole page, or of this height from its top."""
         size = self.call('Page.getLayoutMetrics')['cssContentSize']
         clip = {'x': 0, 'y': 0, 'width': size['width'], 'height': height or size['height'], 'scale': 1}
         with open(path, 'wb') as f:
@@ -142,5 +142,5 @@ class Chromium:
 
     def quiet(self):
         self.settle()
-        if self.heard:
-            raise AssertionError('the page says, throws or asks for: %s' % self.heard)
+        if self.events:
+            raise AssertionError('messages, exceptions or requests of the page: %s' % self.events)

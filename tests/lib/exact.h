@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A packet in memory of just its size, so that the sanitizer sees one byte too far. To be freed. */
+/*
+ * Copies a packet to memory of its exact size, so that the sanitizer finds a read of one byte too
+ * many. The caller frees the copy.
+ */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A claim, and what the user would lose if it did not hold. The including test ends with the counts. */
+/*
+ * Checks a claim, with the loss to the user if it does not hold. The including test prints the
+ * counts.
+ */
 #pragma once
 
 #include <stdio.h>

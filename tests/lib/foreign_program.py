@@ -8,7 +8,7 @@ FOREIGN = os.path.join(ROOT, 'build', 'foreign')
 
 
 class Foreign:
-    """Somebody else's program on a hook of an interface, that counts what it sees."""
+    """A foreign program on a hook of an interface, which counts packets."""
 
     def __init__(self, namespace, iface, direction, place, verdict='next'):
         self.command = ['nsenter', '--net=/run/netns/' + namespace, FOREIGN, iface, direction, str(place), verdict]

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What holds of every record, whatever was on the wire: what does not is named, else NULL. */
+/*
+ * The invariants of every record, whatever was on the wire. Returns the first violated one, or
+ * NULL.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +32,7 @@ static inline const char *key_wrong(const struct flow_key *k)
 	return NULL;
 }
 
-/* Where the clock only goes forwards, until the record's end. */
+/* For a clock that only goes forwards, until the record's end. */
 static inline const char *order_wrong(const struct record *r)
 {
 	const struct flow *f = &r->flow;

@@ -1,4 +1,4 @@
-"""A capture of any size, made quickly: one block of connections again and again."""
+"""Makes captures of any size quickly, by repeating one block of connections."""
 import random
 import struct
 
@@ -11,7 +11,7 @@ def frame(client, server, from_client, flags, seq, ack, payload, ip_id):
 
 
 def connections(dice):
-    """Endless frames of connections that follow each other: most of some 60 segments, some unanswered."""
+    """Yields frames of consecutive connections without end: most with some 60 segments, some unanswered."""
     number = 0
     while True:
         number += 1
@@ -34,7 +34,7 @@ def connections(dice):
 
 
 def write(path, size, block=200000, snap=65535):
-    """One block of connections again and again, an hour later each time: Python is slow, disks are not."""
+    """Repeats one block of connections, an hour later each time: disks are faster than Python."""
     frames, dice, clock = [], random.Random(5274), 0
     for f in connections(dice):
         frames.append((clock, f))

@@ -1,6 +1,6 @@
 """Helpers for tests in network namespaces: run functions inside them, serve, browse, watch a probe.
 
-Works under `scripts/lab`, which names its namespaces in the environment and removes them on any exit.
+Works under `scripts/lab`, which passes the names of its namespaces in the environment and removes them on any exit.
 """
 import contextlib
 import ctypes
@@ -35,7 +35,7 @@ CLIENT6 = 'fd00:1:4::%d'
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all that they start.
+# A shell that starts the tests in the background makes them and their children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -51,7 +51,7 @@ def sh(namespace, *command, check=True, text=None):
 
 
 def fork(namespace, function, *arguments):
-    """Starts function in a process of that namespace; -> a function that waits for what it answers."""
+    """Starts function in a process of that namespace. Returns a function that waits for its result."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -85,9 +85,9 @@ def run(namespace, function, *arguments):
 
 
 class Serve:
-    """A server process: on each (address, port) a behaviour of its own, until the end of the with block.
+    """A server process with a behaviour for each (address, port), until the end of the with block.
 
-    It accepts at once, or one connection every so many seconds; options are of its listening sockets.
+    It accepts at once, or one connection every accept_every seconds; options apply to its listening sockets.
     """
 
     def __init__(self, namespace, behaviours, backlog=4096, accept_every=0, options=()):
@@ -95,7 +95,7 @@ class Serve:
         self.backlog, self.accept_every, self.options = backlog, accept_every, options
 
     def __enter__(self):
-        ready, told = os.pipe()
+        ready, started = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -108,13 +108,13 @@ class Serve:
                     s.bind((address, port))
                     s.listen(self.backlog)
                     threading.Thread(target=self.accept, args=(s, behaviour), daemon=True).start()
-                os.write(told, b'x')
+                os.write(started, b'x')
                 signal.pause()
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(1)
-        os.close(told)
+        os.close(started)
         if os.read(ready, 1) != b'x':
             raise RuntimeError('the server did not start')
         os.close(ready)
@@ -140,7 +140,7 @@ class Serve:
 
 
 class Background:
-    """A function in a process of that namespace, from the with block's begin to its end."""
+    """Runs a function in a process of that namespace, for the time of a with block."""
 
     def __init__(self, namespace, function, *arguments):
         self.what = namespace, function, arguments
@@ -148,13 +148,13 @@ class Background:
     def __enter__(self):
         namespace, function, arguments = self.what
         self.pid = fork(namespace, self.lead, function, *arguments).pid
-        with contextlib.suppress(PermissionError):  # it did so itself, and has called exec() already
+        with contextlib.suppress(PermissionError):  # the child may have called setpgid() and exec() already
             os.setpgid(self.pid, self.pid)
         return self
 
     @staticmethod
     def lead(function, *arguments):
-        os.setpgid(0, 0)  # its children go with it
+        os.setpgid(0, 0)  # includes its children
         return function(*arguments)
 
     def __exit__(self, *_):
@@ -163,13 +163,13 @@ class Background:
 
 
 class Rules:
-    """An nftables table of its own for the duration of a with block."""
+    """An nftables table for the time of a with block."""
 
     def __init__(self, namespace, rules, family='inet'):
         self.namespace, self.rules, self.family = namespace, rules, family
 
     def __enter__(self):
-        rules = re.sub(r'}$', '\n}', self.rules, flags=re.MULTILINE)  # nft wants the brace on a line of its own
+        rules = re.sub(r'}$', '\n}', self.rules, flags=re.MULTILINE)  # nft requires the brace on a line of its own
         text = 'table %s test {\n%s\n}' % (self.family, rules)
         sh(self.namespace, 'nft', '-f', '-', text=text)
 
@@ -198,10 +198,10 @@ def greets(delay):
 
 
 def browse(address, port, think=0.0, request=b'GET / HTTP/1.0\r\n\r\n', port_from=0):
-    """One connection: handshake, think, request, answer, close. -> the client's port"""
+    """Makes one connection: handshake, think time, request, answer, close. Returns the client's port."""
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
     with s:
-        s.settimeout(120)  # an emulated machine beside others may stand still for long
+        s.settimeout(120)  # an emulated machine may stop for long while others run
         if port_from:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(('', port_from))
@@ -215,7 +215,7 @@ def browse(address, port, think=0.0, request=b'GET / HTTP/1.0\r\n\r\n', port_fro
 
 
 def try_connect(address, port, timeout):
-    """-> 'ok', or the error's class name"""
+    """Returns 'ok', or the name of the error's class."""
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
     with s:
         s.settimeout(timeout)
@@ -227,7 +227,7 @@ def try_connect(address, port, timeout):
 
 
 class Probe:
-    """The real probe on an interface of a namespace, from the with block's begin to its end."""
+    """The real probe on an interface of a namespace, for the time of a with block."""
 
     def __init__(self, *arguments, namespace=None, iface=None):
         self.namespace = namespace or GATEWAY
@@ -258,8 +258,8 @@ class Probe:
         for line in self.process.stderr:
             self.errors += line
 
-    def said(self, text, timeout=20):
-        """Waits until a live line holds text; -> whether it came."""
+    def printed(self, text, timeout=20):
+        """Waits until a live line contains text. Reports whether one did."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if any(text in line for line in self.lines):
@@ -307,20 +307,20 @@ def one(records, what):
 
 
 def status_of(pid):
-    """What the kernel says of a process: its rights, its memory."""
+    """Returns the kernel's status of a process: its capabilities, its memory."""
     with open('/proc/%d/status' % pid) as f:
         return dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
 
 
 def confined(pid):
-    """-> what the kernel says of a probe that has given up its rights"""
+    """Returns the kernel's status of a probe that has dropped its capabilities."""
     filtered = 'UNFILTERED' not in os.environ  # see tests/long/memory
 
     def is_confined():
         status = status_of(pid)
         return status['NoNewPrivs'] == '1' and (status['Seccomp'] == '2' or not filtered)
 
-    wait_for(is_confined, 'the rights given up: no_new_privs, a filter of system calls')
+    wait_for(is_confined, 'dropped capabilities: no_new_privs, a filter of system calls')
     return status_of(pid)
 
 
@@ -328,7 +328,9 @@ STORM_SOURCES = '10.96.0.0/12'
 
 
 def storm(syns, target, pause=0.0):
-    """So many SYNs by random sources out of the client it runs in; target() -> address as a number, port."""
+    """Sends this many SYNs from random sources in the current namespace. target() returns an address as a number, and a
+    port.
+    """
     dice = random.Random(os.urandom(8))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
         s.bind(('eth0', 0))
@@ -344,9 +346,9 @@ def storm(syns, target, pause=0.0):
 
 
 def require_lab(clients):
-    """For the top of a test file: without the namespaces that it needs, says how to run it."""
+    """For the top of a test file: without the required namespaces, fails with the command to run the file."""
     if len(CLIENTS) < clients:
-        import pytest  # not where only other programs use this module
+        import pytest  # only pytest runs need it, not the other programs that use this module
         path = os.path.relpath(sys._getframe(1).f_code.co_filename, ROOT)
         raise pytest.Collector.CollectError(
             'This file needs network namespaces with %d clients. As root:\n'
@@ -365,7 +367,7 @@ def require_own_network():
 
 
 def not_here(what):
-    """Skips a test because of what this kernel lacks; where LAB_MUST_HAVE is set, nothing may be lacking."""
+    """Skips a test because this kernel lacks a feature; where LAB_MUST_HAVE is set, fails instead."""
     import pytest
     reason = 'this kernel has no ' + what
     if 'LAB_MUST_HAVE' in os.environ:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A machine that runs out of memory at a moment of our choice. Preloaded (LD_PRELOAD), it refuses
+ * Makes allocations fail at a chosen moment. Preloaded (LD_PRELOAD), it refuses
  *
- *	NO_MEMORY_AT=N      the Nth allocation alone, counted from 1
- *	NO_MEMORY_FROM=N    that one and all after it
+ *	NO_MEMORY_AT=N      only the Nth allocation, counted from 1
+ *	NO_MEMORY_FROM=N    the Nth and all later ones
  *
- * With NO_MEMORY_COUNT it says at the end, on standard error, how many were asked for.
+ * With NO_MEMORY_COUNT it prints the number of allocations to standard error at the end.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -56,7 +56,7 @@ void *calloc(size_t n, size_t size)
 	return refuses() ? NULL : __libc_calloc(n, size);
 }
 
-/* What becomes smaller takes nothing. */
+/* Shrinking needs no memory. */
 void *realloc(void *old, size_t size)
 {
 	if (size > (old ? malloc_usable_size(old) : 0) && refuses())

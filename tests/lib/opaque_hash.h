@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * uthash for static analysis: its hash function takes a path explorer forever, and its own tables
- * look leaked. Included before all else, in place of what uthash.h has for both.
+ * uthash for static analysis: a path explorer does not finish with its hash function, and reports
+ * its tables as leaked. This header is included first, and replaces both.
  */
 #pragma once
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compares every record of captures with an independent analyser (the oracle).
 
-    oracle_compare.py PROBE ORACLE_FOLDER [FILE...]
+oracle_compare.py PROBE ORACLE_FOLDER [FILE...]
 
-Compared are the oracle's strict records outside tunnels: outcome, counts and every time stamp up to
-the moment at which the probe's record settled, to the nanosecond. A record that the oracle does not
-have, such as one made of a connection that was open before, counts as a difference as well. Prints a
-row per file, and each difference, with its reason where that is known.
+It compares the oracle's strict records outside tunnels: outcome, counts, and to the nanosecond every time stamp up
+to the moment at which the probe's record settled. A record without a counterpart in the oracle, such as one of a
+connection from before the start, counts as a difference as well. It prints a row per file, and each difference with
+its reason if that is known.
 """
 import os
 import subprocess
@@ -19,7 +19,7 @@ TIMES = (('t_synack', 'synack'), ('t_ack', 'ack'), ('t_first_payload_client', 'c
          ('t_first_payload_server', 'server_first'), ('t_rst', 'rst'), ('t_fin', 'fin'))
 
 
-# Where the oracle is wrong, and why: (file, client port, frame of the first SYN).
+# Known errors of the oracle with their reasons: (file, client port, frame of the first SYN).
 EXPLAINED = {
     ('OISF+suricata-verify__tests_base64-decode-5885_input.pcap', 57558, 235):
         'frame 192 is a challenge ACK of an older connection: the client resets that one and stays in SYN-SENT '
@@ -28,7 +28,7 @@ EXPLAINED = {
 
 
 def ours(probe, path):
-    """-> (records by identity, summary, exit status); None where probe cannot read the file at all."""
+    """Returns (records by identity, summary, exit status); None if the probe cannot read the file."""
     run = subprocess.run([probe, '--read', path, '--json'], capture_output=True, text=True)
     lines = schema.load(run.stdout)
     if not lines:
@@ -48,7 +48,7 @@ def differences(want, got):
         return t is not None and t <= settled
 
     if got['outcome'] != OUTCOMES.get(want['outcome'], want['outcome']):
-        # what came after a record settled is not held against it
+        # Events after the settlement of a record do not count against it.
         if end or got['settled_by'] not in ('pressure', 'superseded'):
             yield 'outcome', want['outcome'], got['outcome']
     syns = len([t for t in want['syn_times'] if before(t)])
@@ -69,7 +69,7 @@ def differences(want, got):
 
 
 def compare(probe, directory, files=()):
-    """-> the number of differences"""
+    """Returns the number of differences."""
     sys.path.insert(0, directory)
     import oracle
 
@@ -112,7 +112,7 @@ def compare(probe, directory, files=()):
                  for r in theirs if r['outcome'] != 'midstream'}
         more = [key for key in records if key not in known]
         for key in more:
-            print('  %s %s:%s > %s:%s at %d: the oracle knows of no such attempt' % (
+            print('  %s %s:%s > %s:%s at %d: the oracle has no such attempt' % (
                 os.path.basename(path)[-60:], *key))
         phantoms += len(more)
         if strict or more:

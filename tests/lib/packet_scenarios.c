@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The corners of the semantics, one tape each: what passes, and what must be recorded of it. */
+/* The corner cases of the semantics, one tape each, with the expected records. */
 #include <string.h>
 
 #include "connection.h"
@@ -10,7 +10,7 @@
 #define RST TCP_RST
 #define FIN TCP_FIN
 
-/* A time of the tape as connections tell it: the start is at 0 of the source's clock. */
+/* A time of the tape in the records' clock: the start is at 0 of the source's clock. */
 #define AT(ms) ((ns_t)(1000 * MS + (ms) * (double)MS))
 
 #define EXPECT(condition)                             \
@@ -62,7 +62,7 @@ CHECK(check_plain)
 static void make_acked(struct tape *t)
 {
 	handshake(t, 0);
-	exchange(t, 12, 20); /* a full segment: it is waited for until it has arrived */
+	exchange(t, 12, 20); /* a full segment: the record waits until all of it has arrived */
 	tcp(t, 21, CLIENT, ACK, 301, 1401, 0);
 }
 
@@ -93,7 +93,7 @@ CHECK(check_plain6)
 
 static void make_low_client(struct tape *t)
 {
-	t->address[CLIENT][0] = 250; /* sorts behind the server's address */
+	t->address[CLIENT][0] = 250; /* sorts after the server's address */
 	make_plain(t);
 }
 
@@ -113,7 +113,7 @@ CHECK(check_syn_again)
 	EXPECT(c->syn_count == 3 && c->syn_times_count == 3 && !c->syn_copies);
 	EXPECT(c->syn_times[1] == AT(1000) && c->syn_times[2] == AT(3000) &&
 	       c->syn_last == AT(3000));
-	EXPECT(c->server_round_trip == NEVER); /* which SYN was answered? */
+	EXPECT(c->server_round_trip == NEVER); /* unknown which SYN was answered */
 	UNUSED;
 	return NULL;
 }
@@ -276,8 +276,8 @@ static void make_keep_alive(struct tape *t)
 	handshake(t, 0);
 	tcp(t, 2000, CLIENT, ACK, 0, 1, 1); /* a probe with one byte of garbage at ISN */
 	tcp(t, 2001, SERVER, ACK, 1, 1, 0);
-	tcp(t, 4000, CLIENT, ACK, 0, 1, 0); /* and one without */
-	tcp(t, 4001, SERVER, ACK, 0, 1, 1); /* the server's */
+	tcp(t, 4000, CLIENT, ACK, 0, 1, 0); /* and a probe without it */
+	tcp(t, 4001, SERVER, ACK, 0, 1, 1); /* the server's probe */
 	exchange(t, 5011, 5020);
 }
 
@@ -395,7 +395,7 @@ static void make_server_first(struct tape *t)
 CHECK(check_server_first)
 {
 	EXPECT(count == 1 && c->banner == 5000 * (ns_t)MS);
-	EXPECT(c->wait == NEVER && c->answer == NEVER); /* no client held anything */
+	EXPECT(c->wait == NEVER && c->answer == NEVER); /* no client delayed anything */
 	UNUSED;
 	return NULL;
 }
@@ -597,8 +597,7 @@ CHECK(check_one_armed)
 
 static void make_span(struct tape *t)
 {
-	t->repeat_id =
-		true; /* a SPAN port that sees both the way in and the way out: all ingress */
+	t->repeat_id = true; /* a SPAN port that mirrors both directions: all ingress */
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
 	tcp(t, 0.2, CLIENT, SYN, 0, 0, 0);
 	t->ip_id++;
@@ -695,7 +694,7 @@ CHECK(check_accept_queue)
 static void make_request_swallowed(struct tape *t)
 {
 	handshake(t, 0);
-	tcp(t, 12, CLIENT, ACK, 1, 1, 2920); /* two segments that offload has put together */
+	tcp(t, 12, CLIENT, ACK, 1, 1, 2920); /* two segments merged by offload */
 	tcp(t, 230, CLIENT, ACK, 1, 1, 1448);
 	tcp(t, 640, CLIENT, ACK, 1, 1, 1448);
 	tcp(t, 9000, CLIENT, RST, 1, 0, 0);
@@ -730,7 +729,7 @@ CHECK(check_answer_swallowed)
 	return NULL;
 }
 
-/* The ACK of a large answer never passes here: the flow must not be held for ever. */
+/* The ACK of a large answer never passes here: the flow must not stay in the table for ever. */
 static void make_answer_acked_elsewhere(struct tape *t)
 {
 	handshake(t, 0);
@@ -750,7 +749,7 @@ CHECK(check_answer_acked_elsewhere)
 static void make_gap(struct tape *t)
 {
 	handshake(t, 0);
-	tcp(t, 12, CLIENT, ACK, 301, 1, 200); /* what came before was lost */
+	tcp(t, 12, CLIENT, ACK, 301, 1, 200); /* the segment before was lost */
 	tcp(t, 230, CLIENT, ACK, 1, 1, 300);
 	tcp(t, 240, SERVER, ACK, 1, 501, 100);
 }
@@ -799,7 +798,7 @@ static void make_extension(struct tape *t)
 	make_plain6(t);
 }
 
-/* The last frame of the tape, in its place every shorter one, from no byte at all. */
+/* Repeats the last frame of the tape, cut to every length from 0. */
 static void every_length(struct tape *t)
 {
 	struct tape_frame whole = t->frames[--t->count];
@@ -815,7 +814,7 @@ static void every_length(struct tape *t)
 static void make_truncated(struct tape *t)
 {
 	t->options = 8;
-	t->mss = 0; /* cut behind it, a SYN would be whole */
+	t->mss = 0; /* a SYN cut after its TCP header would be complete */
 	t->vlan[0] = 7;
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
 	every_length(t);
@@ -835,7 +834,7 @@ CHECK(check_truncated)
 	return NULL;
 }
 
-/* Headers that contradict themselves. */
+/* Headers with contradictory fields. */
 static void make_malformed(struct tape *t)
 {
 	static const struct {
@@ -846,7 +845,7 @@ static void make_malformed(struct tape *t)
 		{ 14, 0x55 }, /* version 5 */
 		{ 14, 0x4f }, /* header longer than the datagram */
 		{ 17, 19 }, /* datagram shorter than its header */
-		{ 17, 39 }, /* no room for TCP's */
+		{ 17, 39 }, /* no room for the TCP header */
 		{ 46, 4 << 4 }, /* data offset below 5 */
 		{ 46, 15 << 4 }, /* data offset beyond the datagram */
 		{ 21, 1 }, /* a later fragment */
@@ -891,7 +890,7 @@ CHECK(check_not_understood)
 static void make_silence_then_syn(struct tape *t)
 {
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
-	tcp(t, 131000, CLIENT, SYN, 0, 0, 0); /* the same ISN, so much later: not this attempt's */
+	tcp(t, 131000, CLIENT, SYN, 0, 0, 0); /* the same ISN, but too late for this attempt */
 }
 
 CHECK(check_silence_then_syn)
@@ -905,7 +904,7 @@ CHECK(check_silence_then_syn)
 static void make_roles_swapped(struct tape *t)
 {
 	handshake(t, 0);
-	/* the server opens from the same port to the same port: roles come from the SYN */
+	/* The server opens a connection between the same ports: the SYN determines the roles. */
 	t->isn[SERVER] += 1000000;
 	tcp(t, 5000, SERVER, SYN, 0, 0, 0);
 	tcp(t, 5010, CLIENT, SYN | ACK, 0, 1, 0);
@@ -920,9 +919,11 @@ CHECK(check_roles_swapped)
 	return NULL;
 }
 
-/* ---- packets that somebody forged, who knows or guesses the four-tuple but not the numbers ---- */
+/*
+ * ---- forged packets of an attacker who knows or guesses the four-tuple, but not the numbers ----
+ */
 
-/* Further on than a first flight reaches, and within what was sent later. */
+/* Beyond the first flight, but within the data sent later. */
 #define FAR 70000
 
 static void make_forged_rst(struct tape *t)
@@ -932,7 +933,7 @@ static void make_forged_rst(struct tape *t)
 	tcp(t, 101, SERVER, RST | ACK, FAR, 1, 0);
 	tcp(t, 102, CLIENT, RST, FAR, 0, 0);
 	tcp(t, 103, CLIENT, RST | ACK, 500000000, 1, 0);
-	/* the right number, from the wrong side */
+	/* the right number, but from the wrong side */
 	tcp(t, 104, SERVER, RST, t->isn[CLIENT] + 1 - t->isn[SERVER], 0, 0);
 	tcp(t, 105, CLIENT, RST, t->isn[SERVER] + 1 - t->isn[CLIENT], 0, 0);
 	exchange(t, 5011, 5020);
@@ -1080,7 +1081,7 @@ CHECK(check_isn_from_elsewhere)
 	return NULL;
 }
 
-/* ---- ends that look alike ---- */
+/* ---- similar ends ---- */
 
 static void make_same_ports(struct tape *t)
 {
@@ -1161,7 +1162,7 @@ CHECK(check_mapped)
 	return NULL;
 }
 
-/* ---- too much of something ---- */
+/* ---- excess ---- */
 
 #define ENDLESS 400
 
@@ -1204,7 +1205,7 @@ CHECK(check_endless_synacks)
 
 #define CUSTOMERS 80
 
-/* One four-tuple in many VLANs: for the fast path they are all the same. */
+/* One four-tuple in many VLANs: the fast path does not distinguish them. */
 static void make_crowded(struct tape *t)
 {
 	int i;
@@ -1219,7 +1220,7 @@ static void make_crowded(struct tape *t)
 	}
 }
 
-/* Who has a place keeps it, and is seen to its end; who has none is counted. */
+/* A flow with an entry keeps it until its end; flows without one are counted. */
 CHECK(check_crowded)
 {
 	size_t i;
@@ -1232,7 +1233,7 @@ CHECK(check_crowded)
 	return NULL;
 }
 
-/* ---- a clock that goes backwards, as in captures that were merged ---- */
+/* ---- a clock that goes backwards, as in merged captures ---- */
 
 static void make_backwards(struct tape *t)
 {
@@ -1254,19 +1255,22 @@ CHECK(check_backwards)
 
 const struct scenario scenarios[] = {
 	{ "plain connection", "every number", make_plain, check_plain },
-	{ "plain connection over IPv6", "half of the users", make_plain6, check_plain6 },
-	{ "client with the higher address", "who is the client", make_low_client, check_plain },
-	{ "SYN sent three times, then answered", "the peer would be called dead", make_syn_again,
-	  check_syn_again },
-	{ "SYN sent eleven times", "the time-out's shape", make_many_syns, check_many_syns },
+	{ "plain connection over IPv6", "half of the users would be missing", make_plain6,
+	  check_plain6 },
+	{ "client with the higher address", "the roles would be exchanged", make_low_client,
+	  check_plain },
+	{ "SYN sent three times, then answered", "the peer would be reported as dead",
+	  make_syn_again, check_syn_again },
+	{ "SYN sent eleven times", "the shape of the timeout would be unknown", make_many_syns,
+	  check_many_syns },
 	{ "never answered", "attempts would stay for ever", make_timeout, check_timeout },
-	{ "another ISN on the same four-tuple", "an attempt would go missing", make_other_isn,
-	  check_other_isn },
-	{ "same ISN again after a RST", "two of Windows' three tries", make_same_isn_after_rst,
-	  check_same_isn_after_rst },
-	{ "simultaneous open", "who is the client", make_simultaneous_open,
+	{ "another ISN on the same four-tuple", "an attempt", make_other_isn, check_other_isn },
+	{ "same ISN again after a RST", "two of the three attempts of Windows",
+	  make_same_isn_after_rst, check_same_isn_after_rst },
+	{ "simultaneous open", "the roles of the ends", make_simultaneous_open,
 	  check_simultaneous_open },
-	{ "data in the SYN", "fast open would be called a stall", make_syn_data, check_syn_data },
+	{ "data in the SYN", "fast open would be reported as a stall", make_syn_data,
+	  check_syn_data },
 	{ "data in the SYN, answered before the ACK", "fast open would be half open",
 	  make_syn_data_answered_early, check_syn_data_answered_early },
 	{ "data in the SYN, not taken", "the handshake", make_syn_data_not_taken,
@@ -1280,51 +1284,51 @@ const struct scenario scenarios[] = {
 	  check_plain },
 	{ "RST that is not acceptable", "forged RSTs would hide connections", make_bad_rst,
 	  check_plain },
-	{ "client resets before any answer", "it would be called refused", make_early_client_rst,
-	  check_early_client_rst },
+	{ "client resets before any answer", "it would be reported as refused",
+	  make_early_client_rst, check_early_client_rst },
 	{ "SYN scan", "scans would count as connections", make_syn_scan, check_syn_scan },
-	{ "FIN before any payload", "spare sockets would be stalls", make_fin_without_payload,
-	  check_fin_without_payload },
+	{ "FIN before any payload", "spare sockets would be reported as stalls",
+	  make_fin_without_payload, check_fin_without_payload },
 	{ "only one side closes", "half-closed connections would fill the map", make_one_fin,
 	  check_one_fin },
-	{ "server speaks first, late", "a late greeting would be the client's fault",
+	{ "server speaks first, late", "a late greeting would be attributed to the client",
 	  make_server_first, check_server_first },
 	{ "server speaks before the handshake ACK", "a negative time would be lost",
 	  make_server_before_ack, check_server_before_ack },
-	{ "connection open before the start", "verdicts about what was not seen", make_mid_stream,
+	{ "connection open before the start", "verdicts without evidence", make_mid_stream,
 	  check_mid_stream },
-	{ "SYN-ACK lost and repeated", "the round trip would be a lie", make_synack_again,
+	{ "SYN-ACK lost and repeated", "the round trip would be wrong", make_synack_again,
 	  check_synack_again },
 	{ "SYN-ACK with a wrong number", "a forged answer would count", make_bad_synack,
 	  check_bad_synack },
 	{ "ICMP unreachable", "the reason of the failure", make_icmp, check_icmp },
-	{ "ICMPv6 unreachable, extension header quoted", "the reason, for IPv6", make_icmp6,
-	  check_icmp },
+	{ "the reason of the failure", "the reason, for IPv6", make_icmp6, check_icmp },
 	{ "ICMP that quotes another attempt", "the wrong peer would be accused",
 	  make_icmp_of_another, check_unanswered },
-	{ "ICMP, then another SYN is answered", "a peer that works would be accused",
+	{ "ICMP, then another SYN is answered", "a working peer would be accused",
 	  make_icmp_then_answer, check_icmp_then_answer },
 	{ "time exceeded, then unreachable", "the hard error", make_time_exceeded,
 	  check_time_exceeded },
-	{ "a full answer settles with the bare ACK for it", "when, and late copies' silence",
-	  make_acked, check_acked },
-	{ "late copy of a SYN after both payloads", "a phantom that nobody answers",
+	{ "a full answer settles with the bare ACK for it",
+	  "the time of the end, and the record after late copies", make_acked, check_acked },
+	{ "late copy of a SYN after both payloads", "a false report of an unanswered attempt",
 	  make_late_syn_copy, check_late_syn_copy },
-	{ "the same four-tuple again", "quick clients' connections", make_tuple_again,
+	{ "the same four-tuple again", "connections of fast clients", make_tuple_again,
 	  check_tuple_again },
-	{ "one-armed gateway", "copies would be losses", make_one_armed, check_one_armed },
-	{ "SPAN port with copies", "copies would be losses", make_span, check_span },
+	{ "one-armed gateway", "copies would be reported as losses", make_one_armed,
+	  check_one_armed },
+	{ "SPAN port with copies", "copies would be reported as losses", make_span, check_span },
 	{ "payload from one side only", "a download would stay on the slow path", make_one_sided,
 	  check_one_sided },
-	{ "SYN-ACK passes elsewhere", "a peer that works would be called silent",
+	{ "SYN-ACK passes elsewhere", "a working peer would be reported as silent",
 	  make_synack_not_seen, check_synack_not_seen },
 	{ "challenge ACK of an old connection", "the retry would be lost", make_challenge_ack,
 	  check_challenge_ack },
 	{ "accept queue overflows", "a server that is too slow to accept", make_accept_queue,
 	  check_accept_queue },
-	{ "full-size request swallowed", "an MTU black hole", make_request_swallowed,
+	{ "full-size request dropped", "an MTU black hole", make_request_swallowed,
 	  check_request_swallowed },
-	{ "full-size answer swallowed", "an MTU black hole", make_answer_swallowed,
+	{ "full-size answer dropped", "an MTU black hole", make_answer_swallowed,
 	  check_answer_swallowed },
 	{ "large answer, its ACK passes elsewhere", "settled flows would fill the map",
 	  make_answer_acked_elsewhere, check_answer_acked_elsewhere },
@@ -1332,15 +1336,15 @@ const struct scenario scenarios[] = {
 	{ "same addresses in two VLANs", "two customers would be mixed", make_vlans, check_vlans },
 	{ "IPv4 options", "connections with options", make_options, check_plain },
 	{ "IPv6 extension header", "connections with extensions", make_extension, check_plain6 },
-	{ "frames cut at every length", "a crash, or numbers from nowhere", make_truncated,
+	{ "frames cut at every length", "a crash, or invented numbers", make_truncated,
 	  check_truncated },
-	{ "headers that contradict themselves", "a crash, or numbers from nowhere", make_malformed,
+	{ "contradictory headers", "a crash, or invented numbers", make_malformed,
 	  check_malformed },
-	{ "what is not TCP", "the honest share of what was not measured", make_not_understood,
+	{ "packets other than TCP", "the share of unmeasured packets", make_not_understood,
 	  check_not_understood },
-	{ "same ISN after two minutes of silence", "a new attempt would be a retry",
+	{ "same ISN after two minutes of silence", "a new attempt would be reported as a retry",
 	  make_silence_then_syn, check_silence_then_syn },
-	{ "roles swapped on one four-tuple", "who is the client", make_roles_swapped,
+	{ "roles swapped on one four-tuple", "the roles of the ends", make_roles_swapped,
 	  check_roles_swapped },
 	{ "forged RSTs while a client waits", "anybody could hide a stall", make_forged_rst,
 	  check_stall_not_hidden },
@@ -1356,29 +1360,29 @@ const struct scenario scenarios[] = {
 	  make_forged_simultaneous_open, check_still_silent },
 	{ "forged SYN of a peer that answers", "the times of its answers",
 	  make_forged_then_answered, check_syn_again },
-	{ "SYN-ACK before any SYN", "an answer that nobody gave", make_synack_before_syn,
+	{ "SYN-ACK before any SYN", "an invented answer", make_synack_before_syn,
 	  check_synack_before_syn },
 	{ "ICMP about others' segments", "the wrong peer would be accused", make_icmp_of_others,
 	  check_unanswered },
 	{ "the same ISN from elsewhere", "two clients would be one", make_isn_from_elsewhere,
 	  check_isn_from_elsewhere },
-	{ "the same port at both ends", "peers that use one port for all", make_same_ports,
+	{ "the same port at both ends", "peers that use one port for everything", make_same_ports,
 	  check_alike },
-	{ "the same address at both ends", "a crash, or numbers from nowhere", make_same_address,
+	{ "the same address at both ends", "a crash, or invented numbers", make_same_address,
 	  check_alike },
-	{ "port 0 at both ends", "a crash, or numbers from nowhere", make_port_0, check_alike },
-	{ "ports change places", "two connections would be mixed", make_ports_swapped,
+	{ "port 0 at both ends", "a crash, or invented numbers", make_port_0, check_alike },
+	{ "exchanged ports", "two connections would be mixed", make_ports_swapped,
 	  check_ports_swapped },
 	{ "IPv4 addresses in IPv6 headers", "an IPv6 packet could end an IPv4 connection's record",
 	  make_mapped, check_mapped },
-	{ "a client that never stops trying", "its record", make_endless_syns, check_endless_syns },
+	{ "a client that never stops its attempts", "its record", make_endless_syns,
+	  check_endless_syns },
 	{ "a server that never stops answering", "its record", make_endless_synacks,
 	  check_endless_synacks },
 	{ "one four-tuple in many VLANs",
-	  "the counters of the fast path would wrap: stalls that are none", make_crowded,
+	  "the counters of the fast path would overflow: false stalls", make_crowded,
 	  check_crowded },
-	{ "time goes backwards", "a crash, or numbers from nowhere", make_backwards,
-	  check_backwards },
+	{ "time goes backwards", "a crash, or invented numbers", make_backwards, check_backwards },
 };
 
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

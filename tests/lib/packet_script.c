@@ -60,7 +60,7 @@ static uint8_t *put_ethernet(const struct tape *t, uint8_t *p, enum end from)
 	return put16(p, t->ip6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4);
 }
 
-/* An IP header for so many bytes behind it. */
+/* Writes an IP header for this many bytes of payload. */
 static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const uint8_t *to,
 		       uint8_t protocol, uint32_t length)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Frames made by hand: a tape is what passes the hook, in order, with its time stamps. The unit
- * tests play it to the native build, the BPF tests to the compiled object as well.
+ * Hand-made frames: a tape is the sequence of packets that pass the hook, with their time stamps.
+ * The unit tests play it to the native build, the BPF tests also to the compiled object.
  */
 #pragma once
 
@@ -23,11 +23,11 @@ struct tape_frame {
 	uint32_t length;
 	uint32_t wire_length;
 	bool egress;
-	bool sweep; /* no frame: the sweep looks at all flows now */
+	bool sweep; /* no frame: the sweep examines all flows at this time */
 	uint8_t bytes[FRAME_BYTES];
 };
 
-/* The state that the next frame is made from; tests change it between frames. */
+/* The state from which the next frame is made; tests change it between frames. */
 struct tape {
 	struct tape_frame frames[TAPE_FRAMES];
 	size_t count;
@@ -41,29 +41,29 @@ struct tape {
 	uint16_t vlan[2]; /* tags in the frame, 0 for none */
 	unsigned int options; /* bytes of IPv4 options */
 	unsigned int extension; /* bytes of an IPv6 destination options header */
-	unsigned int padding; /* bytes behind the IP datagram */
+	unsigned int padding; /* bytes after the IP datagram */
 	uint16_t mss; /* option of SYNs, 0 for none */
 };
 
 void tape_start(struct tape *t);
 
 /*
- * seq is relative to the sender's ISN, ack to the other's. Payload is that many bytes, cut after
- * the first 64.
+ * seq is relative to the sender's ISN, ack to the other side's. The frame has at most the first 64
+ * bytes of the payload.
  */
 void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
 	 uint32_t payload);
 
-/* The ICMP error about a segment of the client's with this sequence number, relative to its ISN. */
+/* The ICMP error about a segment of the client with this sequence number, relative to its ISN. */
 void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq);
 
-/* Let time pass, and the sweep look at what it brought. */
+/* Lets the sweep examine all flows at this time. */
 void sweep(struct tape *t, double ms);
 
 /* SYN, SYN-ACK, ACK at ms, ms + 10, ms + 11. */
 void handshake(struct tape *t, double ms);
 
-/* What must come of a tape. check() answers what is wrong, or NULL. */
+/* A tape and its expected records. check() returns the first failed expectation, or NULL. */
 struct connection;
 struct scenario {
 	const char *name;

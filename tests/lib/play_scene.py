@@ -1,6 +1,6 @@
 """Stages one scene of a file of netns/causes: scripts/lab ... play_scene.py FILE NAME (see causes.perform()).
 
-What came of it goes to standard output as JSON.
+It writes the result to standard output as JSON.
 """
 import json
 import runpy

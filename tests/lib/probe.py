@@ -1,4 +1,4 @@
-"""What every Python suite needs: where the probe is, and how a test fails."""
+"""Common definitions of every Python suite: the path of the probe, and expect()."""
 import os
 import time
 
@@ -10,7 +10,7 @@ SECOND = 10 ** 9  # ns
 def wait_for(condition, what, timeout=60):
     end = time.monotonic() + timeout
     while not condition():
-        expect(time.monotonic() < end, 'waited in vain for', what)
+        expect(time.monotonic() < end, 'timeout while waiting for', what)
         time.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""The probe on a veth pair of its own, for frames that no TCP stack would send, and a conversation of such frames."""
+"""The probe on a veth pair, for frames that no TCP stack would send, and a conversation of such frames."""
 import os
 import socket
 import subprocess
@@ -9,10 +9,10 @@ from netns import Probe
 
 
 class VethPair:
-    """A veth pair in a namespace of its own: the probe on near, frames sent on either end."""
+    """A veth pair in its own namespace: the probe watches near; both ends can send frames."""
 
     def __init__(self, *arguments):
-        self.name = os.environ['LAB_ID'] + '-veth'  # scripts/lab removes it, whatever happens
+        self.name = os.environ['LAB_ID'] + '-veth'  # scripts/lab removes it in any case
         self.arguments = arguments
 
     def __enter__(self):
@@ -28,7 +28,7 @@ class VethPair:
         return self
 
     def send(self, *frames):
-        """Each frame is (end, bytes): from far it arrives as ingress of near, from near as its egress."""
+        """Sends each (end, bytes): a frame from far arrives as ingress of near, a frame from near is its egress."""
         def go():
             ends = {}
             for end in {end for end, _ in frames}:

@@ -1,4 +1,4 @@
-"""What the clients and servers of an office do: browse, wait for a helper, report in vain, send mail."""
+"""The clients and servers of an office: they browse, wait for a helper, report in vain, send mail."""
 import os
 import random
 import select
@@ -31,7 +31,7 @@ def client(number):
 
 
 class Actors:
-    """Functions that run in clients at the same time; leaving the with block waits for them."""
+    """Runs functions in clients at the same time; the end of the with block waits for them."""
 
     def __init__(self):
         self.waits = []
@@ -51,7 +51,7 @@ class Actors:
                 wait()
 
 
-source = None  # the address that this process speaks from, where it has several
+source = None  # the source address, if the host has several
 
 
 def speaking_from(address, function, *arguments):
@@ -75,7 +75,7 @@ def connect(address, port, timeout=30):
 
 
 def page(address, port, hold=None, request=b'GET / HTTP/1.0\r\n\r\n', timeout=30):
-    """One connection, one request. hold() stands between the handshake and the request."""
+    """Makes one connection with one request. hold() runs between the handshake and the request."""
     with connect(address, port, timeout) as s:
         if hold:
             hold()
@@ -84,12 +84,12 @@ def page(address, port, hold=None, request=b'GET / HTTP/1.0\r\n\r\n', timeout=30
 
 
 def rest(pause):
-    """About so long: what people do has no period."""
+    """Sleeps a random time around pause, since people have no period."""
     time.sleep(pause * random.Random(time.monotonic_ns()).uniform(0.5, 1.5))
 
 
 def visit(pages, pause=0.3, hold=None, sites=None, after=0.0, before=None):
-    """Page after page, site after site. before() stands before each connection."""
+    """Opens page after page, site after site. before() runs before each connection."""
     sites = sites or SITES
     time.sleep(after)
     for i in range(pages):
@@ -100,7 +100,7 @@ def visit(pages, pause=0.3, hold=None, sites=None, after=0.0, before=None):
 
 
 def ask(peer, timeout, request=None):
-    """What a helper does: connects to its server, waits for its word if it asks for one, gives up after a time."""
+    """Acts as a helper: connects to its server, waits for an answer if it sends a request, gives up after a time."""
     end = time.monotonic() + timeout
     with new_socket(peer[0]) as s:
         s.setblocking(False)
@@ -120,18 +120,18 @@ def wait_for(s, event, end):
 
 
 def fail_open(seconds, peer=ANTIVIRUS):
-    """The helper of the story: nothing leaves before its server has answered or so many seconds are over."""
+    """Returns the hold() of the demo's helper: it waits for its server's answer, at most for this many seconds."""
     return lambda: ask(peer, seconds)
 
 
 def thinking(seed, shortest, longest):
-    """Time that nobody's timer sets."""
+    """Returns a hold() of random length, which no timer determines."""
     r = random.Random(seed)
     return lambda: time.sleep(r.uniform(shortest, longest))
 
 
 def telemetry(peer, every, seconds, timeout=3.0, after=0.0):
-    """A service that reports to its server in vain, all day long."""
+    """Acts as a service that tries to report to its server all the time, in vain."""
     end = time.monotonic() + seconds
     time.sleep(after)
     while time.monotonic() + timeout < end:
@@ -141,7 +141,7 @@ def telemetry(peer, every, seconds, timeout=3.0, after=0.0):
 
 
 def attempts(peers, timeout, pause=0.0, rounds=1):
-    """Connects in vain, one after another."""
+    """Tries to connect to the peers one after another, in vain."""
     for _ in range(rounds):
         for peer in peers:
             netns.try_connect(*peer, timeout)
@@ -149,7 +149,7 @@ def attempts(peers, timeout, pause=0.0, rounds=1):
 
 
 def waits(p, *numbers):
-    """The seconds that requests of these clients waited, where it was one or more."""
+    """Returns the waits of these clients' requests in seconds, where at least one second."""
     return sorted(c['wait'] / SECOND for c in p.connections()
                   if c['client'] in [CLIENT4 % n for n in numbers] + [CLIENT6 % n for n in numbers]
                   and c['wait'] and c['wait'] >= SECOND)
@@ -174,8 +174,8 @@ def story(p_arguments=(), seconds=5.0, classic=False, with_helper=(21, 23, 25), 
     return p
 
 
-def slow_words(seed, shortest, longest):
-    """A server that takes its time for each answer."""
+def slow_answers(seed, shortest, longest):
+    """Returns a server behaviour that takes a random time for each answer."""
     def behaviour(s):
         s.recv(65536)
         time.sleep(random.Random(seed * 7919 + s.getpeername()[1]).uniform(shortest, longest))
@@ -186,7 +186,7 @@ def slow_words(seed, shortest, longest):
 
 
 def mail(count, pause, server=(SERVER4, 25), type_after=0.0):
-    """Waits for the greeting, then speaks."""
+    """Acts as a mail client: waits for the greeting, then sends its command."""
     for _ in range(count):
         with connect(*server) as s:
             expect(s.recv(100), 'no greeting')
@@ -208,7 +208,7 @@ def greets_again(delay, before=None):
 
 
 def patient(pages, pause, sites=None):
-    """Visits over a bad line: what fails is tried no more."""
+    """Visits sites over a lossy line; a failed connection is not repeated."""
     sites = sites or SITES
     for i in range(pages):
         try:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How fast is --read, and how much memory does it take, beside tshark and tcpdump?
+"""Measures the speed and memory of --read, beside tshark and tcpdump.
 
-    tests/long/read_speed.py PROBE [MEGABYTES]
+tests/long/read_speed.py PROBE [MEGABYTES]
 
-Makes a capture of that size (default 2000; tshark gets a tenth of it, for its patience), and one of
-as many packets that holds their headers alone; reads them with each, and prints seconds, rate and peak
-memory. No test: machines are noisy.
+Makes a capture of that size (default 2000; tshark reads a tenth of it, because it is slow), and one with the headers
+of as many packets. Reads them with each program, and prints seconds, rate and peak memory. This is no test: machines
+are noisy.
 """
 import os
 import subprocess
@@ -25,7 +25,7 @@ def measure(name, command, size):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0
     while True:
-        with open('/proc/%d/status' % process.pid) as f:  # what wait4() tells is never less than Python's own
+        with open('/proc/%d/status' % process.pid) as f:  # wait4() returns at least Python's own peak
             peak = max([peak] + [int(line.split()[1]) for line in f if line.startswith('VmHWM')])
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
@@ -41,7 +41,7 @@ def main():
     probe, size = sys.argv[1], int(sys.argv[2] if len(sys.argv) > 2 else 2000) * 10**6
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, name) for name in ('big', 'tenth', 'headers')]
-        writer = os.fork()  # whose memory is not the parent's of those that are measured
+        writer = os.fork()  # so that its memory does not count for the measured programs
         if not writer:
             large_capture.write(paths[0], size)
             large_capture.write(paths[1], size // 10)

@@ -2,9 +2,9 @@
 /*
  * foreign IFACE ingress|egress front|back|xdp|PRIORITY next|end
  *
- * Somebody else's program on a hook: counts packets, and lets the chain go on or ends it. A TCX
- * program before or behind all others, an XDP program, or a tc filter of that priority. Says "ready", then the
- * count for each line that it reads; goes at the end of its input.
+ * A foreign program on a hook: it counts packets, and continues the chain or ends it. It is a TCX
+ * program before or after all others, an XDP program, or a tc filter with that priority. It prints
+ * "ready", then the count for each line that it reads, and exits at the end of its input.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* linux/bpf.h of Debian 12 is older than TCX. */
+/* The linux/bpf.h of Debian 12 is older than TCX. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS 47
 #define ATTACH_BEFORE (1U << 3)
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 								      : ATTACH_TCX_INGRESS),
 					&link);
 	} else {
-		libbpf_set_print(NULL); /* the qdisc may be there */
+		libbpf_set_print(NULL); /* the qdisc may exist already */
 		hook.ifindex = ifindex;
 		hook.attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 		filter.prog_fd = program;

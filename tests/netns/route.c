@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * test-route DESTINATION SOURCE|- INTERFACE|-: prints what route_lookup() returns, on one line.
+ * test-route DESTINATION SOURCE|- INTERFACE|-: prints the result of route_lookup() on one line.
  * test_route.py compares it with the kernel's own tools.
  */
 #include <arpa/inet.h>
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4 || !read_address(&destination, argv[1]) ||
 	    (has_source && !read_address(&source, argv[2]))) {
-		fprintf(stderr, "usage: gateway DESTINATION SOURCE|- INTERFACE|-\n");
+		fprintf(stderr, "usage: test-route DESTINATION SOURCE|- INTERFACE|-\n");
 		return 2;
 	}
 	g = route_lookup_open();
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		perror("gateway_open");
 		return 1;
 	}
-	/* Twice by one handle: what is asked for once must serve again. */
+	/* A second lookup with the same handle must give the same result. */
 	route_lookup(g, &destination, has_source ? &source : NULL, if_nametoindex(argv[3]), &r);
 	status = route_lookup(g, &destination, has_source ? &source : NULL, if_nametoindex(argv[3]),
 			      &r);

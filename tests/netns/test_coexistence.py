@@ -1,7 +1,7 @@
-"""The probe beside other programs on the same hooks, while its interface changes, and when it ends.
+"""The probe beside other programs on the same hooks, during changes of its interface, and at its end.
 
-Real devices and real processes, on both hooks where the hook makes a difference. If this fails, the probe disturbs
-a gateway, misses packets without a word, or leaves filters behind.
+Real devices and real processes, on both hooks where the hook makes a difference. If this fails, the probe disturbs a
+gateway, misses packets without reporting it, or leaves filters behind.
 """
 import contextlib
 import ctypes
@@ -32,13 +32,13 @@ A = CLIENTS[0]
 HOOKS = ('tcx', 'clsact')
 
 
-def told(probe, text):
-    """Waits until the probe has said text on its standard error."""
+def wait_for_message(probe, text):
+    """Waits until the probe has printed text on its standard error."""
     wait_for(lambda: text in probe.errors, 'the words: ' + text)
 
 
 def tc_state(namespace, iface):
-    """What tc shows of an interface's hooks, without ids and counters."""
+    """Returns the output of tc for an interface's hooks, without ids and counters."""
     shown = ''.join(netns.sh(namespace, 'tc', *words, check=False) for words in (
         ('qdisc', 'show', 'dev', iface), ('filter', 'show', 'dev', iface, 'ingress'),
         ('filter', 'show', 'dev', iface, 'egress')))
@@ -46,7 +46,7 @@ def tc_state(namespace, iface):
 
 
 def programs_of(process):
-    """The ids of the BPF programs that a process has loaded; tc shows nothing of TCX."""
+    """Returns the ids of the BPF programs that a process has loaded; tc does not show TCX."""
     folder = '/proc/%d/fdinfo' % process.pid
     text = ''.join(open(os.path.join(folder, fd)).read() for fd in os.listdir(folder))
     ids = set(re.findall(r'^prog_id:\t(\d+)', text, re.M))
@@ -61,7 +61,7 @@ def are_gone(programs):
 
 
 def packets(namespace, iface):
-    """(received, sent) as the interface counts"""
+    """Returns the interface's own counters as (received, sent)."""
     text = netns.sh(namespace, 'cat', '/proc/net/dev')
     numbers = re.search(r'%s:(.*)' % iface, text).group(1).split()
     return int(numbers[1]), int(numbers[9])
@@ -77,8 +77,8 @@ def kill(probe):
 
 # ---- hooks ----
 
-def test_says_which():
-    """the first line of a run says which hook, TCX first, and --hook forces either"""
+def test_names_hook():
+    """the first line of a run names the hook: TCX where available, and --hook selects either"""
     for arguments, hook in (((), 'tcx'), (('--hook', 'tcx'), 'tcx'), (('--hook=clsact',), 'clsact')):
         with Probe(*arguments) as p:
             p.stop()
@@ -87,7 +87,7 @@ def test_says_which():
 
 
 def test_neighbours():
-    """other people's programs before and behind ours see every packet, on both hooks, attached before or after us"""
+    """foreign programs before and after the probe's see every packet, on both hooks, whenever they were attached"""
     for hook in HOOKS:
         for first in (True, False):
             with Serve(WAN, WEB):
@@ -105,14 +105,14 @@ def test_neighbours():
                     seen = {key: other.count() - before[key] for key, other in others.items()}
                     probe.stop()
                     for key, count in seen.items():
-                        # SYN, ACK, request and FIN at least, and as many back
+                        # at least SYN, ACK, request and FIN, and as many packets in the other direction
                         expect(count >= 20 * 3, hook, key, 'counted only', count, seen)
                     got = probe.connections(outcome='established', settled_by='payload')
                     expect(len(got) == 20, hook, 'the probe saw', len(got))
 
 
 def test_first_on_tcx():
-    """on TCX we stand in front: who ended the chain before we came hides nothing"""
+    """on TCX the probe is in front: an earlier program that ends the chain hides no packet from it"""
     with Serve(WAN, WEB), Foreign(GATEWAY, 'eth0', 'ingress', 'front', 'end'), \
             Foreign(GATEWAY, 'eth0', 'egress', 'front', 'end'), Probe() as p:
         netns.run(A, netns.browse, SERVER4, 80)
@@ -121,7 +121,7 @@ def test_first_on_tcx():
 
 
 def busy(probe, text):
-    """A connection; -> whether the probe has said text"""
+    """Opens a connection. Returns whether the probe has printed text."""
     netns.run(A, netns.browse, SERVER4, 80)
     return text in probe.errors
 
@@ -132,14 +132,14 @@ def blind_in(hook, direction, place, names):
     with Serve(WAN, WEB), Probe('--hook', hook) as p:
         netns.run(A, netns.browse, SERVER4, 80)
         with Foreign(GATEWAY, 'eth0', direction, place, 'end') as foreign:
-            wait_for(lambda: busy(p, 'BLIND'), 'a word of blindness')
+            wait_for(lambda: busy(p, 'BLIND'), 'the message that the probe is blind')
             expect(foreign.count() > 0, 'the foreign program counted nothing')
-        wait_for(lambda: busy(p, 'sees again'), 'the end of blindness')
+        wait_for(lambda: busy(p, 'sees again'), 'the message that the probe sees again')
         p.stop()
         line = next(line for line in p.errors.splitlines() if 'BLIND' in line)
         expect('BLIND to what eth0 %s' % word in line and hook + ' ' + direction in line, line)
         expect(names in line and 'Start probe' in line or 'start probe' in line, line)
-        expect(other not in p.errors, 'the other direction was seen all the time', p.errors)
+        expect(other not in p.errors, 'the other direction was visible all the time', p.errors)
         blind = p.summary['blind']
         expect(blind['received' if direction == 'ingress' else 'sent'] > SECOND, blind)
         expect(blind['sent' if direction == 'ingress' else 'received'] == 0, blind)
@@ -148,13 +148,13 @@ def blind_in(hook, direction, place, names):
 
 
 def test_blind_on_clsact():
-    """a filter before ours that ends the chain makes us blind, which is said, with its name and what to do"""
+    """a tc filter in front that ends the chain blinds the probe, which reports its name and a remedy"""
     blind_in('clsact', 'ingress', 1, 'bpf foreign')
     blind_in('clsact', 'egress', 'back', 'TCX program')
 
 
 def test_blind_on_tcx():
-    """a TCX program that was put in front of us and ends the chain makes us blind, which is said"""
+    """a TCX program in front that ends the chain blinds the probe, which reports it"""
     blind_in('tcx', 'ingress', 'front', 'bpftool net show dev eth0')
     blind_in('tcx', 'egress', 'front', 'bpftool net show dev eth0')
 
@@ -166,34 +166,34 @@ def send_udp(count):
 
 
 def test_blind_by_xdp():
-    """an XDP program that takes the packets before any hook is named as what may do so"""
+    """an XDP program that takes packets before any hook is named as a possible cause of blindness"""
     for hook in HOOKS:
         netns.run(A, netns.try_connect, SERVER4, 81, 5)  # so that it knows the gateway's MAC
         with Probe('--hook', hook) as p, Foreign(GATEWAY, 'eth0', 'ingress', 'xdp', 'end'):
             def knock():
                 netns.run(A, send_udp, 50)
                 return 'BLIND' in p.errors
-            wait_for(knock, 'a word of blindness')
+            wait_for(knock, 'the message that the probe is blind')
             p.stop()
             expect(re.search(r'BLIND to what eth0 receives.*XDP program \d+ runs before the hook', p.errors),
                    p.errors)
 
 
 def test_filter_removed():
-    """when somebody removes the qdisc under us, that is what the tool says"""
+    """if another program removes the qdisc with the probe's filter, the probe reports exactly that"""
     with Serve(WAN, WEB), Probe('--hook', 'clsact') as p:
         netns.sh(GATEWAY, 'tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact')
-        wait_for(lambda: busy(p, 'Another program removed the filter'), 'a word of blindness')
+        wait_for(lambda: busy(p, 'Another program removed the filter'), 'the message that the filter is gone')
         p.stop()
         expect(p.status == 0, p.errors)
 
 
 def test_not_blind():
-    """an idle interface, and one that is down, are not taken for blindness"""
+    """an interface that is idle or down is not reported as blindness"""
     with VethPair() as w:
         w.send(*conversation())
         netns.sh(w.name, 'ip', 'link', 'set', 'far', 'down')
-        time.sleep(4)  # longer than blindness needs to be said
+        time.sleep(4)  # longer than the probe needs to report blindness
         bring_up(w.name, 'far', 'near')
         w.send(*conversation(b'again'))
         w.probe.stop()
@@ -202,7 +202,7 @@ def test_not_blind():
 
 
 def test_second_probe():
-    """a second probe on one interface works, whoever leaves first, and on clsact the last one takes the qdisc"""
+    """two probes work on one interface in any order of exit, and the last one on clsact removes the qdisc"""
     before = tc_state(GATEWAY, 'eth0')
     for hooks in (('tcx', 'tcx'), ('tcx', 'clsact'), ('clsact', 'tcx'), ('clsact', 'clsact')):
         for first_leaves in (0, 1):
@@ -218,15 +218,15 @@ def test_second_probe():
 
 
 def test_foreign_untouched():
-    """foreign filters and qdiscs stay as they were; clsact goes only if we made it and nobody else uses it"""
+    """foreign filters and qdiscs stay unchanged; clsact is removed only if the probe made it and nobody else uses it"""
     clean = tc_state(GATEWAY, 'eth0')
-    # an empty clsact of somebody else's
+    # a foreign clsact without filters
     netns.sh(GATEWAY, 'tc', 'qdisc', 'add', 'dev', 'eth0', 'clsact')
     theirs = tc_state(GATEWAY, 'eth0')
     with Probe('--hook', 'clsact') as p:
         p.stop()
     expect(tc_state(GATEWAY, 'eth0') == theirs, 'a foreign qdisc', tc_state(GATEWAY, 'eth0'))
-    # with a filter in it, also at our own priority
+    # a foreign clsact with a filter, also at the probe's priority
     for priority in (1, 0x7062):
         with Foreign(GATEWAY, 'eth0', 'ingress', priority):
             theirs = tc_state(GATEWAY, 'eth0')
@@ -238,7 +238,7 @@ def test_foreign_untouched():
                            stdout=subprocess.DEVNULL)
             expect(tc_state(GATEWAY, 'eth0') == theirs, '--cleanup', tc_state(GATEWAY, 'eth0'))
     netns.sh(GATEWAY, 'tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact')
-    # ours, but by the end somebody else uses it
+    # the probe's clsact, which another program uses by the end of the run
     with contextlib.ExitStack() as stack:
         with Probe('--hook', 'clsact') as p:
             stack.enter_context(Foreign(GATEWAY, 'eth0', 'egress', 7))
@@ -246,7 +246,7 @@ def test_foreign_untouched():
         left = tc_state(GATEWAY, 'eth0')
         expect('foreign' in left and 'probe' not in left, left)
     netns.sh(GATEWAY, 'tc', 'qdisc', 'del', 'dev', 'eth0', 'clsact')
-    # an ingress qdisc stands in the same place, and has no egress side
+    # An ingress qdisc occupies the same handle and has no egress side.
     netns.sh(GATEWAY, 'tc', 'qdisc', 'add', 'dev', 'eth0', 'ingress')
     theirs = tc_state(GATEWAY, 'eth0')
     r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY, PROBE, '-i', 'eth0', '--hook', 'clsact'],
@@ -259,10 +259,10 @@ def test_foreign_untouched():
     expect(tc_state(GATEWAY, 'eth0') == clean, tc_state(GATEWAY, 'eth0'))
 
 
-# ---- leaving ----
+# ---- the end of a run ----
 
 def test_ways_to_end():
-    """each way to end a run gives the report and leaves nothing behind, on both hooks, under load"""
+    """each way to end a run prints the report and leaves nothing behind, on both hooks, under load"""
     before = tc_state(GATEWAY, 'eth0')
     hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the probe would ignore it, too
     for hook in HOOKS:
@@ -287,7 +287,7 @@ def many(address, count):
 
 
 def start_raw(hook, **files):
-    """The probe with files of its own, not yet past its first line."""
+    """Starts the probe with the given files, and does not wait for its first line."""
     return subprocess.Popen(['nsenter', '--net=/run/netns/' + GATEWAY, PROBE, '-i', 'eth0', '--hook', hook,
                              '--json=' + files.pop('json', '/dev/null')], env=dict(os.environ, LC_ALL='C.UTF-8'), **files)
 
@@ -303,7 +303,7 @@ def lines_of(path):
 
 
 def test_closed_terminal():
-    """when its terminal is closed the run ends, its files are whole, and nothing is left behind"""
+    """a run whose terminal is closed ends with complete files and leaves nothing behind"""
     before = tc_state(GATEWAY, 'eth0')
     for hook in HOOKS:
         with tempfile.TemporaryDirectory() as folder:
@@ -312,21 +312,21 @@ def test_closed_terminal():
 
             def own_terminal():
                 os.setsid()
-                fcntl.ioctl(0, 0x540e, 0)  # TIOCSCTTY: whose hang-up is ours
+                fcntl.ioctl(0, 0x540e, 0)  # TIOCSCTTY: this process gets the terminal's SIGHUP
             p = start_raw(hook, json=path, stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal)
             os.close(slave)
-            said = b''
-            while b'watching' not in said:
-                said += os.read(master, 1000)
+            errors = b''
+            while b'watching' not in errors:
+                errors += os.read(master, 1000)
             os.close(master)
             p.wait(30)
-            expect(p.returncode == 1, 'who could not hear the report must know', p.returncode)
+            expect(p.returncode == 1, 'the status must show that the report could not be printed', p.returncode)
             expect(lines_of(path)[-1]['type'] == 'summary', last_line(path))
         expect(tc_state(GATEWAY, 'eth0') == before, hook, tc_state(GATEWAY, 'eth0'))
 
 
 def test_nohup():
-    """nohup is obeyed: what is to outlive its terminal does"""
+    """under nohup a run continues after its terminal is closed"""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'out.json')
         p = start_raw('tcx', json=path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -342,7 +342,7 @@ def test_nohup():
 
 
 def test_closed_pipe():
-    """when the reader of its pipe goes away the run ends at once, even with nothing to say, and leaves nothing"""
+    """a run whose pipe is closed ends at once, even without output to write, and leaves nothing behind"""
     before = tc_state(GATEWAY, 'eth0')
     for hook in HOOKS:
         with tempfile.TemporaryDirectory() as folder:
@@ -358,7 +358,7 @@ def test_closed_pipe():
 
 
 def test_stuck_reader():
-    """a reader that stands still cannot hold the run: a second signal gives its writing up, nothing is left behind"""
+    """a reader that stops reading cannot block the end: a second signal abandons the output, nothing is left behind"""
     before = tc_state(GATEWAY, 'eth0')
     command = ['nsenter', '--net=/run/netns/' + GATEWAY, PROBE, '-i', 'eth0', '--hook=clsact', '--json']
     p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -386,7 +386,7 @@ def test_stuck_reader():
 
 
 def test_file_limit():
-    """a file that may not grow further ends the run as a full disk does, and leaves nothing behind"""
+    """reaching the file size limit ends the run as a full disk does, and leaves nothing behind"""
     before = tc_state(GATEWAY, 'eth0')
     with tempfile.TemporaryDirectory() as folder:
         r = subprocess.Popen(
@@ -394,14 +394,14 @@ def test_file_limit():
              '--hook=clsact', '--json=' + os.path.join(folder, 'out.json')],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         r.wait(30)
-        said = r.stderr.read()
+        errors = r.stderr.read()
         r.stderr.close()
-        expect(r.returncode == 1 and 'could not write all of the report' in said, r.returncode, said)
+        expect(r.returncode == 1 and 'could not write all of the report' in errors, r.returncode, errors)
     expect(tc_state(GATEWAY, 'eth0') == before, tc_state(GATEWAY, 'eth0'))
 
 
 def test_killed():
-    """SIGKILL under load: TCX leaves nothing; on clsact the next start removes what is left, foreign ones stay"""
+    """SIGKILL under load: TCX leaves nothing; on clsact the next start removes leftovers, and no foreign filter"""
     before = tc_state(GATEWAY, 'eth0')
     for hook in HOOKS:
         with Serve(WAN, WEB):
@@ -417,10 +417,10 @@ def test_killed():
                 expect(left == before, 'TCX left', left)
                 are_gone(programs)
                 continue
-            expect(left.count('direct-action') == 2, 'SIGKILL gives no chance to clean up', left)
-            # its priority alone makes nobody ours
+            expect(left.count('direct-action') == 2, 'a killed run must leave its filters on clsact', left)
+            # the same priority alone does not make a filter the probe's
             with Foreign(GATEWAY, 'eth0', 'ingress', 0x7062), Probe() as q:
-                told(q, 'removed 2 filters that a killed run had left on eth0')
+                wait_for_message(q, 'removed 2 filters that a killed run had left on eth0')
                 left = tc_state(GATEWAY, 'eth0')
                 expect('probe_' not in left and 'foreign' in left, left)
                 netns.run(A, netns.browse, SERVER4, 80)
@@ -435,7 +435,7 @@ def cleanup(*arguments):
 
 
 def test_cleanup():
-    """--cleanup removes what killed runs left, filters and qdisc, and never what a living probe uses"""
+    """--cleanup removes filters and qdiscs of killed runs, and never those of a running probe"""
     before = tc_state(GATEWAY, 'eth0'), tc_state(GATEWAY, 'eth1')
     with Serve(WAN, WEB), Probe('--hook=clsact') as living:
         with Probe('--hook=clsact') as p, Probe('--hook=clsact', iface='eth1') as q:
@@ -447,7 +447,7 @@ def test_cleanup():
         expect(tc_state(GATEWAY, 'eth1') == before[1], tc_state(GATEWAY, 'eth1'))
         netns.run(A, netns.browse, SERVER4, 80)
         living.stop()
-        expect(len(living.connections()) == 1, 'the living one was robbed', living.json)
+        expect(len(living.connections()) == 1, 'the running probe has lost its filters', living.json)
     expect((tc_state(GATEWAY, 'eth0'), tc_state(GATEWAY, 'eth1')) == before, tc_state(GATEWAY, 'eth0'))
     expect('no leftovers found' in cleanup().stdout, 'a second time')
     with Probe('--hook=clsact') as p:
@@ -461,7 +461,7 @@ def test_cleanup():
 
 
 def test_pid_namespace():
-    """a probe in another pid namespace, as in a container, is alive: its filters are not taken for left-overs"""
+    """a running probe in another pid namespace, as in a container, keeps its filters: they are not leftovers"""
     def inside():
         return Probe('--hook=clsact')
     p = inside()
@@ -479,10 +479,10 @@ def test_pid_namespace():
         expect(len(p.connections()) == len(q.connections()) == 1, p.json, q.json)
 
 
-# ---- the interface lives ----
+# ---- changes of the interface ----
 
 def bring_up(namespace, *ifaces):
-    """Sets them up, and waits until packets pass: the kernel lets them through only some time after."""
+    """Sets interfaces up, and waits until packets pass, which takes the kernel some time."""
     for iface in ifaces:
         netns.sh(namespace, 'ip', 'link', 'set', iface, 'up')
     for iface in ifaces:
@@ -490,14 +490,14 @@ def bring_up(namespace, *ifaces):
 
 
 def test_down_and_up():
-    """down and up again: said, and the run goes on, on both hooks"""
+    """the run reports that its interface went down and up again, and continues, on both hooks"""
     for hook in HOOKS:
         with VethPair('--hook', hook) as w:
             w.send(*conversation())
             netns.sh(w.name, 'ip', 'link', 'set', 'near', 'down')
-            told(w.probe, 'near is down')
+            wait_for_message(w.probe, 'near is down')
             bring_up(w.name, 'near', 'far')
-            told(w.probe, 'near is up again')
+            wait_for_message(w.probe, 'near is up again')
             w.send(*other_conversation())
             w.probe.stop()
             expect(w.probe.status == 0 and len(w.probe.connections(settled_by='payload')) == 2, w.probe.json)
@@ -509,15 +509,15 @@ def other_conversation():
 
 
 def test_renamed():
-    """renamed: said, and the run goes on, on both hooks"""
+    """the run reports a new name of its interface, and continues, on both hooks"""
     for hook in HOOKS:
         with VethPair('--hook', hook) as w:
             w.send(*conversation())
             for command in ('near down', 'near name lan7'):
                 netns.sh(w.name, 'ip', 'link', 'set', *command.split())
             bring_up(w.name, 'lan7', 'far')
-            told(w.probe, 'near was renamed to lan7')
-            told(w.probe, 'lan7 is up again')
+            wait_for_message(w.probe, 'near was renamed to lan7')
+            wait_for_message(w.probe, 'lan7 is up again')
             frames = [('lan7' if end == 'near' else end, data) for end, data in other_conversation()]
             w.send(*frames)
             w.probe.stop()
@@ -526,7 +526,7 @@ def test_renamed():
 
 
 def test_deleted():
-    """deleted: the report, status 1 and the reason, on both hooks"""
+    """deletion of the interface ends the run with the report, status 1 and the reason, on both hooks"""
     for hook in HOOKS:
         with VethPair('--hook', hook) as w:
             w.send(*conversation())
@@ -545,7 +545,7 @@ def make_again(w):
 
 
 def test_follow():
-    """deleted and made again, twice: with --follow the run goes on, on both hooks, and leaves nothing behind"""
+    """with --follow a run survives two deletions of its interface, on both hooks, and leaves nothing behind"""
     for hook in HOOKS:
         with VethPair('--hook', hook, '--follow') as w:
             clean = None
@@ -553,9 +553,9 @@ def test_follow():
             for tag in (8, 9):
                 w.probe.errors = ''
                 netns.sh(w.name, 'ip', 'link', 'del', 'near')
-                told(w.probe, 'near went away; waiting for it to come back')
+                wait_for_message(w.probe, 'near went away; waiting for it to come back')
                 make_again(w)
-                told(w.probe, 'near is back (ethernet, %s)' % hook)
+                wait_for_message(w.probe, 'near is back (ethernet, %s)' % hook)
                 w.send(*conversation(vlans=(tag,)))
             w.probe.stop()
             expect(w.probe.status == 0, w.probe.errors)
@@ -567,20 +567,20 @@ def test_follow():
 
 
 def test_follow_other_type():
-    """an interface that comes back with another link layer is understood (ppp0, tun0)"""
+    """with --follow an interface may come back with another link layer (ppp0, tun0)"""
     with VethPair('--follow') as w:
         netns.sh(w.name, 'ip', 'link', 'del', 'near')
-        told(w.probe, 'waiting for it to come back')
+        wait_for_message(w.probe, 'waiting for it to come back')
 
         for command in ('tuntap add near mode tun', 'addr add 10.9.0.1/24 dev near', 'link set near up'):
             netns.sh(w.name, 'ip', *command.split())
-        told(w.probe, 'near is back (ip, tcx)')
+        wait_for_message(w.probe, 'near is back (ip, tcx)')
 
         def packet():
             tun = os.open('/dev/net/tun', os.O_RDWR)
             fcntl.ioctl(tun, 0x400454ca, struct.pack('16sH', b'near', 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
             os.write(tun, captures.frame(('10.9.0.2', 5000), ('10.9.0.1', 80), SYN, 1, 0)[14:])
-            # the host's own RST: all has passed
+            # the host's own RST: all packets have passed
             os.read(tun, 2000)
         netns.run(w.name, packet)
         w.probe.stop()
@@ -589,7 +589,7 @@ def test_follow_other_type():
 
 
 def test_moved():
-    """moved to another network namespace: said as what it is; with --follow it may come back"""
+    """a move to another network namespace is reported as such; with --follow the interface may come back"""
     for hook in HOOKS:
         other = 'probemoved%d' % os.getpid()
         subprocess.run(['ip', 'netns', 'add', other], check=True)
@@ -603,13 +603,13 @@ def test_moved():
                        w.probe.errors)
                 expect(len(w.probe.connections()) == 1, w.probe.json)
                 left = tc_state(other, 'near')
-                expect('probe' not in left, 'left on the moved interface', left)
+                expect('probe' not in left, 'filters left on the moved interface', left)
                 netns.sh(other, 'ip', 'link', 'del', 'near')
             with VethPair('--hook', hook, '--follow') as w:
                 netns.sh(w.name, 'ip', 'link', 'set', 'near', 'netns', other)
-                told(w.probe, 'near was moved to another network namespace; waiting')
+                wait_for_message(w.probe, 'near was moved to another network namespace; waiting')
                 netns.sh(other, 'ip', 'link', 'set', 'near', 'netns', w.name)
-                told(w.probe, 'near is back')
+                wait_for_message(w.probe, 'near is back')
                 bring_up(w.name, 'near', 'far')
                 w.send(*conversation())
                 w.probe.stop()
@@ -619,7 +619,7 @@ def test_moved():
 
 
 def set_offload(iface, command, value):
-    """ethtool -K, by its ioctl"""
+    """Does what ethtool -K does, by ioctl."""
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     data = bytearray(struct.pack('II', command, value))
     buffer = ctypes.create_string_buffer(bytes(data))
@@ -628,7 +628,7 @@ def set_offload(iface, command, value):
 
 
 def test_mtu_and_offloads():
-    """MTU and offloads changed under a run: nothing is missed before, between and after"""
+    """changes of MTU and offloads during a run lose no connection before, between and after them"""
     for hook in HOOKS:
         with Serve(WAN, WEB), Probe('--hook', hook) as p:
             netns.run(A, netns.browse, SERVER4, 80, 0, b'x' * 60000)
@@ -638,7 +638,7 @@ def test_mtu_and_offloads():
                 try:
                     netns.run(GATEWAY, set_offload, 'eth0', command, 0)
                 except RuntimeError:
-                    continue  # not all devices know all
+                    continue  # not every device supports every setting
             netns.run(A, netns.browse, SERVER4, 80, 0, b'x' * 60000)
             netns.sh(GATEWAY, 'ip', 'link', 'set', 'eth0', 'mtu', '1500')
             netns.run(A, netns.browse, SERVER4, 80, 0, b'x' * 60000)
@@ -648,7 +648,7 @@ def test_mtu_and_offloads():
 
 
 def test_netns():
-    """--netns watches an interface of another network namespace, by name and by process, and leaves nothing there"""
+    """--netns watches an interface of another namespace, by name and by process, and leaves nothing there"""
     for hook in HOOKS:
         with Serve(WAN, WEB):
             holder = subprocess.Popen(['nsenter', '--net=/run/netns/' + GATEWAY, 'sleep', '1000'])
@@ -657,7 +657,7 @@ def test_netns():
                          os.stat('/run/netns/' + GATEWAY).st_ino, 'the process in its namespace')
                 for name in (GATEWAY, str(holder.pid)):
                     p = Probe('--hook', hook, '--netns', name)
-                    p.namespace = A  # from somewhere else
+                    p.namespace = A  # start the probe in another namespace
                     with p:
                         netns.run(A, netns.browse, SERVER4, 80)
                         p.stop()
@@ -672,13 +672,13 @@ def test_netns():
         expect(r.returncode == 1 and words in r.stderr and 'No such file' in r.stderr, r)
 
 
-# ---- rights ----
+# ---- privileges ----
 
 NET_ADMIN = 1 << 12
 
 
 def test_rights_dropped():
-    """after the attach all rights are gone that the hook does not need, for good, and the run works to its end"""
+    """after the attach the probe drops all capabilities that the hook does not need, for good, and works to its end"""
     for hook, kept in (('tcx', 0), ('clsact', NET_ADMIN)):
         for follow in ((), ('--follow',)):
             with Probe('--hook', hook, *follow) as p:
@@ -687,14 +687,14 @@ def test_rights_dropped():
                     expect(int(status[name], 16) == kept, hook, name, status[name])
                 for name in ('CapInh', 'CapAmb'):
                     expect(int(status[name], 16) == 0, hook, name, status[name])
-                # what settles at the end takes the way through the kernel that rights could bar
+                # A settlement at the end of a run takes a kernel path that could need capabilities.
                 netns.run(A, netns.try_connect, netns.DEAD4, 5274, 0.3)
                 p.stop()
                 expect(p.status == 0 and len(p.connections(settled_by='end')) == 1, p.json, p.errors)
 
 
 def unprivileged(folder, capabilities):
-    """A copy that another user may run, and the prefix that runs it with those capabilities alone."""
+    """Returns a copy that another user may run, and a command prefix that runs it with only these capabilities."""
     os.chmod(folder, 0o755)
     copy = os.path.join(folder, 'probe')
     if not os.path.exists(copy):
@@ -707,7 +707,7 @@ def unprivileged(folder, capabilities):
 
 
 def test_without_root():
-    """without root, with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON alone, it watches on both hooks"""
+    """without root, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are sufficient on both hooks"""
     with tempfile.TemporaryDirectory() as folder, Serve(WAN, WEB):
         for hook in HOOKS:
             p = Probe('--hook', hook)
@@ -724,7 +724,7 @@ def test_without_root():
 
 
 def test_rights_missing():
-    """what is missing is said in a sentence, by name, with what to do"""
+    """the message about missing capabilities names them and a remedy"""
     with tempfile.TemporaryDirectory() as folder:
         for capabilities, missing in (((), 'missing here: CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON'),
                                       (('bpf', 'net_admin'), 'missing here: CAP_PERFMON'),
@@ -732,7 +732,7 @@ def test_rights_missing():
             r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY] + unprivileged(folder, capabilities) +
                                ['-i', 'eth0', '-d', '1'], capture_output=True, text=True)
             expect(r.returncode == 1 and missing in r.stderr and 'run it as root (sudo)' in r.stderr, r)
-            expect('libbpf' not in r.stderr, 'guesses that lead astray', r.stderr)
+            expect('libbpf' not in r.stderr, 'misleading hints of libbpf', r.stderr)
         with Probe('--hook=clsact') as p:
             kill(p)
         r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY] + unprivileged(folder, ()) + ['--cleanup'],
@@ -744,7 +744,7 @@ def test_rights_missing():
 
 
 def broken_probe(folder):
-    """A copy whose first program the verifier rejects: r6 = r9, which was never written."""
+    """Returns a copy whose first program the verifier rejects: r6 = r9, which was never written."""
     with open(os.path.join(ROOT, 'build', 'probe.bpf.o'), 'rb') as f:
         program = f.read()
     with open(PROBE, 'rb') as f:
@@ -760,7 +760,7 @@ def broken_probe(folder):
 
 
 def test_verifier_rejects():
-    """a rejection by the verifier shows its last lines, the kernel's version, and what to send"""
+    """a rejection by the verifier is shown with its last lines, the kernel version, and what to send"""
     with tempfile.TemporaryDirectory() as folder:
         r = subprocess.run([broken_probe(folder), '-i', 'lo', '-d', '1'], capture_output=True, text=True)
     expect(r.returncode == 1 and 'R9 !read_ok' in r.stderr, r.stderr)
@@ -770,8 +770,8 @@ def test_verifier_rejects():
 
 
 def test_no_btf():
-    """where the kernel shows no BTF it runs if the verifier lets it, and says what is missing if not"""
-    # only /sys is made private: in a chroot the root is no mount point
+    """without BTF the probe runs if the verifier accepts it, and otherwise reports that BTF is missing"""
+    # Make only /sys private: in a chroot the root is not a mount point.
     hidden = ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c',
               'mount --make-rprivate /sys && mount -t tmpfs none /sys/kernel/btf && exec "$@"', 'sh']
     with tempfile.TemporaryDirectory() as folder:
@@ -782,7 +782,7 @@ def test_no_btf():
 
 
 def test_user_namespace():
-    """the root of a rootless container is told that it is none"""
+    """root in a rootless container gets a message that its privileges are not sufficient"""
     r = subprocess.run(['unshare', '--user', '--map-root-user', PROBE, '-i', 'lo', '-d', '1'], capture_output=True,
                        text=True)
     if r.stderr.startswith('unshare:'):
@@ -791,7 +791,7 @@ def test_user_namespace():
 
 
 def section(elf, name):
-    """The offset of an ELF section's bytes."""
+    """Returns the offset of an ELF section's bytes."""
     table, = struct.unpack_from('<Q', elf, 40)
     size, count, names = struct.unpack_from('<HHH', elf, 58)
     headers = [struct.unpack_from('<IIQQQQ', elf, table + i * size) for i in range(count)]

@@ -1,4 +1,4 @@
-"""The demo's claims: who stalled, for how long, and which peer does not answer."""
+"""Checks the demo: which clients stall, for how long, and which peer does not answer."""
 import json
 import os
 import subprocess
@@ -10,7 +10,7 @@ from probe import ROOT, SECOND, expect
 
 
 def check_evidence(path, lines):
-    """Wireshark shows each stall with the report's own length, and which finding it belongs to."""
+    """Wireshark shows each stall with the same length as the report, and the finding to which it belongs."""
     r = subprocess.run(['tshark', '-r', path, '-T', 'fields', '-E', 'separator=|', '-e', 'frame.time_epoch', '-e',
                         'tcp.stream', '-e', 'frame.comment'], capture_output=True, text=True, check=True)
     began, waits, silent, explained = {}, [], 0, 0
@@ -29,7 +29,7 @@ def check_evidence(path, lines):
 
 
 def check_page(path, lines):
-    """The page of the live run tells the same story, in words and in the objects that its pictures are drawn from."""
+    """The page of the live run shows the same findings, in text and in the objects behind its pictures."""
     with open(path, encoding='utf-8') as f:
         page = f.read()
     finding = next(o for o in lines if o['type'] == 'finding')
@@ -60,18 +60,18 @@ def test_story():
     expect({name for name, h in hosts.items() if h['stalls']} == helped, 'who stalled', hosts)
     for name in helped:
         h = hosts[name]
-        expect(h['stalls'] == h['decided'], 'the helper holds every connection', h)
+        expect(h['stalls'] == h['decided'], 'the helper delays every connection', h)
     for name in set(hosts) - helped:
         expect(hosts[name]['decided'] > 0 and hosts[name]['worst_wait'] < SECOND, hosts[name])
     stalls = [o for o in lines if o['type'] == 'stall']
     expect(len(stalls) >= 12, 'stalls', len(stalls))
     for s in stalls:
-        # the helper's timer is what the story is about; a slow machine makes it longer, never shorter
+        # The helper's timer sets the wait: a slow machine makes it longer, never shorter.
         expect(s['ended'] and s['wait'] >= 4.99 * SECOND, s)
     waits = sorted(s['wait'] for s in stalls)
-    expect(waits[len(waits) // 2] < 2 * waits[0], 'they are of one length', waits)
+    expect(waits[len(waits) // 2] < 2 * waits[0], 'the waits have one length', waits)
     peers = [o for o in lines if o['type'] == 'peer']
-    expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'peers that fail', peers)
+    expect([(p['server'], p['server_port']) for p in peers] == [('10.200.7.9', 5274)], 'failing peers', peers)
     p = peers[0]
     expect(p['unanswered'] == len(stalls) and p['answered'] == 0 and set(p['clients']) == helped, p)
     expect(p['cohort'] == {'tried': 6, 'tried_stalled': 6, 'others': 6, 'others_stalled': 0}, p)

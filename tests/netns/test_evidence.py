@@ -20,7 +20,7 @@ A, B = CLIENTS[0], CLIENTS[1]
 
 
 class Tcpdump:
-    """tcpdump on the probe's interface, from the with block's begin to stop()."""
+    """tcpdump on the probe's interface, from the start of the with block to stop()."""
 
     def __init__(self, path):
         self.path = path
@@ -44,7 +44,7 @@ class Tcpdump:
 
 
 def packets_of(path):
-    """-> (ns since 1970, bytes) of a pcapng of ours or a pcap of tcpdump's, both in this host's byte order"""
+    """Yields (ns since 1970, bytes) of the probe's pcapng or of tcpdump's pcap, both in host byte order."""
     with open(path, 'rb') as f:
         data = f.read()
     if data[:4] == b'\x0a\x0d\x0d\x0a':
@@ -73,7 +73,7 @@ def identity(c):
 
 
 def test_beside_tcpdump():
-    """the evidence of a live run is the wire's own packets, and a dump beside it tells the same story"""
+    """the evidence of a live run has the packets of the wire, and a concurrent tcpdump gives the same findings"""
     rules = '''chain i { type filter hook input priority 0;
         tcp dport 84 reject with icmpx type host-unreachable }'''
     keys = ('outcome', 'syn_count', 'synack_count', 'rst_from', 'fin_from')
@@ -93,7 +93,7 @@ def test_beside_tcpdump():
         live = {identity(c): c for c in p.connections()}
         dumped = read(dump)
         beside = {identity(c): c for c in dumped if c['type'] == 'connection'}
-        # what the findings accuse, of whom, and how sure; the route to it is known to the gateway alone
+        # kind, peer and confidence of each finding; only the gateway knows its route to the peer
         accused = [sorted((f['kind'], f['peer']['address'], f['peer']['port'], f['confidence'], f['hosts_hurt'])
                           for f in objects if f['type'] == 'finding' and f['peer']) for objects in (p.json, dumped)]
         expect(len(accused[0]) >= 5 and accused[0] == accused[1], *accused)
@@ -102,11 +102,11 @@ def test_beside_tcpdump():
             expect(all(c[k] == beside[who][k] for k in keys), c, beside[who])
             for k in ('synack', 'ack', 'client_first', 'server_first', 'rst'):
                 expect((c[k] is None) == (beside[who][k] is None), k, c, beside[who])
-                if c[k] is not None:  # within a packet's way through this host, however busy that is
+                if c[k] is not None:  # at most the time of a packet's way through this host under load
                     differ = (c[k] - c['syn']) - (beside[who][k] - beside[who]['syn'])
                     expect(abs(differ) < SECOND // 10, k, differ)
 
-        # two connections were well; of each other one all times are to be seen, to the nanosecond
+        # The evidence leaves out the two good connections. All times of the others are in it, to the nanosecond.
         shown = {identity(c): c for c in read(evidence) if c['type'] == 'connection'}
         matter = {who: c for who, c in live.items() if (c['wait'] or 0) >= SECOND or c['outcome'] != 'established'}
         expect(len(matter) == 8 and set(shown) == set(matter), sorted(shown), sorted(matter))
@@ -130,7 +130,7 @@ def test_beside_tcpdump():
 
 
 def test_vlan():
-    """a VLAN tag that the kernel took out of the frame is where it was on the wire"""
+    """a VLAN tag that the kernel removed from the frame is in its original position"""
     with tempfile.TemporaryDirectory() as folder, VethPair('--write', folder + '/evidence.pcapng') as w:
         for ip_id in (1, 3):
             w.send(*[('far', captures.frame(C, S, SYN, 100, 0, vlans=vlans, ip_id=ip_id)) for vlans in ((7,), (9, 10))])
@@ -143,7 +143,7 @@ def test_vlan():
 
 
 def test_tun():
-    """packets of a device without a link header are written as what they are, with their direction"""
+    """packets of a device without a link header are written with their type and direction"""
     name = 'probetun%d' % os.getpid()
     syn = captures.frame(('10.9.0.2', 5000), ('10.9.0.1', 80), SYN, 1, 0)[14:]
 
@@ -178,7 +178,7 @@ def many(address, count):
 
 
 def test_thousands():
-    """thousands of connections one after another cost no packet, and those that are well leave none"""
+    """thousands of consecutive connections lose no packet, and only problems leave packets in the file"""
     with tempfile.TemporaryDirectory() as folder, Serve(WAN, WEB), \
             Probe('--write', folder + '/evidence.pcapng') as p:
         waits = [netns.fork(ns, many, server, 500) for ns in (A, B) for server in (SERVER4, SERVER6)]
@@ -187,7 +187,7 @@ def test_thousands():
         p.stop()
         expect(len(p.connections(settled_by='payload')) == 2000 and p.summary['lost']['sum'] == 0, p.summary)
         slow = sum((c['wait'] or 0) >= SECOND or (c['banner'] or 0) >= SECOND for c in p.connections())
-        expect(slow or not list(packets_of(folder + '/evidence.pcapng')), 'packets of connections that were well')
+        expect(slow or not list(packets_of(folder + '/evidence.pcapng')), 'packets of connections without a problem')
 
 
 TESTS = [test_beside_tcpdump, test_vlan, test_tun, test_thousands]

@@ -1,6 +1,6 @@
-"""A run when something runs out: memory, descriptors, disk, map entries, a reader's patience.
+"""A run when a resource is exhausted: memory, descriptors, disk space, map entries, or a reader that stops.
 
-Each time the run goes on, or ends with a clear message. What it reports is true, and what was lost is counted.
+In each case the run continues, or ends with a clear message. Its report is true, and losses are counted.
 """
 import contextlib
 import json
@@ -20,8 +20,8 @@ from probe import PROBE, ROOT, expect
 
 require_lab(clients=4)
 
-schema.UNCHECKED = True  # tens of thousands of lines: other suites hold each kind against the schema
-# what libseccomp makes of its filter without memory is not what is looked at
+schema.UNCHECKED = True  # tens of thousands of lines: other suites validate each kind against the schema
+# Without libseccomp's filter: this test does not cover libseccomp's behaviour without memory.
 UNFILTERED = os.path.join(ROOT, 'build/unfiltered/probe')
 A, B = CLIENTS[0], CLIENTS[1]
 
@@ -29,7 +29,7 @@ A, B = CLIENTS[0], CLIENTS[1]
 # ---- memory ----
 
 class Forgetful:
-    """The probe over a capture with all its outputs, on a machine that refuses allocations (see lib/no_memory.c)."""
+    """The probe reads a capture with all its outputs while allocations fail (see lib/no_memory.c)."""
 
     def __init__(self, folder):
         self.folder, self.library = folder, os.path.join(folder, 'no-memory.so')
@@ -53,8 +53,8 @@ class Forgetful:
             return schema.load(f)
 
 
-def told(objects):
-    """What was told, whatever the order of what happened at once."""
+def reported(objects):
+    """Returns the reported objects, independent of the order of simultaneous events."""
     return sorted(json.dumps(o, sort_keys=True) for o in objects)
 
 
@@ -63,7 +63,7 @@ def written(stderr):
 
 
 def test_no_memory():
-    """whichever allocation is refused, alone or with all that follow: no crash, and no report that hides it"""
+    """any failed allocation, alone or with all later ones, causes no crash and no report that hides the loss"""
     with tempfile.TemporaryDirectory() as folder:
         f = Forgetful(folder)
         whole = f.run(NO_MEMORY_COUNT='yes')
@@ -79,7 +79,7 @@ def test_no_memory():
                     continue
                 got = f.objects()
                 lost = got[-1]['lost']['sum'] + got[-1]['folded']
-                expect(lost or told(got) == told(reference) or 'out of memory' in str(got), how, n,
+                expect(lost or reported(got) == reported(reference) or 'out of memory' in str(got), how, n,
                        'hides that something is missing', r.stderr)
                 expect(lost or written(r.stderr) == packets or 'no room for the packets of' in r.stderr or
                        'out of memory' in r.stderr, how, n, r.stderr)
@@ -93,7 +93,7 @@ def probe_in(namespace, *arguments, limits=(), **options):
 
 
 def test_limits():
-    """with too little address space, or too few open files, it ends with a word about just that, or works"""
+    """with too little address space or too few descriptors, the probe works or names the exhausted resource"""
     with tempfile.TemporaryDirectory() as folder:
         files = ['--json=' + os.path.join(folder, 'json'), '--html', os.path.join(folder, 'html'), '--write',
                  os.path.join(folder, 'pcapng')]
@@ -107,21 +107,21 @@ def test_limits():
         for mib in (4, 8, 10, 12, 16, 24, 32, 40, 64, 128):
             r = outcome('--as=%d' % (mib << 20))
             statuses.add(r.returncode)
-            # 127: of the loader, whose words are about memory as well
+            # 127: from the dynamic loader, whose message is also about memory
             expect(r.returncode in (0, 1, 127), mib, r)
             expect(not r.returncode or 'memory' in r.stderr or 'failed to map' in r.stderr, mib, r.stderr)
         expect(statuses == {0, 1, 127}, statuses)
         for count in (4, 5, 6, 8, 16, 20, 24, 28, 32, 40):
             r = outcome('--nofile=%d:%d' % (count, count))
             expect(r.returncode == 1 and ('open files' in r.stderr), count, r)
-        # who may have more takes it
-        expect(outcome('--nofile=16:1024').returncode == 0, 'the soft limit is ours to move')
+        # The probe raises its soft limit up to the hard limit.
+        expect(outcome('--nofile=16:1024').returncode == 0, 'the soft limit must not matter')
 
 
 # ---- disk ----
 
 class FullDisk:
-    """A folder of so many KiB, for a with block."""
+    """A file system of a limited size in KiB, for a with block."""
 
     def __init__(self, kib):
         self.kib = kib
@@ -142,7 +142,7 @@ def refused(count):
 
 
 def test_full_disk():
-    """a disk that is full: the file is named, the status is 1, the report in words is whole, and of JSON no half line"""
+    """on a full disk the message names the file, the status is 1, the text is complete and JSON has no partial line"""
     for option, name in ('--json=%s', 'out.json'), ('--write=%s', 'out.pcapng'), ('--html=%s', 'out.html'):
         with FullDisk(64) as folder:
             path = os.path.join(folder, name)
@@ -151,7 +151,7 @@ def test_full_disk():
             expect('watching' in p.stderr.readline(), 'not started')
             netns.run(A, refused, 500)
             time.sleep(0.5)
-            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            with contextlib.suppress(ProcessLookupError):  # it may already have ended
                 p.send_signal(signal.SIGTERM)
             out, errors = p.communicate(timeout=60)
             expect(p.returncode == 1, name, p.returncode)
@@ -163,7 +163,7 @@ def test_full_disk():
                 expect(len(schema.load(lines)) > 10 and lines.endswith('\n'), lines[-300:])
 
 
-# ---- places ----
+# ---- map entries ----
 
 COUNTER = '''table inet exhaustion {
     chain seen {
@@ -175,7 +175,7 @@ COUNTER = '''table inet exhaustion {
 
 
 class Counted:
-    """How many packets of storms came, for a with block."""
+    """Counts the packets of storms that arrive, for a with block."""
 
     def __enter__(self):
         netns.sh(GATEWAY, 'nft', '-f', '-', text=COUNTER)
@@ -194,7 +194,7 @@ def many(server, count):
 
 
 def test_syn_flood():
-    """in a flood from invented addresses real connections are measured, and of the flood every SYN is a record or lost"""
+    """in a SYN flood from random sources real connections are measured, and each SYN is a record or counted as lost"""
     dead = 0x0ac80709, 9
 
     with Counted() as flood, Serve(WAN, WEB), Probe('--max-flows', '8192') as p:
@@ -227,7 +227,7 @@ def hold(count, seconds):
 
 
 def test_connection_flood():
-    """more connections at once than there are places, none of which speaks: each is a record or lost, and no wait is made up"""
+    """with more silent connections than map entries, each is a record or counted as lost, and no wait is invented"""
     with Serve(WAN, WEB), Probe('--max-flows', '1024') as p:
         waits = [netns.fork(ns, hold, 800, 1) for ns in CLIENTS]
         opened = sum(wait() for wait in waits)
@@ -239,7 +239,7 @@ def test_connection_flood():
 
 
 def test_full_ring():
-    """a probe that stands still for long: what had no place on the way to it is counted, and then it goes on as before"""
+    """if the probe is stopped for long, records without room in the ring are counted, and the run continues"""
     with Serve(WAN, WEB), Probe('--ring-size', '1') as p:
         p.process.send_signal(signal.SIGSTOP)
         waits = [netns.fork(ns, many, SERVER4, 2500) for ns in (A, B)]
@@ -251,5 +251,5 @@ def test_full_ring():
         p.stop()
         lost = p.summary['lost']['ring_full']
         expect(lost and len(p.connections(server=SERVER4)) + lost == 5000, p.summary)
-        expect(len(p.connections(server=SERVER6)) == 1, 'it does not go on')
+        expect(len(p.connections(server=SERVER6)) == 1, 'the run does not continue')
         expect('%d lost' % lost in p.text and 'lost by this tool' in p.text, p.text)

@@ -1,7 +1,7 @@
-"""The probe on every kind of link layer: real devices where this kernel has them, injected frames where not.
+"""The probe on every kind of link layer: real devices where the kernel supports them, otherwise injected frames.
 
 tests/kernels/run_netns runs this file under kernels that have the other devices. If this fails, a gateway whose
-devices are not plain Ethernet shows nothing, or mixes its users up.
+devices are not plain Ethernet reports nothing, or confuses its users.
 """
 import contextlib
 import os
@@ -22,7 +22,7 @@ SERVER, SERVER6 = '203.0.113.10', 'fd02::2'
 
 
 class Net:
-    """client c, gateway g, wan w: namespaces; c is linked to g by eth0, g to w by eth1."""
+    """Namespaces client c, gateway g and wan w; eth0 links c to g, eth1 links g to w."""
 
     def __init__(self, *lines):
         self.lines = lines
@@ -35,7 +35,7 @@ class Net:
                 subprocess.run(['ip', 'netns', 'add', name], check=True)
                 self.stack.callback(subprocess.run, ['ip', 'netns', 'del', name], check=True)
             sh(self.g, 'sh', '-c', 'cd /proc/sys/net; echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding')
-            # else eth0 answers for mac0's address as well, and whoever is first gets the packets
+            # otherwise eth0 answers ARP for mac0's address as well, and the faster answer gets the packets
             sh(self.g, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore')
             for name in (self.c, self.g, self.w):
                 sh(name, 'sh', '-c', 'cd /proc/sys/net; for i in all default; do echo 0 >ipv4/conf/$i/rp_filter; done')
@@ -76,7 +76,7 @@ class Net:
         return Probe(namespace=self.g, iface=iface)
 
     def reach(self, address=SERVER, namespace=None, of=None):
-        """Waits until the way is there: ports, tunnels and neighbours take their time."""
+        """Waits until the path works: ports, tunnels and neighbours need some time."""
         with Serve(of or self.w, {(address, 99): netns.answers}):
             wait_for(lambda: netns.run(namespace or self.c, netns.try_connect, address, 99, 1) == 'ok', 'a way to ' + address)
 
@@ -90,7 +90,7 @@ class Net:
 
 
 def is_whole(p, count, vlans=(), mac=True, client=None, server=SERVER):
-    """The probe p saw count connections to the server, each from its SYN to the answer, none twice, nothing lost."""
+    """Checks that p saw count connections to the server, each once and from SYN to answer, without losses."""
     got = p.connections(server_port=80, server=server)
     expect(len(got) == count, p.command, 'saw', len(got), 'of', count, got, p.text)
     for c in got:
@@ -103,7 +103,7 @@ def is_whole(p, count, vlans=(), mac=True, client=None, server=SERVER):
 
 
 def watched(net, *ifaces, **how):
-    """A conversation, or several, watched on these interfaces of the gateway. -> the probes, ended"""
+    """Makes one or more connections, watched on these interfaces of the gateway. Returns the ended probes."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(net.probe(iface)) for iface in ifaces]
         net.browse(**how)
@@ -115,7 +115,7 @@ def watched(net, *ifaces, **how):
 # ---- tags ----
 
 def test_vlan():
-    """802.1Q devices: on the trunk with the id, on the VLAN's own device without, in frames beyond the MTU as well"""
+    """802.1Q: the trunk shows the VLAN id, the VLAN's own device does not, also with frames beyond the MTU"""
     with Net('''g link add link eth0 name eth0.7 type vlan id 7
             c link add link eth0 name eth0.7 type vlan id 7
             g link set eth0.7 up
@@ -130,7 +130,7 @@ def test_vlan():
 
 
 def test_qinq():
-    """802.1ad around 802.1Q: both ids on the trunk, the inner one on the device between, none on the innermost"""
+    """802.1ad around 802.1Q: both ids on the trunk, the inner id on the middle device, none on the innermost"""
     with Net('''g link add link eth0 name s7 type vlan proto 802.1ad id 7
             c link add link eth0 name s7 type vlan proto 802.1ad id 7
             g link set s7 up
@@ -150,13 +150,13 @@ def test_qinq():
 
 
 def tag_offload(net, iface, on):
-    """Whether the device takes tags out of the frame and puts them in: it is in the metadata, or in the bytes."""
+    """Sets whether the device keeps VLAN tags in metadata or in the frame."""
     subprocess.run(['nsenter', '--net=/run/netns/' + net.g, 'ethtool', '-K', iface, 'rxvlan', on, 'txvlan', on],
                    check=True, stdout=subprocess.DEVNULL)
 
 
 def test_same_addresses():
-    """the same private addresses and ports in two VLANs are two users, in every report, wherever the tag stands"""
+    """equal private addresses and ports in two VLANs are two users in every report, wherever the tag is"""
     lines = ''
     for vlan in (7, 8):
         lines += '''g link add link eth0 name v{0} type vlan id {0}
@@ -207,7 +207,7 @@ def test_same_addresses():
                 p.stop()
                 got = {tuple(c['vlans']): c for c in p.connections(server_port=80)}
                 expect(set(got) == {(7,), (8,)}, on, got)
-                expect(got[7,]['wait'] >= 2 * netns.SECOND > got[8,]['wait'], 'one of them waited', got)
+                expect(got[7,]['wait'] >= 2 * netns.SECOND > got[8,]['wait'], 'only one of them waited', got)
                 expect([s['vlans'] for s in p.of('stall')] == [[7]], p.of('stall'))
                 expect({tuple(h['vlans']): h['stalls'] for h in p.of('host')} == {(7,): 1, (8,): 0}, p.of('host'))
                 expect('10.7.0.21:5151 vlan 7' in p.text, 'the line of the stall', p.text)
@@ -216,7 +216,7 @@ def test_same_addresses():
 # ---- devices without an Ethernet header ----
 
 def tunnel(kind, outer, inner, more='', v6=()):
-    """Both ends of a tunnel between c and g over eth0."""
+    """Returns the commands for both ends of a tunnel between c and g over eth0."""
     a, b = outer
     text = ''
     for where, local, remote, own in (('g', a, b, inner[0]), ('c', b, a, inner[1])):
@@ -240,37 +240,37 @@ def is_bare(kind, outer, inner, **more):
         device, below = watched(net, 't0', 'eth0', address=server, count=2)
         expect('(ip, ' in device.errors, device.errors)
         is_whole(device, 2, mac=False, server=server)
-        # beside it the tunnel is another protocol, counted and no more
+        # On the interface below, the tunnel is only counted as another protocol.
         expect(not below.connections(server_port=80) and below.summary['not_understood']['ip_other'] > 10, below.json)
 
 
 def test_ipip():
-    """an IPIP tunnel's device: connections in it, without an Ethernet header; below it, packets of another protocol"""
+    """an IPIP device shows the connections, without Ethernet headers; the interface below shows another protocol"""
     is_bare('ipip', V4, IN4)
 
 
 def test_gre():
-    """a GRE tunnel's device"""
+    """a GRE device shows the connections"""
     is_bare('gre', V4, IN4)
 
 
 def test_sit():
-    """IPv6 in IPv4 (sit)"""
+    """an IPv6-in-IPv4 device (sit) shows the connections"""
     is_bare('sit', V4, IN6)
 
 
 def test_ip6tnl():
-    """IPv4 in IPv6 (ip6tnl)"""
+    """an IPv4-in-IPv6 device (ip6tnl) shows the connections"""
     is_bare('ip6tnl', V6, IN4, more='mode any')
 
 
 def test_ip6gre():
-    """GRE over IPv6"""
+    """a GRE-over-IPv6 device shows the connections"""
     is_bare('ip6gre', V6, IN4)
 
 
 def test_wireguard():
-    """WireGuard's device shows the connections, the interface below it nothing but UDP, which is said"""
+    """WireGuard's device shows the connections; on the interface below, the probe reports that it sees only UDP"""
     text = ''
     for where, own in (('g', '10.1.4.1'), ('c', '10.1.4.21')):
         text += '%s addr add %s/24 dev eth0\n%s link add wg0 type wireguard\n' % (where, own, where)
@@ -294,7 +294,7 @@ def test_wireguard():
         net.reach()
         with net.probe('wg0') as device, net.probe('eth0') as below:
             net.browse(count=5)
-            wait_for(lambda: 'all is UDP. If it is a tunnel (WireGuard' in below.errors, 'a word on the wire below')
+            wait_for(lambda: 'all is UDP. If it is a tunnel (WireGuard' in below.errors, 'a message below')
             device.stop()
             below.stop()
         expect('(ip, ' in device.errors, device.errors)
@@ -305,7 +305,7 @@ def test_wireguard():
 # ---- bridges, bonds, containers ----
 
 def test_bridge():
-    """a bridge, one of its ports, and a container's veth behind it: each sees every connection once"""
+    """a bridge, one of its ports, and a container's veth behind it each show every connection once"""
     with Net('''g link add br0 type bridge
             g link set br0 up
             g link set eth0 master br0
@@ -322,7 +322,7 @@ def test_bridge():
 
 
 def test_macvlan():
-    """macvlan: its own device, and the one below it, see every connection once"""
+    """a macvlan device and the one below it each show every connection once"""
     with Net('''g link add link eth0 name mac0 type macvlan mode bridge
             g link set mac0 up
             g addr add 10.1.4.1/24 dev mac0
@@ -335,7 +335,7 @@ def test_macvlan():
 
 
 def test_bond():
-    """a bond sees all; on a member, which sees a share of it, the tool says to watch the bond"""
+    """a bond shows all connections; on a member, which sees only a part, the probe advises to watch the bond"""
     text = ''
     for where, names in (('g', ('eth0', 'm2')), ('c', ('eth0', 'm2'))):
         if where == 'g':
@@ -356,7 +356,7 @@ def test_bond():
 
 
 def test_vrf():
-    """an interface in a VRF, and the VRF's own device"""
+    """an interface in a VRF and the VRF's own device show the connections"""
     with Net('''g link add vrf0 type vrf table 10
             g link set vrf0 up
             g link set eth0 master vrf0
@@ -391,7 +391,7 @@ def test_big_tcp():
 # ---- frames that no device here makes ----
 
 def wrapped(data, ethertype, header, cut=14):
-    """The frame with another header between its addresses and its IP packet."""
+    """Returns the frame with another header between its addresses and its IP packet."""
     return data[:12] + struct.pack('>H', ethertype) + header + data[cut:]
 
 
@@ -412,7 +412,7 @@ def qinq_pppoe(data):
 
 
 def ip_options(data):
-    """Record route (RFC 791 3.1) in each packet, as nobody but a tester sends it."""
+    """Adds the option record route (RFC 791 3.1), which occurs only in tests, to each packet."""
     ip = bytearray(data[14:34])
     ip[0] = 0x48
     ip[2:4] = struct.pack('>H', len(data) - 14 + 12)
@@ -423,12 +423,12 @@ def ip_options(data):
 
 
 def first_fragment(data):
-    """More fragments follow; the ports are in this one."""
+    """Sets the flag for more fragments; the ports are in this first one."""
     return data[:20] + b'\x20\0' + data[22:]
 
 
 def test_wrapped():
-    """PPPoE, MPLS, SNAP, PPPoE in QinQ, IPv4 options, first fragments: the connection behind them, with its VLANs"""
+    """PPPoE, MPLS, SNAP, PPPoE in QinQ, IPv4 options, first fragments: the probe finds the connection and its VLANs"""
     for wrap, vlans in ((pppoe, ()), (mpls, ()), (snap, ()), (qinq_pppoe, (7, 9)), (ip_options, ()), (first_fragment, ())):
         with VethPair() as w:
             w.send(*[(end, wrap(data)) for end, data in conversation()])
@@ -438,7 +438,7 @@ def test_wrapped():
             expect(c['settled_by'] == 'payload' and c['wait'] is not None, wrap.__name__, c)
 
 
-# ---- what is not understood ----
+# ---- frames that the probe cannot parse ----
 
 def plain(ethertype, payload=b'\0' * 46):
     return b'\x01\x80\xc2\0\0\x0e\x02\0\0\0\0\x01' + struct.pack('>H', ethertype) + payload
@@ -468,7 +468,7 @@ STRANGE = (
 
 
 def test_not_understood():
-    """where nothing is understood, that is said within seconds, with what it is and what to do, and again at the end"""
+    """if the probe can parse nothing, it reports the protocol and a remedy within seconds, and again at the end"""
     with contextlib.ExitStack() as stack:
         wires = []
         for i, (name, frames, words) in enumerate(STRANGE):
@@ -481,17 +481,17 @@ def test_not_understood():
                 if 'passed yet' not in w.probe.errors:
                     w.send(*[('far', f) for f in frames] * 10)
             return all('passed yet' in w.probe.errors for w, *_ in wires)
-        wait_for(all_said, 'a word on each wire')
+        wait_for(all_said, 'a message for each interface')
         for w, name, _, words in wires:
             w.probe.stop()
-            expect(w.probe.errors.count('passed yet') == 1, 'said once', name, w.probe.errors)
+            expect(w.probe.errors.count('passed yet') == 1, 'exactly one message', name, w.probe.errors)
             expect(words in w.probe.of('notice')[0]['text'], name, w.probe.of('notice'))
-            said = ' '.join(w.probe.text.split())
-            expect('no conclusion is possible. ' in said and words in said, name, w.probe.text)
+            report = ' '.join(w.probe.text.split())
+            expect('no conclusion is possible. ' in report and words in report, name, w.probe.text)
 
 
 def test_counted():
-    """what is not understood is counted by ethertype, in text with its name, and in JSON"""
+    """frames that the probe cannot parse are counted by ethertype, in text by name, and in JSON"""
     with VethPair() as w:
         w.send(*conversation(), *[('far', plain(0x88cc))] * 3, ('near', plain(0x88e5)), ('far', plain(0x1234)),
                ('far', plain(38, b'\x42\x42\3' + b'\0' * 43)))
@@ -504,10 +504,10 @@ def test_counted():
 
 
 def test_not_strange():
-    """a wire that is idle, or on which a connection passed, is not called strange"""
+    """an interface that is idle, or that carried a connection, gets no such message"""
     with VethPair() as idle:
         idle.send(*[('far', plain(0x88cc))] * 5)
-        time.sleep(6)  # longer than it takes to be said
+        time.sleep(6)  # longer than the probe needs for the message
         idle.send(*conversation(), *[('far', plain(0x88cc))] * 100)
         time.sleep(6)
         idle.probe.stop()

@@ -1,6 +1,6 @@
 """The outer side of the gateway's NAT: the probe takes the inner clients from conntrack.
 
-If this fails, all clients are one when the WAN side is watched, and nobody can be told apart.
+If this fails, a probe on the WAN side attributes all connections to one client.
 """
 import os
 import socket
@@ -28,7 +28,7 @@ def sysctl(name, value):
 
 
 def test_named():
-    """each kind of end is recorded under the inner client, with what it looks like outside, and no MAC"""
+    """each kind of outcome is recorded under the inner client, with the outer address and without a MAC"""
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), Probe() as inside, outside() as p:
         for ns in CLIENTS[:2]:
             for server in (SERVER4, SERVER6):
@@ -51,12 +51,12 @@ def test_named():
 
 
 def other_port():
-    """Two clients with one source port: the second one gets another outside."""
+    """Two clients use one source port: the second one gets another outside."""
     return netns.browse(SERVER4, 80, port_from=5151)
 
 
 def test_same_port():
-    """two clients that use the same source port are told apart, though NAT must change one of them"""
+    """two clients with the same source port are two clients, although NAT must change one of the ports"""
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
         for ns in CLIENTS[:2]:
             netns.run(ns, other_port)
@@ -67,7 +67,7 @@ def test_same_port():
 
 
 def test_other_address():
-    """translated to an address that is on no interface (a pool), it is the outer side all the same"""
+    """translation to an address that is on no interface (a pool) is recognised as NAT"""
     rules = 'chain n { type nat hook postrouting priority 100; oifname "%s" snat ip to 192.0.2.7 }' % WAN_IFACE
     netns.sh(WAN, 'ip', 'route', 'add', '192.0.2.7', 'via', OUTER)
     try:
@@ -81,7 +81,7 @@ def test_other_address():
 
 
 def test_own():
-    """what the gateway itself connects to is its own, beside its clients"""
+    """connections of the gateway itself are reported as its own, beside those of its clients"""
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
         netns.run(CLIENTS[0], netns.browse, SERVER4, 80)
         netns.run(GATEWAY, netns.browse, SERVER4, 80)
@@ -92,7 +92,7 @@ def test_own():
 
 
 def held(seconds):
-    """The antivirus of the story: each connection waits until its server answers, which it does not."""
+    """Delays like the antivirus of the demo: each connection waits for its server, which does not answer."""
     for _ in range(3):
         for server in (SERVER4, '203.0.113.11'):
             s = socket.create_connection((server, 80))
@@ -114,12 +114,12 @@ def prompt():
 
 
 def test_story():
-    """three of six clients wait for a dead peer: seen from outside, with names, cohort and comparison as on the inside"""
+    """three of six clients wait for a dead peer: outside, names, cohort and comparison equal those of the inside"""
     web = dict(WEB)
     web['203.0.113.11', 80] = netns.answers
     with Serve(WAN, web), Rules(GATEWAY, MASQUERADE), Probe() as inside, outside() as p:
         waits = [netns.fork(ns, held, 3.2) for ns in CLIENTS[:3]] + [netns.fork(ns, prompt) for ns in CLIENTS[3:]]
-        expect(p.said('stall 3.2'), p.lines)
+        expect(p.printed('stall 3.2'), p.lines)
         for wait in waits:
             wait()
         inside.stop()
@@ -136,35 +136,35 @@ def test_story():
         expect(stall['behind']['address'] == OUTER, stall)
 
 
-def test_untold():
-    """where conntrack does not tell, that is said with the reason and the inner interface, and no verdict is made"""
+def test_no_conntrack():
+    """without data from conntrack, the probe reports the reason and the inner interface, and gives no verdict"""
     before = int(netns.sh(GATEWAY, 'cat', '/proc/sys/net/netfilter/nf_conntrack_events'))
     sysctl('net.netfilter.nf_conntrack_events', 0)
     try:
         with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
             for _ in range(4):
                 netns.run(CLIENTS[0], netns.browse, SERVER4, 80)
-            wait_for(lambda: 'cannot be distinguished' in p.errors, 'a word on the outer side')
+            wait_for(lambda: 'cannot be distinguished' in p.errors, 'the message about the outer side')
             p.stop()
             expect('nf_conntrack_events is 0' in p.errors and 'Watch eth0 (10.1.4.1)' in p.errors, p.errors)
             expect(all(c['client'] == OUTER and c['behind'] is None for c in p.connections()), p.json)
             f = one([f for f in p.of('finding') if f['kind'] == 'no-verdict'], 'no-verdict')
             expect('outer side of a NAT' in f['text'], f)
-            said = ' '.join(p.text.split())
-            expect('watch eth0 (10.1.4.1)' in said and 'nf_conntrack_events is 0' in said, p.text)
+            report = ' '.join(p.text.split())
+            expect('watch eth0 (10.1.4.1)' in report and 'nf_conntrack_events is 0' in report, p.text)
     finally:
         sysctl('net.netfilter.nf_conntrack_events', before)
 
 
 def test_no_rights():
-    """it is known without any right: all are given up before the first packet"""
+    """the clients are known without any capability: the probe drops all before the first packet"""
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
         with open('/proc/%d/status' % p.process.pid) as f:
             rights = [line.split()[1] for line in f if line.startswith('CapPrm')]
         if os.path.exists('/sys/module/nf_flow_table') or os.path.exists('/proc/net/stat/nf_flowtable'):
-            pytest.skip('nf_flow_table is loaded: the probe keeps a right for flowtables')
+            pytest.skip('nf_flow_table is loaded: the probe keeps a capability for flowtables')
         if 'tcx' not in p.errors:
-            pytest.skip('this kernel has no TCX: a clsact hook needs a right to be removed')
+            pytest.skip('this kernel has no TCX: the removal of a clsact hook needs a capability')
         expect(int(rights[0], 16) == 0, rights)
         netns.run(CLIENTS[0], netns.browse, SERVER4, 80)
         p.stop()
@@ -172,7 +172,7 @@ def test_no_rights():
 
 
 def test_evidence():
-    """the packets of a stall outside are found for --write, though they bear another address"""
+    """--write finds the packets of a stall outside, although they have another address"""
     path = os.path.join('/tmp', 'probenat%d.pcapng' % os.getpid())
     try:
         with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside('--write', path) as p:
@@ -192,7 +192,7 @@ def many(count):
 
 
 def test_many():
-    """of thousands of short connections each gets its client, and none is missed"""
+    """each of thousands of short connections gets its client, and none is missed"""
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), outside() as p:
         for wait in [netns.fork(ns, many, 600) for ns in CLIENTS[:4]]:
             wait()
@@ -206,13 +206,13 @@ def test_many():
 
 
 def test_left_alone():
-    """on the inner side conntrack is left alone after 1000 attempts: it is not read for nothing"""
+    """on the inner side the probe stops reading conntrack after 1000 attempts, to save its cost"""
     def sockets_of(pid):
         text = netns.sh(GATEWAY, 'cat', '/proc/%d/net/netlink' % pid)
         return sum(line.split()[1] == '12' and line.split()[3] == '00000001' for line in text.splitlines()[1:])
 
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), Probe() as p:
-        expect(sockets_of(p.process.pid) == 1, 'listens to new connections at first')
+        expect(sockets_of(p.process.pid) == 1, 'the probe must listen to new connections at first')
         for wait in [netns.fork(ns, many, 300) for ns in CLIENTS[:4]]:
             wait()
         wait_for(lambda: sockets_of(p.process.pid) == 0, 'the end of listening')

@@ -1,7 +1,7 @@
 """Flows that an nftables flowtable takes over: the probe learns of them from conntrack.
 
-Needs flowtables: tests/kernels/run_netns runs this file under kernels that have them. If this fails, every
-connection of a gateway with flow offload seems to wait for ever.
+Needs flowtables: tests/kernels/run_netns runs this file under kernels that have them. If this fails, the probe
+reports an endless wait for every connection of a gateway with flow offload.
 """
 import socket
 import subprocess
@@ -30,7 +30,7 @@ class Flowtable(Rules):
 
 
 class Hidden:
-    """What a network card with hardware offload does: segments with data pass, and the hook sees none of them."""
+    """Simulates hardware offload: segments with data pass, and the hook sees none of them."""
 
     def __enter__(self):
         for iface in ('eth0', 'eth1'):
@@ -45,12 +45,12 @@ class Hidden:
 
 
 def offloaded_flows():
-    """-> how many the kernel says are offloaded"""
+    """Returns the number of flows that the kernel lists as offloaded."""
     return sh(GATEWAY, 'cat', '/proc/net/nf_conntrack', check=False).count('OFFLOAD]')
 
 
 def talk(seconds):
-    """Request and answer, twice, and the connection stays open."""
+    """Sends a request and receives an answer, twice, and leaves the connection open."""
     with socket.create_connection((SERVER4, 80)) as s:
         s.settimeout(20)
         for _ in range(2):
@@ -65,7 +65,7 @@ def echoes(s):
 
 
 def test_software():
-    """a software flowtable hides nothing from the hooks: connections are whole, on the inner and the outer side"""
+    """a software flowtable hides nothing from the hooks: connections are complete, on the inner and the outer side"""
     with Serve(WAN, {(SERVER4, 80): echoes}), Flowtable(), Probe() as inside, Probe(iface='eth1') as outside:
         flow = netns.fork(CLIENTS[0], talk, 2)
         wait_for(lambda: offloaded_flows() or 'OFFLOAD' not in sh(GATEWAY, 'ls', '/proc/net'), 'a flow that is taken over')
@@ -79,7 +79,7 @@ def test_software():
 
 
 def test_hidden():
-    """where the data of such a flow passes unseen, it is neither waiting, nor undecided, nor a stall, and that is said"""
+    """an offloaded flow whose data the hook cannot see is neither waiting, undecided nor a stall, and is reported"""
     for iface in ('eth0', 'eth1'):
         with Serve(WAN, {(SERVER4, 80): echoes}), Flowtable(), Hidden(), Probe('--hook', 'clsact', iface=iface) as p:
             netns.run(CLIENTS[0], talk, 5)
@@ -95,17 +95,17 @@ def test_hidden():
 
 
 def test_not_offloaded():
-    """the same without a flowtable is undecided, as before: nobody knows of an offload"""
+    """without a flowtable the same flow is undecided: nothing indicates an offload"""
     with Serve(WAN, {(SERVER4, 80): echoes}), Hidden(), Probe('--hook', 'clsact') as p:
         open_still = netns.fork(CLIENTS[0], talk, 6)
-        expect(p.said('waiting for'), p.lines)
+        expect(p.printed('waiting for'), p.lines)
         p.stop()
         open_still()
         expect(p.summary['undecided'] == 1 and p.summary['offloaded'] == 0, p.summary)
 
 
 def test_held():
-    """a client that does hold its request behind a software flowtable is seen to, and stalls"""
+    """a client that delays its request behind a software flowtable still counts as a stall"""
     with Serve(WAN, WEB), Flowtable(), Probe() as p:
         netns.run(CLIENTS[0], netns.browse, SERVER4, 80, 2)
         p.stop()

@@ -1,4 +1,4 @@
-"""Every kind of opening, by real TCP stacks in network namespaces, and what the probe on their gateway records."""
+"""Every kind of connection opening by real TCP stacks, as recorded by the probe on their gateway."""
 import os
 import signal
 import socket
@@ -72,7 +72,7 @@ def test_refused_by_gateway():
 
 
 def test_unreachable():
-    """an ICMP error from beyond the gateway is given in words, with who sent it"""
+    """an ICMP error from beyond the gateway is reported in words, with its sender"""
     rules = '''chain i { type filter hook input priority 0;
         tcp dport 84 reject with icmpx type host-unreachable }'''
     with Rules(WAN, rules), Probe() as p:
@@ -88,10 +88,10 @@ def test_unreachable():
 
 
 def test_unanswered():
-    """a silent peer is said while the run goes on, once, with the times of its SYNs"""
+    """a silent peer is reported once, during the run, with the times of its SYNs"""
     with Probe() as p:
         waits = [netns.fork(ns, netns.try_connect, dead, 5274, 4.5) for ns in (A, B) for dead in (DEAD4, DEAD6)]
-        expect(p.said('no answer', 10), 'nothing was said:', p.lines)
+        expect(p.printed('no answer', 10), 'no message was printed:', p.lines)
         for wait in waits:
             wait()
         p.stop()
@@ -104,11 +104,11 @@ def test_unanswered():
                 expect(gap > 0.9 * SECOND, 'first SYN gap', gap)
             peer = one(p.of('peer', server=dead), 'peer')
             expect(peer['unanswered'] == 2 and peer['client_count'] == 2 and peer['answered'] == 0, peer)
-            expect(sum(dead in line and 'no answer:' in line for line in p.lines) == 1, 'not one line', p.text)
+            expect(sum(dead in line and 'no answer:' in line for line in p.lines) == 1, 'not exactly one line', p.text)
 
 
 def syn_only(address, port):
-    """A SYN whose SYN-ACK this host does not answer: the kernel knows nothing of it, its RST is dropped."""
+    """Sends a SYN whose SYN-ACK this host does not answer: the kernel has no such socket, and its RST is dropped."""
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
     probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     probe.connect((address, port))
@@ -117,7 +117,7 @@ def syn_only(address, port):
 
 
 def test_half_open():
-    """a SYN-ACK that the client never acknowledges is half open, neither established nor unanswered"""
+    """a SYN-ACK without the client's ACK gives the outcome half open, neither established nor unanswered"""
     rules = 'chain o { type filter hook output priority 0; tcp flags rst drop }'
     with Serve(WAN, WEB), Rules(A, rules), Probe() as p:
         netns.run(A, syn_only, SERVER4, 80)
@@ -128,12 +128,12 @@ def test_half_open():
 
 
 def test_stall():
-    """a client that holds its request stalls for exactly that long, and is said live; its neighbour does not"""
+    """a client that delays its request stalls for exactly that long, and is reported live; its neighbour is not"""
     with Serve(WAN, WEB), Probe() as p:
         for server in (SERVER4, SERVER6):
             netns.run(A, netns.browse, server, 80, 1.5)
             netns.run(B, netns.browse, server, 80)
-        expect(p.said('stall '), p.lines)
+        expect(p.printed('stall '), p.lines)
         p.stop()
         stalls = p.of('stall')
         expect(len(stalls) == 2 and {s['client'] for s in stalls} == {A4, A6}, stalls)
@@ -145,7 +145,7 @@ def test_stall():
 
 
 def test_threshold():
-    """--stall moves the line between a stall and patience"""
+    """--stall sets the shortest wait that counts as a stall"""
     with Serve(WAN, WEB), Probe('--stall', '0.2') as p:
         netns.run(A, netns.browse, SERVER4, 80, 0.4)
         p.stop()
@@ -153,7 +153,7 @@ def test_threshold():
 
 
 def test_waiting():
-    """a stall that goes on is visible, and undecided at the end; a spare socket that closes is neither"""
+    """an ongoing stall is visible, and undecided at the end; a spare socket that closes is neither"""
     def hold(seconds):
         with socket.create_connection((SERVER4, 80)):
             time.sleep(seconds)
@@ -161,7 +161,7 @@ def test_waiting():
     with Serve(WAN, WEB), Probe() as p:
         spare = netns.fork(B, hold, 2)
         held = netns.fork(A, hold, 8)
-        expect(p.said('so far'), p.lines)
+        expect(p.printed('so far'), p.lines)
         spare()
         p.stop()
         held()
@@ -172,7 +172,7 @@ def test_waiting():
 
 
 def test_banner():
-    """a greeting that comes late is the server's, never a client's stall"""
+    """a late greeting is attributed to the server, never reported as a client's stall"""
     with Serve(WAN, {(SERVER4, 25): netns.greets(1.5), (SERVER6, 25): netns.greets(1.5)}), Probe() as p:
         for server in (SERVER4, SERVER6):
             netns.run(A, greeted, server)
@@ -191,13 +191,13 @@ def greeted(server):
 
 
 def test_taken_back():
-    """a peer called silent that answers after all is taken back, visibly"""
+    """a report about a silent peer is visibly withdrawn when the peer answers after all"""
     rules = 'chain i { type filter hook input priority 0; tcp dport 80 tcp flags syn drop }'
     with Serve(WAN, WEB), Probe() as p:
         with Rules(WAN, rules):
             late = netns.fork(A, netns.browse, SERVER4, 80)
-            expect(p.said('no answer'), p.lines)
-        expect(p.said('answers after all'), p.lines)
+            expect(p.printed('no answer'), p.lines)
+        expect(p.printed('answers after all'), p.lines)
         late()
         p.stop()
         c = one(p.connections(server=SERVER4), SERVER4)
@@ -206,7 +206,7 @@ def test_taken_back():
 
 
 def test_helper_over_other_family():
-    """a host that stalls over IPv6 while its helper asks over IPv4 is one host"""
+    """a host that stalls over IPv6 while its helper uses IPv4 is one host"""
     with Serve(WAN, WEB), Probe() as p:
         helper = netns.fork(A, netns.try_connect, DEAD4, 5274, 2)
         netns.run(A, netns.browse, SERVER6, 80, 2)
@@ -237,7 +237,7 @@ def test_nonlinear():
 
 
 def test_vlan():
-    """a tag in metadata (ingress) and in the data (egress) is the same VLAN; two VLANs never mix"""
+    """a tag in metadata (ingress) and in the frame (egress) is the same VLAN; two VLANs never mix"""
     with VethPair() as w:
         w.send(*conversation(vlans=(7,)), *conversation(vlans=(8,)), *conversation(vlans=(9, 10)))
         w.probe.stop()
@@ -248,7 +248,7 @@ def test_vlan():
 
 
 def test_span():
-    """all packets as ingress, and each twice: the client is still who sent the SYN"""
+    """on a SPAN port, with all packets as ingress and twice, the client is still the sender of the SYN"""
     with VethPair() as w:
         w.send(*[('far', data) for _, data in conversation() for _ in range(2)])
         w.probe.stop()
@@ -258,7 +258,7 @@ def test_span():
 
 
 def test_interface_goes():
-    """when the interface goes away the run ends with the reason, the report, and status 1"""
+    """if its interface disappears, the run ends with the reason, the report, and status 1"""
     with VethPair() as w:
         w.send(*conversation())
         w.probe.settle()
@@ -270,7 +270,7 @@ def test_interface_goes():
 
 
 def test_stopped():
-    """signals that only stop and continue the tool lose no record at the end of a run"""
+    """signals that only stop and continue the probe lose no record at the end of a run"""
     count = 5000
     with VethPair() as w:
         syns = [('far', captures.frame(('10.1.%d.%d' % (i >> 8, i & 255), 4000), S, SYN, i, 0)) for i in range(count)]
@@ -289,7 +289,7 @@ def test_stopped():
 
 
 def test_tun():
-    """a device without Ethernet header is understood by its type"""
+    """a device without an Ethernet header is recognised by its type"""
     name = 'probetun%d' % os.getpid()
 
     def go():
@@ -311,7 +311,7 @@ def test_tun():
         subprocess.run(['ip', 'netns', 'del', name], check=True)
     c = [o for o in got if o['type'] == 'connection']
     expect(len(c) == 1 and c[0]['client'] == '10.9.0.2' and c[0]['client_mac'] is None, got)
-    # nobody listens there: the host's own RST leaves through the tunnel
+    # No process listens there: the host's own RST leaves through the tunnel.
     expect(c[0]['outcome'] == 'refused' and c[0]['from_gateway'], c)
 
 
@@ -321,7 +321,7 @@ def many(address, count):
 
 
 def test_ten_thousand():
-    """10 000 connections one after another give exactly 10 000 records, and none is lost"""
+    """10 000 consecutive connections give exactly 10 000 records, and none is lost"""
     with Serve(WAN, WEB), Probe() as p:
         waits = [netns.fork(ns, many, server, 2500) for ns in (A, B) for server in (SERVER4, SERVER6)]
         for wait in waits:
@@ -332,7 +332,7 @@ def test_ten_thousand():
 
 
 def at_once(address, count):
-    """count connections opened before the first of them speaks"""
+    """Opens count connections before the first of them sends data."""
     sockets = []
     for _ in range(count):
         s = socket.socket()
@@ -349,7 +349,7 @@ def at_once(address, count):
 
 
 def test_thousand_at_once():
-    """1 000 connections at once give exactly 1 000 records, and none is lost"""
+    """1 000 concurrent connections give exactly 1 000 records, and none is lost"""
     with Serve(WAN, WEB), Probe() as p:
         waits = [netns.fork(ns, at_once, SERVER4, 500) for ns in (A, B)]
         for wait in waits:
@@ -360,7 +360,7 @@ def test_thousand_at_once():
 
 
 def test_narrow():
-    """--client, --server and --port leave out the rest, and say how much"""
+    """--client, --server and --port leave out the rest, and report how much"""
     with Serve(WAN, WEB), Probe('--client', '10.1.4.21', '--server', '203.0.113.0/24', '--port', '80,90-99') as p:
         netns.run(A, netns.browse, SERVER4, 80)
         netns.run(B, netns.browse, SERVER4, 80)
@@ -374,7 +374,7 @@ def test_narrow():
 
 
 def test_already_open():
-    """connections from before the start are counted when they close, and nothing is said of them"""
+    """connections from before the start are counted when they close, and not judged"""
     open_read, open_write = os.pipe()
     watched_read, watched_write = os.pipe()
 
@@ -397,7 +397,7 @@ def test_already_open():
 
 
 def test_udp():
-    """the share of bytes in UDP, and in QUIC's port, is said"""
+    """the share of bytes in UDP, and in QUIC's port, is reported"""
     def send(port):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for _ in range(10):
@@ -428,7 +428,7 @@ def test_ends():
 
 
 def test_beside():
-    """two probes on one interface see the same"""
+    """two probes on one interface report the same"""
     with Serve(WAN, WEB), Probe() as p, Probe() as q:
         netns.run(A, netns.browse, SERVER4, 80)
         p.stop()
@@ -437,7 +437,7 @@ def test_beside():
 
 
 def test_json_alone():
-    """--json to standard output leaves nothing else there"""
+    """--json on standard output prints nothing but JSON lines there"""
     r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY, PROBE, '-i', 'eth0', '-d', '0.3', '--json'],
                        capture_output=True, text=True)
     lines = schema.load(r.stdout)
@@ -445,14 +445,14 @@ def test_json_alone():
 
 
 def test_output_files():
-    """a file is not lost to a typo, nothing strange gets into it, and who cannot be heard stops"""
+    """a typo destroys no file, a file gets no foreign output, and a run without any working output stops"""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'out.json')
         with open(path, 'w') as f:
             f.write('yesterday\n')
         subprocess.run([PROBE, '-i', 'eth77', '--force', '--json=' + path], stderr=subprocess.DEVNULL)
         with open(path) as f:
-            expect(f.read() == 'yesterday\n', 'lost to a wrong name')
+            expect(f.read() == 'yesterday\n', 'a wrong name has destroyed the file')
         inside = ['nsenter', '--net=/run/netns/' + GATEWAY]
         p = subprocess.Popen(inside + ['sh', '-c', '"$0" -i eth0 --force --json=%s >&-' % path, PROBE],
                              stderr=subprocess.PIPE, text=True)
@@ -471,14 +471,14 @@ def test_output_files():
 
 
 def test_errors():
-    """wrong words and missing rights get a clear sentence and a status that is not 0"""
+    """wrong arguments and missing capabilities give a clear message and a status that is not 0"""
     def probe(*arguments, prefix=()):
         r = subprocess.run([*prefix, PROBE, *arguments], capture_output=True, text=True)
         return r.returncode, r.stderr
 
     for arguments, words in ((('-i', 'eth77'), 'eth77: no such interface (there are: lo'),):
-        status, said = probe(*arguments)
-        expect(status == 1 and words in said, status, said)
+        status, errors = probe(*arguments)
+        expect(status == 1 and words in errors, status, errors)
     for arguments, words in (((), 'nothing to watch'), (('-i', 'lo', '-d', 'x'), 'not a number of seconds'),
                              (('-i', 'lo', '-s', '-1'), 'not a number of seconds'),
                              (('-i', 'lo', '--client', '10.1.4.0/33'), 'not an address or network'),
@@ -489,14 +489,14 @@ def test_errors():
                              (('-i', 'lo', '--port', '0'), 'not a list of ports'),
                              (('-i', 'lo', 'eth0'), 'unexpected argument'),
                              (('-i', 'lo', '--frobnicate'), 'unrecognized option')):
-        status, said = probe(*arguments)
-        expect(status == 2 and words in said, arguments, status, said)
+        status, errors = probe(*arguments)
+        expect(status == 2 and words in errors, arguments, status, errors)
     with tempfile.TemporaryDirectory() as folder:
-        status, said = probe('-i', 'lo', '-d', '0.2', '--json=' + folder)
-        expect(status == 1 and 'cannot write' in said, status, said)
-        status, said = probe('-r', folder + '/nothing')
-        expect(status == 1 and 'cannot read' in said, status, said)
-        # the copy is where another user may run it
+        status, errors = probe('-i', 'lo', '-d', '0.2', '--json=' + folder)
+        expect(status == 1 and 'cannot write' in errors, status, errors)
+        status, errors = probe('-r', folder + '/nothing')
+        expect(status == 1 and 'cannot read' in errors, status, errors)
+        # copy it to a folder where another user may run it
         os.chmod(folder, 0o755)
         copy = folder + '/probe'
         subprocess.run(['cp', PROBE, copy], check=True)
@@ -544,8 +544,8 @@ def compare_with_dump(p, text):
         values.sort()
         at = lambda share: values[min(len(values) - 1, int(share * len(values)))] / 1000
         print('      %-13s p1 %8.2f   p50 %8.2f   p99 %8.2f   max %8.2f' % (name, at(0.01), at(0.5), at(0.99), at(1)))
-        # both hooks see one packet within its way through this host; another packet's is 100 times as far off
-        expect(abs(at(0.5)) < 1000, 'the time stamps are of different packets')
+        # Both hooks see a packet within its way through this host; other packets are 100 times further away.
+        expect(abs(at(0.5)) < 1000, 'the time stamps belong to different packets')
 
 
 def wall(rfc3339):

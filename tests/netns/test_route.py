@@ -1,7 +1,6 @@
 """The gateway's route to a peer, compared with ip(8) while routes, rules and neighbours change.
 
-If one of these fails, a finding accuses a server of what a route of this host did, or this host of what its routes
-have no part in.
+If this fails, a finding blames a server for an effect of this host's routes, or this host without a reason.
 """
 import contextlib
 import json
@@ -44,7 +43,7 @@ def ip(f, line, check=True):
 
 @contextlib.contextmanager
 def with_ip(f, *lines):
-    """Adds by ip(8) for the time of the with block, and deletes again in the other order."""
+    """Adds entries by ip(8) for the time of a with block, and deletes them in reverse order."""
     done = []
     try:
         for line in lines:
@@ -57,7 +56,7 @@ def with_ip(f, *lines):
                 line = line.replace(' add ', ' del ', 1)
                 if line.startswith(('link', 'nexthop')):
                     line = ' '.join(line.split()[:4 if line.startswith('nexthop') else 3])
-                # what a device took along is gone already
+                # The removal of a device has already removed its entries.
                 ip(f, line, check=False)
 
 
@@ -72,7 +71,7 @@ def without_ip(f, line):
 
 @contextlib.contextmanager
 def sysctl(**settings):
-    """One setting, its name with _ for the dots between."""
+    """Changes settings, with _ for the dots in their names."""
     name, value = settings.popitem()
     name = name.replace('__', '.')
     before = gw('sysctl', '-n', name).strip()
@@ -90,8 +89,8 @@ def ask(destination, source, iface=LAN_IFACE):
     return r.stdout.strip()
 
 
-def ip_says(f, destination, source, iface, match=True):
-    """ip route get: its JSON object, or the kernel's error in words."""
+def ip_route_get(f, destination, source, iface, match=True):
+    """Returns the JSON object of ip route get, or the kernel's error as text."""
     r = subprocess.run(['nsenter', '--net=/run/netns/' + GATEWAY, 'ip', f.option, '-j', 'route', 'get'] +
                        ['fibmatch'] * match +
                        [destination, 'from', source, 'iif', iface, 'ipproto', '6'], capture_output=True, text=True)
@@ -101,24 +100,24 @@ def ip_says(f, destination, source, iface, match=True):
 
 
 def agreed(f, destination, source=None, iface=LAN_IFACE):
-    """What gateway_route() says, once ip(8) has been found to say the same."""
+    """Returns the result of gateway_route(), after checking that ip(8) gives the same."""
     source = source or f.client
-    said, other = ask(destination, source, iface), ip_says(f, destination, source, iface)
-    words = said.split()
+    result, other = ask(destination, source, iface), ip_route_get(f, destination, source, iface)
+    words = result.split()
     if isinstance(other, str):
-        expect(other == dict(TYPES, none='Network is unreachable').get(words[0]), said, other)
-        return said
-    expect(words[0] in ('found', 'local'), said, other)
+        expect(other == dict(TYPES, none='Network is unreachable').get(words[0]), result, other)
+        return result
+    expect(words[0] in ('found', 'local'), result, other)
     prefix = {'default': f.everything}.get(other['dst'], other['dst'])
-    expect(words[1] == (prefix if '/' in prefix else '%s/%d' % (prefix, f.bits)), said, other)
+    expect(words[1] == (prefix if '/' in prefix else '%s/%d' % (prefix, f.bits)), result, other)
     table = {'main': 254, 'local': 255}.get(other.get('table', 'main'), other.get('table'))
-    expect(words[0] == 'local' or words[3] == str(table), said, other)
+    expect(words[0] == 'local' or words[3] == str(table), result, other)
     if words[0] == 'found':
-        other = ip_says(f, destination, source, iface, match=False)
+        other = ip_route_get(f, destination, source, iface, match=False)
         hop = other.get('gateway') or other.get('via', {}).get('host')
-        expect(('via ' + hop if hop else 'table %s dev' % table) in said, said, other)
-        expect('dev %s ' % other['dev'] in said, said, other)
-    return said
+        expect(('via ' + hop if hop else 'table %s dev' % table) in result, result, other)
+        expect('dev %s ' % other['dev'] in result, result, other)
+    return result
 
 
 def found(f, prefix, table=254, via=None, dev=WAN_IFACE, state='up', neighbour='unknown'):
@@ -126,8 +125,8 @@ def found(f, prefix, table=254, via=None, dev=WAN_IFACE, state='up', neighbour='
                                                            neighbour)
 
 
-def same(said, wanted, *what):
-    expect(said == wanted, *what, said, 'instead of', wanted)
+def same(result, wanted, *what):
+    expect(result == wanted, *what, result, 'instead of', wanted)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -136,7 +135,7 @@ def no_neighbours():
 
 
 def forget_neighbours():
-    """A neighbour of an earlier test is none of the next one's."""
+    """Removes neighbour entries of earlier tests."""
     for dev in (LAN_IFACE, WAN_IFACE):
         for f in BOTH:
             ip(f, 'neighbour flush dev %s nud all' % dev, check=False)
@@ -147,7 +146,7 @@ def default(f, **also):
 
 
 def test_removed_route():
-    """a peer's own route is told with prefix and next hop; when it is removed the default route takes its place"""
+    """a peer's route is reported with prefix and next hop; after its removal the default route is"""
     for f in BOTH:
         with with_ip(f, 'route add %s via %s' % (f.net, f.hop2)):
             same(agreed(f, f.peer), found(f, f.net, via=f.hop2))
@@ -157,14 +156,14 @@ def test_removed_route():
 
 
 def test_no_route():
-    """without a default route and without one of its own a peer has none"""
+    """without a default route and a specific one, a peer has no route"""
     for f in BOTH:
         with without_ip(f, 'route add default via %s' % f.hop):
             same(agreed(f, f.peer), 'none')
 
 
 def test_rejecting():
-    """blackhole, unreachable and prohibit routes are told apart, with their prefix, for both families"""
+    """blackhole, unreachable and prohibit routes are distinguished, with their prefix, for both families"""
     for f in BOTH:
         for kind in TYPES:
             with with_ip(f, 'route add %s %s' % (kind, f.net)):
@@ -174,18 +173,18 @@ def test_rejecting():
                 with with_ip(f, 'route add %s %s' % (kind, f.half)):
                     same(agreed(f, f.peer), '%s %s table 254' % (kind, f.half))
                 with with_ip(f, 'route add %s %s table 100' % (kind, f.half)):
-                    same(agreed(f, f.peer), kind, 'two tables have one: which it is is not said')
+                    same(agreed(f, f.peer), kind, 'two tables have such a route: it is not reported which')
         same(agreed(f, f.peer), default(f))
 
 
 def test_rules():
-    """policy rules by source and by input interface choose the table; a rule that rejects is no route's doing"""
+    """policy rules by source and by input interface select the table; a rejecting rule is not reported as a route"""
     for f in BOTH:
         table = 'route add %s via %s table 100' % (f.net, f.hop2)
         with with_ip(f, 'rule add from %s lookup 100' % f.client, table):
             ruled = found(f, f.net, table=100, via=f.hop2)
             same(agreed(f, f.peer), ruled)
-            same(ask(f.peer, f.client, None), ruled, 'the interface is found by the source')
+            same(ask(f.peer, f.client, None), ruled, 'the source determines the interface')
             same(agreed(f, f.peer, f.neighbour), default(f), 'not for others')
         with with_ip(f, 'rule add iif %s lookup 100' % LAN_IFACE, table):
             same(agreed(f, f.peer), ruled)
@@ -194,12 +193,12 @@ def test_rules():
             with with_ip(f, 'rule add from %s lookup 100' % f.client, 'route add %s %s table 100' % (kind, f.net)):
                 same(agreed(f, f.peer), '%s %s table 100' % (kind, f.net))
             with with_ip(f, 'rule add from %s %s' % (f.client, kind)):
-                # such a rule has the kernel answer as for no route (net/ipv4/fib_rules.c)
+                # for such a rule the kernel reports the same as without a route (net/ipv4/fib_rules.c)
                 same(agreed(f, f.peer), ('none' if kind == 'unreachable' else kind))
 
 
 def test_unsure():
-    """where a rule looks at marks or ports the answer says that the true way may be another"""
+    """with rules for marks or ports, the result states that the real route may differ"""
     for f in BOTH:
         for selector in ('fwmark 7', 'ipproto 6 dport 443'):
             with with_ip(f, 'rule add %s lookup 100' % selector):
@@ -208,7 +207,7 @@ def test_unsure():
 
 
 def test_device():
-    """a route whose device has lost its carrier is told as such; a device set down takes its routes along"""
+    """a route whose device has lost its carrier is reported as such; setting a device down removes its routes"""
     for f in BOTH:
         with with_ip(f, 'link add vpn0 type veth peer name vpn1', 'link set vpn1 up', 'link set vpn0 up',
                      'address add %s dev vpn0%s' % (f.tunnel, ' nodad' if f is IP6 else ''),
@@ -225,25 +224,25 @@ def test_device():
 
 
 def test_tunnel():
-    """a tunnel, whose operational state is unknown by its nature, counts as up"""
+    """a tunnel, whose operational state is always unknown, counts as up"""
     for f in BOTH:
         with with_ip(f, 'link add vpn0 type vxlan id 7 dstport 4789', 'link set vpn0 up', 'route add %s dev vpn0' % f.net):
             state = json.loads(gw('ip', '-j', 'link', 'show', 'vpn0'))[0]['operstate']
-            expect(state == 'UNKNOWN', 'what this test is for', state)
+            expect(state == 'UNKNOWN', 'the precondition of this test', state)
             same(agreed(f, f.peer), found(f, f.net, dev='vpn0'))
 
 
 def test_multipath():
-    """of several next hops the one is told that the kernel takes for this source and destination"""
+    """among several next hops, the result is the one that the kernel selects for this source and destination"""
     for f in BOTH:
         hops = {found(f, f.net, via=hop) for hop in (f.hop, f.hop2)}
         with with_ip(f, 'route add %s nexthop via %s nexthop via %s' % (f.net, f.hop, f.hop2)):
-            said = set()
-            for i in range(10, 90):  # each takes either way by a hash
-                said.add(agreed(f, f.peer[:-1] + str(i)))
-                if said == hops:
+            result = set()
+            for i in range(10, 90):  # a hash distributes them to both next hops
+                result.add(agreed(f, f.peer[:-1] + str(i)))
+                if result == hops:
                     break
-        expect(said == hops, said)
+        expect(result == hops, result)
 
 
 def test_next_hops():
@@ -259,20 +258,20 @@ def test_next_hops():
 
 
 def test_local():
-    """this host's own addresses are told as such, as destination and as source; a connected network has no next hop"""
+    """this host's own addresses are local, as destination and as source; a connected network has no next hop"""
     for f in BOTH:
         expect(agreed(f, f.own).startswith('local %s/%d' % (f.own, f.bits)), agreed(f, f.own))
-        same(ask(f.peer, f.own), default(f), 'what it sends itself')
+        same(ask(f.peer, f.own), default(f), 'packets that the host sends itself')
         with with_ip(f, 'rule add from %s lookup 100' % f.own, 'route add %s via %s table 100' % (f.net, f.hop2)):
             same(ask(f.peer, f.own), found(f, f.net, table=100, via=f.hop2))
         same(agreed(f, f.client, f.hop, WAN_IFACE), found(f, f.lan, dev=LAN_IFACE))
 
 
 def test_refused_source():
-    """a source that the reverse path filter refuses on the interface does not make a blackhole of the destination"""
+    """a source that fails the reverse path filter on the interface does not make its destination a blackhole"""
     with sysctl(**{'net__ipv4__conf__%s__rp_filter' % LAN_IFACE: 1}):
-        expect(ip_says(IP4, IP4.peer, IP4.foreign, LAN_IFACE) == 'Invalid argument' or
-               ip_says(IP4, IP4.peer, IP4.foreign, LAN_IFACE) == 'Invalid cross-device link', 'the kernel refuses it')
+        expect(ip_route_get(IP4, IP4.peer, IP4.foreign, LAN_IFACE) == 'Invalid argument' or
+               ip_route_get(IP4, IP4.peer, IP4.foreign, LAN_IFACE) == 'Invalid cross-device link', 'the kernel refuses it')
         same(ask(IP4.peer, IP4.foreign), default(IP4))
         with with_ip(IP4, 'route add blackhole %s' % IP4.net):
             same(ask(IP4.peer, IP4.foreign), 'blackhole %s table 254' % IP4.net)
@@ -283,29 +282,29 @@ def test_refused_source():
 
 
 def test_not_forwarded():
-    """where forwarding is off no route is blamed: not the peer's way, or the fault itself"""
+    """with forwarding off no route is blamed: the peer is reached otherwise, or forwarding is the fault"""
     for f in BOTH:
         with sysctl(**{f.forwarding.replace('.', '__'): 0}):
             same(ask(f.peer, f.client), 'not-forwarded')
             expect(ask(f.own, f.client).startswith('local'), ask(f.own, f.client))
-            expect(ask(f.peer, f.own).startswith('found'), 'what it sends itself', ask(f.peer, f.own))
+            expect(ask(f.peer, f.own).startswith('found'), 'packets that the host sends itself', ask(f.peer, f.own))
         same(ask(f.peer, f.client), default(f))
 
 
 def test_neighbour():
-    """an address of a connected network that nobody has, and a next hop that is gone, are told as such"""
+    """an unused address of a connected network, and an unreachable next hop, are reported as such"""
     for f in BOTH:
         question = f.absent, f.hop, WAN_IFACE
         forget_neighbours()
         same(agreed(f, *question), found(f, f.lan, dev=LAN_IFACE))
         # a real attempt through the gateway, from the other side
         attempt = netns.fork(WAN, netns.try_connect, f.absent, 80, 20)
-        said, end = ask(*question), time.monotonic() + 60
-        while said != found(f, f.lan, dev=LAN_IFACE, neighbour='failed'):
-            expect(said.endswith(('neighbour unknown', 'neighbour incomplete')), said)
-            expect(time.monotonic() < end, 'becomes failed', said)
+        result, end = ask(*question), time.monotonic() + 60
+        while result != found(f, f.lan, dev=LAN_IFACE, neighbour='failed'):
+            expect(result.endswith(('neighbour unknown', 'neighbour incomplete')), result)
+            expect(time.monotonic() < end, 'becomes failed', result)
             time.sleep(0.05)
-            said = ask(*question)
+            result = ask(*question)
         attempt()
         for state, word in (('failed', 'failed'), ('incomplete', 'incomplete'), ('stale', 'reachable'),
                             ('permanent', 'reachable')):

@@ -1,6 +1,6 @@
-"""One connection seen on two interfaces of the gateway: it is joined to one record, and drops between them are found.
+"""One connection on two interfaces of the gateway gives one record, and drops between them are found.
 
-Compared with tcpdump on both interfaces: what is seen twice must be counted once, and nothing that was not seen.
+Compared with tcpdump on both interfaces: a packet on two interfaces counts once, and no packet is invented.
 """
 import collections
 import os
@@ -40,15 +40,15 @@ def finding(p, kind, address=None):
 
 
 def is_split(c):
-    """The times of both sides lie as a packet passes them."""
+    """Checks that the times of both sides are in the order of a packet's way."""
     far = c['far']
     expect(c['syn'] <= far['syn'] <= far['synack'] <= c['synack'] <= c['client_first'] <= far['client_first'], c)
     expect(far['syn_crossing'] == far['syn'] - c['syn'] and far['synack_crossing'] == c['synack'] - far['synack'], c)
-    expect(c['server_round_trip'] == far['synack'] - far['syn'], 'the round trip has the gateway in it', c)
+    expect(c['server_round_trip'] == far['synack'] - far['syn'], 'the round trip includes the gateway', c)
 
 
 def whole(p, connections):
-    """Each connection once, in every sum that the report has of it."""
+    """Checks that each connection occurs once in every sum of the report."""
     s = p.summary
     expect(s['connections'] == len(p.connections()) == connections, connections, 'connections gave', len(p.connections()), s)
     expect(s['lost']['sum'] == 0 and s['ambiguous'] == 0, s)
@@ -56,7 +56,7 @@ def whole(p, connections):
 
 
 def test_forward():
-    """a connection seen on the LAN and the WAN side is one, over IPv4 and IPv6, and what the gateway adds is told"""
+    """a connection seen on LAN and WAN gives one record, over IPv4 and IPv6, with the gateway's own delay"""
     with Serve(WAN, WEB), Sides() as p:
         for server in (SERVER4, SERVER6):
             for client in (A, B):
@@ -78,7 +78,7 @@ DNAT = '''chain d { type nat hook prerouting priority -100; ip daddr 203.0.113.7
 
 
 def test_nat():
-    """behind masquerading, DNAT, and both at once, the client is the inner one and the connection is one"""
+    """behind masquerading, DNAT, and both at once, a connection gives one record, with the inner client"""
     for rules, server4, server6, port in ((MASQUERADE, SERVER4, SERVER6, 80),
                                           (DNAT, '203.0.113.77', '2001:db8:80::77', 8080),
                                           (MASQUERADE + '\n' + DNAT, '203.0.113.77', '2001:db8:80::77', 8080)):
@@ -99,10 +99,10 @@ def test_nat():
 
 
 def test_nat_silent():
-    """an attempt that nobody answers is one behind NAT as well, and is said to have left"""
+    """an unanswered attempt gives one record behind NAT as well, and is reported to have left the gateway"""
     with Rules(GATEWAY, MASQUERADE), Sides() as p:
         waits = [netns.fork(ns, netns.try_connect, dead, 5274, 4.5) for ns in (A, B) for dead in (DEAD4, DEAD6)]
-        expect(p.said('no answer', 10), p.lines)
+        expect(p.printed('no answer', 10), p.lines)
         for wait in waits:
             wait()
         p.stop()
@@ -110,7 +110,7 @@ def test_nat_silent():
         for dead in (DEAD4, DEAD6):
             peer = one(p.of('peer', server=dead), dead)
             expect(peer['left'] == 2 and not peer['stayed'], peer)
-        expect(sum('no answer:' in line for line in p.lines) == 2, 'said once a peer, of one side', p.lines)
+        expect(sum('no answer:' in line for line in p.lines) == 2, 'one message for each peer, from one side', p.lines)
         expect('left this gateway by %s' % WAN_IFACE in ' '.join(p.text.split()), p.text)
         expect(not finding(p, 'dropped-in-gateway'), p.text)
 
@@ -125,7 +125,7 @@ def try_both(port=99, seconds=4.5, clients=CLIENTS[:3]):
 
 
 def test_dropped():
-    """what this gateway's own firewall eats is said of the gateway, not of the server; what dies beyond it is not"""
+    """drops by this gateway's firewall are blamed on the gateway, not on the server; drops beyond it are not"""
     for arguments, ifaces in (((), BOTH), (('--follow-peers',), (LAN_IFACE,)),
                               (('--follow-peers', '--hook', 'clsact'), (LAN_IFACE,))):
         beyond = Rules(WAN, 'chain i { type filter hook input priority 0; tcp dport 98 drop }')
@@ -140,7 +140,7 @@ def test_dropped():
             whole(p, 14)
             for server in (SERVER4, SERVER6):
                 f = one(finding(p, 'dropped-in-gateway', server), server)
-                # with --follow-peers nothing but SYNs of failing attempts is known to have crossed
+                # With --follow-peers, the probe knows only of failing attempts' SYNs that they crossed.
                 expect(f['confidence'] == 'high' and f['peer']['port'] == 99 and f['affected_count'] == 3, f)
                 f = one(finding(p, 'peer-unanswered', server), 'the silent port')
                 expect(f['peer']['port'] == 98 and 'left this gateway' in str(f['evidence']), f)
@@ -149,7 +149,7 @@ def test_dropped():
 
 
 def test_dropped_before_connect():
-    """a peer that stalled clients wait for is said to be cut off by this gateway, where it is"""
+    """if stalled clients wait for a peer that this gateway cuts off, the finding states it"""
     with Serve(WAN, WEB), Rules(GATEWAY, 'chain f { type filter hook forward priority 0; tcp dport 5274 drop }'), \
             Sides() as p, Actors() as a:
         for n in (21, 23):
@@ -161,7 +161,7 @@ def test_dropped_before_connect():
 
 
 def test_reject():
-    """what the gateway refuses, or says is unreachable, is no dropping: it has been said by whom"""
+    """a connection that the gateway rejects, or reports as unreachable, is not reported as dropped"""
     rules = '''chain f { type filter hook forward priority 0; tcp dport 82 reject with tcp reset
         tcp dport 83 reject with icmpx type admin-prohibited }'''
     with Rules(GATEWAY, rules), Sides() as p:
@@ -174,7 +174,7 @@ def test_reject():
 
 
 def test_no_neighbour():
-    """an address that nobody has, beyond the gateway, is no dropping: its neighbour is asked for in vain"""
+    """an unused address beyond the gateway is not a drop: its neighbour is requested in vain"""
     quiet = 'chain o { type filter hook output priority 0; icmp type destination-unreachable drop }'
     with Rules(GATEWAY, quiet), Sides() as p:
         waits = [netns.fork(ns, netns.try_connect, '198.51.100.99', 80, 4.5) for ns in (A, B)]
@@ -193,7 +193,7 @@ def join_group(device):
 
 
 def test_other_device():
-    """where NAT may have sent a SYN out by a device that is not watched, that doubt is told"""
+    """if NAT may have sent a SYN out by a device that is not watched, the finding states that doubt"""
     netns.sh(GATEWAY, 'ip', 'link', 'add', 'dmz0', 'type', 'veth', 'peer', 'name', 'dmz1')
     try:
         for command in ('link set dmz0 up', 'link set dmz1 up', 'address add 192.168.9.1/24 dev dmz0',
@@ -202,7 +202,7 @@ def test_other_device():
         rules = 'chain d { type nat hook prerouting priority -100; ip daddr 203.0.113.77 dnat ip to 192.168.9.9 }'
         with Serve(WAN, WEB), Rules(GATEWAY, rules), Sides() as p, Sides('--follow-peers') as q:
             netns.run(A, netns.browse, SERVER4, 80)
-            netns.run(GATEWAY, join_group, 'dmz0')  # its report leaves behind a hop-by-hop header (RFC 3810)
+            netns.run(GATEWAY, join_group, 'dmz0')  # its report has a hop-by-hop header (RFC 3810)
             waits = [netns.fork(ns, netns.try_connect, '203.0.113.77', 80, 4.5) for ns in CLIENTS[:3]]
             for wait in waits:
                 wait()
@@ -210,7 +210,7 @@ def test_other_device():
             q.stop()
         f = one(finding(p, 'dropped-in-gateway'), 'dmz0')
         expect(f['confidence'] != 'high' and 'dmz0, not watched' in str(f['evidence']), f)
-        # who follows all devices knows that they left
+        # A probe that follows all devices knows that the SYNs left.
         expect(not finding(q, 'dropped-in-gateway'), q.text)
         expect(one(q.of('peer', server='203.0.113.77'), 'DNAT')['left'] == 3, q.of('peer'))
     finally:
@@ -218,7 +218,7 @@ def test_other_device():
 
 
 def test_ipsec():
-    """where an IPsec policy may have taken a SYN, that doubt is told, and the finding is low"""
+    """if an IPsec policy may have taken a SYN, the finding states that doubt, and has low confidence"""
     for way in ('out', 'fwd'):
         netns.sh(GATEWAY, 'ip', 'xfrm', 'policy', 'add', 'src', '10.1.4.0/24', 'dst', '10.200.7.0/24', 'dir', way, 'tmpl', 'src',
                '198.51.100.1', 'dst', '198.51.100.2', 'proto', 'esp', 'mode', 'tunnel')
@@ -231,13 +231,13 @@ def test_ipsec():
             p.stop()
         found = finding(p, 'dropped-in-gateway')
         expect(all(f['confidence'] == 'low' and 'IPsec' in str(f['evidence']) for f in found), found)
-        expect(p.of('peer', server=DEAD4)[0]['stayed'] == 3, 'the scene: the SYNs left as they were', p.of('peer'))
+        expect(p.of('peer', server=DEAD4)[0]['stayed'] == 3, 'precondition: the SYNs did not leave', p.of('peer'))
     finally:
         netns.sh(GATEWAY, 'ip', 'xfrm', 'policy', 'flush')
 
 
 def flooded(iface):
-    """SYNs of a neighbour to another router on the LAN, which the switch floods to all its ports."""
+    """Sends SYNs of a neighbour to another router on the LAN, which the switch floods to all its ports."""
     import socket
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     s.bind((iface, 0))
@@ -249,7 +249,7 @@ def flooded(iface):
 
 
 def test_flooded():
-    """SYNs that are addressed to another router, and only seen here, are not said to be dropped by this gateway"""
+    """SYNs for another router, which this gateway only receives by flooding, are not reported as dropped by it"""
     for arguments, ifaces in (((), BOTH), (('--follow-peers',), (LAN_IFACE,))):
         with Serve(WAN, WEB), Sides(*arguments, ifaces=ifaces) as p:
             netns.run(A, netns.browse, SERVER4, 80)
@@ -261,7 +261,7 @@ def test_flooded():
 
 
 def test_narrowed():
-    """with --port, which NAT may change, nobody is said to drop anything"""
+    """with --port, which NAT may change, no drop is reported"""
     with Serve(WAN, WEB), Rules(GATEWAY, DNAT), Sides('--port', '8080,99') as p:
         netns.run(A, netns.browse, '203.0.113.77', 8080)
         try_both(clients=CLIENTS[:1])
@@ -270,7 +270,7 @@ def test_narrowed():
 
 
 def third_way(up):
-    """A second way from the WAN to the gateway: dmz, on which answers come back."""
+    """Adds or removes a second path from the WAN to the gateway, dmz, on which answers return."""
     if not up:
         netns.sh(GATEWAY, 'ip', 'link', 'del', 'eth2')
         return
@@ -282,7 +282,7 @@ def third_way(up):
 
 
 def test_asymmetric():
-    """a SYN that leaves by one interface and is answered on another is one connection, whichever are watched"""
+    """a connection whose SYN leaves by one interface and is answered on another gives one record, with any watched"""
     third_way(True)
     try:
         for ifaces in ((LAN_IFACE, WAN_IFACE), (LAN_IFACE, 'eth2'), (LAN_IFACE, WAN_IFACE, 'eth2')):
@@ -295,7 +295,7 @@ def test_asymmetric():
                     expect(c['iface'] == LAN_IFACE and c['outcome'] == 'established' and c['synack'], c)
                     expect((c['far'] is not None) == (WAN_IFACE in ifaces), c)
                 expect(not finding(p, 'dropped-in-gateway'), p.text)
-        # and where the gateway does not let such answers in, it is told that they had come back
+        # If the gateway drops such answers, the finding states that they had returned.
         answers = 'chain f { type filter hook prerouting priority -300; iifname "%s" tcp flags & (syn|ack) == (syn|ack) drop }'
         with Serve(WAN, WEB), Rules(GATEWAY, answers % WAN_IFACE), Sides() as p:
             netns.sh(WAN, 'ip', 'route', 'replace', '10.1.4.0/24', 'via', '198.51.100.1')
@@ -311,7 +311,7 @@ def test_asymmetric():
 
 
 class OneArm:
-    """The gateway has one interface: the servers are reached through it, by a router on the LAN."""
+    """A gateway with one interface: it reaches the servers through a router on the LAN."""
 
     def __enter__(self):
         # client 4 forwards to a WAN of its own
@@ -320,7 +320,7 @@ class OneArm:
         netns.sh(self.router, 'ip', 'address', 'add', '203.0.113.90/32', 'dev', 'lo')
         netns.sh(GATEWAY, 'ip', 'route', 'add', '203.0.113.90/32', 'via', CLIENT4 % 24)
         netns.sh(GATEWAY, 'sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=0', 'net.ipv4.conf.%s.send_redirects=0' % LAN_IFACE)
-        # answers come back through the gateway
+        # answers return through the gateway
         for n in (21, 22):
             netns.sh(self.router, 'ip', 'route', 'add', CLIENT4 % n, 'via', '10.1.4.1')
         return self
@@ -333,7 +333,7 @@ class OneArm:
 
 
 def test_one_armed():
-    """on a one-armed gateway, with and without NAT, each connection is one, of its inner client"""
+    """on a one-armed gateway, with and without NAT, each connection gives one record, of its inner client"""
     nat = 'chain p { type nat hook postrouting priority 100; ip daddr 203.0.113.90 masquerade }'
     with OneArm() as arm, Serve(arm.router, {('203.0.113.90', 80): netns.answers}):
         for rules in (None, nat):
@@ -353,7 +353,7 @@ def test_one_armed():
 
 
 def test_vlans():
-    """a router on a stick shows each connection in two VLANs of one trunk: it is one"""
+    """a router on a stick shows each connection in two VLANs of one trunk: it gives one record"""
     netns.sh(GATEWAY, 'ip', 'link', 'add', 'trunk0', 'type', 'veth', 'peer', 'name', 'trunk1')
     try:
         for name in ('trunk0', 'trunk1'):
@@ -369,7 +369,7 @@ def test_vlans():
 
 
 def on_a_stick():
-    """What the router receives comes from the other end; what it sends is sent here."""
+    """The router receives from the other end of the pair; what it transmits is sent on this end."""
     import socket
     near, far = ('10.1.10.5', 40001), ('10.1.20.6', 80)
     steps = [(near, far, 2, 7000, 0, b''), (far, near, 0x12, 9000, 7001, b''), (near, far, 0x10, 7001, 9001, b''),
@@ -386,7 +386,7 @@ def on_a_stick():
 
 
 def test_bridge():
-    """a bridge's port, the bridge itself and the WAN side: three views, one connection"""
+    """a bridge's port, the bridge itself and the WAN side show one connection, which gives one record"""
     netns.sh(GATEWAY, 'ip', 'link', 'add', 'br9', 'type', 'bridge', 'mcast_snooping', '0')
     try:
         netns.sh(GATEWAY, 'ip', 'link', 'set', 'br9', 'up')
@@ -409,7 +409,7 @@ def test_bridge():
 
 
 class Tcpdump:
-    """Every SYN that passes an interface of the gateway, as the kernel's own packet socket sees them."""
+    """Every SYN on an interface of the gateway, as the kernel's own packet socket sees it."""
 
     def __init__(self, iface):
         self.iface = iface
@@ -428,8 +428,8 @@ class Tcpdump:
     def stop(self):
         time.sleep(0.5)
         self.process.send_signal(signal.SIGINT)
-        said = self.process.communicate()[1]
-        expect('0 packets dropped by kernel' in said, said)
+        errors = self.process.communicate()[1]
+        expect('0 packets dropped by kernel' in errors, errors)
         text = subprocess.run(['tcpdump', '-nn', '-S', '-r', self.file], capture_output=True, text=True).stdout
         self.syns = collections.Counter(re.findall(r'IP (\S+) > (\S+): .*?seq (\d+)', text))
 
@@ -447,7 +447,7 @@ def storm(count):
 
 
 def test_load():
-    """of thousands of connections through NAT, at once, each is one: as many as tcpdump sees on either side"""
+    """thousands of concurrent connections through NAT give one record each: as many as tcpdump counts on either side"""
     each = 700
     with Serve(WAN, WEB), Rules(GATEWAY, MASQUERADE), Sides('--quiet') as p, Tcpdump(LAN_IFACE) as near, \
             Tcpdump(WAN_IFACE) as far:
@@ -466,12 +466,12 @@ def test_load():
         expect(seen == {(a, b) for a, b, _ in near.syns}, 'other connections than on the LAN side')
         seen = {('%s.%d' % (c['far']['client'], c['far']['client_port']), '%s.80' % c['far']['server']) for c in connections}
         expect(seen == {(a, b) for a, b, _ in far.syns}, 'other connections than on the WAN side')
-        # a record of one side joined to another one's would show in the times
+        # The times would reveal a record joined to that of another connection.
         expect(all(c['syn'] <= c['far']['syn'] <= c['far']['synack'] <= c['synack'] for c in connections), 'times cross')
 
 
 def test_write():
-    """the evidence has the packets of both sides, each under its interface"""
+    """the evidence contains the packets of both sides, each under its interface"""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         file = os.path.join(folder, 'evidence.pcapng')
@@ -479,24 +479,24 @@ def test_write():
             netns.run(A, netns.browse, SERVER4, 80, 1.5)
             netns.run(B, netns.browse, SERVER4, 80)
             p.stop()
-        said = subprocess.run(['tshark', '-r', file, '-T', 'fields', '-e', 'frame.interface_name', '-e', 'ip.src', '-e',
+        rows = subprocess.run(['tshark', '-r', file, '-T', 'fields', '-e', 'frame.interface_name', '-e', 'ip.src', '-e',
                                'tcp.flags.str', '-e', 'frame.comment'], capture_output=True, text=True).stdout
-        lines = [line.split('\t') for line in said.splitlines()]
+        lines = [line.split('\t') for line in rows.splitlines()]
         by_iface = collections.Counter(line[0] for line in lines)
-        expect(by_iface[LAN_IFACE] == by_iface[WAN_IFACE] >= 4, by_iface, said)
-        expect(any(line[0] == WAN_IFACE and line[1] == '198.51.100.1' for line in lines), said)
-        expect(sum('silence end here' in line[3] for line in lines) == 2, 'comments', said)
+        expect(by_iface[LAN_IFACE] == by_iface[WAN_IFACE] >= 4, by_iface, rows)
+        expect(any(line[0] == WAN_IFACE and line[1] == '198.51.100.1' for line in lines), rows)
+        expect(sum('silence end here' in line[3] for line in lines) == 2, 'comments', rows)
 
 
 def test_coming_and_going():
-    """with --follow each interface comes and goes by itself; without, the run ends when one goes"""
+    """with --follow each interface may disappear and return; without it, the run ends when one disappears"""
     netns.sh(GATEWAY, 'ip', 'link', 'add', 'side0', 'type', 'veth', 'peer', 'name', 'side1')
     with Serve(WAN, WEB), Sides('--follow', ifaces=(LAN_IFACE, 'side0')) as p, Sides(ifaces=(LAN_IFACE, 'side0')) as q:
         netns.sh(GATEWAY, 'ip', 'link', 'del', 'side0')
-        wait_for(lambda: 'side0 went away; waiting' in p.errors, 'the word that it went')
+        wait_for(lambda: 'side0 went away; waiting' in p.errors, 'the message that side0 went away')
         netns.run(A, netns.browse, SERVER4, 80)
         netns.sh(GATEWAY, 'ip', 'link', 'add', 'side0', 'type', 'veth', 'peer', 'name', 'side1')
-        wait_for(lambda: 'side0 is back' in p.errors, 'the word that it is back')
+        wait_for(lambda: 'side0 is back' in p.errors, 'the message that side0 is back')
         netns.run(B, netns.browse, SERVER4, 80)
         p.stop()
         expect(p.status == 0 and p.summary['connections'] == 2, p.summary)
@@ -507,7 +507,7 @@ def test_coming_and_going():
 
 
 def test_blind():
-    """of several interfaces, the one whose packets do not reach the hook is named, and only that one"""
+    """among several interfaces, only the one whose packets do not reach the hook is named as blind"""
     with Serve(WAN, WEB), Sides('--hook', 'clsact') as p:
         netns.run(A, netns.browse, SERVER4, 80)
         with Foreign(GATEWAY, WAN_IFACE, 'egress', 1, 'end'):
@@ -521,7 +521,7 @@ def test_blind():
     expect('BLIND to what %s sends' % WAN_IFACE in p.errors and 'BLIND to what %s' % LAN_IFACE not in p.errors, p.errors)
     blind = {i['name']: (i['blind_received'], i['blind_sent']) for i in p.summary['interfaces']}
     expect(blind[LAN_IFACE] == (0, 0) and blind[WAN_IFACE][1] > 0, blind)
-    expect(not finding(p, 'dropped-in-gateway'), 'accused by a blind eye', p.text)
+    expect(not finding(p, 'dropped-in-gateway'), 'a blind hook has led to an accusation', p.text)
 
 
 def refused(*arguments):
@@ -530,12 +530,12 @@ def refused(*arguments):
 
 
 def test_wrong_usage():
-    """an interface that is named twice, or is none, is said by its name before anything is attached"""
-    status, said = refused('--iface', LAN_IFACE, '--iface', LAN_IFACE)
-    expect(status == 2 and '%s is given twice' % LAN_IFACE in said, status, said)
-    status, said = refused('--iface', LAN_IFACE, '--iface', 'eth9')
-    expect(status == 1 and 'eth9: no such interface (there are:' in said, status, said)
-    status, said = refused('--read', '/dev/null', '--follow-peers')
-    expect(status == 2 and '--follow-peers' in said, status, said)
-    status, said = refused('--cleanup', '--iface', LAN_IFACE, '--iface', WAN_IFACE)
-    expect(status == 0 and 'no leftovers found' in said, status, said)
+    """an interface that is given twice, or that does not exist, is named in an error before anything is attached"""
+    status, errors = refused('--iface', LAN_IFACE, '--iface', LAN_IFACE)
+    expect(status == 2 and '%s is given twice' % LAN_IFACE in errors, status, errors)
+    status, errors = refused('--iface', LAN_IFACE, '--iface', 'eth9')
+    expect(status == 1 and 'eth9: no such interface (there are:' in errors, status, errors)
+    status, errors = refused('--read', '/dev/null', '--follow-peers')
+    expect(status == 2 and '--follow-peers' in errors, status, errors)
+    status, errors = refused('--cleanup', '--iface', LAN_IFACE, '--iface', WAN_IFACE)
+    expect(status == 0 and 'no leftovers found' in errors, status, errors)

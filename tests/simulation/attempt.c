@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define SWEEP_NS (250 * (ns_t)MILLISECOND_NS) /* how often user space looks for what is due */
+#define SWEEP_NS (250 * (ns_t)MILLISECOND_NS) /* the period of the sweeps by user space */
 #define MSS_IP4 1460
 #define MSS_IP6 1440
 
@@ -17,7 +17,7 @@ void wire_init(struct wire *w)
 	w->refused = w->icmp = NEVER;
 }
 
-/* What comes after the moment has not been seen. */
+/* Returns NEVER for a moment later than the last observed one. */
 static ns_t until(ns_t moment, ns_t last)
 {
 	return moment > last ? NEVER : moment;
@@ -38,7 +38,9 @@ static ns_t at_sweep(ns_t due)
 	return (due / SWEEP_NS + 1) * SWEEP_NS;
 }
 
-/* The moment from which nothing more is waited for, and why; the run's end comes before it. */
+/*
+ * Returns the moment at which the record settles, and its reason; the run's end may come before it.
+ */
 static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
 {
 	ns_t life = later(last_syn, w->icmp);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What would connection_of() make of an attempt that went like this on the wire, seen from start to
- * end of the run? The rules of settling are track.h's.
+ * Computes the record that connection_of() would make of an attempt with these events on the wire.
+ * The observation lasts from the start to the end of the run. The rules of settling are those of
+ * track.h.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 
 #define WIRE_SYNS 16
 
-/* All that ever happens to an attempt, also after it has settled or the run has ended. */
+/* All events of an attempt, also after it has settled or the run has ended. */
 struct wire {
 	struct endpoint client;
 	struct endpoint server;
@@ -20,23 +21,22 @@ struct wire {
 	ns_t syns[WIRE_SYNS];
 	unsigned int syn_count;
 	ns_t synack;
-	ns_t synack_again; /* sent once more, before the ACK */
+	ns_t synack_again; /* the repeated SYN-ACK, before the ACK */
 	ns_t ack;
 	ns_t client_first;
 	ns_t server_first;
 	unsigned int client_size;
 	unsigned int server_size;
-	unsigned int
-		client_retransmits; /* the client's first payload sent again, before the answer */
+	unsigned int client_retransmits; /* the client's first payload repeated, before the answer */
 	ns_t client_fin;
 	ns_t server_fin;
 	ns_t refused; /* the server's RST in answer to the SYN */
-	ns_t icmp; /* that quotes the SYN */
+	ns_t icmp; /* quotes the SYN */
 	struct address icmp_from;
 };
 
-/* Zeroed, and nothing has happened. */
+/* Sets all fields to zero, without any event. */
 void wire_init(struct wire *w);
 
-/* False when it began after the end. */
+/* Returns false if the attempt began after the end. */
 bool wire_settle(struct connection *c, const struct wire *w, ns_t end);

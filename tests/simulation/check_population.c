@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Are the synthetic populations what a gateway could have recorded? If not, the simulation's table says
- * nothing of the diagnosis. --story SEED [--impostor] [--records] prints one of them instead.
+ * Checks that a gateway could have recorded the synthetic populations. Otherwise the simulation's
+ * table would prove nothing about the diagnosis. --story SEED [--impostor] [--records] prints one
+ * population.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 #define POPULATIONS 60
 
-/* Moments that both were seen come in this order. */
+/* Reports whether two moments are in order; a moment that was not observed fits anywhere. */
 static bool in_order(ns_t first, ns_t second)
 {
 	return first == NEVER || second == NEVER || first <= second;
@@ -33,17 +34,17 @@ static const char *wrong_with(const struct connection *c, const struct populatio
 		return "order of the handshake";
 	if (c->ack > last || c->client_first > last || c->server_first > last || c->fin > last ||
 	    c->rst > last || c->icmp > last || c->syn_last > last)
-		return "seen after it had settled";
+		return "seen after the record had settled";
 	if (c->end_reason == END_PAYLOAD && (c->client_first == NEVER || c->server_first == NEVER))
 		return "settled by payload that was not seen";
 	if ((c->end_reason == END_OF_RUN) != (last == p->end) && c->end_reason == END_OF_RUN)
-		return "settled by an end that was not there";
+		return "settled by an end that did not occur";
 	if (c->end_reason == END_TIMEOUT && last - c->syn_last < 130 * (ns_t)SECOND_NS)
 		return "given up too early";
 	if ((c->outcome == OUTCOME_ESTABLISHED) != (c->ack != NEVER))
 		return "outcome";
 	if (c->syn_count > 1 && c->server_round_trip != NEVER)
-		return "a round trip of nobody knows which SYN";
+		return "a round trip although the answered SYN is unknown";
 	if (c->wait != NEVER && c->banner != NEVER)
 		return "both wait";
 	return NULL;
@@ -77,7 +78,7 @@ static void check(struct population *p, uint64_t seed, unsigned int *innocent,
 	if (wrong)
 		printf("seed %llu, record %zu: %s\n", (unsigned long long)seed, i - 1, wrong);
 	EXPECT(!wrong, "a record that no gateway could have made");
-	EXPECT(sorted, "the model would hear of things out of order");
+	EXPECT(sorted, "the model would receive events out of order");
 	for (i = 0; i < p->helper_count; i++)
 		if (p->helpers[i].held && !p->helpers[i].invisible)
 			break;
@@ -86,7 +87,7 @@ static void check(struct population *p, uint64_t seed, unsigned int *innocent,
 		*correlated += p->helpers[i].correlated >= 3;
 	first = digest(p);
 	population_make(p, seed, false, NULL);
-	EXPECT(first == digest(p), "a wrong finding could not be replayed");
+	EXPECT(first == digest(p), "a wrong finding could not be repeated");
 }
 
 static void print_records(const struct population *p)
@@ -138,8 +139,9 @@ int main(int argc, char **argv)
 		check(&p, seed, &innocent, &correlated);
 	population_make(&p, 1, true, NULL);
 	population_free(&p);
-	EXPECT(innocent * 10 >= POPULATIONS, "who accuses always would seldom be wrong");
-	EXPECT(correlated * 2 >= POPULATIONS, "nothing to find");
+	EXPECT(innocent * 10 >= POPULATIONS,
+	       "a diagnosis that always accuses would seldom be wrong");
+	EXPECT(correlated * 2 >= POPULATIONS, "there would be nothing to find");
 	printf("population: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -2,11 +2,11 @@
 /*
  * endless [RECORDS]
  *
- * Does memory stay flat over a run of days? Feeds the model so many records (50 million unless told)
- * of more hosts, peers, stalls and failures than it keeps, at 200 a second of virtual time. What has
- * been allocated is looked at after each quarter: all bounds are full after the first one, and none
- * may grow after it. What a record and the diagnosis at the end cost is printed alone: machines are
- * noisy.
+ * Checks that memory stays constant over a run of days. It feeds the model with records, 50 million
+ * by default, at 200 a second of virtual time. They have more hosts, peers, stalls and failures than
+ * the model keeps. It compares the allocated memory after each quarter: the first quarter reaches all limits,
+ * and memory must not grow after it. The cost of a record and of the final diagnosis is only
+ * printed, because machines are noisy.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -19,13 +19,13 @@
 #include "attempt.h"
 
 #define HOSTS 100000 /* each with a MAC */
-#define ADDRESSES 300000 /* of clients: two or three a host */
-#define SERVERS 50000 /* that answer */
+#define ADDRESSES 300000 /* of clients: two or three for each host */
+#define SERVERS 50000 /* servers that answer */
 #define RECORDS_A_SECOND 200
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
-#define SLACK (4 << 20) /* bytes: what hash tables and the allocator round up by */
+#define SLACK (4 << 20) /* bytes, for the rounding of hash tables and the allocator */
 
-/* A record that settles at the moment, or nearly so. */
+/* A record that settles at this moment, or shortly before. */
 static void any_record(struct connection *c, struct draw *d, ns_t now)
 {
 	uint32_t address = (uint32_t)draw_below(d, ADDRESSES);
@@ -49,7 +49,7 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 	w.syns[0] = now;
 	w.client_size = 517;
 	w.server_size = 1000;
-	if (what < 0.25) { /* silent, refused, unreachable; peers without end */
+	if (what < 0.25) { /* silent, refused, unreachable; an unlimited number of peers */
 		w.server.address.word[3] = cpu_to_be32(0x60000000 + ((uint32_t)draw_bits(d) >> 4));
 		w.server.port = (uint16_t)draw_bits(d);
 		if (what < 0.05) {
@@ -70,7 +70,7 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 			w.server.port = 25;
 			w.server_first = w.ack + SECONDS(draw_exponential(d, 3));
 			w.client_first = w.server_first + w.round_trip;
-		} else if (what < 0.35) { /* open for ever */
+		} else if (what < 0.35) { /* open forever */
 			w.ack = w.synack + w.round_trip;
 		} else {
 			w.client_first =
@@ -78,7 +78,9 @@ static void any_record(struct connection *c, struct draw *d, ns_t now)
 			w.server_first = w.client_first + SECONDS(0.03);
 		}
 	}
-	/* the run's end is far; those that are open for ever were given up under pressure */
+	/*
+	 * The end of the run is far away; connections that stay open were evicted under pressure.
+	 */
 	wire_settle(c, &w, INT64_MAX / 2);
 	if (c->end_reason == END_OF_RUN) {
 		c->end_reason = END_PRESSURE;
@@ -137,16 +139,16 @@ int main(int argc, char **argv)
 	began = cpu_seconds();
 	if (!diagnose(&diagnosis, m, &session, &facts))
 		abort();
-	printf("%llu records folded; the diagnosis: %zu findings in %.1f s\n",
+	printf("%llu records processed; the diagnosis: %zu findings in %.1f s\n",
 	       (unsigned long long)m->dropped_details, diagnosis.count, cpu_seconds() - began);
-	/* the user waits for it at the end, and it must not have been too much for it */
+	/* The user waits for the diagnosis at the end, and it must handle all records. */
 	*(diagnosis.count ? &passed : &failed) += 1;
 	diagnosis_free(&diagnosis);
-	/* a run of days would end for want of memory */
+	/* Otherwise a run of days would end without memory. */
 	*(bytes[3] <= bytes[0] + bytes[0] / 20 + SLACK ? &passed : &failed) += 1;
-	/* else no bound was reached, and the above says nothing */
+	/* Otherwise no limit was reached, and the check before proves nothing. */
 	*(m->dropped_details ? &passed : &failed) += 1;
-	/* a bound that forgot to count would lose records in silence */
+	/* A limit without a counter would lose records silently. */
 	*(m->connections == records ? &passed : &failed) += 1;
 	model_free(m);
 	printf("endless: %d passed, %d failed\n", passed, failed);

@@ -15,12 +15,12 @@ struct gate {
 	const struct helper *helper;
 	struct helper *truth;
 	ns_t asks_after;
-	ns_t release; /* of the attempt that goes on, or has ended last */
+	ns_t release; /* of the current attempt, or of the last one */
 	ns_t start; /* of that attempt */
-	bool resolved; /* that attempt, by an answer or an ICMP error; else it was given up */
+	bool resolved; /* that attempt ended with an answer or an ICMP error; otherwise by giving up */
 	ns_t visible_until; /* resolved then; or its client may be in connect() until then */
 	ns_t pass_until;
-	ns_t counted; /* the release that was counted last as locked */
+	ns_t counted; /* the last release that was counted as locked */
 };
 
 struct hold {
@@ -37,9 +37,9 @@ struct socket {
 	enum phase phase;
 	uint32_t page;
 	unsigned int next_gate;
-	ns_t asked; /* when connect() was called */
-	ns_t use; /* when the program wants to send; INT64_MAX: it does not know yet */
-	ns_t closes; /* unused */
+	ns_t asked; /* the time of connect() */
+	ns_t use; /* the time of the first send; INT64_MAX if not known yet */
+	ns_t closes; /* the time of the close without use */
 	bool is_done; /* published */
 	bool waited_for_page;
 	unsigned int held_by; /* gates, as bits */
@@ -50,13 +50,13 @@ struct page {
 	uint32_t site;
 	uint32_t waiting[MAX_WAITING];
 	unsigned int waiting_count;
-	ns_t document; /* when it came, NEVER: not yet */
-	ns_t far_side; /* how much of that was spent beyond the gateway: there the server is */
+	ns_t document; /* its time of arrival, NEVER before it */
+	ns_t far_side; /* the part of that time beyond the gateway, towards the server */
 };
 
 enum event_kind {
 	PAGE_STARTS,
-	PAGE_FOLLOWS, /* its document has come */
+	PAGE_FOLLOWS, /* its document has arrived */
 	PASSES_GATES,
 	WANTS_TO_SEND,
 	TELEMETRY_DUE,
@@ -74,7 +74,7 @@ enum event_kind {
 
 struct event {
 	ns_t at;
-	uint32_t order; /* of what is due at the same moment */
+	uint32_t order; /* of events at the same moment */
 	enum event_kind kind;
 	uint32_t a;
 	uint32_t b;
@@ -88,7 +88,7 @@ struct host {
 	struct endpoint ip6;
 	bool has_ip6;
 	bool has_mac;
-	bool linked; /* its two families are seen to be one host */
+	bool linked; /* its two families are visibly one host */
 	uint8_t mac[6];
 	double round_trip;
 	double loss;
@@ -196,8 +196,8 @@ static void wire_between(struct host *h, struct wire *w, size_t server, bool ip6
 }
 
 /*
- * SYNs from the moment on, until one is answered or the program closes its socket. Answers whether
- * there was a handshake, and when connect() failed otherwise.
+ * Sends SYNs from this moment on, until one is answered or the program closes its socket. Returns
+ * whether there was a handshake, and otherwise the moment at which connect() failed.
  */
 static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, double gives_up,
 		     const struct schedule *schedule, ns_t *fails)
@@ -215,11 +215,11 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 			syn = at + SECONDS(schedule->at[i] + draw_uniform(&h->draw, TIMER_LATE));
 		w->syns[w->syn_count++] = syn;
 		if (syn >= world->outage_from && syn < world->outage_to) {
-			s->unheard += i > 0;
+			s->lost_in_outage += i > 0;
 			continue;
 		}
-		forwarding = is_ip4(&w->server.address) ? s->forwarding : s->fate_ip6;
-		if (forwarding != ANSWERS && syn >= s->fated_from)
+		forwarding = is_ip4(&w->server.address) ? s->forwarding : s->forwarding_ip6;
+		if (forwarding != ANSWERS && syn >= s->forwarding_from)
 			s->failed++;
 		else if (draw_chance(&h->draw, world->far_loss))
 			continue;
@@ -250,7 +250,7 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 		s->answered++;
 		w->synack = back;
 		w->ack = back + w->round_trip;
-		if (draw_chance(&h->draw, h->loss)) { /* the SYN-ACK was lost: both come again */
+		if (draw_chance(&h->draw, h->loss)) { /* the SYN-ACK was lost: both are repeated */
 			if (w->syn_count < WIRE_SYNS)
 				w->syns[w->syn_count++] = syn + SECONDS(1.004);
 			w->synack_again = back + SECONDS(1.006);
@@ -266,7 +266,7 @@ static double answer_of(struct host *h, const struct server *s)
 	return draw_lognormal(&h->draw, s->answer, s->answer_spread);
 }
 
-/* The server's answer to a request; during an outage the request is sent again and again. */
+/* The server's answer to a request; during an outage the request is repeated. */
 static ns_t answered(struct host *h, struct wire *w, struct server *s, ns_t request, double takes)
 {
 	struct world *world = h->world;
@@ -284,7 +284,7 @@ static ns_t answered(struct host *h, struct wire *w, struct server *s, ns_t requ
 	return sent;
 }
 
-/* An attempt of a program that no helper looks at. */
+/* An attempt of a program without a helper. */
 static void tries(struct host *h, size_t server, ns_t now, double gives_up)
 {
 	struct server *s = server_at(h, server);
@@ -301,7 +301,7 @@ static void tries(struct host *h, size_t server, ns_t now, double gives_up)
 
 /* ---- helpers ---- */
 
-/* Until when may its client still be in connect(), as far as the SYNs tell? */
+/* The end of the interval in which the client may be in connect(), according to its SYNs. */
 static ns_t gap_bound(const struct wire *w)
 {
 	unsigned int n = w->syn_count;
@@ -311,7 +311,7 @@ static ns_t gap_bound(const struct wire *w)
 	return w->syns[n - 1] + 2 * (w->syns[n - 1] - w->syns[n - 2]);
 }
 
-/* The helper asks its servers; sets until when it holds what waits. */
+/* The helper asks its servers; sets the end of the delay. */
 static void ask(struct host *h, struct gate *g, ns_t now)
 {
 	const struct helper *helper = g->helper;
@@ -348,7 +348,7 @@ static void ask(struct host *h, struct gate *g, ns_t now)
 			g->visible_until = answer;
 			g->resolved = true;
 		} else {
-			if (fails < g->release) /* it hears so, and lets go */
+			if (fails < g->release) /* the helper learns of the failure, and releases */
 				g->release = fails + SECONDS(0.0005 + 0.004 * draw_unit(&h->draw));
 			g->resolved = w.icmp != NEVER;
 			g->visible_until = g->resolved ? w.icmp : gap_bound(&w);
@@ -369,7 +369,9 @@ static bool is_held(struct host *h, const struct gate *g, const struct socket *s
 	return helper->share >= 1 || draw_chance(&h->draw, helper->share);
 }
 
-/* Goes through the gates of its phase; false: it has been stopped, and comes again. */
+/*
+ * Passes the gates of its phase. Returns false if a gate stopped it; then it is tried again later.
+ */
 static bool passes_gates(struct host *h, uint32_t index, ns_t now)
 {
 	static const int held_in[] = {
@@ -402,9 +404,10 @@ static bool passes_gates(struct host *h, uint32_t index, ns_t now)
 }
 
 /*
- * The truth about a wait from..to that gates held. A release counts as locked, by construction,
- * when its attempt began within 50 ms before and 250 ms after the wait's start, or went on then, and
- * ended with it while its SYNs still showed it pending, all on the same host as far as can be seen.
+ * Counts the truth about a wait from..to that gates caused. A release counts as locked, by
+ * construction, in this case: its attempt began within 50 ms before and 250 ms after the wait's
+ * start, or continued then. It ended with the wait while its SYNs still showed it pending. Both are
+ * visibly on one host.
  */
 static void count_holds(struct host *h, const struct socket *s, ns_t from, ns_t to)
 {
@@ -478,7 +481,7 @@ static void socket_connects(struct host *h, uint32_t index, ns_t now)
 
 	count_holds(h, s, s->asked, now);
 	s->held_by = 0;
-	if (ip6 && server->fate_ip6 == SILENT) {
+	if (ip6 && server->forwarding_ip6 == SILENT) {
 		wire_between(h, &s->wire, s->server, true);
 		connects(h, &s->wire, s->server, now, h->world->ip4_after, h->schedule, &fails);
 		publish(h, &s->wire);
@@ -497,7 +500,7 @@ static void socket_connects(struct host *h, uint32_t index, ns_t now)
 		next_page(h, now + SECONDS(5));
 }
 
-/* It sends its request, and the answer comes. */
+/* The socket sends its request, and the answer arrives. */
 static void socket_sends(struct host *h, uint32_t index, ns_t now)
 {
 	struct socket *s = &h->sockets[index];
@@ -526,7 +529,7 @@ static void socket_sends(struct host *h, uint32_t index, ns_t now)
 	socket_done(h, s);
 }
 
-/* The handshake is done, nobody holds it any more: what does its program do with it? */
+/* The handshake is complete, no gate holds the socket: the program uses or closes it. */
 static void socket_waits(struct host *h, uint32_t index, ns_t now)
 {
 	struct socket *s = &h->sockets[index];
@@ -541,7 +544,7 @@ static void socket_waits(struct host *h, uint32_t index, ns_t now)
 		return;
 	}
 	if (s->use > now)
-		s->held_by = 0; /* whoever held it, did not hold it up */
+		s->held_by = 0; /* the gates caused no delay */
 	if (s->purpose == PRECONNECT) {
 		struct page *page = &h->pages[s->page];
 
@@ -560,7 +563,7 @@ static void socket_waits(struct host *h, uint32_t index, ns_t now)
 		socket_done(h, s);
 		return;
 	}
-	/* a program takes a moment, a busy one some more */
+	/* a program needs a moment, a busy one some more */
 	s->use = s->use > now ? s->use : now + SECONDS(draw_lognormal(&h->draw, 0.0006, 1.2));
 	after(h, s->use, WANTS_TO_SEND, index, 0);
 }
@@ -585,7 +588,7 @@ static void socket_goes_on(struct host *h, uint32_t index, ns_t now)
 	}
 }
 
-/* ---- what the programs of a host do ---- */
+/* ---- the programs of a host ---- */
 
 static void page_tries(struct host *h, ns_t now, bool as_it_starts)
 {
@@ -612,7 +615,7 @@ static void page_starts(struct host *h, ns_t now)
 	p = &h->pages[h->page_count++];
 	memset(p, 0, sizeof(*p));
 	p->document = NEVER;
-	/* some sites are visited more than others */
+	/* some sites are visited more often than others */
 	p->site = (uint32_t)((double)w->site_count * draw_unit(&h->draw) * draw_unit(&h->draw));
 	site = &w->sites[p->site];
 
@@ -687,7 +690,7 @@ static void poll_due(struct host *h, ns_t now)
 
 	if (draw_chance(&h->draw, POLL_HAS_NEWS))
 		takes *= draw_unit(&h->draw);
-	server_at(h, w->poll_server)->answer = takes; /* of the one that is opened now */
+	server_at(h, w->poll_server)->answer = takes; /* of the connection that is opened now */
 	opens(h, w->poll_server, OTHER, NONE, now, now);
 	after(h, now + SECONDS(takes + 0.1), POLL_DUE, 0, 0);
 }
@@ -930,7 +933,7 @@ void host_runs(struct host *h, unsigned int number)
 	host_begins(h);
 	while (next_event(h, &e))
 		happens(h, &e);
-	for (i = 0; i < h->socket_count; i++) /* what is open at the end */
+	for (i = 0; i < h->socket_count; i++) /* sockets that are open at the end */
 		if (h->sockets[i].wire.syn_count && !h->sockets[i].is_done)
 			publish(h, &h->sockets[i].wire);
 }

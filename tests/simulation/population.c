@@ -6,7 +6,7 @@
 #include "params.h"
 #include "scenario.h"
 
-#define TELL(p, ...)                                        \
+#define PRINT(p, ...)                                       \
 	do {                                                \
 		if ((p)->story)                             \
 			fprintf((p)->story, ##__VA_ARGS__); \
@@ -35,7 +35,7 @@ static size_t server_new(struct world *w, uint32_t ip, uint16_t port)
 	s = &p->servers[p->server_count];
 	memset(s, 0, sizeof(*s));
 	s->ip4 = endpoint4(ip, port);
-	s->fated_from = 0;
+	s->forwarding_from = 0;
 	s->round_trip = SECONDS(draw_octave(&w->draw, WAN_ROUND_TRIP));
 	s->unreachable_after = s->round_trip;
 	s->answer = draw_octave(&w->draw, WEB_ANSWER);
@@ -44,10 +44,10 @@ static size_t server_new(struct world *w, uint32_t ip, uint16_t port)
 	return p->server_count++;
 }
 
-/* Public addresses are scattered, as they are. */
+/* Spreads public addresses like real ones. */
 static size_t server_anywhere(struct world *w, uint16_t port)
 {
-	uint32_t ip = ++w->next_address * 2654435761U; /* a permutation: none comes twice */
+	uint32_t ip = ++w->next_address * 2654435761U; /* a permutation: no address occurs twice */
 
 	return server_new(w, (ip & 0x3fffffff) | 0x40000000, port);
 }
@@ -57,7 +57,7 @@ static size_t server_private(struct world *w, uint16_t port)
 	return server_new(w, 0x0ac80000 + (++w->next_address << 4) + 9, port); /* 10.200/16 */
 }
 
-static size_t server_fated(struct world *w, uint16_t port, enum forwarding forwarding)
+static size_t server_failing(struct world *w, uint16_t port, enum forwarding forwarding)
 {
 	size_t s = draw_chance(&w->draw, 0.5) ? server_private(w, port) : server_anywhere(w, port);
 
@@ -89,7 +89,7 @@ static void world_gets_sites(struct world *w)
 		server->ip6.address = (struct address){ { cpu_to_be32(0x2a000000), 0, 0,
 							  server->ip4.address.word[3] } };
 		if (w->ip4_after > 0 && draw_chance(d, 0.3))
-			server->fate_ip6 = SILENT;
+			server->forwarding_ip6 = SILENT;
 		if (draw_chance(d, SLOW_SITE)) {
 			server->answer = draw_octave(d, SLOW_SITE_ANSWER);
 			server->answer_spread = draw_uniform(d, SLOW_SPREAD);
@@ -126,11 +126,11 @@ static void helper_draws_timer(struct helper *helper, struct draw *d)
 
 static size_t helper_server(struct world *w, uint16_t port)
 {
-	/* often the VPN that was cut led to it */
+	/* often in the VPN that was cut */
 	if (w->cut_count && draw_chance(&w->draw, 0.5)) {
 		size_t s = server_new(w, 0x0a4d0100 + 100 + (++w->next_address & 127), port);
 
-		w->p->servers[s].fated_from = w->p->servers[w->cut[0]].fated_from;
+		w->p->servers[s].forwarding_from = w->p->servers[w->cut[0]].forwarding_from;
 		return s;
 	}
 	return draw_chance(&w->draw, 0.7) ? server_private(w, port) : server_anywhere(w, port);
@@ -162,9 +162,9 @@ static void world_gets_helper(struct world *w)
 			continue;
 		s->forwarding = by_icmp ? UNREACHABLE : SILENT;
 		s->unreachable_after = SECONDS(3 + 0.07 * draw_unit(d));
-		if (dies_later && !s->fated_from)
-			s->fated_from = SECONDS(draw_uniform(d, (struct range){ 0.1, 0.6 }) *
-						(double)p->end / (double)SECOND_NS);
+		if (dies_later && !s->forwarding_from)
+			s->forwarding_from = SECONDS(draw_uniform(d, (struct range){ 0.1, 0.6 }) *
+						     (double)p->end / (double)SECOND_NS);
 	}
 	if (helper->slow) {
 		helper->timer = SECONDS(60);
@@ -195,13 +195,14 @@ static void world_gets_invisible_helper(struct world *w)
 
 static struct telemetry *world_gets_telemetry(struct world *w, double every)
 {
-	static const enum forwarding fates[] = { SILENT, SILENT,  SILENT,
-						 SILENT, REFUSES, UNREACHABLE };
+	static const enum forwarding states[] = { SILENT, SILENT,  SILENT,
+						  SILENT, REFUSES, UNREACHABLE };
 	struct telemetry *t = &w->telemetry[w->telemetry_count++];
 	struct draw *d = &w->draw;
 
-	t->server = server_fated(w, draw_chance(d, 0.6) ? 443 : 8000 + (uint16_t)draw_below(d, 999),
-				 fates[draw_below(d, COUNT(fates))]);
+	t->server =
+		server_failing(w, draw_chance(d, 0.6) ? 443 : 8000 + (uint16_t)draw_below(d, 999),
+			       states[draw_below(d, COUNT(states))]);
 	t->every = every;
 	t->on_the_dot = draw_chance(d, TELEMETRY_ON_THE_DOT);
 	t->gives_up = draw_octave(d, GIVES_UP);
@@ -240,7 +241,7 @@ static void world_gets_noise(struct world *w)
 			t = world_gets_telemetry(w, a->idle);
 			t->on_the_dot = true;
 			t->hosts = a->hosts + (1 - a->hosts) * draw_unit(d);
-			if (draw_chance(d, 0.5)) /* and both keep step */
+			if (draw_chance(d, 0.5)) /* with the same period */
 				a->every = a->idle * (double)(2 + draw_below(d, 8));
 		}
 	}
@@ -251,7 +252,7 @@ static void world_gets_noise(struct world *w)
 		a->spread = draw_uniform(d, APP_THINKS_SPREAD);
 		a->every = a->idle + draw_octave(d, REOPENED_EVERY);
 		a->hosts = some_hosts(d);
-		a->with = server_fated(w, 443, SILENT);
+		a->with = server_failing(w, 443, SILENT);
 	}
 	if (draw_chance(d, LONG_POLLS)) {
 		w->poll_server = server_anywhere(w, 443);
@@ -284,11 +285,11 @@ static void world_gets_noise(struct world *w)
 			GREETINGS[draw_below(d, COUNT(GREETINGS))];
 	}
 	if (draw_chance(d, REFUSING))
-		w->refuser = server_fated(w, 8443, REFUSES);
+		w->refuser = server_failing(w, 8443, REFUSES);
 	if (draw_chance(d, UNREACHABLES))
-		w->unreachable = server_fated(w, 22, UNREACHABLE);
+		w->unreachable = server_failing(w, 22, UNREACHABLE);
 	if (draw_chance(d, FAILOVER)) {
-		w->failover[0] = server_fated(w, 389, SILENT);
+		w->failover[0] = server_failing(w, 389, SILENT);
 		w->failover[1] = server_private(w, 389);
 		w->failover_after = draw_octave(d, FAILOVER_AFTER);
 	}
@@ -330,7 +331,7 @@ static void world_draws(struct world *w)
 			w->cut[i] = server_new(w, 0x0a4d0100 + 10 + (uint32_t)i,
 					       draw_chance(d, 0.5) ? 445 : 443);
 			p->servers[w->cut[i]].forwarding = SILENT;
-			p->servers[w->cut[i]].fated_from = cut_at;
+			p->servers[w->cut[i]].forwarding_from = cut_at;
 		}
 	}
 	world_gets_sites(w);
@@ -350,9 +351,9 @@ static void world_gets_helpers(struct world *w)
 }
 
 /*
- * An innocent peer that does on the wire just what a helper's would: it is tried when an app opens a
- * connection, or when something that is not seen here holds one, and the wait has the same length
- * each time. Nobody at the gateway could tell.
+ * Adds an innocent peer that looks exactly like a helper's on the wire: it is tried when an app
+ * opens a connection, or when an invisible cause delays one, and the wait always has the same
+ * length. No observer at the gateway could notice the difference.
  */
 static void world_gets_impostor(struct world *w)
 {
@@ -361,7 +362,7 @@ static void world_gets_impostor(struct world *w)
 
 	if (draw_chance(d, 0.5)) {
 		world_gets_invisible_helper(w);
-		w->p->helpers[0].mimic = server_fated(w, 443, SILENT);
+		w->p->helpers[0].mimic = server_failing(w, 443, SILENT);
 		return;
 	}
 	a = &w->idle_apps[w->idle_app_count++];
@@ -370,7 +371,7 @@ static void world_gets_impostor(struct world *w)
 	a->jitter = draw_octave(d, IDLE_JITTER);
 	a->every = a->idle + draw_octave(d, REOPENED_EVERY);
 	a->hosts = some_hosts(d);
-	a->with = server_fated(w, 443, SILENT);
+	a->with = server_failing(w, 443, SILENT);
 }
 
 static int by_settling(const void *a, const void *b)
@@ -380,7 +381,7 @@ static int by_settling(const void *a, const void *b)
 
 	if (x->settled != y->settled)
 		return x->settled < y->settled ? -1 : 1;
-	/* what the last sweep finds comes in the order of a hash */
+	/* the results of the last sweep are in the order of a hash */
 	mixed_x = (x->client.port + x->client.address.word[3]) * 2654435761U;
 	mixed_y = (y->client.port + y->client.address.word[3]) * 2654435761U;
 	if (mixed_x != mixed_y)
@@ -390,7 +391,7 @@ static int by_settling(const void *a, const void *b)
 	return memcmp(&x->client, &y->client, 2 * sizeof(x->client));
 }
 
-static void tell_of_helper(const struct population *p, const struct helper *helper)
+static void print_helper(const struct population *p, const struct helper *helper)
 {
 	static const char *const holds[] = { [HOLDS_ESTABLISHED] = "established connections",
 					     [HOLDS_SEND] = "first sends",
@@ -398,88 +399,90 @@ static void tell_of_helper(const struct population *p, const struct helper *help
 	const struct server *s = &p->servers[helper->servers[0]];
 
 	if (helper->invisible)
-		TELL(p, "  helper that no TCP attempt shows");
+		PRINT(p, "  helper that no TCP attempt shows");
 	else
-		TELL(p, "  helper %s%s%s", words(&s->ip4), helper->server_count > 1 ? " and " : "",
-		     helper->server_count > 1 ? words(&p->servers[helper->servers[1]].ip4) : "");
+		PRINT(p, "  helper %s%s%s", words(&s->ip4), helper->server_count > 1 ? " and " : "",
+		      helper->server_count > 1 ? words(&p->servers[helper->servers[1]].ip4) : "");
 	if (helper->slow)
-		TELL(p, ", answers after %.2f s (spread %.2f)", helper->answer,
-		     helper->answer_spread);
+		PRINT(p, ", answers after %.2f s (spread %.2f)", helper->answer,
+		      helper->answer_spread);
 	else
-		TELL(p, ", fails open after %.2f s (+%.1f ms)%s%s, SYNs %s%s",
-		     (double)helper->timer / 1e9, (double)helper->jitter / 1e6,
-		     helper->invisible || s->forwarding == SILENT ? "" : ", by ICMP",
-		     helper->keeps_trying ? ", keeps trying" : "",
-		     helper->schedule ? helper->schedule->name : "as its host",
-		     helper->mimic != NO_HELPER ? ", an innocent peer is tried with it" : "");
-	if (!helper->invisible && s->fated_from)
-		TELL(p, ", dead from %.0f s on", (double)s->fated_from / 1e9);
-	TELL(p,
-	     "; holds %.0f %% of %s to 1 in %u destinations, cache %.0f s%s; %u hosts, %u waits, %u locked\n",
-	     helper->share * 100, holds[helper->holds], helper->one_destination_in,
-	     (double)helper->cache / 1e9, helper->shared ? ", one attempt for all" : "",
-	     helper->hosts, helper->held, helper->correlated);
+		PRINT(p, ", fails open after %.2f s (+%.1f ms)%s%s, SYNs %s%s",
+		      (double)helper->timer / 1e9, (double)helper->jitter / 1e6,
+		      helper->invisible || s->forwarding == SILENT ? "" : ", by ICMP",
+		      helper->keeps_trying ? ", keeps trying" : "",
+		      helper->schedule ? helper->schedule->name : "as its host",
+		      helper->mimic != NO_HELPER ? ", an innocent peer is tried with it" : "");
+	if (!helper->invisible && s->forwarding_from)
+		PRINT(p, ", dead from %.0f s on", (double)s->forwarding_from / 1e9);
+	PRINT(p,
+	      "; holds %.0f %% of %s to 1 in %u destinations, cache %.0f s%s; %u hosts, %u waits, %u locked\n",
+	      helper->share * 100, holds[helper->holds], helper->one_destination_in,
+	      (double)helper->cache / 1e9, helper->shared ? ", one attempt for all" : "",
+	      helper->hosts, helper->held, helper->correlated);
 }
 
-static void tell(const struct world *w)
+static void print_truth(const struct world *w)
 {
-	static const char *const fates[] = { "answers", "is silent", "refuses", "is unreachable" };
+	static const char *const states[] = { "answers", "is silent", "refuses", "is unreachable" };
 	const struct population *p = w->p;
 	size_t i;
 
-	TELL(p, "seed %llu%s: %u hosts%s, %.0f s, %zu connections, %zu sites\n",
-	     (unsigned long long)p->seed, p->impostor ? " (impostor)" : "", p->host_count,
-	     w->no_mac ? " without MAC" : "", (double)p->end / 1e9, p->connection_count,
-	     w->site_count);
+	PRINT(p, "seed %llu%s: %u hosts%s, %.0f s, %zu connections, %zu sites\n",
+	      (unsigned long long)p->seed, p->impostor ? " (impostor)" : "", p->host_count,
+	      w->no_mac ? " without MAC" : "", (double)p->end / 1e9, p->connection_count,
+	      w->site_count);
 	if (w->behind_router)
-		TELL(p, "  10.1.0.2 and the %u behind it share a router's MAC\n",
-		     w->behind_router - 1);
+		PRINT(p, "  10.1.0.2 and the %u behind it share a router's MAC\n",
+		      w->behind_router - 1);
 	for (i = 0; i < p->helper_count; i++)
-		tell_of_helper(p, &p->helpers[i]);
+		print_helper(p, &p->helpers[i]);
 	for (i = 0; i < w->telemetry_count; i++) {
 		const struct telemetry *t = &w->telemetry[i];
 
-		TELL(p, "  %s %s; %.0f %% of hosts try it ", words(&p->servers[t->server].ip4),
-		     fates[p->servers[t->server].forwarding], t->hosts * 100);
+		PRINT(p, "  %s %s; %.0f %% of hosts try it ", words(&p->servers[t->server].ip4),
+		      states[p->servers[t->server].forwarding], t->hosts * 100);
 		if (t->at_pages)
-			TELL(p, "%s",
-			     t->as_page_starts ? "as a page starts" : "with a page's resources");
+			PRINT(p, "%s",
+			      t->as_page_starts ? "as a page starts" : "with a page's resources");
 		else
-			TELL(p, "every %.2f s%s", t->every, t->on_the_dot ? "" : " on average");
-		TELL(p, ", and give up after %.1f s\n", t->gives_up);
+			PRINT(p, "every %.2f s%s", t->every, t->on_the_dot ? "" : " on average");
+		PRINT(p, ", and give up after %.1f s\n", t->gives_up);
 	}
 	for (i = 0; i < w->idle_app_count; i++)
-		TELL(p, "  %s is used %.1f s %safter connecting, anew every %.1f s, by %.0f %%%s\n",
-		     words(&p->servers[w->idle_apps[i].server].ip4), w->idle_apps[i].idle,
-		     w->idle_apps[i].spread > 0 ? "or so " : "", w->idle_apps[i].every,
-		     w->idle_apps[i].hosts * 100,
-		     w->idle_apps[i].with != NO_HELPER ? ", with an innocent dead peer tried" : "");
+		PRINT(p,
+		      "  %s is used %.1f s %safter connecting, anew every %.1f s, by %.0f %%%s\n",
+		      words(&p->servers[w->idle_apps[i].server].ip4), w->idle_apps[i].idle,
+		      w->idle_apps[i].spread > 0 ? "or so " : "", w->idle_apps[i].every,
+		      w->idle_apps[i].hosts * 100,
+		      w->idle_apps[i].with != NO_HELPER ? ", with an innocent dead peer tried"
+							: "");
 	if (w->poll_server != NO_HELPER)
-		TELL(p, "  some hosts poll %s, which answers after %.0f s at the latest\n",
-		     words(&p->servers[w->poll_server].ip4), w->poll_time);
+		PRINT(p, "  some hosts poll %s, which answers after %.0f s at the latest\n",
+		      words(&p->servers[w->poll_server].ip4), w->poll_time);
 	if (w->spares > 0)
-		TELL(p, "  %.1f spare sockets a page\n", w->spares);
+		PRINT(p, "  %.1f spare sockets a page\n", w->spares);
 	if (w->lossy > 0)
-		TELL(p, "  %.0f %% of hosts are lossy\n", w->lossy * 100);
+		PRINT(p, "  %.0f %% of hosts are lossy\n", w->lossy * 100);
 	if (w->scanned_count)
-		TELL(p, "  some hosts scan %zu peers\n", w->scanned_count);
+		PRINT(p, "  some hosts scan %zu peers\n", w->scanned_count);
 	if (w->outage_from != INT64_MAX)
-		TELL(p, "  outage from %.0f to %.0f s\n", (double)w->outage_from / 1e9,
-		     (double)w->outage_to / 1e9);
+		PRINT(p, "  outage from %.0f to %.0f s\n", (double)w->outage_from / 1e9,
+		      (double)w->outage_to / 1e9);
 	if (w->ip4_after > 0)
-		TELL(p, "  some sites are silent over IPv6, IPv4 follows after %.2f s\n",
-		     w->ip4_after);
+		PRINT(p, "  some sites are silent over IPv6, IPv4 follows after %.2f s\n",
+		      w->ip4_after);
 	if (w->failover_after > 0)
-		TELL(p, "  %s is silent, %s follows after %.2f s\n",
-		     words(&p->servers[w->failover[0]].ip4), words(&p->servers[w->failover[1]].ip4),
-		     w->failover_after);
+		PRINT(p, "  %s is silent, %s follows after %.2f s\n",
+		      words(&p->servers[w->failover[0]].ip4),
+		      words(&p->servers[w->failover[1]].ip4), w->failover_after);
 	if (w->cut_count)
-		TELL(p, "  10.77.1.0/24 is cut off from %.0f s on\n",
-		     (double)p->servers[w->cut[0]].fated_from / 1e9);
+		PRINT(p, "  10.77.1.0/24 is cut off from %.0f s on\n",
+		      (double)p->servers[w->cut[0]].forwarding_from / 1e9);
 	for (i = 0; i < p->server_count; i++)
 		if (p->servers[i].held && p->servers[i].helper == NO_HELPER)
-			TELL(p, "  %s truly held %u waits\n", words(&p->servers[i].ip4),
-			     p->servers[i].held);
+			PRINT(p, "  %s truly held %u waits\n", words(&p->servers[i].ip4),
+			      p->servers[i].held);
 }
 
 void population_make(struct population *p, uint64_t seed, bool impostor, FILE *story)
@@ -504,7 +507,7 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 	for (i = 0; i < p->host_count; i++)
 		host_runs(host, i);
 	qsort(p->connections, p->connection_count, sizeof(*p->connections), by_settling);
-	tell(&w);
+	print_truth(&w);
 	free(w.sites);
 	host_free(host);
 }
@@ -547,9 +550,9 @@ bool population_fails(const struct population *p, const struct endpoint *e,
 	const struct server *s;
 
 	for (s = p->servers; s < p->servers + p->server_count; s++)
-		if (serves_at(s, e) &&
-		    ((s->failed && (s->forwarding == forwarding || s->fate_ip6 == forwarding)) ||
-		     (s->unheard && forwarding == SILENT)))
+		if (serves_at(s, e) && ((s->failed && (s->forwarding == forwarding ||
+						       s->forwarding_ip6 == forwarding)) ||
+					(s->lost_in_outage && forwarding == SILENT)))
 			return true;
 	return false;
 }
@@ -610,11 +613,11 @@ bool population_prefix_fails(const struct population *p, const struct address *p
 		const struct server *s = &p->servers[i];
 
 		if (is_within(&s->ip4.address, prefix, length)) {
-			failed += s->failed || s->unheard;
-			if (s->forwarding == ANSWERS && s->answered && !s->unheard)
+			failed += s->failed || s->lost_in_outage;
+			if (s->forwarding == ANSWERS && s->answered && !s->lost_in_outage)
 				return false;
 		} else if (s->has_ip6 && is_within(&s->ip6.address, prefix, length)) {
-			failed += s->failed || s->unheard;
+			failed += s->failed || s->lost_in_outage;
 		}
 	}
 	return failed > 1;

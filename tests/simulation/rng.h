@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Random numbers that a seed determines, on every machine: SplitMix64 (Steele, Lea, Flood 2014). */
+/* Random numbers that a seed determines on every machine: SplitMix64 (Steele, Lea, Flood 2014). */
 #pragma once
 
 #include <math.h>
@@ -46,7 +46,7 @@ static inline double draw_uniform(struct draw *d, struct range r)
 	return r.low + draw_unit(d) * (r.high - r.low);
 }
 
-/* Each octave as likely as any other: sizes, rates and periods have no typical value. */
+/* Each octave has the same probability: sizes, rates and periods have no typical value. */
 static inline double draw_octave(struct draw *d, struct range r)
 {
 	return r.low * exp(draw_unit(d) * log(r.high / r.low));

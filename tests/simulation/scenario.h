@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the hosts of one population have in common, and how one of them runs from start to end. */
+/*
+ * The common properties of a population's hosts, and the simulation of one host from start to end.
+ */
 #pragma once
 
 #include <stdlib.h>
@@ -28,21 +30,21 @@ struct telemetry {
 	bool on_the_dot;
 	double gives_up;
 	double hosts; /* share */
-	bool at_pages; /* rather than by the clock */
-	bool as_page_starts; /* else with its resources */
+	bool at_pages; /* instead of by the clock */
+	bool as_page_starts; /* otherwise with its resources */
 };
 
 struct idle_app {
 	size_t server;
 	double idle;
 	double jitter;
-	double spread; /* a user's, not a timer's, when not 0 */
+	double spread; /* nonzero: the pause is a user's, not a timer's */
 	double every;
 	double hosts;
-	size_t with; /* a dead peer, tried in the same moment; or NO_HELPER */
+	size_t with; /* a dead peer, tried at the same moment; or NO_HELPER */
 };
 
-/* What the hosts of one population have in common. */
+/* The common properties of the hosts of one population. */
 struct world {
 	struct population *p;
 	struct draw draw;
@@ -53,7 +55,7 @@ struct world {
 	struct idle_app idle_apps[3];
 	size_t idle_app_count;
 	double helper_hosts[MAX_GATES];
-	double spares; /* mean, a page */
+	double spares; /* mean number for each page */
 	double far_loss;
 	ns_t outage_from;
 	ns_t outage_to;
@@ -70,10 +72,10 @@ struct world {
 	double ip4_after;
 	size_t cut[6];
 	size_t cut_count;
-	size_t scanned; /* the first of so many servers */
+	size_t scanned; /* the first of scanned_count servers */
 	size_t scanned_count;
 	bool no_mac;
-	unsigned int behind_router; /* so many of the first hosts */
+	unsigned int behind_router; /* this many of the first hosts */
 	double dual_stack;
 	double lossy;
 	uint32_t next_address;
@@ -98,8 +100,8 @@ static inline struct endpoint endpoint4(uint32_t ip, uint16_t port)
 				  .port = port };
 }
 
-struct host; /* keeps its memory from one run to the next */
+struct host; /* It keeps its memory from one run to the next. */
 struct host *host_new(struct world *w);
 void host_free(struct host *h);
-/* One of the hosts, by its number: adds to the population's connections, and to the truth. */
+/* Runs one of the hosts, by its number: adds to the population's connections, and to the truth. */
 void host_runs(struct host *h, unsigned int number);

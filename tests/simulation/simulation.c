@@ -3,15 +3,15 @@
  * simulation [--populations N | --until-high N] [--from SEED] [--impostors]
  * simulation --seed SEED [--impostors] --verbose
  *
- * How often is a finding wrong, and how many culprits are missed? Runs the diagnosis on synthetic
- * populations, whose truth is known, and prints a table by confidence and kind, with the bound that
- * the rate of errors stays below with a probability of 95 % (Clopper and Pearson 1934, one-sided),
- * and each wrong finding with its seed. The same seeds print the same table.
+ * Measures the rates of wrong findings and of missed culprits. Runs the diagnosis on synthetic
+ * populations, whose truth is known, and prints a table by confidence and kind. The table has
+ * the upper bound of the error rate with a probability of 95 % (Clopper and Pearson 1934, one-sided).
+ * It lists each wrong finding with its seed. The same seeds print the same table.
  *
- * Ends with a status of 1 when a finding of high confidence was wrong, when fewer culprits than
- * POWER_FLOOR were named, or when the same records made other findings the second time.
- * --impostors draws populations in which an innocent peer looks just like a culprit: what it takes
- * to fool the rules. There, nothing is demanded.
+ * The status is 1 if a finding of high confidence was wrong, or if it named fewer culprits than
+ * POWER_FLOOR. It is also 1 if the same records gave other findings the second time. --impostors draws
+ * populations in which an innocent peer looks exactly like a culprit, to show the limits of the
+ * rules. They have no required result.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -24,11 +24,11 @@
 #include "population.h"
 
 #define POWER_FLOOR 0.95
-#define LOCKED_ENOUGH 3 /* observations that high confidence takes */
-#define REPEATED 10 /* one population in so many is diagnosed twice */
-#define MAX_LINES 50 /* of each list are printed */
+#define LOCKED_ENOUGH 3 /* observations that high confidence needs */
+#define REPEATED 10 /* one in this many populations is diagnosed twice */
+#define MAX_LINES 50 /* printed lines of each list */
 
-enum verdict { NOT_JUDGED, RIGHT, WRONG, VERDICTS };
+enum verdict { NOT_JUDGED, CORRECT, WRONG, VERDICTS };
 
 enum culprit { DEAD, BY_ICMP, SLOW, BEFORE_CONNECT, CULPRITS };
 
@@ -46,15 +46,15 @@ struct list {
 
 struct totals {
 	uint64_t populations;
-	uint64_t innocent; /* populations without any helper that held something */
+	uint64_t innocent; /* populations without any helper that delayed something */
 	uint64_t connections;
 	uint64_t findings[CONFIDENCES][KINDS][VERDICTS];
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
-	uint64_t different; /* populations of which the same records made other findings */
-	uint64_t affected; /* hosts that findings say a helper made wait */
-	uint64_t affected_wrong; /* of them, it never did */
+	uint64_t different; /* populations whose records gave other findings the second time */
+	uint64_t affected; /* hosts that wait for a helper according to findings */
+	uint64_t affected_wrong; /* those that never did */
 	struct list wrong[CONFIDENCES];
 	struct list missed;
 };
@@ -67,10 +67,10 @@ static bool names_culprit(enum finding_kind kind)
 
 static enum verdict verdict_of(bool right)
 {
-	return right ? RIGHT : WRONG;
+	return right ? CORRECT : WRONG;
 }
 
-/* All the hosts that it names. */
+/* Judges all hosts that the finding names. */
 static enum verdict judge_hosts(const struct population *p, const struct finding *f)
 {
 	const struct inhabitant *host;
@@ -81,7 +81,7 @@ static enum verdict judge_hosts(const struct population *p, const struct finding
 		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
 			return WRONG;
 	}
-	return f->affected.named ? RIGHT : NOT_JUDGED;
+	return f->affected.named ? CORRECT : NOT_JUDGED;
 }
 
 static enum verdict judge(const struct population *p, const struct finding *f)
@@ -99,7 +99,7 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_LOSSY_FAR_SIDE:
 		return verdict_of(p->lossy_far_side);
 	case KIND_PEER_UNANSWERED:
-		if (!f->has_peer) /* a host that tries very many */
+		if (!f->has_peer) /* a host with very many attempts */
 			return judge_hosts(p, f);
 		return verdict_of(f->has_peer && population_fails(p, &f->peer, SILENT));
 	case KIND_PEER_REFUSED:
@@ -116,7 +116,7 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 		return verdict_of(f->has_peer && population_greets_late(p, &f->peer));
 	case KIND_SLOW_SERVER:
 		return verdict_of(f->has_peer && population_answers_late(p, &f->peer));
-	/* nobody in these populations does such a thing */
+	/* nothing in these populations does it */
 	case KIND_IDENT:
 	case KIND_SYN_FLOOD:
 	case KIND_MTU_BLACK_HOLE:
@@ -313,7 +313,7 @@ static void print_finding(const struct population *p, const struct finding *f)
 		printf("  %-12s %s\n", f->lines[i].label, f->lines[i].text);
 }
 
-/* The rate that so few errors would be seen at with a probability of 5 % alone. */
+/* Returns the error rate at which so few errors have a probability of only 5 %. */
 static double error_bound(uint64_t wrong, uint64_t n)
 {
 	double low = 0, high = 1, rate, sum;
@@ -336,13 +336,13 @@ static double error_bound(uint64_t wrong, uint64_t n)
 
 static void print_row(const char *confidence, const char *kind, const uint64_t *verdicts)
 {
-	uint64_t judged = verdicts[RIGHT] + verdicts[WRONG];
+	uint64_t judged = verdicts[CORRECT] + verdicts[WRONG];
 
 	if (!judged && !verdicts[NOT_JUDGED])
 		return;
 	printf("%-10s  %-20s  %8llu  %8llu  %6llu  ", confidence, kind,
 	       (unsigned long long)(judged + verdicts[NOT_JUDGED]),
-	       (unsigned long long)verdicts[RIGHT], (unsigned long long)verdicts[WRONG]);
+	       (unsigned long long)verdicts[CORRECT], (unsigned long long)verdicts[WRONG]);
 	if (judged)
 		printf("%7.3f %%\n", 100 * error_bound(verdicts[WRONG], judged));
 	else
@@ -378,13 +378,13 @@ static void print_table(const struct totals *t)
 	       (unsigned long long)t->populations, (unsigned long long)t->innocent,
 	       (unsigned long long)t->connections);
 	printf("%-10s  %-20s  %8s  %8s  %6s  %s\n", "confidence", "kind", "findings", "right",
-	       "wrong", "errors at most (95 %)");
+	       "wrong", "maximum error rate (95 %)");
 	for (confidence = CONFIDENCES - 1; confidence >= 0; confidence--) {
 		uint64_t sum[VERDICTS] = { 0 };
 
 		for (i = 0; i < VERDICTS; i++)
 			sum[i] = named_at(t, (enum confidence)confidence, (enum verdict)i);
-		print_row(confidence_names[confidence], "who is waited for", sum);
+		print_row(confidence_names[confidence], "peer that is waited for", sum);
 		for (kind = 0; kind < KINDS; kind++)
 			print_row("", finding_kinds[kind].name, t->findings[confidence][kind]);
 	}
@@ -395,7 +395,7 @@ static double share(uint64_t part, uint64_t all)
 	return all ? (double)part / (double)all : 1;
 }
 
-/* Answers which share of all was named at any level. */
+/* Returns the share of culprits named at any level. */
 static double print_power(const struct totals *t)
 {
 	uint64_t culprits = 0, named = 0, high = 0;
@@ -416,7 +416,7 @@ static double print_power(const struct totals *t)
 		named += at_all;
 		high += at_high;
 	}
-	printf("\n%llu times a host was said to wait for one of them, %llu times (%.2f %%) it never did\n",
+	printf("\n%llu times a finding names a host that waits for a culprit, %llu times (%.2f %%) wrongly\n",
 	       (unsigned long long)t->affected, (unsigned long long)t->affected_wrong,
 	       t->affected ? 100 * share(t->affected_wrong, t->affected) : 0);
 	return share(named, culprits);
@@ -465,7 +465,7 @@ int main(int argc, char **argv)
 	}
 	if (one)
 		populations = 1;
-	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, RIGHT) +
+	for (i = 0; until_high ? named_at(&t, CONFIDENCE_HIGH, CORRECT) +
 						 named_at(&t, CONFIDENCE_HIGH, WRONG) <
 					 until_high
 			       : i < populations;
@@ -490,14 +490,14 @@ int main(int argc, char **argv)
 	list_print(&t.wrong[CONFIDENCE_HIGH], "wrong findings of high confidence");
 	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
 	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
-	list_print(&t.missed, "culprits that were not named");
+	list_print(&t.missed, "culprits that were not found");
 	if (impostors || one)
 		return 0;
-	/* a tool that misses culprits is not worth its run */
+	/* a tool that misses culprits is not useful */
 	*(power >= POWER_FLOOR ? &passed : &failed) += 1;
-	/* one false accusation, and nobody believes the next */
+	/* one false accusation destroys the trust in all others */
 	*(wrong_at(&t, CONFIDENCE_HIGH) ? &failed : &passed) += 1;
-	/* two engineers with one capture would not agree */
+	/* two engineers with one capture would disagree */
 	*(t.different ? &failed : &passed) += 1;
 	printf("\nsimulation: %d passed, %d failed\n", passed, failed);
 	return failed != 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is remembered of translated connections, in how much memory. If this fails, a flood through a
- * NAT eats the gateway's memory, or takes the names of the clients that wait while it lasts.
+ * The table of translated connections and its memory. If this fails, a flood through a NAT exhausts
+ * the gateway's memory, or removes the names of clients that wait during the flood.
  */
 #include "host/conntrack.c"
 
@@ -29,7 +29,7 @@ static struct connection seen(uint32_t n)
 	return c;
 }
 
-static void tell(struct conntrack *k, uint32_t n)
+static void add(struct conntrack *k, uint32_t n)
 {
 	struct ends ends = numbered(n);
 	struct tracked *t = find_or_add(k, &ends);
@@ -38,7 +38,7 @@ static void tell(struct conntrack *k, uint32_t n)
 	t->port = 5;
 }
 
-/* Its client is known, and what was seen stands behind it. */
+/* The client is known, and the observed endpoint is stored as the NAT endpoint. */
 static bool is_completed(struct conntrack *k, uint32_t n)
 {
 	struct connection c = seen(n), before = c;
@@ -55,17 +55,18 @@ int main(void)
 	uint32_t i;
 
 	TAILQ_INIT(&k->by_age);
-	tell(k, 1);
+	add(k, 1);
 	conntrack_complete(k, &c);
-	EXPECT(!memcmp(&c, &before, sizeof(c)), "who is behind nobody would get another's name");
+	EXPECT(!memcmp(&c, &before, sizeof(c)),
+	       "a client without NAT would get another client's name");
 	for (i = 2; i <= 3 * MAX_TRACKED; i++) {
-		tell(k, i);
-		if (i % 1000 == 0) /* each sweep shows who still waits */
-			EXPECT(is_completed(k, 1), "a client that waits would lose its name");
+		add(k, i);
+		if (i % 1000 == 0) /* each sweep reports the waiting clients again */
+			EXPECT(is_completed(k, 1), "a waiting client would lose its name");
 	}
 	EXPECT(HASH_COUNT(k->tracked) <= MAX_TRACKED, "memory would grow with a flood");
-	EXPECT(is_completed(k, 3 * MAX_TRACKED), "the latest would not be known");
-	EXPECT(!is_completed(k, 2), "what nobody asks for would keep its place");
+	EXPECT(is_completed(k, 3 * MAX_TRACKED), "the latest entry would be missing");
+	EXPECT(!is_completed(k, 2), "an entry without a request would keep its place");
 	conntrack_close(k);
 	printf("conntrack: %d passed, %d failed\n", passed, failed);
 	return failed != 0;

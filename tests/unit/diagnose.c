@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The numbers behind the verdicts, and the verdicts on stories whose truth is plain. */
+/* The statistics of the verdicts, and the verdicts on scenes with a known truth. */
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static bool is_near(double is, double wanted)
 	return fabs(is - wanted) <= wanted * 1e-6;
 }
 
-/* The expected values are of exact integer arithmetic, done apart. */
+/* The expected values come from exact integer arithmetic in another program. */
 static void test_statistics(void)
 {
 	ns_t times[] = { SECONDS(5.003), SECONDS(1.1), SECONDS(5.001),
@@ -26,9 +26,10 @@ static void test_statistics(void)
 	ns_t broad[] = { SECONDS(1.2), SECONDS(3.9), SECONDS(2.2), SECONDS(7.7) };
 	struct cluster c;
 
-	EXPECT(is_near(fisher_exact(14, 0, 0, 17), 1.0 / 265182525), "the story's p value");
-	EXPECT(is_near(fisher_exact(3, 1, 1, 3), 34.0 / 70), "Fisher's own cup of tea");
-	EXPECT(is_near(fisher_exact(1, 9, 11, 3), 41.0 / 14858), "both tails count");
+	EXPECT(is_near(fisher_exact(14, 0, 0, 17), 1.0 / 265182525),
+	       "the p value of the standard scene");
+	EXPECT(is_near(fisher_exact(3, 1, 1, 3), 34.0 / 70), "Fisher's tea-tasting experiment");
+	EXPECT(is_near(fisher_exact(1, 9, 11, 3), 41.0 / 14858), "both tails must count");
 	EXPECT(fisher_exact(0, 0, 4, 5) == 1 && fisher_exact(4, 5, 0, 0) == 1, "an empty row");
 	EXPECT(is_near(fisher_exact(5000, 10, 10, 5000), fisher_exact(10, 5000, 5000, 10)),
 	       "large tables");
@@ -37,9 +38,9 @@ static void test_statistics(void)
 	EXPECT(binomial_tail(0, 5, 0.1) == 1 && binomial_tail(6, 5, 0.1) == 0, "the ends");
 	c = cluster_of(times, 6);
 	EXPECT(c.count == 4 && llabs(c.median - SECONDS(5.003)) <= SECONDS(0.001), "the timer");
-	EXPECT(c.chance < 1e-6, "four within 3 ms are no chance");
+	EXPECT(c.chance < 1e-6, "four values within 3 ms are not a coincidence");
 	c = cluster_of(broad, 4);
-	EXPECT(c.count == 1 && c.chance == 1, "people's pauses are no timer");
+	EXPECT(c.count == 1 && c.chance == 1, "human pauses are not a timer");
 	EXPECT(median_absolute_deviation(sorted, 5, 4) == 3 &&
 		       median_absolute_deviation(sorted, 4, 4) == 3 &&
 		       median_absolute_deviation(sorted, 3, 2) == 1 &&
@@ -47,16 +48,16 @@ static void test_statistics(void)
 	       "the median deviation");
 	EXPECT(median_absolute_deviation(sorted, 5, 100) == 96 &&
 		       median_absolute_deviation(sorted, 5, 0) == 4,
-	       "from a centre beyond all");
+	       "from a centre beyond all values");
 	EXPECT(known_timer(SECONDS(5.01)) && !known_timer(SECONDS(4.4)), "whose timer");
 	EXPECT(timer_slack(SECONDS(1)) == SECONDS(0.05) && timer_slack(SECONDS(30)) == SECONDS(0.6),
-	       "how far two runs of a timer differ");
+	       "the difference of two runs of a timer");
 }
 
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at);
 
-/* Each of several routes must be found by its destination, and no other one. */
+/* A lookup must find each of several routes by its destination, and no other route. */
 static void test_facts(void)
 {
 	struct known_route routes[5] = {};
@@ -69,7 +70,7 @@ static void test_facts(void)
 		routes[i].destination = between(0, 10 * i, 80, 0).server;
 		routes[i].route.table = i + 1;
 	}
-	EXPECT(!host_facts_route(&facts, &routes[0].destination), "a route out of nothing");
+	EXPECT(!host_facts_route(&facts, &routes[0].destination), "a route that does not exist");
 	facts.route_count = 5;
 	for (i = 0; i < 5; i++) {
 		r = host_facts_route(&facts, &routes[i].destination);
@@ -78,10 +79,10 @@ static void test_facts(void)
 		wrong += host_facts_route(&facts, &e) != NULL;
 	}
 	EXPECT(right == 5, "another peer's route");
-	EXPECT(!wrong, "a route that nobody asked for");
+	EXPECT(!wrong, "a route that was not requested");
 }
 
-/* Order, exit status, manual and schema follow from the table. */
+/* Order, exit status, manual and schema are derived from the table. */
 static void test_kinds(void)
 {
 	unsigned int i, j, incomplete = 0, unordered = 0, twice = 0;
@@ -96,7 +97,7 @@ static void test_kinds(void)
 	}
 	EXPECT(!incomplete, "a kind without a row");
 	EXPECT(!unordered, "families that are mixed");
-	EXPECT(!twice, "two kinds of one name");
+	EXPECT(!twice, "two kinds with the same name");
 }
 
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
@@ -154,7 +155,9 @@ static void in_vain(struct model *m, unsigned int client, unsigned int server, d
 #define HOST(i) (0x0a010400u + 20 + (i))
 #define SITE(i) (0xcb007100u + 10 + (i))
 
-/* The story of the README: the hosts below `ill` have the helper, and wait 5 s before each request. */
+/*
+ * The scene of the README: the hosts below `ill` have the helper, and wait 5 s before each request.
+ */
 static struct model *office(unsigned int hosts, unsigned int ill, unsigned int requests)
 {
 	struct model *m = model_new(SECOND_NS, NULL);
@@ -184,7 +187,7 @@ static const struct finding *find(const struct diagnosis *d, enum finding_kind k
 	return NULL;
 }
 
-static bool says(const struct finding *f, const char *words)
+static bool mentions(const struct finding *f, const char *words)
 {
 	size_t i;
 
@@ -210,24 +213,27 @@ static void test_story(void)
 	size_t i;
 
 	facts = (struct host_facts){ .routes = &route, .route_count = 1 };
-	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis at all");
+	EXPECT(diagnose(&d, m, &session, &facts), "the diagnosis fails");
 	f = find(&d, KIND_WAITS_FOR_PEER);
-	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH, "the culprit, first");
+	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH,
+	       "the culprit must come first");
 	if (!f)
 		exit(1);
-	EXPECT(f->peer.port == 5274 && f->correlated == 56 && f->stalls == 56, "how many stalls");
+	EXPECT(f->peer.port == 5274 && f->correlated == 56 && f->stalls == 56,
+	       "the number of stalls");
 	EXPECT(llabs(f->timer - SECONDS(5.001)) < SECONDS(0.003), "the timer");
-	EXPECT(f->affected.count == 14 && f->unaffected.count == 17, "who waits and who does not");
+	EXPECT(f->affected.count == 14 && f->unaffected.count == 17,
+	       "the hosts that wait and those that do not");
 	EXPECT(is_near(f->p_value, 1.0 / 265182525), "the comparison");
-	EXPECT(says(f, "its specific route is missing"), "the lost route");
-	EXPECT(says(f, "none tried it"), "the neighbours are immune");
+	EXPECT(mentions(f, "its specific route is missing"), "the lost route");
+	EXPECT(mentions(f, "none tried it"), "the comparison with the neighbours");
 	EXPECT(f->has_example && f->example.syn_count == 3, "an example");
-	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the same peer is accused once");
+	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the peer must be accused only once");
 	EXPECT(diagnose(&again, m, &session, &facts) && again.count == d.count, "the same input");
 	for (i = 0; i < d.count && i < again.count; i++) {
 		struct finding copy = again.at[i];
 
-		/* but for what points to memory of its own */
+		/* except for pointers to separate memory */
 		copy.affected.at = d.at[i].affected.at;
 		copy.unaffected.at = d.at[i].unaffected.at;
 		EXPECT(!memcmp(&d.at[i], &copy, sizeof(copy)), "the same findings");
@@ -237,7 +243,7 @@ static void test_story(void)
 	model_free(m);
 }
 
-/* What bounds the view bounds the verdict. */
+/* A restricted view restricts the verdict. */
 static void test_view(void)
 {
 	struct model *m = office(6, 6, 4);
@@ -248,14 +254,14 @@ static void test_view(void)
 
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_WAITS_FOR_PEER);
-	EXPECT(f && isnan(f->p_value) && says(f, "no comparison group: --client"),
-	       "--client would silently cut the comparison away");
+	EXPECT(f && isnan(f->p_value) && mentions(f, "no comparison group: --client"),
+	       "--client would silently remove the comparison group");
 	diagnosis_free(&d);
 	session = (struct session){ .counters = { [COUNT_LOST_RING] = 5 } };
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW && d.at[0].kind == KIND_NO_VERDICT,
-	       "verdicts in spite of losses");
+	       "verdicts despite losses");
 	diagnosis_free(&d);
 	model_free(m);
 }
@@ -269,7 +275,7 @@ static void test_innocent(void)
 	struct diagnosis d;
 	unsigned int i;
 
-	/* telemetry in vain every 9 s, and people who think */
+	/* telemetry in vain every 9 s, and human thinking time */
 	for (i = 0; i < 8; i++) {
 		unsigned int j;
 
@@ -280,20 +286,20 @@ static void test_innocent(void)
 	}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_WAITS_FOR_PEER), "an innocent peer would be accused");
-	EXPECT(find(&d, KIND_PEER_UNANSWERED), "that it is silent is true all the same");
+	EXPECT(find(&d, KIND_PEER_UNANSWERED), "the peer is silent in any case");
 	f = find(&d, KIND_STALLS_UNEXPLAINED);
-	EXPECT(f && f->confidence == CONFIDENCE_LOW, "what has no cause on the wire");
+	EXPECT(f && f->confidence == CONFIDENCE_LOW, "stalls without a visible cause");
 	diagnosis_free(&d);
 	model_free(m);
 
 	m = office(8, 0, 4);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(d.count == 1 && d.at[0].kind == KIND_NOT_THE_NETWORK, "the best verdict of all");
+	EXPECT(d.count == 1 && d.at[0].kind == KIND_NOT_THE_NETWORK, "the network would be blamed");
 	diagnosis_free(&d);
 	model_free(m);
 
 	m = model_new(SECOND_NS, NULL);
-	EXPECT(m && diagnose(&d, m, &session, &facts) && !d.count, "nothing from nothing");
+	EXPECT(m && diagnose(&d, m, &session, &facts) && !d.count, "findings without input");
 	diagnosis_free(&d);
 	model_free(m);
 }
@@ -311,7 +317,7 @@ static void refused(struct model *m, unsigned int client, unsigned int port, dou
 	model_settled(m, &c);
 }
 
-/* A port scan that passes must not bury the report under a finding a port. */
+/* A passing port scan must not flood the report with one finding for each port. */
 static void test_scan(void)
 {
 	struct model *m = office(8, 0, 4);
@@ -329,18 +335,19 @@ static void test_scan(void)
 	}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_PEER_REFUSED);
-	EXPECT(f && !says(f, "a scan"), "what refuses several hosts is a finding of its own");
+	EXPECT(f && !mentions(f, "a scan"),
+	       "a server that refuses several hosts needs its own finding");
 	for (i = 0, f = NULL; i < d.count; i++)
-		if (d.at[i].kind == KIND_PEER_REFUSED && says(&d.at[i], "a scan"))
+		if (d.at[i].kind == KIND_PEER_REFUSED && mentions(&d.at[i], "a scan"))
 			f = &d.at[i];
-	EXPECT(f && f->confidence == CONFIDENCE_LOW && says(f, "500 peers that refuse"),
-	       "the scan is one finding, and says how much it tried");
-	EXPECT(d.count <= 3, "a scan drowns the report");
+	EXPECT(f && f->confidence == CONFIDENCE_LOW && mentions(f, "500 peers that refuse"),
+	       "the scan must be one finding that states its number of attempts");
+	EXPECT(d.count <= 3, "a scan floods the report");
 	diagnosis_free(&d);
 	model_free(m);
 }
 
-/* After a scan so many clients come that those who took part in it are forgotten. */
+/* After the scan come so many clients that the model forgets those of the scan. */
 static void test_forgotten(void)
 {
 	struct model *m = office(8, 0, 4);
@@ -357,15 +364,16 @@ static void test_forgotten(void)
 		request(m, 0x0a600000u + i, SITE(i % 4), 100 + 1e-4 * i, 0.001);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	for (i = 0; i < d.count; i++)
-		EXPECT(!says(&d.at[i], " 0 hosts"), "who is forgotten would be nobody");
+		EXPECT(!mentions(&d.at[i], " 0 hosts"),
+		       "a finding would count forgotten clients as 0 hosts");
 	EXPECT(find(&d, KIND_PEER_UNANSWERED),
-	       "the dead server, although nobody knows any more who asked");
-	EXPECT(d.count <= 4, "the scan drowns the report");
+	       "the dead server is missing because its clients are forgotten");
+	EXPECT(d.count <= 4, "the scan floods the report");
 	diagnosis_free(&d);
 	model_free(m);
 }
 
-/* A handshake that took a second: SYN and SYN-ACK were sent again then, so long after the first answer. */
+/* A handshake of one second: SYN and SYN-ACK were repeated, this long after the first answer. */
 static void repeated(struct model *m, unsigned int client, double at, double after_answer)
 {
 	struct connection c = between(client, SITE(0), 80, at);
@@ -383,7 +391,7 @@ static void repeated(struct model *m, unsigned int client, double at, double aft
 	model_settled(m, &c);
 }
 
-/* Whose line loses packets? The provider's faults must not be laid at a desk. */
+/* The provider's losses must not be attributed to a client's line. */
 static void test_loss(void)
 {
 	struct session session = {};
@@ -396,7 +404,8 @@ static void test_loss(void)
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(2), 3 * i, 0.999);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(find(&d, KIND_LOSSY_CLIENT), "the answer passed here, and was asked for again");
+	EXPECT(find(&d, KIND_LOSSY_CLIENT),
+	       "the answer passed the gateway and was requested again");
 	diagnosis_free(&d);
 	model_free(m);
 
@@ -405,7 +414,7 @@ static void test_loss(void)
 		repeated(m, HOST(2), 3 * i, 0.0002);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
-	       "both timers ran out together: SYN and SYN-ACK crossed, nothing was lost on this side");
+	       "both timers expired together: SYN and SYN-ACK crossed, this side lost nothing");
 	diagnosis_free(&d);
 	model_free(m);
 
@@ -414,12 +423,12 @@ static void test_loss(void)
 		repeated(m, HOST(i % 3 ? 1 : 2), 3 * i, 0.999);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
-	       "four losses of one host and two of another: that is chance");
+	       "four losses of one host and two of another may be a coincidence");
 	diagnosis_free(&d);
 	model_free(m);
 }
 
-/* One SYN of nobody knows whom: what a storm from invented addresses is made of. */
+/* One SYN from an unknown client, as in a storm from random sources. */
 static void one_syn(struct model *m, unsigned int client, unsigned int server, double at)
 {
 	struct connection c = between(client, server, 9, at);
@@ -434,7 +443,7 @@ static void one_syn(struct model *m, unsigned int client, unsigned int server, d
 	model_settled(m, &c);
 }
 
-/* A storm at a dead prefix: who was invented is not said to be hurt by it. */
+/* A storm at a dead prefix: its random sources are not reported as affected hosts. */
 static void test_storm_at_prefix(void)
 {
 	struct model *m = office(8, 0, 4);
@@ -451,8 +460,8 @@ static void test_storm_at_prefix(void)
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_PREFIX_CUT);
 	EXPECT(f && f->hosts_hurt == 2 && f->affected.count == 2,
-	       "hosts of the storm counted as hurt");
-	EXPECT(f && says(f, "3 servers, 6 attempts of 2 hosts"),
+	       "sources of the storm count as affected hosts");
+	EXPECT(f && mentions(f, "3 servers, 6 attempts of 2 hosts"),
 	       "attempts and hosts of the same peers");
 	diagnosis_free(&d);
 	model_free(m);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the evidence keeps, for how long, and in how much memory. If this fails, --write leaves out
- * what the report speaks of, or eats the gateway's memory in a scan.
+ * The packets that the evidence keeps, their duration, and the memory for them. If this fails,
+ * --write leaves out packets that the report mentions, or a scan exhausts the gateway's memory.
  */
 #include <pcap/dlt.h>
 #include <stdio.h>
@@ -11,9 +11,9 @@
 
 #include "report/evidence.h"
 
-#define SCAN 1000000 /* attempts that fail, of some 1.2 KB each: more than there is room for */
-#define CHURN 2000000 /* connections that are well */
-#define MAX_MEMORY (512L << 10) /* KiB, of all that is kept and of what malloc adds */
+#define SCAN 1000000 /* failing attempts of some 1.2 KB each: more than the limit */
+#define CHURN 2000000 /* connections without a problem */
+#define MAX_MEMORY (512L << 10) /* KiB, for all kept packets with malloc's overhead */
 
 #define EXPECT(condition)                             \
 	do {                                          \
@@ -21,7 +21,7 @@
 			return "not so: " #condition; \
 	} while (0)
 
-/* Attempt number n, from a client of its own; the client is end 0. */
+/* Attempt number n, from its own client; the client is end 0. */
 static void attempt(struct connection *c, struct packet_head *head, uint32_t n, ns_t at)
 {
 	memset(c, 0, sizeof(*c));
@@ -104,7 +104,10 @@ static const char *check_scan(void)
 	return NULL;
 }
 
-/* What is well comes and goes; the one that is not stays, and so does what it waited for. */
+/*
+ * Connections without a problem are forgotten. The stalled one stays, and so does the one that it
+ * waited for.
+ */
 static const char *check_churn(void)
 {
 	struct evidence *e = evidence_new(SECOND_NS, 0);
@@ -144,7 +147,7 @@ static const char *check_churn(void)
 	return NULL;
 }
 
-/* Where a clock stands still, every packet looks as if it decided. */
+/* With a stopped clock, every packet seems to be decisive. */
 static const char *check_frozen_clock(void)
 {
 	struct evidence *e = evidence_new(SECOND_NS, 0);
@@ -167,9 +170,9 @@ int main(void)
 		const char *name;
 		const char *(*check)(void);
 	} tests[] = {
-		{ "a clock that stands still", check_frozen_clock },
-		{ "two million connections that are well, one that is not", check_churn },
-		{ "a scan that is larger than the memory", check_scan },
+		{ "a clock that stops", check_frozen_clock },
+		{ "two million connections without a problem, one with a stall", check_churn },
+		{ "a scan that exceeds the memory", check_scan },
 	};
 	int passed = 0, failed = 0;
 	const char *wrong;

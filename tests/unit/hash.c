@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Can somebody who knows this code, but not the run's secret, choose four-tuples that meet? Each set
- * of four-tuples below is such an attempt; over many secrets it must not meet more often than chance
- * has it. If this fails, whoever sends packets can slow down the connections of others, or take their
- * places.
+ * Checks that a sender who knows this code, but not the run's secret, cannot choose four-tuples
+ * that collide. Each set of four-tuples below is such an attempt. Over many secrets, it must not
+ * collide more often than random tuples. If this fails, any sender can slow down the connections of
+ * others, or take their places.
  *
  *	test-hash [FIRST_SECRET]
  *
- * A product of both ends with one key, equal for both directions, is measured beside it: a test that
- * does not see how bad that is proves nothing.
+ * The control is a product of both ends with one key, equal for both directions. The test must find
+ * that the control is bad.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define TUPLES 2048
 #define REST(i) (~(i) & (2 * TUPLES - 1)) /* all bits that i does not have */
 #define PAIRS (4 << 20) /* of each set */
-#define BOUND 3.0 /* times chance; two is what can be proven */
+#define BOUND 3.0 /* times the random rate; a factor of two is provable */
 
 struct tuple {
 	uint8_t source[16];
@@ -32,14 +32,17 @@ struct tuple {
 struct set {
 	const char *name;
 	bool ip6;
-	/* the i-th, all else is 0; none is another one turned round: that is the same connection */
+	/*
+	 * Makes the i-th tuple of the set; the other fields are 0. No tuple is another one
+	 * reversed, which would be the same connection.
+	 */
 	void (*make)(struct tuple *t, unsigned int i);
-	bool fools_product; /* of one key */
+	bool fools_product; /* a product with one key fails for this set */
 };
 
 static uint64_t dice = 1;
 
-/* splitmix64: the same numbers everywhere. */
+/* splitmix64: the same numbers on every machine. */
 static uint64_t draw(void)
 {
 	uint64_t x = dice += 0x9e3779b97f4a7c15ULL;
@@ -49,7 +52,9 @@ static uint64_t draw(void)
 	return x ^ x >> 31;
 }
 
-/* Addresses and ports as the hash loads them, so that a bit is where the arithmetic has it. */
+/*
+ * Addresses and ports in the byte order of the hash, so that each bit has its arithmetic position.
+ */
 static void set4(struct tuple *t, uint32_t source, uint32_t destination, uint16_t from, uint16_t to)
 {
 	memcpy(t->source, &source, 4);
@@ -82,7 +87,7 @@ static void make_high_bits(struct tuple *t, unsigned int i)
 	set4(t, (i & 63) << 26, i >> 6 << 26 | 1 << 25, 7, 7);
 }
 
-/* Each bit is in one of the two ends: their sum is the same for all. */
+/* Each bit is in one of the two ends: their sum is the same for all tuples. */
 static void make_split(struct tuple *t, unsigned int i)
 {
 	set4(t, i << 20, REST(i) << 20, 7, 7);
@@ -108,7 +113,7 @@ static void make_ports_change_places(struct tuple *t, unsigned int i)
 	set4(t, 0x17040100, 0xb8d58fae, i % 2 ? 1000 + i / 2 : 7, i % 2 ? 7 : 1000 + i / 2);
 }
 
-/* What a port takes away, an address gives. */
+/* The address adds as much as the port subtracts. */
 static void make_port_against_source(struct tuple *t, unsigned int i)
 {
 	set4(t, 0x17040100 + i, 0xb8d58fae, 0xffff - i, 80);
@@ -180,7 +185,7 @@ static void make6_prefixes(struct tuple *t, unsigned int i)
 	set6(t, PREFIX ^ (uint64_t)i << 53, 0, OTHER, 0);
 }
 
-/* What the prefix changes, the rest takes back. */
+/* The rest compensates the change of the prefix. */
 static void make6_prefix_against_rest(struct tuple *t, unsigned int i)
 {
 	uint64_t bits = (uint64_t)i << 53;
@@ -214,27 +219,27 @@ static const struct set sets[] = {
 	{ "addresses of equal sums", false, make_split, true },
 	{ "ports of equal sums, one address", false, make_split_ports, true },
 	{ "ends of equal sums", false, make_split_all, false },
-	{ "the same at both ends", false, make_same_ends, false },
-	{ "ports that change places", false, make_ports_change_places, false },
+	{ "the same value at both ends", false, make_same_ends, false },
+	{ "exchanged ports", false, make_ports_change_places, false },
 	{ "port against source", false, make_port_against_source, false },
 	{ "port against destination", false, make_port_against_destination, false },
 	{ "equal products", false, make_equal_products, false },
-	{ "nothing but zeros on one side", false, make_zeros, false },
+	{ "only zeros on one side", false, make_zeros, false },
 	{ "IPv6: one port after the other", true, make6_ports, false },
 	{ "IPv6: last bytes of both addresses", true, make6_last_byte, false },
 	{ "IPv6: last bits of an address", true, make6_last_bits, true },
-	{ "IPv6: first bits of the interface's part", true, make6_first_bits, false },
+	{ "IPv6: first bits of the interface identifier", true, make6_first_bits, false },
 	{ "IPv6: both ends in one network", true, make6_one_net, true },
 	{ "IPv6: last bits of equal sums, one network", true, make6_split, true },
 	{ "IPv6: first bits of equal sums, one network", true, make6_split_low, true },
 	{ "IPv6: prefixes", true, make6_prefixes, false },
 	{ "IPv6: prefix against the rest", true, make6_prefix_against_rest, false },
-	{ "IPv6: prefix against the rest, folded", true, make6_prefix_against_folded, false },
+	{ "IPv6: prefix against the rest, XORed", true, make6_prefix_against_folded, false },
 	{ "IPv6: port against the rest", true, make6_port_against_rest, false },
 	{ "IPv6: two prefixes of equal sums", true, make6_both_prefixes, false },
 };
 
-/* Of so many pairs, each under a secret of its own: how many share a lane, a line, a slot? */
+/* The number of pairs, each with its own secret, that share a lane, a line or a slot. */
 struct meetings {
 	unsigned int filter, lines, slots;
 };
@@ -288,12 +293,12 @@ static double over_chance(unsigned int count, unsigned int slots)
 
 static bool is_bad(const struct meetings *m)
 {
-	/* a slot is shared by one pair of 2^31 at most */
+	/* a slot is shared by at most one pair in 2^31 */
 	return over_chance(m->filter, 1 << FILTER_SHIFT) > BOUND ||
 	       over_chance(m->lines, MIN_BUCKETS) > BOUND || m->slots > 1;
 }
 
-/* Each direction finds the slot of the other. */
+/* Both directions of a connection have the same slot. */
 static const char *check_turned(const struct hash_seed *seed)
 {
 	unsigned int i;
@@ -353,7 +358,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		dice = strtoull(argv[1], NULL, 0);
 	printf("      secrets from %llu on, %d pairs of each set: in one lane, in one line (as a multiple\n"
-	       "      of chance), in one slot\n",
+	       "      of the random rate), in one slot\n",
 	       (unsigned long long)dice, PAIRS);
 	for (n = 0; n < sizeof(sets) / sizeof(sets[0]); n++)
 		check_set(&sets[n]) ? passed++ : failed++;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records of two sides, in every order and with every gap, and how often each attempt is told of. */
+/*
+ * Joins records of two sides, in every order and with every gap, and checks how often each attempt
+ * is reported.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,40 +16,40 @@ enum { LAN = 2, WAN = 3 };
 static struct {
 	uint64_t attempt, sides, opening, stayed, split;
 	struct connection last;
-} heard;
+} events;
 
 static void on_settled(void *context, const struct connection *c)
 {
 	(void)context;
-	heard.attempt++;
-	heard.stayed += c->not_forwarded;
-	heard.split += c->far.seen;
-	heard.last = *c;
+	events.attempt++;
+	events.stayed += c->not_forwarded;
+	events.split += c->far.seen;
+	events.last = *c;
 }
 
 static void on_other_side(void *context, const struct connection *side,
 			  const struct connection *attempt)
 {
 	(void)context, (void)side, (void)attempt;
-	heard.sides++;
+	events.sides++;
 }
 
 static void on_opening(void *context, const struct connection *c)
 {
 	(void)context, (void)c;
-	heard.opening++;
+	events.opening++;
 }
 
 static struct join *begin(void)
 {
-	static const struct join_events events = { .settled = on_settled,
-						   .other_side = on_other_side,
-						   .opening = on_opening };
-	struct join *v = join_new(&events);
+	static const struct join_events callbacks = { .settled = on_settled,
+						      .other_side = on_other_side,
+						      .opening = on_opening };
+	struct join *v = join_new(&callbacks);
 
 	if (!v)
 		abort();
-	memset(&heard, 0, sizeof(heard));
+	memset(&events, 0, sizeof(events));
 	join_set_multi_iface(v);
 	return v;
 }
@@ -63,7 +66,7 @@ static void sweep(struct join *v, int n)
 		join_swept(v);
 }
 
-/* An attempt as the LAN side has it, answered unless synack is NEVER. */
+/* An attempt as recorded on the LAN side, answered unless synack is NEVER. */
 static struct connection near(uint32_t isn, ns_t syn, ns_t synack)
 {
 	struct connection c;
@@ -86,7 +89,7 @@ static struct connection near(uint32_t isn, ns_t syn, ns_t synack)
 	return c;
 }
 
-/* The same, as it leaves and its answer comes: a little later, a little sooner. */
+/* The same attempt on the WAN side: its SYN is a little later, its answer a little sooner. */
 static struct connection far_of(const struct connection *c)
 {
 	struct connection f = *c;
@@ -119,17 +122,18 @@ static void check_orders(void)
 		v = begin();
 		join_settled(v, late ? &f : &n);
 		sweep(v, 1);
-		EXPECT(!heard.attempt, "a side is told before the other one could come");
+		EXPECT(!events.attempt, "one side is reported before the other could arrive");
 		join_settled(v, late ? &n : &f);
-		EXPECT(heard.attempt == 1 && heard.split == 1, "one connection is told twice");
-		EXPECT(heard.last.ifindex == LAN && heard.last.far.ifindex == WAN,
-		       "the client is taken to be the gateway itself");
-		EXPECT(heard.last.syn_forwarding_delay == 20 &&
-			       heard.last.synack_forwarding_delay == 10,
-		       "what the gateway adds is wrong");
+		EXPECT(events.attempt == 1 && events.split == 1,
+		       "one connection is reported twice");
+		EXPECT(events.last.ifindex == LAN && events.last.far.ifindex == WAN,
+		       "the gateway is taken for the client");
+		EXPECT(events.last.syn_forwarding_delay == 20 &&
+			       events.last.synack_forwarding_delay == 10,
+		       "the gateway's own delay is wrong");
 		end(v);
-		EXPECT(heard.attempt == 1 && heard.sides == 1 && !heard.stayed,
-		       "the end tells it again");
+		EXPECT(events.attempt == 1 && events.sides == 1 && !events.stayed,
+		       "the end of the run reports it again");
 	}
 }
 
@@ -140,26 +144,27 @@ static void check_stayed(void)
 
 	join_settled(v, &n);
 	sweep(v, 5);
-	EXPECT(heard.attempt == 1 && heard.stayed == 1, "a SYN that never left is not said to");
+	EXPECT(events.attempt == 1 && events.stayed == 1,
+	       "a SYN that never left is not reported as such");
 	end(v);
 
-	/* the far side is seen opening still: it did leave */
+	/* the far side is still opening, so the SYN did leave */
 	v = begin();
 	join_settled(v, &n);
 	join_opening(v, &f);
 	sweep(v, 1);
 	join_opening(v, &f);
 	sweep(v, 1);
-	EXPECT(!heard.attempt, "a side that is seen opening is not waited for");
-	while (!heard.attempt) {
+	EXPECT(!events.attempt, "a record is reported although the other side is still opening");
+	while (!events.attempt) {
 		join_opening(v, &f);
 		sweep(v, 1);
 	}
-	EXPECT(heard.split == 1 && !heard.stayed, "a SYN that left is said to have stayed");
+	EXPECT(events.split == 1 && !events.stayed, "a SYN that left is reported as having stayed");
 	join_settled(v, &f);
 	end(v);
-	EXPECT(heard.attempt == 1 && heard.sides == 1,
-	       "a side that settles late is another connection");
+	EXPECT(events.attempt == 1 && events.sides == 1,
+	       "a side that settles late becomes another connection");
 }
 
 static void check_near_is_open(void)
@@ -173,14 +178,16 @@ static void check_near_is_open(void)
 		join_opening(v, &n);
 		sweep(v, 1);
 	}
-	EXPECT(!heard.attempt && heard.opening == 100, "the gateway's side speaks for the client");
+	EXPECT(!events.attempt && events.opening == 100,
+	       "the gateway's side is reported instead of the client's");
 	join_settled(v, &n);
-	EXPECT(heard.attempt == 1 && heard.last.ifindex == LAN, "the client's side is not heard");
+	EXPECT(events.attempt == 1 && events.last.ifindex == LAN,
+	       "the client's side is not reported");
 	end(v);
-	EXPECT(heard.attempt == 1, "told twice");
+	EXPECT(events.attempt == 1, "reported twice");
 }
 
-/* Two attempts with the ISN of a scanner, behind NAT: which is whose cannot be told. */
+/* Two attempts with the ISN of a scanner, behind NAT: their sides cannot be matched. */
 static void check_ambiguous(void)
 {
 	struct connection a = near(7, 1000, NEVER), b = near(7, 1000, NEVER), f;
@@ -191,23 +198,23 @@ static void check_ambiguous(void)
 	join_settled(v, &a);
 	join_settled(v, &b);
 	join_settled(v, &f);
-	EXPECT(join_ambiguous(v) == 1, "a guess is told as a fact");
+	EXPECT(join_ambiguous(v) == 1, "a guess is reported as a fact");
 	end(v);
-	EXPECT(heard.attempt == 3, "an attempt is gone");
+	EXPECT(events.attempt == 3, "an attempt is missing");
 
-	/* without NAT the ports tell */
+	/* without NAT the ports identify them */
 	v = begin();
 	f = far_of(&b);
 	join_settled(v, &a);
 	join_settled(v, &b);
 	join_settled(v, &f);
 	EXPECT(!join_ambiguous(v) && join_joined(v) == 1, "a scan is not joined");
-	EXPECT(same_endpoint(&heard.last.client, &b.client), "the wrong one is joined");
+	EXPECT(same_endpoint(&events.last.client, &b.client), "the wrong record is joined");
 	end(v);
-	EXPECT(heard.attempt == 2, "an attempt is gone, or told twice");
+	EXPECT(events.attempt == 2, "an attempt is missing, or reported twice");
 }
 
-/* A flood takes one ISN for all: each of its attempts is told once, and what cannot be told is counted. */
+/* A flood has one ISN for all attempts: each is reported once, and ambiguous ones are counted. */
 static void check_flood(void)
 {
 	struct connection a, first_side = near(7, 1000, NEVER);
@@ -229,12 +236,12 @@ static void check_flood(void)
 	a.syn = a.syn_last = a.syn_times[0] = 1000 + (most - 600) * MS + 20;
 	a.client.address.word[3] += most - 600;
 	join_settled(v, &a);
-	EXPECT(join_ambiguous(v), "what was not looked for is silently two attempts");
+	EXPECT(join_ambiguous(v), "an omitted search silently gives two attempts");
 	end(v);
-	EXPECT(heard.attempt == most + 1, "an attempt is gone, or told twice");
+	EXPECT(events.attempt == most + 1, "an attempt is missing, or reported twice");
 }
 
-/* ISNs that would meet in a table whose hash everybody knows. */
+/* ISNs that would collide in a table with a public hash function. */
 static void check_bucket(void)
 {
 	struct connection a = near(7, 1000, 3000), n;
@@ -254,11 +261,11 @@ static void check_bucket(void)
 	a.client.address.word[3] ^= 1;
 	join_settled(v, &a);
 	EXPECT(join_joined(v) == 1 && !join_ambiguous(v),
-	       "what strangers choose keeps two sides of one attempt apart");
+	       "chosen ISNs keep two sides of one attempt apart");
 	end(v);
 }
 
-/* A scanner's probes, all with one ISN and one port, on one interface: each is an attempt. */
+/* A scanner's probes with one ISN and one port, on one interface: each is an attempt. */
 static void check_scan(void)
 {
 	struct connection n = near(9, 1000, 3000);
@@ -273,7 +280,7 @@ static void check_scan(void)
 		join_settled(v, &n);
 	}
 	end(v);
-	EXPECT(heard.attempt == 500 && !heard.sides, "probes of a scan are taken for one");
+	EXPECT(events.attempt == 500 && !events.sides, "probes of a scan are joined");
 }
 
 /* Windows tries a refused port three times with one ISN. */
@@ -290,10 +297,11 @@ static void check_retries(void)
 		sweep(v, 1);
 	}
 	end(v);
-	EXPECT(heard.attempt == 3 && heard.split == 3 && heard.sides == 3, "retries are mixed up");
+	EXPECT(events.attempt == 3 && events.split == 3 && events.sides == 3,
+	       "retries are mixed up");
 }
 
-/* Far more at once than there is room for: told early, and known all the same. */
+/* More concurrent attempts than the table can hold: reported early, and joined anyway. */
 static void check_crowd(void)
 {
 	enum { CROWD = 1 << 18, LAG = 20000 };
@@ -313,8 +321,9 @@ static void check_crowd(void)
 		}
 	}
 	end(v);
-	EXPECT(heard.attempt == CROWD && heard.sides == CROWD, "under pressure it counts twice");
-	EXPECT(!heard.stayed, "under pressure it says that SYNs did not leave");
+	EXPECT(events.attempt == CROWD && events.sides == CROWD,
+	       "under pressure an attempt counts twice");
+	EXPECT(!events.stayed, "under pressure it reports that SYNs did not leave");
 }
 
 int main(void)
@@ -328,6 +337,6 @@ int main(void)
 	check_scan();
 	check_retries();
 	check_crowd();
-	printf("vantage: %d passed, %d failed\n", passed, failed);
+	printf("join: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

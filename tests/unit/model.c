@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the model and the words make of connections: hosts, peers, equal waits, percentiles, durations. */
+/*
+ * Hosts, peers, equal waits, percentiles and durations that the model and the formats derive from
+ * connections.
+ */
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,27 +12,28 @@
 #include "lib/format.h"
 #include "model/model.h"
 
-static unsigned int said[FAILURES], retracted, stalls_said, waiting_said, banners_said;
+static unsigned int reported[FAILURES], retracted, stalls_reported, waiting_reported,
+	banners_reported;
 
 static void on_stall(void *context, const struct stall *s, bool ended)
 {
 	(void)context;
 	(void)s;
-	ended ? stalls_said++ : waiting_said++;
+	ended ? stalls_reported++ : waiting_reported++;
 }
 
 static void on_late_banner(void *context, const struct connection *c)
 {
 	(void)context;
 	(void)c;
-	banners_said++;
+	banners_reported++;
 }
 
 static void on_failing(void *context, const struct connection *c, enum failure failure)
 {
 	(void)context;
 	(void)c;
-	said[failure]++;
+	reported[failure]++;
 }
 
 static void on_late_answer(void *context, const struct connection *c)
@@ -48,7 +52,7 @@ static const struct model_events events = {
 
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
-/* Established, both sides spoke; the client waited so long. */
+/* Established, with data from both sides; the client waited this long. */
 static struct connection met(unsigned int client, uint8_t mac, double wait)
 {
 	struct connection c = { .outcome = OUTCOME_ESTABLISHED,
@@ -98,12 +102,12 @@ static struct model *fresh(void)
 
 	if (!m)
 		abort();
-	memset(said, 0, sizeof(said));
-	retracted = stalls_said = waiting_said = banners_said = 0;
+	memset(reported, 0, sizeof(reported));
+	retracted = stalls_reported = waiting_reported = banners_reported = 0;
 	return m;
 }
 
-static void hears(struct model *m, struct connection c)
+static void settle(struct model *m, struct connection c)
 {
 	model_settled(m, &c);
 }
@@ -115,23 +119,23 @@ static void test_hosts(void)
 	struct hosts hosts;
 	unsigned int i;
 
-	hears(m, met(1, 1, 5));
+	settle(m, met(1, 1, 5));
 	c = met(0, 1, 5);
 	c.client.address = (struct address){ .word = { 0xfd, 0, 0, 1 } };
-	hears(m, c);
-	for (i = 10; i < 15; i++) /* five IPv4 addresses behind one MAC: a router */
-		hears(m, met(i, 2, 0));
-	hears(m, met(20, 0, 0)); /* no MAC */
-	c = met(1, 1, 0); /* the first one's address and MAC, in another VLAN */
+	settle(m, c);
+	for (i = 10; i < 15; i++) /* five IPv4 addresses with one MAC: a router */
+		settle(m, met(i, 2, 0));
+	settle(m, met(20, 0, 0)); /* no MAC */
+	c = met(1, 1, 0); /* the first host's address and MAC, in another VLAN */
 	c.client.vlan[0] = c.server.vlan[0] = 7;
-	hears(m, c);
-	EXPECT(model_hosts(m, &hosts), "no hosts at all");
+	settle(m, c);
+	EXPECT(model_hosts(m, &hosts), "there are no hosts");
 	EXPECT(hosts.count == 1 + 5 + 1 + 1,
-	       "users behind a router or in two VLANs would be one, or two families two");
-	EXPECT(hosts.affected == 1, "who is affected");
+	       "users behind a router or in two VLANs would be one host, or two families two hosts");
+	EXPECT(hosts.affected == 1, "the number of affected hosts");
 	EXPECT(hosts.at[0].client_count == 2 && hosts.at[0].stalls == 2,
-	       "the worst host comes first");
-	EXPECT(is_ip4(&hosts.at[0].clients[0]->key.address), "a host is named by its IPv4 address");
+	       "the most affected host must come first");
+	EXPECT(is_ip4(&hosts.at[0].clients[0]->key.address), "the IPv4 address must name the host");
 	hosts_free(&hosts);
 	model_free(m);
 }
@@ -146,17 +150,18 @@ static void test_cohort(void)
 	int i;
 
 	for (i = 0; i < 6; i++) {
-		hears(m, met(1 + i, 1 + i, i < 3 ? 5 : 0)); /* 1, 2, 3 stall */
+		settle(m, met(1 + i, 1 + i, i < 3 ? 5 : 0)); /* 1, 2, 3 stall */
 		if (i < 2 || i == 5) /* 1, 2, 6 try */
-			hears(m, silent(1 + i, 1 + i, 3, 10));
+			settle(m, silent(1 + i, 1 + i, 3, 10));
 	}
-	hears(m, silent(1, 1, 3, 10)); /* again: still one host */
+	settle(m, silent(1, 1, 3, 10)); /* again: still one host */
 	EXPECT(model_hosts(m, &hosts), "no hosts");
 	peers = model_failing_peers(m, &count);
 	EXPECT(peers && count == 1, "the peer");
 	cohort = model_cohort(&hosts, peers[0]);
-	EXPECT(cohort.tried == 3 && cohort.tried_stalled == 2, "who tried and stalled");
-	EXPECT(cohort.others == 3 && cohort.others_stalled == 1, "who did not try and stalled");
+	EXPECT(cohort.tried == 3 && cohort.tried_stalled == 2, "the hosts that tried and stalled");
+	EXPECT(cohort.others == 3 && cohort.others_stalled == 1,
+	       "the hosts that did not try and stalled");
 	free(peers);
 	hosts_free(&hosts);
 	model_free(m);
@@ -171,17 +176,19 @@ static void test_stall_groups(void)
 	size_t count, i;
 
 	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
-		hears(m, met(i % 3, 1 + i % 3, waits[i]));
-	hears(m, met(9, 9, 0.999));
-	EXPECT(m->stall_count == 6 && stalls_said == 6, "what is below the threshold is no stall");
+		settle(m, met(i % 3, 1 + i % 3, waits[i]));
+	settle(m, met(9, 9, 0.999));
+	EXPECT(m->stall_count == 6 && stalls_reported == 6,
+	       "a wait below the threshold is no stall");
 	EXPECT(model_hosts(m, &hosts), "no hosts");
 	groups = model_stall_groups(m, &hosts, &count);
-	EXPECT(groups && count == 3, "a timer would not stand out");
+	EXPECT(groups && count == 3, "a timer would not be found");
 	if (groups) {
-		EXPECT(groups[0].count == 4 && groups[0].hosts == 3, "how many share the timer");
+		EXPECT(groups[0].count == 4 && groups[0].hosts == 3,
+		       "the number of hosts with the timer");
 		EXPECT(llabs(groups[0].median - SECONDS(5.004)) < SECONDS(0.002),
 		       "the timer's length");
-		EXPECT(groups[0].deviation <= SECONDS(0.006), "how tight it is");
+		EXPECT(groups[0].deviation <= SECONDS(0.006), "the timer's deviation");
 	}
 	free(groups);
 	hosts_free(&hosts);
@@ -198,27 +205,29 @@ static void test_peers(void)
 	int i;
 
 	for (i = 0; i < 1000; i++)
-		hears(m, silent(1 + i % 2, 1 + i % 2, 3, 10));
-	EXPECT(said[FAILURE_SILENT] == 1, "a peer that fails a thousand times is one line");
-	hears(m, silent(3, 3, 1, 10));
-	hears(m, silent(4, 4, 2, 2.9));
+		settle(m, silent(1 + i % 2, 1 + i % 2, 3, 10));
+	EXPECT(reported[FAILURE_SILENT] == 1,
+	       "a peer that fails a thousand times must be reported once");
+	settle(m, silent(3, 3, 1, 10));
+	settle(m, silent(4, 4, 2, 2.9));
 	EXPECT(m->failures[FAILURE_ONE_SYN] == 1, "one SYN alone does not prove silence");
 	EXPECT(m->failures[FAILURE_TOO_EARLY] == 1,
-	       "an attempt cut off by the run's end proves nothing");
+	       "an attempt at the end of the run proves nothing");
 	peers = model_failing_peers(m, &count);
 	EXPECT(peers && count == 1 && peers[0]->failures[FAILURE_SILENT] == 1000, "the count");
-	EXPECT(count == 1 && peers[0]->clients_failed == 3 && !peers[0]->answered, "who tried it");
+	EXPECT(count == 1 && peers[0]->clients_failed == 3 && !peers[0]->answered,
+	       "the clients that tried it");
 	EXPECT(count == 1 && peer_pairs(peers[0], pairs, 4) == 3 && pairs[0]->failures == 500,
-	       "who tried it most");
+	       "the client that tried it most often");
 	free(peers);
 
 	c = met(1, 1, 0);
 	c.server.port = 5274;
 	c.syn_count = 4;
 	c.synack = c.syn + SECONDS(3.1);
-	hears(m, c);
-	EXPECT(retracted == 1, "a late SYN-ACK takes the accusation back");
-	EXPECT(m->retried == 1, "how many were answered only after the second SYN");
+	settle(m, c);
+	EXPECT(retracted == 1, "a late SYN-ACK must withdraw the accusation");
+	EXPECT(m->retried == 1, "the number of attempts answered only after the second SYN");
 	model_free(m);
 }
 
@@ -228,16 +237,16 @@ static void test_openings(void)
 	struct connection c = silent(1, 1, 2, 2.9), answered;
 
 	model_opening(m, &c);
-	EXPECT(!said[FAILURE_SILENT], "before 3 s nothing is certain");
+	EXPECT(!reported[FAILURE_SILENT], "before 3 s nothing is certain");
 	c.watched = c.settled = SECONDS(3.1);
 	model_opening(m, &c);
 	model_swept(m);
 	model_opening(m, &c);
-	EXPECT(said[FAILURE_SILENT] == 1, "it is said while the run goes on, and once");
+	EXPECT(reported[FAILURE_SILENT] == 1, "it must be reported once, during the run");
 	c.synack = SECONDS(3.2);
 	c.outcome = OUTCOME_HALF_OPEN;
 	model_opening(m, &c);
-	EXPECT(retracted == 1, "taken back at once");
+	EXPECT(retracted == 1, "it must be withdrawn at once");
 	model_free(m);
 
 	m = fresh();
@@ -252,15 +261,16 @@ static void test_openings(void)
 		model_opening(m, &answered);
 		model_swept(m);
 	}
-	EXPECT(said[FAILURE_SILENT] == 1 && !retracted, "an older answer takes nothing back");
+	EXPECT(reported[FAILURE_SILENT] == 1 && !retracted,
+	       "an older answer must not withdraw the report");
 	answered.synack = SECONDS(3.2);
 	for (int i = 0; i < 3; i++) {
 		model_opening(m, &answered);
 		model_opening(m, &c);
 		model_swept(m);
 	}
-	EXPECT(said[FAILURE_SILENT] == 1 && retracted == 1,
-	       "said and taken back once, not by turns");
+	EXPECT(reported[FAILURE_SILENT] == 1 && retracted == 1,
+	       "one report and one withdrawal, not alternately");
 
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
@@ -270,22 +280,22 @@ static void test_openings(void)
 	model_swept(m);
 	model_opening(m, &c);
 	model_swept(m);
-	EXPECT(waiting_said == 1, "a stall that goes on is said once");
+	EXPECT(waiting_reported == 1, "an ongoing stall must be reported once");
 	model_swept(m);
 	c.end_reason = END_OF_RUN;
-	hears(m, c);
-	EXPECT(m->idle.count == 1 && !m->stall_count, "undecided is not a stall");
+	settle(m, c);
+	EXPECT(m->idle.count == 1 && !m->stall_count, "an undecided wait is not a stall");
 	c = met(2, 2, 0);
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
 	c.fin = SECONDS(10);
 	c.end_reason = END_FIN;
-	hears(m, c);
+	settle(m, c);
 	EXPECT(m->unused == 1 && m->idle.count == 1, "a spare socket is not a stall");
 	c = met(2, 2, 6);
 	c.wait = c.answer = NEVER;
 	c.banner = SECONDS(5);
-	hears(m, c);
-	EXPECT(banners_said == 1 && !m->stall_count, "a late greeting is the server's");
+	settle(m, c);
+	EXPECT(banners_reported == 1 && !m->stall_count, "a late greeting is the server's");
 	model_free(m);
 }
 
@@ -302,9 +312,9 @@ static void test_spans(const struct histogram *h)
 		last = span.to;
 		count += span.count;
 	}
-	EXPECT(is_in_order, "a picture with bars over each other");
-	EXPECT(is_narrow, "a timer that is as broad as its neighbourhood");
-	EXPECT(count == h->count && last == INT64_MAX, "bars that do not add up");
+	EXPECT(is_in_order, "a picture with overlapping bars");
+	EXPECT(is_narrow, "a timer as wide as its surroundings");
+	EXPECT(count == h->count && last == INT64_MAX, "the bars do not add up");
 }
 
 static void test_histogram(void)
@@ -312,11 +322,11 @@ static void test_histogram(void)
 	static struct histogram h;
 	int i;
 
-	EXPECT(histogram_percentile(&h, 0.5) == NEVER, "nothing is not zero");
+	EXPECT(histogram_percentile(&h, 0.5) == NEVER, "an empty histogram has no percentile");
 	for (i = 1; i <= 1000; i++)
 		histogram_add(&h, i * (ns_t)MILLISECOND_NS);
 	histogram_add(&h, NEVER);
-	EXPECT(h.count == 1000, "what was not seen is not counted");
+	EXPECT(h.count == 1000, "an unknown value must not be counted");
 	for (i = 1; i < 100; i++) {
 		ns_t p = histogram_percentile(&h, i / 100.0), is = i * 10 * (ns_t)MILLISECOND_NS;
 
@@ -340,7 +350,7 @@ static void test_json_string(void)
 		{ "5 s \xc2\xb1 24 \xc2\xb5s", "5 s \\u00b1 24 \\u00b5s" },
 		{ "\xf0\x9f\x98\x80", "\\ud83d\\ude00" }, /* beyond 16 bits: a pair of surrogates */
 		{ "a\"b\\c\n\x7f", "a\\\"b\\\\c\\u000a\\u007f" },
-		/* not UTF-8: alone, cut off, longer than need be, a surrogate, beyond Unicode */
+		/* invalid UTF-8: a single byte, truncated, overlong, a surrogate, beyond Unicode */
 		{ "\xff", "\\u00ff" },
 		{ "\xe2\x82", "\\u00e2\\u0082" },
 		{ "\xc0\xaf", "\\u00c0\\u00af" },
@@ -355,12 +365,12 @@ static void test_json_string(void)
 		out = open_memstream(&text, &size);
 		format_json_string(out, strings[i].text);
 		fclose(out);
-		EXPECT(!strcmp(text, strings[i].json), "JSON that shows other letters, or is none");
+		EXPECT(!strcmp(text, strings[i].json), "wrong characters in JSON, or invalid JSON");
 		free(text);
 	}
 }
 
-/* A scan of more dead servers than there is room for: each is said, and not at every sweep again. */
+/* A scan of more dead servers than the list can hold: each is reported once, not at every sweep. */
 static void test_many_dead(void)
 {
 	unsigned int i, j, before, most = MAX_PEERS + 5000;
@@ -375,12 +385,13 @@ static void test_many_dead(void)
 		}
 		model_swept(m);
 	}
-	EXPECT(said[FAILURE_SILENT] == most, "a dead server would be said at every sweep");
-	before = said[FAILURE_SILENT];
+	EXPECT(reported[FAILURE_SILENT] == most, "a dead server would be reported at every sweep");
+	before = reported[FAILURE_SILENT];
 	c = silent(1, 1, 3, 3.5);
 	c.server.address.word[3] = most;
 	model_opening(m, &c);
-	EXPECT(said[FAILURE_SILENT] == before + 1, "what dies next would be said minutes later");
+	EXPECT(reported[FAILURE_SILENT] == before + 1,
+	       "the next dead server would be reported minutes later");
 	model_free(m);
 }
 
@@ -390,20 +401,20 @@ static void test_offloaded(void)
 	struct connection c = met(1, 1, 5);
 
 	c.offloaded = true;
-	c.client_gap = true; /* what came first passed unseen */
-	hears(m, c);
+	c.client_gap = true; /* the first data were not seen */
+	settle(m, c);
 	c = met(1, 1, 5);
 	c.offloaded = true;
 	c.client_first = c.server_first = c.wait = c.answer = NEVER;
 	c.end_reason = END_OF_RUN;
 	model_opening(m, &c);
-	hears(m, c);
-	EXPECT(m->offloaded == 2 && !m->stall_count && !m->idle.count && !waiting_said,
+	settle(m, c);
+	EXPECT(m->offloaded == 2 && !m->stall_count && !m->idle.count && !waiting_reported,
 	       "a flow that a flowtable carries would seem to wait");
 	c = met(1, 1, 5);
-	c.offloaded = true; /* but its first bytes were seen to come late */
-	hears(m, c);
-	EXPECT(m->stall_count == 1, "behind a flowtable in software nobody would stall");
+	c.offloaded = true; /* but its first bytes were seen, and late */
+	settle(m, c);
+	EXPECT(m->stall_count == 1, "behind a software flowtable no client would stall");
 	model_free(m);
 }
 
@@ -436,7 +447,7 @@ static void test_words(void)
 	       "IPv6 in brackets");
 	memset(e.address.word, 0xff, sizeof(e.address.word));
 	EXPECT(strlen(format_endpoint(text, &e)) < FORMAT_ENDPOINT - 1,
-	       "the longest endpoint is cut");
+	       "the longest endpoint is truncated");
 	EXPECT(!strcmp(format_rfc3339(text, &start), "2023-11-14T22:13:20.000000005Z"),
 	       "the start");
 	setenv("TZ", "UTC", 1);

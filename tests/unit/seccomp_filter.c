@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The filter of system calls, tried from inside: a child enters the very sandbox of a run and makes each
- * call. If a forbidden one went through, who takes over a probe by a packet or a capture would be
- * root on the gateway; if an allowed one did not, a run would lose its report.
+ * Tests the filter of system calls from inside: a child enters the sandbox of a run and makes each
+ * call. If a forbidden call succeeded, an attacker who controls the probe by a packet or a capture
+ * would be root on the gateway. If an allowed call failed, a run would lose its report.
  */
 #include "seccomp_filter.h"
 
@@ -41,10 +41,10 @@ static const char *const names[RUNS] = { "of a capture", "of a live run",
 static const char *run;
 static int passed, failed;
 
-static int file, status_file, folder, output; /* opened before */
+static int file, status_file, folder, output; /* opened before the sandbox */
 static char file_name[] = "/tmp/test-sandbox-XXXXXX";
 
-/* Made with arguments that the kernel would not mind; 0 or -1 and errno. */
+/* Makes the call with arguments that the kernel accepts. Returns 0, or -1 with errno. */
 static long execute(void)
 {
 	char *none[] = { NULL };
@@ -338,18 +338,18 @@ static long tell_time(void)
 		       : 0;
 }
 
-static volatile sig_atomic_t heard;
+static volatile sig_atomic_t caught;
 
-static void hear(int number)
+static void catch_signal(int number)
 {
-	heard = number;
+	caught = number;
 }
 
 static long signal_itself(void)
 {
-	struct sigaction action = { .sa_handler = hear };
+	struct sigaction action = { .sa_handler = catch_signal };
 
-	return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1) || heard != SIGUSR1 ? -1 : 0;
+	return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1) || caught != SIGUSR1 ? -1 : 0;
 }
 
 static long look_at_terminal(void)
@@ -387,14 +387,14 @@ static long look_whether_ready(void)
 static const struct {
 	const char *name;
 	long (*call)(void);
-	unsigned int in; /* the runs that may; in all others it is refused */
+	unsigned int in; /* the runs that may make the call; all others refuse it */
 } attempts[] = {
 	{ "execve", execute, NONE },
 	{ "execveat", execute_at, NONE },
 	{ "clone", fork_off, NONE },
 	{ "open for writing", open_to_write, NONE },
 	{ "open for reading", open_to_read, NONE },
-	{ "openat, making a file", create, NONE },
+	{ "openat, creating a file", create, NONE },
 	{ "openat2", open_anew, NONE },
 	{ "unlink", remove_file, NONE },
 	{ "rename", rename_file, NONE },
@@ -405,7 +405,7 @@ static const struct {
 	{ "ptrace", trace, NONE },
 	{ "process_vm_readv", read_other_process, NONE },
 	{ "kill", kill_parent, NONE },
-	{ "tgkill of another", signal_parent, NONE },
+	{ "tgkill of another process", signal_parent, NONE },
 	{ "socket, IPv4", connect_to, NONE },
 	{ "socket, IPv6", connect_to6, NONE },
 	{ "socket, packet", listen_to_wire, NONE },
@@ -415,7 +415,7 @@ static const struct {
 	{ "mprotect to code", make_code, NONE },
 	{ "ioctl TIOCSTI", type_into_terminal, NONE },
 	{ "bpf, load a program", load_program, NONE },
-	{ "bpf, make a map", make_map, NONE },
+	{ "bpf, create a map", make_map, NONE },
 	{ "bpf, change a map", change_map, NONE },
 	{ "setuid", become_another, NONE },
 	{ "unshare", take_namespace, NONE },
@@ -451,7 +451,7 @@ static void expect(bool holds, const char *what, const char *why)
 	printf("FAIL  %s, in the sandbox %s: %s\n", what, run, why);
 }
 
-static bool says(const char *status, const char *line)
+static bool has_line(const char *status, const char *line)
 {
 	return strstr(status, line);
 }
@@ -465,8 +465,8 @@ static void try_all(int r)
 	expect(seccomp_enter(whats[r]), "entering it", strerror(errno));
 	expect(pread(status_file, status, sizeof(status) - 1, 0) > 0, "reading on",
 	       strerror(errno));
-	expect(says(status, "\nSeccomp:\t2\n"), "Seccomp: 2", status);
-	expect(says(status, "\nNoNewPrivs:\t1\n"), "NoNewPrivs: 1", status);
+	expect(has_line(status, "\nSeccomp:\t2\n"), "Seccomp: 2", status);
+	expect(has_line(status, "\nNoNewPrivs:\t1\n"), "NoNewPrivs: 1", status);
 	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
 		errno = 0;
 		result = attempts[i].call();
@@ -475,13 +475,16 @@ static void try_all(int r)
 			expect(errno != ENOSYS, attempts[i].name, word);
 		else
 			expect(result < 0 && errno == ENOSYS, attempts[i].name, word);
-		/* those that the kernel refuses for their empty arguments have passed the filter */
+		/* calls that the kernel refuses for their empty arguments have passed the filter */
 		if (attempts[i].in == ALL)
 			expect(!result, attempts[i].name, word);
 	}
 }
 
-/* Outside, every forbidden call but those that would end the test gets past where the filter stands. */
+/*
+ * Without the sandbox, every forbidden call except those that would end the test passes the
+ * filter's position.
+ */
 static void try_outside(void)
 {
 	size_t i;
@@ -494,7 +497,7 @@ static void try_outside(void)
 			continue;
 		errno = 0;
 		expect(attempts[i].call() >= 0 || errno != ENOSYS, attempts[i].name,
-		       "is not there on this kernel: nothing is known of the filter");
+		       "does not exist on this kernel: the filter cannot be tested");
 	}
 	unlink("/tmp/test-sandbox-link");
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* That a reader who stands still never holds up the run, and that a flood of lines stays readable. */
+/*
+ * Checks that a reader that stops reading never blocks the run, and that a flood of lines stays
+ * readable.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <pty.h>
@@ -14,9 +17,13 @@
 #include "report/ratelimit.h"
 #include "report/terminal.h"
 
-#define LINES 40000 /* more than a pipe, a socket, a terminal and the screen together hold */
+#define LINES \
+	40000 /* more than the capacity of a pipe, a socket, a terminal and the screen together */
 
-/* What a reader got: how many lines, how many were said to be missing, was any of them not as written? */
+/*
+ * The lines that a reader received, the number reported as dropped, and whether any line was
+ * damaged.
+ */
 struct got {
 	unsigned long lines, left_out;
 	bool torn, ended;
@@ -30,7 +37,7 @@ static int read_byte(int fd, int timeout)
 	return poll(&ready, 1, timeout) == 1 && read(fd, &byte, 1) == 1 ? byte : -1;
 }
 
-static void write_lines(int end, int told, int asked, bool may_wait)
+static void write_lines(int end, int ready, int asked, bool may_wait)
 {
 	char line[128];
 	int i;
@@ -42,10 +49,10 @@ static void write_lines(int end, int told, int asked, bool may_wait)
 		snprintf(line, sizeof(line), "line %d of those that come whole or not at all\n", i);
 		terminal_line(stdout, line);
 	}
-	if (write(told, "x", 1) != 1)
+	if (write(ready, "x", 1) != 1)
 		_exit(1);
 	read_byte(asked, 60000);
-	for (i = 0; i < 20; i++) { /* as a run goes on */
+	for (i = 0; i < 20; i++) { /* at the pace of a run */
 		terminal_status("");
 		poll(NULL, 0, 10);
 	}
@@ -77,27 +84,27 @@ static void look_at(struct got *got, const char *line)
 }
 
 /*
- * Somebody writes to `end`, and for so long nobody reads from `reader`. Answers whether the writer
- * came to its end without a reader.
+ * Runs a writer to `end` while `reader` is not read for this long. Reports whether the writer
+ * finished without a reader.
  */
 static bool stand_still(int end, int reader, bool may_wait, int patience, struct got *got)
 {
-	int told[2], asked[2];
+	int ready[2], asked[2];
 	char line[256];
 	bool done;
 	pid_t child;
 	FILE *f;
 
 	memset(got, 0, sizeof(*got));
-	if (pipe(told) || pipe(asked))
+	if (pipe(ready) || pipe(asked))
 		abort();
 	child = fork();
 	if (!child) {
 		close(reader);
-		write_lines(end, told[1], asked[0], may_wait);
+		write_lines(end, ready[1], asked[0], may_wait);
 	}
 	close(end);
-	done = read_byte(told[0], patience) == 'x';
+	done = read_byte(ready[0], patience) == 'x';
 	if (write(asked[1], "y", 1) != 1)
 		abort();
 	f = fdopen(reader, "r");
@@ -108,7 +115,7 @@ static bool stand_still(int end, int reader, bool may_wait, int patience, struct
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	fclose(f);
-	close(told[0]), close(told[1]), close(asked[0]), close(asked[1]);
+	close(ready[0]), close(ready[1]), close(asked[0]), close(asked[1]);
 	return done;
 }
 
@@ -120,31 +127,31 @@ static void test_standing_still(void)
 	if (pipe(ends))
 		abort();
 	EXPECT(stand_still(ends[1], ends[0], false, 60000, &got),
-	       "a pager holds up the run, and records are lost");
-	EXPECT(!got.torn && got.ended, "lines come in halves");
+	       "a pager blocks the run, and records are lost");
+	EXPECT(!got.torn && got.ended, "lines are incomplete");
 	EXPECT(got.left_out > 0 && got.lines + got.left_out == LINES,
-	       "lines are missing, and nobody says so");
+	       "lines are missing without a message");
 
 	if (openpty(&ends[0], &ends[1], NULL, NULL, NULL))
 		abort();
-	EXPECT(stand_still(ends[1], ends[0], false, 60000, &got), "Ctrl-S holds up the run");
-	EXPECT(!got.torn && got.ended, "lines come in halves after Ctrl-Q");
+	EXPECT(stand_still(ends[1], ends[0], false, 60000, &got), "Ctrl-S blocks the run");
+	EXPECT(!got.torn && got.ended, "lines are incomplete after Ctrl-Q");
 	EXPECT(got.left_out > 0 && got.lines + got.left_out == LINES,
-	       "lines are missing after Ctrl-Q, and nobody says so");
+	       "lines are missing after Ctrl-Q without a message");
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
 		abort();
 	EXPECT(stand_still(ends[1], ends[0], false, 60000, &got),
-	       "a slow ssh holds up the run, and records are lost");
+	       "a slow ssh blocks the run, and records are lost");
 	EXPECT(!got.torn && got.ended && got.left_out > 0 && got.lines + got.left_out == LINES,
-	       "a slow ssh tears lines");
+	       "a slow ssh breaks lines");
 
 	if (pipe(ends))
 		abort();
 	EXPECT(!stand_still(ends[1], ends[0], true, 300, &got),
-	       "a capture is read on although nobody takes its lines");
+	       "reading of a capture continues although its lines are not read");
 	EXPECT(!got.torn && got.ended && got.left_out == 0 && got.lines == LINES,
-	       "of a capture lines are missing, although there was time");
+	       "lines of a capture are missing, although there was time");
 }
 
 static void test_gone_reader(void)
@@ -165,7 +172,7 @@ static void test_gone_reader(void)
 	}
 	close(ends[1]);
 	waitpid(child, &status, 0);
-	EXPECT(status == 0, "the run goes on for nobody");
+	EXPECT(status == 0, "the run continues without a reader");
 }
 
 static struct endpoint endpoint(unsigned int n, unsigned int port)
@@ -183,7 +190,7 @@ static void test_fold(void)
 	for (i = 0; i < RATELIMIT_BURST; i++)
 		printed += !ratelimit_suppresses(&f, now, now, &server, &server, NEVER);
 	EXPECT(printed == RATELIMIT_BURST && !ratelimit_summary_due(&f, 100 * (ns_t)SECOND_NS),
-	       "a few stalls at once are not shown one by one");
+	       "a few simultaneous stalls are not shown one by one");
 
 	/* three hundred a second for a minute, from a hundred clients */
 	for (i = 0; i < 300 * 60; i++) {
@@ -193,18 +200,17 @@ static void test_fold(void)
 		if (!ratelimit_summary_due(&f, now))
 			continue;
 		EXPECT(f.suppressed > 1000 && f.clients.count == 100 && f.servers.count == 1,
-		       "the line that stands for many does not say of whom");
-		EXPECT(f.longest - f.shortest == (ns_t)f.suppressed - 1,
-		       "... or how long they took");
+		       "the line for many events does not name their client");
+		EXPECT(f.longest - f.shortest == (ns_t)f.suppressed - 1, "... or their duration");
 		printed += f.suppressed;
 		ratelimit_restart(&f, now);
 		lines++;
 	}
 	printed += f.suppressed;
-	EXPECT(printed == RATELIMIT_BURST + 300 * 60, "some are in no line");
+	EXPECT(printed == RATELIMIT_BURST + 300 * 60, "some events are in no line");
 	EXPECT(lines >= 10 && lines <= 13, "a flood scrolls everything else away");
 
-	/* and when it is over, a single one is a line again */
+	/* after the flood, a single event is a line again */
 	for (i = 0; i < 3; i++) {
 		now += 6 * (ns_t)SECOND_NS;
 		if (ratelimit_summary_due(&f, now))
@@ -219,7 +225,7 @@ static void test_fold(void)
 		ratelimit_suppresses(&f, 0, 0, &client, &client, NEVER);
 	}
 	EXPECT(f.clients.count == MAX_DISTINCT && f.shortest == NEVER,
-	       "forged addresses without end break the counting");
+	       "endless forged addresses break the counting");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* parse and track, natively, on each scenario: one line each, TAP-like, and a closing count. */
+/* Runs parse and track natively on each scenario: one line each, like TAP, and a final count. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +13,16 @@
 
 #define MAX_CONNECTIONS 128
 
-struct heard {
+struct events {
 	struct connection connections[MAX_CONNECTIONS];
 	size_t count;
 };
 
-static void hear(void *context, const struct record *r)
+static void note(void *context, const struct record *r)
 {
-	struct heard *h = context;
+	struct events *h = context;
 
-	/* whatever settles a flow knows the time */
+	/* whatever settles a flow has a time */
 	if (r->settled < r->flow.syn_times[0]) {
 		fprintf(stderr, "a record settled before its SYN\n");
 		abort();
@@ -67,20 +67,20 @@ static void feed_one(struct offline *n, const struct tape *tape)
 	offline_feed(n, &frame);
 }
 
-/* A table of eight: which of the attempts gives its place, and when? */
+/* A table of eight entries: which attempts are evicted, and at which time. */
 static const char *check_full_table(void)
 {
-	static struct heard heard;
+	static struct events events;
 	static struct tape t;
 	struct offline *n;
 	int i;
 
-	memset(&heard, 0, sizeof(heard));
-	n = offline_new(8, NULL, hear, &heard);
+	memset(&events, 0, sizeof(events));
+	n = offline_new(8, NULL, note, &events);
 	if (!n)
 		return "out of memory";
 	tape_start(&t);
-	handshake(&t, 0); /* the oldest has its handshake done */
+	handshake(&t, 0); /* the oldest has a complete handshake */
 	for (i = 0; i < 3; i++)
 		offline_feed(n, &(struct offline_frame){ .bytes = t.frames[i].bytes,
 							 .length = t.frames[i].length,
@@ -92,21 +92,22 @@ static const char *check_full_table(void)
 		tcp(&t, 100 * i, CLIENT, TCP_SYN, 0, 0, 0);
 		feed_one(n, &t);
 	}
-	if (heard.count != 2 || heard.connections[0].end_reason != END_PRESSURE ||
-	    heard.connections[0].client.port != 51545 || heard.connections[1].client.port != 51546)
-		return "not the oldest without a handshake gave their places";
+	if (events.count != 2 || events.connections[0].end_reason != END_PRESSURE ||
+	    events.connections[0].client.port != 51545 ||
+	    events.connections[1].client.port != 51546)
+		return "the evicted attempts are not the oldest without a handshake";
 	offline_sweep(n, 1000 * MS + 5800 * MS, NULL, NULL);
-	if (heard.count != 2 + 5)
+	if (events.count != 2 + 5)
 		return "under pressure, five silent attempts were idle for 5 s";
 	offline_sweep(n, 1000 * MS + 61000 * MS, NULL, NULL);
-	if (heard.count != 2 + 5)
-		return "without pressure nothing is given up early";
+	if (events.count != 2 + 5)
+		return "without pressure an attempt is evicted early";
 	offline_end(n, 1000 * MS + 62000 * MS);
 	offline_free(n);
-	return heard.count == 10 ? NULL : "attempts were lost";
+	return events.count == 10 ? NULL : "attempts were lost";
 }
 
-/* A client that has tried four billion times has not begun anew. */
+/* The counter of a client saturates after four billion attempts. */
 static const char *check_counts(void)
 {
 	__u32 count = 0xfffffffe;
@@ -136,7 +137,7 @@ static unsigned int count_maybes(const struct flow_filter *lanes, const __u32 *s
 	return maybes;
 }
 
-/* The lanes of many openings: these are never dismissed, most others are. */
+/* The lanes of many openings: packets of openings are never dismissed, most others are. */
 static const char *check_lanes(void)
 {
 	static __u32 slots[2 * OPENINGS], *go = slots + OPENINGS / 2, *others = slots + OPENINGS;
@@ -145,15 +146,15 @@ static const char *check_lanes(void)
 
 	for (i = 0; i < 64; i++)
 		if (!is_fingerprint(fingerprint(i)))
-			return "a tag is taken for none";
+			return "a tag has the value for none";
 	for (i = 0; i < 4 * CELL_ONE; i++)
 		tags += is_fingerprint(i);
 	if (tags != 62) /* 64 squares; of the first three, an eighth is 0 */
-		return "more numbers are tags than the tags";
+		return "the tags have too many different values";
 	srandom(1);
 	for (i = 0; i < 2 * OPENINGS; i++)
 		slots[i] = (__u32)random() << 16 ^ random();
-	/* in the first lanes, one, two, three ...; those from the 17th on will go */
+	/* in the first lanes, one, two, three ...; those from the 17th on will be removed */
 	for (i = 0; i < 32 * 32; i++)
 		if (i / 32 <= i % 32)
 			go[(int)i - 512] = i % 32 << (32 - FILTER_SHIFT) | i / 32 * 7;
@@ -161,15 +162,16 @@ static const char *check_lanes(void)
 	if (count_maybes(&flow_filter, slots, OPENINGS) != OPENINGS)
 		return "a packet of an opening was dismissed";
 	if (count_maybes(&flow_filter, others, OPENINGS) > OPENINGS / 40)
-		return "too many packets of others are looked at";
+		return "too many packets of others are examined";
 	count_openings(&flow_filter, go, OPENINGS / 2, -1);
 	if (count_maybes(&flow_filter, slots, OPENINGS / 2) != OPENINGS / 2)
-		return "when half of them had gone, a packet of the others was dismissed";
+		return "after the removal of half of them, a packet of the others was dismissed";
 	if (count_maybes(&flow_filter, others, OPENINGS) > OPENINGS / 100)
-		return "too many packets of others are looked at when half has gone";
+		return "too many packets of others are examined after the removal of half of them";
 	count_openings(&flow_filter, slots, OPENINGS / 2, -1);
-	return count_maybes(&flow_filter, slots, 2 * OPENINGS) ? "what has ended is looked at"
-							       : NULL;
+	return count_maybes(&flow_filter, slots, 2 * OPENINGS)
+		       ? "packets of ended openings are examined"
+		       : NULL;
 }
 
 static bool report(const char *name, const char *wrong)
@@ -182,7 +184,7 @@ static bool report(const char *name, const char *wrong)
 int main(void)
 {
 	static struct tape tape;
-	static struct heard heard;
+	static struct events events;
 	int passed = 0, failed = 0;
 	const char *wrong;
 	struct offline *n;
@@ -193,15 +195,15 @@ int main(void)
 
 		tape_start(&tape);
 		s->make(&tape);
-		memset(&heard, 0, sizeof(heard));
-		n = offline_new(1000, NULL, hear, &heard);
+		memset(&events, 0, sizeof(events));
+		n = offline_new(1000, NULL, note, &events);
 		if (!n)
 			return 1;
 		play(&tape, n);
-		wrong = s->check(heard.connections, heard.count, offline_counters(n));
+		wrong = s->check(events.connections, events.count, offline_counters(n));
 		offline_free(n);
 		if (wrong) {
-			printf("FAIL  %s: %s (otherwise lost: %s)\n", s->name, wrong, s->otherwise);
+			printf("FAIL  %s: %s (otherwise: %s)\n", s->name, wrong, s->otherwise);
 			failed++;
 		} else {
 			printf("ok    %s\n", s->name);

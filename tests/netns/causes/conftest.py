@@ -1,4 +1,4 @@
-"""Plays the selected scenes side by side, since they spend most of their time waiting; each test waits for its own."""
+"""Plays the selected scenes in parallel, since they mostly wait. Each test waits for its own scene."""
 import concurrent.futures
 
 import pytest
@@ -9,7 +9,7 @@ from probe import expect
 
 @pytest.fixture(scope='session')
 def performances(request):
-    """-> name of a scene -> the future of what came of it"""
+    """Returns a dict: name of a scene -> the future of its result."""
     scenes = [item.function.scene for item in request.session.items if hasattr(item.function, 'scene')]
     running = set()
     pool = concurrent.futures.ThreadPoolExecutor(request.config.getoption('--jobs'))

@@ -1,4 +1,4 @@
-"""How sure a finding may be: NAT, lost records, few observations, a selection that hides the comparison group."""
+"""The confidence of findings: NAT, lost records, few observations, a filter that hides the comparison group."""
 import signal
 import socket
 import time
@@ -11,10 +11,10 @@ from probe import expect
 from workload import SITES, WEB, Actors, client, fail_open, story, thinking, visit
 
 
-@cause('F12', 'the outer side of a NAT, where conntrack tells the clients apart', 4,
+@cause('F12', 'the outer side of a NAT, where conntrack identifies the clients', 4,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 22))], may=[DEAD, CUT])
 def test_f12_outer():
-    """where it does not, there is no verdict: test_untold of test_nat.py"""
+    """test_no_conntrack() of test_nat.py covers the case without conntrack, which gives no verdict."""
     rules = 'chain n { type nat hook postrouting priority 100; oifname "%s" masquerade }' % netns.WAN_IFACE
     with Serve(WAN, WEB), Rules(GATEWAY, rules), Probe(iface=netns.WAN_IFACE) as p, Actors() as a:
         for n in (21, 22):
@@ -24,10 +24,10 @@ def test_f12_outer():
     return p
 
 
-@cause('F12', 'more than 0.1 % of the records are lost: no verdict', 4, [Finding('no-verdict', says='lost')],
+@cause('F12', 'more than 0.1 % of the records are lost: no verdict', 4, [Finding('no-verdict', text='lost')],
        may=[DEAD, CUT, Finding('peer-refused|syn-flood'), Finding('waits-for-peer', '10.200.7.9:5274', most='low')])
 def test_f12_lost():
-    """the probe does not get to run for a while, and a storm passes meanwhile"""
+    """the probe is stopped for a while, and a storm of SYNs passes meanwhile"""
     def storm(count):
         s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         for i in range(count):
@@ -47,7 +47,7 @@ def test_f12_lost():
     return p
 
 
-@cause('F13', 'waits of 1.1 to 1.9 s, locked to nothing: not notable', 4)
+@cause('F13', 'waits of 1.1 to 1.9 s that coincide with no attempt: not notable', 4)
 def test_f13():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22):
@@ -66,18 +66,18 @@ def some_locked(count):
     return p
 
 
-@cause('F14', 'two locked waits, no more: medium', 4,
+@cause('F14', 'only two waits that coincide with attempts: medium confidence', 4,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'medium', 'medium', hosts=(21,))], [DEAD, CUT])
 def test_f14_two():
     return some_locked(2)
 
 
-@cause('F14', 'a single locked wait: a coincidence that accuses nobody', 4, [], [DEAD, CUT])
+@cause('F14', 'a single wait that coincides with an attempt: no peer is accused', 4, [], [DEAD, CUT])
 def test_f14_one():
     return some_locked(1)
 
 
-@cause('F', 'one wait of one client, plain HTTP, nothing fails: nobody can tell', 4)
+@cause('F', 'one wait of one client, plain HTTP, no failure: the cause stays unknown', 4)
 def test_undecidable():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         a.go(21, visit, 1, 0, lambda: time.sleep(5))
@@ -87,22 +87,22 @@ def test_undecidable():
     return p
 
 
-@cause('F', '--client cuts the comparison group away, and says so', 4,
+@cause('F', '--client leaves out the comparison group, and the finding states it', 4,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'medium', hosts=(21,), others=(), timer=5)], [DEAD, CUT],
-       says=['no comparison group'])
+       text=['no comparison group'])
 def test_narrowed_clients():
     p = story(('--client', '10.1.4.21'), with_helper=(21, 23), without=(22, 24))
     expect(all(f['p_value'] is None for f in p.of('finding')), 'a p without a group')
     return p
 
 
-@cause('F', '--port leaves attempts to other peers unseen, and says so', 4, may=[Finding('timer-unexplained')],
-       says=['leaves out what'])
+@cause('F', '--port leaves out attempts to other peers: the finding states it', 4, may=[Finding('timer-unexplained')],
+       text=['leaves out what'])
 def test_narrowed_ports():
     return story(('--port', '80'), with_helper=(21, 23), without=(22, 24))
 
 
-@cause('F', 'waits without a cause on the wire, all round trips well: not the network', 4,
+@cause('F', 'waits without a visible cause, all round trips short: not the network', 4,
        [Finding('not-the-network')])
 def test_not_the_network():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:

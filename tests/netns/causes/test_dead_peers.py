@@ -1,4 +1,4 @@
-"""Peers that do not answer, refuse or cannot be reached, and what takes their place: failover, broken IPv6."""
+"""Peers that do not answer, refuse or cannot be reached, and the fallback to others: failover, broken IPv6."""
 import subprocess
 
 import netns
@@ -9,7 +9,7 @@ from workload import OTHER4, OTHER6, SITES, THIRD4, WEB, Actors, attempts, clien
 
 
 def dual_stack(pages, pause, patience):
-    """curl, with both addresses of two names; the patience is what it gives IPv6 before it tries IPv4"""
+    """Runs curl with IPv4 and IPv6 addresses of two names; `patience` is how long it tries IPv6 before IPv4."""
     for i in range(pages):
         name, v6, v4 = (('a.test', SERVER6, SERVER4), ('b.test', OTHER6, OTHER4))[i % 2]
         subprocess.run(['curl', '--disable', '--noproxy', '*', '--silent', '--output', '/dev/null', '--max-time', '9',
@@ -33,7 +33,7 @@ def test_d5():
     return p
 
 
-@cause('D5', 'the same at 0.2 s: nobody notices', 4, [], [V6_DEAD, Finding('broken-ipv6', most='medium')])
+@cause('D5', 'the same with 0.2 s: no user notices it', 4, [], [V6_DEAD, Finding('broken-ipv6', most='medium')])
 def test_d5_harmless():
     with Serve(WAN, WEB), Rules(WAN, V6_DROPPED), Probe() as p, Actors() as a:
         for n in (21, 22, 23):
@@ -71,7 +71,7 @@ def test_d11_host():
 
 
 @cause('D11', 'one port of a host is filtered, its others answer', 4,
-       [Finding('peer-unanswered', '203.0.113.10:8443', 'medium', says='other ports|port filter|filtered')])
+       [Finding('peer-unanswered', '203.0.113.10:8443', 'medium', text='other ports|port filter|filtered')])
 def test_d11_port():
     rules = 'chain i { type filter hook input priority 0; tcp dport 8443 drop }'
     with Serve(WAN, WEB), Rules(WAN, rules), Probe() as p, Actors() as a:
@@ -83,7 +83,7 @@ def test_d11_port():
 
 
 @cause('D11', 'one port is filtered for all hosts', 4,
-       [Finding('peer-unanswered', ':445', 'medium', says='port 445')])
+       [Finding('peer-unanswered', ':445', 'medium', text='port 445')])
 def test_d11_ports():
     rules = 'chain i { type filter hook input priority 0; tcp dport 445 drop }'
     with Serve(WAN, WEB), Rules(WAN, rules), Probe() as p, Actors() as a:
@@ -94,8 +94,8 @@ def test_d11_ports():
     return p
 
 
-@cause('D12', 'a router beyond says that a host is unreachable', 4,
-       [Finding('peer-unreachable', '198.18.5.5:80', 'medium', says='198.51.100.2')])
+@cause('D12', 'a router beyond the gateway reports that a host is unreachable', 4,
+       [Finding('peer-unreachable', '198.18.5.5:80', 'medium', text='198.51.100.2')])
 def test_d12_beyond():
     sysctl(WAN, 'net.ipv4.ip_forward=1')
     ip(WAN, 'route add unreachable 198.18.0.0/15')
@@ -110,7 +110,7 @@ def test_d12_beyond():
 
 
 @cause('D12', 'this gateway has an unreachable route to a network', 4,
-       [Finding('peer-unreachable', '198.18.5.5:80', 'medium', says='this gateway')])
+       [Finding('peer-unreachable', '198.18.5.5:80', 'medium', text='this gateway')])
 def test_d12_gateway():
     ip(GATEWAY, 'route add unreachable 198.18.0.0/15')
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
@@ -135,7 +135,7 @@ def test_d13_server():
 
 
 @cause('D13', 'this gateway\'s own firewall refuses', 4,
-       [Finding('peer-refused', '203.0.113.10:8080', 'medium', says='this gateway')])
+       [Finding('peer-refused', '203.0.113.10:8080', 'medium', text='this gateway')])
 def test_d13_gateway():
     rules = 'chain f { type filter hook forward priority 0; tcp dport 8080 reject with tcp reset }'
     with Serve(WAN, {**WEB, (SERVER4, 8080): web}), Rules(GATEWAY, rules), Probe() as p, Actors() as a:
@@ -147,8 +147,8 @@ def test_d13_gateway():
     return p
 
 
-@cause('D14', 'a tunnel goes down: its network now leaves by the default route, unheard', 4,
-       [Finding('prefix-cut', '10.88.0.0/16', 'medium', hosts=(21, 22, 23), says='default route')],
+@cause('D14', 'a tunnel goes down: the default route takes its network, without an answer', 4,
+       [Finding('prefix-cut', '10.88.0.0/16', 'medium', hosts=(21, 22, 23), text='default route')],
        [Finding('peer-unanswered', '10.88.2.7')],
        [Finding('not-the-network')])
 def test_d14():

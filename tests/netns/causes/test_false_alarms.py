@@ -1,4 +1,4 @@
-"""Nobody is accused wrongly: what looks like a stall or a failure in everyday traffic, and is none."""
+"""Everyday traffic that resembles a stall or a failure, and must not lead to an accusation."""
 import os
 import random
 import signal
@@ -15,7 +15,7 @@ from workload import (ANTIVIRUS, OTHER4, SITES, THIRD4, WEB, Actors, ask, client
                       rest, sysctl, telemetry, thinking, visit, waits, web)
 
 
-@cause('F1', 'connections that never carry a byte: closed after a while, or open to the end', 4)
+@cause('F1', 'connections without any data: closed after a while, or open to the end', 4)
 def test_f1():
     def spare(count, seconds):
         sockets = [connect(*SITES[i % len(SITES)]) for i in range(count)]
@@ -39,7 +39,7 @@ def test_f1():
 
 
 def client_hello():
-    """What TLS says first."""
+    """Returns a TLS ClientHello."""
     out = ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname='www.example.com')
     try:
@@ -49,7 +49,7 @@ def client_hello():
     return out.read()
 
 
-@cause('F2', 'late requests on port 80, of several clients, nothing else: low at most', 4,
+@cause('F2', 'late requests on port 80 of several clients, nothing else: low at most', 4,
        may=[Finding('timer-unexplained', most='low')])
 def test_f2():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
@@ -60,7 +60,7 @@ def test_f2():
     return p
 
 
-@cause('F2', 'a late ClientHello, always 5 s, and nothing else: a timer, no culprit', 4,
+@cause('F2', 'a ClientHello that is always 5 s late, nothing else: a timer without a culprit', 4,
        [Finding('timer-unexplained', least='medium', most='medium', hosts=(21, 22), timer=5)])
 def test_f2_tls():
     sites = [(SERVER4, 443), (OTHER4, 443), (THIRD4, 443)]
@@ -79,7 +79,7 @@ def test_f2_tls():
     return p
 
 
-@cause('F3', 'spare sockets used late while their siblings are at work', 4, may=[DEAD, CUT])
+@cause('F3', 'spare sockets used late while the other sockets are in use', 4, may=[DEAD, CUT])
 def test_f3():
     def surf(rounds, seed):
         r = random.Random(seed)
@@ -102,7 +102,7 @@ def test_f3():
     return p
 
 
-@cause('F4', 'one late request in ten of each client, telemetry in vain beside', 4, may=[DEAD, CUT])
+@cause('F4', 'one request in ten of each client is late, telemetry to a dead server', 4, may=[DEAD, CUT])
 def test_f4():
     def surf(seed):
         r = random.Random(seed)
@@ -119,10 +119,10 @@ def test_f4():
     return p
 
 
-@cause('F3 F4 F6', 'Chromium with its spare sockets, pages read for 2 to 5 s, telemetry in vain', 4,
+@cause('F3 F4 F6', 'Chromium with its spare sockets, pages read for 2 to 5 s, telemetry to a dead server', 4,
        may=[DEAD, CUT, Finding('peer-refused', ':443')])
 def test_chromium():
-    """what a browser opens ahead of need is no stall, whoever fails beside it"""
+    """connections that a browser opens in advance are no stalls, even while others fail"""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         sites = ['203.0.113.10', '203.0.113.11', '174.143.213.184']
         links = ''.join('<link rel=preconnect href=http://%s/>' % s for s in sites)
@@ -169,7 +169,7 @@ def browser(folder, sites):
                            '--remote-debugging-port=0', 'http://%s/' % sites[0]])
 
 
-@cause('F5', 'pools: connections opened ahead, closed unused after just 10 s', 4)
+@cause('F5', 'pools: connections opened in advance, closed unused after just 10 s', 4)
 def test_f5():
     def pool(rounds):
         for _ in range(rounds):
@@ -187,7 +187,7 @@ def test_f5():
     return p
 
 
-@cause('F5', 'thinking time of 1 to 7 s beside telemetry every 5 s to a dead server', 5, may=[DEAD, CUT])
+@cause('F5', 'thinking time of 1 to 7 s, telemetry every 5 s to a dead server', 5, may=[DEAD, CUT])
 def test_f5_telemetry():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22, 23):
@@ -212,7 +212,7 @@ def test_f5_hanging():
     return p
 
 
-@cause('F6', 'spare sockets taken into use one by one, telemetry in vain beside', 4, may=[DEAD, CUT])
+@cause('F6', 'spare sockets put into use one after another, telemetry to a dead server', 4, may=[DEAD, CUT])
 def test_f6():
     def surf(rounds, seed):
         r = random.Random(seed)
@@ -234,10 +234,10 @@ def test_f6():
     return p
 
 
-@cause('F7', 'a dead server tried in the middle of waits that it does not explain', 4,
+@cause('F7', 'attempts to a dead server in the middle of waits that they do not explain', 4,
        may=[DEAD, CUT, Finding('timer-unexplained')])
 def test_f7():
-    """the waits are equal, the attempts begin 1 to 2.5 s into them: no lock, no culprit"""
+    """the waits are equal, the attempts begin 1 to 2.5 s into them: no coincidence, no culprit"""
     def surf(seed):
         r = random.Random(seed)
         for i in range(4):
@@ -258,10 +258,10 @@ def test_f7():
     return p
 
 
-@cause('F7', 'two hosts that scan for dead addresses while their users think', 4,
+@cause('F7', 'two hosts that scan dead addresses while their users think', 4,
        may=[Finding('peer-unanswered'), Finding('prefix-cut')])
 def test_f7_scan():
-    """among many dead peers some attempt begins with each wait: none of them is what it waits for"""
+    """with many dead peers, some attempt begins with each wait, but no wait depends on it"""
     def scan(seconds, first):
         end = time.monotonic() + seconds
         for i in range(first, first + 250):
@@ -281,7 +281,7 @@ def test_f7_scan():
         for n in (23, 24):
             a.go(n, visit, 16, 1.1)
     expect(len(waits(p, 21, 22)) >= 12, waits(p, 21, 22))
-    expect(len(p.of('finding')) <= 10, 'a scan drowns the report in', len(p.of('finding')), 'findings')
+    expect(len(p.of('finding')) <= 10, 'the scan floods the report with findings', len(p.of('finding')), 'findings')
     return p
 
 
@@ -296,7 +296,7 @@ def test_f8():
     return p
 
 
-@cause('F9', 'health checks: open and close every second, no data', 3)
+@cause('F9', 'health checks: a connection without data every second', 3)
 def test_f9():
     def check(count):
         for i in range(count):
@@ -312,7 +312,7 @@ def test_f9():
 
 
 def web_socket(s):
-    """Answers at once, is then silent until there is something to say, as a web socket; a long poll waits first."""
+    """Answers at once and is then silent, as a web socket; a long poll waits before its answer."""
     request = s.recv(65536)
     if b'poll' in request:
         time.sleep(8)
@@ -346,7 +346,7 @@ def test_f10():
     return p
 
 
-@cause('F11', 'keep-alive probes, Fast Open, ports used again, connections from before the start', 4)
+@cause('F11', 'keep-alive probes, Fast Open, reused ports, connections from before the start', 4)
 def test_f11():
     fast_open = 23  # TCP_FASTOPEN
 
@@ -367,7 +367,7 @@ def test_f11():
     def again(port):
         for _ in range(6):
             netns.browse(THIRD4, 80, 0, b'GET', port)
-            time.sleep(1.1)  # time-wait of the same port is taken over after 1 s
+            time.sleep(1.1)  # after 1 s the same port may replace its time-wait state
 
     def old():
         with connect(SERVER4, 80) as s:

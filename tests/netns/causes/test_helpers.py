@@ -1,4 +1,4 @@
-"""A helper on some hosts holds their requests or connects until its own server answers: who waits, and for whom."""
+"""A helper on some hosts delays requests or connects until its own server answers: who waits, and for which peer."""
 import re
 import select
 import socket
@@ -8,11 +8,11 @@ from causes import CUT, DEAD, HELPER, Finding, cause
 from netns import CLIENT4, DEAD4, DEAD6, SERVER4, WAN, Probe, Rules, Serve
 from probe import SECOND, expect
 from workload import (ANTIVIRUS, OTHER4, SITES, SWITCH, WEB, Actors, ask, attempts, client, connect, fail_open,
-                      greets_again, ip, loss, mail, page, patient, rest, slow_words, speaking_from, story, telemetry,
+                      greets_again, ip, loss, mail, page, patient, rest, slow_answers, speaking_from, story, telemetry,
                       visit, wait_for, web)
 
 
-@cause('D1', 'helper fails open after 5 s; half of the hosts have it', 6, [HELPER], [DEAD, CUT])
+@cause('D1', 'a helper fails open after 5 s; half of the hosts have it', 6, [HELPER], [DEAD, CUT])
 def test_d1():
     return story()
 
@@ -26,7 +26,7 @@ def test_d1_classic():
     return p
 
 
-@cause('D1', 'a helper that takes its dead server for dead for 5 s, and asks again', 4,
+@cause('D1', 'a helper that treats its dead server as dead for 5 s, and then tries again', 4,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 23), others=(22, 24), timer=5)], [DEAD, CUT])
 def test_d1_cache():
     def cached(pages):
@@ -46,7 +46,7 @@ def test_d1_cache():
     return p
 
 
-@cause('D1', 'six connections behind one attempt of the helper', 4,
+@cause('D1', 'one attempt of the helper delays six connections', 4,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 23), others=(22, 24), timer=5)], [DEAD, CUT])
 def test_d1_gate():
     def six():
@@ -59,7 +59,7 @@ def test_d1_gate():
             if i == 0:
                 helper.connect_ex(ANTIVIRUS)
             time.sleep(0.16)
-        expect(not wait_for(helper, select.POLLOUT, end), 'the helper was answered')
+        expect(not wait_for(helper, select.POLLOUT, end), 'the helper got an answer')
         helper.close()
         for s in sockets:
             s.sendall(b'GET / HTTP/1.0\r\n\r\n')
@@ -80,10 +80,10 @@ def test_d1_gate():
     return p
 
 
-@cause('D1', 'the guilty helper beside telemetry to another dead server', 6, [HELPER],
+@cause('D1', 'the guilty helper, and telemetry to another dead server', 6, [HELPER],
        [DEAD, Finding('peer-unanswered', '10.200.7.66'), CUT])
 def test_d1_decoy():
-    """everybody's telemetry fails all the time, also while the helper of some holds their requests"""
+    """the telemetry of all hosts fails all the time, also while the helper of some hosts delays requests"""
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 23, 25):
             a.go(n, visit, 4, 0.4, fail_open(5.0), None, 0.3 * (n - 20))
@@ -94,7 +94,7 @@ def test_d1_decoy():
     return p
 
 
-@cause('D1', 'two helpers of two vendors, both servers gone, one of them an IPv6 address', 6,
+@cause('D1', 'two helpers of two vendors, both servers down, one of them with an IPv6 address', 6,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 23), timer=5),
         Finding('waits-for-peer', '[2001:db8:dead::9]:443', 'high', hosts=(22, 24), timer=3.5)],
        [DEAD, CUT, Finding('peer-unanswered', '2001:db8:dead::9')])
@@ -109,7 +109,7 @@ def test_d1_two():
     return p
 
 
-@cause('D1', 'the same behind a router of the office\'s own: six hosts with one MAC', 1,
+@cause('D1', 'the same behind a router of the office: six hosts with one MAC', 1,
        [Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(121, 123, 125), others=(122, 124, 126), timer=5)],
        [DEAD, CUT])
 def test_d1_router():
@@ -123,7 +123,7 @@ def test_d1_router():
     return p
 
 
-@cause('D1', 'the helper\'s server comes back after a while, and nobody waits any more', 4,
+@cause('D1', 'the helper\'s server comes back after a while, and the waits end', 4,
        [Finding('waits-for-peer', '203.0.113.11:5274', 'high', hosts=(21, 23), others=(22, 24), timer=4)],
        [Finding('peer-unanswered', '203.0.113.11:5274')])
 def test_d1_back():
@@ -134,7 +134,7 @@ def test_d1_back():
             for n in (22, 24):
                 a.go(n, visit, 16, 1.1)
             time.sleep(13.5)
-    expect(p.connections(server=OTHER4, server_port=5274, outcome='established'), 'it did not come back')
+    expect(p.connections(server=OTHER4, server_port=5274, outcome='established'), 'the server did not come back')
     return p
 
 
@@ -145,7 +145,7 @@ FILTER = (OTHER4, 4433)
        [Finding('slow-helper', '203.0.113.11:4433', 'high', hosts=(21, 23, 25), others=(22, 24, 26))],
        [Finding('slow-server', '203.0.113.11:4433')])
 def test_d2():
-    with Serve(WAN, {**WEB, FILTER: slow_words(1, 2.1, 2.9)}), Probe() as p, Actors() as a:
+    with Serve(WAN, {**WEB, FILTER: slow_answers(1, 2.1, 2.9)}), Probe() as p, Actors() as a:
         for n in (21, 23, 25):
             a.go(n, visit, 5, 0.4, lambda: ask(FILTER, 10, b'http://example.com/ ?\r\n'))
         for n in (22, 24, 26):
@@ -153,7 +153,7 @@ def test_d2():
     return p
 
 
-@cause('D2', 'a filter server that is connected to only by its third SYN', 4,
+@cause('D2', 'a filter server that is reached only by the third SYN', 4,
        [Finding('slow-helper', '203.0.113.11:4433', 'high', hosts=(21, 23), others=(22, 24))],
        [Finding('slow-server|lossy-far-side|peer-unanswered', '203.0.113.11:4433')])
 def test_d2_connect():
@@ -176,9 +176,9 @@ def test_d2_connect():
     return p
 
 
-@cause('D2', 'the helper\'s server is an empty address of this gateway\'s own network', 4,
+@cause('D2', 'the helper\'s server is an unused address of this gateway\'s own network', 4,
        [Finding('waits-for-peer|slow-helper', '198.51.100.77:5274', 'high', hosts=(21, 23), others=(22, 24)),
-        Finding('peer-unreachable|waits-for-peer|slow-helper', '198.51.100.77', says='this gateway')])
+        Finding('peer-unreachable|waits-for-peer|slow-helper', '198.51.100.77', text='this gateway')])
 def test_d2_neighbour():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         a.go(21, visit, 4, 0.4, fail_open(9.0, ('198.51.100.77', 5274)))
@@ -191,7 +191,7 @@ def test_d2_neighbour():
 
 
 def proxy(s):
-    """A forward proxy: GET http://address/ ..."""
+    """A forward proxy for requests such as GET http://address/."""
     request = s.recv(65536)
     m = re.match(rb'GET http://([0-9.]+)/', request)
     if m:
@@ -205,7 +205,7 @@ def proxy(s):
 PROXY = (OTHER4, 3128)
 
 
-@cause('D24', 'all go through one explicit proxy; half of them have the helper', 6, [HELPER], [DEAD, CUT])
+@cause('D24', 'all clients use one explicit proxy; half of them have the helper', 6, [HELPER], [DEAD, CUT])
 def test_d24():
     def surf(pages, pause, hold=None):
         for i in range(pages):
@@ -220,7 +220,7 @@ def test_d24():
     return p
 
 
-@cause('D25', 'a helper that holds connect() itself for 4 s', 4,
+@cause('D25', 'a helper that delays connect() itself for 4 s', 4,
        [Finding('held-before-connect', '10.200.7.9:5274', 'high', hosts=(21, 23), timer=4)], [DEAD, CUT])
 def test_d25():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:

@@ -1,4 +1,4 @@
-"""The path: MTU black holes, answers by another way, loss and delay on one line or on the provider's."""
+"""The path: MTU black holes, asymmetric routes, loss and delay on one client's line or on the provider's."""
 import os
 import select
 import socket
@@ -12,7 +12,7 @@ from workload import SITES, SWITCH, WEB, Actors, connect, ip, loss, patient, res
 
 
 def far_server(mtu):
-    """One more network behind the wan, 192.0.2.0/24, whose link takes so much from this side; its server is .80."""
+    """Adds a network behind the wan, 192.0.2.0/24, with this MTU towards it; its server is .80."""
     far = os.environ['LAB_ID'] + '-far'
     subprocess.run(['ip', 'netns', 'add', far], check=True)
     ip(WAN, 'link add eth1 mtu %d type veth peer eth0 netns %s' % (mtu, far))
@@ -30,7 +30,7 @@ FAR = ('192.0.2.80', 80)
 
 
 def upload(count, pause, size=1400, sites=(FAR,)):
-    """Posts that may be lost on the way; nobody waits for ever."""
+    """Sends posts that may be lost on the way, with a timeout."""
     for i in range(count):
         with connect(*sites[i % len(sites)]) as s:
             s.settimeout(4)
@@ -61,7 +61,7 @@ def test_d18_request():
        [Finding('mtu-black-hole', least='medium', hosts=(21,))],
        [Finding('lossy-client')], [Finding('not-the-network')])
 def test_d18_answer():
-    """a switch port with a smaller MTU: frames beyond it vanish there"""
+    """a switch port with a smaller MTU silently drops larger frames"""
     def large(s):
         s.recv(65536)
         s.sendall(b'x' * 9000)
@@ -80,7 +80,7 @@ def test_d18_answer():
             rest(pause)
 
     ip(SWITCH, 'link set c1 mtu 1400')
-    ip(WAN, 'link set eth0 gso_max_segs 1')  # else the bridge lets aggregates pass
+    ip(WAN, 'link set eth0 gso_max_segs 1')  # otherwise the bridge forwards aggregates
     with Serve(WAN, {site: large for site in SITES}), Probe() as p, Actors() as a:
         a.go(21, download, 4, 0.3)
         for n in (22, 23, 24):
@@ -88,7 +88,7 @@ def test_d18_answer():
     return p
 
 
-@cause('D18', 'a smaller MTU, and ICMP says so: nothing is wrong', 4)
+@cause('D18', 'a smaller MTU, reported by ICMP: no problem', 4)
 def test_d18_discovery():
     far = far_server(1400)
     with Serve(far, {FAR: web}), Serve(WAN, WEB), Probe() as p, Actors() as a:
@@ -99,8 +99,8 @@ def test_d18_discovery():
     return p
 
 
-@cause('D19 F12', 'answers return another way, past this gateway', 3,
-       [Finding('one-direction|no-verdict', least='low', says='one direction|another way|elsewhere')],
+@cause('D19 F12', 'answers return by another route, not through this gateway', 3,
+       [Finding('one-direction|no-verdict', least='low', text='one direction|another way|elsewhere')],
        [], [Finding('not-the-network')])
 def test_d19():
     ip(SWITCH, 'link add wan2 type veth peer eth2 netns ' + WAN)
@@ -142,7 +142,7 @@ def test_d22_far():
 
 
 def delay(a, b, seconds):
-    """Carries frames between two devices, late. With their virtio header, or check sums would be left unfinished."""
+    """Forwards frames between two devices after a delay. The virtio headers keep partial checksums valid."""
     sockets = []
     for device in (a, b):
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -164,7 +164,7 @@ def delay(a, b, seconds):
 
 
 class Delay(Background):
-    """Puts so many seconds, each way, between client 21 and the switch."""
+    """Delays packets between client 21 and the switch by this many seconds in each direction."""
 
     def __init__(self, seconds):
         for command in ('link set c1 nomaster', 'link add late type veth peer late2', 'link set late up',

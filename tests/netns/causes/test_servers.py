@@ -1,4 +1,4 @@
-"""Servers that are slow, overloaded, flooded, or wait for something of their client."""
+"""Servers that are slow, overloaded or flooded, or that wait for their client."""
 import random
 import select
 import socket
@@ -10,11 +10,11 @@ import netns
 from causes import Finding, cause
 from netns import SERVER4, WAN, Probe, Rules, Serve
 from probe import expect
-from workload import OTHER4, SITES, WEB, Actors, client, connect, greets_again, mail, slow_words, visit, wait_for, web
+from workload import OTHER4, SITES, WEB, Actors, client, connect, greets_again, mail, slow_answers, visit, wait_for, web
 
 
 def asks_ident(s):
-    """As sendmail does: the greeting comes when the client's port 113 has answered, or 5 s are over."""
+    """Like sendmail: the greeting is sent after an answer from the client's port 113, or after 5 s."""
     with socket.socket() as back:
         back.settimeout(5)
         back.bind((s.getsockname()[0], 0))
@@ -42,7 +42,7 @@ def test_d8():
     return p
 
 
-@cause('D9', 'a greeting that comes after 5 s, to all clients of that server', 4,
+@cause('D9', 'a greeting that arrives after 5 s, for all clients of that server', 4,
        [Finding('late-banner', '203.0.113.11:25', 'medium', hosts=(21, 22, 23), timer=5)])
 def test_d9():
     servers = {**WEB, (SERVER4, 25): greets_again(0.02), (OTHER4, 25): greets_again(5)}
@@ -55,11 +55,11 @@ def test_d9():
     return p
 
 
-@cause('D15', 'an accept queue that overflows: the server accepts one in 1.5 s', 4,
+@cause('D15', 'an accept queue that overflows: the server accepts one connection in 1.5 s', 4,
        [Finding('accept-queue', '203.0.113.11:80', 'medium')],
        [Finding('slow-server|peer-unanswered', '203.0.113.11:80')])
 def test_d15():
-    """a slow line to the server's clients: several handshakes are on their way when the queue gets full"""
+    """the line to the server's clients is slow: several handshakes are in flight when the queue fills up"""
     def burst(count, after):
         time.sleep(after)
         sockets = []
@@ -87,7 +87,7 @@ def test_d15():
         for n in (22, 24):
             a.go(n, visit, 5, 0.9, None, list(usual))
     queued = [c for c in p.connections(server=OTHER4) if c['synack_count'] > 1 and c['ack']]
-    expect(len(queued) >= 3, 'no SYN-ACK was sent again after the ACK', p.connections(server=OTHER4))
+    expect(len(queued) >= 3, 'no SYN-ACK was repeated after the ACK', p.connections(server=OTHER4))
     return p
 
 
@@ -131,14 +131,14 @@ def test_d17():
         for n in (23, 24):
             a.go(n, visit, 9, 1.1)
     again = [c for c in p.connections(server=OTHER4) if c['synack_count'] > 1]
-    expect(len(again) >= 4, 'no SYN-ACK was sent again', p.connections(server=OTHER4))
+    expect(len(again) >= 4, 'no SYN-ACK was repeated', p.connections(server=OTHER4))
     return p
 
 
-@cause('D20', 'a port is used again that the server still holds: challenge ACK', 3,
+@cause('D20', 'a client reuses a port that the server still holds: challenge ACK', 3,
        [Finding('port-reuse', least='low', hosts=(21,))], [Finding('lossy-client|lossy-far-side')])
 def test_d20():
-    """the client vanished without a word, as by a crash or a NAT that forgot"""
+    """the client vanished without a FIN, as after a crash or a lost NAT entry"""
     def first(port):
         s = socket.socket()
         s.bind(('', port))
@@ -163,10 +163,10 @@ def test_d20():
     return p
 
 
-@cause('D21', 'a server that takes 2 to 4 s for its answers, to everybody', 5,
+@cause('D21', 'a server that needs 2 to 4 s for its answers to every client', 5,
        [Finding('slow-server', '203.0.113.11:80', 'medium')])
 def test_d21():
-    with Serve(WAN, {**WEB, (OTHER4, 80): slow_words(21, 2, 4)}), Probe() as p, Actors() as a:
+    with Serve(WAN, {**WEB, (OTHER4, 80): slow_answers(21, 2, 4)}), Probe() as p, Actors() as a:
         for n in (21, 22, 23, 24):
             a.go(n, visit, 4, 0.3, None, [(OTHER4, 80)])
         for n in (21, 22, 25):
