@@ -233,7 +233,7 @@ __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 		counter_inc_atomic(COUNT_PUBLISHED);
 	} else {
-		counter_inc_atomic(is_crowded ? COUNT_LOST_EVICTED : COUNT_LOST_RING);
+		counter_inc_atomic(is_crowded ? COUNT_LOST_CROWDED : COUNT_LOST_RING);
 	}
 	slot_free(e, on_hook);
 	return 0;

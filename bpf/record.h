@@ -178,7 +178,7 @@ enum counter {
 	COUNT_LOST_MAP, /* attempts without a slot, because the table was full */
 	COUNT_LOST_RING, /* records that were dropped because the ring was full */
 	/* attempts without a handshake whose records were dropped because the ring was half full */
-	COUNT_LOST_EVICTED,
+	COUNT_LOST_CROWDED,
 	COUNT_LOST_TRUNCATED, /* packets whose TCP header could not be read */
 	COUNT_LOST_PACKETS, /* packets for --write that were dropped because the ring was full */
 	COUNTERS,

@@ -21,7 +21,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_UNKNOWN_LINK] = "unknown_link",
 	[COUNT_LOST_MAP] = "map_full",
 	[COUNT_LOST_RING] = "ring_full",
-	[COUNT_LOST_EVICTED] = "evicted",
+	[COUNT_LOST_CROWDED] = "evicted",
 	[COUNT_LOST_TRUNCATED] = "truncated",
 	[COUNT_LOST_PACKETS] = "evidence_packets",
 };

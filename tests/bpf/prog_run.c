@@ -153,19 +153,19 @@ static const char *play_flood(struct both *b)
 			       b->from_bpf.at[n].flow.client_first == START + 1000 * MS + 5002 * MS;
 	if (established != REAL)
 		return "connections with a handshake lost their entries";
-	if (sum[COUNT_ATTEMPTS] + sum[COUNT_LOST_MAP] != REAL + FLOOD || !sum[COUNT_LOST_EVICTED] ||
+	if (sum[COUNT_ATTEMPTS] + sum[COUNT_LOST_MAP] != REAL + FLOOD || !sum[COUNT_LOST_CROWDED] ||
 	    sum[COUNT_PUBLISHED] != b->from_bpf.count ||
 	    sum[COUNT_ATTEMPTS] !=
-		    sum[COUNT_PUBLISHED] + sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED])
+		    sum[COUNT_PUBLISHED] + sum[COUNT_LOST_RING] + sum[COUNT_LOST_CROWDED])
 		return "attempts are neither records nor losses";
 	printf("      flood of %d SYNs into %u entries: %" PRIu64 " records, %" PRIu64
 	       " counted as lost\n",
 	       FLOOD, BOTH_FLOWS, sum[COUNT_PUBLISHED],
-	       sum[COUNT_LOST_RING] + sum[COUNT_LOST_EVICTED] + sum[COUNT_LOST_MAP]);
+	       sum[COUNT_LOST_RING] + sum[COUNT_LOST_CROWDED] + sum[COUNT_LOST_MAP]);
 	return not_given_back(b);
 }
 
-#define CROWD_FLOWS 20 /* a line holds 11, the alternative line as many */
+#define CROWD_FLOWS 20 /* a bucket holds 11, its overflow bucket as many */
 
 static void feed_last(struct both *b, const struct tape *t)
 {

@@ -217,7 +217,7 @@ static uint64_t count_of(enum counter c)
 /* Returns the number of losses, and of SYNs that met another insertion on another CPU. */
 static uint64_t without_record(void)
 {
-	return count_of(COUNT_LOST_RING) + count_of(COUNT_LOST_EVICTED) + count_of(COUNT_LOST_MAP) +
+	return count_of(COUNT_LOST_RING) + count_of(COUNT_LOST_CROWDED) + count_of(COUNT_LOST_MAP) +
 	       count_of(COUNT_LATE_SYN_COPIES);
 }
 
@@ -254,7 +254,7 @@ static int play(void)
 	held = lanes_held((const struct flow_filter *)&bpf->bss->flow_filter);
 	snprintf(numbers, sizeof(numbers),
 		 "%u attempts, %u records, %" PRIu64
-		 " without record, %u twice, %u torn, %u unknown, %u lanes held",
+		 " without record, %u twice, %u torn, %u unknown, %u cells held",
 		 attempts, records, lost, twice, torn, unknown, held);
 	printf("      %s\n", numbers);
 	failed += claim_that(!twice && !unknown, "no attempt is published twice", numbers);

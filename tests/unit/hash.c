@@ -239,7 +239,7 @@ static const struct set sets[] = {
 	{ "IPv6: two prefixes of equal sums", true, make6_both_prefixes, false },
 };
 
-/* The number of pairs, each with its own secret, that share a lane, a line or a slot. */
+/* The number of pairs, each with its own secret, that share a filter cell, a bucket or a hash. */
 struct meetings {
 	unsigned int filter, lines, slots;
 };
@@ -357,7 +357,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		dice = strtoull(argv[1], NULL, 0);
-	printf("      secrets from %llu on, %d pairs of each set: in one lane, in one line (as a multiple\n"
+	printf("      secrets from %llu on, %d pairs of each set: in one cell, in one bucket (as a multiple\n"
 	       "      of the random rate), in one slot\n",
 	       (unsigned long long)dice, PAIRS);
 	for (n = 0; n < sizeof(sets) / sizeof(sets[0]); n++)

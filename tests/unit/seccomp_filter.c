@@ -543,6 +543,6 @@ int main(void)
 	}
 	unlink(file_name);
 	unlink("/tmp/made");
-	printf("sandbox: %d passed, %d failed\n", passed, failed);
+	printf("seccomp_filter: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

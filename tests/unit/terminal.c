@@ -233,6 +233,6 @@ int main(void)
 	test_standing_still();
 	test_gone_reader();
 	test_fold();
-	printf("screen: %d passed, %d failed\n", passed, failed);
+	printf("terminal: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

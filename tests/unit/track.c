@@ -121,24 +121,25 @@ static const char *check_counts(void)
 
 #define OPENINGS 100000
 
-static void count_openings(struct flow_filter *lanes, const __u32 *slots, unsigned int count, int n)
+static void count_openings(struct flow_filter *filter, const __u32 *hashes, unsigned int count,
+			   int n)
 {
 	while (count--)
-		filter_add(lanes, *slots++, n);
+		filter_add(filter, *hashes++, n);
 }
 
-static unsigned int count_maybes(const struct flow_filter *lanes, const __u32 *slots,
+static unsigned int count_maybes(const struct flow_filter *filter, const __u32 *hashes,
 				 unsigned int count)
 {
 	unsigned int maybes = 0;
 
 	while (count--)
-		maybes += filter_may_hold(lanes, *slots++);
+		maybes += filter_may_hold(filter, *hashes++);
 	return maybes;
 }
 
-/* The lanes of many openings: packets of openings are never dismissed, most others are. */
-static const char *check_lanes(void)
+/* The cells of many openings: packets of openings are never dismissed, most others are. */
+static const char *check_cells(void)
 {
 	static __u32 slots[2 * OPENINGS], *go = slots + OPENINGS / 2, *others = slots + OPENINGS;
 	static struct flow_filter flow_filter;
@@ -154,7 +155,7 @@ static const char *check_lanes(void)
 	srandom(1);
 	for (i = 0; i < 2 * OPENINGS; i++)
 		slots[i] = (__u32)random() << 16 ^ random();
-	/* in the first lanes, one, two, three ...; those from the 17th on will be removed */
+	/* in the first cells, one, two, three ...; those from the 17th on will be removed */
 	for (i = 0; i < 32 * 32; i++)
 		if (i / 32 <= i % 32)
 			go[(int)i - 512] = i % 32 << (32 - FILTER_SHIFT) | i / 32 * 7;
@@ -211,7 +212,7 @@ int main(void)
 		}
 	}
 	report("full table", check_full_table()) ? failed++ : passed++;
-	report("lanes of 100 000 openings", check_lanes()) ? failed++ : passed++;
+	report("cells of 100 000 openings", check_cells()) ? failed++ : passed++;
 	report("counts that are full", check_counts()) ? failed++ : passed++;
 	printf("track: %d passed, %d failed\n", passed, failed);
 	return failed != 0;

@@ -400,7 +400,7 @@ void text_losses(struct report *r, uint64_t dropped)
 		[COUNT_LOST_MAP] = "attempts not tracked: too many at the same time (--max-flows)",
 		[COUNT_LOST_RING] =
 			"records dropped: this machine was too busy (--ring-size, --client)",
-		[COUNT_LOST_EVICTED] = "attempts without a handshake, not recorded in a flood",
+		[COUNT_LOST_CROWDED] = "attempts without a handshake, not recorded in a flood",
 		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
 		[COUNT_LOST_PACKETS] = "packets for --write dropped: this machine was too busy",
 	};

@@ -236,7 +236,7 @@ bool is_any_opening(struct live *l)
 
 	read_counters(l->bpf, l->session->counters);
 	return counted[COUNT_ATTEMPTS] !=
-	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_EVICTED];
+	       counted[COUNT_PUBLISHED] + counted[COUNT_LOST_RING] + counted[COUNT_LOST_CROWDED];
 }
 
 void read_ethertypes(struct live *l)
