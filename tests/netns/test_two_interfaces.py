@@ -209,7 +209,7 @@ def test_other_device():
             p.stop()
             q.stop()
         f = one(finding(p, 'dropped-in-gateway'), 'dmz0')
-        expect(f['confidence'] != 'high' and 'dmz0, not watched' in str(f['evidence']), f)
+        expect(f['confidence'] != 'high' and 'dmz0, which is not watched' in str(f['evidence']), f)
         # A probe that follows all devices knows that the SYNs left.
         expect(not finding(q, 'dropped-in-gateway'), q.text)
         expect(one(q.of('peer', server='203.0.113.77'), 'DNAT')['left'] == 3, q.of('peer'))

@@ -47,7 +47,7 @@ static void explain_ethertype(const struct session *session, uint64_t packets, c
 	const char *name = ethertype_name(most->ethertype);
 
 	snprintf(text, room,
-		 "no supported protocol has been seen yet: %" PRIu64 " of %" PRIu64
+		 "no supported protocol has passed yet: %" PRIu64 " of %" PRIu64
 		 " packets are of ethertype 0x%04x%s%s%s. %s",
 		 most->packets, packets, most->ethertype, name ? " (" : "", name ? name : "",
 		 name ? ")" : "", advice_for(most->ethertype));
@@ -73,7 +73,7 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 			 tunnels, packets);
 	else if (c[COUNT_MALFORMED] >= packets / 2)
 		snprintf(text, room,
-			 "no supported protocol has been seen yet: %" PRIu64 " of %" PRIu64
+			 "no supported protocol has passed yet: %" PRIu64 " of %" PRIu64
 			 " packets do not match the link type of this interface. Watch the "
 			 "interface below or above it",
 			 c[COUNT_MALFORMED], packets);
