@@ -48,6 +48,25 @@ struct payload {
 	uint16_t size; /* bytes; 0 if no payload was seen */
 	unsigned int again; /* number of retransmissions */
 	bool acked;
+	bool has_first_byte; /* first_byte was captured */
+	uint8_t first_byte;
+	/* level of a TLS alert (RFC 8446 6) if first_byte is TLS_ALERT: 2 is fatal; else 0 */
+	uint8_t alert_level;
+};
+
+#define TLS_ALERT 0x15 /* record type (RFC 8446 5.1) */
+
+/* Properties of the first SYN that differ between systems and between paths. */
+struct syn_traits {
+	uint8_t ttl; /* or hop limit */
+	uint8_t scale; /* window scale (RFC 7323 2); 0xff if absent */
+	uint16_t window;
+	uint32_t option_order; /* see SYN_OPTIONS in bpf/record.h */
+	bool ecn; /* asks for ECN (RFC 3168 6.1.1) */
+	bool mptcp; /* RFC 8684 3.1 */
+	bool fast_open; /* RFC 7413 4.1 */
+	bool has_timestamp; /* RFC 7323 3 */
+	uint32_t tsval;
 };
 
 /*
@@ -105,6 +124,24 @@ struct connection {
 	/* observed until the payload of both sides was acknowledged */
 	struct payload client_payload;
 	struct payload server_payload;
+	/* bytes of the client's first flight, before the server's first payload; at most 65535 */
+	uint16_t client_flight;
+	unsigned int client_segments; /* its segments with payload, at most ONE_SIDED_SEGMENTS */
+	/* a side acknowledged payload of the other side that was not seen here */
+	bool client_acks_unseen;
+	bool server_acks_unseen;
+	struct syn_traits syn_traits;
+	uint16_t synack_window;
+	uint8_t synack_ttl;
+	bool synack_from_gateway; /* this host sent the SYN-ACK */
+	bool has_tsecr;
+	uint32_t synack_tsecr; /* TSecr of the SYN-ACK (RFC 7323 3) */
+	/* an RST or SYN-ACK in answer to the SYN that the client must ignore (RFC 9293 3.10.7.3) */
+	bool ignored_rst;
+	bool ignored_synack;
+	uint8_t rst_ttl; /* of the RST, or of the ignored RST */
+	/* bytes that the RST acknowledges, counting the SYN; RST_ACKS_NOTHING without an ACK */
+	uint16_t rst_acked;
 	bool client_gap; /* data before the client's first payload was not seen */
 	bool challenged; /* the reply to the SYN was a challenge ACK (RFC 5961 4.2) */
 	/* the client continued as after a SYN-ACK, but none was seen: asymmetric path */
