@@ -51,6 +51,8 @@ enum {
 	TCP_SYN = 1 << 1,
 	TCP_RST = 1 << 2,
 	TCP_ACK = 1 << 4,
+	TCP_ECE = 1 << 6, /* RFC 3168 6.1 */
+	TCP_CWR = 1 << 7,
 };
 
 /* A segment with one of these flags changes the state of a connection. */

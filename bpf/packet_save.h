@@ -33,7 +33,7 @@ __noinline int emit_packet(struct __sk_buff *skb)
 		return 0;
 	p->head.length = length;
 	barrier_var(length); /* see slow_path_copy() */
-	if (load_bytes(skb, scratch->tunnel_length, p->bytes, length) ||
+	if (load_bytes(skb, scratch->tunnel_length, 0, p->bytes, length) ||
 	    bpf_ringbuf_output(&packets, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP))
 		counter_add(COUNT_LOST_PACKETS, 1);
 	return 0;

@@ -31,6 +31,7 @@
  *				was seen leaving, with flow.forwarded_by in the upper byte
  *	table_saves_packets	returns true with --write
  *	table_save_packet	saves the packet of this segment if it has a role in its attempt
+ *	table_read_needs	reads the part of the packet that s->needs names
  */
 #pragma once
 
@@ -40,7 +41,7 @@
 #include "selector.h"
 
 /* Starts an attempt with a SYN for which process_segment() returned true. */
-static __always_inline void start_attempt(table_ctx *ctx, const struct segment *s)
+static __always_inline void start_attempt(table_ctx *ctx, struct segment *s)
 {
 	struct bucket *bucket = table_bucket(ctx, bucket_number(s->hash, s->ifindex, s->vlan));
 	const struct flow_key *key = &s->key;
@@ -66,6 +67,8 @@ static __always_inline void start_attempt(table_ctx *ctx, const struct segment *
 	f = table_new(ctx, now);
 	if (!f)
 		return;
+	s->needs = NEEDS_OPTIONS;
+	table_read_needs(ctx, s);
 	flow_start(f, s, s->from_end_1, now);
 	f->hash = hash;
 	if (table_saves_packets(ctx))
@@ -87,9 +90,9 @@ static __always_inline void settle_flow(table_ctx *ctx, struct flow_ref *found, 
 }
 
 /* Applies a segment to its flow. If that settles the flow, publishes its record. */
-static __always_inline void update_flow(table_ctx *ctx, const struct segment *s,
-					struct bucket *bucket, __u32 hash,
-					const struct flow_ref *found, bool from_client, __u64 now)
+static __always_inline void update_flow(table_ctx *ctx, struct segment *s, struct bucket *bucket,
+					__u32 hash, const struct flow_ref *found, bool from_client,
+					__u64 now)
 {
 	struct flow *f = found->flow;
 	__u16 forwarding = 0;
@@ -97,10 +100,14 @@ static __always_inline void update_flow(table_ctx *ctx, const struct segment *s,
 
 	if (table_follows_peers(ctx) && is_syn(s) && from_client)
 		forwarding = table_forwarding(ctx, f);
+	/* before the lock, under which no helper may be called */
+	s->needs = segment_needs(f, s, from_client);
+	if (*(volatile __u8 *)&s->needs)
+		table_read_needs(ctx, s);
 	if (!table_lock(ctx, found))
 		return;
 	if (forwarding) {
-		f->client_flags |= forwarding;
+		f->client_flags |= forwarding & 0xff;
 		f->forwarded_by = forwarding >> 8;
 	}
 	why = track(f, s, from_client, now);
@@ -166,8 +173,12 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 		return true;
 	/* a connection whose SYN was not seen is counted once, without a record */
 	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL &&
-	    bucket_test_and_set_seen(bucket, hash))
-		table_count(ctx, COUNT_ALREADY_OPEN, 1);
+	    bucket_test_and_set_seen(bucket, hash)) {
+		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK))
+			table_count(ctx, COUNT_SYNACK_ALONE, 1);
+		else
+			table_count(ctx, COUNT_ALREADY_OPEN, 1);
+	}
 	return false;
 }
 

@@ -11,7 +11,7 @@
 
 #include "compat.h"
 
-#define RECORD_VERSION 3
+#define RECORD_VERSION 4
 
 #define SECOND_NS 1000000000ULL
 #define MILLISECOND_NS 1000000ULL
@@ -57,6 +57,11 @@ enum client_flag {
 	 */
 	CLIENT_FORWARDED = 1 << 6, /* seen leaving this host, see flow.forwarded_by */
 	CLIENT_NOT_FORWARDED = 1 << 7, /* not seen leaving on any followed interface */
+	/* the first SYN was sent to the MAC address of another machine */
+	CLIENT_OTHER_HOST = 1 << 8,
+	CLIENT_FIRST_BYTE = 1 << 9, /* client_first_byte was captured */
+	/* acknowledged payload of the server (or its FIN), although none had been seen */
+	CLIENT_ACKS_UNSEEN = 1 << 10,
 };
 
 enum server_flag {
@@ -68,9 +73,19 @@ enum server_flag {
 	/* Fast Open: the SYN-ACK acknowledged payload of the SYN (RFC 7413) */
 	SERVER_TOOK_SYN_DATA = 1 << 4,
 	SERVER_SYN = 1 << 5, /* simultaneous open (RFC 9293 3.5) */
-	/* RST or SYN-ACK with an unacceptable ACK or sequence number, which a client ignores */
-	SERVER_UNACCEPTABLE = 1 << 6,
-	SERVER_CHALLENGED = 1 << 7, /* replied to the SYN with a bare ACK (RFC 5961 4.2) */
+	/*
+	 * RST, or SYN-ACK, in answer to the SYN with an unacceptable ACK or without one: the client
+	 * ignores it (RFC 9293 3.10.7.3)
+	 */
+	SERVER_IGNORED_RST = 1 << 6,
+	SERVER_IGNORED_SYNACK = 1 << 7,
+	SERVER_CHALLENGED = 1 << 8, /* replied to the SYN with a bare ACK (RFC 5961 4.2) */
+	SERVER_ACKED = 1 << 9, /* the server acknowledged the client's first payload */
+	SERVER_SYNACK_GATEWAY = 1 << 10, /* this host generated the first SYN-ACK */
+	SERVER_TIMESTAMP = 1 << 11, /* the first SYN-ACK has time stamps; synack_tsecr is valid */
+	SERVER_FIRST_BYTE = 1 << 12, /* server_first_byte was captured */
+	/* acknowledged payload of the client (or its FIN), although none had been seen */
+	SERVER_ACKS_UNSEEN = 1 << 13,
 };
 
 enum icmp_flag {
@@ -82,6 +97,44 @@ enum icmp_flag {
 	ICMP_TOO_BIG = 1 << 3,
 };
 
+/*
+ * flow.syn_options: the options of the first SYN.
+ *
+ * Bits 0 to 23 are the order of the first eight options (SYN_OPTION_ORDER): three bits each, the
+ * first option in the lowest bits, enum syn_option. SYN_OPTION_NONE follows the last one. The order
+ * ends at the end-of-option-list (kind 0), at an option with a malformed length, or where a capture
+ * cut the packet.
+ */
+#define SYN_OPTIONS 8
+#define SYN_OPTION_BITS 3
+#define SYN_OPTION_ORDER ((1U << SYN_OPTIONS * SYN_OPTION_BITS) - 1)
+
+enum syn_option {
+	SYN_OPTION_NONE,
+	SYN_OPTION_NOP,
+	SYN_OPTION_MSS,
+	SYN_OPTION_SCALE, /* window scale (RFC 7323 2) */
+	SYN_OPTION_SACK, /* SACK permitted (RFC 2018 2) */
+	SYN_OPTION_TIMESTAMP, /* RFC 7323 3 */
+	SYN_OPTION_MPTCP, /* RFC 8684 3.1 */
+	SYN_OPTION_OTHER, /* with Fast Open: see SYN_FAST_OPEN */
+};
+
+/* Bits 24 to 27 are the window scale, 0 to 14, or SYN_NO_SCALE. */
+#define SYN_SCALE_SHIFT 24
+#define SYN_NO_SCALE 15
+/* Bits 28 to 31 */
+#define SYN_TIMESTAMP (1U << 28) /* has time stamps; syn_tsval is valid */
+#define SYN_ECN (1U << 29) /* asks for ECN: has the flags ECE and CWR (RFC 3168 6.1.1) */
+#define SYN_MPTCP (1U << 30)
+#define SYN_FAST_OPEN (1U << 31) /* RFC 7413 4.1.1, or its experimental kind */
+
+/* Value of flow.rst_acked */
+#define RST_ACKS_NOTHING 0xffff
+
+#define TLS_ALERT 0x15 /* record type (RFC 8446 5.1) */
+
+/* Members are in the order of their size within each group: there is no padding. */
 struct flow {
 	/* written by segments of the client */
 	__u64 syn_times[SYN_TIMES];
@@ -91,19 +144,41 @@ struct flow {
 	__u64 client_fin;
 	__u64 client_rst;
 	__u32 client_isn;
-	__u32 syn_count;
-	__u32 syn_copies;
 	/* microseconds from client_first to the last retransmission of that payload */
 	__u32 client_retransmit_us;
+	__u32 syn_options; /* of the first SYN: SYN_OPTION_ORDER and what follows it */
+	__u32 syn_tsval; /* TSval of the first SYN (RFC 7323 3); see SYN_TIMESTAMP */
+	__u16 client_flags; /* enum client_flag */
+	__u16 syn_count; /* all counts stop at their largest value */
+	__u16 syn_copies;
 	__u16 client_mss; /* offered in the SYN (RFC 9293 3.7.1); 0 if absent */
 	__u16 client_size; /* bytes of the client's first payload */
+	/*
+	 * bytes of the client's first flight: the payload that it sent before the server's first
+	 * payload, without retransmissions and without payload of the SYN; at most 0xffff
+	 */
+	__u16 client_flight;
 	__u16 syn_ip_id;
 	__u16 syn_payload;
+	__u16 syn_window; /* of the first SYN */
 	__u8 client_mac[6];
-	__u8 client_flags;
 	/* segments with payload, until the server's first payload was seen and acknowledged */
 	__u8 client_segments;
 	__u8 client_retransmits; /* retransmissions of the client's first payload */
+	/*
+	 * the byte after the SYN, and the level of a TLS alert if that byte is TLS_ALERT; see
+	 * CLIENT_FIRST_BYTE
+	 */
+	__u8 client_first_byte;
+	__u8 client_alert_level;
+	__u8 syn_ttl; /* TTL or hop limit of the first SYN */
+
+	/* written by ICMP errors */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_flags;
+	__u64 icmp;
+	struct address icmp_from;
 
 	/* written by segments of the server */
 	__u64 synack;
@@ -112,30 +187,35 @@ struct flow {
 	__u64 server_fin;
 	__u64 server_rst;
 	__u32 server_isn;
-	__u32 synack_count;
-	__u32 synack_copies;
 	__u32 server_retransmit_us;
+	__u32 synack_tsecr; /* TSecr of the first SYN-ACK; see SERVER_TIMESTAMP */
+	__u16 server_flags; /* enum server_flag */
+	__u16 synack_count;
+	__u16 synack_copies;
 	__u16 server_mss;
 	__u16 server_size;
 	__u16 synack_ip_id;
-	__u8 server_flags;
+	__u16 synack_window; /* of the first SYN-ACK, which is not scaled */
+	/*
+	 * Bytes that the server's RST acknowledges, counting the SYN; RST_ACKS_NOTHING if it has no
+	 * ACK flag or acknowledges other numbers. Of the RST in server_rst; without it, of the
+	 * first RST of SERVER_IGNORED_RST.
+	 */
+	__u16 rst_acked;
 	__u8 server_segments;
 	__u8 server_retransmits;
-	__u8 server_acked; /* the server acknowledged the client's first payload */
 	/* SYN-ACKs that were retransmitted although the ACK of the handshake had passed */
 	__u8 synack_after_ack;
-
-	/* written by ICMP errors */
-	__u64 icmp;
-	struct address icmp_from;
-	__u8 icmp_type;
-	__u8 icmp_code;
-	__u8 icmp_flags;
+	__u8 server_first_byte; /* the byte after the SYN-ACK; see client_first_byte */
+	__u8 server_alert_level;
+	__u8 synack_ttl; /* of the first SYN-ACK */
+	__u8 rst_ttl; /* of the same RST as rst_acked */
 
 	__u8 forwarded_by; /* with CLIENT_FORWARDED: lowest byte of the interface index */
-	__u8 other_host; /* the first SYN was sent to the MAC address of another machine */
 	__u32 hash; /* of the four-tuple, see flow_hash.h */
 };
+
+_Static_assert(sizeof(struct flow) == 256, "a flow is four cache lines");
 
 /* Why a flow settled. The JSON field is settled_by; IPFIX has flowEndReason (IE 136). */
 enum end_reason {
@@ -165,8 +245,10 @@ enum counter {
 	COUNT_ATTEMPTS, /* connection attempts that were inserted into the table */
 	COUNT_PUBLISHED, /* records written to the ring */
 	COUNT_LATE_SYN_COPIES, /* SYNs of a connection that has settled already */
-	/* connections whose SYN was not seen, counted at their first SYN-ACK, FIN or RST */
+	/* connections whose SYN was not seen, if their first control segment seen is a FIN or RST */
 	COUNT_ALREADY_OPEN,
+	/* SYN-ACKs without a SYN: the same, if it is a SYN-ACK */
+	COUNT_SYNACK_ALONE,
 	COUNT_NOT_SELECTED, /* SYNs that --client, --server and --port do not select */
 	COUNT_UDP_443_BYTES,
 	COUNT_UDP_BYTES, /* bytes of UDP to and from other ports */

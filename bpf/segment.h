@@ -8,8 +8,16 @@
 #include "flow_hash.h"
 #include "parse.h"
 #include "record.h"
+#include "tcp_options.h"
 
 enum segment_kind { SEGMENT_TCP, SEGMENT_ICMP_ERROR };
+
+/* Parts of a packet that are read only for the few segments that need them. */
+enum segment_need {
+	NEEDS_NOTHING,
+	NEEDS_OPTIONS, /* segment.options */
+	NEEDS_PAYLOAD, /* segment.first_byte and segment.alert_level */
+};
 
 /*
  * A TCP segment or an ICMP error. In an ICMP error, addresses, ports and seq are those of the
@@ -25,9 +33,12 @@ struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes */
-	__u16 mss; /* MSS option of a SYN; 0 if absent */
+	__u32 tcp_offset; /* of the TCP header in the packet */
+	__u16 window;
 	__u16 ip_id; /* 0 for IPv6 */
-	__u8 flags; /* TCP_... */
+	__u8 ttl; /* or hop limit */
+	__u8 data_offset; /* byte 12 of the TCP header: its words, in the upper four bits */
+	__u8 flags; /* all eight: TCP_... */
 	__u8 kind; /* enum segment_kind */
 	bool ip6;
 	bool egress;
@@ -38,6 +49,11 @@ struct segment {
 	bool icmp_hard;
 	bool icmp_too_big;
 	__u8 mac[6]; /* source MAC address */
+	__u8 needs; /* enum segment_need, set by process_segment() */
+	/* set by segment_set_payload() */
+	bool has_first_byte;
+	__u8 first_byte;
+	__u8 alert_level;
 	__u8 icmp_type;
 	__u8 icmp_code;
 	struct address icmp_from;
@@ -50,6 +66,7 @@ struct segment {
 	__u32 hash; /* segment_hash(), set by the caller of process_segment() */
 	__u64 time; /* ns; 0 if no function needs the time */
 	__u32 entry_sum; /* bucket_entry_sum() */
+	struct segment_options options; /* valid with NEEDS_OPTIONS */
 };
 
 /*
@@ -98,32 +115,51 @@ static __always_inline void segment_set_addresses(const struct headers *h, struc
 	read_address(&s->destination, h->ip + (h->ip6 ? 24 : 16), h->ip6);
 }
 
-/*
- * Returns the MSS of a SYN, or 0. Only the first option is read: every stack in use sends the MSS
- * first (RFC 9293 3.7.1).
- */
-static __always_inline __u16 read_mss(const struct frame *f, const struct headers *h, __u32 header)
-{
-	const __u8 *option = h->transport + 20;
+#define TCP_HEADER 20 /* bytes without options */
 
-	if (header < 24)
-		return 0;
-	if (f->launder) /* see header_at() */
-		option = header_at(f, launder(f, h->transport_offset) + 20, 4);
-	else if (h->transport_offset > MAX_HEADERS - 24 || option + 4 > f->end)
-		option = NULL;
-	return option && get_be16(option) == 0x0204 ? get_be16(option + 2) : 0;
+static __always_inline __u32 payload_offset(const struct segment *s)
+{
+	return s->tcp_offset + (s->data_offset >> 4) * 4;
+}
+
+/* Returns the number of bytes of TCP options in a packet that ends at the offset end. */
+static __always_inline __u32 options_available(const struct segment *s, __u32 end)
+{
+	if (end > payload_offset(s))
+		end = payload_offset(s);
+	return end > s->tcp_offset + TCP_HEADER ? end - s->tcp_offset - TCP_HEADER : 0;
+}
+
+/* Offset of the level in a TLS alert: type, version and length precede it (RFC 8446 5.1, 6). */
+#define TLS_ALERT_LEVEL 5
+
+static __always_inline bool is_alert(const struct segment *s, int first_byte)
+{
+	return first_byte == TLS_ALERT && s->payload > TLS_ALERT_LEVEL;
+}
+
+/*
+ * Stores the first byte of the payload, and the level of a TLS alert. A negative number stands for
+ * a byte that was not captured. No other byte of a payload is ever read.
+ *
+ * Buys: distinguishes an answer from a refusal in TLS, and TLS from other protocols.
+ * Costs: a helper call for one or two packets of a connection.
+ */
+static __always_inline void segment_set_payload(struct segment *s, int first_byte, int alert_level)
+{
+	s->has_first_byte = first_byte >= 0;
+	s->first_byte = first_byte < 0 ? 0 : first_byte;
+	s->alert_level = alert_level < 0 ? 0 : alert_level;
 }
 
 /*
  * Fills in *s from headers parsed as PARSE_TCP. The caller sets hash, egress, from_gateway, ifindex
  * and other_host.
  */
-static __always_inline void segment_from_tcp(const struct frame *f, const struct headers *h,
-					     struct segment *s)
+static __always_inline void segment_from_tcp(const struct headers *h, struct segment *s)
 {
 	const __u8 *tcp = h->transport;
-	__u32 header = (tcp[12] >> 4) * 4;
+	__u32 header;
 
 	s->kind = SEGMENT_TCP;
 	segment_set_addresses(h, s);
@@ -133,10 +169,21 @@ static __always_inline void segment_from_tcp(const struct frame *f, const struct
 	s->vlan[1] = h->vlan[1];
 	s->seq = get_be32(tcp + 4);
 	s->ack = get_be32(tcp + 8);
+	s->tcp_offset = h->transport_offset;
+	s->data_offset = tcp[12];
+	/* read it back: the verifier then does not track its bounds, see launder() */
+	header = (*(volatile __u8 *)&s->data_offset >> 4) * 4;
 	s->payload = h->transport_length > header ? h->transport_length - header : 0;
-	s->ip_id = h->ip6 ? 0 : get_be16(h->ip + 4);
+	if (h->ip6) {
+		s->ip_id = 0;
+		s->ttl = h->ip[7];
+	} else {
+		s->ip_id = get_be16(h->ip + 4);
+		s->ttl = h->ip[8];
+	}
 	s->flags = tcp[13];
-	s->mss = s->flags & TCP_SYN ? read_mss(f, h, header) : 0;
+	s->window = get_be16(tcp + 14);
+	s->has_first_byte = false;
 	s->has_mac = h->ethernet != NULL;
 	if (h->ethernet)
 		__builtin_memcpy(s->mac, h->ethernet + 6, 6);

@@ -43,14 +43,15 @@ static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struc
 }
 
 /*
- * Copies the first length bytes of the packet. With is_tunnel, it starts at the network header.
- * Returns 0 or a negative errno.
+ * Copies length bytes of the packet from offset on. With is_tunnel, the offset is relative to the
+ * network header, and only the linear part is read. Returns 0 or a negative errno.
  */
-static __always_inline int load_bytes(struct __sk_buff *skb, bool is_tunnel, void *to, __u32 length)
+static __always_inline int load_bytes(struct __sk_buff *skb, bool is_tunnel, __u32 offset, void *to,
+				      __u32 length)
 {
 	if (is_tunnel)
-		return bpf_skb_load_bytes_relative(skb, 0, to, length, BPF_HDR_START_NET);
-	return bpf_skb_load_bytes(skb, 0, to, length);
+		return bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET);
+	return bpf_skb_load_bytes(skb, offset, to, length);
 }
 
 static __always_inline void segment_set_origin(struct segment *s, const struct __sk_buff *skb,

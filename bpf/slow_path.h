@@ -18,6 +18,7 @@
 #include "egress_syn.h"
 #include "flow_table.h"
 #include "packet_save.h"
+#include "peek.h"
 #include "skb.h"
 
 #include "process.h" /* needs the functions table_...() of the headers above */
@@ -82,7 +83,7 @@ static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scrat
 	scratch->segment.hash = hash;
 	if (can_skip(&h, hash, skb->ifindex))
 		return true;
-	segment_from_tcp(&f, &h, &scratch->segment);
+	segment_from_tcp(&h, &scratch->segment);
 	segment_set_origin(&scratch->segment, skb, scratch->egress);
 	if (process_scratch(skb))
 		start_scratch(skb);
@@ -99,7 +100,7 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 
 	parsed = parse_copy(skb, scratch, length, link, &f, &h);
 	if (parsed == PARSE_TCP) {
-		segment_from_tcp(&f, &h, &scratch->segment);
+		segment_from_tcp(&h, &scratch->segment);
 	} else if (parsed == PARSE_ICMP) {
 		if (!segment_from_icmp(&f, &h, &scratch->segment))
 			return;
@@ -154,7 +155,7 @@ __noinline int slow_path_tunnel(struct __sk_buff *skb)
 
 	if (!scratch)
 		return 0;
-	if (load_bytes(skb, true, scratch->headers, 20)) {
+	if (load_bytes(skb, true, 0, scratch->headers, 20)) {
 		counter_add(COUNT_MALFORMED, 1);
 		return 0;
 	}
@@ -167,10 +168,10 @@ __noinline int slow_path_tunnel(struct __sk_buff *skb)
 		return 0;
 	}
 	barrier_var(length);
-	if (load_bytes(skb, true, scratch->headers, length)) {
+	if (load_bytes(skb, true, 0, scratch->headers, length)) {
 		/* this helper reads only the linear part: retry with the headers alone */
 		length = ip6 ? 40 + 20 : 20 + 20;
-		if (load_bytes(skb, true, scratch->headers, length)) {
+		if (load_bytes(skb, true, 0, scratch->headers, length)) {
 			counter_add(COUNT_LOST_TRUNCATED, 1);
 			return 0;
 		}

@@ -166,12 +166,17 @@ static __always_inline __u64 last_activity(const struct flow *f)
 	return last;
 }
 
-/* Increments up to 2^32 - 1, without a branch. */
-static __always_inline void count_saturating(__u32 *count)
+/* Increments up to 2^16 - 1, without a branch. */
+static __always_inline void count_saturating(__u16 *count)
 {
-	__u64 more = *count + 1ULL;
+	__u32 more = *count + 1U;
 
-	*count = more - (more >> 32);
+	*count = more - (more >> 16);
+}
+
+static __always_inline __u16 saturate(__u32 number)
+{
+	return number > 0xffff ? 0xffff : number;
 }
 
 /* Initialises a flow from the first SYN of an attempt. The caller has zeroed *f. */
@@ -183,13 +188,20 @@ static __always_inline void flow_start(struct flow *f, const struct segment *s, 
 	f->syn_count = 1;
 	f->client_isn = s->seq;
 	f->syn_ip_id = s->ip_id;
-	f->syn_payload = s->payload > 0xffff ? 0xffff : s->payload;
-	f->client_mss = s->mss;
+	f->syn_payload = saturate(s->payload);
+	f->syn_ttl = s->ttl;
+	f->syn_window = s->window;
+	f->syn_options = s->options.syn_options;
+	if ((s->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR))
+		f->syn_options |= SYN_ECN;
+	f->syn_tsval = s->options.tsval;
+	f->client_mss = s->options.mss;
 	if (from_end_1)
 		f->client_flags |= CLIENT_IS_END_1;
 	if (s->egress)
 		f->client_flags |= CLIENT_EGRESS;
-	f->other_host = s->other_host;
+	if (s->other_host)
+		f->client_flags |= CLIENT_OTHER_HOST;
 	if (s->has_mac && !s->egress) { /* at egress the source MAC is this host's */
 		f->client_flags |= CLIENT_HAS_MAC;
 		__builtin_memcpy(f->client_mac, s->mac, 6);
@@ -239,7 +251,8 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		return;
 	}
 	if (syn_data_acked > f->syn_payload) {
-		f->server_flags |= SERVER_UNACCEPTABLE;
+		if (!f->synack && !is_handshake_done(f))
+			f->server_flags |= SERVER_IGNORED_SYNACK;
 		return;
 	}
 	if (!f->synack) {
@@ -248,7 +261,14 @@ static __always_inline void track_synack(struct flow *f, const struct segment *s
 		f->synack_last = now;
 		f->synack_ip_id = s->ip_id;
 		f->server_isn = s->seq;
-		f->server_mss = s->mss;
+		f->server_mss = s->options.mss;
+		f->synack_window = s->window;
+		f->synack_ttl = s->ttl;
+		f->synack_tsecr = s->options.tsecr;
+		if (s->options.syn_options & SYN_TIMESTAMP)
+			f->server_flags |= SERVER_TIMESTAMP;
+		if (s->from_gateway)
+			f->server_flags |= SERVER_SYNACK_GATEWAY;
 		if (s->egress)
 			f->server_flags |= SERVER_EGRESS;
 		if (syn_data_acked)
@@ -279,6 +299,13 @@ static __always_inline bool is_plausible_end(const struct segment *s, __u32 isn,
 	return seq_within(s->seq, isn, first ? OPENING_WINDOW : FIRST_WINDOW);
 }
 
+/* Describes an RST of the server. */
+static __always_inline void rst_set(struct flow *f, const struct segment *s)
+{
+	f->rst_ttl = s->ttl;
+	f->rst_acked = s->flags & TCP_ACK ? saturate(s->ack - f->client_isn) : RST_ACKS_NOTHING;
+}
+
 static __always_inline enum end_reason track_rst(struct flow *f, const struct segment *s,
 						 bool from_client, __u64 now)
 {
@@ -297,17 +324,19 @@ static __always_inline enum end_reason track_rst(struct flow *f, const struct se
 	}
 	if (!f->synack && !is_handshake_done(f)) {
 		if (!answers_syn) {
-			f->server_flags |= SERVER_UNACCEPTABLE;
+			if (!(f->server_flags & SERVER_IGNORED_RST))
+				rst_set(f, s);
+			f->server_flags |= SERVER_IGNORED_RST;
 			return END_NONE;
 		}
 		f->server_flags |= SERVER_REFUSED;
 	} else if (f->synack && !is_plausible_end(s, f->server_isn, f->server_first) &&
 		   (f->ack || !answers_syn)) {
-		f->server_flags |= SERVER_UNACCEPTABLE;
 		return END_NONE;
 	}
 	if (s->from_gateway)
 		f->server_flags |= SERVER_RST_GATEWAY;
+	rst_set(f, s);
 	f->server_rst = now;
 	return END_RST;
 }
@@ -331,6 +360,48 @@ static __always_inline bool has_new_payload(const struct segment *s, __u32 isn, 
 static __always_inline __u32 syn_data(const struct flow *f)
 {
 	return f->server_flags & SERVER_TOOK_SYN_DATA ? f->syn_payload : 0;
+}
+
+/*
+ * Returns true if the segment starts with the first byte after the side's SYN, as far as the SYN
+ * was seen.
+ */
+static __always_inline bool starts_stream(const struct flow *f, const struct segment *s,
+					  bool from_client)
+{
+	if (from_client)
+		return s->seq == f->client_isn + 1;
+	return f->synack && s->seq == f->server_isn + 1;
+}
+
+/* Returns which part of the packet track() uses, as enum segment_need. */
+static __always_inline __u8 segment_needs(const struct flow *f, const struct segment *s,
+					  bool from_client)
+{
+	__u8 flags = s->flags & (TCP_SYN | TCP_RST | TCP_ACK);
+
+	if (s->kind != SEGMENT_TCP)
+		return NEEDS_NOTHING;
+	if (flags == (TCP_SYN | TCP_ACK))
+		return from_client || f->synack ? NEEDS_NOTHING : NEEDS_OPTIONS;
+	if (flags != TCP_ACK || !s->payload || !starts_stream(f, s, from_client))
+		return NEEDS_NOTHING;
+	return (from_client ? f->client_flags & CLIENT_FIRST_BYTE
+			    : f->server_flags & SERVER_FIRST_BYTE)
+		       ? NEEDS_NOTHING
+		       : NEEDS_PAYLOAD;
+}
+
+/*
+ * Returns true if the segment acknowledges payload or the FIN of the other side. isn and data are
+ * the other side's, where data is the number of bytes in its SYN that were accepted. Both numbers
+ * must be near, so that a blind attacker hits them once in 262 144 packets.
+ */
+static __always_inline bool acks_payload(const struct segment *s, __u32 own_isn, __u32 isn,
+					 __u32 data)
+{
+	return seq_within(s->ack, isn + 2 + data, OPENING_WINDOW) &&
+	       seq_within(s->seq, own_isn + 1, OPENING_WINDOW);
 }
 
 /*
@@ -363,7 +434,8 @@ static __always_inline bool is_full_sized(__u32 size, __u32 mss)
 static __always_inline bool is_second_payload_unacked(const struct flow *f)
 {
 	if (f->client_first > f->server_first)
-		return !f->server_acked && f->client_retransmits < BLACK_HOLE_RETRANSMITS &&
+		return !(f->server_flags & SERVER_ACKED) &&
+		       f->client_retransmits < BLACK_HOLE_RETRANSMITS &&
 		       f->client_segments < ONE_SIDED_SEGMENTS &&
 		       is_full_sized(f->client_size, f->server_mss);
 	return f->synack && !(f->client_flags & CLIENT_ACKED) &&
@@ -375,7 +447,7 @@ static __always_inline bool is_second_payload_unacked(const struct flow *f)
 static __always_inline void track_client(struct flow *f, const struct segment *s, __u64 now)
 {
 	bool in_window = seq_within(s->seq, f->client_isn + 1, OPENING_WINDOW);
-	__u32 offset = s->seq - f->client_isn - 1 - syn_data(f);
+	__u32 offset = s->seq - f->client_isn - 1 - syn_data(f), reach = offset + s->payload;
 
 	if (f->synack || f->server_flags & SERVER_SYN) {
 		if (!f->ack && seq_within(s->ack, f->server_isn + 1, ACK_WINDOW) &&
@@ -390,7 +462,7 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 	if (has_new_payload(s, f->client_isn, f->client_first)) {
 		if (!f->client_first) {
 			f->client_first = now;
-			f->client_size = s->payload > 0xffff ? 0xffff : s->payload;
+			f->client_size = saturate(s->payload);
 			if (offset && in_window)
 				f->client_flags |= CLIENT_GAP;
 		} else if (is_retransmission(offset, f->client_first, &f->client_retransmit_us,
@@ -398,12 +470,22 @@ static __always_inline void track_client(struct flow *f, const struct segment *s
 			if (f->client_retransmits < 0xff)
 				f->client_retransmits++;
 		}
+		if (s->has_first_byte) {
+			f->client_flags |= CLIENT_FIRST_BYTE;
+			f->client_first_byte = s->first_byte;
+			f->client_alert_level = s->alert_level;
+		}
+		if (!f->server_first && reach <= OPENING_WINDOW && reach > f->client_flight)
+			f->client_flight = saturate(reach);
 		if (f->client_segments < ONE_SIDED_SEGMENTS &&
 		    (!f->server_first || f->client_first > f->server_first))
 			f->client_segments++;
 	}
 	if (f->server_first && seq_within(s->ack, f->server_isn + 2, OPENING_WINDOW))
 		f->client_flags |= CLIENT_ACKED;
+	if (f->synack && !f->server_first && !f->server_fin &&
+	    acks_payload(s, f->client_isn, f->server_isn, 0))
+		f->client_flags |= CLIENT_ACKS_UNSEEN;
 	if (s->flags & TCP_FIN && !f->client_fin &&
 	    is_plausible_end(s, f->client_isn, f->client_first))
 		f->client_fin = now;
@@ -430,11 +512,16 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 	} else if (has_new_payload(s, f->server_isn, f->server_first)) {
 		if (!f->server_first) {
 			f->server_first = now;
-			f->server_size = s->payload > 0xffff ? 0xffff : s->payload;
+			f->server_size = saturate(s->payload);
 		} else if (is_retransmission(s->seq - f->server_isn - 1, f->server_first,
 					     &f->server_retransmit_us, now)) {
 			if (f->server_retransmits < 0xff)
 				f->server_retransmits++;
+		}
+		if (s->has_first_byte) {
+			f->server_flags |= SERVER_FIRST_BYTE;
+			f->server_first_byte = s->first_byte;
+			f->server_alert_level = s->alert_level;
 		}
 		/*
 		 * payload before the ACK of the handshake is usual with Fast Open only; otherwise
@@ -445,7 +532,10 @@ static __always_inline void track_server(struct flow *f, const struct segment *s
 			f->server_flags |= SERVER_IMPLIES_OPEN;
 	}
 	if (f->client_first && acked > syn_data(f) && acked < OPENING_WINDOW)
-		f->server_acked = 1;
+		f->server_flags |= SERVER_ACKED;
+	if (f->synack && !f->client_first && !f->client_fin &&
+	    acks_payload(s, f->server_isn, f->client_isn, syn_data(f)))
+		f->server_flags |= SERVER_ACKS_UNSEEN;
 	if (f->server_first && s->payload && f->server_segments < ONE_SIDED_SEGMENTS &&
 	    (!f->client_first || f->client_first <= f->server_first))
 		f->server_segments++;

@@ -105,6 +105,30 @@ static void derive_durations(struct connection *c, bool request_in_syn)
 	c->syn_forwarding_delay = c->synack_forwarding_delay = c->payload_forwarding_delay = NEVER;
 }
 
+static void traits_of(struct syn_traits *t, const struct flow *f)
+{
+	unsigned int scale = f->syn_options >> SYN_SCALE_SHIFT & SYN_NO_SCALE;
+
+	t->ttl = f->syn_ttl;
+	t->scale = scale == SYN_NO_SCALE ? 0xff : scale;
+	t->window = f->syn_window;
+	t->option_order = f->syn_options & SYN_OPTION_ORDER;
+	t->ecn = f->syn_options & SYN_ECN;
+	t->mptcp = f->syn_options & SYN_MPTCP;
+	t->fast_open = f->syn_options & SYN_FAST_OPEN;
+	t->has_timestamp = f->syn_options & SYN_TIMESTAMP;
+	t->tsval = f->syn_tsval;
+}
+
+/* In a capture, the payload or FIN may follow its ACK: then it was seen. */
+static void acks_unseen(struct connection *c, const struct flow *f)
+{
+	c->client_acks_unseen =
+		f->client_flags & CLIENT_ACKS_UNSEEN && !f->server_first && !f->server_fin;
+	c->server_acks_unseen =
+		f->server_flags & SERVER_ACKS_UNSEEN && !f->client_first && !f->client_fin;
+}
+
 void connection_of(struct connection *c, const struct record *r, uint64_t start)
 {
 #define SINCE_START(t) ((t) ? (ns_t)((t)-start) : NEVER)
@@ -119,8 +143,8 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->client_isn = f->client_isn;
 	c->server_isn = f->server_isn;
 	c->syn_egress = f->client_flags & CLIENT_EGRESS;
-	c->other_host = f->other_host;
-	c->not_forwarded = !f->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
+	c->other_host = f->client_flags & CLIENT_OTHER_HOST;
+	c->not_forwarded = !c->other_host && f->client_flags & CLIENT_NOT_FORWARDED &&
 			   !(f->client_flags & CLIENT_FORWARDED);
 	/* holds only the lowest byte, see expand_forwarded_by() */
 	c->forwarded_by = f->client_flags & CLIENT_FORWARDED ? f->forwarded_by : 0;
@@ -150,11 +174,30 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	c->client_payload = (struct payload){ .mss = f->server_mss,
 					      .size = f->client_size,
 					      .again = f->client_retransmits,
-					      .acked = f->server_acked };
+					      .acked = f->server_flags & SERVER_ACKED,
+					      .has_first_byte = f->client_flags & CLIENT_FIRST_BYTE,
+					      .first_byte = f->client_first_byte,
+					      .alert_level = f->client_alert_level };
 	c->server_payload = (struct payload){ .mss = f->client_mss,
 					      .size = f->server_size,
 					      .again = f->server_retransmits,
-					      .acked = f->client_flags & CLIENT_ACKED };
+					      .acked = f->client_flags & CLIENT_ACKED,
+					      .has_first_byte = f->server_flags & SERVER_FIRST_BYTE,
+					      .first_byte = f->server_first_byte,
+					      .alert_level = f->server_alert_level };
+	c->client_flight = f->client_flight;
+	c->client_segments = f->client_segments;
+	acks_unseen(c, f);
+	traits_of(&c->syn_traits, f);
+	c->synack_window = f->synack_window;
+	c->synack_ttl = f->synack_ttl;
+	c->synack_from_gateway = f->server_flags & SERVER_SYNACK_GATEWAY;
+	c->has_tsecr = f->server_flags & SERVER_TIMESTAMP;
+	c->synack_tsecr = f->synack_tsecr;
+	c->ignored_rst = f->server_flags & SERVER_IGNORED_RST;
+	c->ignored_synack = f->server_flags & SERVER_IGNORED_SYNACK;
+	c->rst_ttl = f->rst_ttl;
+	c->rst_acked = f->rst_acked;
 	c->client_gap = f->client_flags & CLIENT_GAP;
 	c->challenged = f->server_flags & SERVER_CHALLENGED;
 	c->no_synack = !f->synack && f->client_flags & CLIENT_IMPLIES_SYNACK;

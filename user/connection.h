@@ -54,8 +54,6 @@ struct payload {
 	uint8_t alert_level;
 };
 
-#define TLS_ALERT 0x15 /* record type (RFC 8446 5.1) */
-
 /* Properties of the first SYN that differ between systems and between paths. */
 struct syn_traits {
 	uint8_t ttl; /* or hop limit */

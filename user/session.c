@@ -12,6 +12,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_PUBLISHED] = "published",
 	[COUNT_LATE_SYN_COPIES] = "late_syn_copies",
 	[COUNT_ALREADY_OPEN] = "already_open",
+	[COUNT_SYNACK_ALONE] = "synack_alone",
 	[COUNT_NOT_SELECTED] = "narrowed",
 	[COUNT_UDP_443_BYTES] = "udp_443_bytes",
 	[COUNT_UDP_BYTES] = "udp_bytes",

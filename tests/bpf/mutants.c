@@ -30,6 +30,8 @@ struct talk {
 	uint32_t isn[2];
 	uint16_t vlan[2];
 	uint16_t mss;
+	uint8_t tcp_options[40];
+	uint8_t tcp_options_length;
 	bool ip6;
 	uint8_t options;
 	uint8_t extension;
@@ -63,6 +65,32 @@ static bool in(unsigned int percent)
 
 #define ONE_OF(list) ((list)[below(sizeof(list) / sizeof((list)[0]))])
 
+/* Options of all kinds that are examined, sometimes with a wrong length. */
+static void draw_options(struct talk *t)
+{
+	static const uint8_t kinds[] = { 0, 1, 1, 2, 3, 4, 5, 8, 30, 34, 254, 255 };
+	static const uint8_t sizes[] = { 0, 1, 2, 3, 4, 10, 12, 40, 255 };
+	unsigned int at, i, size;
+
+	t->tcp_options_length = 4 * below(11);
+	for (i = 0; i < t->tcp_options_length; i++)
+		t->tcp_options[i] = in(20) ? draw() : below(4);
+	for (at = 0; at < t->tcp_options_length; at += size) {
+		t->tcp_options[at] = ONE_OF(kinds);
+		size = t->tcp_options[at] == 2	 ? 4
+		       : t->tcp_options[at] == 3 ? 3
+		       : t->tcp_options[at] == 4 ? 2
+		       : t->tcp_options[at] == 8 ? 10
+		       : t->tcp_options[at] < 2	 ? 1
+						 : 4;
+		if (size == 1 || at + 1 >= t->tcp_options_length)
+			continue;
+		t->tcp_options[at + 1] = in(95) ? size : ONE_OF(sizes);
+		if (t->tcp_options[at] == 254 && at + 4 <= t->tcp_options_length && in(80))
+			memcpy(&t->tcp_options[at + 2], "\xf9\x89", 2);
+	}
+}
+
 /* Few addresses and ports, so that connections affect each other. */
 static void talk_new(struct talk *t)
 {
@@ -85,6 +113,8 @@ static void talk_new(struct talk *t)
 		t->vlan[i] = in(20) ? below(3) : 0;
 	}
 	t->mss = in(80) ? 1460 : below(2000);
+	if (in(50))
+		draw_options(t);
 	t->options = in(10) ? 4 * below(11) : 0;
 	t->extension = in(10) ? 8 * (1 + below(3)) : 0;
 	t->around = in(10) ? below(AROUNDS) : AROUND_NOTHING;
@@ -235,6 +265,14 @@ static void make_frame(struct tape *t, struct talk *talk)
 	t->options = talk->options;
 	t->extension = talk->extension;
 	t->mss = talk->mss;
+	memcpy(t->tcp_options, talk->tcp_options, sizeof(t->tcp_options));
+	t->tcp_options_length = talk->tcp_options_length;
+	t->ttl = in(50) ? 64 : draw();
+	t->window = in(50) ? 65535 : draw();
+	if (in(30)) { /* TLS: an alert, or a handshake */
+		t->payload[0] = in(50) ? TLS_ALERT : 0x16;
+		t->payload[5] = below(3);
+	}
 	t->egress = in(15);
 	t->ip_id = below(8);
 	t->padding = in(10) ? below(8) : 0;
@@ -262,8 +300,8 @@ static const char *counters_wrong(const struct both *b, const uint64_t *before, 
 	/* The object's first check does not notice contradictory lengths of UDP, for instance. */
 	static const enum counter same[] = { COUNT_ATTEMPTS,	    COUNT_PUBLISHED,
 					     COUNT_LATE_SYN_COPIES, COUNT_ALREADY_OPEN,
-					     COUNT_FRAGMENTS,	    COUNT_UNKNOWN_LINK,
-					     COUNT_LOST_MAP };
+					     COUNT_SYNACK_ALONE,    COUNT_FRAGMENTS,
+					     COUNT_UNKNOWN_LINK,    COUNT_LOST_MAP };
 	static char wrong[128];
 	const uint64_t *offline = offline_counters(b->offline);
 	size_t i;

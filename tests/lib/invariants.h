@@ -72,6 +72,7 @@ static inline const char *counts_wrong(const struct flow *f)
 	HOLDS(!f->client_retransmits == !f->client_retransmit_us &&
 	      !f->server_retransmits == !f->server_retransmit_us);
 	HOLDS(!f->client_size == !f->client_first);
+	IMPLIES(f->client_flight, f->client_first);
 	IMPLIES(f->server_size, f->server_first);
 	return NULL;
 }
@@ -93,11 +94,36 @@ static inline const char *flags_wrong(const struct flow *f)
 	IMPLIES(f->server_flags & SERVER_TOOK_SYN_DATA, f->synack && f->syn_payload);
 	IMPLIES(f->server_flags & SERVER_REFUSED, f->server_rst && !f->synack);
 	IMPLIES(f->server_flags & SERVER_RST_GATEWAY, f->server_rst);
-	HOLDS(f->server_acked <= 1 && f->other_host <= 1);
-	IMPLIES(f->server_acked, f->client_first);
+	HOLDS(f->client_flags < CLIENT_ACKS_UNSEEN << 1 && f->server_flags < SERVER_ACKS_UNSEEN
+										     << 1);
+	IMPLIES(f->server_flags & SERVER_ACKED, f->client_first);
+	IMPLIES(f->client_flags & CLIENT_ACKS_UNSEEN, f->synack);
+	IMPLIES(f->server_flags & SERVER_ACKS_UNSEEN, f->synack);
 	HOLDS(f->icmp_flags < 1 << 4 && !f->icmp == !(f->icmp_flags & ICMP_SEEN));
 	IMPLIES(f->icmp_flags & (ICMP_HARD | ICMP_GATEWAY), f->icmp);
 	IMPLIES(!f->icmp, !f->icmp_type && !f->icmp_code);
+	return NULL;
+}
+
+static inline const char *details_wrong(const struct flow *f)
+{
+	__u32 order = f->syn_options & SYN_OPTION_ORDER;
+
+	IMPLIES(f->client_flags & CLIENT_FIRST_BYTE, f->client_first);
+	IMPLIES(f->server_flags & SERVER_FIRST_BYTE, f->server_first);
+	IMPLIES(f->client_first_byte, f->client_flags & CLIENT_FIRST_BYTE);
+	IMPLIES(f->server_first_byte, f->server_flags & SERVER_FIRST_BYTE);
+	IMPLIES(f->client_alert_level, f->client_first_byte == TLS_ALERT);
+	IMPLIES(f->server_alert_level, f->server_first_byte == TLS_ALERT);
+	while (order & ((1 << SYN_OPTION_BITS) - 1))
+		order >>= SYN_OPTION_BITS;
+	HOLDS(!order); /* none follows the last one */
+	IMPLIES(f->syn_tsval, f->syn_options & SYN_TIMESTAMP);
+	IMPLIES(f->synack_tsecr, f->server_flags & SERVER_TIMESTAMP);
+	IMPLIES(f->server_mss || f->synack_window || f->synack_ttl ||
+			f->server_flags & (SERVER_TIMESTAMP | SERVER_SYNACK_GATEWAY),
+		f->synack);
+	IMPLIES(f->rst_ttl || f->rst_acked, f->server_rst || f->server_flags & SERVER_IGNORED_RST);
 	return NULL;
 }
 
@@ -128,6 +154,8 @@ static inline const char *record_wrong(const struct record *r, bool forwards)
 		wrong = counts_wrong(&r->flow);
 	if (!wrong)
 		wrong = flags_wrong(&r->flow);
+	if (!wrong)
+		wrong = details_wrong(&r->flow);
 	if (!wrong && forwards)
 		wrong = order_wrong(r);
 	return wrong;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "track.h"
 #include "packet_script.h"
 
 #define SYN TCP_SYN
@@ -427,7 +428,7 @@ static void make_mid_stream(struct tape *t)
 
 CHECK(check_mid_stream)
 {
-	EXPECT(count == 0 && counters[COUNT_ALREADY_OPEN] == 1);
+	EXPECT(count == 0 && counters[COUNT_ALREADY_OPEN] == 1 && !counters[COUNT_SYNACK_ALONE]);
 	UNUSED;
 	return NULL;
 }
@@ -460,6 +461,7 @@ CHECK(check_bad_synack)
 {
 	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->synack == NEVER &&
 	       c->syn_count == 2);
+	EXPECT(c->ignored_synack && !c->ignored_rst && !c->synack_ttl);
 	UNUSED;
 	return NULL;
 }
@@ -1042,7 +1044,7 @@ static void make_synack_before_syn(struct tape *t)
 CHECK(check_synack_before_syn)
 {
 	EXPECT(count == 1 && c->syn == AT(10) && c->synack == NEVER && c->rst == NEVER);
-	EXPECT(counters[COUNT_ALREADY_OPEN] == 1);
+	EXPECT(counters[COUNT_SYNACK_ALONE] == 1 && counters[COUNT_ALREADY_OPEN] == 0);
 	return NULL;
 }
 
@@ -1253,6 +1255,383 @@ CHECK(check_backwards)
 	return NULL;
 }
 
+/* ---- options and other traits of SYN and SYN-ACK ---- */
+
+/* Like Linux: MSS, SACK permitted, time stamps (TSval 0x01020304), NOP, window scale 7. */
+#define LINUX_OPTIONS "\x02\x04\x05\xb4\x04\x02\x08\x0a\x01\x02\x03\x04\0\0\0\0\x01\x03\x03\x07"
+
+static uint32_t order_of(const enum syn_option *options, unsigned int count)
+{
+	uint32_t order = 0;
+
+	while (count--)
+		order = order << SYN_OPTION_BITS | options[count];
+	return order;
+}
+
+#define ORDER(...)                                         \
+	order_of((const enum syn_option[]){ __VA_ARGS__ }, \
+		 sizeof((const enum syn_option[]){ __VA_ARGS__ }) / sizeof(enum syn_option))
+
+static void make_traits(struct tape *t)
+{
+	set_options(t, LINUX_OPTIONS, 20);
+	t->ttl = 57;
+	t->window = 64240;
+	tcp(t, 0, CLIENT, SYN | TCP_ECE | TCP_CWR, 0, 0, 0);
+	set_options(t, "\x02\x04\x05\x78\x01\x01\x08\x0a\x0a\x0b\x0c\x0d\x01\x02\x03\x04", 16);
+	t->ttl = 64;
+	t->window = 65160;
+	t->egress = true;
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	t->ttl = 3; /* of a retransmission: not recorded */
+	t->egress = false;
+	set_options(t, "", 1);
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+	tcp(t, 1010, SERVER, SYN | ACK, 0, 1, 0);
+}
+
+CHECK(check_traits)
+{
+	const struct syn_traits *s = &c->syn_traits;
+
+	EXPECT(count == 1 && c->syn_count == 2 && c->client_payload.mss == 1400);
+	EXPECT(c->server_payload.mss == 1460);
+	EXPECT(s->ttl == 57 && s->window == 64240 && s->scale == 7);
+	EXPECT(s->has_timestamp && s->tsval == 0x01020304);
+	EXPECT(s->ecn && !s->mptcp && !s->fast_open);
+	EXPECT(s->option_order == ORDER(SYN_OPTION_MSS, SYN_OPTION_SACK, SYN_OPTION_TIMESTAMP,
+					SYN_OPTION_NOP, SYN_OPTION_SCALE));
+	EXPECT(c->synack_ttl == 64 && c->synack_window == 65160 && c->synack_from_gateway);
+	EXPECT(c->has_tsecr && c->synack_tsecr == 0x01020304);
+	UNUSED;
+	return NULL;
+}
+
+static void make_traits6(struct tape *t)
+{
+	t->ip6 = true;
+	make_traits(t);
+}
+
+static void syn_with(struct tape *t, const void *options, unsigned int length)
+{
+	set_options(t, options, length);
+	t->port[CLIENT]++;
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+}
+
+static void make_many_options(struct tape *t)
+{
+	/* the MSS is third; MPTCP; nine options, Fast Open is the last */
+	syn_with(t,
+		 "\x01\x01\x02\x04\x05\xb4\x1e\x04\x01\x81\x13\x02\x01\x01\x04\x02\x22\x06\x01\x02"
+		 "\x03\x04",
+		 22);
+	/* the experimental kind of Fast Open, and a scale that is too large */
+	syn_with(t, "\xfe\x04\xf9\x89\x03\x03\xff", 7);
+	syn_with(t, "\xfe\x04\xf9\x8a", 4); /* another experiment */
+}
+
+CHECK(check_many_options)
+{
+	EXPECT(count == 3 && c[0].server_payload.mss == 1460);
+	EXPECT(c[0].syn_traits.mptcp && c[0].syn_traits.fast_open &&
+	       !c[0].syn_traits.has_timestamp);
+	EXPECT(c[0].syn_traits.scale == 0xff);
+	EXPECT(c[0].syn_traits.option_order ==
+	       ORDER(SYN_OPTION_NOP, SYN_OPTION_NOP, SYN_OPTION_MSS, SYN_OPTION_MPTCP,
+		     SYN_OPTION_OTHER, SYN_OPTION_NOP, SYN_OPTION_NOP, SYN_OPTION_SACK));
+	EXPECT(c[1].syn_traits.fast_open && c[1].syn_traits.scale == 14);
+	EXPECT(c[1].syn_traits.option_order == ORDER(SYN_OPTION_OTHER, SYN_OPTION_SCALE));
+	EXPECT(!c[2].syn_traits.fast_open && !c[2].server_payload.mss);
+	UNUSED;
+	return NULL;
+}
+
+static void make_bad_options(struct tape *t)
+{
+	static const uint8_t nops[40] = { [0 ... 35] = 1, 2, 4, 5, 0xb4 };
+
+	syn_with(t, "\x01\x02\x00\x05\xb4\x03\x03\x07", 8); /* size 0 */
+	syn_with(t, "\x01\x02\x01\x05\xb4\x03\x03\x07", 8); /* size 1 */
+	syn_with(t, "\x03\x03\x07\x02\x06\x05\xb4\x01", 8); /* beyond the header */
+	syn_with(t, "\x03\x03\x07\x02\xff\x05\xb4\x01", 8);
+	syn_with(t, "\x01\x03\x03\x07\x01\x01\x01\x08", 8); /* no room for a size */
+	syn_with(t, "\x01\x00\x02\x04\x05\xb4\x00\x00", 8); /* after the end of the list */
+	syn_with(t, "\x02\x03\x05\x04\x03\xb4\x08\x03\x01\x03\x04\x07\x07\0\0\0", 16);
+	syn_with(t, nops, sizeof(nops)); /* the MSS is option 37 */
+}
+
+CHECK(check_bad_options)
+{
+	size_t i;
+
+	EXPECT(count == 8);
+	for (i = 0; i < 8; i++)
+		EXPECT(!c[i].server_payload.mss && !c[i].syn_traits.has_timestamp);
+	EXPECT(c[0].syn_traits.option_order == SYN_OPTION_NOP && c[0].syn_traits.scale == 0xff);
+	EXPECT(c[1].syn_traits.option_order == SYN_OPTION_NOP && c[1].syn_traits.scale == 0xff);
+	EXPECT(c[2].syn_traits.option_order == SYN_OPTION_SCALE && c[2].syn_traits.scale == 7);
+	EXPECT(c[3].syn_traits.option_order == SYN_OPTION_SCALE && c[3].syn_traits.scale == 7);
+	EXPECT(c[4].syn_traits.option_order == ORDER(SYN_OPTION_NOP, SYN_OPTION_SCALE,
+						     SYN_OPTION_NOP, SYN_OPTION_NOP,
+						     SYN_OPTION_NOP));
+	EXPECT(c[5].syn_traits.option_order == SYN_OPTION_NOP);
+	/* wrong sizes: in the order, but without a value */
+	EXPECT(c[6].syn_traits.option_order ==
+	       ORDER(SYN_OPTION_MSS, SYN_OPTION_SACK, SYN_OPTION_TIMESTAMP, SYN_OPTION_SCALE));
+	EXPECT(c[6].syn_traits.scale == 0xff);
+	EXPECT(c[7].syn_traits.option_order == 0x249249);
+	UNUSED;
+	return NULL;
+}
+
+/* A snap length that ends within the options. */
+static void make_cut_options(struct tape *t)
+{
+	uint32_t cut;
+
+	for (cut = 1; cut <= 20; cut++) {
+		syn_with(t, LINUX_OPTIONS, 20);
+		t->frames[t->count - 1].length -= cut;
+	}
+}
+
+CHECK(check_cut_options)
+{
+	EXPECT(count == 20);
+	EXPECT(c[0].server_payload.mss == 1460 && c[0].syn_traits.scale == 0xff);
+	EXPECT(c[2].syn_traits.option_order ==
+	       ORDER(SYN_OPTION_MSS, SYN_OPTION_SACK, SYN_OPTION_TIMESTAMP, SYN_OPTION_NOP));
+	EXPECT(c[3].syn_traits.has_timestamp && !c[4].syn_traits.has_timestamp);
+	EXPECT(!c[5].syn_traits.has_timestamp &&
+	       c[5].syn_traits.option_order == ORDER(SYN_OPTION_MSS, SYN_OPTION_SACK));
+	EXPECT(c[15].server_payload.mss == 1460 && !c[16].server_payload.mss);
+	EXPECT(!c[16].syn_traits.option_order && c[19].syn_traits.ttl == 64);
+	UNUSED;
+	return NULL;
+}
+
+/* ---- the first bytes of a payload ---- */
+
+static void set_payload(struct tape *t, uint8_t first, uint8_t sixth)
+{
+	t->payload[0] = first;
+	t->payload[5] = sixth;
+}
+
+static void make_alert(struct tape *t)
+{
+	handshake(t, 0);
+	set_payload(t, 0x16, 1);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 517);
+	set_payload(t, TLS_ALERT, 2);
+	tcp(t, 20, SERVER, ACK, 1, 518, 7);
+}
+
+CHECK(check_alert)
+{
+	EXPECT(count == 1 && c->end_reason == END_PAYLOAD);
+	EXPECT(c->client_payload.has_first_byte && c->client_payload.first_byte == 0x16 &&
+	       !c->client_payload.alert_level);
+	EXPECT(c->server_payload.has_first_byte && c->server_payload.first_byte == TLS_ALERT &&
+	       c->server_payload.alert_level == 2);
+	UNUSED;
+	return NULL;
+}
+
+static void make_alert6(struct tape *t)
+{
+	t->ip6 = true;
+	t->extension = 24; /* not in the linear path */
+	t->vlan[0] = 5;
+	make_alert(t);
+}
+
+static void make_cut_payload(struct tape *t)
+{
+	handshake(t, 0);
+	set_payload(t, TLS_ALERT, 1);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 7);
+	t->frames[t->count - 1].length -= 2; /* the level is not captured */
+	tcp(t, 20, SERVER, ACK, 1, 8, 7);
+	t->frames[t->count - 1].length -= 7;
+	/* the padding of Ethernet is no payload */
+	t->port[CLIENT]++;
+	handshake(t, 100);
+	t->padding = 6;
+	tcp(t, 112, CLIENT, ACK, 1, 1, 1);
+	t->frames[t->count - 1].bytes[14 + 40 + 5] = 2;
+	set_payload(t, 0, 0);
+	tcp(t, 120, SERVER, ACK, 1, 2, 1);
+}
+
+CHECK(check_cut_payload)
+{
+	EXPECT(count == 2);
+	EXPECT(c[0].client_payload.has_first_byte && c[0].client_payload.first_byte == TLS_ALERT &&
+	       !c[0].client_payload.alert_level);
+	EXPECT(!c[0].server_payload.has_first_byte && c[0].server_payload.size == 7);
+	EXPECT(c[1].client_payload.first_byte == TLS_ALERT && !c[1].client_payload.alert_level);
+	EXPECT(c[1].server_payload.has_first_byte && !c[1].server_payload.first_byte);
+	UNUSED;
+	return NULL;
+}
+
+/* A segment in the middle of the stream begins with any byte. */
+static void make_middle_byte(struct tape *t)
+{
+	handshake(t, 0);
+	set_payload(t, TLS_ALERT, 2);
+	tcp(t, 12, CLIENT, ACK, 101, 1, 100);
+	t->payload[0] = 'G';
+	tcp(t, 13, CLIENT, ACK, 1, 1, 100); /* the first segment arrives later */
+	set_payload(t, TLS_ALERT, 2);
+	tcp(t, 20, SERVER, ACK, 101, 201, 100);
+}
+
+CHECK(check_middle_byte)
+{
+	EXPECT(count == 1 && c->end_reason == END_PAYLOAD && c->client_gap);
+	EXPECT(c->client_payload.has_first_byte && c->client_payload.first_byte == 'G');
+	EXPECT(!c->server_payload.has_first_byte);
+	UNUSED;
+	return NULL;
+}
+
+static void make_flight(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 1400);
+	tcp(t, 13, CLIENT, ACK, 1401, 1, 100);
+	tcp(t, 300, CLIENT, ACK, 1, 1, 1400); /* again */
+	tcp(t, 301, CLIENT, ACK, 1, 1, 1500);
+	tcp(t, 310, SERVER, ACK, 1, 1501, 1460); /* full: the record waits for its ACK */
+	tcp(t, 311, CLIENT, ACK, 1501, 1, 500);
+	tcp(t, 312, CLIENT, ACK, 2001, 1461, 0);
+	t->port[CLIENT]++;
+	handshake(t, 1000);
+	tcp(t, 1012, CLIENT, ACK, 1, 1, 50000);
+	tcp(t, 1013, CLIENT, ACK, 50001, 1, 50000);
+	tcp(t, 1014, CLIENT, ACK, OPENING_WINDOW + 1, 1, 100); /* too far away */
+	tcp(t, 1020, SERVER, ACK, 1, 100001, 10);
+}
+
+CHECK(check_flight)
+{
+	EXPECT(count == 2 && c[0].end_reason == END_PAYLOAD && c[1].end_reason == END_PAYLOAD);
+	EXPECT(c[0].client_flight == 1500 && c[0].client_segments == 4);
+	EXPECT(c[1].client_flight == 0xffff);
+	UNUSED;
+	return NULL;
+}
+
+/* ---- the server's RST, and what was not seen ---- */
+
+static void make_rsts(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->ttl = 61;
+	tcp(t, 5, SERVER, RST | ACK, 0, 999, 0); /* ignored: the first is recorded */
+	t->ttl = 62;
+	tcp(t, 6, SERVER, RST, 0, 0, 0);
+	t->port[CLIENT]++;
+	tcp(t, 100, CLIENT, SYN, 0, 0, 0);
+	t->ttl = 61;
+	tcp(t, 105, SERVER, RST, 0, 0, 0);
+	t->ttl = 63;
+	tcp(t, 106, SERVER, RST | ACK, 0, 1, 0); /* but the RST that counts replaces it */
+	t->port[CLIENT]++;
+	handshake(t, 200);
+	tcp(t, 212, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 213, SERVER, RST | ACK, 1, 301, 0);
+	t->port[CLIENT]++;
+	handshake(t, 300);
+	tcp(t, 313, SERVER, RST, 1, 0, 0);
+	t->port[CLIENT]++;
+	handshake(t, 400);
+	tcp(t, 413, SERVER, RST | ACK, 1, 70000, 0);
+}
+
+CHECK(check_rsts)
+{
+	EXPECT(count == 5);
+	/* the records settle in this order; the first attempt stays until the end */
+	EXPECT(c[0].outcome == OUTCOME_REFUSED && c[0].ignored_rst && c[0].rst_ttl == 63 &&
+	       c[0].rst_acked == 1);
+	EXPECT(!c[1].ignored_rst && c[1].rst_ttl == 63 && c[1].rst_acked == 301);
+	EXPECT(c[2].rst_acked == RST_ACKS_NOTHING && c[2].rst == AT(313));
+	EXPECT(c[3].rst_acked == RST_ACKS_NOTHING && c[3].rst == AT(413));
+	EXPECT(c[4].outcome == OUTCOME_UNANSWERED && c[4].ignored_rst && c[4].rst == NEVER);
+	EXPECT(c[4].rst_ttl == 61 && c[4].rst_acked == 999 && !c[4].ignored_synack);
+	UNUSED;
+	return NULL;
+}
+
+static void make_acks_unseen(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 20, SERVER, ACK, 1, 301, 0); /* the request passed elsewhere */
+	t->port[CLIENT]++;
+	handshake(t, 100);
+	tcp(t, 112, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 120, CLIENT, ACK, 301, 501, 0); /* the answer passed elsewhere */
+	t->port[CLIENT]++;
+	handshake(t, 200);
+	tcp(t, 220, SERVER, ACK, 1, 2, 0); /* payload, or a FIN that was not seen */
+	t->port[CLIENT]++;
+	handshake(t, 300);
+	tcp(t, 320, SERVER, ACK, 1, OPENING_WINDOW + 2, 0); /* forged */
+	tcp(t, 321, CLIENT, ACK, 1, OPENING_WINDOW + 2, 0);
+}
+
+CHECK(check_acks_unseen)
+{
+	EXPECT(count == 4);
+	EXPECT(c[0].server_acks_unseen && !c[0].client_acks_unseen);
+	EXPECT(!c[1].server_acks_unseen && c[1].client_acks_unseen);
+	EXPECT(c[2].server_acks_unseen && !c[2].client_acks_unseen);
+	EXPECT(!c[3].server_acks_unseen && !c[3].client_acks_unseen);
+	UNUSED;
+	return NULL;
+}
+
+static void make_acks_seen(struct tape *t)
+{
+	handshake(t, 0);
+	tcp(t, 12, CLIENT, ACK, 1, 1, 300);
+	tcp(t, 20, SERVER, ACK, 1, 301, 0);
+	t->port[CLIENT]++;
+	handshake(t, 100);
+	tcp(t, 112, CLIENT, FIN | ACK, 1, 1, 0);
+	tcp(t, 120, SERVER, ACK, 1, 2, 0); /* the FIN takes a number */
+	t->port[CLIENT]++;
+	handshake(t, 200);
+	tcp(t, 212, SERVER, FIN | ACK, 1, 1, 0);
+	tcp(t, 220, CLIENT, ACK, 1, 2, 0);
+	t->port[CLIENT]++;
+	tcp(t, 300, CLIENT, SYN, 0, 0, 100); /* Fast Open */
+	tcp(t, 310, SERVER, SYN | ACK, 0, 101, 0);
+	tcp(t, 311, CLIENT, ACK, 101, 1, 0);
+	tcp(t, 320, SERVER, ACK, 1, 101, 0);
+	t->port[CLIENT]++;
+	handshake(t, 400);
+	tcp(t, 413, SERVER, ACK, 1, 301, 0); /* reordered, as in merged captures */
+	tcp(t, 414, CLIENT, ACK, 1, 1, 300);
+}
+
+CHECK(check_acks_seen)
+{
+	size_t i;
+
+	EXPECT(count == 5);
+	for (i = 0; i < count; i++)
+		EXPECT(!c[i].server_acks_unseen && !c[i].client_acks_unseen);
+	UNUSED;
+	return NULL;
+}
+
 const struct scenario scenarios[] = {
 	{ "plain connection", "every number", make_plain, check_plain },
 	{ "plain connection over IPv6", "half of the users would be missing", make_plain6,
@@ -1382,6 +1761,27 @@ const struct scenario scenarios[] = {
 	{ "one four-tuple in many VLANs",
 	  "the counters of the fast path would overflow: false stalls", make_crowded,
 	  check_crowded },
+	{ "traits of SYN and SYN-ACK", "which SYNs a path drops", make_traits, check_traits },
+	{ "traits over IPv6", "the same, for IPv6", make_traits6, check_traits },
+	{ "options in any order", "MPTCP and Fast Open, which some paths drop", make_many_options,
+	  check_many_options },
+	{ "malformed options", "a crash, or invented numbers", make_bad_options,
+	  check_bad_options },
+	{ "cut options", "a crash, or invented numbers", make_cut_options, check_cut_options },
+	{ "TLS alert as the first answer", "a refusal would count as an answer", make_alert,
+	  check_alert },
+	{ "TLS alert behind other headers", "a refusal would count as an answer", make_alert6,
+	  check_alert },
+	{ "cut payload", "a byte of the padding would be an answer", make_cut_payload,
+	  check_cut_payload },
+	{ "first segment seen is not the first", "a byte of a file would be a refusal",
+	  make_middle_byte, check_middle_byte },
+	{ "first flight of the client", "the size of its request", make_flight, check_flight },
+	{ "RSTs of the server", "who sent the RST, and in reply to what", make_rsts, check_rsts },
+	{ "acknowledged payload that was not seen", "a busy connection would seem silent",
+	  make_acks_unseen, check_acks_unseen },
+	{ "acknowledged payload and FINs that were seen", "they would count as not seen",
+	  make_acks_seen, check_acks_seen },
 	{ "time goes backwards", "a crash, or invented numbers", make_backwards, check_backwards },
 };
 

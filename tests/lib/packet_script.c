@@ -29,6 +29,16 @@ void tape_start(struct tape *t)
 	t->isn[SERVER] = 77000000;
 	t->ip_id = 100;
 	t->mss = 1460;
+	t->ttl = 64;
+	t->window = 65535;
+	memset(t->payload, 'x', sizeof(t->payload));
+}
+
+void set_options(struct tape *t, const void *bytes, unsigned int length)
+{
+	memset(t->tcp_options, 0, sizeof(t->tcp_options));
+	memcpy(t->tcp_options, bytes, length);
+	t->tcp_options_length = (length + 3) / 4 * 4;
 }
 
 static struct tape_frame *next_frame(struct tape *t, double ms)
@@ -68,7 +78,7 @@ static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const ui
 		p = put32(p, 0x60000000);
 		p = put16(p, length + t->extension);
 		*p++ = t->extension ? PROTOCOL_DESTINATION : protocol;
-		*p++ = 64;
+		*p++ = t->ttl;
 		memcpy(p, from, 16);
 		memcpy(p + 16, to, 16);
 		p += 32;
@@ -86,7 +96,7 @@ static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const ui
 	if (!t->repeat_id)
 		t->ip_id++;
 	p = put16(p, 0x4000);
-	*p++ = 64;
+	*p++ = t->ttl;
 	*p++ = protocol;
 	p = put16(p, 0);
 	memcpy(p, from, 4);
@@ -95,17 +105,29 @@ static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const ui
 	return p + 8 + t->options;
 }
 
+static uint32_t options_length(const struct tape *t, uint8_t flags)
+{
+	if (!(flags & TCP_SYN))
+		return 0;
+	return t->tcp_options_length ? t->tcp_options_length : t->mss ? 4 : 0;
+}
+
 static uint8_t *put_tcp(const struct tape *t, uint8_t *p, enum end from, uint8_t flags,
 			uint32_t seq, uint32_t ack)
 {
 	p = put16(put16(p, t->port[from]), t->port[!from]);
 	p = put32(p, t->isn[from] + seq);
 	p = put32(p, flags & TCP_ACK ? t->isn[!from] + ack : 0);
-	*p++ = (flags & TCP_SYN && t->mss ? 6 : 5) << 4;
+	*p++ = (5 + options_length(t, flags) / 4) << 4;
 	*p++ = flags;
-	p = put16(p, 65535);
+	p = put16(p, t->window);
 	p = put32(p, 0);
-	return flags & TCP_SYN && t->mss ? put16(put16(p, 0x0204), t->mss) : p;
+	if (!options_length(t, flags))
+		return p;
+	if (!t->tcp_options_length)
+		return put16(put16(p, 0x0204), t->mss);
+	memcpy(p, t->tcp_options, t->tcp_options_length);
+	return p + t->tcp_options_length;
 }
 
 static void finish(struct tape *t, struct tape_frame *f, uint8_t *end, uint32_t cut)
@@ -119,7 +141,7 @@ static void finish(struct tape *t, struct tape_frame *f, uint8_t *end, uint32_t 
 void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
 	 uint32_t payload)
 {
-	uint32_t kept = payload > 64 ? 64 : payload, header = flags & TCP_SYN && t->mss ? 24 : 20;
+	uint32_t kept = payload > 64 ? 64 : payload, header = 20 + options_length(t, flags);
 	struct tape_frame *f = next_frame(t, ms);
 	uint8_t *p;
 
@@ -127,6 +149,7 @@ void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, 
 	p = put_ip(t, p, t->address[from], t->address[!from], PROTOCOL_TCP, header + payload);
 	p = put_tcp(t, p, from, flags, seq, ack);
 	memset(p, 'x', kept);
+	memcpy(p, t->payload, kept < sizeof(t->payload) ? kept : sizeof(t->payload));
 	finish(t, f, p + kept, payload - kept);
 }
 

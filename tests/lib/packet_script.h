@@ -43,6 +43,12 @@ struct tape {
 	unsigned int extension; /* bytes of an IPv6 destination options header */
 	unsigned int padding; /* bytes after the IP datagram */
 	uint16_t mss; /* option of SYNs, 0 for none */
+	/* the options of SYNs instead of the MSS; 0 bytes for none, else a multiple of four */
+	uint8_t tcp_options[40];
+	unsigned int tcp_options_length;
+	uint8_t ttl;
+	uint16_t window;
+	uint8_t payload[8]; /* the first bytes of each payload */
 };
 
 void tape_start(struct tape *t);
@@ -53,6 +59,9 @@ void tape_start(struct tape *t);
  */
 void tcp(struct tape *t, double ms, enum end from, uint8_t flags, uint32_t seq, uint32_t ack,
 	 uint32_t payload);
+
+/* Sets tcp_options, padded to a multiple of four bytes with the end of the list. */
+void set_options(struct tape *t, const void *bytes, unsigned int length);
 
 /* The ICMP error about a segment of the client with this sequence number, relative to its ISN. */
 void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq);

@@ -61,7 +61,7 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 	uint64_t udp = c[COUNT_UDP_BYTES] + c[COUNT_UDP_443_BYTES];
 
 	if (packets < MIN_PACKETS || c[COUNT_ATTEMPTS] || c[COUNT_ALREADY_OPEN] ||
-	    c[COUNT_NOT_SELECTED])
+	    c[COUNT_SYNACK_ALONE] || c[COUNT_NOT_SELECTED])
 		return false;
 	if (unknown >= packets / 2 && unknown >= tunnels)
 		explain_ethertype(session, packets, text, room);

@@ -231,6 +231,40 @@ static void table_save_packet(table_ctx *o, const struct flow_key *key, const st
 		o->save(o->context, &head);
 }
 
+/* Returns a byte of the packet, or -1 if it was not captured. */
+static int packet_byte(const struct offline_frame *frame, __u32 offset)
+{
+	return offset < frame->length ? frame->bytes[offset] : -1;
+}
+
+static void read_options(const struct offline_frame *frame, struct segment *s)
+{
+	__u32 length = options_available(s, frame->length), i;
+
+	options_clear(&s->options);
+	if (length < 2) /* as in the kernel */
+		return;
+	memcpy(s->options.bytes, frame->bytes + s->tcp_offset + TCP_HEADER, length);
+	s->options.length = length;
+	for (i = 0; i < MAX_OPTIONS; i++)
+		if (!option_next(&s->options, i))
+			return;
+}
+
+static void table_read_needs(table_ctx *o, struct segment *s)
+{
+	int first, level = 0;
+
+	if (s->needs == NEEDS_OPTIONS) {
+		read_options(o->frame, s);
+		return;
+	}
+	first = packet_byte(o->frame, payload_offset(s));
+	if (is_alert(s, first))
+		level = packet_byte(o->frame, payload_offset(s) + TLS_ALERT_LEVEL);
+	segment_set_payload(s, first, level);
+}
+
 #include "process.h" /* needs the functions table_...() above */
 
 struct offline *offline_new(uint32_t max_flows, const struct selector *selector, record_fn publish,
@@ -279,7 +313,7 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 
 	parsed = parse_headers(&f, frame->link, frame->ethertype, &h);
 	if (parsed == PARSE_TCP) {
-		segment_from_tcp(&f, &h, &s);
+		segment_from_tcp(&h, &s);
 	} else if (parsed == PARSE_ICMP) {
 		if (!segment_from_icmp(&f, &h, &s))
 			return;
