@@ -143,7 +143,7 @@ static __always_inline bool is_alert(const struct segment *s, int first_byte)
  * a byte that was not captured. No other byte of a payload is ever read.
  *
  * Buys: distinguishes an answer from a refusal in TLS, and TLS from other protocols.
- * Costs: a helper call for one or two packets of a connection.
+ * Costs: a helper call for one or two packets of a connection, see tcp_options.h.
  */
 static __always_inline void segment_set_payload(struct segment *s, int first_byte, int alert_level)
 {
