@@ -429,7 +429,7 @@ def test_slow_helper():
     b = show(path)
     seen = ' '.join(texts(b, 'article'))
     expect('needle' not in seen and 'as long as 192.0.2.9:443 took to answer' in seen, seen)
-    expect('which came to an end 1.0 ms before' in seen, seen)
+    expect('which came to an end 1.00 ms before' in seen, seen)
     b.quiet()
 
 

@@ -83,7 +83,7 @@ def test_slow_helper():
         rows = tshark(path, 'tcp.srcport', 'tcp.dstport', 'frame.comment')
         helper = [row for row in rows if '443' in row[:2]]
         expect(len(helper) == 4 and len(rows) == 9, rows)
-        expect(helper[3][2].startswith('answered 4.989 s after the first SYN; 11 ms later the silence of 10.1.4.23:51544 '
+        expect(helper[3][2].startswith('answered 4.989 s after the first SYN; 11.0 ms later the silence of 10.1.4.23:51544 '
                                      'towards 198.51.100.7:80 ends'), helper)
 
 

@@ -424,15 +424,32 @@ static void test_words(void)
 		ns_t duration;
 		const char *words;
 	} durations[] = {
-		{ 800000, "0.8 ms" },
-		{ 38100000, "38 ms" },
+		{ 0, "0 µs" },
+		{ 800, "800 ns" },
+		{ 999, "999 ns" },
+		{ 1000, "1 µs" },
+		{ 1234, "1.23 µs" },
+		{ 26000, "26 µs" },
+		{ 26400, "26.4 µs" },
+		{ 136700, "137 µs" },
+		{ 999499, "999 µs" },
+		{ 999600, "1.00 ms" },
+		{ 1500000, "1.50 ms" },
+		{ 9996000, "10.0 ms" },
+		{ 38140000, "38.1 ms" },
+		{ 99960000, "100 ms" },
+		{ 999499999, "999 ms" },
+		{ 999600000, "1.000 s" },
 		{ 5003000000, "5.003 s" },
 		{ 72 * (ns_t)SECOND_NS, "1 min 12 s" },
+		{ 59999600000, "1 min 0 s" },
+		{ 119600000000, "2 min 0 s" },
+		{ 3599600000000, "1 h 0 min" },
 		{ 7260 * (ns_t)SECOND_NS, "2 h 1 min" },
-		{ -1500000, "-1.5 ms" },
-		{ 26000, "26 µs" },
-		{ NEVER, "–" },
-		{ 999600000, "1.000 s" },
+		{ -137000, "-137 µs" },
+		{ -1500000, "-1.50 ms" },
+		{ -72 * (ns_t)SECOND_NS, "-1 min 12 s" },
+		{ NEVER, "unknown" },
 	};
 	struct endpoint e = { .port = 443, .vlan = { 7, 8 } };
 	struct timespec start = { .tv_sec = 1700000000, .tv_nsec = 5 };
@@ -452,6 +469,15 @@ static void test_words(void)
 	       "the start");
 	setenv("TZ", "UTC", 1);
 	EXPECT(!strcmp(format_clock(text, &start, -6), "22:13:19"), "a clock that goes backwards");
+	/* 22:13:20 at the start: midnight is 6400 s later */
+	EXPECT(!strcmp(format_run_clock(text, &start, 6399 * (ns_t)SECOND_NS, 60 * (ns_t)SECOND_NS),
+		       "22:14:20"),
+	       "a run within a day shows dates");
+	EXPECT(!strcmp(format_run_clock(text, &start, 6400 * (ns_t)SECOND_NS, 60 * (ns_t)SECOND_NS),
+		       "11-14 22:14:20"),
+	       "times before midnight have no date in a run that crosses it");
+	EXPECT(!strcmp(format_run_clock(text, &start, 0, 6401 * (ns_t)SECOND_NS), "11-15 00:00:01"),
+	       "the second day has no date");
 }
 
 int main(void)

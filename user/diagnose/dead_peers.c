@@ -40,10 +40,11 @@ static const char *format_of_hosts(char text[32], size_t hosts)
 
 static void add_times(struct finding *f, const struct context *g, const struct peer *p)
 {
+	const struct session *s = g->session;
 	char first[FORMAT_TIME], last[FORMAT_TIME];
 
-	format_clock(first, &g->session->start, p->first_failure);
-	format_clock(last, &g->session->start, p->last_failure);
+	format_run_clock(first, &s->start, s->duration, p->first_failure);
+	format_run_clock(last, &s->start, s->duration, p->last_failure);
 	finding_line(f, "when", "%s%s%s%s", first, strcmp(first, last) ? " to " : "",
 		     strcmp(first, last) ? last : "",
 		     p->last_answer != NEVER && p->last_answer < p->first_failure

@@ -187,7 +187,8 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 	finding_text(f, "nothing in %s/%u answers: %zu servers, %" PRIu64 " attempts of %zu host%s",
 		     format_address(text, &cut->prefix), cut->bits, cut->addresses, cut->attempts,
 		     f->hosts_hurt, plural(f->hosts_hurt));
-	finding_line(f, "when", "since %s%s", format_clock(since, &g->session->start, cut->since),
+	format_run_clock(since, &g->session->start, g->session->duration, cut->since);
+	finding_line(f, "when", "since %s%s", since,
 		     cut->answered ? "; before that it answered: a tunnel or a route was cut"
 				   : "; it never answered in this run");
 	finding_add_route(g, f, cut->peer);

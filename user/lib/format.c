@@ -36,28 +36,57 @@ char *format_endpoint(char out[FORMAT_ENDPOINT], const struct endpoint *e)
 	return out;
 }
 
+/* Prints a value below 1000 of a unit, of `size` ns, with three significant digits. */
+static void print_unit(char out[FORMAT_DURATION], const char *sign, uint64_t ns, uint64_t size,
+		       const char *unit)
+{
+	double value = (double)ns / size;
+	int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+
+	/* most captures resolve microseconds: do not invent digits */
+	if (size < MILLISECOND_NS && ns % size == 0)
+		decimals = 0;
+	snprintf(out, FORMAT_DURATION, "%s%.*f %s", sign, decimals, value, unit);
+}
+
+static uint64_t round_to(uint64_t ns, uint64_t step)
+{
+	return (ns + step / 2) / step * step;
+}
+
+/* Rounds before it chooses the unit: 999.6 µs is 1.00 ms, and 59.9996 s is 1 min 0 s. */
 char *format_duration(char out[FORMAT_DURATION], ns_t duration)
 {
 	const char *sign = duration < 0 ? "-" : "";
 	uint64_t ns = duration < 0 ? -(uint64_t)duration : (uint64_t)duration;
-	uint64_t seconds = ns / SECOND_NS;
+	uint64_t step = 1, fine, seconds, minutes;
 
-	if (duration == NEVER)
-		snprintf(out, FORMAT_DURATION, "–");
-	else if (ns < 100000)
-		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " µs", sign, (ns + 500) / 1000);
-	else if (ns < 10 * MILLISECOND_NS)
-		snprintf(out, FORMAT_DURATION, "%s%.1f ms", sign, ns / 1e6);
-	else if (ns < 999500000)
-		snprintf(out, FORMAT_DURATION, "%s%.0f ms", sign, ns / 1e6);
-	else if (ns < 60 * SECOND_NS)
-		snprintf(out, FORMAT_DURATION, "%s%.3f s", sign, ns / 1e9);
-	else if (ns < 3600 * SECOND_NS)
+	if (duration == NEVER) {
+		snprintf(out, FORMAT_DURATION, "unknown");
+		return out;
+	}
+	while (ns / step >= 1000)
+		step *= 10;
+	fine = round_to(ns, step);
+	seconds = round_to(ns, SECOND_NS) / SECOND_NS;
+	minutes = round_to(ns, 60 * SECOND_NS) / (60 * SECOND_NS);
+	if (!ns)
+		snprintf(out, FORMAT_DURATION, "0 µs");
+	else if (fine < 1000)
+		print_unit(out, sign, fine, 1, "ns");
+	else if (fine < MILLISECOND_NS)
+		print_unit(out, sign, fine, 1000, "µs");
+	else if (fine < SECOND_NS)
+		print_unit(out, sign, fine, MILLISECOND_NS, "ms");
+	else if (round_to(ns, MILLISECOND_NS) < 60 * SECOND_NS)
+		snprintf(out, FORMAT_DURATION, "%s%.3f s", sign,
+			 round_to(ns, MILLISECOND_NS) / 1e9);
+	else if (seconds < 3600)
 		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " min %" PRIu64 " s", sign,
 			 seconds / 60, seconds % 60);
 	else
 		snprintf(out, FORMAT_DURATION, "%s%" PRIu64 " h %" PRIu64 " min", sign,
-			 seconds / 3600, seconds / 60 % 60);
+			 minutes / 60, minutes % 60);
 	return out;
 }
 
@@ -75,12 +104,37 @@ static struct timespec timespec_after(const struct timespec *start, ns_t at)
 	return t;
 }
 
-char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at)
+static bool local_time(struct tm *tm, const struct timespec *start, ns_t at)
 {
 	struct timespec t = timespec_after(start, at);
+
+	return localtime_r(&t.tv_sec, tm);
+}
+
+char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at)
+{
 	struct tm tm;
 
-	if (!localtime_r(&t.tv_sec, &tm) || !strftime(out, FORMAT_TIME, "%H:%M:%S", &tm))
+	if (!local_time(&tm, start, at) || !strftime(out, FORMAT_TIME, "%H:%M:%S", &tm))
+		snprintf(out, FORMAT_TIME, "?");
+	return out;
+}
+
+bool format_is_same_day(const struct timespec *start, ns_t a, ns_t b)
+{
+	struct tm x, y;
+
+	return !local_time(&x, start, a) || !local_time(&y, start, b) ||
+	       (x.tm_year == y.tm_year && x.tm_yday == y.tm_yday);
+}
+
+char *format_run_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t duration, ns_t at)
+{
+	struct tm tm;
+
+	if (format_is_same_day(start, 0, duration) && format_is_same_day(start, 0, at))
+		return format_clock(out, start, at);
+	if (!local_time(&tm, start, at) || !strftime(out, FORMAT_TIME, "%m-%d %H:%M:%S", &tm))
 		snprintf(out, FORMAT_TIME, "?");
 	return out;
 }

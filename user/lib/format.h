@@ -33,11 +33,25 @@ char *format_address(char out[FORMAT_ADDRESS], const struct address *a);
  */
 char *format_endpoint(char out[FORMAT_ENDPOINT], const struct endpoint *e);
 
-/* Formats as 26 µs, 0.8 ms, 5.003 s or 1 min 12 s; NEVER is a dash. */
+/*
+ * Formats with three significant digits as 137 µs, 1.50 ms or 38.1 ms, and from one second on as
+ * 5.003 s, 1 min 12 s or 2 h 1 min. Microseconds have decimals only if the duration does. NEVER is
+ * "unknown": a sentence without a value for it is better.
+ */
 char *format_duration(char out[FORMAT_DURATION], ns_t duration);
 
 /* Formats the local time, `at` nanoseconds after start, as 12:01:03. */
 char *format_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t at);
+
+/* Returns true if two times, in nanoseconds after start, are on the same local day. */
+bool format_is_same_day(const struct timespec *start, ns_t a, ns_t b);
+
+/*
+ * Like format_clock(), but with the date, as 05-31 12:01:03, if a run of this duration crosses
+ * midnight. A caller that does not know the duration yet gives `at` instead: then the date appears
+ * from the second day on.
+ */
+char *format_run_clock(char out[FORMAT_TIME], const struct timespec *start, ns_t duration, ns_t at);
 
 /* Returns the number of seconds by which the local time of format_clock() is ahead of UTC. */
 long format_utc_offset(const struct timespec *t);

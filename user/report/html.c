@@ -106,7 +106,7 @@ static void write_title(FILE *out, const struct session *session)
 	char clock[FORMAT_TIME];
 
 	write_text(out, session->from);
-	fprintf(out, ", %s", format_clock(clock, &session->start, 0));
+	fprintf(out, ", %s", format_run_clock(clock, &session->start, session->duration, 0));
 }
 
 /* Writes the text report with all tables. */

@@ -131,7 +131,7 @@ static void print_example(struct report *r, const struct example *e)
 	FILE *out = r->out;
 
 	format_endpoint(to, &e->server);
-	format_clock(clock, &r->session->start, start);
+	format_run_clock(clock, &r->session->start, r->session->duration, start);
 	if (e->client.port)
 		format_endpoint(from, &e->client);
 	else

@@ -33,12 +33,12 @@ struct event {
 };
 
 /* Widths in columns. */
-#define CLOCK_COLUMNS 9
 #define MAX_ENDPOINT 47 /* [IPv6]:port */
 #define CLIENT_COLUMNS 18
 #define SERVER_COLUMNS 19
 #define WHAT_COLUMNS 30
 #define UNLIMITED_COLUMNS 1000 /* lines in a file are never wrapped */
+#define CONTINUED "\n        " /* begins a further row of a line */
 
 void text_init_lines(struct text_state *t)
 {
@@ -48,11 +48,11 @@ void text_init_lines(struct text_state *t)
 
 /*
  * Widens a column for a longer address, for all later lines, if enough room is left for the column
- * WHAT.
+ * WHAT. room: columns right of the time.
  */
-static void widen(int *column, const char *text, int total)
+static void widen(int *column, const char *text, int room)
 {
-	int most = (total - CLOCK_COLUMNS - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);
+	int most = (room - 4 - WHAT_COLUMNS) / 2, wanted = strlen(text);
 
 	if (most > MAX_ENDPOINT)
 		most = MAX_ENDPOINT;
@@ -74,13 +74,13 @@ static const char *line_colour(const struct colours *colours, enum line_kind kin
 	}
 }
 
-static void print_lines_heading(struct report *r, int total, int arrow)
+static void print_lines_heading(struct report *r, int clock, int room, int arrow)
 {
 	struct text_state *t = r->state;
-	bool is_narrow = CLOCK_COLUMNS + t->client_columns + arrow + t->server_columns + 5 > total;
+	bool is_narrow = t->client_columns + arrow + t->server_columns + 5 > room;
 	char text[1024];
 
-	snprintf(text, sizeof(text), "%-8s %-*s%*s%-*s WHAT\n", "TIME",
+	snprintf(text, sizeof(text), "%-*s%-*s%*s%-*s WHAT\n", clock, "TIME",
 		 is_narrow ? 0 : t->client_columns, "CLIENT", arrow, "",
 		 is_narrow ? 0 : t->server_columns, "SERVER");
 	terminal_line(r->out, text);
@@ -95,23 +95,26 @@ static void print_line(struct report *r, enum line_kind kind, ns_t when, const c
 		       const char *server, char *what)
 {
 	int width = terminal_width(r->out), total = width ? width : UNLIMITED_COLUMNS;
-	int arrow = format_columns(glyphs->arrow) + 2, a, b, column;
+	int arrow = format_columns(glyphs->arrow) + 2, a, b, column, clock_columns;
 	const char *before_server = "", *before_what = "";
 	struct text_state *t = r->state;
 	char clock[FORMAT_TIME], text[1024], *bar;
 
-	widen(&t->client_columns, client, total);
-	widen(&t->server_columns, server, total);
+	/* the run's duration is not known yet: the date appears when the day has changed */
+	format_run_clock(clock, &r->session->start, when, when);
+	clock_columns = strlen(clock) + 1;
+	widen(&t->client_columns, client, total - clock_columns);
+	widen(&t->server_columns, server, total - clock_columns);
 	a = t->client_columns;
 	b = t->server_columns;
 	if (!t->has_heading)
-		print_lines_heading(r, total, arrow);
+		print_lines_heading(r, clock_columns, total - clock_columns, arrow);
 	if ((int)strlen(client) > a || (int)strlen(server) > b)
 		a = b = 0;
-	column = CLOCK_COLUMNS + (a ? a : (int)strlen(client));
+	column = clock_columns + (a ? a : (int)strlen(client));
 	if (column + arrow + (int)strlen(server) > total) {
-		before_server = "\n        ";
-		column = CLOCK_COLUMNS - 1;
+		before_server = CONTINUED;
+		column = strlen(CONTINUED) - 1;
 	}
 	column += arrow + (b ? b : (int)strlen(server)) + 1;
 	bar = strchr(what, '|');
@@ -120,11 +123,10 @@ static void print_line(struct report *r, enum line_kind kind, ns_t when, const c
 	else if (bar)
 		memmove(bar, bar + 1, strlen(bar));
 	if (column + format_columns(what) > total)
-		before_what = "\n        ";
-	snprintf(text, sizeof(text), "%s %-*s%s %s %-*s%s %s%s%s\n",
-		 format_clock(clock, &r->session->start, when), a, client, before_server,
-		 glyphs->arrow, b, server, before_what, line_colour(t->colours, kind), what,
-		 t->colours->reset);
+		before_what = CONTINUED;
+	snprintf(text, sizeof(text), "%s %-*s%s %s %-*s%s %s%s%s\n", clock, a, client,
+		 before_server, glyphs->arrow, b, server, before_what,
+		 line_colour(t->colours, kind), what, t->colours->reset);
 	terminal_line(r->out, text);
 }
 
@@ -174,9 +176,11 @@ static void print_summary(struct report *r, enum line_kind kind)
 		format_endpoint(server, &limit->server);
 	n = snprintf(what, sizeof(what), "%s: %" PRIu64 " more in %.0f s|", line_words[kind],
 		     limit->suppressed, ceil((t->now - limit->since) / 1e9));
+	format_duration(a, limit->shortest);
+	format_duration(b, limit->longest);
 	if (limit->shortest != NEVER)
-		snprintf(what + n, sizeof(what) - n, ", %s to %s",
-			 format_duration(a, limit->shortest), format_duration(b, limit->longest));
+		snprintf(what + n, sizeof(what) - n, ", %s%s%s", a, strcmp(a, b) ? " to " : "",
+			 strcmp(a, b) ? b : "");
 	print_line(r, kind, limit->last, client, server, what);
 }
 
@@ -261,8 +265,11 @@ void text_failing(struct report *r, const struct connection *c, enum failure fai
 	case FAILURE_SILENT:
 		if (c->end_reason == END_NONE)
 			e.when = c->settled;
-		print_event(r, &e, "no answer: %u SYN%s| in %s", c->syn_count, plural(c->syn_count),
-			    format_duration(span, c->syn_last - c->syn));
+		if (c->syn_count == 1)
+			print_event(r, &e, "no answer: 1 SYN");
+		else
+			print_event(r, &e, "no answer: %u SYNs| in %s", c->syn_count,
+				    format_duration(span, c->syn_last - c->syn));
 		break;
 	case FAILURE_REFUSED:
 		e.kind = LINE_REFUSED;
@@ -295,9 +302,11 @@ void text_late_answer(struct report *r, const struct connection *c)
 	if (c->synack == NEVER) {
 		e.when = c->settled;
 		print_event(r, &e, "answers after all");
+	} else if (c->syn_count == 1) {
+		print_event(r, &e, "answers after all|: SYN-ACK %s after the SYN",
+			    format_duration(span, c->synack - c->syn));
 	} else {
-		print_event(r, &e, "answers after all|: SYN-ACK %s after the first of %u SYN%s",
-			    format_duration(span, c->synack - c->syn), c->syn_count,
-			    plural(c->syn_count));
+		print_event(r, &e, "answers after all|: SYN-ACK %s after the first of %u SYNs",
+			    format_duration(span, c->synack - c->syn), c->syn_count);
 	}
 }

@@ -161,8 +161,8 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 	FILE *out = r->out;
 	size_t i, n = 0;
 
-	format_clock(first, &r->session->start, p->first_failure);
-	format_clock(last, &r->session->start, p->last_failure);
+	format_run_clock(first, &r->session->start, r->session->duration, p->first_failure);
+	format_run_clock(last, &r->session->start, r->session->duration, p->last_failure);
 	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYN%s, %s", format_endpoint(text, &p->server),
 		p->clients_failed, plural(p->clients_failed), p->failed_syns,
 		plural(p->failed_syns), first);

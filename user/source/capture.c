@@ -68,7 +68,7 @@ static void report_progress(struct capture *c)
 		return;
 	c->next_progress = now + PROGRESS_INTERVAL_NS;
 	pcap_reader_progress(c->pcap_reader, &done, &total);
-	format_clock(clock, &c->session->start, c->now - CAPTURE_START);
+	format_run_clock(clock, &c->session->start, 0, c->now - CAPTURE_START);
 	if (total && done) {
 		left = (now - c->started) * (total - done) / done;
 		snprintf(line, sizeof(line), "%.0f %% of %.0f MB, %s left, at %s",

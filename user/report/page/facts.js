@@ -29,24 +29,41 @@ function visible(text) {
 		'‹U+' + c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0') + '›');
 }
 
+/* Prints a value below 1000 of a unit, of `size` ns, with three significant digits. */
+function inUnit(n, size, unit) {
+	const value = n / size;
+	const whole = size < MS && n % size === 0; /* most captures resolve microseconds */
+
+	return value.toFixed(whole || value >= 100 ? 0 : value >= 10 ? 1 : 2) + ' ' + unit;
+}
+
+/* As format_duration() of lib/format.c; '' if there is no value. */
 function duration(ns) {
+	if (ns === null || ns === undefined)
+		return '';
 	const sign = ns < 0 ? '-' : '';
 	const n = Math.abs(ns);
-	const seconds = Math.floor(n / SECOND);
+	const round = (step) => Math.floor((n + Math.floor(step / 2)) / step) * step;
+	let step = 1;
 
-	if (ns === null || ns === undefined)
-		return '–';
-	if (n < 0.1 * MS)
-		return sign + Math.floor((n + 500) / 1000) + ' µs';
-	if (n < 10 * MS)
-		return sign + (n / MS).toFixed(1) + ' ms';
-	if (n < 999.5 * MS)
-		return sign + (n / MS).toFixed(0) + ' ms';
-	if (n < 60 * SECOND)
-		return sign + (n / SECOND).toFixed(3) + ' s';
-	if (n < 3600 * SECOND)
+	while (n / step >= 1000)
+		step *= 10;
+	const fine = round(step);
+	const seconds = round(SECOND) / SECOND, minutes = round(60 * SECOND) / (60 * SECOND);
+
+	if (!n)
+		return '0 µs';
+	if (fine < 1000)
+		return sign + inUnit(fine, 1, 'ns');
+	if (fine < MS)
+		return sign + inUnit(fine, 1000, 'µs');
+	if (fine < SECOND)
+		return sign + inUnit(fine, MS, 'ms');
+	if (round(MS) < 60 * SECOND)
+		return sign + (round(MS) / SECOND).toFixed(3) + ' s';
+	if (seconds < 3600)
 		return sign + Math.floor(seconds / 60) + ' min ' + seconds % 60 + ' s';
-	return sign + Math.floor(seconds / 3600) + ' h ' + Math.floor(seconds / 60) % 60 + ' min';
+	return sign + Math.floor(minutes / 60) + ' h ' + minutes % 60 + ' min';
 }
 
 /* The local time of the gateway, not of the reader. */
@@ -61,9 +78,15 @@ function wall(ns) {
 const sinceMidnight = Number(run.start.slice(20, -1)) +
 	(Date.parse(run.start.slice(0, 19) + 'Z') / 1000 + run.utc_offset) % 86400 * SECOND;
 
-const clock = (ns) => wall(ns).slice(11, 19);
+const day = (ns) => wall(ns).slice(0, 10);
+const timeOfDay = (ns) => wall(ns).slice(11, 19);
+const isOneDay = day(0) === day(summary.duration);
 
-/* The time of day with milliseconds. */
+/* The time of day, after month and day if the run crosses midnight. */
+const clock = (ns) =>
+	(isOneDay && day(ns) === day(0) ? '' : day(ns).slice(5) + ' ') + timeOfDay(ns);
+
+/* The same with milliseconds. */
 function fineClock(ns) {
 	const part = (Number(run.start.slice(20, -1)) + ns) % SECOND;
 
@@ -91,7 +114,7 @@ function endpoint(address, port, vlans) {
 const endpointOf = (e) => endpoint(e.address, e.port, e.vlans);
 
 /* Puts no-break spaces between numbers and their units. */
-const bindUnits = (text) => text.replace(/(\d) (µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
+const bindUnits = (text) => text.replace(/(\d) (ns|µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
 	.replace(/([±≤]) /g, '$1\u00a0');
 
 const plural = (n, word) => n + ' ' + word + (n === 1 ? '' : 's');

@@ -19,8 +19,10 @@ function timeAxis(view, x, top, y, width) {
 	const long = span >= 3 * SECOND; /* labels are times of day, else times since the start */
 	const midnight = long ? sinceMidnight : 0;
 	const step = stepOf(span, Math.max(2, width / (long ? 92 : 70)));
-	const words = (at) => !long ? '+' + brief(at) : step >= 86400 * SECOND ? wall(at).slice(5, 10) :
-		step >= 60 * SECOND ? clock(at).slice(0, 5) : clock(at);
+	const isMidnight = (at) => timeOfDay(at) === '00:00:00';
+	const words = (at) => !long ? '+' + brief(at) :
+		step >= 86400 * SECOND || isMidnight(at) ? day(at).slice(5) :
+		step >= 60 * SECOND ? timeOfDay(at).slice(0, 5) : timeOfDay(at);
 
 	return multiples(view.from + midnight, view.to + midnight, step).map((tick) => {
 		const at = tick - midnight;
@@ -88,7 +90,7 @@ function drawHosts(width, groups, isCulprit, label) {
 		y += 22;
 		for (const h of group.hosts) {
 			const base = y + height / 2 + 4;
-			const share = h.decided ? h.stalled + ' of ' + h.decided : '–';
+			const share = h.decided ? h.stalled + ' of ' + h.decided : '';
 
 			if (group.isHurt)
 				ground.push(rect(left, y, right - left, height - 1, { class: 'hurt' }));
@@ -127,7 +129,7 @@ function hostTables(rows) {
 	return [
 		table('Hosts', ['Host', 'Addresses', 'MAC', '#Attempts', '#Stalled', '#of', '#Longest wait',
 			'#Undecided'],
-			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '–', h.connections, h.stalled,
+			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '', h.connections, h.stalled,
 				h.decided, duration(h.worst_wait), h.undecided])),
 		stalls.length > 0 && table('Stalls', ['From', 'Client', 'Server', '#Wait'],
 			stalls.map((s) => [fineClock(s.start), endpoint(s.client, s.client_port, s.vlans),

@@ -12,7 +12,7 @@ const confidence = (level, ...words) => html('p', { class: 'confidence' },
 
 const facts = () => list('facts', [
 	run.iface ? ['watched on ', html('bdi', {}, run.iface)] : ['read from ', html('bdi', {}, run.file)],
-	wall(0).slice(0, 10) + ' ' + clock(0) + ' to ' + clock(summary.duration) + ' ' + zone() +
+	day(0) + ' ' + timeOfDay(0) + ' to ' + clock(summary.duration) + ' ' + zone() +
 		' (' + duration(summary.duration) + ')',
 	plural(summary.connections, 'attempt') + ' of ' + plural(summary.hosts, 'host'),
 	summary.lost.sum + ' lost',

@@ -125,15 +125,18 @@ function drawNetwork(width, label) {
 
 function networkPicture(level) {
 	const question = 'Is the network itself slow?';
-	const half = (key) => duration(spread[key].p50);
+	const half = (key, whom) =>
+		spread[key].count && 'at most ' + duration(spread[key].p50) + ' ' + whom;
+	const trips = [half('client_round_trip', 'to the clients'),
+		half('server_round_trip', 'to the servers')].filter(Boolean);
 	const columns = ['p50', 'p90', 'p99', 'max'];
 
 	return TIMES.length > 0 && picture({
 		level, question,
-		answer: 'This gateway measures each side separately. Half of the ' +
-			'round trips take at most ' + half('client_round_trip') + ' to the clients and ' +
-			half('server_round_trip') + ' to the servers' + (spread.answer.count ?
-			'; half of the requests are answered within ' + half('answer') : '') + '.',
+		answer: 'This gateway measures each side separately.' +
+			(trips.length ? ' Half of the round trips take ' + trips.join(' and ') + '.' : '') +
+			(spread.answer.count ? ' Half of the requests are answered within ' +
+				duration(spread.answer.p50) + '.' : ''),
 		draw: (width) => drawNetwork(width, question),
 		tables: [
 			table('Times in the network',
