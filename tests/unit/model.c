@@ -223,11 +223,22 @@ static void test_peers(void)
 
 	c = met(1, 1, 0);
 	c.server.port = 5274;
-	c.syn_count = 4;
+	c.syn_count = c.syn_times_count = 4;
+	for (i = 0; i < 4; i++)
+		c.syn_times[i] = c.syn + SECONDS(i);
 	c.synack = c.syn + SECONDS(3.1);
 	settle(m, c);
 	EXPECT(retracted == 1, "a late SYN-ACK must withdraw the accusation");
 	EXPECT(m->retried == 1, "the number of attempts answered only after the second SYN");
+
+	c = met(2, 1, 5);
+	c.syn_count = c.syn_times_count = 2;
+	c.syn_times[1] = c.syn + SECONDS(0.05);
+	c.synack = c.syn + SECONDS(0.06);
+	settle(m, c);
+	c.syn_times[1] = c.syn + SECONDS(1);
+	settle(m, c);
+	EXPECT(m->retried == 1, "a copy of a SYN, or a SYN after the SYN-ACK, is no retry");
 	model_free(m);
 }
 

@@ -6,6 +6,9 @@
 #include "model/notes.h"
 #include "model/store.h"
 
+/* A SYN that follows sooner is a copy: no TCP retransmits its first SYN so early. */
+#define RETRANSMISSION_NS (100 * (ns_t)MILLISECOND_NS)
+
 /* ---- default event handlers ---- */
 
 static void ignore_stall(void *context, const struct stall *s, bool ended)
@@ -96,12 +99,24 @@ static void note_totals(struct model *m, const struct connection *c)
 	note_crossing(m, c);
 }
 
+/* Returns true if a retransmission of the SYN came before the SYN-ACK. */
+static bool is_retried(const struct connection *c)
+{
+	unsigned int i;
+
+	for (i = 1; i < c->syn_times_count; i++)
+		if (c->syn_times[i] - c->syn >= RETRANSMISSION_NS && c->synack != NEVER &&
+		    c->syn_times[i] < c->synack)
+			return true;
+	return false;
+}
+
 static void note_established(struct model *m, struct client *client, struct peer *peer,
 			     struct pair *pair, const struct connection *c)
 {
 	m->full_acked += payload_is_full(&c->client_payload) && c->client_payload.acked;
 	m->full_acked += payload_is_full(&c->server_payload) && c->server_payload.acked;
-	m->retried += c->syn_count > 1;
+	m->retried += is_retried(c);
 	note_loss(m, client, peer, c);
 	if (client)
 		client->established++;
