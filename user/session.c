@@ -33,7 +33,8 @@ uint64_t session_losses(const struct session *session)
 	int i;
 
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
-		sum += session->counters[i];
+		if (i != COUNT_LOST_TRUNCATED) /* packets that arrived cut or damaged */
+			sum += session->counters[i];
 	return sum;
 }
 

@@ -84,7 +84,10 @@ struct session {
 	const char *cut; /* why the source ended early; NULL if it did not */
 };
 
-/* Returns the number of losses of all kinds. */
+/*
+ * Returns the number of attempts, records and packets that this tool lost. Packets whose headers
+ * could not be read are none of them.
+ */
 uint64_t session_losses(const struct session *session);
 
 /*

@@ -189,7 +189,7 @@ def test_short_frames():
             got = read('--read', files.add('short%d' % link, pcap(short, link=link, head=head)))
             c = got[-1]
             unparsed = c['not_understood']
-            expect(c['lost']['sum'] + unparsed['unknown_link'] + unparsed['malformed'] >= 3, link, c)
+            expect(c['lost']['truncated'] + unparsed['unknown_link'] + unparsed['malformed'] >= 3, link, c)
 
 
 def test_memory():

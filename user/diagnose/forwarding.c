@@ -53,8 +53,8 @@ enum forwarding forwarding_of(const struct context *g, const struct peer *p)
 	if (p->forwarded && !p->not_forwarded && !p->answer_dropped)
 		return FORWARDING_OK;
 	if ((!p->not_forwarded && !p->answer_dropped) || !p->failures[FAILURE_SILENT] ||
-	    session_losses(s) || s->narrowed_clients || s->narrowed_servers || !r ||
-	    (in && in->is_part))
+	    session_losses(s) || s->counters[COUNT_LOST_TRUNCATED] || s->narrowed_clients ||
+	    s->narrowed_servers || !r || (in && in->is_part))
 		return FORWARDING_NOT_CHECKED;
 	if (p->answer_dropped)
 		return FORWARDING_ANSWERS_DROPPED;

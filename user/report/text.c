@@ -28,29 +28,28 @@
 #define MAX_COLUMNS 110
 #define FILE_COLUMNS 80
 
-/* Prints text from a column on and wraps it between words. Further rows are indented. */
-static void print_wrapped(struct report *r, int column, int indent, const char *text)
+void text_wrapped(struct report *r, int column, int indent, const char *text)
 {
 	const struct text_state *t = r->state;
 	FILE *out = r->out;
-	char word[256];
 	size_t bytes;
+	int columns;
 
 	text = transliterate(text);
 	for (; *text; text += bytes + strspn(text + bytes, " ")) {
 		bytes = strcspn(text, " ");
-		snprintf(word, sizeof(word), "%.*s", (int)bytes, text);
-		if (column + 1 + format_columns(word) > t->columns)
+		columns = format_columns(text) - format_columns(text + bytes);
+		if (column + 1 + columns > t->columns && column > indent)
 			column = fprintf(out, "\n%*s", indent, "") - 1;
-		fprintf(out, " %s", word);
-		column += 1 + format_columns(word);
+		fprintf(out, " %.*s", (int)bytes, text);
+		column += 1 + columns;
 	}
 	fputc('\n', out);
 }
 
 static void print_labelled(struct report *r, const char *label, const char *text)
 {
-	print_wrapped(r, fprintf(r->out, "   %-12s", label), LABEL_WIDTH - 1, text);
+	text_wrapped(r, fprintf(r->out, "   %-12s", label), LABEL_WIDTH - 1, text);
 }
 
 static void print_rule(FILE *out, int length)
@@ -79,7 +78,7 @@ static void print_attempts(struct report *r, const struct example *e, ns_t since
 	else
 		snprintf(text + n, sizeof(text) - n, ", resolved at +%s",
 			 format_duration(duration, e->resolved - since));
-	print_wrapped(r, fprintf(r->out, "%*s", LABEL_WIDTH - 1, ""), LABEL_WIDTH + 1, text);
+	text_wrapped(r, fprintf(r->out, "%*s", LABEL_WIDTH - 1, ""), LABEL_WIDTH + 1, text);
 }
 
 /*
@@ -169,7 +168,7 @@ static void print_finding(struct report *r, const struct finding *f, size_t numb
 	size_t i;
 
 	fputs(f->kind == KIND_NOT_THE_NETWORK ? colours->good : colours->bold, r->out);
-	print_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2, f->text);
+	text_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2, f->text);
 	fputs(colours->reset, r->out);
 	snprintf(confidence, sizeof(confidence), "%s (%s)", confidence_names[f->confidence],
 		 finding_kinds[f->kind].name);
@@ -188,7 +187,8 @@ static void print_findings(struct report *r, const struct diagnosis *d)
 	for (i = 0; i < d->count && (r->verbose || i < MAX_FINDINGS_SHOWN); i++)
 		print_finding(r, &d->at[i], i + 1);
 	if (i < d->count)
-		fprintf(r->out, "\nand %zu more findings, with -v or --json\n", d->count - i);
+		fprintf(r->out, "\nand %zu more finding%s, with -v or --json\n", d->count - i,
+			plural(d->count - i));
 }
 
 static bool is_anything_wrong(const struct model *m)
@@ -206,7 +206,7 @@ static void print_nothing_wrong(struct report *r, const struct model *m)
 	if (!m->connections) {
 		fprintf(out, "\nNo new connection was seen: no conclusion is possible.\n");
 		if (r->session->no_tcp_reason[0])
-			print_wrapped(r, fprintf(out, " "), 2, r->session->no_tcp_reason);
+			text_wrapped(r, fprintf(out, " "), 2, r->session->no_tcp_reason);
 		return;
 	}
 	text_heading(r, text_colours(r)->good, "NOTHING WRONG FOUND");
@@ -287,8 +287,8 @@ static void print_report(struct report *r, const struct model *m, const struct d
 		text_hosts(r, &d->hosts);
 	}
 	text_network(r, m);
-	text_not_measured(r);
-	text_losses(r, m->dropped_details + d->dropped);
+	text_not_measured(r, m->dropped_details + d->dropped);
+	text_losses(r);
 	text_cut(r);
 }
 

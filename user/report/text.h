@@ -43,6 +43,12 @@ static inline const struct colours *text_colours(const struct report *r)
  */
 const char *text_icmp(char out[64], const struct address *about, uint8_t type, uint8_t code);
 
+/*
+ * Prints text from a column on and wraps it between words, to the width of the report. Further rows
+ * begin at column indent + 1.
+ */
+void text_wrapped(struct report *r, int column, int indent, const char *text);
+
 /* ---- text_lines.c ---- */
 
 void text_init_lines(struct text_state *t);
@@ -63,6 +69,13 @@ void text_late_answer(struct report *r, const struct connection *c);
 
 void text_heading(struct report *r, const char *colour, const char *words);
 
+/* Prints a heading and a sentence, which begins in the same row. */
+void text_section(struct report *r, const char *colour, const char *heading, const char *format,
+		  ...) __attribute__((format(printf, 4, 5)));
+
+/* Prints a sentence in rows of its own, wrapped and indented. */
+void text_item(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 void text_blindness(struct report *r);
 void text_nat(struct report *r, const struct model *m);
 void text_idle(struct report *r, const struct model *m);
@@ -70,9 +83,9 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 void text_peers(struct report *r, const struct model *m, const struct hosts *hosts);
 void text_hosts(struct report *r, const struct hosts *hosts);
 void text_network(struct report *r, const struct model *m);
-void text_not_measured(struct report *r);
 
-/* dropped is the number of details and findings beyond the bounds of memory. */
-void text_losses(struct report *r, uint64_t dropped);
+/* unlisted: number of details and findings that found no room in memory */
+void text_not_measured(struct report *r, uint64_t unlisted);
 
+void text_losses(struct report *r);
 void text_cut(struct report *r);

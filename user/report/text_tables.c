@@ -5,7 +5,9 @@
  */
 #include "report/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +72,51 @@ void text_heading(struct report *r, const char *colour, const char *words)
 	fprintf(r->out, "\n%s%s%s", colour, words, text_colours(r)->reset);
 }
 
+/* Prints a sentence from a column on; further rows begin at column indent + 1. */
+static void print_sentence(struct report *r, int column, int indent, const char *format,
+			   va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0) {
+		r->error = ENOMEM;
+		return;
+	}
+	text_wrapped(r, column, indent, text);
+	free(text);
+}
+
+void text_section(struct report *r, const char *colour, const char *heading, const char *format,
+		  ...)
+{
+	va_list arguments;
+
+	text_heading(r, colour, heading);
+	va_start(arguments, format);
+	print_sentence(r, strlen(heading) + fprintf(r->out, " "), 1, format, arguments);
+	va_end(arguments);
+}
+
+void text_item(struct report *r, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_sentence(r, fprintf(r->out, " "), 3, format, arguments);
+	va_end(arguments);
+}
+
+/* Like text_item(), below an item. */
+static void __attribute__((format(printf, 2, 3)))
+print_detail(struct report *r, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_sentence(r, fprintf(r->out, "     "), 7, format, arguments);
+	va_end(arguments);
+}
+
 void text_stalls(struct report *r, const struct model *m, const struct hosts *hosts)
 {
 	char a[FORMAT_DURATION], b[FORMAT_DURATION], length[2 * FORMAT_DURATION + 8];
@@ -77,12 +124,11 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 	FILE *out = r->out;
 	size_t count, i;
 
-	text_heading(r, text_colours(r)->bold, "STALLS");
-	fprintf(out,
-		"  %" PRIu64 " connection%s of %zu host%s waited %g s or more\n"
-		"        between the handshake and the client's first byte\n",
-		m->stall_count, plural(m->stall_count), hosts->affected, plural(hosts->affected),
-		r->session->stall / 1e9);
+	text_section(r, text_colours(r)->bold, "STALLS",
+		     "%" PRIu64 " connection%s of %zu host%s waited %g s or more between the "
+		     "handshake and the client's first byte",
+		     m->stall_count, plural(m->stall_count), hosts->affected,
+		     plural(hosts->affected), r->session->stall / 1e9);
 	groups = model_stall_groups(m, hosts, &count);
 	if (!groups)
 		return;
@@ -102,29 +148,27 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 			g->hosts);
 	}
 	if (i < count)
-		fprintf(out, "  and %zu other lengths\n", count - i);
+		fprintf(out, "  and %zu other length%s\n", count - i, plural(count - i));
 	free(groups);
 }
 
 void text_idle(struct report *r, const struct model *m)
 {
 	char from[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], wait[FORMAT_DURATION];
-	FILE *out = r->out;
 	size_t i;
 
 	if (!m->idle.count)
 		return;
-	text_heading(r, text_colours(r)->bold, "UNDECIDED");
-	fprintf(out,
-		"  %zu connection%s were still waiting at the end: a stall, or a spare socket\n",
-		m->idle.count, plural(m->idle.count));
+	text_section(r, text_colours(r)->bold, "UNDECIDED",
+		     "%zu connection%s still waiting at the end: a stall, or a spare socket",
+		     m->idle.count, m->idle.count == 1 ? " was" : "s were");
 	for (i = 0; i < m->idle.count && i < MAX_IDLE_SHOWN; i++)
-		fprintf(out, "  %s %s %s  waiting for %s so far\n",
-			format_endpoint(from, &m->idle.at[i].from), glyphs->arrow,
-			format_endpoint(to, &m->idle.at[i].to),
-			format_duration(wait, m->idle.at[i].wait));
+		text_item(r, "%s %s %s waiting for %s so far",
+			  format_endpoint(from, &m->idle.at[i].from), glyphs->arrow,
+			  format_endpoint(to, &m->idle.at[i].to),
+			  format_duration(wait, m->idle.at[i].wait));
 	if (i < m->idle.count)
-		fprintf(out, "  and %zu more\n", m->idle.count - i);
+		fprintf(r->out, "  and %zu more\n", m->idle.count - i);
 }
 
 static void print_pairs(struct report *r, const struct peer *p)
@@ -152,52 +196,61 @@ static void print_pairs(struct report *r, const struct peer *p)
 	fputc('\n', out);
 }
 
-static void print_peer(struct report *r, const struct hosts *hosts, const struct peer *p)
+/* Formats how the attempts at a peer failed: "3 no answer, 1 refused". */
+static void format_failures(char *out, size_t room, const struct peer *p)
 {
-	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], words[64];
 	static const enum failure kinds[] = { FAILURE_SILENT, FAILURE_ONE_SYN, FAILURE_REFUSED,
 					      FAILURE_UNREACHABLE };
-	struct cohort cohort;
-	FILE *out = r->out;
+	char words[64];
 	size_t i, n = 0;
 
-	format_run_clock(first, &r->session->start, r->session->duration, p->first_failure);
-	format_run_clock(last, &r->session->start, r->session->duration, p->last_failure);
-	fprintf(out, "  %s  %u client%s, %" PRIu64 " SYN%s, %s", format_endpoint(text, &p->server),
-		p->clients_failed, plural(p->clients_failed), p->failed_syns,
-		plural(p->failed_syns), first);
-	fprintf(out, strcmp(first, last) ? " to %s\n      " : "\n      ", last);
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	*out = '\0';
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && n < room; i++) {
 		if (!p->failures[kinds[i]])
 			continue;
-		fprintf(out, "%s%" PRIu64 " %s", n++ ? ", " : "", p->failures[kinds[i]],
-			failure_words[kinds[i]]);
-		if (kinds[i] == FAILURE_UNREACHABLE)
-			fprintf(out, " (%s)",
-				text_icmp(words, &p->server.address, p->icmp_type, p->icmp_code));
+		n += snprintf(out + n, room - n, "%s%" PRIu64 " %s", n ? ", " : "",
+			      p->failures[kinds[i]], failure_words[kinds[i]]);
+		if (kinds[i] == FAILURE_UNREACHABLE && n < room)
+			n += snprintf(out + n, room - n, " (%s)",
+				      text_icmp(words, &p->server.address, p->icmp_type,
+						p->icmp_code));
 	}
+}
+
+static void print_peer(struct report *r, const struct hosts *hosts, const struct peer *p)
+{
+	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], failures[256];
+	const struct session *s = r->session;
+	struct cohort cohort;
+
+	format_run_clock(first, &s->start, s->duration, p->first_failure);
+	format_run_clock(last, &s->start, s->duration, p->last_failure);
+	text_item(r, "%s: %u client%s, %" PRIu64 " SYN%s, %s%s%s",
+		  format_endpoint(text, &p->server), p->clients_failed, plural(p->clients_failed),
+		  p->failed_syns, plural(p->failed_syns), first, strcmp(first, last) ? " to " : "",
+		  strcmp(first, last) ? last : "");
+	format_failures(failures, sizeof(failures), p);
 	if (p->answered)
-		fprintf(out, "; answered %" PRIu64 " other attempt%s\n", p->answered,
-			plural(p->answered));
+		print_detail(r, "%s; answered %" PRIu64 " other attempt%s", failures, p->answered,
+			     plural(p->answered));
 	else
-		fprintf(out, "; never answered in this run\n");
-	if (p->by_gateway && session_is_own_address(r->session, &p->server.address))
-		fprintf(out, "      this address is the gateway's own\n");
+		print_detail(r, "%s; never answered in this run", failures);
+	if (p->by_gateway && session_is_own_address(s, &p->server.address))
+		print_detail(r, "this address is the gateway's own");
 	else if (p->by_gateway)
-		fprintf(out,
-			"      %" PRIu64
-			" of these came from this gateway itself, not from the server\n",
-			p->by_gateway);
+		print_detail(r,
+			     "%" PRIu64
+			     " of these came from this gateway itself, not from the server",
+			     p->by_gateway);
 	if (p->answered_late)
-		fprintf(out, "      %" PRIu64 " answered only after 3 s or more\n",
-			p->answered_late);
+		print_detail(r, "%" PRIu64 " answered only after 3 s or more", p->answered_late);
 	print_pairs(r, p);
 	cohort = model_cohort(hosts, p);
 	if (cohort.tried_stalled)
-		fprintf(out,
-			"      of the %zu host%s that it failed %zu stalled, of the %zu other%s %zu\n",
-			cohort.tried, plural(cohort.tried), cohort.tried_stalled, cohort.others,
-			plural(cohort.others), cohort.others_stalled);
+		print_detail(
+			r,
+			"of the hosts that it failed %zu of %zu stalled, of the other hosts %zu of %zu",
+			cohort.tried_stalled, cohort.tried, cohort.others_stalled, cohort.others);
 }
 
 void text_peers(struct report *r, const struct model *m, const struct hosts *hosts)
@@ -206,10 +259,9 @@ void text_peers(struct report *r, const struct model *m, const struct hosts *hos
 	size_t count, i;
 
 	peers = model_failing_peers(m, &count);
-	if (count) {
-		text_heading(r, text_colours(r)->bold, "PEERS THAT FAIL");
-		fprintf(r->out, "  (as servers, by how many clients they failed)\n");
-	}
+	if (count)
+		text_section(r, text_colours(r)->bold, "PEERS THAT FAIL",
+			     "(as servers, by how many clients they failed)");
 	for (i = 0; i < count && i < MAX_PEERS_SHOWN; i++)
 		print_peer(r, hosts, peers[i]);
 	if (i < count)
@@ -229,30 +281,47 @@ static void print_host(FILE *out, const struct host *h)
 		fprintf(out, " %3.0f %%", 100.0 * h->stalls / h->decided);
 	else
 		fprintf(out, "      ");
-	fprintf(out, "  %11s", format_duration(wait, h->worst_wait));
+	fprintf(out, "  %11s",
+		h->worst_wait == NEVER ? "none" : format_duration(wait, h->worst_wait));
 	if (h->idle)
 		fprintf(out, "  +%" PRIu64 " waiting", h->idle);
 	fputc('\n', out);
 }
 
+static bool has_no_payload(const struct host *h)
+{
+	return !h->decided && !h->idle;
+}
+
+static size_t count_silent(const struct hosts *hosts)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < hosts->count; i++)
+		n += has_no_payload(&hosts->at[i]);
+	return n;
+}
+
 void text_hosts(struct report *r, const struct hosts *hosts)
 {
-	size_t i, affected = 0, unaffected = 0, silent = 0;
+	size_t i, affected = 0, unaffected = 0, silent = count_silent(hosts);
 	FILE *out = r->out;
 
 	if (!hosts->count)
 		return;
-	text_heading(r, text_colours(r)->bold, "HOSTS");
-	fprintf(out,
-		"  %zu of %zu with a stall  (+1: one more address; stalled: among the\n       connections with payload)\n"
-		"  %-28s %8s  %20s  %11s\n",
-		hosts->affected, hosts->count, "HOST", "ATTEMPTS", "STALLED", "WORST WAIT");
+	text_section(r, text_colours(r)->bold, "HOSTS",
+		     "%zu of %zu with a stall (+1: one more address; stalled: among the "
+		     "connections with payload)",
+		     hosts->affected, hosts->count);
+	if (silent < hosts->count)
+		fprintf(out, "  %-28s %8s  %20s  %11s\n", "HOST", "ATTEMPTS", "STALLED",
+			"WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
 
-		if (!h->decided && !h->idle)
-			silent++;
-		else if (h->stalls ? affected++ < MAX_AFFECTED : unaffected++ < MAX_UNAFFECTED)
+		if (has_no_payload(h))
+			continue;
+		if (h->stalls ? affected++ < MAX_AFFECTED : unaffected++ < MAX_UNAFFECTED)
 			print_host(out, h);
 	}
 	if (affected > MAX_AFFECTED)
@@ -260,7 +329,8 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 	if (unaffected > MAX_UNAFFECTED)
 		fprintf(out, "  and %zu more without a stall\n", unaffected - MAX_UNAFFECTED);
 	if (silent)
-		fprintf(out, "  and %zu hosts with idle connections only\n", silent);
+		fprintf(out, "  and %zu host%s without payload on any connection\n", silent,
+			plural(silent));
 }
 
 static void print_percentiles(FILE *out, const char *name, const struct histogram *h)
@@ -281,7 +351,7 @@ void text_network(struct report *r, const struct model *m)
 {
 	FILE *out = r->out;
 
-	if (!m->server_round_trips.count)
+	if (!m->server_round_trips.count && !m->retried && !m->late_banners)
 		return;
 	text_heading(r, text_colours(r)->bold, "THE NETWORK");
 	fputc('\n', out);
@@ -292,13 +362,12 @@ void text_network(struct report *r, const struct model *m)
 	print_percentiles(out, "           to a SYN-ACK", &m->synack_forwarding_delays);
 	print_percentiles(out, "           to a request", &m->payload_forwarding_delays);
 	if (m->retried)
-		fprintf(out,
-			"  %" PRIu64
-			" attempt%s got an answer only after the second SYN or later\n",
-			m->retried, plural(m->retried));
+		text_item(r,
+			  "%" PRIu64 " attempt%s got an answer only after the second SYN or later",
+			  m->retried, plural(m->retried));
 	if (m->late_banners)
-		fprintf(out, "  %" PRIu64 " greeting%s of servers that speak first came late\n",
-			m->late_banners, plural(m->late_banners));
+		text_item(r, "%" PRIu64 " greeting%s came late, from servers that speak first",
+			  m->late_banners, plural(m->late_banners));
 }
 
 /* Printed before all findings, since missed packets make servers look silent. */
@@ -320,114 +389,136 @@ void text_blindness(struct report *r)
 				fprintf(out, "  for %s to what %s %s\n",
 					format_duration(duration, w->blind[d]),
 					format_name(w->name), directions[d]);
-	fprintf(out,
-		"  Packets passed the interface and did not reach the probe: during that time servers\n  may wrongly appear silent, and connections are missing. The reason was\n  reported when it began.\n");
+	text_item(r, "Packets passed the interface and did not reach the probe: during that time "
+		     "servers may wrongly appear silent, and connections are missing. The reason "
+		     "was reported when it began.");
+}
+
+static void print_nat(struct report *r, const struct nat *nat)
+{
+	char text[FORMAT_ADDRESS];
+
+	text_section(r, text_colours(r)->bold, "NAT",
+		     "%" PRIu64 " attempt%s came from behind %s%s; conntrack knew the clients, by "
+		     "which they are named here.",
+		     nat->translated, plural(nat->translated), format_address(text, &nat->address),
+		     session_is_own_address(r->session, &nat->address)
+			     ? ", this gateway's own address"
+			     : "");
+	if (nat->own)
+		text_item(r, "%" PRIu64 " more from that side %s this gateway's own.", nat->own,
+			  nat->own == 1 ? "was" : "were");
+	if (nat->lost)
+		text_item(r,
+			  "Conntrack events were lost %" PRIu64
+			  " time%s: some clients are missing.",
+			  nat->lost, plural(nat->lost));
 }
 
 void text_nat(struct report *r, const struct model *m)
 {
-	const struct nat *nat = &r->session->nat;
-	char text[FORMAT_ADDRESS];
-	FILE *out = r->out;
-
-	if (nat->translated) {
-		fprintf(out, "\nNAT  %" PRIu64 " attempt%s came from behind %s", nat->translated,
-			plural(nat->translated), format_address(text, &nat->address));
-		fprintf(out, "%s;\n  conntrack knew the clients, by which they are named here.\n",
-			session_is_own_address(r->session, &nat->address)
-				? ", this gateway's own address"
-				: "");
-		if (nat->own)
-			fprintf(out, "  %" PRIu64 " more from that side %s this gateway's own.\n",
-				nat->own, nat->own == 1 ? "was" : "were");
-		if (nat->lost)
-			fprintf(out,
-				"  Conntrack events were lost %" PRIu64
-				" time%s: some clients are missing.\n",
-				nat->lost, plural(nat->lost));
-	}
+	if (r->session->nat.translated)
+		print_nat(r, &r->session->nat);
 	if (m->offloaded)
-		fprintf(out,
-			"\nOFFLOADED  %" PRIu64 " connection%s went on in a flowtable, and what "
-			"they waited for\n  was not seen: nothing is said of them.\n",
-			m->offloaded, plural(m->offloaded));
+		text_section(r, text_colours(r)->bold, "OFFLOADED",
+			     "%" PRIu64 " connection%s went on in a flowtable, where no packet was "
+			     "seen: %s not judged.",
+			     m->offloaded, plural(m->offloaded),
+			     m->offloaded == 1 ? "it is" : "they are");
 }
 
-static void print_ethertype(FILE *out, const struct unknown_ethertype *e)
+static void print_ethertype(struct report *r, const struct unknown_ethertype *e)
 {
 	const char *name = ethertype_name(e->ethertype);
 
-	fprintf(out, "  %" PRIu64 " packet%s of ethertype 0x%04x", e->packets, plural(e->packets),
-		e->ethertype);
-	fprintf(out, name ? " (%s)\n" : "\n", name);
+	text_item(r, "%" PRIu64 " packet%s of ethertype 0x%04x%s%s%s", e->packets,
+		  plural(e->packets), e->ethertype, name ? " (" : "", name ? name : "",
+		  name ? ")" : "");
 }
 
-void text_not_measured(struct report *r)
+/* Prints "3 packets of ...", or nothing for 0. */
+static void print_count(struct report *r, uint64_t n, const char *noun, const char *words)
+{
+	if (n)
+		text_item(r, "%" PRIu64 " %s%s %s", n, noun, plural(n), words);
+}
+
+void text_not_measured(struct report *r, uint64_t unlisted)
 {
 	const struct session *session = r->session;
 	const uint64_t *c = session->counters;
-	FILE *out = r->out;
+	uint64_t others = c[COUNT_UNKNOWN_LINK];
 	int i;
 
 	text_heading(r, text_colours(r)->bold, "NOT MEASURED");
-	fputc('\n', out);
+	fputc('\n', r->out);
 	if (session->bytes)
-		fprintf(out, "  UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%\n",
-			100.0 * c[COUNT_UDP_443_BYTES] / session->bytes,
-			100.0 * c[COUNT_UDP_BYTES] / session->bytes);
-	fprintf(out, "  %" PRIu64 " connection%s open before the start (seen to close)\n",
-		c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
+		text_item(r, "UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%",
+			  100.0 * c[COUNT_UDP_443_BYTES] / session->bytes,
+			  100.0 * c[COUNT_UDP_BYTES] / session->bytes);
+	text_item(r, "%" PRIu64 " connection%s open before the start (seen to close)",
+		  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
 	if (session->ambiguous)
-		fprintf(out,
-			"  %" PRIu64
-			" attempt%s match several others and were counted separately\n",
-			session->ambiguous, plural(session->ambiguous));
-	if (c[COUNT_NOT_SELECTED])
-		fprintf(out, "  %" PRIu64 " SYN%s outside --client, --server, --port\n",
-			c[COUNT_NOT_SELECTED], plural(c[COUNT_NOT_SELECTED]));
-	if (c[COUNT_FRAGMENTS] || c[COUNT_MALFORMED] || c[COUNT_IP_OTHER])
-		fprintf(out,
-			"  %" PRIu64 " later IP fragments, %" PRIu64 " malformed, %" PRIu64
-			" neither TCP, UDP nor ICMP\n",
-			c[COUNT_FRAGMENTS], c[COUNT_MALFORMED], c[COUNT_IP_OTHER]);
-	for (i = 0; i < MAX_ETHERTYPES && session->ethertypes[i].packets; i++)
-		print_ethertype(out, &session->ethertypes[i]);
+		text_item(r, "%" PRIu64 " attempt%s several others and %s counted separately",
+			  session->ambiguous, session->ambiguous == 1 ? " matches" : "s match",
+			  session->ambiguous == 1 ? "was" : "were");
+	print_count(r, c[COUNT_NOT_SELECTED], "SYN", "outside --client, --server, --port");
+	print_count(r, c[COUNT_FRAGMENTS], "later IP fragment", "without port numbers");
+	print_count(r, c[COUNT_MALFORMED], "packet", "with contradictory headers (malformed)");
+	print_count(r, c[COUNT_LOST_TRUNCATED], "packet",
+		    "whose headers could not be read: too short, or cut by the capture");
+	print_count(r, c[COUNT_IP_OTHER], "packet", "of other protocols than TCP, UDP and ICMP");
+	for (i = 0; i < MAX_ETHERTYPES && session->ethertypes[i].packets; i++) {
+		print_ethertype(r, &session->ethertypes[i]);
+		others -= session->ethertypes[i].packets;
+	}
+	if (others <= c[COUNT_UNKNOWN_LINK])
+		print_count(r, others, "packet", "with a link header that is not understood");
+	print_count(r, unlisted, "detail",
+		    "of hosts, peers and waits found no room in memory: lists may lack "
+		    "entries, the totals include them");
 }
 
-void text_losses(struct report *r, uint64_t dropped)
+void text_losses(struct report *r)
 {
-	static const char *const words[COUNTERS] = {
-		[COUNT_LOST_MAP] = "attempts not tracked: too many at the same time (--max-flows)",
-		[COUNT_LOST_RING] =
-			"records dropped: this machine was too busy (--ring-size, --client)",
-		[COUNT_LOST_CROWDED] = "attempts without a handshake, not recorded in a flood",
-		[COUNT_LOST_TRUNCATED] = "packets whose headers could not be read",
-		[COUNT_LOST_PACKETS] = "packets for --write dropped: this machine was too busy",
+	static const struct {
+		const char *noun, *words;
+	} reasons[COUNTERS] = {
+		[COUNT_LOST_MAP] = { "attempt", "not tracked: too many at the same time "
+						"(--max-flows)" },
+		[COUNT_LOST_RING] = { "record", "dropped: this machine was too busy (--ring-size, "
+						"--client)" },
+		[COUNT_LOST_CROWDED] = { "attempt",
+					 "without a handshake, not recorded in a flood" },
+		[COUNT_LOST_PACKETS] = { "packet",
+					 "for --write dropped: this machine was too busy" },
 	};
-	const struct session *session = r->session;
-	FILE *out = r->out;
 	int i;
 
-	if (!session_losses(session) && !dropped)
+	if (!session_losses(r->session))
 		return;
 	text_heading(r, text_colours(r)->bad, "LOST");
-	fputc('\n', out);
+	fputc('\n', r->out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
-		if (session->counters[i])
-			fprintf(out, "  %" PRIu64 " %s\n", session->counters[i], words[i]);
-	if (dropped)
-		fprintf(out,
-			"  %" PRIu64
-			" details dropped for lack of memory; the totals are correct\n",
-			dropped);
+		if (reasons[i].noun)
+			print_count(r, r->session->counters[i], reasons[i].noun, reasons[i].words);
 }
 
 void text_cut(struct report *r)
 {
+	char *text = NULL;
+	FILE *out;
+	size_t size;
+
 	if (!r->session->cut)
 		return;
-	text_heading(r, text_colours(r)->bad, "CUT SHORT");
-	fputs("  ", r->out);
-	format_text(r->out, r->session->cut);
-	fputc('\n', r->out);
+	out = open_memstream(&text, &size);
+	if (out) {
+		format_text(out, r->session->cut);
+		if (!fclose(out) && text)
+			text_section(r, text_colours(r)->bad, "CUT SHORT", "%s", text);
+	}
+	if (!text)
+		r->error = ENOMEM;
+	free(text);
 }
