@@ -400,7 +400,7 @@ def test_well():
     objects, path, _ = write('well', office(6, set(), pages=3))
     b = show(path)
     expect(not of(objects, 'stall') and texts(b, 'h1')[0] == of(objects, 'summary')[0]['verdict'] + '.', texts(b, 'h1'))
-    expect(not texts(b, '.overview') and len(texts(b, 'figure')) == 2, texts(b, 'figure h3'))
+    expect(not texts(b, '.overview') and len(texts(b, ':not(.ledger) > figure')) == 2, texts(b, 'figure h3'))
     expect('None of them waited 1 s.' in texts(b, 'main')[0], 'the longest wait')
     b.quiet()
     _, path, _ = write('nothing', [(START, captures.frame((host(1), 5), SERVER, ACK, 5, 5, b'x'))])
@@ -408,6 +408,44 @@ def test_well():
     expect(texts(b, 'h1') == ['no new connection was seen: no conclusion is possible.'], texts(b, 'h1'))
     expect(not texts(b, 'figure'), texts(b, 'figure'))
     b.quiet()
+
+
+LEDGER = {'connects': 44, 'in_time': 36, 'late': 2, 'failed': 3, 'cancelled': 1, 'undecided': 1, 'unseen': 1, 'rows': [
+    {'row': 'in_time', 'stage': 'answer', 'how': 'none', 'count': 36}, {'row': 'late', 'stage': 'answer', 'how': 'slow', 'count': 2},
+    {'row': 'failed', 'stage': 'connect', 'how': 'one_syn', 'count': 2},
+    {'row': 'failed', 'stage': 'answer', 'how': 'never', 'count': 1}]}
+
+
+def test_ledger():
+    """the page shows state, headline and ledger of the summary, and does without them"""
+    _, path, page = write('ledger', story())
+    state = {'state': 'failures', 'verdict': '3 of 44 connects failed <b>', 'ledger': LEDGER}
+    changed = os.path.join(folder, 'changed.html')
+
+    def with_summary(**more):
+        def change(found):
+            o = json.loads(found[0])
+            without = {k: v for k, v in o.items() if k not in ('state', 'ledger')}
+            return json.dumps({**without, **more}).replace('<', '\\u003c')
+        with open(changed, 'w', encoding='utf-8') as f:
+            f.write(re.sub(r'^{"type":"summary".*$', change, page, flags=re.M))
+        return show(changed)
+
+    b = with_summary(**state)
+    expect(texts(b, 'h1') == ['3 of 44 connects failed <b>.'], texts(b, 'h1'))
+    expect(texts(b, '.state') == ['▲ failures, and no cause stands out'], texts(b, '.state'))
+    expect(not texts(b, 'header .confidence'), 'the confidence of a finding beside a headline that is none')
+    expect(texts(b, '.ledger .answer') == ['44 connects: 36 served in time, 2 served late, 3 failed, 1 cancelled by the '
+                                           'client, 1 undecided at the end, 1 not seen whole.'], texts(b, '.ledger .answer'))
+    marks = labels(b, '.ledger .mark rect')
+    expect('3 connects failed, 2 × connect, one syn, 1 × answer, never' in marks, marks)
+    expect(len(texts(b, '.ledger tbody tr')) == 7, texts(b, '.ledger tbody tr'))
+    b.quiet()
+    for more in ({}, {'state': 'fine'}, {'state': 'strange', 'ledger': {'connects': 0}}, {'ledger': {'connects': 1, 'in_time': 1}}):
+        b = with_summary(**more)
+        expect(len(texts(b, '.ledger')) == ('in_time' in str(more)), more)
+        expect(len(texts(b, '.state')) == (more.get('state') == 'fine'), more)
+        b.quiet()
 
 
 def test_slow_helper():

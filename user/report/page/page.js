@@ -31,8 +31,8 @@ function warnings() {
 				' did not reach the probe: during that time servers may wrongly appear silent,' +
 				' and connections are missing.');
 	if (lost.sum)
-		lines.push(plural(lost.sum, 'record') +
-			' lost: the counts are too low, and peers that seem silent may not be.');
+		lines.push(lost.sum + ' lost, as listed at the end of this page: the counts are too low,' +
+			' and peers that seem silent may not be.');
 	if (cut)
 		lines.push('Cut short: ' + cut);
 	return lines.length > 0 &&
@@ -80,11 +80,12 @@ const SHOWN_BELOW = ['not-the-network', 'slow-access', 'slow-server'];
 function findingArticle(f) {
 	const id = 'finding-' + f.number;
 	const share = isAboutWaits(f) && ' · ' + f.locked + ' of ' + plural(f.stalls, 'stall');
+	const harmless = f.problem === false && ' · not a problem';
 
 	return html('article', { class: 'finding', 'aria-labelledby': id },
 		html('h3', { id }, html('span', { class: 'ordinal' }, String(f.number)),
 			html('span', { class: 'sentence' }, f.text)),
-		confidence(f.confidence, share),
+		confidence(f.confidence, share, harmless),
 		f.example && waitPicture(f.example, 4),
 		f === firstWait && waitsPicture(4),
 		!f.example && f.peer && triedPicture(f, 4),
@@ -115,47 +116,61 @@ const findingsSection = () => findings.length > 0 && html('section', { 'aria-lab
 /* ---- the network, and the limits of the measurement ---- */
 
 const LOSSES = {
-	map_full: 'attempts not tracked: too many at the same time',
-	ring_full: 'records dropped: this machine was too busy',
-	evicted: 'attempts without a handshake, not recorded in a flood',
-	truncated: 'packets whose headers could not be read',
-	packets: 'packets for --write dropped: this machine was too busy',
+	map_full: ['attempt', 'not tracked: too many at the same time'],
+	ring_full: ['record', 'dropped: this machine was too busy'],
+	evicted: ['attempt', 'without a handshake, not recorded in a flood'],
+	evidence_packets: ['packet', 'for --write dropped: this machine was too busy'],
 };
+
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+/* In words that follow a number, "is|are" stands for the verb that agrees with it. */
+const counting = (n, what, words) =>
+	plural(n, what) + ' ' + words.replace(/(\w+)\|(\w+)/g, n === 1 ? '$1' : '$2');
 
 function notMeasured() {
 	const { bytes, not_understood: strange, lost } = summary;
 	const share = (n) => (100 * n / bytes.all).toFixed(1) + ' %';
 	const counted = [
-		[summary.undecided, 'connection', 'were still waiting at the end: a stall, or a spare socket'],
+		[summary.undecided, 'connection',
+			'was|were still waiting at the end: a stall, or a spare socket'],
 		[summary.retried, 'attempt', 'got an answer only after the second SYN or later'],
-		[summary.late_banners, 'greeting', 'of servers that speak first came late'],
-		[summary.behind, 'attempt', 'came through this gateway’s NAT; conntrack named the clients'],
-		[summary.offloaded, 'connection', 'continued in a flowtable, unseen: they are not judged'],
+		[summary.late_banners, 'greeting', 'came late, from servers that speak first'],
+		[summary.nat.behind, 'attempt', 'came through this gateway’s NAT; conntrack named the clients'],
+		[summary.offloaded, 'connection',
+			'went on in a flowtable, where no packet was seen: it|they is|are not judged'],
+		[summary.ambiguous, 'attempt', 'matches|match several others and was|were counted separately'],
 		[summary.narrowed, 'SYN', 'outside --client, --server, --port'],
-		[strange.fragments, 'packet', 'were later IP fragments'],
-		[strange.malformed, 'packet', 'were malformed'],
-		[strange.ip_other, 'packet', 'were neither TCP, UDP nor ICMP'],
-		[strange.unknown_link, 'packet', 'had a link header that is not understood'],
+		[strange.fragments, 'later IP fragment', 'without port numbers'],
+		[strange.malformed, 'packet', 'with contradictory headers (malformed)'],
+		[lost.truncated, 'packet', 'whose headers could not be read: too short, or cut by the capture'],
+		[strange.ip_other, 'packet', 'of other protocols than TCP, UDP and ICMP'],
 		...Object.entries(strange.ethertypes).map(([type, n]) =>
 			[n, 'packet', 'of ethertype ' + type]),
-		...Object.entries(LOSSES).map(([reason, words]) => [lost[reason], 'lost', words]),
-		[summary.folded, 'detail', 'dropped for lack of memory; the totals are correct'],
-	].filter(([n]) => n).map(([n, what, words]) =>
-		(what === 'lost' ? 'lost: ' + n : plural(n, what)) + ' ' + words);
+		[strange.unknown_link - sum(Object.values(strange.ethertypes)), 'packet',
+			'with a link header that is not understood'],
+		[summary.folded, 'detail', 'of hosts, peers and waits found no room in memory: lists may lack ' +
+			'entries, the totals include them'],
+	].filter(([n]) => n > 0).map(([n, what, words]) => counting(n, what, words));
 
 	if (bytes.all)
 		counted.unshift('UDP 443 (QUIC) carried ' + share(bytes.udp_443) + ' of the bytes, other UDP ' +
 			share(bytes.udp_other));
-	return list(null, [...counted,
-		plural(summary.already_open, 'connection') + ' open before the start (seen to close)']);
+	return list(null, [...counted, counting(summary.already_open, 'connection',
+		'was|were open before the start (seen to close)')]);
 }
+
+const lostSection = () => summary.lost.sum > 0 && [
+	html('h3', { class: 'plain' }, 'What was lost'),
+	list(null, Object.entries(LOSSES).filter(([reason]) => summary.lost[reason])
+		.map(([reason, [what, words]]) => counting(summary.lost[reason], what, words)))];
 
 const networkSection = () => html('section', { 'aria-labelledby': 'network' },
 	html('h2', { id: 'network' }, 'The network’s own state'),
 	networkPicture(3),
 	!firstWait && spread.wait.count > 0 && waitsPicture(3),
 	html('h3', { class: 'plain' }, 'What was not measured or not understood'),
-	notMeasured());
+	notMeasured(), lostSection());
 
 /* The text report is for viewers that run no script; here it moves into a closed details element. */
 function collapseWords() {
@@ -172,10 +187,14 @@ function build() {
 
 	document.getElementById('sure').replaceWith(
 		html('p', { class: 'kicker' }, 'probe · TCP at the gateway'));
+	document.querySelector('.kicker').after(...present(stateLine()));
+	if (summary.verdict)
+		document.querySelector('h1 bdi').textContent = visible(summary.verdict);
 	document.querySelector('header').append(
-		...present(findings.length > 0 && confidence(findings[0].confidence), facts()));
+		...present(leading && confidence(leading.confidence), facts()));
 	document.getElementById('pictures').append(...present(
 		warnings(),
+		summary.ledger?.connects > 0 && html('section', { class: 'ledger' }, ledgerPicture(2)),
 		isEventful && html('section', { class: 'overview' }, overviewPicture(2)),
 		findingsSection(),
 		networkSection()));
