@@ -23,7 +23,7 @@ from probe import PROBE, expect
 
 require_lab(clients=2)
 
-EVENT = re.compile(r'\d\d:\d\d:\d\d (\S+|\d+\+? clients) +(→|->) +(\S+|\d+\+? servers) +(stall|waiting|no answer|refused|late greeting|'
+EVENT = re.compile(r'(?:\d\d-\d\d )?\d\d:\d\d:\d\d (\S+|\d+\+? clients) +(→|->) +(\S+|\d+\+? servers) +(stall|waiting|no answer|refused|late greeting|'
                    r'unreachable|answers after all|[a-z ]+, reported by).*$')
 STATUS = re.compile(r'[^·|]+ (·|\|) .*stalls? .* lost$')
 HEADING = re.compile(r'TIME +CLIENT +SERVER +WHAT$')
@@ -467,7 +467,7 @@ def test_progress():
                     f.write(stream[24:])
                     f.flush()
                     if where != 'pipe':
-                        t.wait(lambda s: re.match(r'[1-9]\d* packets, at \d\d:\d\d:\d\d · \d+ connections?, \d+ opening', s.rows[-1]), 'how far')
+                        t.wait(lambda s: re.match(r'[1-9]\d* packets?, at \d\d:\d\d:\d\d · \d+ connections?, \d+ opening', s.rows[-1]), 'how far')
                 t.status = t.process.wait(30)
                 t.reader.join(30)
             expect(t.status == 0 and not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)

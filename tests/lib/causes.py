@@ -102,6 +102,7 @@ class Scene:
 
     def judge(self, findings, text):
         """Returns a list of the faults in the findings."""
+        text = ' '.join(text.split())  # sentences wrap
         wrong = []
         for want in self.wants:
             about = [f for f in findings if want.is_about(f)]

@@ -59,7 +59,7 @@ def reported(objects):
 
 
 def written(stderr):
-    return int(re.search(r'(\d+) packets written', stderr).group(1)) if 'packets written' in stderr else None
+    return int(re.search(r'(\d+) packets? written', stderr).group(1)) if ' written to' in stderr else None
 
 
 def test_no_memory():

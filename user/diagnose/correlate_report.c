@@ -52,15 +52,26 @@ static ns_t median_wait(struct context *g, const struct finding *f, bool stalled
 	return middle;
 }
 
-static void add_cohort(struct context *g, struct finding *f)
+/* Formats ", first request after 26 ms"; empty if no host sent a request. */
+static void format_first_request(char out[FORMAT_DURATION + 40], ns_t wait)
 {
 	char text[FORMAT_DURATION];
+
+	*out = '\0';
+	if (wait != NEVER)
+		snprintf(out, FORMAT_DURATION + 40, ", first request after %s",
+			 format_duration(text, wait));
+}
+
+static void add_cohort(struct context *g, struct finding *f)
+{
 	const struct cohort *c = &f->cohort;
 	size_t tried = c->tried - c->tried_stalled;
+	char first[FORMAT_DURATION + 40];
 
-	finding_line(f, "affected", "%zu host%s that tried it, first request after %s (median)",
-		     f->affected.count, plural(f->affected.count),
-		     format_duration(text, median_wait(g, f, true)));
+	format_first_request(first, median_wait(g, f, true));
+	finding_line(f, "affected", "%zu host%s that tried it%s%s", f->affected.count,
+		     plural(f->affected.count), first, *first ? " (median)" : "");
 	if (f->unaffected.count < 2) {
 		finding_line(f, "unaffected", "no comparison group%s",
 			     g->session->narrowed_clients
@@ -68,14 +79,13 @@ static void add_cohort(struct context *g, struct finding *f)
 				     : ": fewer than two hosts without a stall");
 		return;
 	}
-	format_duration(text, median_wait(g, f, false));
+	format_first_request(first, median_wait(g, f, false));
 	if (!tried)
-		finding_line(f, "unaffected", "%zu hosts: none tried it, first request after %s",
-			     f->unaffected.count, text);
+		finding_line(f, "unaffected", "%zu hosts: none tried it%s", f->unaffected.count,
+			     first);
 	else
-		finding_line(f, "unaffected",
-			     "%zu hosts, %zu of them tried it, first request after %s",
-			     f->unaffected.count, tried, text);
+		finding_line(f, "unaffected", "%zu hosts, %zu of them tried it%s",
+			     f->unaffected.count, tried, first);
 	finding_line(f, "", "Fisher's exact test p = %.0e, two-sided%s", f->p_value,
 		     g->session->narrowed_clients ? "; only of the hosts that --client lets in"
 						  : "");
@@ -85,19 +95,26 @@ static void add_counter_evidence(struct context *g, struct finding *f, const str
 {
 	size_t others = g->stall_count - s->correlated_stalls;
 	const struct cohort *c = &f->cohort;
+	const char *label = "against";
 
-	if (others)
-		finding_line(f, "against", "%zu other stall%s not explained by it", others,
+	if (others) {
+		finding_line(f, label, "%zu other stall%s not explained by it", others,
 			     others == 1 ? " is" : "s are");
-	if (c->tried > c->tried_stalled)
-		finding_line(f, others ? "" : "against", "%zu host%s tried it and did not wait",
+		label = "";
+	}
+	if (s->outside) {
+		finding_line(f, label,
+			     "%zu stall%s the same length and began without an attempt at it",
+			     s->outside, s->outside == 1 ? " has" : "s have");
+		label = "";
+	}
+	if (c->tried > c->tried_stalled) {
+		finding_line(f, label, "%zu host%s tried it and did not wait",
 			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled));
-	if (s->outside)
-		finding_line(f, "",
-			     "%zu of them have the same length and began without an attempt at it",
-			     s->outside);
+		label = "";
+	}
 	if (s->passed)
-		finding_line(f, others || c->tried > c->tried_stalled ? "" : "against",
+		finding_line(f, label,
 			     "%zu connection%s of these hosts got through during the waits",
 			     s->passed, plural(s->passed));
 }
@@ -107,23 +124,22 @@ static void add_times(struct finding *f, const struct context *g, const struct s
 {
 	const char *pending = extent->has_earlier ? ", or while it was pending," : "";
 	const char *known = known_timer(s->timer);
-	char timer[FORMAT_DURATION], spread[FORMAT_DURATION], offset[FORMAT_DURATION];
+	char timer[FORMAT_SPREAD], offset[FORMAT_DURATION];
 
-	format_duration(timer, s->timer);
-	format_duration(spread, s->deviation);
+	finding_format_spread(timer, s->timer, s->correlated > 1 ? s->deviation : NEVER);
 	format_duration(offset, extent->furthest);
 	if (s->by_end)
 		finding_line(f, "",
-			     "%zu of %zu stalls began within %s of a SYN to it%s and ended when "
-			     "%s, after %s ± %s",
-			     s->correlated_stalls, g->stall_count, offset, pending,
-			     s->failed ? "that attempt failed" : "it answered", timer, spread);
+			     "%zu of %zu stall%s began within %s of a SYN to it%s and ended when "
+			     "%s, after %s",
+			     s->correlated_stalls, g->stall_count, plural(g->stall_count), offset,
+			     pending, s->failed ? "that attempt failed" : "it answered", timer);
 	else
 		finding_line(f, "",
-			     "%zu of %zu stalls began within %s of a SYN to it%s and ended %s ± "
-			     "%s after it%s%s%s%s",
-			     s->correlated_stalls, g->stall_count, offset, pending, timer, spread,
-			     s->correlated >= 3 ? ": a fixed timer, not load" : "",
+			     "%zu of %zu stall%s began within %s of a SYN to it%s and ended %s "
+			     "after it%s%s%s%s",
+			     s->correlated_stalls, g->stall_count, plural(g->stall_count), offset,
+			     pending, timer, s->correlated >= 3 ? ": a fixed timer, not load" : "",
 			     known ? " (as " : "", known ? known : "", known ? ")" : "");
 }
 
@@ -225,9 +241,9 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	f->deviation = s->deviation;
 	extent = mark_explained(f, s);
 
-	finding_text(f, "%s %s, and %zu of %zu hosts wait%s for it",
+	finding_text(f, "%s %s, and %zu of %zu host%s wait%s for it",
 		     format_endpoint(peer, &s->peer), failure_pattern(g, s, p), f->hosts_hurt,
-		     g->hosts->count, f->hosts_hurt == 1 ? "s" : "");
+		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
 	add_times(f, g, s, &extent);
 	add_also(f, also, count);
 	add_cohort(g, f);

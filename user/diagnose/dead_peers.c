@@ -95,13 +95,14 @@ static void report_silent(struct context *g, const struct peer *p)
 	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
 	format_endpoint(peer, &p->server);
 	if (!is_silent(p))
-		finding_text(f, "%s did not answer %" PRIu64 " of %" PRIu64 " attempts", peer,
-			     unanswered(p), p->connections);
+		finding_text(f, "%s did not answer %" PRIu64 " of %" PRIu64 " attempt%s", peer,
+			     unanswered(p), p->connections, plural(p->connections));
 	else
 		finding_text(f, "%s does not answer: %" PRIu64 " attempt%s%s", peer, unanswered(p),
 			     plural(unanswered(p)), format_of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
-		finding_line(f, "", "each attempt was given up after one SYN, which proves little");
+		finding_line(f, "", "%s attempt was given up after one SYN, which proves little",
+			     unanswered(p) == 1 ? "the" : "each");
 	add_other_ports(g, f, p);
 	add_times(f, g, p);
 	finding_add_route(g, f, p);

@@ -76,6 +76,7 @@ extern const char *const confidence_names[CONFIDENCES];
 #define MAX_FINDING_HOSTS 256 /* hosts listed; the counts include all */
 #define MAX_FINDING_ALSO 8
 #define MAX_FINDING_LINES 12
+#define MAX_FINDING_TEXT 512 /* bytes of a line of evidence */
 #define MAX_FINDINGS 64
 
 /* Hosts, each identified by one of its addresses. */
@@ -87,9 +88,9 @@ struct finding_hosts {
 
 /* A line of evidence. */
 struct finding_line {
-	/* "affected", "route", "against", ...; empty if it continues the line before */
+	/* "affected", "route", "against", ...; empty if it belongs to the label before */
 	char label[16];
-	char text[240]; /* UTF-8, escaped */
+	char text[MAX_FINDING_TEXT]; /* a whole sentence; UTF-8, escaped */
 };
 
 /* A wait and the attempt that was pending at the same time, for a time line. */

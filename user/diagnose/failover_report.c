@@ -99,13 +99,14 @@ static void add_chain_evidence(const struct context *g, struct finding *finding,
 			       const struct sequence *f, const struct span *s)
 {
 	size_t without = f->attempts - s->attempts;
-	char t[FORMAT_DURATION], spread[FORMAT_DURATION];
+	char t[FORMAT_SPREAD];
 
 	finding_line(finding, "",
-		     "after %zu of %zu attempts without an answer a connection to %zu server%s",
-		     s->attempts, f->attempts, s->destinations, plural(s->destinations));
-	finding_line(finding, "", "began %s ± %s after the first SYN",
-		     format_duration(t, s->median), format_duration(spread, s->deviation));
+		     "after %zu of %zu attempt%s without an answer a connection to %zu server%s "
+		     "began %s after the first SYN",
+		     s->attempts, f->attempts, plural(f->attempts), s->destinations,
+		     plural(s->destinations),
+		     finding_format_spread(t, s->median, s->attempts > 1 ? s->deviation : NEVER));
 	if (f->peer)
 		finding_add_route(g, finding, f->peer);
 	if (is_clockwork(f, s))

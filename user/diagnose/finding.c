@@ -78,6 +78,18 @@ void finding_line(struct finding *f, const char *label, const char *format, ...)
 	va_end(arguments);
 }
 
+char *finding_format_spread(char out[FORMAT_SPREAD], ns_t middle, ns_t deviation)
+{
+	char a[FORMAT_DURATION], b[FORMAT_DURATION];
+
+	format_duration(a, middle);
+	if (deviation == NEVER)
+		snprintf(out, FORMAT_SPREAD, "%s", a);
+	else
+		snprintf(out, FORMAT_SPREAD, "%s ± %s", a, format_duration(b, deviation));
+	return out;
+}
+
 /* ---- hosts ---- */
 
 void finding_add_host(struct context *g, struct finding_hosts *hosts, const struct host *h)

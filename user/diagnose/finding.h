@@ -23,6 +23,11 @@ void finding_text(struct finding *f, const char *format, ...) __attribute__((for
 void finding_line(struct finding *f, const char *label, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#define FORMAT_SPREAD (2 * FORMAT_DURATION + 8)
+
+/* Formats as "5.003 s ± 1.20 ms"; without the deviation if it is NEVER. */
+char *finding_format_spread(char out[FORMAT_SPREAD], ns_t middle, ns_t deviation);
+
 void finding_add_host(struct context *g, struct finding_hosts *hosts, const struct host *h);
 
 /*

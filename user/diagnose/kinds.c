@@ -46,7 +46,7 @@ const struct finding_kind_info finding_kinds[KINDS] = {
 	[KIND_MTU_BLACK_HOLE] = { "mtu-black-hole", FAMILY_PATH, RANK_FAULT, true,
 		"large packets are lost and no ICMP error reaches their sender" },
 	[KIND_ONE_DIRECTION] = { "one-direction", FAMILY_PATH, RANK_FAULT, true,
-		"the answers of connections pass elsewhere" },
+		"connections went on although no SYN-ACK was captured" },
 	[KIND_LOSSY_CLIENT] = { "lossy-client", FAMILY_PATH, RANK_FAULT, true,
 		"packets are lost between a client and this gateway" },
 	[KIND_LOSSY_FAR_SIDE] = { "lossy-far-side", FAMILY_PATH, RANK_FAULT, true,

@@ -46,10 +46,24 @@ static struct black_holes count_black_holes(const struct model *m)
 	return sum;
 }
 
+/* Formats as "3 full-size requests and 1 full-size answer". */
+static const char *format_black_holed(char out[80], const struct black_holes *sum)
+{
+	int n = 0;
+
+	if (sum->requests)
+		n = snprintf(out, 80, "%u full-size request%s%s", sum->requests,
+			     plural(sum->requests), sum->answers ? " and " : "");
+	if (sum->answers)
+		snprintf(out + n, 80 - n, "%u full-size answer%s", sum->answers,
+			 plural(sum->answers));
+	return out;
+}
+
 static void report_black_holes(struct context *g)
 {
 	struct black_holes sum = count_black_holes(g->m);
-	char peer[FORMAT_ENDPOINT];
+	char peer[FORMAT_ENDPOINT], segments[80];
 	const struct peer *p;
 	struct finding *f;
 
@@ -68,22 +82,23 @@ static void report_black_holes(struct context *g)
 		     sum.answers > sum.requests ? "back from" : "to",
 		     format_endpoint(peer, &sum.worst->server),
 		     sum.peers > 1 ? " and other servers" : "");
-	finding_line(
-		f, "",
-		"%u full-size request%s and %u answer%s retransmitted repeatedly, never acknowledged,",
-		sum.requests, plural(sum.requests), sum.answers, plural(sum.answers));
-	finding_line(f, "", "while the handshake and small segments pass");
+	finding_line(f, "",
+		     "%s %s retransmitted repeatedly and never acknowledged, while the handshake "
+		     "and small segments pass",
+		     format_black_holed(segments, &sum),
+		     sum.requests + sum.answers == 1 ? "was" : "were");
 	if (sum.too_big)
 		finding_line(f, "",
-			     "ICMP \"too big\" was seen here for %u: it does not reach the sender",
+			     "ICMP \"too big\" was seen here for %u of them: it does not reach the "
+			     "sender",
 			     sum.too_big);
 	else
 		finding_line(f, "", "no ICMP \"too big\" was seen: it is dropped on the way");
 	finding_line(f, "action", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
 	if (g->m->full_acked)
 		finding_line(f, "against",
-			     "%" PRIu64 " other full-size first segments were acknowledged",
-			     g->m->full_acked);
+			     "%" PRIu64 " other full-size first segment%s acknowledged",
+			     g->m->full_acked, g->m->full_acked == 1 ? " was" : "s were");
 }
 
 /* ---- asymmetric and slow paths ---- */
@@ -101,12 +116,15 @@ static void report_one_direction(struct context *g)
 	if (!f)
 		return;
 	f->correlated = m->no_synack;
-	finding_text(f, "only one direction passes here: %" PRIu64 " connections without a SYN-ACK",
-		     m->no_synack);
-	finding_line(
-		f, "",
-		"the clients continue as if answered: the answers take another path. For these");
-	finding_line(f, "", "connections nothing more can be said; watch the other way as well");
+	finding_text(f, "%" PRIu64 " connection%s went on although no SYN-ACK was captured here",
+		     m->no_synack, plural(m->no_synack));
+	finding_line(f, "",
+		     "either the answers take another path, or the capture misses packets: nothing "
+		     "more can be said about %s",
+		     m->no_synack == 1 ? "this connection" : "these connections");
+	finding_line(f, "action",
+		     "watch the way of the answers as well; check the capture's "
+		     "number of dropped packets");
 }
 
 static struct samples host_round_trips(const struct host *h)

@@ -101,9 +101,11 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 		     format_endpoint(peer, &p->server), format_duration(late, c.median));
 	finding_line(
 		f, "",
-		"%zu question%s without an answer; %u of %u greetings to these clients were late: "
-		"let the questions be refused, not dropped, or turn ident off at the server",
-		ident->queries, plural(ident->queries), ident->late, ident->banners);
+		"%zu question%s without an answer; %u of %u greeting%s to these clients %s late",
+		ident->queries, plural(ident->queries), ident->late, ident->banners,
+		plural(ident->banners), ident->late == 1 ? "was" : "were");
+	finding_line(f, "action",
+		     "let the questions be refused, not dropped, or turn ident off at the server");
 }
 
 static void report_banner(struct context *g, const struct peer *p)
@@ -144,9 +146,10 @@ static void report_banner(struct context *g, const struct peer *p)
 			     late, format_duration(spread, c.deviation));
 	finding_line(
 		f, "",
-		"%u of its %u greetings were late; the clients held nothing back. Its reverse DNS "
+		"%u of its %u greeting%s %s late; the clients held nothing back. Its reverse DNS "
 		"of the client is the usual suspect; its own questions were not seen here",
-		p->late_banners, p->banners);
+		p->late_banners, p->banners, plural(p->banners),
+		p->late_banners == 1 ? "was" : "were");
 	if (!most)
 		finding_line(f, "against", "most of its greetings came in time");
 }
@@ -216,11 +219,10 @@ static void report_accept_queue(struct context *g, const struct peer *p)
 	finding_text(f, "%s does not accept its connections: its accept queue is full",
 		     format_endpoint(peer, &p->server));
 	finding_line(f, "",
-		     "on %u of %" PRIu64 " connections it repeats the SYN-ACK although the ACK has",
-		     p->anomalies->accept_queue, p->connections);
-	finding_line(f, "", "passed, and accepts no request: its application is too slow, or its");
-	finding_line(f, "",
-		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)");
+		     "on %u of %" PRIu64 " connection%s it repeats the SYN-ACK although the ACK "
+		     "has passed, and accepts no request: its application is too slow, or its "
+		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)",
+		     p->anomalies->accept_queue, p->connections, plural(p->connections));
 }
 
 static void report_deferred(struct context *g, const struct peer *p)

@@ -176,7 +176,7 @@ static struct cluster find_timer(struct context *g, const struct open_stall *w, 
 /* Reports the largest group of equal stalls. Returns true if there was one. */
 static bool report_timer(struct context *g, const struct open_stall *w, size_t count)
 {
-	char timer[FORMAT_DURATION], spread[FORMAT_DURATION];
+	char timer[FORMAT_DURATION], spread[FORMAT_SPREAD];
 	struct cluster c = find_timer(g, w, count);
 	const char *known = known_timer(c.median);
 	struct finding *f;
@@ -192,8 +192,8 @@ static bool report_timer(struct context *g, const struct open_stall *w, size_t c
 	format_duration(timer, c.median);
 	finding_text(f, "%zu stalls last %s each: a timer, and no packet shows what they wait for",
 		     c.count, timer);
-	finding_line(f, "", "%zu of %zu stalls lasted %s ± %s%s%s", c.count, g->stall_count, timer,
-		     format_duration(spread, c.deviation), known ? ", as " : "",
+	finding_line(f, "", "%zu of %zu stalls lasted %s%s%s", c.count, g->stall_count,
+		     finding_format_spread(spread, c.median, c.deviation), known ? ", as " : "",
 		     known ? known : "");
 	describe_stalls(g, f, w + c.first, c.count);
 	add_checked(g, f, w + c.first, c.count);

@@ -200,9 +200,10 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 	format_rfc3339(start, &r->session->start);
 	format_duration(duration, r->session->duration);
 	fprintf(out,
-		"%s on %s from %s: %" PRIu64 " attempts, %" PRIu64 " stalled, %" PRIu64
+		"%s on %s from %s: %" PRIu64 " attempt%s, %" PRIu64 " stalled, %" PRIu64
 		" not answered, %" PRIu64 " refused, %" PRIu64 " unreachable.",
-		duration, format_name(r->session->from), start, m->connections, m->stall_count,
+		duration, format_name(r->session->from), start, m->connections,
+		plural(m->connections), m->stall_count,
 		m->failures[FAILURE_SILENT] + m->failures[FAILURE_ONE_SYN],
 		m->failures[FAILURE_REFUSED], m->failures[FAILURE_UNREACHABLE]);
 	for (i = 0; i < d->count; i++)
@@ -210,8 +211,8 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 			confidence_names[d->at[i].confidence]);
 	fprintf(out, "\nThis file contains only the packets that decided the outcome of these.");
 	if (evidence_lost(r->evidence))
-		fprintf(out, "\nThe packets of %" PRIu64 " attempts did not fit.",
-			evidence_lost(r->evidence));
+		fprintf(out, "\nThe packets of %" PRIu64 " attempt%s did not fit.",
+			evidence_lost(r->evidence), plural(evidence_lost(r->evidence)));
 	whole = !ferror(out);
 	return !fclose(out) && whole && *text;
 }
@@ -312,14 +313,14 @@ static void pcapng_ended(struct report *r, const struct model *m, const struct d
 		r->error = ENOMEM;
 	lost = evidence_lost(r->evidence);
 	if (lost)
-		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempts\n",
-			format_name(r->out_name), lost);
+		fprintf(stderr, "probe: %s: no room for the packets of %" PRIu64 " attempt%s\n",
+			format_name(r->out_name), lost, plural(lost));
 	if (fflush(r->out) && !r->error)
 		r->error = errno;
 	if (!lost && !r->error && !r->quiet)
 		fprintf(stderr,
-			"probe: %zu packets written to %s; in Wireshark, filter by frame.comment\n",
-			n, format_name(r->out_name));
+			"probe: %zu packet%s written to %s; in Wireshark, filter by frame.comment\n",
+			n, plural(n), format_name(r->out_name));
 	free(packets);
 	free(block.at);
 }

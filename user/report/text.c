@@ -101,21 +101,24 @@ static void print_held_connect(struct report *r, const struct example *e, ns_t s
 /* Prints a wait after the handshake, as a line that fills the row. */
 static void print_wait(struct report *r, const struct example *e)
 {
-	char a[FORMAT_DURATION], b[FORMAT_DURATION], wait[FORMAT_DURATION];
+	char a[FORMAT_DURATION], b[FORMAT_DURATION], wait[FORMAT_DURATION], handshake[160];
 	const struct text_state *t = r->state;
+	const char *dash = glyphs->line;
 	FILE *out = r->out;
 	int used, length;
 
 	format_duration(wait, e->first - e->ack);
-	used = fprintf(out, "%*sSYN ", LABEL_WIDTH, "");
-	fprintf(out, "%s%s%s", glyphs->line,
-		format_duration(a, e->synack == NEVER ? NEVER : e->synack - e->syn), glyphs->line);
-	fprintf(out, " SYN-ACK %s%s%s ACK %s", glyphs->line,
-		format_duration(b, e->synack == NEVER ? NEVER : e->ack - e->synack), glyphs->line,
-		glyphs->from);
-	used += strlen(transliterate(a)) + strlen(transliterate(b)) + strlen(wait) + 18 + 3 +
-		strlen("first byte");
-	length = used < t->columns - 4 ? (t->columns - 2 - used) / 2 : 1;
+	if (e->synack == NEVER)
+		snprintf(handshake, sizeof(handshake), "SYN %s%s%s ACK %s", dash,
+			 format_duration(a, e->ack - e->syn), dash, glyphs->from);
+	else
+		snprintf(handshake, sizeof(handshake), "SYN %s%s%s SYN-ACK %s%s%s ACK %s", dash,
+			 format_duration(a, e->synack - e->syn), dash, dash,
+			 format_duration(b, e->ack - e->synack), dash, glyphs->from);
+	used = fprintf(out, "%*s", LABEL_WIDTH, "");
+	fputs(handshake, out);
+	used += format_columns(handshake) + format_columns(wait) + strlen("  | first byte");
+	length = used < t->columns - 2 ? (t->columns - used) / 2 : 1;
 	print_rule(out, length);
 	fprintf(out, " %s ", wait);
 	print_rule(out, length);

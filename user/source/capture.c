@@ -75,7 +75,8 @@ static void report_progress(struct capture *c)
 			 100.0 * done / total, total / 1e6,
 			 format_duration(span, left - left % (ns_t)SECOND_NS), clock);
 	} else {
-		snprintf(line, sizeof(line), "%" PRIu64 " packets, at %s", c->packets, clock);
+		snprintf(line, sizeof(line), "%" PRIu64 " packet%s, at %s", c->packets,
+			 plural(c->packets), clock);
 	}
 	c->sink->progress(c->sink->context, line);
 }

@@ -271,7 +271,7 @@ static uint64_t position(const struct source *s)
 static void add_cut(struct pcap_reader *r, const struct source *s, const char *what,
 		    const char *why)
 {
-	static const char others[] = " (and %u more files)";
+	static const char others[] = " (and %u more file%s)";
 	size_t room = sizeof(r->cut) - sizeof(others) - 10;
 
 	if (!r->cuts++)
@@ -279,7 +279,7 @@ static void add_cut(struct pcap_reader *r, const struct source *s, const char *w
 			snprintf(r->cut, room, "%s %s: %s", format_name(s->name), what, why);
 	else
 		sprintf(r->cut + (r->cut_length < room ? r->cut_length : room - 1), others,
-			r->cuts - 1);
+			r->cuts - 1, plural(r->cuts - 1));
 }
 
 static void note_cut(struct pcap_reader *r, const struct source *s)

@@ -100,7 +100,7 @@ def test_d18_discovery():
 
 
 @cause('D19 F12', 'answers return by another route, not through this gateway', 3,
-       [Finding('one-direction|no-verdict', least='low', text='one direction|another way|elsewhere')],
+       [Finding('one-direction|no-verdict', least='low', text='one direction|no SYN-ACK was captured')],
        [], [Finding('not-the-network')])
 def test_d19():
     ip(SWITCH, 'link add wan2 type veth peer eth2 netns ' + WAN)
