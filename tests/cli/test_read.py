@@ -1,6 +1,7 @@
 """--read: formats, link types, several files, pipes, filters, and the errors for files that cannot be read."""
 import gzip
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -97,7 +98,7 @@ def test_cut_in_the_middle():
             done = run('--read', path)
             text = done.stdout.decode() + done.stderr.decode()
             expect(done.returncode == 1, name, done.returncode)
-            expect('CUT SHORT  %s is damaged or cut off here' % path in text, text)
+            expect('CUT SHORT %s is damaged or cut off here' % path in ' '.join(text.split()), text)
             expect('10.200.7.9:5274' in text, 'the report is missing:', text)
         expect('ends in the middle' in run('--read', os.path.join(files.folder.name, 'gzip')).stderr.decode(), 'gzip')
         good = files.add('good', pcap(silent(START + 60 * SECOND, ('10.1.4.24', 0))))
@@ -190,6 +191,45 @@ def test_short_frames():
             c = got[-1]
             unparsed = c['not_understood']
             expect(c['lost']['truncated'] + unparsed['unknown_link'] + unparsed['malformed'] >= 3, link, c)
+
+
+def test_midnight():
+    """times carry the date if a capture crosses midnight: else its end would seem to come before its start"""
+    before = START - START % SECOND - (1700000000 % 86400) * SECOND + 86395 * SECOND  # 23:59:55 UTC
+    with Files() as files:
+        path = files.add('midnight', pcap(story(before) + story(before + 60 * SECOND)))
+        text = subprocess.run([PROBE, '-v', '--read', path], capture_output=True, text=True,
+                              env=dict(os.environ, TZ='UTC', LC_ALL='C.UTF-8')).stdout
+        expect('11-14 23:59:55' in text and '11-15 00:01:0' in text, text)
+        table = text[text.index('PEERS THAT FAIL'):]
+        expect('SYNs, 11-14 23:59:55 to 11-15 00:00:' in table, table)
+        path = files.add('day', pcap(story(before - 600 * SECOND)))
+        expect('11-14' not in run('-v', '--read', path).stdout.decode(), 'a date within one day')
+
+
+def test_cut_packets():
+    """packets that a capture cut short are not measured; they are no attempts that the tool lost"""
+    with Files() as files:
+        cut = [(START + i, frame[:14 + 20 + 4]) for i, (_, frame) in enumerate(story() * 5)]
+        path = files.add('cut', pcap(story() + cut))
+        summary = read('--read', path)[-1]
+        expect(summary['lost']['truncated'] >= 10 and summary['lost']['sum'] == 0, summary['lost'])
+        text = run('--read', path).stdout.decode()
+        expect(' 0 lost\n' in text and 'LOST' not in text and 'lost by this tool' not in text, text)
+        report = ' '.join(text[text.index('NOT MEASURED'):].split())
+        expect('%d packets whose headers could not be read' % summary['lost']['truncated'] in report, text)
+
+
+def test_singular():
+    """one attempt is no "1 attempts", and nothing that is missing is shown as a dash"""
+    one = list(connection(START, SECOND // 1000))
+    with Files() as files:
+        for name, packets in (('whole', one), ('silent', list(silent(START))), ('syn', one[:1]), ('half', one[:2]),
+                              ('idle', one[:3]), ('one side', one[:1] + one[2:4])):
+            text = run('-v', '--read', files.add('one', pcap(packets))).stdout.decode()
+            for line in text.splitlines()[1:]:
+                expect(not re.search(r'(?<![\d.:-])1 (attempts|connections|SYNs|hosts|clients|servers|peers|stalls|were)\b'
+                                     r'|\u2013|unknown', line), name, text)
 
 
 def test_memory():

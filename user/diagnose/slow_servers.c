@@ -144,12 +144,14 @@ static void report_banner(struct context *g, const struct peer *p)
 	if (timer)
 		finding_line(f, "", "each time %s ± %s: a lookup by the server that times out",
 			     late, format_duration(spread, c.deviation));
-	finding_line(
-		f, "",
-		"%u of its %u greeting%s %s late; the clients held nothing back. Its reverse DNS "
-		"of the client is the usual suspect; its own questions were not seen here",
-		p->late_banners, p->banners, plural(p->banners),
-		p->late_banners == 1 ? "was" : "were");
+	if (p->banners == 1)
+		finding_line(f, "", "its only greeting was late; the client held nothing back");
+	else
+		finding_line(f, "", "%u of its %u greetings %s late; the clients held nothing back",
+			     p->late_banners, p->banners, p->late_banners == 1 ? "was" : "were");
+	finding_line(f, "",
+		     "its reverse DNS of the client is the usual suspect; its own questions were "
+		     "not seen here");
 	if (!most)
 		finding_line(f, "against", "most of its greetings came in time");
 }

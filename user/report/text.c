@@ -203,6 +203,7 @@ static bool is_anything_wrong(const struct model *m)
 
 static void print_nothing_wrong(struct report *r, const struct model *m)
 {
+	uint64_t answered = m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN];
 	char worst[FORMAT_DURATION];
 	FILE *out = r->out;
 
@@ -212,19 +213,19 @@ static void print_nothing_wrong(struct report *r, const struct model *m)
 			text_wrapped(r, fprintf(out, " "), 2, r->session->no_tcp_reason);
 		return;
 	}
-	text_heading(r, text_colours(r)->good, "NOTHING WRONG FOUND");
-	fprintf(out,
-		"  %" PRIu64 " of %" PRIu64 " attempts were answered, and the longest\n"
-		"  wait of a client was %s. No peer failed.\n",
-		m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN], m->connections,
-		format_duration(worst, m->waits.count ? m->waits.max : NEVER));
+	format_duration(worst, m->waits.max);
+	text_section(r, text_colours(r)->good, "NOTHING WRONG FOUND",
+		     "%" PRIu64 " of %" PRIu64 " attempt%s %s answered%s%s. No peer failed.",
+		     answered, m->connections, plural(m->connections),
+		     answered == 1 ? "was" : "were",
+		     m->waits.count ? ", and the longest wait of a client was " : "",
+		     m->waits.count ? worst : "");
 	if (m->unspoken)
-		fprintf(out,
-			"  On %" PRIu64 " connection%s not a byte had passed yet at the end.\n",
-			m->unspoken, plural(m->unspoken));
+		text_item(r, "On %" PRIu64 " connection%s not a byte had passed yet at the end.",
+			  m->unspoken, plural(m->unspoken));
 	if (m->failures[FAILURE_TOO_EARLY])
-		fprintf(out, "  For %" PRIu64 " attempt%s the run ended too early to say.\n",
-			m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
+		text_item(r, "For %" PRIu64 " attempt%s the run ended too early to say.",
+			  m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
 }
 
 static bool explains_stalls(const struct diagnosis *d)

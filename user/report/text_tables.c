@@ -225,7 +225,7 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 
 	format_run_clock(first, &s->start, s->duration, p->first_failure);
 	format_run_clock(last, &s->start, s->duration, p->last_failure);
-	text_item(r, "%s: %u client%s, %" PRIu64 " SYN%s, %s%s%s",
+	text_item(r, "%s failed %u client%s: %" PRIu64 " SYN%s, %s%s%s",
 		  format_endpoint(text, &p->server), p->clients_failed, plural(p->clients_failed),
 		  p->failed_syns, plural(p->failed_syns), first, strcmp(first, last) ? " to " : "",
 		  strcmp(first, last) ? last : "");
@@ -246,7 +246,10 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 		print_detail(r, "%" PRIu64 " answered only after 3 s or more", p->answered_late);
 	print_pairs(r, p);
 	cohort = model_cohort(hosts, p);
-	if (cohort.tried_stalled)
+	if (cohort.tried_stalled && !cohort.others)
+		print_detail(r, "of the hosts that it failed %zu of %zu stalled",
+			     cohort.tried_stalled, cohort.tried);
+	else if (cohort.tried_stalled)
 		print_detail(
 			r,
 			"of the hosts that it failed %zu of %zu stalled, of the other hosts %zu of %zu",
@@ -276,12 +279,12 @@ static void print_host(FILE *out, const struct host *h)
 	format_host(name, h);
 	if (h->decided)
 		snprintf(share, sizeof(share), "%" PRIu64 " of %" PRIu64, h->stalls, h->decided);
-	fprintf(out, "  %-28s %8" PRIu64 "  %14s", name, h->connections, share);
+	fprintf(out, "  %-25s %8" PRIu64 "  %12s", name, h->connections, share);
 	if (h->decided)
 		fprintf(out, " %3.0f %%", 100.0 * h->stalls / h->decided);
 	else
 		fprintf(out, "      ");
-	fprintf(out, "  %11s",
+	fprintf(out, "  %10s",
 		h->worst_wait == NEVER ? "none" : format_duration(wait, h->worst_wait));
 	if (h->idle)
 		fprintf(out, "  +%" PRIu64 " waiting", h->idle);
@@ -314,7 +317,7 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 		     "connections with payload)",
 		     hosts->affected, hosts->count);
 	if (silent < hosts->count)
-		fprintf(out, "  %-28s %8s  %20s  %11s\n", "HOST", "ATTEMPTS", "STALLED",
+		fprintf(out, "  %-25s %8s  %18s  %10s\n", "HOST", "ATTEMPTS", "STALLED",
 			"WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
