@@ -448,6 +448,22 @@ def test_ledger():
         b.quiet()
 
 
+def test_formats():
+    """durations and times of day read as in the text report, with the date in a run that crosses midnight"""
+    _, path, _ = write('formats', list(visit(START, SECOND, (host(1), 2000))) +
+                       list(visit(START + 86400 * SECOND, 2 * SECOND, (host(2), 2000))))
+    b = show(path)
+    for ns, words in ((None, ''), (0, '0 µs'), (800, '800 ns'), (1000, '1 µs'), (1234, '1.23 µs'), (26000, '26 µs'),
+                      (136700, '137 µs'), (999600, '1.00 ms'), (9996000, '10.0 ms'), (38140000, '38.1 ms'),
+                      (999499999, '999 ms'), (999600000, '1.000 s'), (5003000000, '5.003 s'), (59999600000, '1 min 0 s'),
+                      (119600000000, '2 min 0 s'), (3599600000000, '1 h 0 min'), (-1500000, '-1.50 ms')):
+        expect(b.ask('duration(%s)' % json.dumps(ns)) == words, ns, words, b.ask('duration(%s)' % json.dumps(ns)))
+    expect('2023-11-15 03:58:20 to 11-16 03:58:2' in texts(b, '.facts')[0], texts(b, '.facts'))
+    drawn = labels(b, '.overview .mark rect.stall')
+    expect(len(drawn) == 2 and 'from 11-15 03:58:20.' in drawn[0] and 'from 11-16 03:58:20.' in drawn[1], drawn)
+    b.quiet()
+
+
 def test_slow_helper():
     """waits that end with an answer are not attributed to a timer"""
     r = random.Random(2)

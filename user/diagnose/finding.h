@@ -16,8 +16,8 @@ void finding_set_peer(struct finding *f, const struct endpoint *peer);
 void finding_add_also(struct finding *f, const struct endpoint *peer);
 
 /*
- * Set the headline, or add a line of evidence while there is room. The text is escaped and
- * truncated.
+ * Set the headline, or add a line of evidence while there is room. A line is a whole sentence: the
+ * reports wrap it. The text is escaped and truncated.
  */
 void finding_text(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void finding_line(struct finding *f, const char *label, const char *format, ...)
