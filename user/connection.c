@@ -244,7 +244,7 @@ enum failure connection_failure(const struct connection *c)
 	case OUTCOME_UNREACHABLE:
 		return FAILURE_UNREACHABLE;
 	case OUTCOME_UNANSWERED:
-		if (c->watched < SILENT_NS)
+		if (c->watched < SILENT_NS || c->during_attach)
 			return FAILURE_TOO_EARLY;
 		return c->syn_count > 1 ? FAILURE_SILENT : FAILURE_ONE_SYN;
 	default:

@@ -91,6 +91,11 @@ struct connection {
 	uint32_t server_isn; /* valid if there was a SYN-ACK */
 	bool syn_egress; /* the first SYN left this host */
 	bool synack_egress; /* the first SYN-ACK left this host */
+	/*
+	 * all its SYNs came before the last hook was attached: the other side, or the answer, may
+	 * have passed unseen
+	 */
+	bool during_attach;
 	/* the SYN's destination MAC is another machine's: a mirror port, or flooding by a switch */
 	bool other_host;
 	bool offloaded; /* a flowtable carries the flow: later packets may not be seen */
@@ -187,7 +192,7 @@ ns_t connection_silence(const struct connection *c);
 /* How an attempt failed, and how certain that is. */
 enum failure {
 	FAILURE_NONE,
-	FAILURE_TOO_EARLY, /* watched for less than SILENT_NS */
+	FAILURE_TOO_EARLY, /* watched for less than SILENT_NS, or not from the start */
 	FAILURE_ONE_SYN, /* the client gave up after one SYN */
 	FAILURE_SILENT, /* at least two SYNs, and watched for SILENT_NS or longer */
 	FAILURE_REFUSED,

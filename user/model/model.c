@@ -93,7 +93,7 @@ static void note_totals(struct model *m, const struct connection *c)
 	m->connections++;
 	m->outcomes[c->outcome]++;
 	m->failures[connection_failure(c)]++;
-	m->no_synack += c->no_synack;
+	m->no_synack += c->no_synack && !c->during_attach;
 	histogram_add(&m->server_round_trips, c->server_round_trip);
 	histogram_add(&m->client_round_trips, c->client_round_trip);
 	note_crossing(m, c);

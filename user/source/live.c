@@ -139,6 +139,7 @@ static int start(struct live *l)
 	start_clocks(l);
 	if (attach_ifaces(l))
 		return -1;
+	l->attached = live_now(l);
 	if (l->options->verbose)
 		print_costs(l, began);
 	drop_privileges(l);

@@ -59,6 +59,7 @@ struct live {
 	uint64_t packets_passed, bytes_passed; /* on all watched interfaces since the start */
 	ns_t next_traffic_check; /* NEVER if no further check is needed */
 	uint64_t start; /* CLOCK_MONOTONIC, as on the hooks */
+	ns_t attached; /* when the last hook was attached */
 	uint64_t next_sweep;
 	uint32_t *slots; /* scratch of a sweep */
 	struct flow_entry *flows; /* scratch of a sweep */
