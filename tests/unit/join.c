@@ -14,8 +14,8 @@
 enum { LAN = 2, WAN = 3 };
 
 static struct {
-	uint64_t attempt, sides, opening, stayed, split;
-	struct connection last;
+	uint64_t attempt, sides, opening, stayed, split, outcomes[OUTCOMES];
+	struct connection last, last_opening;
 } events;
 
 static void on_settled(void *context, const struct connection *c)
@@ -25,6 +25,7 @@ static void on_settled(void *context, const struct connection *c)
 	events.stayed += c->not_forwarded;
 	events.split += c->far.seen;
 	events.last = *c;
+	events.outcomes[c->outcome]++;
 }
 
 static void on_other_side(void *context, const struct connection *side,
@@ -36,11 +37,13 @@ static void on_other_side(void *context, const struct connection *side,
 
 static void on_opening(void *context, const struct connection *c)
 {
-	(void)context, (void)c;
+	(void)context;
 	events.opening++;
+	events.last_opening = *c;
 }
 
-static struct join *begin(void)
+/* One hook, or a capture. */
+static struct join *begin_single(void)
 {
 	static const struct join_events callbacks = { .settled = on_settled,
 						      .other_side = on_other_side,
@@ -50,6 +53,13 @@ static struct join *begin(void)
 	if (!v)
 		abort();
 	memset(&events, 0, sizeof(events));
+	return v;
+}
+
+static struct join *begin(void)
+{
+	struct join *v = begin_single();
+
 	join_set_multi_iface(v);
 	return v;
 }
@@ -326,8 +336,248 @@ static void check_crowd(void)
 	EXPECT(!events.stayed, "under pressure it reports that SYNs did not leave");
 }
 
+/* ---- one SYN in several VLANs of one interface ---- */
+
+/* The same attempt in a VLAN, as a mirror port or a capture shows it, `later` nanoseconds later. */
+static struct connection tagged(const struct connection *c, uint16_t vlan, ns_t later)
+{
+	struct connection t = *c;
+
+	t.client.vlan[0] = t.server.vlan[0] = vlan;
+	t.synack_egress = false;
+	t.has_mac = true;
+	t.mac[5] = vlan;
+	t.syn += later;
+	t.syn_last += later;
+	t.syn_times[0] += later;
+	if (t.synack != NEVER)
+		t.synack += later;
+	return t;
+}
+
+/* A SYN that was retransmitted after 1 and 3 s, without an answer. */
+static struct connection unanswered(const struct connection *c)
+{
+	struct connection u = *c;
+
+	u.outcome = OUTCOME_UNANSWERED;
+	u.synack = u.ack = NEVER;
+	u.server_isn = u.synack_count = 0;
+	u.syn_times_count = u.syn_count = 3;
+	u.syn_times[1] = u.syn + 1000 * MS;
+	u.syn_times[2] = u.syn_last = u.syn + 3000 * MS;
+	return u;
+}
+
+/* Passes the records on in any order, in which `first` is the first, and ends the run. */
+static void settle_all(struct join *v, const struct connection *const *records, int count,
+		       int first)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		join_settled(v, records[(first + i) % count]);
+	end(v);
+}
+
+/* Copies are not nested, since the copy in one VLAN follows the copy in another at once. */
+static void check_vlan_copies(void)
+{
+	struct connection n = near(1, 1000, 5 * MS), plain = tagged(&n, 0, 0);
+	struct connection a = tagged(&n, 10, 5), b = tagged(&n, 20, 9);
+	const struct connection *records[] = { &plain, &a, &b };
+	struct connection silent;
+	int first, which, count;
+
+	for (first = 0; first < 3; first++) {
+		settle_all(begin_single(), records, 3, first);
+		EXPECT(events.attempt == 1 && events.sides == 2,
+		       "a SYN in three VLANs would be three connects");
+		EXPECT(!events.last.client.vlan[0] && events.last.far.client.vlan[0] == 20,
+		       "the connect is shown in another VLAN than where its SYN came first");
+		EXPECT(events.last.synack_forwarding_delay == NEVER,
+		       "a copy would show the delay of a gateway");
+	}
+
+	/* only one of them saw the answer: the untagged record, VLAN 10, or VLAN 20 */
+	for (which = 0; which < 3; which++) {
+		for (first = 0; first < 6; first++) {
+			count = first < 3 ? 3 : 2;
+			if (count == 2 && which == 2)
+				continue;
+			plain = tagged(&n, 0, 0);
+			a = tagged(&n, 10, 5);
+			b = tagged(&n, 20, 9);
+			plain = which == 0 ? plain : unanswered(&plain);
+			a = which == 1 ? a : unanswered(&a);
+			b = which == 2 ? b : unanswered(&b);
+			settle_all(begin_single(), records, count, first % count);
+			EXPECT(events.attempt == 1 && events.outcomes[OUTCOME_ESTABLISHED] == 1,
+			       "an answered connect counts as unanswered, as one VLAN shows no answer");
+			EXPECT(!events.last.client.vlan[0] && !events.last.mac[5] &&
+				       events.last.syn == 1000,
+			       "the client is named by the MAC or VLAN of another side");
+			EXPECT(events.last.synack != NEVER &&
+				       events.last.server_isn == n.server_isn &&
+				       events.last.synack_count == 1,
+			       "an established connect has no SYN-ACK");
+		}
+	}
+
+	/* one record lacks the first SYN */
+	silent = unanswered(&n);
+	plain = tagged(&silent, 0, 0);
+	b = tagged(&silent, 20, 1000 * MS + 9);
+	b.syn_times_count = 1;
+	b.syn_count = 1;
+	b.syn_last = b.syn;
+	b.outcome = OUTCOME_ESTABLISHED;
+	b.synack = b.syn + MS;
+	records[1] = &b;
+	for (first = 0; first < 2; first++) {
+		settle_all(begin_single(), records, 2, first);
+		EXPECT(events.attempt == 1 && events.last.outcome == OUTCOME_ESTABLISHED &&
+			       events.last.syn_count == 3 && events.last.syn == 1000,
+		       "a retransmitted SYN in another VLAN would be another connect");
+	}
+}
+
+/* Two customers with equal addresses and ports, each in a VLAN of its own. */
+static void check_vlan_customers(void)
+{
+	struct connection n = near(1, 1000, 5 * MS), m = n;
+	struct connection a = tagged(&n, 10, 0), b;
+	const struct connection *records[] = { &a, &b };
+
+	m.client_isn = 2;
+	b = tagged(&m, 20, 5);
+	settle_all(begin_single(), records, 2, 0);
+	EXPECT(events.attempt == 2,
+	       "two customers' connects would be one: other ISN of the client");
+
+	b = tagged(&n, 20, 5);
+	b.server_isn++;
+	settle_all(begin_single(), records, 2, 0);
+	EXPECT(events.attempt == 2,
+	       "two customers' connects would be one: other ISN of the server");
+	b.synack = a.synack - 5;
+	settle_all(begin_single(), records, 2, 0);
+	EXPECT(events.attempt == 2, "the same, although one handshake lies within the other");
+
+	b = tagged(&n, 20, 500 * MS);
+	b.outcome = a.outcome = OUTCOME_REFUSED;
+	b.synack = a.synack = NEVER;
+	settle_all(begin_single(), records, 2, 0);
+	EXPECT(events.attempt == 2, "a later try with the same ISN would be a copy");
+}
+
+/*
+ * A record of another side shows the SYN-ACK. If it came in there and did not leave here, the
+ * gateway dropped it. On a mirror port, or if the client continued, it was only not seen here.
+ */
+static void check_missed_answer(void)
+{
+	struct connection n = near(1, 1000, 5 * MS), f = far_of(&n), u = unanswered(&n);
+	const struct connection *records[] = { &u, &f };
+	int first;
+
+	f.outcome = OUTCOME_HALF_OPEN;
+	for (first = 0; first < 2; first++) {
+		settle_all(begin(), records, 2, first);
+		EXPECT(events.attempt == 1 && events.last.outcome == OUTCOME_UNANSWERED &&
+			       events.last.far.synack != NEVER,
+		       "a SYN-ACK that this gateway dropped would have reached the client");
+	}
+	f.outcome = OUTCOME_ESTABLISHED;
+	f.ack = f.synack + MS;
+	for (first = 0; first < 2; first++) {
+		settle_all(begin(), records, 2, first);
+		EXPECT(events.attempt == 1 && events.last.outcome == OUTCOME_ESTABLISHED &&
+			       events.last.ifindex == LAN,
+		       "a connect whose client continued would be unanswered");
+	}
+
+	/* two mirror ports: all packets come in */
+	f.outcome = OUTCOME_HALF_OPEN;
+	f.ack = NEVER;
+	f.syn_egress = false;
+	for (first = 0; first < 2; first++) {
+		settle_all(begin(), records, 2, first);
+		EXPECT(events.attempt == 1 && events.last.outcome == OUTCOME_HALF_OPEN,
+		       "on two mirror ports, a gateway would have dropped a SYN-ACK");
+	}
+	/* the port of a bridge and the bridge itself: the answer leaves */
+	f.synack_egress = true;
+	settle_all(begin(), records, 2, 0);
+	EXPECT(events.attempt == 1 && events.last.outcome == OUTCOME_UNANSWERED,
+	       "a SYN-ACK that did not leave the bridge would have reached the client");
+}
+
+/* While one copy still waits for the answer that another copy has, no copy is reported as waiting. */
+static void check_opening_copies(ns_t later)
+{
+	struct connection n = near(1, 1000, 5 * MS), plain = tagged(&n, 0, 0),
+			  b = tagged(&n, 20, later);
+	struct connection u = unanswered(&plain), v = unanswered(&b);
+	const struct connection *pairs[][2] = {
+		{ &u, &b }, { &b, &u }, { &plain, &v }, { &v, &plain }
+	};
+	struct join *j;
+	size_t i;
+	int sweeps;
+
+	for (i = 0; i < 4; i++) {
+		j = begin_single();
+		for (sweeps = 0; sweeps < 40; sweeps++) {
+			if (sweeps == 4)
+				events.opening = 0;
+			join_opening(j, pairs[i][0]);
+			join_opening(j, pairs[i][1]);
+			join_swept(j);
+			EXPECT(sweeps < 4 || events.last_opening.synack != NEVER,
+			       "an answered connect is reported as unanswered during the run");
+		}
+		EXPECT(events.opening == 36, "an opening connect is not shown, or shown twice");
+
+		/* the answered copy settles first */
+		events.opening = 0;
+		join_settled(j, i < 2 ? &b : &plain);
+		for (sweeps = 0; sweeps < 40; sweeps++) {
+			join_opening(j, i < 2 ? &u : &v);
+			join_swept(j);
+		}
+		EXPECT(!events.opening, "an answered connect is reported as still opening");
+		join_settled(j, i < 2 ? &u : &v);
+		end(j);
+		EXPECT(events.attempt == 1 && events.outcomes[OUTCOME_ESTABLISHED] == 1,
+		       "a connect is reported twice, or as unanswered");
+	}
+}
+
+/* A SYN before the last hook was attached: its absence on the other side proves nothing. */
+static void check_during_attach(void)
+{
+	struct connection n = near(1, 1000, NEVER);
+	struct join *v = begin();
+
+	n.during_attach = true;
+	join_settled(v, &n);
+	end(v);
+	EXPECT(events.attempt == 1 && !events.stayed && events.last.during_attach,
+	       "a SYN that left before a hook was attached is reported as dropped");
+	n.watched = 4 * SILENT_NS;
+	EXPECT(connection_failure(&n) == FAILURE_TOO_EARLY,
+	       "a server is reported as silent whose answer passed before a hook was attached");
+}
+
 int main(void)
 {
+	check_vlan_copies();
+	check_vlan_customers();
+	check_missed_answer();
+	check_opening_copies(9);
+	check_opening_copies(0);
+	check_during_attach();
 	check_orders();
 	check_stayed();
 	check_near_is_open();

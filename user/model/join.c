@@ -6,6 +6,8 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
+#include "model/same_attempt.h"
+
 /*
  * Maximum number of attempts that wait for another side, and of attempts remembered after they were
  * passed on: about 30 MiB.
@@ -28,15 +30,6 @@
 
 /* A near side waits up to this number of sweeps while its far side is seen opening. */
 #define FAR_WAIT_SWEEPS 8
-
-/*
- * Maximum time between the two sides' SYNs: a gateway that must resolve its neighbour first holds a
- * SYN for so long (RFC 4861 10: 3 x 1 s).
- */
-#define MAX_FORWARDING_NS (3 * (ns_t)SECOND_NS)
-
-/* Maximum time between two records of one SYN if addresses and ports give little evidence. */
-#define SAME_SYN_NS (100 * (ns_t)MILLISECOND_NS)
 
 /*
  * A match must be closer in time than the next candidate by at least this, and by a factor of two.
@@ -80,6 +73,9 @@ struct first_side {
 	ns_t syn;
 	uint32_t isn;
 	uint32_t sweep;
+	uint32_t where; /* hash of its hook, addresses and ports, without VLANs */
+	bool is_answered;
+	uint32_t copy_answered; /* one more than the last sweep that showed an answered copy */
 };
 
 struct join {
@@ -88,6 +84,7 @@ struct join {
 	size_t count[2];
 	struct first_side *first_sides; /* BUCKETS elements; NULL until there may be two sides */
 	bool multi_iface;
+	bool has_vlans; /* a record had VLAN tags */
 	uint64_t sweep;
 	uint64_t joined;
 	uint64_t ambiguous;
@@ -122,80 +119,7 @@ void join_set_multi_iface(struct join *j)
 	j->multi_iface = true;
 }
 
-/* ---- matching two records ---- */
-
-/* Compares endpoints without their VLANs, which differ between the sides of a gateway. */
-static bool same_address_and_port(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && !memcmp(&a->address, &b->address, sizeof(a->address));
-}
-
-/*
- * Returns the client's endpoint in the packets: conntrack may have replaced c->client by the true
- * client.
- */
-static const struct endpoint *wire_client(const struct connection *c)
-{
-	return c->nat_endpoint.port ? &c->nat_endpoint : &c->client;
-}
-
-static bool same_observation_point(const struct connection *a, const struct connection *b)
-{
-	return a->ifindex == b->ifindex && a->syn_egress == b->syn_egress &&
-	       same_endpoint(wire_client(a), wire_client(b)) &&
-	       same_endpoint(&a->server, &b->server);
-}
-
-static bool same_client(const struct connection *a, const struct connection *b)
-{
-	return same_address_and_port(&a->client, &b->client) ||
-	       same_address_and_port(wire_client(a), wire_client(b));
-}
-
-/*
- * Returns true if the far side's handshake lies within the near side's, as both its packets passed
- * the near side.
- */
-static bool is_nested(const struct connection *a, const struct connection *b)
-{
-	const struct connection *near = a->syn < b->syn ? a : b, *far = near == a ? b : a;
-
-	return near->syn < far->syn && far->syn <= far->synack && far->synack < near->synack;
-}
-
-static ns_t syn_distance(const struct connection *a, const struct connection *b)
-{
-	return a->syn < b->syn ? b->syn - a->syn : a->syn - b->syn;
-}
-
-#define BEST_SCORE 3 /* score if both endpoints are the same */
-
-/* Returns how well two records with the same client ISN match. 0: they are two attempts. */
-static int match_score(const struct connection *a, const struct connection *b)
-{
-	const struct connection *in = a->syn_egress ? b : a, *out = in == a ? b : a;
-	int ends = same_client(a, b) + same_address_and_port(&a->server, &b->server);
-	bool answered = a->synack != NEVER && b->synack != NEVER;
-
-	if (same_observation_point(a, b) ||
-	    (answered && a->server_isn != b->server_isn && ends < 2))
-		return 0;
-	if (a->syn > b->syn_last + MAX_FORWARDING_NS || b->syn > a->syn_last + MAX_FORWARDING_NS)
-		return 0;
-	if (a->syn_egress != b->syn_egress) {
-		if (out->syn < in->syn)
-			return 0;
-		if (!ends && !answered &&
-		    (syn_distance(a, b) > SAME_SYN_NS ||
-		     (a->client.port != b->client.port && a->server.port != b->server.port)))
-			return 0;
-		return 1 + ends;
-	}
-	if (answered)
-		return is_nested(a, b) ? 1 + ends : 0;
-	return a->ifindex != b->ifindex && ends == 2 && syn_distance(a, b) <= SAME_SYN_NS ? 1 + ends
-											  : 0;
-}
+/* ---- matching a record ---- */
 
 /* Returns true if the attempt already has a record from the observation point of c. */
 static bool has_record_from(const struct attempt *a, const struct connection *c)
@@ -285,44 +209,6 @@ void join_free(struct join *j)
 	free(j);
 }
 
-static bool is_nearer_client(const struct connection *a, const struct connection *b)
-{
-	if (a->syn != b->syn)
-		return a->syn < b->syn;
-	return !a->syn_egress && b->syn_egress;
-}
-
-/*
- * Returns the time between two sides of the gateway, or NEVER unless each side saw the segment
- * once.
- */
-static ns_t forwarding_delay(ns_t from, ns_t to, bool once)
-{
-	return once && from != NEVER && to != NEVER ? to - from : NEVER;
-}
-
-static void fill_far_side(struct connection *c, const struct connection *far)
-{
-	c->far = (struct far_side){ .seen = true,
-				    .ifindex = far->ifindex,
-				    .client = *wire_client(far),
-				    .server = far->server,
-				    .syn = far->syn,
-				    .synack = far->synack,
-				    .client_first = far->client_first };
-	if (far->syn_egress)
-		c->forwarded_by = far->ifindex;
-	c->syn_forwarding_delay =
-		forwarding_delay(c->syn, far->syn, c->syn_count == 1 && far->syn_count == 1);
-	c->synack_forwarding_delay = forwarding_delay(
-		far->synack, c->synack, c->synack_count == 1 && far->synack_count == 1);
-	c->payload_forwarding_delay =
-		forwarding_delay(c->client_first, far->client_first,
-				 !c->client_payload.again && !far->client_payload.again &&
-					 c->client_payload.size == far->client_payload.size);
-	c->server_round_trip = far->server_round_trip;
-}
-
 /* Selects the record nearest to the client as the attempt's connection. */
 static void select_near_side(struct attempt *a)
 {
@@ -351,20 +237,46 @@ static const struct connection *select_far_side(struct attempt *a)
 	return a->far_is_open ? a->open : far;
 }
 
-/* Reports an attempt. is_final: no further record of the attempt can arrive. */
-static void report_attempt(struct join *j, struct attempt *a, bool is_final)
+/* Returns the record that shows most of the attempt; NULL if that is the near side. */
+static const struct connection *select_evidence(const struct attempt *a)
 {
-	const struct connection *far;
-	struct other_record *s;
+	const struct connection *best = NULL, *near = &a->connection;
+	const struct other_record *s;
+
+	for (s = a->others; s; s = s->next)
+		if (is_better_evidence(&s->c, best ? best : near))
+			best = &s->c;
+	if (a->open && is_better_evidence(a->open, best ? best : near))
+		best = a->open;
+	return best;
+}
+
+/* Chooses the near side of an attempt, and adds what its other records show. */
+static void combine_records(struct join *j, struct attempt *a, bool is_final)
+{
+	struct connection *c = &a->connection;
+	const struct connection *far, *best;
 
 	select_near_side(a);
 	far = select_far_side(a);
+	best = select_evidence(a);
 	if (far)
-		fill_far_side(&a->connection, far);
+		fill_far_side(c, far);
 	else
-		a->connection.not_forwarded |=
-			is_final && j->multi_iface && !a->connection.syn_egress &&
-			!a->connection.forwarded_by && !a->connection.other_host;
+		c->not_forwarded |= is_final && j->multi_iface && !c->syn_egress &&
+				    !c->forwarded_by && !c->other_host;
+	if (best)
+		complete_near_side(c, best);
+	if (c->during_attach)
+		c->not_forwarded = false; /* the hook where it left was not attached */
+}
+
+/* Reports an attempt. is_final: no further record of the attempt can arrive. */
+static void report_attempt(struct join *j, struct attempt *a, bool is_final)
+{
+	struct other_record *s;
+
+	combine_records(j, a, is_final);
 	TAILQ_REMOVE(&j->attempts[false], a, by_age);
 	j->count[false]--;
 	a->is_reported = true;
@@ -428,6 +340,7 @@ void join_settled(struct join *j, const struct connection *c)
 	bool unsure;
 	struct attempt *a = find_attempt(j, c, &unsure);
 
+	j->has_vlans |= c->client.vlan[0] != 0;
 	j->ambiguous += unsure;
 	if (a)
 		add_side(j, a, c);
@@ -437,50 +350,96 @@ void join_settled(struct join *j, const struct connection *c)
 
 /* ---- attempts that are still opening ---- */
 
-/* Records that another side of an attempt is still opening. */
-static void note_open(struct join *j, const struct connection *c)
+/*
+ * Records that another side of an attempt is still opening. Returns true if that side only lacks
+ * the attempt's answer: then it shows nothing more.
+ */
+static bool note_open(struct join *j, const struct connection *c)
 {
 	bool unsure;
 	struct attempt *a = find_attempt(j, c, &unsure);
 
 	if (!a)
-		return;
+		return false;
 	a->seen_open = j->sweep + 1;
 	if (a->is_reported)
-		return;
+		return is_copy(&a->connection, c) && is_better_evidence(&a->connection, c);
 	if (!a->open)
 		a->open = malloc(sizeof(*a->open));
 	if (a->open)
 		*a->open = *c;
+	return is_copy(&a->connection, c) && is_better_evidence(&a->connection, c);
+}
+
+static uint32_t hash_words(const struct join *j, uint32_t hash, const uint32_t *word, int count)
+{
+	while (count--)
+		hash = (hash ^ *word++) * j->secret + (hash >> 15);
+	return hash;
+}
+
+/* Copies of one packet in several VLANs have the same hash. */
+static uint32_t hash_where(const struct join *j, const struct connection *c)
+{
+	const struct endpoint *client = wire_client(c);
+	const uint32_t hook[] = { c->ifindex, c->syn_egress,
+				  (uint32_t)client->port << 16 | c->server.port };
+
+	return hash_words(j, hash_words(j, hash_words(j, 0, hook, 3), client->address.word, 4),
+			  c->server.address.word, 4);
 }
 
 /*
- * Returns true if an earlier SYN of the same attempt was seen on another side. Stores the first
- * side.
+ * Returns true if another record shows the opening attempt: the record with the earliest SYN. If it
+ * is a copy without the SYN-ACK, a copy with the SYN-ACK shows the attempt instead. Stores the
+ * first side.
  */
-static bool is_later_side(struct join *j, const struct connection *c)
+static bool is_shown_elsewhere(struct join *j, const struct connection *c)
 {
-	uint32_t sweep = j->sweep;
+	bool is_answered = c->synack != NEVER, may_have_sides = j->multi_iface || j->joined;
+	bool is_known, same_hook;
+	uint32_t sweep = j->sweep, where, copy_answered;
 	struct first_side *f;
 
-	if (!j->multi_iface && !j->joined)
+	if (!may_have_sides && !j->has_vlans)
 		return false;
 	if (!j->first_sides)
 		j->first_sides = calloc(BUCKETS, sizeof(*j->first_sides));
 	if (!j->first_sides)
 		return false;
 	f = &j->first_sides[bucket_of(j, c->client_isn)];
-	if (f->isn == c->client_isn && sweep - f->sweep < FIRST_SIDE_SWEEPS && f->syn < c->syn &&
-	    c->syn - f->syn <= MAX_FORWARDING_NS)
-		return true;
-	*f = (struct first_side){ .syn = c->syn, .isn = c->client_isn, .sweep = sweep };
-	return false;
+	where = hash_where(j, c);
+	same_hook = f->where == where;
+	is_known = f->isn == c->client_isn && sweep - f->sweep < FIRST_SIDE_SWEEPS &&
+		   (same_hook || may_have_sides);
+	if (is_known && f->syn < c->syn && c->syn - f->syn <= MAX_FORWARDING_NS) {
+		if (!same_hook || !is_answered)
+			return true;
+		f->copy_answered = sweep + 1;
+		return f->is_answered;
+	}
+	copy_answered = is_known && same_hook ? f->copy_answered : 0;
+	if (is_known && same_hook && f->is_answered && !is_answered)
+		copy_answered = f->sweep + 1;
+	*f = (struct first_side){
+		.syn = c->syn,
+		.isn = c->client_isn,
+		.sweep = sweep,
+		.where = where,
+		.is_answered = is_answered,
+		.copy_answered = copy_answered,
+	};
+	return !is_answered && copy_answered && sweep + 1 - copy_answered < FIRST_SIDE_SWEEPS;
 }
 
 void join_opening(struct join *j, const struct connection *c)
 {
-	note_open(j, c);
-	if (!is_later_side(j, c))
+	bool is_shown;
+
+	j->has_vlans |= c->client.vlan[0] != 0;
+	is_shown = note_open(j, c);
+	is_shown |= is_shown_elsewhere(j, c);
+	if (!is_shown)
 		j->events.opening(j->events.context, c);
 }
 
