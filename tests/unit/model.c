@@ -112,6 +112,36 @@ static void settle(struct model *m, struct connection c)
 	model_settled(m, &c);
 }
 
+/* A client that a trunk or a mirror port shows in several VLANs. */
+static void test_hosts_in_vlans(void)
+{
+	struct model *m = fresh();
+	struct connection c;
+	struct hosts hosts;
+	unsigned int i, vlan;
+
+	for (vlan = 0; vlan < 30; vlan += 10) {
+		c = met(1, 1, 5);
+		c.client.vlan[0] = c.server.vlan[0] = vlan;
+		settle(m, c);
+		c = met(2, 1, 0); /* its second address */
+		c.client.vlan[0] = c.server.vlan[0] = vlan;
+		settle(m, c);
+		for (i = 10; i < 15; i++) { /* a router */
+			c = met(i, 2, 0);
+			c.client.vlan[0] = c.server.vlan[0] = vlan;
+			settle(m, c);
+		}
+	}
+	EXPECT(model_hosts(m, &hosts), "there are no hosts");
+	EXPECT(hosts.count == 1 + 5, "a host in three VLANs would be three hosts, or a router");
+	EXPECT(hosts.at[0].client_count == 6 && hosts.at[0].address_count == 2 &&
+		       hosts.at[0].stalls == 3 && hosts.affected == 1,
+	       "a host in three VLANs would have six addresses");
+	hosts_free(&hosts);
+	model_free(m);
+}
+
 static void test_hosts(void)
 {
 	struct model *m = fresh();
@@ -126,7 +156,7 @@ static void test_hosts(void)
 	for (i = 10; i < 15; i++) /* five IPv4 addresses with one MAC: a router */
 		settle(m, met(i, 2, 0));
 	settle(m, met(20, 0, 0)); /* no MAC */
-	c = met(1, 1, 0); /* the first host's address and MAC, in another VLAN */
+	c = met(1, 3, 0); /* the first host's address in another VLAN, with another MAC */
 	c.client.vlan[0] = c.server.vlan[0] = 7;
 	settle(m, c);
 	EXPECT(model_hosts(m, &hosts), "there are no hosts");
@@ -494,6 +524,7 @@ static void test_words(void)
 int main(void)
 {
 	test_hosts();
+	test_hosts_in_vlans();
 	test_cohort();
 	test_stall_groups();
 	test_peers();

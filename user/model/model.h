@@ -31,8 +31,8 @@
 #define RECENT 64
 
 /*
- * A MAC address with more IP addresses of one family is a router's: each address behind it is then
- * a host of its own.
+ * A MAC address with more IP addresses of one family, over all VLANs, is a router's: each address
+ * behind it is then a host of its own.
  */
 #define MAX_HOST_IP4 2
 #define MAX_HOST_IP6 16
@@ -323,6 +323,7 @@ struct host {
 	/* IPv4 before IPv6; reports identify the host by the first client */
 	struct client **clients;
 	size_t client_count;
+	size_t address_count; /* addresses; a client is an address in a VLAN */
 	uint64_t connections;
 	uint64_t established;
 	uint64_t decided;

@@ -26,8 +26,8 @@ const struct client *model_client(const struct model *m, const struct client_key
 /* ---- hosts ---- */
 
 /*
- * Sorts the clients of a host next to each other: by MAC and VLANs, IPv4 first. Clients without a
- * MAC are last.
+ * Sorts the clients of a host next to each other: by MAC, IPv4 first, the VLANs of an address
+ * together. Clients without a MAC are last.
  */
 static int by_mac(const void *a, const void *b)
 {
@@ -36,8 +36,6 @@ static int by_mac(const void *a, const void *b)
 
 	if (!order && x->has_mac)
 		order = memcmp(x->mac, y->mac, sizeof(x->mac));
-	if (!order)
-		order = memcmp(x->key.vlan, y->key.vlan, sizeof(x->key.vlan));
 	if (!order)
 		order = is_ip4(&y->key.address) - is_ip4(&x->key.address);
 	if (!order)
@@ -58,31 +56,52 @@ static int by_stalls(const void *a, const void *b)
 	return memcmp(&x->clients[0]->key, &y->clients[0]->key, sizeof(struct client_key));
 }
 
-/* Compares MAC and VLANs: a MAC, like an IP address, is unique only within its VLANs. */
 static bool has_same_mac(const struct client *a, const struct client *b)
 {
-	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
-	       !memcmp(a->key.vlan, b->key.vlan, sizeof(a->key.vlan));
+	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac));
+}
+
+static bool has_same_address(const struct client *a, const struct client *b)
+{
+	return !memcmp(&a->key.address, &b->key.address, sizeof(a->key.address));
+}
+
+/* Returns the number of clients, from the first on, that have the first client's MAC. */
+static size_t count_of_mac(struct client **clients, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && has_same_mac(clients[n], clients[0]))
+		n++;
+	return n;
+}
+
+/* Returns the number of clients, from the first on, that have the first client's address. */
+static size_t count_of_address(struct client **clients, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && has_same_address(clients[n], clients[0]))
+		n++;
+	return n;
 }
 
 /*
- * Returns the number of clients, from the first on, that are one host; 0 if their MAC is a
- * router's.
+ * Returns true if the clients, which have one MAC, have so many addresses that it is a router's. An
+ * address in several VLANs counts once: a trunk or a mirror port may show a host in all of them.
  */
-static size_t count_of_host(struct client **clients, size_t count)
+static bool is_router(struct client **clients, size_t count)
 {
 	unsigned int ip4 = 0, ip6 = 0;
-	size_t n;
+	size_t i;
 
-	if (!clients[0]->has_mac)
-		return 1;
-	for (n = 0; n < count && has_same_mac(clients[n], clients[0]); n++) {
-		if (is_ip4(&clients[n]->key.address))
+	for (i = 0; i < count; i += count_of_address(clients + i, count - i)) {
+		if (is_ip4(&clients[i]->key.address))
 			ip4++;
 		else
 			ip6++;
 	}
-	return ip4 > MAX_HOST_IP4 || ip6 > MAX_HOST_IP6 ? 0 : n;
+	return ip4 > MAX_HOST_IP4 || ip6 > MAX_HOST_IP6;
 }
 
 static void add_host(struct hosts *hosts, struct client **clients, size_t count)
@@ -95,6 +114,7 @@ static void add_host(struct hosts *hosts, struct client **clients, size_t count)
 	h->client_count = count;
 	h->worst_wait = NEVER;
 	for (i = 0; i < count; i++) {
+		h->address_count += !i || !has_same_address(clients[i], clients[i - 1]);
 		h->connections += clients[i]->connections;
 		h->established += clients[i]->established;
 		h->decided += clients[i]->decided;
@@ -109,19 +129,18 @@ static void add_host(struct hosts *hosts, struct client **clients, size_t count)
 /* Groups hosts->clients, which is sorted by by_mac(), into hosts. */
 static void group_clients(struct hosts *hosts, size_t count)
 {
-	size_t i, n, end;
+	size_t i, j, n, end;
+	bool router;
 
 	for (i = 0; i < count; i = end) {
-		n = count_of_host(hosts->clients + i, count - i);
-		end = i + (n ? n : 1);
-		if (n) {
-			add_host(hosts, hosts->clients + i, n);
-			continue;
+		n = count_of_mac(hosts->clients + i, count - i);
+		end = i + n;
+		router = is_router(hosts->clients + i, n);
+		for (j = i; j < end; j += n) {
+			if (router)
+				n = count_of_address(hosts->clients + j, end - j);
+			add_host(hosts, hosts->clients + j, n);
 		}
-		while (end < count && has_same_mac(hosts->clients[end], hosts->clients[i]))
-			end++;
-		for (n = i; n < end; n++)
-			add_host(hosts, hosts->clients + n, 1);
 	}
 }
 

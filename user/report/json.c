@@ -336,8 +336,10 @@ void json_host(FILE *out, const struct host *h)
 	field_vlans(out, first->key.vlan);
 	fputs(",\"addresses\":[", out);
 	for (i = 0; i < h->client_count; i++)
-		fprintf(out, "%s\"%s\"", i ? "," : "",
-			format_address(text, &h->clients[i]->key.address));
+		if (!i || memcmp(&h->clients[i]->key.address, &h->clients[i - 1]->key.address,
+				 sizeof(struct address)))
+			fprintf(out, "%s\"%s\"", i ? "," : "",
+				format_address(text, &h->clients[i]->key.address));
 	fputc(']', out);
 	field_count(out, "connections", h->connections);
 	field_count(out, "established", h->established);

@@ -63,8 +63,8 @@ static void format_host(char out[FORMAT_ENDPOINT], const struct host *h)
 	n = snprintf(out, FORMAT_ENDPOINT, "%s", format_address(address, &key->address));
 	if (key->vlan[0])
 		n += snprintf(out + n, FORMAT_ENDPOINT - n, " vlan %u", key->vlan[0]);
-	if (h->client_count > 1)
-		snprintf(out + n, FORMAT_ENDPOINT - n, " +%zu", h->client_count - 1);
+	if (h->address_count > 1)
+		snprintf(out + n, FORMAT_ENDPOINT - n, " +%zu", h->address_count - 1);
 }
 
 void text_heading(struct report *r, const char *colour, const char *words)
