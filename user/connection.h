@@ -92,8 +92,8 @@ struct connection {
 	bool syn_egress; /* the first SYN left this host */
 	bool synack_egress; /* the first SYN-ACK left this host */
 	/*
-	 * all its SYNs came before the last hook was attached: the other side, or the answer, may
-	 * have passed unseen
+	 * all its SYNs came before the last hook was attached, or after the first was detached: the
+	 * other side, or the answer, may have passed unseen
 	 */
 	bool during_attach;
 	/* the SYN's destination MAC is another machine's: a mirror port, or flooding by a switch */

@@ -149,6 +149,43 @@ def test_qinq():
         is_whole(inner, 1)
 
 
+def mirrored(vlans, answered):
+    """Returns the frames of a conversation, each in all these VLANs; those not in answered carry only the SYN."""
+    steps = zip(*[conversation(vlans=v) for v in vlans])
+    return [('far', data) for n, step in enumerate(steps) for v, (_, data) in zip(vlans, step) if not n or v in answered]
+
+
+def test_copies():
+    """a SYN in three VLANs, or tagged and untagged, is one connection of one host, whichever of them saw the answer"""
+    for vlans in ((), (10,), (20,)), ((10,), (10, 7)), ((30,), (20,), ()):
+        for answered in vlans, vlans[:1], vlans[-1:]:
+            with VethPair() as w:
+                w.send(*mirrored(vlans, answered))
+                w.probe.stop()
+                is_whole(w.probe, 1, vlans[0], client=C[0], server=S[0])
+                p = w.probe
+                expect(len(p.connections()) == p.summary['connections'] == len(p.of('host')) == 1, p.connections())
+                expect(p.summary['joined'] == len(vlans) - 1 and not p.summary['ambiguous'], p.summary)
+
+
+def test_host_in_vlans():
+    """a machine that opens connections in three VLANs with one MAC and one address is one host"""
+    with VethPair() as w:
+        for n, vlan in enumerate((10, 20, 30)):
+            w.send(*[(end, other_isn(data, n)) for end, data in conversation(vlans=(vlan,))])
+        w.probe.stop()
+        expect({tuple(c['vlans']) for c in w.probe.connections()} == {(10,), (20,), (30,)}, w.probe.connections())
+        host = one(w.probe.of('host'), 'the machine')
+        expect(host['connections'] == 3 and host['addresses'] == [C[0]], host)
+
+
+def other_isn(data, n):
+    """Adds n to the numbers of both sides in a frame with one tag."""
+    tcp = 14 + 4 + 20
+    seq, ack = struct.unpack('>II', data[tcp + 4:tcp + 12])
+    return data[:tcp + 4] + struct.pack('>II', seq + n, ack + n if ack else 0) + data[tcp + 12:]
+
+
 def tag_offload(net, iface, on):
     """Sets whether the device keeps VLAN tags in metadata or in the frame."""
     subprocess.run(['nsenter', '--net=/run/netns/' + net.g, 'ethtool', '-K', iface, 'rxvlan', on, 'txvlan', on],
@@ -169,6 +206,7 @@ def test_same_addresses():
             c link set vrf{0} up
             c link set v{0} master vrf{0}
             c link set v{0} up
+            c link set v{0} address 02:00:00:00:00:0{0}
             g addr add 10.7.0.1/24 dev v{0}
             c addr add 10.7.0.21/24 dev v{0}
         '''.format(vlan).replace('{', '{{').replace('}', '}}')

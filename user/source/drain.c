@@ -116,7 +116,7 @@ static void to_connection(const struct live *l, struct connection *c, const stru
 {
 	connection_of(c, r, l->start);
 	expand_forwarded_by(l, c);
-	c->during_attach = c->syn_last < l->attached;
+	c->during_attach = c->syn_last < l->attached || c->syn >= l->detaching;
 	/* a SYN that left may have been missed, so its absence proves nothing */
 	if (l->followed_count && (l->bpf->bss->egress_syns_incomplete || c->syn < l->attached))
 		c->not_forwarded = false;

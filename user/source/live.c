@@ -194,6 +194,7 @@ void live_tick(struct live *l)
 static void stop(struct live *l)
 {
 	poll_ifaces(l);
+	l->detaching = live_now(l);
 	detach_ifaces(l);
 	l->session->duration = live_now(l);
 	drain_records(l);
@@ -221,6 +222,7 @@ int live_run(const struct options *o, struct session *session, const struct sink
 	struct live l = { .options = o,
 			  .session = session,
 			  .sink = sink,
+			  .detaching = INT64_MAX,
 			  .next_traffic_check = FIRST_TRAFFIC_CHECK_NS };
 	int status = -1;
 

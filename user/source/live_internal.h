@@ -60,6 +60,7 @@ struct live {
 	ns_t next_traffic_check; /* NEVER if no further check is needed */
 	uint64_t start; /* CLOCK_MONOTONIC, as on the hooks */
 	ns_t attached; /* when the last hook was attached */
+	ns_t detaching; /* when the first hook was detached, at the end of the run */
 	uint64_t next_sweep;
 	uint32_t *slots; /* scratch of a sweep */
 	struct flow_entry *flows; /* scratch of a sweep */
