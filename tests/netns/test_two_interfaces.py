@@ -16,8 +16,8 @@ import time
 import captures
 import netns
 from foreign_program import Foreign
-from netns import (CLIENT4, CLIENTS, DEAD4, DEAD6, GATEWAY, LAN_IFACE, SERVER4, SERVER6, WAN, WAN_IFACE, WEB, Probe, Rules,
-                   Serve, one, require_lab)
+from netns import (CLIENT4, CLIENTS, DEAD4, DEAD6, GATEWAY, LAN_IFACE, SERVER4, SERVER6, WAN, WAN_IFACE, WEB, Background,
+                   Probe, Rules, Serve, one, require_lab)
 from probe import PROBE, expect, wait_for
 from workload import ANTIVIRUS, Actors, fail_open, visit
 
@@ -70,6 +70,29 @@ def test_forward():
         expect(p.summary['joined'] == 4 and p.summary['percentiles']['syn_crossing']['count'] == 4, p.summary)
         expect('the gateway adds to a SYN' in p.text and 'on eth0, eth1' in p.text, p.text)
         expect(not finding(p, 'dropped-in-gateway'), p.text)
+
+
+def knock():
+    """Opens a connection every few milliseconds, and closes it at once."""
+    while True:
+        with socket.socket() as s:
+            s.setblocking(False)
+            s.connect_ex((SERVER4, 80))
+            time.sleep(0.002)
+
+
+def test_start():
+    """a SYN while the hooks are being attached or detached, seen on one side only or without its answer, leads to no conclusion"""
+    with Serve(WAN, WEB), Background(A, knock):
+        for ifaces in (BOTH, BOTH[::-1]):
+            with Sides(ifaces=ifaces) as p:
+                time.sleep(1)
+                p.stop()
+            expect(p.summary['joined'] > 10, 'precondition: connections on both sides', p.summary)
+            expect(not any(c['stayed'] for c in p.connections()), [c for c in p.connections() if c['stayed']])
+            expect(not finding(p, 'dropped-in-gateway') and not finding(p, 'one-direction'), p.text)
+            for peer in p.of('peer', server=SERVER4):
+                expect(not peer['stayed'] and not peer['swallowed'] and not peer['one_syn'], peer)
 
 
 MASQUERADE = 'chain p { type nat hook postrouting priority 100; oifname "%s" masquerade }' % WAN_IFACE
