@@ -139,6 +139,7 @@ void connection_of(struct connection *c, const struct record *r, uint64_t start)
 	memset(c, 0, sizeof(*c));
 	endpoint_of(&c->client, &r->key, client);
 	endpoint_of(&c->server, &r->key, !client);
+	c->attempts = 1;
 	c->ifindex = r->key.ifindex;
 	c->client_isn = f->client_isn;
 	c->server_isn = f->server_isn;
@@ -228,6 +229,15 @@ bool payload_is_black_holed(const struct payload *p)
 	return !p->acked && p->again >= 2 && payload_is_full(p);
 }
 
+enum side connection_end(const struct connection *c, ns_t *when)
+{
+	bool by_rst = c->rst != NEVER && (c->fin == NEVER || c->rst < c->fin);
+
+	if (when)
+		*when = by_rst ? c->rst : c->fin;
+	return by_rst ? c->rst_from : c->fin_from;
+}
+
 ns_t connection_silence(const struct connection *c)
 {
 	if (c->ack == NEVER || c->client_first != NEVER || c->server_first != NEVER ||
@@ -244,6 +254,8 @@ enum failure connection_failure(const struct connection *c)
 	case OUTCOME_UNREACHABLE:
 		return FAILURE_UNREACHABLE;
 	case OUTCOME_UNANSWERED:
+		if (c->elsewhere)
+			return FAILURE_NONE;
 		if (c->watched < SILENT_NS || c->during_attach)
 			return FAILURE_TOO_EARLY;
 		return c->syn_count > 1 ? FAILURE_SILENT : FAILURE_ONE_SYN;

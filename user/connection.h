@@ -40,7 +40,7 @@ static inline bool same_endpoint(const struct endpoint *a, const struct endpoint
 	return !memcmp(a, b, sizeof(*a));
 }
 
-enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER };
+enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER, SIDES };
 
 /* The first segment with payload from a side. */
 struct payload {
@@ -82,6 +82,8 @@ struct far_side {
 };
 
 struct connection {
+	uint64_t connect; /* number of the connect that this attempt belongs to, from 1 */
+	unsigned int attempts; /* attempts joined to this connect, see model/connects.h */
 	struct endpoint client;
 	struct endpoint server;
 	/* the client's endpoint on the wire, if this host's NAT replaced it; else port is 0 */
@@ -100,6 +102,10 @@ struct connection {
 	bool other_host;
 	bool offloaded; /* a flowtable carries the flow: later packets may not be seen */
 	bool not_forwarded; /* the SYN came in, but did not leave on any other watched interface */
+	bool from_outside; /* the client is outside, and the server is an address of this host */
+	/* another server answered the SYN, at the same port */
+	bool elsewhere;
+	struct endpoint answered_by;
 	/* index of the interface on which a SYN left this gateway; 0 if none left */
 	uint32_t forwarded_by;
 	struct far_side far; /* filled in by model/join.h */
@@ -185,6 +191,12 @@ bool payload_is_full(const struct payload *p);
  * acknowledged.
  */
 bool payload_is_black_holed(const struct payload *p);
+
+/*
+ * Returns the side that sent the first FIN or RST, and stores its time in *when (may be NULL). Returns
+ * SIDE_NONE if there was none.
+ */
+enum side connection_end(const struct connection *c, ns_t *when);
 
 /* Returns the time since the handshake if neither side has sent payload since, else NEVER. */
 ns_t connection_silence(const struct connection *c);

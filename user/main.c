@@ -103,7 +103,7 @@ static int conclude(struct pipeline *p, bool *found)
 		fprintf(stderr, "probe: out of memory: no diagnosis\n");
 		status = -1;
 	}
-	*found = diagnosis_has_problem(&diagnosis);
+	*found = diagnosis.state == STATE_PROBLEM;
 	reports_ended(&p->reports, p->model, &diagnosis);
 	diagnosis_free(&diagnosis);
 	host_facts_free(&facts);

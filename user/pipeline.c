@@ -36,6 +36,7 @@ static bool on_swept(void *context, ns_t now)
 	struct pipeline *p = context;
 
 	join_swept(p->join);
+	connects_swept(p->connects, now);
 	model_swept(p->model);
 	p->opening = p->opening_so_far;
 	p->opening_so_far = 0;
@@ -88,14 +89,35 @@ static void on_opening(void *context, const struct connection *c)
 
 /* ---- attempts, from the join ---- */
 
+/*
+ * Prefix lengths within which addresses are likely to be of one site. A client of the site must not
+ * be taken for a stranger; the reverse only adds a failed connect to the ledger.
+ */
+#define SITE_PREFIX4 16
+#define SITE_PREFIX6 48
+
+/* Returns true if the client is not of this site, and means this host itself: most are scans. */
+static bool is_from_outside(const struct session *session, const struct connection *c)
+{
+	const struct address *client = &c->client.address;
+	unsigned int i, length = is_ip4(client) ? SITE_PREFIX4 : SITE_PREFIX6;
+
+	if (session->is_capture || c->syn_egress || is_private(client) ||
+	    !session_is_own_address(session, &c->server.address))
+		return false;
+	for (i = 0; i < session->own_address_count; i++)
+		if (in_prefix(client, &session->own_addresses[i], length))
+			return false;
+	return true;
+}
+
 static void on_joined(void *context, const struct connection *c)
 {
 	struct pipeline *p = context;
+	struct connection attempt = *c;
 
-	model_settled(p->model, c);
-	if (p->evidence)
-		evidence_settled(p->evidence, c);
-	reports_connection(&p->reports, c);
+	attempt.from_outside = is_from_outside(&p->session, c);
+	connects_settled(p->connects, &attempt);
 }
 
 static void on_other_side(void *context, const struct connection *side,
@@ -108,6 +130,31 @@ static void on_other_side(void *context, const struct connection *side,
 }
 
 static void on_joined_opening(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	connects_opening(p->connects, c);
+}
+
+/* ---- attempts and connects, from the connects ---- */
+
+static void on_attempt(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	if (p->evidence)
+		evidence_settled(p->evidence, c);
+	reports_connection(&p->reports, c);
+}
+
+static void on_connect(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	model_settled(p->model, c);
+}
+
+static void on_connect_opening(void *context, const struct connection *c)
 {
 	struct pipeline *p = context;
 
@@ -139,13 +186,18 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 				 .other_side = on_other_side,
 				 .opening = on_joined_opening,
 				 .context = p },
+		.connects_events = { .attempt = on_attempt,
+				     .connect = on_connect,
+				     .opening = on_connect_opening,
+				     .context = p },
 		.reports.cleanup_fd = -1
 	};
 	p->join = join_new(&p->join_events);
+	p->connects = connects_new(&p->connects_events);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)
 		p->evidence = evidence_new(o->stall, o->snaplen);
-	if (!p->join || !p->model || (o->write_file && !p->evidence)) {
+	if (!p->join || !p->connects || !p->model || (o->write_file && !p->evidence)) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -155,6 +207,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 void pipeline_finish(struct pipeline *p)
 {
 	join_end(p->join);
+	connects_end(p->connects);
 	p->session.joined = join_joined(p->join);
 	p->session.ambiguous = join_ambiguous(p->join);
 }
@@ -164,6 +217,7 @@ int pipeline_close(struct pipeline *p)
 	int status = reports_close(&p->reports);
 
 	evidence_free(p->evidence);
+	connects_free(p->connects);
 	join_free(p->join);
 	model_free(p->model);
 	return status;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The path of a connection through the program: source, join, model and evidence, reports. The
+ * The path of a connection through the program: source, join, connects, model and evidence, reports. The
  * pipeline is the source's sink.
  */
 #pragma once
 
+#include "model/connects.h"
 #include "model/join.h"
 #include "model/model.h"
 #include "options.h"
@@ -19,6 +20,8 @@ struct pipeline {
 	struct sink sink; /* callbacks for the source */
 	struct join_events join_events;
 	struct join *join;
+	struct connects_events connects_events;
+	struct connects *connects;
 	struct model *model;
 	struct evidence *evidence; /* with --write, else NULL */
 	struct reports reports;
@@ -32,7 +35,7 @@ struct pipeline {
  */
 int pipeline_open(struct pipeline *p, const struct options *o);
 
-/* Call it when the source has ended: passes on the records that still wait to be joined. */
+/* Call it when the source has ended: passes on the records and connects that are held back. */
 void pipeline_finish(struct pipeline *p);
 
 /*

@@ -333,7 +333,7 @@ def user_side(rate, seconds):
     late = float(re.search(r'([\d.]+) s late', output).group(1))
     return {'records': int(output.split()[0]), 'rate': int(output.split()[0]) / (seconds + late), 'cpu': share,
             'ring_lost': int(lost.group(1)) if lost else 0,
-            'connections': int(re.search(r'(\d+) attempt', report).group(1))}
+            'connections': int(re.search(r'(\d+) connect', report).group(1))}
 
 
 def table(rows):

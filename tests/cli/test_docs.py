@@ -120,7 +120,7 @@ def test_manual_statuses():
             expect(done.returncode == status, arguments, done.returncode, done.stdout, done.stderr)
             expect(status not in (1, 2) or done.stderr, arguments, 'fails without a message')
         text = run('-r', well).stdout
-        expect(not re.search(r'^\d', text.split('\n', 1)[1], re.MULTILINE), 'an unexpected finding', text)
+        expect(not re.search(r'^\d+  ', text.split('\n', 1)[1], re.MULTILINE), 'an unexpected finding', text)
 
 
 def test_kinds():

@@ -120,7 +120,12 @@ def test_words():
     same(words('diagnose/kinds.c', 'CONFIDENCE_'), allowed('finding', 'confidence'))
     same(words('connection.c', 'OUTCOME_'), allowed('connection', 'outcome'))
     same(words('connection.c', 'END_'), allowed('connection', 'settled_by') + ['not'])
-    lost = schema.SCHEMA['$defs']['summary']['properties']['lost']['properties']
+    summary = schema.SCHEMA['$defs']['summary']['properties']
+    same(words('diagnose/verdict.c', 'STATE_'), summary['state']['enum'])
+    rows = summary['ledger']['properties']['rows']['items']['properties']
+    for name, prefix in (('row', 'ROW_'), ('stage', 'STAGE_'), ('how', 'MANNER_')):
+        same(words('model/ledger.c', prefix), [word for word in rows[name]['enum'] if word])
+    lost = summary['lost']['properties']
     same(words('session.c', 'COUNT_LOST_') + ['sum'], lost)
 
 
@@ -143,6 +148,8 @@ ANSWERS = {
     'Findings with high confidence': ['10.200.7.9:5274 does not answer, and 4 of 8 hosts wait for it'],
     'Hosts by their longest wait': ['5.004\t10.1.4.4\t3', '5.003\t10.1.4.3\t3', '5.002\t10.1.4.2\t3', '5.001\t10.1.4.1\t3'],
     'Servers that fail, since when, and how often': ['2023-11-14T22:13:20Z\t10.200.7.9:5274\t12 failures'],
+    'What came of the connects, by row of the ledger, stage and manner': [
+        '12\tin_time\t\t', '12\tlate\thold\tslow', '12\tfailed\tconnect\tsilent'],
     'Connections that waited because of the first finding': [
         '%s\t10.1.4.%d:%d\t5.00%d' % (to, n, 50000 + page, n) for page, n, to in sorted(
             ((page, n, ('198.51.100.7:80', '203.0.113.9:443')[page % 2]) for n in range(1, 5) for page in range(3)),

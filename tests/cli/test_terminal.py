@@ -248,7 +248,7 @@ def test_status_line():
     expect(t.status == 0 and len(events(t.screen.rows)) == 8, t.screen.text)
     expect(not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)
     expect(not any('-o' in colour for colour in t.screen.colours) and '33' in t.screen.colours, t.screen.colours)
-    expect('8 attempts' in t.screen.text and max(map(len, t.screen.rows)) <= 80, t.screen.text)
+    expect('8 connects' in t.screen.text and max(map(len, t.screen.rows)) <= 80, t.screen.text)
 
 
 def test_failing_peers():
@@ -323,7 +323,7 @@ def test_piped():
         out.seek(0)
         text = out.read().decode()
     expect('\x1b' not in text and '\r' not in text, repr(text))
-    expect(len(events(text.splitlines())) == 2 and text.count('2 attempts') == 2, text)
+    expect(len(events(text.splitlines())) == 2 and text.count(' 2 connects · ') == 2, text)
 
 
 def test_file():
@@ -376,7 +376,7 @@ def test_quiet():
         time.sleep(0.5)
         expect('stall' not in t.screen.text and len(t.screen.rows) == 2, t.screen.text)
         t.stop()
-    expect('2 attempts' in t.screen.text and not events(t.screen.rows), t.screen.text)
+    expect('2 connects' in t.screen.text and not events(t.screen.rows), t.screen.text)
 
 
 def test_stopped_and_continued():
@@ -395,7 +395,7 @@ def test_stopped_and_continued():
         t.type(b'fg\n')
         t.wait(status_is_shown, 'the status line')
         t.type(b'\x03')
-        t.wait('2 attempts')
+        t.wait('2 connects')
         t.wait(lambda s: s.rows[-1] == '% ', 'the prompt')
         t.type(b'exit\n')
         t.process.wait(10)
@@ -472,7 +472,7 @@ def test_progress():
                 t.reader.join(30)
             expect(t.status == 0 and not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)
             expect(where != 'pipe' or t.output == b'', t.output)
-            expect(where != 'terminal' or 'attempts' in t.screen.text, t.screen.text)
+            expect(where != 'terminal' or 'connects' in t.screen.text, t.screen.text)
             out.seek(0)
             expect(b'\x1b' not in out.read(), 'escape sequences in the file')
 

@@ -42,7 +42,7 @@ def test_comments():
             expect(rows[i][1] == words, i, rows)
         expect([int(t.replace('.', '')) for t, _ in rows] == [t for t, _ in story()], 'times', rows)
         about = subprocess.run(['capinfos', path], capture_output=True, text=True).stdout
-        for words in ('2 attempts, 1 stalled, 1 not answered', '1: 10.200.7.9:5274 does not answer: ',
+        for words in ('2 connects, 1 stalled, 1 not answered', '1: 10.200.7.9:5274 does not answer: ',
                       'probe ', 'nanoseconds (9)', 'Number of packets:   8'):
             expect(words in about, words, about)
 

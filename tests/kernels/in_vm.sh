@@ -109,7 +109,7 @@ date -s "@$(($(date +%s) - 172800))" >/dev/null
 wait $client
 stop
 sed -n 's/.*"type":"connection".*"server_port":86,.*"wait":\([0-9]*\)[0-9]\{9\},.*/clock set: waited \1 s/p' out.json
-sed -n 's/.*"type":"summary",[^{]*"duration":\([0-9]*\)[0-9]\{9\},.*/clock set: ran \1 s/p' out.json
+sed -n 's/.*"type":"summary",.*"duration":\([0-9]*\)[0-9]\{9\},"connections".*/clock set: ran \1 s/p' out.json
 
 # Suspend to memory; the alarm of the machine's clock wakes it.
 start probe -i lan0 --force --json=out.json
@@ -121,7 +121,7 @@ took=$(($(date +%s) - began))
 await suspended
 stop
 grep suspended err.txt
-ran=$(sed -n 's/.*"type":"summary",[^{]*"duration":\([0-9]*\),.*/\1/p' out.json)
+ran=$(sed -n 's/.*"type":"summary",.*"duration":\([0-9]*\),"connections".*/\1/p' out.json)
 echo "suspended: away $took s, ran $ran ns"
 [ "${took}000000000" -gt "$ran" ] && echo "suspended: the run is shorter than the absence"
 

@@ -35,7 +35,7 @@ def test_established():
             expect(c['wait'] == c['client_first'] - c['ack'] and c['answer'] > 0, c)
             expect(c['client_mac'] == '02:00:0a:01:04:15', 'MAC of .21', c['client_mac'])
         expect(p.status == 0 and p.summary['lost']['sum'] == 0, p.summary)
-        expect('NOTHING WRONG FOUND' in p.text, p.text)
+        expect(p.summary['state'] == 'fine' and '2 of 2 connects were served' in p.text, p.text)
 
 
 def test_refused():

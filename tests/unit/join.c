@@ -464,6 +464,10 @@ static void check_vlan_customers(void)
 	settle_all(begin_single(), records, 2, 0);
 	EXPECT(events.attempt == 2, "the same, although one handshake lies within the other");
 
+	b = tagged(&n, 20, 50 * MS);
+	settle_all(begin_single(), records, 2, 0);
+	EXPECT(events.attempt == 2, "a SYN that comes after the answer would be a copy");
+
 	b = tagged(&n, 20, 500 * MS);
 	b.outcome = a.outcome = OUTCOME_REFUSED;
 	b.synack = a.synack = NEVER;

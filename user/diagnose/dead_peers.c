@@ -12,6 +12,9 @@
 #define FLOOD_ATTEMPTS 1000
 #define FLOOD_CLIENTS 200
 
+/* A connect that is refused within this time delays nobody noticeably. */
+#define NOTICED_NS (250 * (ns_t)MILLISECOND_NS)
+
 /*
  * Maximum number of silent peers examined, those with the most clients first. The work grows with
  * the square.
@@ -51,7 +54,7 @@ static void add_times(struct finding *f, const struct context *g, const struct p
 			     ? "; before that it answered"
 			     : "");
 	if (p->answered && !is_silent(p))
-		finding_line(f, "against", "it answered %" PRIu64 " other attempt%s", p->answered,
+		finding_line(f, "against", "it answered %" PRIu64 " other connect%s", p->answered,
 			     plural(p->answered));
 }
 
@@ -95,13 +98,13 @@ static void report_silent(struct context *g, const struct peer *p)
 	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
 	format_endpoint(peer, &p->server);
 	if (!is_silent(p))
-		finding_text(f, "%s did not answer %" PRIu64 " of %" PRIu64 " attempt%s", peer,
+		finding_text(f, "%s did not answer %" PRIu64 " of %" PRIu64 " connect%s", peer,
 			     unanswered(p), p->connections, plural(p->connections));
 	else
-		finding_text(f, "%s does not answer: %" PRIu64 " attempt%s%s", peer, unanswered(p),
+		finding_text(f, "%s does not answer: %" PRIu64 " connect%s%s", peer, unanswered(p),
 			     plural(unanswered(p)), format_of_hosts(hosts, f->hosts_hurt));
 	if (!p->failures[FAILURE_SILENT])
-		finding_line(f, "", "%s attempt was given up after one SYN, which proves little",
+		finding_line(f, "", "%s connect was given up after one SYN, which proves little",
 			     unanswered(p) == 1 ? "the" : "each");
 	add_other_ports(g, f, p);
 	add_times(f, g, p);
@@ -112,7 +115,7 @@ static void report_refused(struct context *g, const struct peer *p)
 {
 	uint64_t refused = p->failures[FAILURE_REFUSED];
 	struct finding *f = finding_new(g, KIND_PEER_REFUSED, confidence_by_count(refused));
-	char peer[FORMAT_ENDPOINT], hosts[32];
+	char peer[FORMAT_ENDPOINT], refusal[FORMAT_DURATION], hosts[32];
 
 	if (!f)
 		return;
@@ -125,9 +128,14 @@ static void report_refused(struct context *g, const struct peer *p)
 	else
 		finding_text(f, "%s refuses connections (RST): %s", peer,
 			     p->answered ? "now and then" : "nothing listens there");
-	finding_line(f, "", "%s %" PRIu64 " attempt%s%s at once: nobody waits for that",
+	finding_line(f, "", "%s %" PRIu64 " connect%s%s%s",
 		     p->by_gateway ? "this gateway itself refuses" : "it refuses", refused,
-		     plural(refused), format_of_hosts(hosts, f->hosts_hurt));
+		     plural(refused), format_of_hosts(hosts, f->hosts_hurt),
+		     p->longest_refusal < NOTICED_NS ? " at once: nobody waits for that" : "");
+	if (p->longest_refusal >= NOTICED_NS)
+		finding_line(f, "",
+			     "the clients send a refused SYN again: a connect fails only after %s",
+			     format_duration(refusal, p->longest_refusal));
 	add_times(f, g, p);
 }
 
@@ -148,7 +156,7 @@ static void report_unreachable(struct context *g, const struct peer *p)
 	format_address(from, &p->icmp_from);
 	finding_text(f, "%s is unreachable: %s, reported by %s", peer, words ? words : "ICMP error",
 		     p->by_gateway ? "this gateway itself" : from);
-	finding_line(f, "", "%" PRIu64 " attempt%s%s (ICMP type %u code %u)", unreachable,
+	finding_line(f, "", "%" PRIu64 " connect%s%s (ICMP type %u code %u)", unreachable,
 		     plural(unreachable), format_of_hosts(hosts, f->hosts_hurt), p->icmp_type,
 		     p->icmp_code);
 	add_times(f, g, p);
@@ -191,7 +199,7 @@ static void report_flood(struct context *g, const struct peer *p)
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_text(f, "SYN flood at %s: %" PRIu64 " attempts that no client completed",
+	finding_text(f, "SYN flood at %s: %" PRIu64 " connects that no client completed",
 		     format_endpoint(peer, &p->server), unfinished(p));
 	finding_line(f, "",
 		     "from %zu and more addresses, %" PRIu64

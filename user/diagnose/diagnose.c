@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "diagnose/diagnose.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/verdict.h"
 
 /*
  * The order of the causes. A cause ignores stalls and peers that an earlier finding explains. So
@@ -151,10 +151,12 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 	      const struct host_facts *facts)
 {
 	memset(d, 0, sizeof(*d));
+	model_ledger(m, &d->ledger);
 	d->at = calloc(MAX_FINDINGS, sizeof(*d->at));
 	d->failed = !model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts);
 	if (d->failed)
 		free_findings(d);
+	diagnosis_conclude(d, m, session);
 	return !d->failed;
 }
 
@@ -166,16 +168,6 @@ void diagnosis_free(struct diagnosis *d)
 }
 
 /* ---- queries ---- */
-
-bool diagnosis_has_problem(const struct diagnosis *d)
-{
-	size_t i;
-
-	for (i = 0; i < d->count; i++)
-		if (finding_kinds[d->at[i].kind].is_problem)
-			return true;
-	return false;
-}
 
 size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s)
 {
@@ -227,30 +219,4 @@ size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *ser
 		if (is_about(&d->at[i], server))
 			return i + 1;
 	return 0;
-}
-
-const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosis *d,
-			      const struct model *m)
-{
-	char worst[FORMAT_DURATION];
-
-	if (d->failed)
-		snprintf(out, DIAGNOSIS_VERDICT, "out of memory: no diagnosis was made");
-	else if (d->count)
-		snprintf(out, DIAGNOSIS_VERDICT, "%s", d->at[0].text);
-	else if (!m->connections)
-		snprintf(out, DIAGNOSIS_VERDICT,
-			 "no new connection was seen: no conclusion is possible");
-	else if (m->stall_count || m->idle.count || m->late_banners ||
-		 m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN] < m->connections)
-		snprintf(
-			out, DIAGNOSIS_VERDICT,
-			"not enough was seen to name a cause: see the lists of waits and failures");
-	else
-		snprintf(out, DIAGNOSIS_VERDICT,
-			 "nothing wrong was found: %" PRIu64 " attempt%s, all of them answered, "
-			 "the longest wait of a client %s",
-			 m->connections, plural(m->connections),
-			 format_duration(worst, m->waits.count ? m->waits.max : NEVER));
-	return out;
 }

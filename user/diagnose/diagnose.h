@@ -63,7 +63,7 @@ struct finding_kind_info {
 	const char *name; /* stable: used in JSON lines and in the manual */
 	enum finding_family family;
 	enum finding_rank rank;
-	bool is_problem; /* counts for --exit-code */
+	bool is_problem; /* a finding of this kind says that something is wrong */
 	const char *description;
 };
 
@@ -111,6 +111,7 @@ struct example {
 struct finding {
 	enum finding_kind kind;
 	enum confidence confidence;
+	bool is_problem; /* it says that something is wrong, see struct finding_kind_info */
 	bool has_peer;
 	struct endpoint peer; /* port 0 stands for several ports */
 	/* length of the prefix of peer.address that the finding is about; else 0 */
@@ -144,7 +145,24 @@ struct explained_stall {
 	size_t finding; /* number of the finding, from 1 */
 };
 
+/* The result of the run as a whole. It follows from the findings and the ledger. */
+enum state {
+	STATE_PROBLEM, /* a finding names a problem */
+	STATE_FAILURES, /* connects failed or were late, and no finding names a problem */
+	STATE_FINE, /* all connects that were seen whole were served in time, or cancelled */
+	STATE_UNKNOWN, /* too little was seen, or too much was not seen whole */
+	STATE_COUNT,
+};
+
+extern const char *const state_names[STATE_COUNT];
+
+#define DIAGNOSIS_HEADLINE 320
+
 struct diagnosis {
+	struct ledger ledger;
+	enum state state;
+	/* the result in one sentence without a full stop, for all reports; UTF-8, escaped */
+	char headline[DIAGNOSIS_HEADLINE];
 	struct finding *at; /* sorted by importance */
 	size_t count;
 	size_t dropped; /* findings beyond MAX_FINDINGS */
@@ -161,18 +179,6 @@ struct diagnosis {
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
 	      const struct host_facts *facts);
 void diagnosis_free(struct diagnosis *d);
-
-#define DIAGNOSIS_VERDICT 256
-
-/*
- * Writes the result of the run as one sentence without a full stop: the first finding, or that no
- * problem was found.
- */
-const char *diagnosis_verdict(char out[DIAGNOSIS_VERDICT], const struct diagnosis *d,
-			      const struct model *m);
-
-/* Returns true if a finding is a problem, see struct finding_kind_info. */
-bool diagnosis_has_problem(const struct diagnosis *d);
 
 /*
  * Return the number, from 1, of the finding that explains a stall, a wait since this handshake ACK,

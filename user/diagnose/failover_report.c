@@ -102,7 +102,7 @@ static void add_chain_evidence(const struct context *g, struct finding *finding,
 	char t[FORMAT_SPREAD];
 
 	finding_line(finding, "",
-		     "after %zu of %zu attempt%s without an answer a connection to %zu server%s "
+		     "after %zu of %zu connect%s without an answer a connection to %zu server%s "
 		     "began %s after the first SYN",
 		     s->attempts, f->attempts, plural(f->attempts), s->destinations,
 		     plural(s->destinations),
@@ -114,7 +114,7 @@ static void add_chain_evidence(const struct context *g, struct finding *finding,
 			     "the attempts come at regular intervals, so the match may be chance");
 	if (without)
 		finding_line(finding, finding->confidence == CONFIDENCE_LOW ? "" : "against",
-			     "%zu attempt%s without such a connection after %s", without,
+			     "%zu connect%s without such a connection after %s", without,
 			     plural(without), without == 1 ? "it" : "them");
 }
 

@@ -20,6 +20,7 @@ struct finding *finding_new(struct context *g, enum finding_kind kind, enum conf
 	memset(f, 0, sizeof(*f));
 	f->kind = kind;
 	f->confidence = confidence;
+	f->is_problem = finding_kinds[kind].is_problem;
 	f->timer = NEVER;
 	f->deviation = NEVER;
 	f->p_value = NAN;

@@ -93,14 +93,14 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 		finding_line(
 			f, "",
 			"the SYNs of %" PRIu64
-			" attempt%s came in%s%s and left on no interface%s%s%s: this gateway drops them",
+			" connect%s came in%s%s and left on no interface%s%s%s: this gateway drops them",
 			p->not_forwarded, plural(p->not_forwarded), in ? " by " : "",
 			in ? in->name : "", has_route ? ", " : "", has_route ? r->device : "",
 			has_route ? " was watched" : "");
 		break;
 	case FORWARDING_ANSWERS_DROPPED:
 		finding_line(f, "",
-			     "the SYN-ACKs of %" PRIu64 " attempt%s came back%s%s and did not go "
+			     "the SYN-ACKs of %" PRIu64 " connect%s came back%s%s and did not go "
 			     "on to the client: this gateway drops them",
 			     p->answer_dropped, plural(p->answer_dropped), out ? " to " : "",
 			     out ? out->name : "");

@@ -121,7 +121,7 @@ static void add_counter_evidence(const struct context *g, struct finding *f,
 	const char *label = "against";
 
 	if (p->forwarded) {
-		finding_line(f, label, "the SYNs of %" PRIu64 " other attempt%s left it",
+		finding_line(f, label, "the SYNs of %" PRIu64 " other connect%s left it",
 			     p->forwarded, plural(p->forwarded));
 		label = "";
 	}
@@ -129,7 +129,7 @@ static void add_counter_evidence(const struct context *g, struct finding *f,
 		finding_line(
 			f, label,
 			"%" PRIu64
-			" other attempt%s got through and %s answered: the drop depends on the client or on the rate",
+			" other connect%s got through and %s answered: the drop depends on the client or on the rate",
 			p->answered, plural(p->answered), p->answered == 1 ? "was" : "were");
 		label = "";
 	}
@@ -154,7 +154,7 @@ static void set_drop_text(struct finding *f, const struct drop_group *group, uin
 	else
 		snprintf(what, sizeof(what), "the SYNs to port %u, of %zu servers", server->port,
 			 group->n);
-	finding_text(f, "this gateway drops %s: %" PRIu64 " attempt%s by %zu host%s", what,
+	finding_text(f, "this gateway drops %s: %" PRIu64 " connect%s by %zu host%s", what,
 		     attempts, plural(attempts), f->hosts_hurt, plural(f->hosts_hurt));
 }
 

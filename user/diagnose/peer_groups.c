@@ -184,7 +184,7 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 	if (f->hosts_hurt > 1)
 		f->confidence =
 			cut->attempts >= 2 * MIN_TOGETHER ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
-	finding_text(f, "nothing in %s/%u answers: %zu servers, %" PRIu64 " attempts of %zu host%s",
+	finding_text(f, "nothing in %s/%u answers: %zu servers, %" PRIu64 " connects of %zu host%s",
 		     format_address(text, &cut->prefix), cut->bits, cut->addresses, cut->attempts,
 		     f->hosts_hurt, plural(f->hosts_hurt));
 	format_run_clock(since, &g->session->start, g->session->duration, cut->since);

@@ -38,9 +38,16 @@ static bool is_outer_side(const struct context *g)
 	       inward * 10 < g->m->connections;
 }
 
+/* Returns the number of attempts without a record. Packets that --write lost are no attempts. */
+static uint64_t lost_attempts(const struct session *s)
+{
+	return s->counters[COUNT_LOST_MAP] + s->counters[COUNT_LOST_RING] +
+	       s->counters[COUNT_LOST_CROWDED];
+}
+
 static bool is_lossy(const struct context *g)
 {
-	uint64_t lost = session_losses(g->session);
+	uint64_t lost = lost_attempts(g->session);
 
 	return lost > LOST_SHARE * (g->m->connections + lost);
 }
@@ -61,10 +68,8 @@ static void explain_outer_side(struct finding *f, const struct nat *nat)
 
 static void explain_losses(struct finding *f, uint64_t lost, uint64_t connections)
 {
-	finding_text(f,
-		     "%" PRIu64 " attempts of %" PRIu64
-		     " were lost by this tool: no verdict is possible",
-		     lost, connections + lost);
+	finding_text(f, "%" PRIu64 " attempt%s of %" PRIu64 " %s lost by this tool", lost,
+		     plural(lost), connections + lost, lost == 1 ? "was" : "were");
 	finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
 }
 
@@ -86,9 +91,9 @@ static void report_no_verdict(struct context *g)
 	if (outer_side)
 		explain_outer_side(f, &g->session->nat);
 	else if (lossy)
-		explain_losses(f, session_losses(g->session), g->m->connections);
+		explain_losses(f, lost_attempts(g->session), g->m->connections);
 	else
-		finding_text(f, "most connections show one direction only: no verdict holds");
+		finding_text(f, "most connections show one direction only");
 	finding_line(f, "", "every confidence below is set to low");
 }
 
@@ -99,7 +104,29 @@ static bool is_path_at_fault(const struct context *g)
 	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_DROPPED_IN_GATEWAY) ||
 	       has_finding(g, KIND_MTU_BLACK_HOLE) || has_finding(g, KIND_LOSSY_CLIENT) ||
 	       has_finding(g, KIND_LOSSY_FAR_SIDE) || has_finding(g, KIND_SLOW_ACCESS) ||
-	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT);
+	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT) ||
+	       has_finding(g, KIND_TIMER_UNEXPLAINED); /* what it waits for may be on the network */
+}
+
+/*
+ * Returns true if a stage in which the path takes part failed or was late. Only a side itself can
+ * refuse, close, or send an alert; and a client that is silent holds its request itself.
+ */
+static bool is_path_suspect(const struct ledger *l)
+{
+	static const struct ledger_entry by_a_side[] = {
+		{ ROW_FAILED, STAGE_CONNECT, MANNER_REFUSED },
+		{ ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED },
+		{ ROW_FAILED, STAGE_ANSWER, MANNER_SERVER_CLOSED },
+		{ ROW_FAILED, STAGE_ANSWER, MANNER_ALERT },
+		{ ROW_LATE, STAGE_HOLD, MANNER_SLOW },
+	};
+	uint64_t bad = ledger_row(l, ROW_FAILED) + ledger_row(l, ROW_LATE);
+	size_t i;
+
+	for (i = 0; i < sizeof(by_a_side) / sizeof(by_a_side[0]); i++)
+		bad -= l->count[by_a_side[i].row][by_a_side[i].stage][by_a_side[i].manner];
+	return bad > 0;
 }
 
 /*
@@ -119,13 +146,17 @@ static bool is_prompt(const struct model *m)
 static void report_not_the_network(struct context *g)
 {
 	const struct model *m = g->m;
+	const struct ledger *l = &g->d->ledger;
 	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;
 	uint64_t established = m->outcomes[OUTCOME_ESTABLISHED],
 		 prompt = established - m->lost_near;
 	char a[FORMAT_DURATION], b[FORMAT_DURATION], c[FORMAT_DURATION], d[FORMAT_DURATION];
 	struct finding *f;
 
-	if (!is_prompt(m) || is_path_at_fault(g))
+	/* where nothing failed or was late, there is nothing of which the network is to be cleared */
+	if (!ledger_row(l, ROW_FAILED) && !ledger_row(l, ROW_LATE))
+		return;
+	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l))
 		return;
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
 			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
@@ -139,6 +170,7 @@ static void report_not_the_network(struct context *g)
 		     format_duration(d, histogram_percentile(far, 0.99)));
 	finding_line(f, "", "%" PRIu64 " of %" PRIu64 " handshakes without a loss on the way",
 		     prompt - (m->lost_far < prompt ? m->lost_far : prompt), established);
+	finding_line(f, "not seen", "names (DNS), QUIC and other UDP were not looked at");
 }
 
 void cause_summary(struct context *g)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "model/notes.h"
+#include "model/siblings.h"
 #include "model/store.h"
 
 /* A SYN that follows sooner is a copy: no TCP retransmits its first SYN so early. */
@@ -47,12 +48,18 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 	m->stall_ns = stall_ns;
 	m->events = events ? events : &no_events;
 	m->last = NEVER;
+	m->longest.duration = m->slowest_service = NEVER;
 	TAILQ_INIT(&m->stalls);
 	TAILQ_INIT(&m->pendings);
 	for (i = 0; i < 2; i++) {
 		TAILQ_INIT(&m->clients_by_use[i]);
 		TAILQ_INIT(&m->peers_by_use[i]);
 		TAILQ_INIT(&m->pairs_by_use[i]);
+	}
+	m->siblings = siblings_new();
+	if (!m->siblings) {
+		free(m);
+		return NULL;
 	}
 	return m;
 }
@@ -62,10 +69,11 @@ void model_free(struct model *m)
 	if (!m)
 		return;
 	store_free(m);
+	siblings_free(m->siblings);
 	free(m);
 }
 
-/* ---- attempts that have settled ---- */
+/* ---- connects that have ended ---- */
 
 /* Records the delays of the gateway, and that traffic crosses it between two interfaces. */
 static void note_crossing(struct model *m, const struct connection *c)
@@ -127,15 +135,19 @@ static void note_established(struct model *m, struct client *client, struct peer
 
 void model_settled(struct model *m, const struct connection *c)
 {
+	bool has_lost = siblings_have_won(m->siblings, c);
 	struct client *client = store_client(m, c);
 	struct peer *peer = store_peer(m, &c->server);
 	struct pair *pair = client && peer ? store_pair(m, client, peer) : NULL;
 	struct opening *o = store_opening(m, c, false);
 	enum failure failure = connection_failure(c);
 
-	if (o)
+	if (o) {
+		has_lost |= o->has_lost;
 		store_remove_opening(m, o);
+	}
 	note_totals(m, c);
+	note_ledger(m, client, peer, c, has_lost);
 	if (pair)
 		pair->attempts++;
 	if (client) {
@@ -185,12 +197,35 @@ static void note_long_wait(struct model *m, const struct connection *c, ns_t sil
 	}
 }
 
+/* Time within which the winner of a race is served, and looked for in each sweep. */
+#define RACE_NS (10 * (ns_t)SECOND_NS)
+
+/* Marks a connect without an answer as soon as a sibling is served. */
+static void note_race(struct model *m, const struct connection *c)
+{
+	struct opening *o;
+
+	if (c->ack != NEVER)
+		return;
+	o = store_opening(m, c, false);
+	if (!o || !o->has_lost) {
+		if (c->watched > RACE_NS || !siblings_have_won(m->siblings, c))
+			return;
+		o = store_opening(m, c, true);
+	}
+	if (!o)
+		return;
+	o->sweep = m->sweep;
+	o->has_lost = true;
+}
+
 void model_opening(struct model *m, const struct connection *c)
 {
 	enum failure failure = connection_failure(c);
 	ns_t silence = connection_silence(c);
 	struct peer *peer;
 
+	note_race(m, c);
 	/* an ICMP error is final once the client has had time to retry in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {

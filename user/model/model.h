@@ -16,6 +16,7 @@
 #include "lib/hash.h"
 #include "lib/histogram.h"
 #include "lib/samples.h"
+#include "model/ledger.h"
 
 #define MAX_CLIENTS (1 << 17)
 #define MAX_PEERS (1 << 17)
@@ -120,6 +121,7 @@ struct peer {
 	uint64_t answered_late; /* attempts answered after SILENT_NS or longer */
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
+	ns_t longest_refusal; /* from the first SYN to the last RST of a connect; 0 if none */
 	uint64_t by_gateway; /* failures caused by a RST or ICMP error of this host */
 	/* numbers of unanswered attempts */
 	uint64_t forwarded; /* their SYNs left this gateway */
@@ -135,6 +137,8 @@ struct peer {
 	uint32_t lost; /* connections whose SYN was lost behind this gateway */
 	uint32_t banners; /* connections in which the server spoke first */
 	uint32_t late_banners;
+	/* connects without a byte that a side closed after the length of a stall, by side */
+	uint32_t closed_late[SIDES];
 	struct pairs_of pairs; /* clients that tried this peer, the latest first */
 	uint8_t icmp_type; /* type of the last ICMP error */
 	uint8_t icmp_code;
@@ -240,6 +244,15 @@ struct pair {
 };
 
 struct opening;
+struct siblings;
+
+/* The longest wait of a client for a stage of an opening. */
+struct longest_wait {
+	ns_t duration; /* NEVER if no client waited */
+	enum stage stage;
+	struct endpoint client;
+	struct endpoint server;
+};
 
 /* Callbacks during the run. Each stall, and each kind of failure of a peer, is reported once. */
 struct model_events {
@@ -269,7 +282,11 @@ struct model {
 	size_t stalls_kept, pending_kept, recent_kept, anomalies_kept;
 
 	ns_t last; /* the latest time seen */
-	uint64_t connections;
+	struct ledger ledger; /* provisional, see model_ledger() */
+	struct siblings *siblings;
+	struct longest_wait longest;
+	ns_t slowest_service; /* from the first SYN to the server's first byte; NEVER if none */
+	uint64_t connections; /* connects */
 	uint64_t outcomes[OUTCOMES];
 	uint64_t failures[FAILURES];
 	/* connections that a flowtable took over before a first payload was seen */
@@ -305,7 +322,7 @@ struct model {
 struct model *model_new(ns_t stall_ns, const struct model_events *events);
 void model_free(struct model *m);
 
-/* Adds an attempt that has settled. */
+/* Adds a connect that has ended. */
 void model_settled(struct model *m, const struct connection *c);
 
 /* A sweep passes each opening attempt once, then calls model_swept(). */
@@ -317,6 +334,12 @@ void model_swept(struct model *m);
 /* Returns NULL if the element is not in the table. */
 const struct peer *model_peer(const struct model *m, const struct endpoint *server);
 const struct client *model_client(const struct model *m, const struct client_key *key);
+
+/*
+ * Fills in the ledger of all connects so far. Where the row depends on what other connects to the
+ * same server showed, such as who speaks first, this is decided here.
+ */
+void model_ledger(const struct model *m, struct ledger *l);
 
 /* A user's machine: the clients that share a MAC address, unless it is a router's. */
 struct host {

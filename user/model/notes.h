@@ -11,6 +11,16 @@
 /* Fills in a stall of length wait; client may be NULL. */
 void stall_of(struct stall *s, struct client *client, const struct connection *c, ns_t wait);
 
+/*
+ * Enters the connect into the ledger. has_lost: a sibling was served, see model/siblings.h. Call it
+ * before note_waits() and note_recent() of the same connect.
+ */
+void note_ledger(struct model *m, const struct client *client, struct peer *peer,
+		 const struct connection *c, bool has_lost);
+
+/* Counts the connects to this server, or to others, that the client used during the stall. */
+void count_meanwhile(const struct client *client, struct stall *s);
+
 /* Records the waits of an established connection: stalls, late banners, idle connections. */
 void note_waits(struct model *m, struct peer *peer, struct client *client, struct pair *pair,
 		const struct connection *c);

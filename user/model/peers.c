@@ -66,6 +66,8 @@ void note_failure(struct model *m, struct peer *peer, struct pair *pair, const s
 		peer->first_failure = c->syn;
 	if (peer->last_failure == NEVER || c->syn_last > peer->last_failure)
 		peer->last_failure = c->syn_last;
+	if (failure == FAILURE_REFUSED && c->rst - c->syn > peer->longest_refusal)
+		peer->longest_refusal = c->rst - c->syn;
 	if (failure == FAILURE_UNREACHABLE) {
 		peer->icmp_type = c->icmp_type;
 		peer->icmp_code = c->icmp_code;

@@ -67,12 +67,18 @@ static bool is_answered_differently(const struct connection *a, const struct con
 	return a->synack != NEVER && b->synack != NEVER && a->server_isn != b->server_isn;
 }
 
+/* Returns true if b's first SYN passed after a was answered: then it is no copy of a's SYN. */
+static bool was_answered_before(const struct connection *a, const struct connection *b)
+{
+	return a->synack != NEVER && a->synack < b->syn;
+}
+
 /* Returns true if the records differ at most in their VLANs and interfaces. */
 static bool is_same_packet(const struct connection *a, const struct connection *b)
 {
 	return a->syn_egress == b->syn_egress && same_client(a, b) &&
 	       same_address_and_port(&a->server, &b->server) && !is_answered_differently(a, b) &&
-	       share_syn(a, b);
+	       !was_answered_before(a, b) && !was_answered_before(b, a) && share_syn(a, b);
 }
 
 int match_score(const struct connection *a, const struct connection *b)

@@ -40,6 +40,7 @@ struct opening {
 	} which;
 	uint64_t sweep; /* the last sweep that showed the connection */
 	bool reported_waiting;
+	bool has_lost; /* a sibling was served, see model/siblings.h */
 	UT_hash_handle hh;
 };
 

@@ -27,10 +27,8 @@ void stall_of(struct stall *s, struct client *client, const struct connection *c
 	s->round_trip = c->client_round_trip;
 }
 
-/* Counts the client's other connections that started and got through during the stall. */
-static void count_meanwhile(struct stall *s)
+void count_meanwhile(const struct client *client, struct stall *s)
 {
-	const struct client *client = s->client;
 	unsigned int i, n = client->recent_count < RECENT ? client->recent_count : RECENT;
 
 	for (i = 0; client->recent && i < n; i++) {
@@ -50,7 +48,7 @@ static void note_stall(struct model *m, struct client *client, const struct conn
 	stall_of(&stall, client, c, c->wait);
 	if (client) {
 		client->stalls++;
-		count_meanwhile(&stall);
+		count_meanwhile(client, &stall);
 	}
 	store_stall(m, &stall);
 	m->events->stall(m->events->context, &stall, true);

@@ -8,6 +8,7 @@
 
 #include "lib/hash.h"
 #include "model/coincidence.h"
+#include "model/ledger.h"
 #include "source/linktype.h"
 
 /*
@@ -245,12 +246,14 @@ static void attempt_decide(struct evidence *e, struct attempt *a)
 {
 	const struct silence *ended = silence_ended(e, &a->kept.connection);
 
-	if (!ended) {
+	if (ended) {
+		a->kept.ended = *ended;
+		attempt_keep(e, a, REASON_WAITED_FOR);
+	} else if (a->kept.reason == REASON_LATE) {
+		attempt_keep(e, a, REASON_LATE);
+	} else {
 		attempt_free(e, a);
-		return;
 	}
-	a->kept.ended = *ended;
-	attempt_keep(e, a, REASON_WAITED_FOR);
 }
 
 /* ---- packets ---- */
@@ -412,7 +415,9 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 
 static enum reason reason_of(const struct evidence *e, const struct connection *c)
 {
+	const struct ledger_context x = { .stall_ns = e->stall_ns };
 	ns_t silence = connection_silence(c);
+	struct ledger_entry entry;
 
 	if (c->wait != NEVER && c->wait >= e->stall_ns)
 		return REASON_STALL;
@@ -421,7 +426,10 @@ static enum reason reason_of(const struct evidence *e, const struct connection *
 	if (silence != NEVER && silence >= e->stall_ns &&
 	    (c->end_reason == END_OF_RUN || c->end_reason == END_PRESSURE))
 		return REASON_IDLE;
-	return connection_failure(c) > FAILURE_TOO_EARLY ? REASON_FAILED : REASON_NONE;
+	entry = ledger_classify(c, &x);
+	return entry.row == ROW_FAILED ? REASON_FAILED
+	       : entry.row == ROW_LATE ? REASON_LATE
+				       : REASON_NONE;
 }
 
 /*
@@ -440,10 +448,12 @@ static void settle(struct evidence *e, const struct connection *record,
 	if (!a || a->state != OPEN)
 		return;
 	a->kept.connection = *reported;
-	if (reason != REASON_NONE)
-		attempt_keep(e, a, reason);
-	else
+	a->kept.reason = reason;
+	/* what was late may be what a client waited for, which its other records will tell */
+	if (reason == REASON_NONE || reason == REASON_LATE)
 		attempt_move(e, a, SETTLED);
+	else
+		attempt_keep(e, a, reason);
 }
 
 void evidence_settled(struct evidence *e, const struct connection *c)

@@ -4,7 +4,7 @@
  * verify the report.
  *
  * A source delivers such a packet before its attempt's record. Packets are kept while the attempt
- * is open. Once it has settled, the packets of a stalled or failed attempt are kept to the end of
+ * is open. Once it has settled, the packets of a stalled, late or failed attempt are kept to the end of
  * the run. All others are kept for another minute, since a stalled client may have waited for one
  * of these attempts. Memory is bounded, and attempts that exceed it are counted.
  */
@@ -24,6 +24,7 @@ enum reason {
 	REASON_IDLE, /* there was no payload until the end of the run */
 	REASON_LATE_BANNER,
 	REASON_FAILED,
+	REASON_LATE, /* the SYN-ACK or the answer took as long as a stall */
 	REASON_WAITED_FOR, /* its answer came just before a stall of the same client ended */
 };
 

@@ -137,7 +137,7 @@ static void write_page(struct report *r, const struct model *m, const struct dia
 		       const char *objects)
 {
 	const char *template = (const char *)page_html, *begin, *end;
-	char verdict[DIAGNOSIS_VERDICT], name[32];
+	char name[32];
 
 	while ((begin = strstr(template, "{{"))) {
 		end = strstr(begin, "}}");
@@ -157,7 +157,7 @@ static void write_page(struct report *r, const struct model *m, const struct dia
 		else if (!strcmp(name, "objects"))
 			write_json(r->out, objects);
 		else if (!strcmp(name, "verdict"))
-			write_text(r->out, diagnosis_verdict(verdict, d, m));
+			write_text(r->out, d->headline);
 		else if (!strcmp(name, "report"))
 			write_report(r, m, d);
 	}

@@ -143,7 +143,7 @@ static void json_started(struct report *r)
 	const struct session *session = r->session;
 	char text[FORMAT_TIME];
 
-	fputs("{\"type\":\"run\",\"schema\":1", r->out);
+	fputs("{\"type\":\"run\",\"schema\":2", r->out);
 	field_string(r->out, "version", PROBE_VERSION);
 	field_string(r->out, "iface", session->is_capture ? NULL : session->from);
 	field_string(r->out, "file", session->is_capture ? session->from : NULL);
@@ -199,6 +199,7 @@ static void json_connection(struct report *r, const struct connection *c)
 	unsigned int i;
 
 	fputs("{\"type\":\"connection\"", out);
+	field_count(out, "connect", c->connect);
 	field_string(out, "iface", session_iface_name(r->session, c->ifindex));
 	field_address(out, "client", &c->client.address);
 	field_count(out, "client_port", c->client.port);
@@ -350,15 +351,56 @@ void json_host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
+static void field_ledger(FILE *out, const struct ledger *l)
+{
+	const char *separator = "";
+	int row, stage, manner;
+
+	fprintf(out, ",\"ledger\":{\"connects\":%" PRIu64, ledger_connects(l));
+	for (row = 0; row < LEDGER_ROWS; row++)
+		field_count(out, ledger_row_names[row], ledger_row(l, row));
+	fputs(",\"rows\":[", out);
+	for (row = 0; row < LEDGER_ROWS; row++)
+		for (stage = 0; stage < STAGES; stage++)
+			for (manner = 0; manner < MANNERS; manner++) {
+				if (!l->count[row][stage][manner])
+					continue;
+				fprintf(out, "%s{\"row\":\"%s\"", separator, ledger_row_names[row]);
+				field_string(out, "stage",
+					     row == ROW_IN_TIME ? NULL : stage_names[stage]);
+				field_string(out, "how", manner_names[manner]);
+				field_count(out, "count", l->count[row][stage][manner]);
+				fputc('}', out);
+				separator = ",";
+			}
+	fputs("]}", out);
+}
+
+/* Writes the longest wait of a client for a stage, or null. */
+static void field_longest(FILE *out, const struct longest_wait *w)
+{
+	if (w->duration == NEVER) {
+		field_string(out, "longest_wait", NULL);
+		return;
+	}
+	fprintf(out, ",\"longest_wait\":{\"duration\":%" PRId64, w->duration);
+	field_string(out, "stage", stage_names[w->stage]);
+	field_endpoint(out, "client", &w->client);
+	field_endpoint(out, "server", &w->server);
+	fputc('}', out);
+}
+
 void json_summary(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	const struct session *session = r->session;
-	char verdict[DIAGNOSIS_VERDICT];
 	FILE *out = r->out;
 	int i;
 
 	fputs("{\"type\":\"summary\"", out);
-	field_string(out, "verdict", diagnosis_verdict(verdict, d, m));
+	field_string(out, "state", state_names[d->state]);
+	field_string(out, "verdict", d->headline);
+	field_ledger(out, &d->ledger);
+	field_longest(out, &m->longest);
 	field_ns(out, "duration", session->duration);
 	field_count(out, "connections", m->connections);
 	for (i = 0; i < OUTCOMES; i++)
@@ -380,6 +422,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_count(out, "joined", session->joined);
 	field_count(out, "ambiguous", session->ambiguous);
 	field_count(out, "already_open", session->counters[COUNT_ALREADY_OPEN]);
+	field_count(out, "synack_alone", session->counters[COUNT_SYNACK_ALONE]);
 	field_count(out, "narrowed", session->counters[COUNT_NOT_SELECTED]);
 	field_count(out, "folded", m->dropped_details + d->dropped);
 	field_count(out, "late_syn_copies", session->counters[COUNT_LATE_SYN_COPIES]);
@@ -461,6 +504,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	field_count(out, "number", number);
 	field_string(out, "kind", finding_kinds[f->kind].name);
 	field_string(out, "confidence", confidence_names[f->confidence]);
+	field_flag(out, "problem", f->is_problem);
 	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
 	if (f->prefix_length)
 		field_count(out, "prefix_length", f->prefix_length);
@@ -531,7 +575,7 @@ static void json_ended(struct report *r, const struct model *m, const struct dia
 	for (i = 0; peers && i < count && d->hosts.count; i++)
 		json_peer(r->out, &d->hosts, peers[i]);
 	free(peers);
-	for (i = 0; i < d->hosts.count; i++)
+	for (i = 0; d->hosts.at && i < d->hosts.count; i++)
 		json_host(r->out, &d->hosts.at[i]);
 	for (i = 0; i < d->count; i++)
 		json_finding(r->out, &d->at[i], i + 1);

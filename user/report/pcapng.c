@@ -126,7 +126,14 @@ static void comment_on_failure(char out[COMMENT], const struct kept_packet *p)
 
 	if (p->roles & ROLE_SYN && c->outcome == OUTCOME_UNANSWERED) {
 		snprintf(out, COMMENT, "no answer to this SYN");
-	} else if (p->roles & ROLE_RST && p->time == c->rst) {
+	} else if (p->roles & ROLE_SYNACK && c->outcome == OUTCOME_HALF_OPEN) {
+		snprintf(out, COMMENT, "the client does not acknowledge this SYN-ACK");
+	} else if (p->roles & ROLE_CLIENT_FIRST && c->server_first == NEVER) {
+		snprintf(out, COMMENT, "no answer to this request");
+	} else if (p->roles & (ROLE_RST | ROLE_FIN) && c->outcome == OUTCOME_ESTABLISHED &&
+		   c->server_first == NEVER) {
+		snprintf(out, COMMENT, "this ends the connection without a byte of the server");
+	} else if (p->roles & ROLE_RST && p->time == c->rst && c->outcome == OUTCOME_REFUSED) {
 		snprintf(out, COMMENT, "refused by %s",
 			 c->from_gateway ? "this gateway itself, not by the server" : "the server");
 	} else if (p->roles & ROLE_ICMP && p->time == c->icmp) {
@@ -180,6 +187,14 @@ static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, si
 	case REASON_FAILED:
 		comment_on_failure(out, p);
 		break;
+	case REASON_LATE:
+		if (p->roles & ROLE_SYNACK && p->time == c->synack && c->syn_count > 1)
+			snprintf(out, COMMENT, "SYN-ACK %s after the first SYN",
+				 format_duration(time, c->synack - c->syn));
+		else if (p->roles & ROLE_SERVER_FIRST && c->answer != NEVER)
+			snprintf(out, COMMENT, "first answer, %s after the request",
+				 format_duration(time, c->answer));
+		break;
 	default:
 		break;
 	}
@@ -200,7 +215,7 @@ static bool comment_on_section(struct report *r, const struct model *m, const st
 	format_rfc3339(start, &r->session->start);
 	format_duration(duration, r->session->duration);
 	fprintf(out,
-		"%s on %s from %s: %" PRIu64 " attempt%s, %" PRIu64 " stalled, %" PRIu64
+		"%s on %s from %s: %" PRIu64 " connect%s, %" PRIu64 " stalled, %" PRIu64
 		" not answered, %" PRIu64 " refused, %" PRIu64 " unreachable.",
 		duration, format_name(r->session->from), start, m->connections,
 		plural(m->connections), m->stall_count,

@@ -194,40 +194,6 @@ static void print_findings(struct report *r, const struct diagnosis *d)
 			plural(d->count - i));
 }
 
-static bool is_anything_wrong(const struct model *m)
-{
-	return m->stall_count || m->idle.count || m->late_banners || m->failures[FAILURE_SILENT] ||
-	       m->failures[FAILURE_ONE_SYN] || m->failures[FAILURE_REFUSED] ||
-	       m->failures[FAILURE_UNREACHABLE];
-}
-
-static void print_nothing_wrong(struct report *r, const struct model *m)
-{
-	uint64_t answered = m->outcomes[OUTCOME_ESTABLISHED] + m->outcomes[OUTCOME_HALF_OPEN];
-	char worst[FORMAT_DURATION];
-	FILE *out = r->out;
-
-	if (!m->connections) {
-		fprintf(out, "\nNo new connection was seen: no conclusion is possible.\n");
-		if (r->session->no_tcp_reason[0])
-			text_wrapped(r, fprintf(out, " "), 2, r->session->no_tcp_reason);
-		return;
-	}
-	format_duration(worst, m->waits.max);
-	text_section(r, text_colours(r)->good, "NOTHING WRONG FOUND",
-		     "%" PRIu64 " of %" PRIu64 " attempt%s %s answered%s%s. No peer failed.",
-		     answered, m->connections, plural(m->connections),
-		     answered == 1 ? "was" : "were",
-		     m->waits.count ? ", and the longest wait of a client was " : "",
-		     m->waits.count ? worst : "");
-	if (m->unspoken)
-		text_item(r, "On %" PRIu64 " connection%s not a byte had passed yet at the end.",
-			  m->unspoken, plural(m->unspoken));
-	if (m->failures[FAILURE_TOO_EARLY])
-		text_item(r, "For %" PRIu64 " attempt%s the run ended too early to say.",
-			  m->failures[FAILURE_TOO_EARLY], plural(m->failures[FAILURE_TOO_EARLY]));
-}
-
 static bool explains_stalls(const struct diagnosis *d)
 {
 	size_t i;
@@ -252,7 +218,7 @@ static void print_first_line(struct report *r, const struct model *m, const stru
 {
 	char duration[FORMAT_DURATION];
 
-	fprintf(r->out, "%s on %s %s %" PRIu64 " attempt%s %s %zu host%s %s %" PRIu64 " lost\n",
+	fprintf(r->out, "%s on %s %s %" PRIu64 " connect%s %s %zu host%s %s %" PRIu64 " lost\n",
 		format_duration(duration, r->session->duration), format_name(r->session->from),
 		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, hosts->count,
 		plural(hosts->count), glyphs->dot, session_losses(r->session));
@@ -274,13 +240,13 @@ static void text_started(struct report *r)
 static void print_report(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	print_first_line(r, m, &d->hosts);
+	text_ledger(r, m, d);
 	text_blindness(r);
 	text_nat(r, m);
 	if (d->failed || r->error)
 		fprintf(r->out, "\nOut of memory: %s.\n",
 			d->failed ? "no diagnosis was made" : "hosts could not be distinguished");
-	else if (!is_anything_wrong(m))
-		print_nothing_wrong(r, m);
+	text_result(r, d);
 	print_findings(r, d);
 	text_idle(r, m);
 	/* stalls that no finding explains were printed as lines: here they are summarised */

@@ -43,11 +43,17 @@ static inline const struct colours *text_colours(const struct report *r)
  */
 const char *text_icmp(char out[64], const struct address *about, uint8_t type, uint8_t code);
 
-/*
- * Prints text from a column on and wraps it between words, to the width of the report. Further rows
- * begin at column indent + 1.
- */
+/* ---- text.c ---- */
+
+/* Prints text from a column on and wraps it between words. Further rows are indented. */
 void text_wrapped(struct report *r, int column, int indent, const char *text);
+
+/* ---- text_ledger.c ---- */
+
+void text_ledger(struct report *r, const struct model *m, const struct diagnosis *d);
+
+/* Prints the headline, unless it is a finding's sentence, and what it does not cover. */
+void text_result(struct report *r, const struct diagnosis *d);
 
 /* ---- text_lines.c ---- */
 

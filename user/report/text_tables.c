@@ -231,7 +231,7 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 		  strcmp(first, last) ? last : "");
 	format_failures(failures, sizeof(failures), p);
 	if (p->answered)
-		print_detail(r, "%s; answered %" PRIu64 " other attempt%s", failures, p->answered,
+		print_detail(r, "%s; answered %" PRIu64 " other connect%s", failures, p->answered,
 			     plural(p->answered));
 	else
 		print_detail(r, "%s; never answered in this run", failures);
@@ -366,7 +366,7 @@ void text_network(struct report *r, const struct model *m)
 	print_percentiles(out, "           to a request", &m->payload_forwarding_delays);
 	if (m->retried)
 		text_item(r,
-			  "%" PRIu64 " attempt%s got an answer only after the second SYN or later",
+			  "%" PRIu64 " connect%s got an answer only after the second SYN or later",
 			  m->retried, plural(m->retried));
 	if (m->late_banners)
 		text_item(r, "%" PRIu64 " greeting%s came late, from servers that speak first",
@@ -461,6 +461,8 @@ void text_not_measured(struct report *r, uint64_t unlisted)
 			  100.0 * c[COUNT_UDP_BYTES] / session->bytes);
 	text_item(r, "%" PRIu64 " connection%s open before the start (seen to close)",
 		  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
+	print_count(r, c[COUNT_SYNACK_ALONE], "SYN-ACK",
+		    "without a SYN (a reflection attack, or the SYN passes elsewhere)");
 	if (session->ambiguous)
 		text_item(r, "%" PRIu64 " attempt%s several others and %s counted separately",
 			  session->ambiguous, session->ambiguous == 1 ? " matches" : "s match",

@@ -14,7 +14,7 @@ const facts = () => list('facts', [
 	run.iface ? ['watched on ', html('bdi', {}, run.iface)] : ['read from ', html('bdi', {}, run.file)],
 	day(0) + ' ' + timeOfDay(0) + ' to ' + clock(summary.duration) + ' ' + zone() +
 		' (' + duration(summary.duration) + ')',
-	plural(summary.connections, 'attempt') + ' of ' + plural(summary.hosts, 'host'),
+	plural(summary.connections, 'connect') + ' of ' + plural(summary.hosts, 'host'),
 	summary.lost.sum + ' lost',
 ]);
 
@@ -134,11 +134,13 @@ function notMeasured() {
 	const counted = [
 		[summary.undecided, 'connection',
 			'was|were still waiting at the end: a stall, or a spare socket'],
-		[summary.retried, 'attempt', 'got an answer only after the second SYN or later'],
+		[summary.retried, 'connect', 'got an answer only after the second SYN or later'],
 		[summary.late_banners, 'greeting', 'came late, from servers that speak first'],
 		[summary.nat.behind, 'attempt', 'came through this gateway’s NAT; conntrack named the clients'],
 		[summary.offloaded, 'connection',
 			'went on in a flowtable, where no packet was seen: it|they is|are not judged'],
+		[summary.synack_alone, 'SYN-ACK',
+			'without a SYN (a reflection attack, or the SYN passes elsewhere)'],
 		[summary.ambiguous, 'attempt', 'matches|match several others and was|were counted separately'],
 		[summary.narrowed, 'SYN', 'outside --client, --server, --port'],
 		[strange.fragments, 'later IP fragment', 'without port numbers'],

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnose/verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/format.h"
+
+/* Share of the run in which an interface may be blind before its silence proves nothing. */
+#define BLIND_SHARE 0.1
+
+const char *const state_names[STATE_COUNT] = {
+	[STATE_PROBLEM] = "problem",
+	[STATE_FAILURES] = "failures",
+	[STATE_FINE] = "fine",
+	[STATE_UNKNOWN] = "unknown",
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct diagnosis *d, const char *format, ...)
+{
+	size_t used = strlen(d->headline);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(d->headline + used, sizeof(d->headline) - used, format, arguments);
+	va_end(arguments);
+}
+
+static const struct finding *first_problem(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->at[i].is_problem)
+			return &d->at[i];
+	return NULL;
+}
+
+static const struct finding *find_no_verdict(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->at[i].kind == KIND_NO_VERDICT)
+			return &d->at[i];
+	return NULL;
+}
+
+static bool was_blind(const struct session *session)
+{
+	return session_blind_time(session, INGRESS) > BLIND_SHARE * session->duration ||
+	       session_blind_time(session, EGRESS) > BLIND_SHARE * session->duration;
+}
+
+/* ---- the state ---- */
+
+static enum state find_state(const struct diagnosis *d, const struct session *session)
+{
+	uint64_t connects = ledger_connects(&d->ledger),
+		 open = ledger_row(&d->ledger, ROW_UNDECIDED) + ledger_row(&d->ledger, ROW_UNSEEN);
+
+	if (first_problem(d))
+		return STATE_PROBLEM;
+	if (d->failed)
+		return STATE_UNKNOWN;
+	if (ledger_row(&d->ledger, ROW_FAILED) || ledger_row(&d->ledger, ROW_LATE))
+		return STATE_FAILURES;
+	if (!ledger_row(&d->ledger, ROW_IN_TIME) || 2 * open >= connects || find_no_verdict(d) ||
+	    was_blind(session))
+		return STATE_UNKNOWN;
+	return STATE_FINE;
+}
+
+/* ---- the headline ---- */
+
+static void say_failures(struct diagnosis *d)
+{
+	uint64_t connects = ledger_connects(&d->ledger),
+		 failed = ledger_row(&d->ledger, ROW_FAILED),
+		 late = ledger_row(&d->ledger, ROW_LATE);
+
+	if (failed)
+		add(d, "%" PRIu64 " of %" PRIu64 " connect%s failed", failed, connects,
+		    plural(connects));
+	if (failed && late)
+		add(d, " and %" PRIu64 " %s late", late, late == 1 ? "was" : "were");
+	else if (late)
+		add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s late", late, connects,
+		    plural(connects), late == 1 ? "was" : "were");
+	add(d, "; no cause stands out");
+}
+
+static void say_fine(struct diagnosis *d, const struct model *m)
+{
+	uint64_t connects = ledger_connects(&d->ledger),
+		 served = ledger_row(&d->ledger, ROW_IN_TIME),
+		 cancelled = ledger_row(&d->ledger, ROW_CANCELLED),
+		 open = ledger_row(&d->ledger, ROW_UNDECIDED) + ledger_row(&d->ledger, ROW_UNSEEN);
+	char slowest[FORMAT_DURATION];
+
+	add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s served", served, connects, plural(connects),
+	    served == 1 ? "was" : "were");
+	if (cancelled)
+		add(d, ", %" PRIu64 " %s cancelled by the client", cancelled,
+		    cancelled == 1 ? "was" : "were");
+	if (open)
+		add(d, ", %" PRIu64 " %s undecided or not seen whole", open,
+		    open == 1 ? "was" : "were");
+	if (m->slowest_service != NEVER)
+		add(d, "; the slowest took %s to the first answer",
+		    format_duration(slowest, m->slowest_service));
+}
+
+static void say_unknown(struct diagnosis *d, const struct session *session)
+{
+	const struct finding *reason = find_no_verdict(d);
+	uint64_t connects = ledger_connects(&d->ledger),
+		 undecided = ledger_row(&d->ledger, ROW_UNDECIDED),
+		 unseen = ledger_row(&d->ledger, ROW_UNSEEN);
+	char blind[FORMAT_DURATION];
+
+	add(d, "nothing can be said: ");
+	if (d->failed) {
+		add(d, "out of memory, no diagnosis was made");
+	} else if (reason) {
+		add(d, "%s", reason->text);
+	} else if (!connects) {
+		add(d, "no new connection was seen");
+	} else if (!undecided && !unseen && !ledger_row(&d->ledger, ROW_IN_TIME)) {
+		add(d,
+		    "%" PRIu64 " of %" PRIu64 " connect%s %s cancelled by the client, and none "
+		    "was served",
+		    connects, connects, plural(connects), connects == 1 ? "was" : "were");
+	} else if (2 * (undecided + unseen) >= connects || !ledger_row(&d->ledger, ROW_IN_TIME)) {
+		if (undecided)
+			add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s still going on", undecided,
+			    connects, plural(connects), undecided == 1 ? "was" : "were");
+		if (undecided && unseen)
+			add(d, ", %" PRIu64 " %s not seen whole", unseen,
+			    unseen == 1 ? "was" : "were");
+		else if (unseen)
+			add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s not seen whole", unseen,
+			    connects, plural(connects), unseen == 1 ? "was" : "were");
+	} else {
+		add(d, "packets passed unseen for %s",
+		    format_duration(blind, session_blind_time(session, INGRESS) >
+							   session_blind_time(session, EGRESS)
+						   ? session_blind_time(session, INGRESS)
+						   : session_blind_time(session, EGRESS)));
+	}
+}
+
+void diagnosis_conclude(struct diagnosis *d, const struct model *m, const struct session *session)
+{
+	d->headline[0] = '\0';
+	d->state = find_state(d, session);
+	switch (d->state) {
+	case STATE_PROBLEM:
+		add(d, "%s", first_problem(d)->text);
+		break;
+	case STATE_FAILURES:
+		say_failures(d);
+		break;
+	case STATE_FINE:
+		say_fine(d, m);
+		break;
+	default:
+		say_unknown(d, session);
+		break;
+	}
+}

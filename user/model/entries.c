@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Enters connects into the ledger, and decides the rows that depend on other connects. */
+#include "model/notes.h"
+#include "model/siblings.h"
+
+#include <stdlib.h>
+
+/* ---- one connect ---- */
+
+/* Returns true if the client used another connection to this server while this one was silent. */
+static bool is_spare(const struct client *client, const struct connection *c, ns_t stall_ns)
+{
+	struct stall stall;
+
+	if (!client || c->wait == NEVER || c->wait < stall_ns)
+		return false;
+	stall_of(&stall, NULL, c, c->wait);
+	count_meanwhile(client, &stall);
+	return stall.siblings > 0;
+}
+
+/* Returns how long the client waited for the stage that decided the row, or NEVER. */
+static ns_t wait_for(const struct connection *c, struct ledger_entry e)
+{
+	ns_t end;
+
+	if (e.row == ROW_LATE)
+		return stage_duration(c, e.stage);
+	if (e.row != ROW_FAILED)
+		return NEVER;
+	switch (e.stage) {
+	case STAGE_CONNECT:
+		return (c->outcome == OUTCOME_REFUSED	    ? c->rst
+			: c->outcome == OUTCOME_UNREACHABLE ? c->icmp
+							    : c->syn_last) -
+		       c->syn;
+	case STAGE_FINISH:
+		return c->syn_last - c->syn;
+	case STAGE_ANSWER:
+		connection_end(c, &end);
+		if (c->client_first == NEVER)
+			return NEVER;
+		return (end == NEVER ? c->settled : end) - c->client_first;
+	default:
+		connection_end(c, &end);
+		return end == NEVER || c->ack == NEVER ? NEVER : end - c->ack;
+	}
+}
+
+static void note_longest(struct model *m, const struct connection *c, enum stage stage, ns_t wait)
+{
+	if (wait == NEVER || (m->longest.duration != NEVER && wait <= m->longest.duration))
+		return;
+	m->longest.duration = wait;
+	m->longest.stage = stage;
+	m->longest.client = c->client;
+	m->longest.server = c->server;
+}
+
+static void note_service(struct model *m, const struct connection *c, bool spare)
+{
+	enum stage stage;
+
+	if (c->server_first - c->syn > m->slowest_service && !spare)
+		m->slowest_service = c->server_first - c->syn;
+	for (stage = STAGE_CONNECT; stage < STAGES; stage++)
+		if (!(stage == STAGE_HOLD && spare) &&
+		    !(c->client_gap && (stage == STAGE_HOLD || stage == STAGE_ANSWER)))
+			note_longest(m, c, stage, stage_duration(c, stage));
+}
+
+void note_ledger(struct model *m, const struct client *client, struct peer *peer,
+		 const struct connection *c, bool has_lost)
+{
+	struct ledger_context x = { .stall_ns = m->stall_ns,
+				    .won_by_sibling = has_lost,
+				    .is_spare = is_spare(client, c, m->stall_ns) };
+	struct ledger_entry e = ledger_classify(c, &x);
+	ns_t end;
+
+	ledger_add(&m->ledger, e, 1);
+	if (is_served(c)) {
+		siblings_add_served(m->siblings, c);
+		note_service(m, c, x.is_spare);
+	} else {
+		note_longest(m, c, e.stage, wait_for(c, e));
+	}
+	if (peer && e.stage == STAGE_HOLD &&
+	    (e.row == ROW_CANCELLED || e.manner == MANNER_SERVER_CLOSED)) {
+		enum side by = connection_end(c, &end);
+
+		peer->closed_late[by] += c->ack != NEVER && end - c->ack >= m->stall_ns;
+	}
+}
+
+/* ---- all connects ---- */
+
+/* For each port, connects in which the server spoke first, less those in which the client did. */
+static int64_t *count_greetings(const struct model *m)
+{
+	int64_t *greetings = calloc(UINT16_MAX + 1, sizeof(*greetings));
+	const struct peer *p;
+
+	for (p = m->peers; greetings && p; p = p->hh.next)
+		greetings[p->server.port] += (int64_t)p->banners - p->requests;
+	return greetings;
+}
+
+/* Returns true if the server speaks first, as far as this server or others on its port show. */
+static bool speaks_first(const struct peer *p, const int64_t *greetings)
+{
+	if (p->banners || p->requests)
+		return p->banners > p->requests;
+	return greetings && greetings[p->server.port] > 0;
+}
+
+void model_ledger(const struct model *m, struct ledger *l)
+{
+	static const struct ledger_entry unused = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
+					 no_greeting = { ROW_FAILED, STAGE_GREETING, MANNER_NEVER },
+					 closed = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED };
+	int64_t *greetings = count_greetings(m);
+	const struct peer *p;
+
+	*l = m->ledger;
+	for (p = m->peers; p; p = p->hh.next) {
+		/* a client that leaves after a while had waited for the greeting */
+		if (speaks_first(p, greetings))
+			ledger_move(l, unused, no_greeting, p->closed_late[SIDE_CLIENT]);
+		/* a server that takes requests closes idle connections after a while */
+		else if (p->requests)
+			ledger_move(l, closed, unused, p->closed_late[SIDE_SERVER]);
+	}
+	free(greetings);
+}
