@@ -5,6 +5,7 @@ import struct
 import subprocess
 import tempfile
 
+import report_check
 import schema
 from probe import PROBE, SECOND, expect
 
@@ -114,14 +115,19 @@ def office():
 
 
 def run(*arguments, stdin=b''):
-    return subprocess.run([PROBE] + list(arguments), input=stdin, capture_output=True)
+    """Returns the completed process. Its text report, if it printed one, has no sentence that no report may have."""
+    done = subprocess.run([PROBE] + list(arguments), input=stdin, capture_output=True)
+    report_check.expect_clean(done.stdout.decode(errors='replace'))
+    return done
 
 
 def read(*arguments, stdin=b'', status=0):
     """Returns the objects of --json, after checking the exit status."""
     done = run('--json', *arguments, stdin=stdin)
     expect(done.returncode == status, arguments, 'status', done.returncode, done.stderr.decode())
-    return schema.load(done.stdout.decode())
+    objects = schema.load(done.stdout.decode())
+    report_check.expect_sound(objects, status=done.returncode, arguments=arguments)
+    return objects
 
 
 def of(objects, kind, **wanted):

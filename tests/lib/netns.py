@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 
+import report_check
 import schema
 from captures import checksum
 from probe import PROBE, ROOT, SECOND, expect, wait_for  # other programs import these from here
@@ -280,6 +281,7 @@ class Probe:
         self.text = ''.join(self.lines)
         with open(self.json_file) as f:
             self.json = schema.load(f)
+        report_check.expect_sound(self.json, self.text, self.status, self.command)
 
     def __exit__(self, kind, *_):
         if not hasattr(self, 'status'):

@@ -1,4 +1,5 @@
-"""Reads JSON lines for the tests, and validates each against user/data/report.schema.json.
+"""Reads JSON lines for the tests: validates each against user/data/report.schema.json, and checks each complete
+report for contradictions (lib/report_check.py).
 
 Lines that differ only in integers between the same bounds of the schema are validated once. For a test with 10 000
 connections this takes seconds instead of minutes.
@@ -8,6 +9,8 @@ UNCHECKED_JSON is for an emulated machine, which has no validator: what the prob
 import bisect
 import json
 import os
+
+import report_check
 
 UNCHECKED = os.environ.get('UNCHECKED_JSON')
 if not UNCHECKED:
@@ -73,5 +76,10 @@ def loads(text):
 
 
 def load(lines):
-    """Returns a list of the objects of JSON lines: a file, a string or a list."""
-    return [loads(line) for line in (lines.splitlines() if isinstance(lines, str) else lines)]
+    """Returns a list of the objects of JSON lines: a file, a string or a list.
+
+    Fails if they are a complete report that contradicts itself.
+    """
+    objects = [loads(line) for line in (lines.splitlines() if isinstance(lines, str) else lines)]
+    report_check.expect_sound(objects)
+    return objects

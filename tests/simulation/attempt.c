@@ -69,6 +69,24 @@ static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
 	return at_sweep(life + (ns_t)SILENCE_NS);
 }
 
+enum fate wire_fate(const struct wire *w, ns_t end)
+{
+	bool greets = w->client_first == NEVER || w->server_first < w->client_first;
+
+	if (until(w->refused, end) != NEVER)
+		return FATE_REFUSED;
+	if (until(w->synack, end) == NEVER)
+		return until(w->icmp, end) == NEVER ? FATE_SILENT : FATE_UNREACHABLE;
+	if (until(w->ack, end) == NEVER)
+		return FATE_HALF_OPEN;
+	if (until(w->server_first, end) == NEVER)
+		return FATE_OPEN;
+	if (w->synack - w->syns[0] >= STALL_NS || w->ack - w->synack >= STALL_NS ||
+	    w->server_first - (greets ? w->ack : w->client_first) >= STALL_NS)
+		return FATE_LATE;
+	return !greets && w->client_first - w->ack >= STALL_NS ? FATE_HELD : FATE_PROMPT;
+}
+
 bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 {
 	struct wire w = *wire;

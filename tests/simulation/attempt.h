@@ -9,6 +9,7 @@
 #include "connection.h"
 
 #define WIRE_SYNS 16
+#define STALL_NS ((ns_t)SECOND_NS) /* --stall of these runs */
 
 /* All events of an attempt, also after it has settled or the run has ended. */
 struct wire {
@@ -34,6 +35,24 @@ struct wire {
 	ns_t icmp; /* quotes the SYN */
 	struct address icmp_from;
 };
+
+/*
+ * How an opening really went by the end of the run. wire_fate() decides it from the events on the
+ * wire alone, and does not use the record or the ledger.
+ */
+enum fate {
+	FATE_PROMPT, /* served, and nobody took as long as a stall */
+	FATE_HELD, /* served; only the client took as long as a stall, which may be idleness */
+	FATE_LATE, /* served; the server or the path took as long as a stall */
+	FATE_OPEN, /* connected, and not served */
+	FATE_HALF_OPEN, /* a SYN-ACK, and no ACK yet */
+	FATE_SILENT,
+	FATE_REFUSED,
+	FATE_UNREACHABLE,
+	FATES,
+};
+
+enum fate wire_fate(const struct wire *w, ns_t end);
 
 /* Sets all fields to zero, without any event. */
 void wire_init(struct wire *w);

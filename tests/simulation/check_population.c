@@ -50,6 +50,21 @@ static const char *wrong_with(const struct connection *c, const struct populatio
 	return NULL;
 }
 
+/* Reports whether the truth and the records agree on the handshakes. */
+static bool has_fates(const struct population *p)
+{
+	const uint64_t *f = p->fates;
+	uint64_t sum = 0, established = 0;
+	size_t i;
+
+	for (i = 0; i < p->connection_count; i++)
+		established += p->connections[i].outcome == OUTCOME_ESTABLISHED;
+	for (i = 0; i < FATES; i++)
+		sum += f[i];
+	return sum == p->connection_count &&
+	       established == f[FATE_PROMPT] + f[FATE_HELD] + f[FATE_LATE] + f[FATE_OPEN];
+}
+
 static uint64_t digest(const struct population *p)
 {
 	const uint8_t *bytes = (const uint8_t *)p->connections;
@@ -78,6 +93,7 @@ static void check(struct population *p, uint64_t seed, unsigned int *innocent,
 	if (wrong)
 		printf("seed %llu, record %zu: %s\n", (unsigned long long)seed, i - 1, wrong);
 	EXPECT(!wrong, "a record that no gateway could have made");
+	EXPECT(has_fates(p), "the ledger would be compared with another population");
 	EXPECT(sorted, "the model would receive events out of order");
 	for (i = 0; i < p->helper_count; i++)
 		if (p->helpers[i].held && !p->helpers[i].invisible)

@@ -174,8 +174,10 @@ static void publish(struct host *h, const struct wire *wire)
 	struct population *p = h->world->p;
 
 	GROW(p->connections, p->connection_count, p->connection_room);
-	if (wire_settle(&p->connections[p->connection_count], wire, p->end))
-		p->connection_count++;
+	if (!wire_settle(&p->connections[p->connection_count], wire, p->end))
+		return;
+	p->connection_count++;
+	p->fates[wire_fate(wire, p->end)]++;
 }
 
 static void wire_between(struct host *h, struct wire *w, size_t server, bool ip6)

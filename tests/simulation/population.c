@@ -495,6 +495,7 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 	p->impostor = impostor;
 	p->story = story;
 	p->connection_count = p->server_count = p->helper_count = 0;
+	memset(p->fates, 0, sizeof(p->fates));
 	world_draws(&w);
 	if (impostor)
 		world_gets_impostor(&w);

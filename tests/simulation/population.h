@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "connection.h"
+#include "attempt.h"
 
 enum forwarding { ANSWERS, SILENT, REFUSES, UNREACHABLE };
 
@@ -81,6 +81,7 @@ struct population {
 	struct connection *connections; /* in the order of settlement */
 	size_t connection_count;
 	size_t connection_room;
+	uint64_t fates[FATES]; /* number of connections with each fate */
 	struct server *servers;
 	size_t server_count;
 	size_t server_room;

@@ -15,7 +15,6 @@
 #define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NONE UINT32_MAX
-#define STALL_NS ((ns_t)SECOND_NS)
 
 struct site {
 	size_t document;

@@ -9,7 +9,8 @@
  * It lists each wrong finding with its seed. The same seeds print the same table.
  *
  * The status is 1 if a finding of high confidence was wrong, or if it named fewer culprits than
- * POWER_FLOOR. It is also 1 if the same records gave other findings the second time. --impostors draws
+ * POWER_FLOOR. It is also 1 if the same records gave other findings the second time, or if a ledger
+ * contradicts the way in which the connections really went. --impostors draws
  * populations in which an innocent peer looks exactly like a culprit, to show the limits of the
  * rules. They have no required result.
  */
@@ -48,15 +49,18 @@ struct totals {
 	uint64_t populations;
 	uint64_t innocent; /* populations without any helper that delayed something */
 	uint64_t connections;
+	uint64_t ledger[LEDGER_ROWS];
 	uint64_t findings[CONFIDENCES][KINDS][VERDICTS];
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
+	uint64_t misfiled; /* populations whose ledger contradicts the truth */
 	uint64_t different; /* populations whose records gave other findings the second time */
 	uint64_t affected; /* hosts that wait for a helper according to findings */
 	uint64_t affected_wrong; /* those that never did */
 	struct list wrong[CONFIDENCES];
 	struct list missed;
+	struct list contradictions;
 };
 
 static bool names_culprit(enum finding_kind kind)
@@ -255,6 +259,97 @@ static void note(struct totals *t, const struct population *p, const struct diag
 	t->connections += p->connection_count;
 }
 
+/* ---- the ledger ---- */
+
+/* Returns the number of connects of a row whose opening ended at one of these stages. */
+static uint64_t ended_at(const struct ledger *l, enum ledger_row row, enum stage first,
+			 enum stage last)
+{
+	uint64_t sum = 0;
+	int stage, manner;
+
+	for (stage = first; stage <= (int)last; stage++)
+		for (manner = 0; manner < MANNERS; manner++)
+			sum += l->count[row][stage][manner];
+	return sum;
+}
+
+static uint64_t not_served(const struct ledger *l, enum stage first, enum stage last)
+{
+	return ended_at(l, ROW_FAILED, first, last) + ended_at(l, ROW_CANCELLED, first, last) +
+	       ended_at(l, ROW_UNDECIDED, first, last);
+}
+
+static uint64_t failed_connects(const struct ledger *l, enum manner first, enum manner last)
+{
+	uint64_t sum = 0;
+	int manner;
+
+	for (manner = first; manner <= (int)last; manner++)
+		sum += l->count[ROW_FAILED][STAGE_CONNECT][manner];
+	return sum;
+}
+
+/*
+ * Returns how the ledger contradicts the truth, or NULL. Whether a failed connect was of use to its
+ * client, and whether a client that took long was idle, is the ledger's judgement: for these the
+ * truth gives bounds only.
+ */
+static const char *wrong_with_ledger(const struct ledger *l, const struct population *p)
+{
+	uint64_t in_time = ledger_row(l, ROW_IN_TIME), late = ledger_row(l, ROW_LATE);
+	const uint64_t *f = p->fates;
+
+	if (ledger_connects(l) != p->connection_count)
+		return "a connect is missing, or counts twice";
+	if (ledger_row(l, ROW_UNSEEN))
+		return "a connect is unseen, although all packets were seen";
+	if (in_time + late != f[FATE_PROMPT] + f[FATE_HELD] + f[FATE_LATE])
+		return "served connects";
+	if (in_time < f[FATE_PROMPT] || late < f[FATE_LATE])
+		return "connects in time";
+	if (not_served(l, STAGE_HOLD, STAGE_ANSWER) != f[FATE_OPEN])
+		return "connects that were not served after the handshake";
+	if (not_served(l, STAGE_FINISH, STAGE_FINISH) > f[FATE_HALF_OPEN])
+		return "connects that were not finished";
+	if (not_served(l, STAGE_CONNECT, STAGE_FINISH) !=
+	    f[FATE_HALF_OPEN] + f[FATE_SILENT] + f[FATE_REFUSED] + f[FATE_UNREACHABLE])
+		return "connects without a handshake";
+	if (failed_connects(l, MANNER_REFUSED, MANNER_REFUSED) > f[FATE_REFUSED])
+		return "refused connects";
+	if (failed_connects(l, MANNER_SILENT, MANNER_ONE_SYN) > f[FATE_SILENT])
+		return "silent servers";
+	if (failed_connects(l, MANNER_NO_ROUTE, MANNER_UNREACHABLE) > f[FATE_UNREACHABLE])
+		return "unreachable servers";
+	if (failed_connects(l, 0, MANNERS - 1) !=
+	    failed_connects(l, MANNER_SILENT, MANNER_UNREACHABLE))
+		return "a failure that does not occur here";
+	return NULL;
+}
+
+static void note_ledger(struct totals *t, const struct population *p, const struct diagnosis *d)
+{
+	const char *wrong = wrong_with_ledger(&d->ledger, p);
+	int row;
+
+	for (row = 0; row < LEDGER_ROWS; row++)
+		t->ledger[row] += ledger_row(&d->ledger, (enum ledger_row)row);
+	if (!wrong)
+		return;
+	t->misfiled++;
+	list_add(&t->contradictions, "seed %llu: %s", (unsigned long long)p->seed, wrong);
+}
+
+static void print_ledgers(const struct totals *t)
+{
+	int row;
+
+	printf("\nthe ledgers:");
+	for (row = 0; row < LEDGER_ROWS; row++)
+		printf(" %llu %s%s", (unsigned long long)t->ledger[row], ledger_row_names[row],
+		       row + 1 < LEDGER_ROWS ? "," : "\n");
+}
+
 /* The caller frees *d. */
 static void run(struct diagnosis *d, struct model **m, const struct population *p)
 {
@@ -262,7 +357,7 @@ static void run(struct diagnosis *d, struct model **m, const struct population *
 	struct host_facts facts = { 0 };
 	size_t i;
 
-	*m = model_new(SECOND_NS, NULL);
+	*m = model_new(STALL_NS, NULL);
 	if (!*m)
 		abort();
 	for (i = 0; i < p->connection_count; i++)
@@ -473,6 +568,7 @@ int main(int argc, char **argv)
 		population_make(&p, seed + i, impostors, verbose ? stdout : NULL);
 		run(&d, &m, &p);
 		note(&t, &p, &d);
+		note_ledger(&t, &p, &d);
 		if (i % REPEATED == 0) {
 			run(&again, &other, &p);
 			t.different += !are_same(&d, &again);
@@ -491,6 +587,8 @@ int main(int argc, char **argv)
 	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
 	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
 	list_print(&t.missed, "culprits that were not found");
+	print_ledgers(&t);
+	list_print(&t.contradictions, "ledgers that contradict the truth");
 	if (impostors || one)
 		return 0;
 	/* a tool that misses culprits is not useful */
@@ -499,6 +597,8 @@ int main(int argc, char **argv)
 	*(wrong_at(&t, CONFIDENCE_HIGH) ? &failed : &passed) += 1;
 	/* two engineers with one capture would disagree */
 	*(t.different ? &failed : &passed) += 1;
+	/* a connect in the wrong row acquits what is broken */
+	*(t.misfiled ? &failed : &passed) += 1;
 	printf("\nsimulation: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
