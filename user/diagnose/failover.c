@@ -4,7 +4,6 @@
  * second server of a chain, IPv4 after IPv6. The wait lies before the SYN, so it is no stall. It
  * shows as a constant time from the first SYN of one attempt to the SYN of another connection.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,31 +11,84 @@
 #include "diagnose/failover.h"
 
 /*
- * Minimum delay of IPv4 after IPv6. Users do not notice shorter delays (RFC 8305 5 recommends 250
- * ms between two attempts).
- */
-#define MIN_IPV6_GAP_NS (300 * (ns_t)MILLISECOND_NS)
-
-/*
  * Minimum gap in a chain. After a shorter gap the connection may be the next object of the same
  * page.
  */
 #define MIN_GAP_NS (ns_t) SECOND_NS
 
-/* Maximum gap in a chain: connect() on Linux gives up after 127 s. */
-#define MAX_GAP_NS (130 * (ns_t)SECOND_NS)
+/* Maximum time from the end of an attempt to the connect that waited for it. */
+#define REACTION_NS (ns_t) SECOND_NS
 
-#define CHANCE_MAX 1e-2 /* maximum probability that a reported chain is due to chance */
+/* Time until a second SYN is overdue. */
+#define SECOND_SYN_NS (3 * (ns_t)SECOND_NS)
+
+/* Linux and macOS send this many SYNs at equal intervals before these double. */
+#define LINEAR_SYNS 5
+
+/* Attempts of a host within this time count once. */
+#define MOMENT_NS (ns_t) SECOND_NS
+
+/* ---- how long a client waits for an attempt ---- */
+
+static ns_t gap_before(const struct pending *o, unsigned int syn)
+{
+	return o->syn_times[syn] - o->syn_times[syn - 1];
+}
+
+/*
+ * Returns the time at which the next SYN was due, or the attempt was resolved. A client whose next
+ * SYN did not come had given up.
+ */
+static ns_t given_up(const struct pending *o)
+{
+	unsigned int last = o->syn_count - 1;
+
+	if (o->resolved)
+		return o->end;
+	if (o->syn_count < 2)
+		return o->start + SECOND_SYN_NS;
+	if (o->syn_count >= 3 && o->syn_count <= LINEAR_SYNS &&
+	    gap_before(o, last) * 2 < gap_before(o, last - 1) * 3)
+		return o->syn_last + gap_before(o, last);
+	return o->end;
+}
+
+/*
+ * Returns true if the system's schedule has run out: the attempt failed by itself, and the program
+ * may wait for longer. Windows sent SYNs at 0, 3 and 9 s.
+ */
+static bool is_exhausted(const struct pending *o)
+{
+	ns_t tolerance = SECOND_NS / 2;
+
+	if (o->resolved || o->syn_count < 3)
+		return false;
+	return o->syn_count > LINEAR_SYNS + 2 ||
+	       (o->syn_count == 3 && llabs(gap_before(o, 1) - 3 * (ns_t)SECOND_NS) < tolerance &&
+		llabs(gap_before(o, 2) - 6 * (ns_t)SECOND_NS) < tolerance);
+}
+
+/* Return the minimum and the maximum time from the attempt to a connect that waited for it. */
+static ns_t least_gap(const struct sequence *f, const struct pending *o)
+{
+	ns_t least = f->ipv6 ? MIN_IPV6_GAP_NS : MIN_GAP_NS;
+
+	if (!o->resolved)
+		return least;
+	/* the client waits for the answer; a refusal that costs less than a stall is harmless */
+	if (least < f->g->m->stall_ns)
+		least = f->g->m->stall_ns;
+	return least > o->end - o->start ? least : o->end - o->start;
+}
+
+static ns_t greatest_gap(const struct sequence *f, const struct pending *o)
+{
+	ns_t gap = f->late && is_exhausted(o) ? MAX_GAP_NS : given_up(o) - o->start + REACTION_NS;
+
+	return gap < MAX_GAP_NS ? gap : MAX_GAP_NS;
+}
 
 /* ---- collecting successors ---- */
-
-bool is_successor_explained(const struct sequence *f, const struct recent *recent)
-{
-	struct explained_recent *e;
-
-	HASH_FIND(hh, f->explained, &recent, sizeof(recent), e);
-	return e;
-}
 
 static bool add_successor(struct sequence *f, const struct successor *successor)
 {
@@ -60,72 +112,61 @@ static bool add_successor(struct sequence *f, const struct successor *successor)
 	return true;
 }
 
-static bool is_family_change(const struct pending *o, const struct recent *b)
+static bool is_family_change(const struct endpoint *from, const struct endpoint *to)
 {
-	return !is_ip4(&o->to.address) && is_ip4(&b->to.address) && o->to.port == b->to.port;
+	return !is_ip4(&from->address) && is_ip4(&to->address) && from->port == to->port;
 }
 
-/* Returns the time since which all connections of the client are known. */
-static ns_t known_since(const struct client *c)
+bool counts_as_successor(const struct sequence *f, const struct begin *b)
 {
-	ns_t oldest = NEVER;
-	unsigned int i;
-
-	if (c->recent_count <= RECENT)
-		return c->first_syn;
-	for (i = 0; i < RECENT; i++)
-		if (oldest == NEVER || c->recent[i].syn < oldest)
-			oldest = c->recent[i].syn;
-	return oldest;
+	return !b->explained && (b->recent || f->counts_failed);
 }
 
-/* Returns true for attempts of one host that start together, which count once. */
-static bool is_same_moment(const struct attempt *a, const struct attempt *b)
+bool may_follow(const struct attempt *a, const struct begin *b, bool ipv6)
 {
-	return a->timeline == b->timeline &&
-	       llabs(a->pending->start - b->pending->start) < (ns_t)SECOND_NS;
+	const struct endpoint *to = &a->pending->to;
+
+	if (b->attempt) /* the same peer once more, or the next address of the same family */
+		return !ipv6 || (!is_ip4(&b->to->address) && b->to->port == to->port);
+	return !same_endpoint(b->to, to) && is_family_change(to, b->to) == ipv6;
 }
 
-static bool is_successor(const struct sequence *f, const struct successor *s, bool ipv6)
+/* Returns true if IPv4 followed so fast that nobody noticed: the client does not wait for IPv6. */
+static bool is_raced(const struct sequence *f, const struct attempt *a)
 {
-	const struct pending *o = s->after.pending;
-	/* no client waits for an attempt that has already failed */
-	ns_t pending = o->end - o->start + (ns_t)SECOND_NS;
+	const struct rhythm *r = rhythm_of(f, a->timeline);
+	ns_t start = a->pending->start;
+	size_t i;
 
-	return s->t >= (ipv6 ? MIN_IPV6_GAP_NS : MIN_GAP_NS) &&
-	       s->t <= (ipv6 ? MAX_GAP_NS : pending) && !same_endpoint(&s->recent->to, &o->to) &&
-	       is_family_change(o, s->recent) == ipv6 && !is_successor_explained(f, s->recent);
+	for (i = rhythm_find(r, start); i < r->count && r->at[i].t < start + MIN_IPV6_GAP_NS; i++)
+		if (r->at[i].recent && is_family_change(&a->pending->to, r->at[i].to))
+			return true;
+	return false;
 }
 
 /* Adds the successors of an attempt. Returns false when out of memory. */
-static bool collect_successors(struct sequence *f, const struct attempt *attempt, bool ipv6)
+static bool collect_successors(struct sequence *f, struct attempt *a)
 {
-	const struct host *h = attempt->timeline->host;
-	bool could_have_one = false;
-	size_t i, j, n;
+	const struct rhythm *r = rhythm_of(f, a->timeline);
+	struct attempt *last = f->moment_count ? f->moments[f->moment_count - 1] : NULL;
+	ns_t since = known_since(a, f->ipv6), start = a->pending->start;
+	ns_t until = start + greatest_gap(f, a->pending);
+	size_t i;
 
-	for (i = 0; i < h->client_count; i++) {
-		const struct client *c = h->clients[i];
+	a->moment = NULL;
+	if (since == NEVER || start < since || (f->ipv6 && is_raced(f, a)))
+		return true;
+	if (last && last->timeline == a->timeline && start - last->pending->start < MOMENT_NS)
+		a->moment = last;
+	else
+		a->moment = f->moments[f->moment_count++] = a;
+	for (i = rhythm_find(r, start + least_gap(f, a->pending));
+	     i < r->count && r->at[i].t <= until; i++) {
+		struct successor s = { a, &r->at[i], r->at[i].t - start };
 
-		if (!c->recent || attempt->pending->start < known_since(c))
-			continue;
-		could_have_one = true;
-		n = c->recent_count < RECENT ? c->recent_count : RECENT;
-		for (j = 0; j < n; j++) {
-			struct successor s = {
-				.after = *attempt,
-				.recent = &c->recent[j],
-				.t = c->recent[j].syn - attempt->pending->start,
-			};
-
-			if (is_successor(f, &s, ipv6) && !add_successor(f, &s))
-				return false;
-		}
-	}
-	f->pendings += could_have_one;
-	if (could_have_one && !(f->last.pending && is_same_moment(&f->last, attempt))) {
-		f->attempts++;
-		f->last = *attempt;
+		if (counts_as_successor(f, s.begin) && may_follow(a, s.begin, f->ipv6) &&
+		    !add_successor(f, &s))
+			return false;
 	}
 	return true;
 }
@@ -135,112 +176,76 @@ static bool collect_successors(struct sequence *f, const struct attempt *attempt
 static int by_t(const void *a, const void *b)
 {
 	const struct successor *x = a, *y = b;
+	int order;
 
 	if (x->t != y->t)
 		return x->t < y->t ? -1 : 1;
-	return memcmp(&x->recent->to, &y->recent->to, sizeof(x->recent->to));
+	order = memcmp(x->begin->to, y->begin->to, sizeof(*x->begin->to));
+	return order ? order : x->begin->t < y->begin->t ? -1 : x->begin->t > y->begin->t;
 }
 
-/*
- * Returns true if the host's attempts at `to` are periodic. Such attempts are at a constant
- * distance from any other periodic connections.
- */
-static bool is_periodic(const struct timeline *t, const struct endpoint *to)
+/* Returns true if the wait of this attempt may end later than the run. */
+static bool is_open(const struct sequence *f, const struct attempt *a, const struct span *s)
 {
-	ns_t before = NEVER, intervals[64], middle;
-	size_t i, n = 0, near = 0;
-
-	for (i = 0; i < t->pending_count && n < 64; i++) {
-		const struct pending *o = t->pendings[i];
-
-		if (!same_endpoint(&o->to, to))
-			continue;
-		if (before != NEVER)
-			intervals[n++] = o->start - before;
-		before = o->start;
-	}
-	if (n < 2)
-		return false;
-	middle = median(intervals, n);
-	for (i = 0; i < n; i++)
-		near += llabs(intervals[i] - middle) <= timer_slack(middle);
-	return near * 10 >= n * 7;
-}
-
-/* Counts the distinct attempts, hosts and destinations of a span. */
-static void count_distinct(const struct sequence *f, struct span *s)
-{
-	size_t i, j;
-
-	s->attempts = s->hosts = s->destinations = 0;
-	s->periodic = false;
-	for (i = s->first; i < s->first + s->count; i++) {
-		const struct successor *x = &f->at[i];
-		bool attempt = true, host = true, destination = true;
-
-		for (j = s->first; j < i; j++) {
-			attempt &= !is_same_moment(&f->at[j].after, &x->after);
-			host &= f->at[j].after.timeline != x->after.timeline;
-			destination &= !same_endpoint(&f->at[j].recent->to, &x->recent->to);
-		}
-		s->attempts += attempt;
-		s->hosts += host;
-		s->destinations += destination;
-		if (host && is_periodic(x->after.timeline, &x->after.pending->to))
-			s->periodic = true;
-	}
-}
-
-static void find_destination(const struct sequence *f, struct span *s)
-{
-	size_t i, j, n;
-
-	s->to_destination = 0;
-	for (i = s->first; i < s->first + s->count; i++) {
-		n = 0;
-		for (j = s->first; j < s->first + s->count; j++)
-			n += same_endpoint(&f->at[j].recent->to, &f->at[i].recent->to);
-		if (n > s->to_destination) {
-			s->to_destination = n;
-			s->destination = &f->at[i].recent->to;
-		}
-	}
-}
-
-/*
- * Returns the probability of so many successors in an interval of this width, if connections began
- * at random. It is multiplied by the number of such intervals. If the rate near the span is higher
- * than the overall rate, it is used instead.
- */
-static double chance_of_span(const struct sequence *f, const struct span *s)
-{
-	double width, hit, rate = f->rate, local = 0, chance;
+	const struct rhythm *r = rhythm_of(f, a->timeline);
+	ns_t start = a->pending->start;
 	size_t i;
 
-	width = (f->at[s->first + s->count - 1].t - f->at[s->first].t) / 1e9;
-	if (width < 2e-3)
-		width = 2e-3;
-	for (i = 0; i < f->count; i++)
-		local += f->at[i].t > s->median / 3 * 2 && f->at[i].t < s->median / 2 * 3;
-	local = (local - s->count) / (s->median / 1e9 * 5 / 6 * f->pendings);
-	if (local > rate)
-		rate = local;
-	hit = 1 - exp(-rate * width * f->pendings / f->attempts);
-	chance = binomial_tail(s->attempts, f->attempts, hit) * (MAX_GAP_NS / 1e9) / width;
-	return chance > 1 ? 1 : chance;
+	if (start + s->high > f->g->m->last)
+		return true;
+	for (i = rhythm_find(r, start + s->low); i < r->count && r->at[i].t <= start + s->high; i++)
+		if (r->at[i].attempt && r->at[i].attempt->open)
+			return true;
+	return false;
+}
+
+/*
+ * Counts the attempts with a successor in the span. Hosts with broken IPv6 are judged one by one:
+ * those that do not wait for it are left out.
+ */
+static void count_attempts(struct sequence *f, struct span *s)
+{
+	size_t i, first, hits, tried;
+
+	for (i = 0; i < f->moment_count; i++)
+		f->moments[i]->hit = false;
+	for (i = s->first; i < s->first + s->count; i++)
+		f->at[i].after->moment->hit = true;
+	s->attempts = s->tried = 0;
+	for (first = 0; first < f->moment_count; first = i) {
+		const struct timeline *t = f->moments[first]->timeline;
+
+		hits = tried = 0;
+		for (i = first; i < f->moment_count && f->moments[i]->timeline == t; i++) {
+			struct attempt *a = f->moments[i];
+
+			a->counts = a->hit || !is_open(f, a, s);
+			hits += a->hit;
+			tried += a->counts;
+		}
+		if (f->ipv6 && hits * 2 <= tried) {
+			while (first < i)
+				f->moments[first++]->counts = false;
+			continue;
+		}
+		s->attempts += hits;
+		s->tried += tried;
+	}
 }
 
 static void measure_span(struct sequence *f, struct span *s)
 {
 	size_t i;
 
-	count_distinct(f, s);
-	find_destination(f, s);
+	s->low = f->at[s->first].t;
+	s->high = f->at[s->first + s->count - 1].t;
 	s->median = f->at[s->first + s->count / 2].t;
 	for (i = 0; i < s->count; i++)
 		f->times[i] = f->at[s->first + i].t;
 	s->deviation = median_absolute_deviation(f->times, s->count, s->median);
-	s->chance = chance_of_span(f, s);
+	s->counts_failed = f->counts_failed;
+	count_attempts(f, s);
+	judge_span(f, s);
 }
 
 /*
@@ -265,6 +270,17 @@ static struct span densest_span(struct sequence *f, ns_t width, double share)
 	return best;
 }
 
+/* Returns true if a is less likely by chance than b, or as unlikely and steadier. */
+static bool is_better(const struct span *a, const struct span *b, bool ipv6)
+{
+	double x = a->chance_of_starts * a->chance_of_ends;
+	double y = b->chance_of_starts * b->chance_of_ends;
+
+	if (is_span_sufficient(a, ipv6) != is_span_sufficient(b, ipv6))
+		return is_span_sufficient(a, ipv6);
+	return x != y ? x < y : a->deviation < b->deviation;
+}
+
 /*
  * Returns the span that is least likely by chance. Several widths are tried, since the timers of
  * helpers vary. The delay of IPv4 varies more, so one wide span is enough.
@@ -277,95 +293,80 @@ static struct span steadiest_span(struct sequence *f)
 	size_t i;
 
 	qsort(f->at, f->count, sizeof(*f->at), by_t);
-	best = densest_span(f, 100 * (ns_t)MILLISECOND_NS, f->peer ? 0.04 : 0.2);
-	for (i = 0; f->peer && i < sizeof(widths) / sizeof(widths[0]); i++) {
+	best = densest_span(f, 100 * (ns_t)MILLISECOND_NS, f->ipv6 ? 0.2 : 0.04);
+	for (i = 0; !f->ipv6 && i < sizeof(widths) / sizeof(widths[0]); i++) {
 		s = densest_span(f, widths[i], 0);
-		if (s.attempts * 2 > f->attempts && s.chance < best.chance)
+		if (s.attempts * 2 > s.tried && is_better(&s, &best, f->ipv6))
 			best = s;
 	}
 	return best;
 }
 
-/* Returns the rate of connections of the hosts in the sequence, in connections a second. */
-static double rate_of(const struct sequence *f)
+/* Fills in the span of a candidate. Returns true if most attempts have a successor in it. */
+static bool find_span(struct context *g, struct sequence *f, struct candidate *c)
 {
-	const struct timeline *t = NULL;
-	double connections = 0, seconds = 0;
-	size_t i, j;
+	size_t i, on = 0;
 
-	for (i = 0; i < f->count; i++) {
-		if (f->at[i].after.timeline == t)
-			continue;
-		t = f->at[i].after.timeline;
-		for (j = 0; j < t->host->client_count; j++) {
-			const struct client *c = t->host->clients[j];
+	f->count = f->moment_count = 0;
+	f->ipv6 = !c->peer;
+	f->to = c->peer ? &c->peer->server : NULL;
+	for (i = 0; i < c->count; i++)
+		if (!collect_successors(f, c->at[i]))
+			g->out_of_memory = true;
+	if (!f->count || f->moment_count < MIN_CHAINS)
+		return false;
+	c->span = steadiest_span(f);
+	for (i = c->span.first; i < c->span.first + c->span.count; i++) {
+		const struct pending *o = f->at[i].after->pending;
 
-			connections += c->recent_count < RECENT ? c->recent_count : RECENT;
-		}
-		seconds += t->watched / 1e9;
+		on += o->syn_last > o->start + f->at[i].t + 100 * (ns_t)MILLISECOND_NS;
 	}
-	return seconds > 0 ? connections / seconds : 1;
+	c->span.late = f->late;
+	c->span.continues = on * 2 > c->span.count;
+	return is_span_sufficient(&c->span, f->ipv6);
 }
 
-/* Fills in the span. Returns true if most attempts have a successor in it. */
-static bool find_chain(struct sequence *f, struct span *s)
+/*
+ * Looks first for a connect that ended the wait, then also for a next attempt. Only then is a
+ * program considered that waits for longer than its system does.
+ */
+static void examine(struct context *g, struct sequence *f, struct candidate *c)
 {
-	if (!f->count)
-		return false;
-	f->rate = rate_of(f);
-	*s = steadiest_span(f);
-	return s->attempts >= 2 && s->attempts * 2 > f->attempts && s->chance <= CHANCE_MAX;
+	size_t i;
+
+	c->linked = false;
+	if (c->count < MIN_CHAINS || (c->peer && is_named(g, &c->peer->server)))
+		return;
+	for (i = 0; i < 4 && !c->linked; i++) {
+		f->counts_failed = i & 1;
+		f->late = i & 2;
+		c->linked = find_span(g, f, c);
+	}
+	for (i = 0; i < c->count; i++)
+		c->at[i]->candidate = c;
 }
 
 /* ---- all attempts that failed ---- */
 
-static int by_destination(const void *a, const void *b)
+static int by_host(const void *a, const void *b)
 {
 	const struct attempt *x = a, *y = b;
+
+	if (x->timeline != y->timeline)
+		return x->timeline < y->timeline ? -1 : 1;
+	if (x->pending->start != y->pending->start)
+		return x->pending->start < y->pending->start ? -1 : 1;
+	return memcmp(&x->pending->to, &y->pending->to, sizeof(x->pending->to));
+}
+
+static int by_destination(const void *a, const void *b)
+{
+	const struct attempt *x = *(struct attempt *const *)a, *y = *(struct attempt *const *)b;
 	int order = memcmp(&x->pending->to, &y->pending->to, sizeof(x->pending->to));
 
 	if (order)
 		return order;
-	if (x->timeline != y->timeline)
-		return x->timeline < y->timeline ? -1 : 1;
-	return x->pending->start < y->pending->start ? -1 : x->pending->start > y->pending->start;
-}
-
-/*
- * The attempts at one peer, a range of all attempts, and the probability that their chain is due to
- * chance.
- */
-struct candidate {
-	size_t first;
-	size_t count;
-	double chance; /* 1 if there is no chain */
-};
-
-static int by_chance(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-
-	if (x->chance != y->chance)
-		return x->chance < y->chance ? -1 : 1;
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Fills in the span. Returns true if these attempts form a chain with their successors. */
-static bool examine_attempts(struct context *g, struct sequence *f, const struct attempt *failed,
-			     size_t count, bool ipv6, struct span *s)
-{
-	size_t i;
-
-	f->count = f->attempts = f->pendings = 0;
-	f->last.pending = NULL;
-	f->peer = ipv6 ? NULL : model_peer(g->m, &failed[0].pending->to);
-	if (!ipv6 && (!f->peer || is_named(g, &failed[0].pending->to)))
-		return false;
-	for (i = 0; i < count; i++)
-		if (!(ipv6 && is_ip4(&failed[i].pending->to.address)) &&
-		    !collect_successors(f, &failed[i], ipv6))
-			g->out_of_memory = true;
-	return find_chain(f, s);
+	return x < y ? -1 : x > y;
 }
 
 static size_t collect_failed(const struct context *g, struct attempt *failed)
@@ -375,65 +376,105 @@ static size_t collect_failed(const struct context *g, struct attempt *failed)
 
 	TAILQ_FOREACH(o, &g->m->pendings, by_age)
 		if (o->failed)
-			failed[n++] = (struct attempt){ o, timeline_of(g, o->client) };
-	qsort(failed, n, sizeof(*failed), by_destination);
+			failed[n++] = (struct attempt){
+				.pending = o,
+				.timeline = timeline_of(g, o->client),
+				.open = !o->resolved && given_up(o) > g->m->last,
+			};
+	qsort(failed, n, sizeof(*failed), by_host);
 	return n;
 }
 
-static size_t group_by_destination(const struct attempt *failed, size_t n,
+static size_t group_by_destination(const struct context *g, struct attempt **order, size_t n,
 				   struct candidate *candidates)
 {
 	size_t i, count = 0;
 
 	for (i = 0; i < n; i++) {
-		if (!i || !same_endpoint(&failed[i].pending->to, &failed[i - 1].pending->to))
-			candidates[count++].first = i;
+		const struct endpoint *to = &order[i]->pending->to;
+
+		if (!i || !same_endpoint(to, &order[i - 1]->pending->to)) {
+			candidates[count].at = &order[i];
+			candidates[count].peer = model_peer(g->m, to);
+			candidates[count].count = 0;
+			count++;
+		}
 		candidates[count - 1].count++;
 	}
 	return count;
 }
 
-/*
- * Reports the chain that is least likely by chance first, and marks its successors as explained.
- * Other attempts made at the same times have the same successors by chance.
- */
-static void report_chains(struct context *g, struct sequence *f, const struct attempt *failed,
-			  size_t n, struct candidate *candidates)
+/* Reports all hosts that wait for IPv6, those with the same delay together. */
+static void examine_ipv6(struct context *g, struct sequence *f, struct attempt *failed, size_t n,
+			 struct attempt **order)
 {
-	size_t i, count = group_by_destination(failed, n, candidates);
-	struct candidate *c;
-	struct span s;
+	struct candidate c = { .at = order };
+	size_t i, before;
 
-	for (c = candidates; c < candidates + count; c++)
-		c->chance = examine_attempts(g, f, failed + c->first, c->count, false, &s)
-				    ? s.chance
-				    : 1;
-	qsort(candidates, count, sizeof(*candidates), by_chance);
-	if (examine_attempts(g, f, failed, n, true, &s))
-		report_chain(g, f, &s);
-	for (i = 0; i < count && candidates[i].chance < 1; i++)
-		if (examine_attempts(g, f, failed + candidates[i].first, candidates[i].count, false,
-				     &s))
-			report_chain(g, f, &s);
+	for (i = 0; i < n; i++)
+		if (!is_ip4(&failed[i].pending->to.address))
+			order[c.count++] = &failed[i];
+	do {
+		before = g->d->count;
+		examine(g, f, &c);
+		if (c.linked)
+			report_chains(g, f, &c, 1, failed, n);
+	} while (g->d->count > before);
+	for (i = 0; i < n; i++)
+		failed[i].candidate = NULL;
+}
+
+static void examine_all(struct context *g, struct sequence *f, struct attempt *failed, size_t n,
+			struct attempt **order, struct candidate *candidates)
+{
+	size_t i, count;
+
+	examine_ipv6(g, f, failed, n, order);
+	for (i = 0; i < n; i++)
+		order[i] = &failed[i];
+	qsort(order, n, sizeof(struct attempt *), by_destination);
+	count = group_by_destination(g, order, n, candidates);
+	for (i = 0; i < count; i++)
+		if (candidates[i].peer)
+			examine(g, f, &candidates[i]);
+	report_chains(g, f, candidates, count, failed, n);
+}
+
+static size_t count_begins(const struct context *g)
+{
+	size_t i, j, n = g->m->pending_kept;
+
+	for (i = 0; i < g->hosts->count; i++)
+		for (j = 0; j < g->hosts->at[i].client_count; j++)
+			n += g->hosts->at[i].clients[j]->recent ? RECENT : 0;
+	return n;
 }
 
 void cause_failover(struct context *g)
 {
-	struct attempt *failed = calloc(g->m->pending_kept + 1, sizeof(*failed));
-	struct candidate *candidates = calloc(g->m->pending_kept + 1, sizeof(*candidates));
-	struct explained_recent *e, *next;
-	struct sequence f = {};
+	size_t room = g->m->pending_kept + 1, n;
+	struct attempt *failed = calloc(room, sizeof(*failed));
+	struct attempt **order = calloc(room, sizeof(*order));
+	struct candidate *candidates = calloc(room, sizeof(*candidates));
+	struct begin *begins = calloc(count_begins(g) + 1, sizeof(*begins));
+	struct rhythm *rhythms = calloc(g->hosts->count + 1, sizeof(*rhythms));
+	struct sequence f = { .g = g, .rhythms = rhythms };
 
-	if (failed && candidates)
-		report_chains(g, &f, failed, collect_failed(g, failed), candidates);
-	else
+	f.moments = calloc(room, sizeof(*f.moments));
+	if (failed && order && candidates && begins && rhythms && f.moments) {
+		n = collect_failed(g, failed);
+		fill_rhythms(g, rhythms, begins, failed, n);
+		if (n)
+			examine_all(g, &f, failed, n, order, candidates);
+	} else {
 		g->out_of_memory = true;
-	HASH_ITER(hh, f.explained, e, next) {
-		HASH_DEL(f.explained, e);
-		free(e);
 	}
 	free(f.at);
 	free(f.times);
+	free(f.moments);
+	free(rhythms);
+	free(begins);
 	free(candidates);
+	free(order);
 	free(failed);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Creates the finding of a failover chain: its kind, its confidence, and its evidence. */
+/* Creates the finding of failover chains: their kind, their confidence, and their evidence. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "diagnose/failover.h"
 #include "diagnose/forwarding.h"
 
@@ -12,23 +15,168 @@
 /* Maximum deviation of a timer; the next object of a page varies more. */
 #define UNSTEADY_NS (20 * (ns_t)MILLISECOND_NS)
 
-#define CHANCE_HIGH 1e-8 /* maximum chance for high confidence */
+/* Limits of the chances of the starts and the ends, the same as for a lock. */
+#define MEDIUM_CHANCE 1e-3 /* maximum product */
+#define HIGH_CHANCE_OF_STARTS 1e-3
+#define HIGH_CHANCE_OF_ENDS 1e-6
+#define HIGH_CHANCE_OF_IPV6 1e-7 /* maximum product: the family and the port agree as well */
 
-static void mark_explained(struct context *g, struct sequence *f, const struct recent *recent)
+#define MAX_MEMBERS (MAX_FINDING_ALSO + 1)
+
+/* A peer that is part of chains. */
+struct member {
+	const struct endpoint *to;
+	size_t chains; /* chains that it is part of */
+	size_t parts; /* parts of all chains */
+	ns_t duration; /* median duration of a part */
+};
+
+/* What the chains of a finding have in common. */
+struct summary {
+	struct member members[MAX_MEMBERS]; /* the one in most chains first */
+	size_t member_count;
+	const struct endpoint *destination; /* the most frequent destination */
+	size_t to_destination; /* chains that end there */
+	size_t destinations;
+	size_t hosts;
+	size_t length; /* number of parts, if all chains have the same; or 0 */
+	ns_t total; /* median */
+	ns_t deviation;
+	ns_t longest;
+	ns_t part; /* duration of each part, if all parts are equal; or NEVER */
+};
+
+/* ---- what the chains have in common ---- */
+
+static ns_t part_duration(const struct chain *c, size_t i)
 {
-	struct explained_recent *e;
+	ns_t end = i + 1 < c->count ? c->parts[i + 1]->pending->start : c->end->t;
 
-	if (is_successor_explained(f, recent))
-		return;
-	ADD_NEW(f->explained, recent, recent, e);
-	g->out_of_memory |= !e;
+	return end - c->parts[i]->pending->start;
 }
 
-static enum finding_kind chain_kind(const struct sequence *f, const struct span *s)
+static void add_member(struct summary *s, const struct endpoint *to, bool again)
 {
-	if (!f->peer)
+	size_t i;
+
+	for (i = 0; i < s->member_count; i++)
+		if (same_endpoint(s->members[i].to, to))
+			break;
+	if (i == MAX_MEMBERS)
+		return;
+	if (i == s->member_count)
+		s->members[s->member_count++] = (struct member){ .to = to };
+	s->members[i].chains += !again;
+	s->members[i].parts++;
+}
+
+/* Orders the peers by the number of chains, then as they were seen first. */
+static void sort_members(struct summary *s)
+{
+	struct member m;
+	size_t i, j;
+
+	for (i = 1; i < s->member_count; i++) {
+		m = s->members[i];
+		for (j = i; j && s->members[j - 1].chains < m.chains; j--)
+			s->members[j] = s->members[j - 1];
+		s->members[j] = m;
+	}
+}
+
+static void find_members(struct summary *s, const struct chains *c, ns_t *times)
+{
+	size_t i, j, k, m, n;
+
+	for (i = 0; i < c->count; i++)
+		for (j = 0; j < c->at[i].count; j++) {
+			const struct endpoint *to = &c->at[i].parts[j]->pending->to;
+			bool again = false;
+
+			for (k = 0; k < j; k++)
+				again |= same_endpoint(&c->at[i].parts[k]->pending->to, to);
+			add_member(s, to, again);
+		}
+	sort_members(s);
+	for (m = 0; m < s->member_count; m++) {
+		for (i = n = 0; i < c->count; i++)
+			for (j = 0; j < c->at[i].count; j++)
+				if (same_endpoint(&c->at[i].parts[j]->pending->to,
+						  s->members[m].to))
+					times[n++] = part_duration(&c->at[i], j);
+		s->members[m].duration = median(times, n);
+	}
+}
+
+static void find_destination(struct summary *s, const struct chains *c)
+{
+	size_t i, j, n;
+	bool known;
+
+	for (i = 0; i < c->count; i++) {
+		known = false;
+		for (j = n = 0; j < c->count; j++) {
+			bool same = same_endpoint(c->at[j].end->to, c->at[i].end->to);
+
+			n += same;
+			known |= same && j < i;
+		}
+		s->destinations += !known;
+		if (n > s->to_destination) {
+			s->to_destination = n;
+			s->destination = c->at[i].end->to;
+		}
+	}
+}
+
+static void find_durations(struct summary *s, const struct chains *c, ns_t *times)
+{
+	ns_t middle = c->span.median;
+	size_t i, j;
+
+	s->part = middle;
+	s->length = c->at[0].count;
+	for (i = 0; i < c->count; i++) {
+		if (c->at[i].count != s->length)
+			s->length = 0;
+		for (j = 0; j < c->at[i].count; j++)
+			if (llabs(part_duration(&c->at[i], j) - middle) > timer_slack(middle))
+				s->part = NEVER;
+		times[i] = c->at[i].total;
+	}
+	s->total = median(times, c->count);
+	s->deviation = median_absolute_deviation(times, c->count, s->total);
+	s->longest = times[c->count - 1];
+}
+
+/* Fills in the summary. Returns false when out of memory. */
+static bool summarize(struct summary *s, const struct chains *c)
+{
+	ns_t *times = malloc(c->count * MAX_PARTS * sizeof(*times));
+	const struct timeline *t = NULL;
+	size_t i;
+
+	memset(s, 0, sizeof(*s));
+	if (!times)
+		return false;
+	find_members(s, c, times);
+	find_destination(s, c);
+	find_durations(s, c, times);
+	for (i = 0; i < c->count; i++) {
+		s->hosts += c->at[i].parts[0]->timeline != t;
+		t = c->at[i].parts[0]->timeline;
+	}
+	free(times);
+	return true;
+}
+
+/* ---- the kind and the confidence ---- */
+
+static enum finding_kind chain_kind(const struct summary *s, const struct chains *c)
+{
+	if (c->ipv6)
 		return KIND_BROKEN_IPV6;
-	return s->to_destination * 10 < s->count * 8 ? KIND_HELD_BEFORE_CONNECT
+	return s->to_destination * 10 < c->count * 8 ? KIND_HELD_BEFORE_CONNECT
 						     : KIND_FAILOVER_CHAIN;
 }
 
@@ -36,116 +184,212 @@ static enum finding_kind chain_kind(const struct sequence *f, const struct span 
  * Returns true if both the attempts and the successors, to another port, may be periodic for
  * reasons of their own.
  */
-static bool is_clockwork(const struct sequence *f, const struct span *s)
+static bool is_clockwork(const struct summary *s, const struct chains *c)
 {
-	return f->peer && s->periodic && s->destinations < 3 &&
-	       s->destination->port != f->peer->server.port;
+	return !c->ipv6 && c->span.periodic && s->destinations < 3 &&
+	       s->destination->port != s->members[0].to->port;
 }
 
-static enum confidence chain_confidence(const struct sequence *f, const struct span *s)
+static bool is_unlikely_by_chance(const struct chains *c)
 {
-	const struct peer *p = f->peer;
-	enum confidence confidence =
-		s->chance <= CHANCE_HIGH ? confidence_by_count(s->attempts) : CONFIDENCE_LOW;
+	const struct span *s = &c->span;
 
-	if (is_clockwork(f, s))
+	if (c->ipv6)
+		return s->chance_of_starts * s->chance_of_ends <= HIGH_CHANCE_OF_IPV6;
+	return s->chance_of_starts <= HIGH_CHANCE_OF_STARTS &&
+	       s->chance_of_ends <= HIGH_CHANCE_OF_ENDS;
+}
+
+static enum confidence chain_confidence(const struct context *g, const struct summary *s,
+					const struct chains *c)
+{
+	const struct span *span = &c->span;
+	const struct peer *p = model_peer(g->m, s->members[0].to);
+
+	if (is_clockwork(s, c) || span->ambiguous ||
+	    span->chance_of_starts * span->chance_of_ends > MEDIUM_CHANCE)
 		return CONFIDENCE_LOW;
 	/* clients do not wait for a server that answers other clients */
-	if (p && p->answered > p->failures[FAILURE_SILENT] && p->last_answer > p->first_failure)
+	if (!c->ipv6 && p && p->answered > p->failures[FAILURE_SILENT] &&
+	    p->last_answer > p->first_failure)
 		return CONFIDENCE_LOW;
-	if ((s->median > LATE_NS || (p && s->deviation > UNSTEADY_NS)) &&
-	    confidence == CONFIDENCE_HIGH)
+	if (span->median > LATE_NS || span->late || !is_unlikely_by_chance(c) ||
+	    (!c->ipv6 && (span->deviation > UNSTEADY_NS || span->continues)))
 		return CONFIDENCE_MEDIUM;
-	return confidence;
+	return CONFIDENCE_HIGH;
 }
 
-/* Adds the hosts of the span, and marks its successors as explained. */
-static void mark_span(struct context *g, struct finding *finding, struct sequence *f,
-		      const struct span *s)
+/* ---- the text ---- */
+
+/* Returns what the peer does to connects: a refusal is an answer. */
+static const char *what_happens(const struct context *g, const struct endpoint *to)
 {
-	size_t i, j;
+	const struct peer *p = model_peer(g->m, to);
 
-	for (i = s->first; i < s->first + s->count; i++) {
-		bool known = false;
+	if (!p || p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN])
+		return "does not answer";
+	if (p->failures[FAILURE_REFUSED])
+		return "refuses connections";
+	return p->failures[FAILURE_UNREACHABLE] ? "is unreachable" : "does not answer";
+}
 
-		mark_explained(g, f, f->at[i].recent);
-		for (j = s->first; j < i && !known; j++)
-			known = f->at[j].after.timeline == f->at[i].after.timeline;
-		if (!known)
-			finding_add_host(g, &finding->affected, f->at[i].after.timeline->host);
+#define FORMAT_PARTS (FORMAT_DURATION + 32)
+
+/* Formats " (40.0 s twice)" or " (3 x 21.0 s)"; empty for a single part. */
+static void format_parts(char out[FORMAT_PARTS], const struct summary *s)
+{
+	char t[FORMAT_DURATION];
+
+	*out = '\0';
+	if (s->length == 1)
+		return;
+	if (s->part == NEVER)
+		snprintf(out, FORMAT_PARTS, " (several connects in turn)");
+	else if (!s->length)
+		snprintf(out, FORMAT_PARTS, " (%s for each)", format_duration(t, s->part));
+	else if (s->length == 2)
+		snprintf(out, FORMAT_PARTS, " (%s twice)", format_duration(t, s->part));
+	else
+		snprintf(out, FORMAT_PARTS, " (%zu x %s)", s->length, format_duration(t, s->part));
+}
+
+static void set_text(const struct context *g, struct finding *finding, const struct summary *s)
+{
+	char peer[FORMAT_ENDPOINT + 64], to[FORMAT_ENDPOINT], total[FORMAT_DURATION + 8];
+	char parts[FORMAT_PARTS], name[FORMAT_ENDPOINT], t[FORMAT_DURATION];
+
+	format_endpoint(name, s->members[0].to);
+	if (s->member_count > 1)
+		snprintf(peer, sizeof(peer), "%s and %zu more do not answer", name,
+			 s->member_count - 1);
+	else
+		snprintf(peer, sizeof(peer), "%s %s", name, what_happens(g, s->members[0].to));
+	format_parts(parts, s);
+	snprintf(total, sizeof(total), "%s%s", s->length ? "" : "up to ",
+		 format_duration(t, s->length ? s->total : s->longest));
+	if (finding->kind == KIND_BROKEN_IPV6)
+		finding_text(finding,
+			     "IPv6 %s for %zu host%s: each try costs %s%s before IPv4 is used",
+			     !strcmp(what_happens(g, s->members[0].to), "refuses connections")
+				     ? "is refused"
+				     : "does not get through",
+			     s->hosts, plural(s->hosts), total, parts);
+	else if (finding->kind == KIND_FAILOVER_CHAIN)
+		finding_text(finding, "%s, and %s is tried only %s later%s", peer,
+			     format_endpoint(to, s->destination), total, parts);
+	else
+		finding_text(finding, "%s, and %zu host%s connect%s nowhere for %s%s", peer,
+			     s->hosts, plural(s->hosts), s->hosts == 1 ? "s" : "", total, parts);
+}
+
+/* Adds the part of each peer, if there are several peers or parts. */
+static void add_parts(struct finding *finding, const struct summary *s)
+{
+	char t[FORMAT_DURATION], name[FORMAT_ENDPOINT], times[32];
+	size_t i, repeats;
+
+	for (i = 0; i < s->member_count && (s->length != 1 || s->member_count > 1); i++) {
+		const struct member *m = &s->members[i];
+
+		repeats = (m->parts + m->chains / 2) / m->chains;
+		if (repeats == 2)
+			snprintf(times, sizeof(times), " twice");
+		else
+			snprintf(times, sizeof(times), " %zu times", repeats);
+		finding_line(finding, i ? "" : "parts", "%s: %s%s, in %zu wait%s",
+			     format_endpoint(name, m->to), format_duration(t, m->duration),
+			     repeats > 1 ? times : "", m->chains, plural(m->chains));
 	}
 }
 
-static void set_chain_text(struct finding *finding, const struct sequence *f, const struct span *s)
+static void add_evidence(const struct context *g, struct finding *finding, const struct summary *s,
+			 const struct chains *c)
 {
-	char peer[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], t[FORMAT_DURATION];
-
-	format_duration(t, s->median);
-	format_endpoint(peer, &finding->peer);
-	if (!f->peer)
-		finding_text(finding,
-			     "IPv6 does not get through for %zu host%s: each try costs %s before "
-			     "IPv4 is used",
-			     s->hosts, plural(s->hosts), t);
-	else if (finding->kind == KIND_FAILOVER_CHAIN)
-		finding_text(finding, "%s does not answer, and %s is tried only %s later", peer,
-			     format_endpoint(to, s->destination), t);
-	else
-		finding_text(finding, "%s does not answer, and %zu host%s connect%s nowhere for %s",
-			     peer, s->hosts, plural(s->hosts), s->hosts == 1 ? "s" : "", t);
-}
-
-static void add_chain_evidence(const struct context *g, struct finding *finding,
-			       const struct sequence *f, const struct span *s)
-{
-	size_t without = f->attempts - s->attempts;
+	const struct peer *p = model_peer(g->m, s->members[0].to);
+	size_t without = c->tried - c->count;
 	char t[FORMAT_SPREAD];
 
 	finding_line(finding, "",
-		     "after %zu of %zu connect%s without an answer a connection to %zu server%s "
-		     "began %s after the first SYN",
-		     s->attempts, f->attempts, plural(f->attempts), s->destinations,
-		     plural(s->destinations),
-		     finding_format_spread(t, s->median, s->attempts > 1 ? s->deviation : NEVER));
-	if (f->peer)
-		finding_add_route(g, finding, f->peer);
-	if (is_clockwork(f, s))
+		     "after %zu of %zu %s a connection to %zu server%s began %s after the first "
+		     "SYN",
+		     c->count, c->tried,
+		     s->length == 1 ? c->tried == 1 ? "connect without an answer"
+						    : "connects without an answer"
+				    : "such waits",
+		     s->destinations, plural(s->destinations),
+		     finding_format_spread(t, s->total, s->length ? s->deviation : NEVER));
+	add_parts(finding, s);
+	if (!c->ipv6 && p)
+		finding_add_route(g, finding, p);
+	if (is_clockwork(s, c))
 		finding_line(finding, "against",
 			     "the attempts come at regular intervals, so the match may be chance");
+	if (c->span.ambiguous)
+		finding_line(finding, "against",
+			     "the time since the connect before is as constant: it may be the "
+			     "clients' own rhythm");
 	if (without)
 		finding_line(finding, finding->confidence == CONFIDENCE_LOW ? "" : "against",
 			     "%zu connect%s without such a connection after %s", without,
 			     plural(without), without == 1 ? "it" : "them");
+	finding_line(finding, "significance",
+		     "%zu coincidence%s; by chance: starts %.0e, ends %.0e", c->count,
+		     plural(c->count), c->span.chance_of_starts, c->span.chance_of_ends);
 }
 
-static void example_of_successor(struct example *e, const struct successor *s)
+static void example_of_chain(struct example *e, const struct chain *c)
 {
+	const struct attempt *first = c->parts[0];
+
 	*e = (struct example){
-		.client = { .address = s->after.timeline->host->clients[0]->key.address },
-		.server = s->recent->to,
-		.syn = s->recent->syn,
+		.client = { .address = first->timeline->host->clients[0]->key.address },
+		.server = c->end->recent->to,
+		.syn = c->end->recent->syn,
 		.synack = NEVER,
 		.ack = NEVER,
 		.first = NEVER,
 	};
-	example_add_attempt(e, s->after.pending);
+	example_add_attempt(e, first->pending);
 }
 
-void report_chain(struct context *g, struct sequence *f, const struct span *s)
+/* Adds the hosts of the chains, and marks the connects that end them. */
+static void mark_chains(struct context *g, struct finding *finding, const struct chains *c)
 {
-	struct finding *finding = finding_new(g, chain_kind(f, s), chain_confidence(f, s));
+	const struct timeline *t = NULL;
+	size_t i;
 
+	for (i = 0; i < c->count; i++) {
+		c->at[i].end->explained = true;
+		if (c->at[i].parts[0]->timeline != t)
+			finding_add_host(g, &finding->affected, c->at[i].parts[0]->timeline->host);
+		t = c->at[i].parts[0]->timeline;
+	}
+}
+
+void report_chain(struct context *g, const struct chains *c)
+{
+	struct finding *finding;
+	struct summary s;
+	size_t i;
+
+	if (!summarize(&s, c)) {
+		g->out_of_memory = true;
+		return;
+	}
+	finding = finding_new(g, chain_kind(&s, c), chain_confidence(g, &s, c));
 	if (!finding)
 		return;
-	finding_set_peer(finding, f->peer ? &f->peer->server : &f->at[s->first].after.pending->to);
-	finding->timer = s->median;
-	finding->deviation = s->deviation;
-	finding->correlated = s->attempts;
-	finding->stalls = f->attempts;
-	finding->hosts_hurt = s->hosts;
-	mark_span(g, finding, f, s);
-	set_chain_text(finding, f, s);
-	add_chain_evidence(g, finding, f, s);
+	finding_set_peer(finding, s.members[0].to);
+	for (i = 1; i < s.member_count; i++)
+		finding_add_also(finding, s.members[i].to);
+	finding->timer = s.total;
+	finding->deviation = s.deviation;
+	finding->correlated = c->count;
+	finding->stalls = c->tried;
+	finding->hosts_hurt = s.hosts;
+	mark_chains(g, finding, c);
+	set_text(g, finding, &s);
+	add_evidence(g, finding, &s, c);
 	finding->has_example = true;
-	example_of_successor(&finding->example, &f->at[s->first + s->count / 2]);
+	example_of_chain(&finding->example, &c->at[c->count / 2]);
 }
