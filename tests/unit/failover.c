@@ -300,7 +300,7 @@ static void test_given_up(void)
 }
 
 /* Pages in a rhythm of the host, and attempts that accompany some or all of them. */
-static void rhythm(double period, double jitter, unsigned int one_in)
+static void rhythm(double period, double jitter, unsigned int one_in, const double *syns)
 {
 	unsigned int i, host;
 	double at;
@@ -310,8 +310,7 @@ static void rhythm(double period, double jitter, unsigned int one_in)
 		for (at = 0.2 * host, i = 0; i < 30; i++, at += period + 0.001 * noise()) {
 			page(host, i % 3, at);
 			if (i % one_in == 0)
-				in_vain(host, ip4(DEAD), 443, at + 0.001 + jitter * noise(),
-					three_seconds);
+				in_vain(host, ip4(DEAD), 443, at + 0.001 + jitter * noise(), syns);
 		}
 }
 
@@ -319,18 +318,22 @@ static void test_rhythm(void)
 {
 	const struct finding *f;
 
-	rhythm(2.3, 0.0005, 3);
+	rhythm(2.3, 0.0005, 3, three_seconds);
 	run();
 	EXPECT(!find_wait(), "connects that come every 2.3 s anyway are taken for a chain");
 	done();
-	rhythm(2.3, 0.04, 1);
+	rhythm(2.3, 0.04, 1, three_seconds);
 	run();
 	EXPECT(!find_wait(), "the rhythm is steadier than the delay since the attempt");
 	done();
-	rhythm(2.3, 0.0005, 1);
+	rhythm(2.3, 0.0005, 1, three_seconds);
 	run();
 	f = find_wait();
 	EXPECT(!f || f->confidence == CONFIDENCE_LOW, "the attempts merely accompany the pages");
+	done();
+	rhythm(72, 0.0005, 1, old_windows);
+	run();
+	EXPECT(!find_wait(), "a clock of 72 s is taken for a wait long after the attempt failed");
 	done();
 }
 
@@ -446,6 +449,34 @@ static void test_same_peer_twice(void)
 	       "the wait is twice as long as it is said to be");
 	EXPECT(f && mentions(f, "(40.000 s twice)") && f == &result.at[0], "its parts");
 	done();
+}
+
+/* A helper that holds connect() tries its server twice, or two servers with timers of their own. */
+static void test_helper_in_parts(void)
+{
+	static const double one_second[] = { 0, 1, -1 };
+	const struct finding *f;
+	unsigned int i, host, two;
+	double at;
+
+	for (two = 0; two < 2; two++) {
+		scene(NEVER_CUT);
+		for (host = 1; host < 4; host++)
+			for (at = host, i = 0; i < 6; i++, at += 9 + 6 * noise()) {
+				in_vain(host, ip4(DEAD), 5274, at, one_second);
+				in_vain(host, ip4(DEAD + two), 5274, at + 2.5,
+					two ? three_seconds : one_second);
+				page(host, i % 4, at + (two ? 6.5 : 5) + 0.002 * noise());
+			}
+		run();
+		f = find(KIND_HELD_BEFORE_CONNECT);
+		EXPECT(f && f->confidence == CONFIDENCE_HIGH && is_about(f->timer, two ? 6.5 : 5) &&
+			       f->correlated == 18 && f->also_count == two,
+		       "a part of the wait is taken for the whole");
+		EXPECT(f && mentions(f, two ? "(several connects in turn)" : "(2.500 s twice)"),
+		       "its parts");
+		done();
+	}
 }
 
 /* A dead peer is tried by the clock, and people open pages. */
@@ -565,6 +596,7 @@ int main(void)
 	test_dead_addresses();
 	test_independent();
 	test_same_peer_twice();
+	test_helper_in_parts();
 	test_by_the_clock();
 	test_refused();
 	test_ipv6();

@@ -244,6 +244,7 @@ static void measure_span(struct sequence *f, struct span *s)
 		f->times[i] = f->at[s->first + i].t;
 	s->deviation = median_absolute_deviation(f->times, s->count, s->median);
 	s->counts_failed = f->counts_failed;
+	s->late = f->late;
 	count_attempts(f, s);
 	judge_span(f, s);
 }
@@ -321,7 +322,6 @@ static bool find_span(struct context *g, struct sequence *f, struct candidate *c
 
 		on += o->syn_last > o->start + f->at[i].t + 100 * (ns_t)MILLISECOND_NS;
 	}
-	c->span.late = f->late;
 	c->span.continues = on * 2 > c->span.count;
 	return is_span_sufficient(&c->span, f->ipv6);
 }

@@ -302,7 +302,8 @@ bool is_span_sufficient(const struct span *s, bool ipv6)
 		return false;
 	if (!ipv6 && (s->deviation > timer_slack(s->median) / 4 || s->unsteady))
 		return false;
-	if (s->counts_failed && s->ambiguous)
+	/* indirect evidence must not fit another explanation */
+	if ((s->counts_failed && s->ambiguous) || (s->late && (s->ambiguous || s->periodic)))
 		return false;
 	return s->chance_of_starts <= MAX_CHANCE_OF_STARTS &&
 	       s->chance_of_ends <= MAX_CHANCE_OF_ENDS;

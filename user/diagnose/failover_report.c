@@ -108,25 +108,37 @@ static void find_members(struct summary *s, const struct chains *c, ns_t *times)
 	}
 }
 
-static void find_destination(struct summary *s, const struct chains *c)
+static int by_endpoint(const void *a, const void *b)
 {
-	size_t i, j, n;
-	bool known;
+	const struct endpoint *x = *(const struct endpoint *const *)a;
+	const struct endpoint *y = *(const struct endpoint *const *)b;
 
+	return memcmp(x, y, sizeof(*x));
+}
+
+/* Counts the destinations. Returns false when out of memory. */
+static bool find_destination(struct summary *s, const struct chains *c)
+{
+	const struct endpoint **order = malloc(c->count * sizeof(*order));
+	size_t i, first = 0;
+
+	if (!order)
+		return false;
+	for (i = 0; i < c->count; i++)
+		order[i] = c->at[i].end->to;
+	qsort(order, c->count, sizeof(*order), by_endpoint);
 	for (i = 0; i < c->count; i++) {
-		known = false;
-		for (j = n = 0; j < c->count; j++) {
-			bool same = same_endpoint(c->at[j].end->to, c->at[i].end->to);
-
-			n += same;
-			known |= same && j < i;
+		if (!i || !same_endpoint(order[i], order[i - 1])) {
+			s->destinations++;
+			first = i;
 		}
-		s->destinations += !known;
-		if (n > s->to_destination) {
-			s->to_destination = n;
-			s->destination = c->at[i].end->to;
+		if (i - first + 1 > s->to_destination) {
+			s->to_destination = i - first + 1;
+			s->destination = order[i];
 		}
 	}
+	free(order);
+	return true;
 }
 
 static void find_durations(struct summary *s, const struct chains *c, ns_t *times)
@@ -157,10 +169,11 @@ static bool summarize(struct summary *s, const struct chains *c)
 	size_t i;
 
 	memset(s, 0, sizeof(*s));
-	if (!times)
+	if (!times || !find_destination(s, c)) {
+		free(times);
 		return false;
+	}
 	find_members(s, c, times);
-	find_destination(s, c);
 	find_durations(s, c, times);
 	for (i = 0; i < c->count; i++) {
 		s->hosts += c->at[i].parts[0]->timeline != t;
