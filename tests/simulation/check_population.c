@@ -77,7 +77,7 @@ static uint64_t digest(const struct population *p)
 }
 
 static void check(struct population *p, uint64_t seed, unsigned int *innocent,
-		  unsigned int *correlated)
+		  unsigned int *correlated, unsigned int patterns[])
 {
 	const char *wrong = NULL;
 	bool sorted = true;
@@ -99,8 +99,10 @@ static void check(struct population *p, uint64_t seed, unsigned int *innocent,
 		if (p->helpers[i].held && !p->helpers[i].invisible)
 			break;
 	*innocent += i == p->helper_count;
-	for (i = 0; i < p->helper_count; i++)
+	for (i = 0; i < p->helper_count; i++) {
 		*correlated += p->helpers[i].correlated >= 3;
+		patterns[p->helpers[i].pattern] += p->helpers[i].correlated >= 3;
+	}
 	first = digest(p);
 	population_make(p, seed, false, NULL);
 	EXPECT(first == digest(p), "a wrong finding could not be repeated");
@@ -124,7 +126,7 @@ static void print_records(const struct population *p)
 
 int main(int argc, char **argv)
 {
-	unsigned int innocent = 0, correlated = 0;
+	unsigned int innocent = 0, correlated = 0, patterns[TRIES_REFUSED + 1] = { 0 };
 	bool impostor = false, records = false;
 	struct population p = { 0 };
 	const char *story = NULL;
@@ -152,12 +154,14 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (seed = 1; seed <= POPULATIONS; seed++)
-		check(&p, seed, &innocent, &correlated);
+		check(&p, seed, &innocent, &correlated, patterns);
 	population_make(&p, 1, true, NULL);
 	population_free(&p);
 	EXPECT(innocent * 10 >= POPULATIONS,
 	       "a diagnosis that always accuses would seldom be wrong");
 	EXPECT(correlated * 2 >= POPULATIONS, "there would be nothing to find");
+	for (i = 0; i <= TRIES_REFUSED; i++)
+		EXPECT(patterns[i], "a kind of helper would never be looked for");
 	printf("population: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -21,6 +21,7 @@ struct gate {
 	ns_t visible_until; /* resolved then; or its client may be in connect() until then */
 	ns_t pass_until;
 	ns_t counted; /* the last release that was counted as locked */
+	unsigned int turn; /* of round robin */
 };
 
 struct hold {
@@ -65,6 +66,7 @@ enum event_kind {
 	POLL_DUE,
 	POOL_DUE,
 	HEALTH_DUE,
+	HEALTH_DEAD_DUE,
 	SCAN_DUE,
 	GREETER_DUE,
 	REFUSER_DUE,
@@ -100,6 +102,8 @@ struct host {
 	struct gate gates[MAX_GATES];
 	unsigned int gate_count;
 	bool telemetry[MAX_TELEMETRY];
+	unsigned int telemetry_turn[MAX_TELEMETRY];
+	double ip4_after;
 	double health_every;
 	double scans;
 
@@ -221,7 +225,7 @@ static bool connects(struct host *h, struct wire *w, size_t server, ns_t at, dou
 			continue;
 		}
 		forwarding = is_ip4(&w->server.address) ? s->forwarding : s->forwarding_ip6;
-		if (forwarding != ANSWERS && syn >= s->forwarding_from)
+		if (forwarding != ANSWERS && syn >= s->forwarding_from && syn < s->forwarding_to)
 			s->failed++;
 		else if (draw_chance(&h->draw, world->far_loss))
 			continue;
@@ -286,19 +290,36 @@ static ns_t answered(struct host *h, struct wire *w, struct server *s, ns_t requ
 	return sent;
 }
 
-/* An attempt of a program without a helper. */
-static void tries(struct host *h, size_t server, ns_t now, double gives_up)
+/* An attempt of a program without a helper. Returns true if there was a handshake. */
+static bool tries(struct host *h, size_t server, ns_t now, double gives_up)
 {
 	struct server *s = server_at(h, server);
+	bool reached;
 	struct wire w;
 	ns_t fails;
 
 	wire_between(h, &w, server, false);
-	if (connects(h, &w, server, now, gives_up, h->schedule, &fails)) {
+	reached = connects(h, &w, server, now, gives_up, h->schedule, &fails);
+	if (reached) {
 		w.client_first = w.ack + SECONDS(0.0005);
 		w.server_first = answered(h, &w, s, w.client_first, answer_of(h, s));
 	}
 	publish(h, &w);
+	return reached;
+}
+
+/* Attempts one after another, at these servers in turn. Returns the end of the last one. */
+static ns_t tries_in_turn(struct host *h, const size_t *servers, unsigned int count,
+			  unsigned int attempts, ns_t now, double gives_up)
+{
+	unsigned int i;
+
+	for (i = 0; i < attempts && now <= h->world->p->end; i++) {
+		if (tries(h, servers[i % count], now, gives_up))
+			break;
+		now += SECONDS(gives_up + 0.003 * draw_unit(&h->draw));
+	}
+	return now;
 }
 
 /* ---- helpers ---- */
@@ -313,49 +334,122 @@ static ns_t gap_bound(const struct wire *w)
 	return w->syns[n - 1] + 2 * (w->syns[n - 1] - w->syns[n - 2]);
 }
 
+/*
+ * An attempt of the helper, which it gives up at this moment. Returns true if the server answered.
+ * Sets *over to the moment at which the helper learns the result, or gives up.
+ */
+static bool asks(struct host *h, struct gate *g, size_t server, ns_t at, ns_t gives_up, ns_t *over)
+{
+	const struct helper *helper = g->helper;
+	struct server *s = server_at(h, server);
+	struct wire w;
+	ns_t fails;
+	bool reached;
+
+	wire_between(h, &w, server, false);
+	reached =
+		connects(h, &w, server, at,
+			 helper->keeps_trying ? 1000 : (double)(gives_up - at) / (double)SECOND_NS,
+			 helper->schedule ? helper->schedule : h->schedule, &fails);
+	g->resolved = reached || w.icmp != NEVER;
+	if (reached) {
+		w.client_first = w.ack + SECONDS(0.0003);
+		w.server_first = answered(h, &w, s, w.client_first,
+					  helper->slow ? draw_lognormal(&h->draw, helper->answer,
+									helper->answer_spread)
+						       : 0.001);
+		g->visible_until = w.server_first;
+		*over = w.server_first + SECONDS(0.0001 + 0.01 * draw_unit(&h->draw));
+	} else {
+		g->visible_until = g->resolved ? w.icmp : gap_bound(&w);
+		*over = gives_up;
+		if (fails < gives_up) /* the helper learns of the failure */
+			*over = fails + SECONDS(0.0005 + 0.004 * draw_unit(&h->draw));
+	}
+	publish(h, &w);
+	return reached;
+}
+
+/* Attempts at the same moment: the helper continues after an answer, or when all are over. */
+static bool asks_together(struct host *h, struct gate *g, ns_t fails_open)
+{
+	const struct helper *helper = g->helper;
+	bool reached = false;
+	unsigned int i;
+	ns_t over;
+
+	for (i = 0; i < helper->server_count; i++) {
+		reached = asks(h, g, helper->servers[i], g->start + SECONDS(0.0005 * i), fails_open,
+			       &over);
+		if (reached || over < g->release)
+			g->release = over;
+	}
+	return reached;
+}
+
+/* A chain of attempts: the next one begins when the one before is over. */
+static bool asks_in_turn(struct host *h, struct gate *g)
+{
+	const struct helper *helper = g->helper;
+	ns_t at = g->start, part = helper->timer / helper->attempts;
+	unsigned int i;
+	bool reached = false;
+
+	for (i = 0; i < helper->attempts && !reached; i++) {
+		g->release = at + part + (ns_t)(draw_unit(&h->draw) * (double)helper->jitter);
+		reached = asks(h, g, helper->servers[i % helper->server_count], at, g->release,
+			       &g->release);
+		at = g->release + SECONDS(0.0001 + 0.003 * draw_unit(&h->draw));
+	}
+	return reached;
+}
+
+/* The server refuses each attempt, and the helper tries until its timer ends. */
+static bool asks_until_timer(struct host *h, struct gate *g, ns_t fails_open)
+{
+	const struct helper *helper = g->helper;
+	ns_t at = g->start, over;
+
+	while (at < fails_open && at <= h->world->p->end) {
+		if (asks(h, g, helper->servers[0], at, fails_open, &over)) {
+			g->release = over;
+			return true;
+		}
+		at = over + SECONDS(helper->pause * (1 + 0.01 * draw_unit(&h->draw)));
+	}
+	g->resolved = false; /* another attempt was due after the last one */
+	g->visible_until = at;
+	return false;
+}
+
 /* The helper asks its servers; sets the end of the delay. */
 static void ask(struct host *h, struct gate *g, ns_t now)
 {
 	const struct helper *helper = g->helper;
-	ns_t fails_open, fails, answer = NEVER;
-	struct server *s;
-	struct wire w;
-	unsigned int i;
 	bool reached = false;
 
 	g->start =
 		now + g->asks_after / 2 + (ns_t)(draw_unit(&h->draw) * (double)g->asks_after / 2);
-	fails_open =
+	g->release =
 		g->start + helper->timer + (ns_t)(draw_unit(&h->draw) * (double)helper->jitter);
-	g->release = fails_open;
 	g->visible_until = NEVER;
 	g->resolved = false;
-	for (i = 0; i < helper->server_count && !helper->invisible; i++) {
-		ns_t at = g->start + SECONDS(0.0005 * i);
-
-		s = server_at(h, helper->servers[i]);
-		wire_between(h, &w, helper->servers[i], false);
-		reached = connects(
-			h, &w, helper->servers[i], at,
-			helper->keeps_trying ? 1000 : (double)(fails_open - at) / (double)SECOND_NS,
-			helper->schedule ? helper->schedule : h->schedule, &fails);
-		if (reached) {
-			w.client_first = w.ack + SECONDS(0.0003);
-			answer = answered(h, &w, s, w.client_first,
-					  helper->slow ? draw_lognormal(&h->draw, helper->answer,
-									helper->answer_spread)
-						       : 0.001);
-			w.server_first = answer;
-			g->release = answer + SECONDS(0.0001 + 0.01 * draw_unit(&h->draw));
-			g->visible_until = answer;
-			g->resolved = true;
-		} else {
-			if (fails < g->release) /* the helper learns of the failure, and releases */
-				g->release = fails + SECONDS(0.0005 + 0.004 * draw_unit(&h->draw));
-			g->resolved = w.icmp != NEVER;
-			g->visible_until = g->resolved ? w.icmp : gap_bound(&w);
+	if (!helper->invisible) {
+		switch (helper->pattern) {
+		case TRIES_ONCE:
+			reached = asks_together(h, g, g->release);
+			break;
+		case TRIES_AGAIN:
+			reached = asks_in_turn(h, g);
+			break;
+		case TRIES_NEXT:
+			reached = asks(h, g, helper->servers[g->turn++ % helper->server_count],
+				       g->start, g->release, &g->release);
+			break;
+		case TRIES_REFUSED:
+			reached = asks_until_timer(h, g, g->release);
+			break;
 		}
-		publish(h, &w);
 	}
 	if (helper->mimic != NO_HELPER)
 		tries(h, helper->mimic, g->start, (double)helper->timer / (double)SECOND_NS);
@@ -485,9 +579,9 @@ static void socket_connects(struct host *h, uint32_t index, ns_t now)
 	s->held_by = 0;
 	if (ip6 && server->forwarding_ip6 == SILENT) {
 		wire_between(h, &s->wire, s->server, true);
-		connects(h, &s->wire, s->server, now, h->world->ip4_after, h->schedule, &fails);
+		connects(h, &s->wire, s->server, now, h->ip4_after, h->schedule, &fails);
 		publish(h, &s->wire);
-		server->held_ip6 += h->world->ip4_after >= 1;
+		server->held_ip6 += h->ip4_after >= 1;
 		now = fails;
 		ip6 = false;
 	}
@@ -592,6 +686,31 @@ static void socket_goes_on(struct host *h, uint32_t index, ns_t now)
 
 /* ---- the programs of a host ---- */
 
+static void telemetry_tries(struct host *h, size_t index, ns_t now)
+{
+	const struct telemetry *t = &h->world->telemetry[index];
+	ns_t end = now + SECONDS(t->gives_up);
+	unsigned int i;
+
+	switch (t->pattern) {
+	case TRIES_ONCE:
+		for (i = 0; i < t->server_count; i++)
+			tries(h, t->servers[i], now, t->gives_up);
+		break;
+	case TRIES_AGAIN:
+		tries_in_turn(h, t->servers, t->server_count, t->attempts, now, t->gives_up);
+		break;
+	case TRIES_NEXT:
+		tries(h, t->servers[h->telemetry_turn[index]++ % t->server_count], now,
+		      t->gives_up);
+		break;
+	case TRIES_REFUSED:
+		while (now < end && now <= h->world->p->end && !tries(h, t->servers[0], now, 3))
+			now += SECONDS(t->pause * (1 + 0.01 * draw_unit(&h->draw)));
+		break;
+	}
+}
+
 static void page_tries(struct host *h, ns_t now, bool as_it_starts)
 {
 	struct world *w = h->world;
@@ -600,9 +719,7 @@ static void page_tries(struct host *h, ns_t now, bool as_it_starts)
 	for (i = 0; i < w->telemetry_count; i++)
 		if (h->telemetry[i] && w->telemetry[i].at_pages &&
 		    w->telemetry[i].as_page_starts == as_it_starts)
-			tries(h, w->telemetry[i].server,
-			      now + SECONDS(draw_exponential(&h->draw, 0.02)),
-			      w->telemetry[i].gives_up);
+			telemetry_tries(h, i, now + SECONDS(draw_exponential(&h->draw, 0.02)));
 }
 
 static void page_starts(struct host *h, ns_t now)
@@ -665,7 +782,7 @@ static void telemetry_due(struct host *h, uint32_t index, ns_t now)
 {
 	struct telemetry *t = &h->world->telemetry[index];
 
-	tries(h, t->server, now, t->gives_up);
+	telemetry_tries(h, index, now);
 	after(h,
 	      now + SECONDS(t->on_the_dot ? t->every + 0.002 * draw_unit(&h->draw)
 					  : draw_exponential(&h->draw, t->every)),
@@ -681,7 +798,9 @@ static void idle_app_due(struct host *h, uint32_t index, ns_t now)
 
 	opens(h, a->server, IDLE, NONE, now, now + SECONDS(idle));
 	if (a->with != NO_HELPER)
-		tries(h, a->with, now + SECONDS(0.002 + 0.01 * draw_unit(&h->draw)), a->idle);
+		tries_in_turn(h, &a->with, 1, a->attempts,
+			      now + SECONDS(0.002 + 0.01 * draw_unit(&h->draw)),
+			      a->idle / a->attempts);
 	after(h, now + SECONDS(a->every), IDLE_APP_DUE, index, 0);
 }
 
@@ -731,12 +850,18 @@ static void failover_due(struct host *h, ns_t now)
 {
 	struct world *w = h->world;
 
-	tries(h, w->failover[0], now, w->failover_after);
-	server_at(h, w->failover[0])->held++;
-	opens(h, w->failover[1], OTHER, NONE,
-	      now + SECONDS(w->failover_after + 0.003 * draw_unit(&h->draw)), now);
-	after(h, now + SECONDS(draw_exponential(&h->draw, 60) + w->failover_after), FAILOVER_DUE, 0,
-	      0);
+	struct population *p = w->p;
+	ns_t live = tries_in_turn(h, p->failover_dead, p->failover_dead_count, p->failover_attempts,
+				  now, w->failover_after);
+	unsigned int i;
+
+	if (live <= p->end) {
+		for (i = 0; i < p->failover_dead_count; i++)
+			server_at(h, p->failover_dead[i])->held++;
+		p->failovers++;
+	}
+	opens(h, w->failover, OTHER, NONE, live, live);
+	after(h, live + SECONDS(draw_exponential(&h->draw, 60)), FAILOVER_DUE, 0, 0);
 }
 
 static void happens(struct host *h, const struct event *e)
@@ -775,6 +900,11 @@ static void happens(struct host *h, const struct event *e)
 		break;
 	case HEALTH_DUE:
 		health_due(h, e->at);
+		break;
+	case HEALTH_DEAD_DUE:
+		tries(h, w->health_dead, e->at, 3);
+		after(h, e->at + SECONDS(h->health_every + 0.002 * draw_unit(&h->draw)), e->kind, 0,
+		      0);
 		break;
 	case SCAN_DUE:
 		scan_due(h, e->at);
@@ -843,13 +973,19 @@ static void host_draws(struct host *h, unsigned int number)
 			.helper = helper,
 			.truth = helper,
 			.asks_after = SECONDS(draw_octave(&h->draw, ASKS_AFTER)),
+			.turn = (unsigned int)draw_below(&h->draw, MAX_TRIED),
 			.release = NEVER,
 			.pass_until = NEVER,
 			.counted = NEVER,
 		};
 	}
-	for (i = 0; i < w->telemetry_count; i++)
+	for (i = 0; i < w->telemetry_count; i++) {
 		h->telemetry[i] = draw_chance(&h->draw, w->telemetry[i].hosts);
+		h->telemetry_turn[i] = (unsigned int)draw_below(&h->draw, MAX_TRIED);
+	}
+	h->ip4_after = w->ip4_after;
+	if (w->eyes_mixed)
+		h->ip4_after = IP4_AFTER[draw_below(&h->draw, COUNT(IP4_AFTER))];
 }
 
 static void host_begins(struct host *h)
@@ -877,6 +1013,8 @@ static void host_begins(struct host *h)
 	if (w->health_server != NO_HELPER && draw_chance(&h->draw, 0.1)) {
 		h->health_every = draw_octave(&h->draw, HEALTH_EVERY);
 		after(h, at_start(h, h->health_every), HEALTH_DUE, 0, 0);
+		if (w->health_dead != NO_HELPER)
+			after(h, at_start(h, h->health_every), HEALTH_DEAD_DUE, 0, 0);
 	}
 	if (w->scanned_count && draw_chance(&h->draw, 0.1)) {
 		h->scans = draw_octave(&h->draw, SCANS);

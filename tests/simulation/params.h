@@ -13,6 +13,8 @@
 /* The network. */
 static const struct range HOSTS = { 3, 120 }; /* octave: a flat, an office, a floor */
 static const struct range RUN = { 60, 1800 }; /* octave: the usual durations of a run */
+static const double ENDS_ANYWHERE = 0.5; /* of runs: Ctrl-C at any moment, uniform from this on */
+static const double ENDS_FROM = 5;
 static const double NO_MAC =
 	0.1; /* of populations: the interface is a tunnel, hosts are addresses */
 static const double BEHIND_ROUTER = 0.15; /* of populations: some hosts share a router's MAC */
@@ -33,6 +35,15 @@ static const double HOLDS_CONNECTS = 0.15; /* of the dead ones: they hold connec
 static const double ASKS_AT_SEND = 0.5; /* they ask at the first send, not when established */
 static const double PAIR = 0.15; /* of helpers: two servers are tried at the same moments */
 static const double DIES_LATER = 0.25; /* of the dead ones: they answered until some moment */
+static const struct range DIES_AT = { 0.1, 0.6 }; /* share of the planned run */
+static const double COMES_BACK = 0.15; /* of failing ones: they answer again after: */
+static const struct range IS_GONE = { 0.05, 0.5 }; /* share of the planned run */
+static const double HELPER_AGAIN = 0.13; /* of the dead ones: tried again within one hold */
+static const double HELPER_IN_TURN = 0.12; /* two dead servers one after another in one hold */
+static const double HELPER_NEXT = 0.1; /* three dead addresses of one name, another one each hold */
+static const double HELPER_REFUSED = 0.1; /* the server refuses, and is tried until the timer */
+static const struct range REFUSED_PAUSE = { 0.25, 2 }; /* octave: between two such attempts */
+static const double THIRD_ATTEMPT = 0.2; /* of those that try again */
 static const double TIMERS[] = {
 	1.5, 2, 3, 5, 7, 9, 10, 15, 21, 30
 }; /* the helper fails open after */
@@ -92,6 +103,9 @@ static const unsigned int DEAD_PEERS = 4; /* maximum number in a population that
 static const struct range TELEMETRY_FAST = { 5, 30 };
 static const struct range TELEMETRY_SLOW = { 60, 600 }; /* octave */
 static const double TELEMETRY_ON_THE_DOT = 0.6; /* of them: strictly periodic; otherwise random */
+static const double TELEMETRY_AGAIN = 0.15; /* of it: tried twice, also two servers in turn */
+static const double TELEMETRY_NEXT = 0.1; /* three addresses of one name, another one each time */
+static const double TELEMETRY_REFUSED = 0.5; /* of the refused: tried for a while */
 static const struct range GIVES_UP = { 1.5, 30 }; /* octave: the program closes the socket after */
 static const double DEAD_AD = 0.25; /* of populations: every page of every host tries it */
 static const double IDLE_TIMERS = 0.4; /* of populations: connections first used after a fixed */
@@ -112,6 +126,7 @@ static const struct range POOL = { 4, 20 }; /* connections */
 static const double POOL_TIMES[] = { 10, 60, 300 }; /* unused, they expire and are made again */
 static const double HEALTH_CHECKS = 0.3;
 static const struct range HEALTH_EVERY = { 1, 30 }; /* octave */
+static const double HEALTH_LIKE_CHAIN = 0.3; /* of those: a dead peer is tried at the same period */
 static const double SCANNERS = 0.2;
 static const struct range SCANNED = { 20, 2000 }; /* octave: peers */
 static const struct range SCANNED_DEAD = { 0.6, 1 }; /* share of them */
@@ -128,4 +143,8 @@ static const struct range OUTAGE_LASTS = { 3, 45 }; /* octave */
 static const double BROKEN_IP6 = 0.25; /* of dual-stack ones: some sites are silent over IPv6 */
 static const double IP4_AFTER[] = { 0.25, 0.3, 1, 3, 21 };
 static const double FAILOVER = 0.12; /* the first of two servers is silent, the second is tried */
-static const struct range FAILOVER_AFTER = { 1.2, 30 }; /* octave */
+static const struct range FAILOVER_AFTER = { 1.2, 30 }; /* octave: each attempt */
+static const double FAILOVER_AGAIN = 0.2; /* of those: the dead server is tried twice */
+static const double FAILOVER_THREE = 0.2; /* of those: three servers are dead */
+static const double EYES_MIXED =
+	0.4; /* of those with broken IPv6: hosts have delays of their own */

@@ -36,6 +36,7 @@ static size_t server_new(struct world *w, uint32_t ip, uint16_t port)
 	memset(s, 0, sizeof(*s));
 	s->ip4 = endpoint4(ip, port);
 	s->forwarding_from = 0;
+	s->forwarding_to = INT64_MAX;
 	s->round_trip = SECONDS(draw_octave(&w->draw, WAN_ROUND_TRIP));
 	s->unreachable_after = s->round_trip;
 	s->answer = draw_octave(&w->draw, WEB_ANSWER);
@@ -63,6 +64,13 @@ static size_t server_failing(struct world *w, uint16_t port, enum forwarding for
 
 	w->p->servers[s].forwarding = forwarding;
 	return s;
+}
+
+/* Draws the moment at which a dead server answers again. */
+static void server_comes_back(struct world *w, struct server *s)
+{
+	s->forwarding_to =
+		s->forwarding_from + SECONDS(draw_uniform(&w->draw, IS_GONE) * w->planned);
 }
 
 /* ---- worlds ---- */
@@ -136,6 +144,26 @@ static size_t helper_server(struct world *w, uint16_t port)
 	return draw_chance(&w->draw, 0.7) ? server_private(w, port) : server_anywhere(w, port);
 }
 
+/* Draws the pattern of a helper whose server is silent or refuses. */
+static void helper_draws_pattern(struct helper *helper, struct draw *d)
+{
+	double at = draw_unit(d);
+
+	if (at < HELPER_AGAIN + HELPER_IN_TURN) {
+		helper->pattern = TRIES_AGAIN;
+		helper->server_count = at < HELPER_AGAIN ? 1 : 2;
+		helper->attempts = 2 + draw_chance(d, THIRD_ATTEMPT);
+		helper->timer *= helper->attempts;
+	} else if (at < HELPER_AGAIN + HELPER_IN_TURN + HELPER_NEXT) {
+		helper->pattern = TRIES_NEXT;
+		helper->server_count = 3;
+	} else if (at < HELPER_AGAIN + HELPER_IN_TURN + HELPER_NEXT + HELPER_REFUSED) {
+		helper->pattern = TRIES_REFUSED;
+		helper->server_count = 1;
+		helper->pause = draw_octave(d, REFUSED_PAUSE);
+	}
+}
+
 static void world_gets_helper(struct world *w)
 {
 	static const uint16_t ports[] = { 5274, 443, 8080, 80, 3128, 49160 };
@@ -143,8 +171,9 @@ static void world_gets_helper(struct world *w)
 	struct helper *helper = &p->helpers[p->helper_count];
 	struct draw *d = &w->draw;
 	uint16_t port = ports[draw_below(d, COUNT(ports))];
-	bool by_icmp, dies_later;
+	bool by_icmp, dies_later, comes_back;
 	struct server *s;
+	ns_t dies_at;
 	unsigned int i;
 
 	memset(helper, 0, sizeof(*helper));
@@ -152,7 +181,11 @@ static void world_gets_helper(struct world *w)
 	helper->slow = draw_chance(d, SLOW);
 	by_icmp = draw_chance(d, BY_ICMP);
 	dies_later = draw_chance(d, DIES_LATER);
+	dies_at = SECONDS(draw_uniform(d, DIES_AT) * w->planned);
+	comes_back = draw_chance(d, COMES_BACK);
 	helper->server_count = draw_chance(d, PAIR) ? 2 : 1;
+	if (!helper->slow && !by_icmp)
+		helper_draws_pattern(helper, d);
 	for (i = 0; i < helper->server_count; i++) {
 		helper->servers[i] =
 			helper->slow ? server_anywhere(w, port) : helper_server(w, port);
@@ -161,10 +194,13 @@ static void world_gets_helper(struct world *w)
 		if (helper->slow)
 			continue;
 		s->forwarding = by_icmp ? UNREACHABLE : SILENT;
+		if (helper->pattern == TRIES_REFUSED)
+			s->forwarding = REFUSES;
 		s->unreachable_after = SECONDS(3 + 0.07 * draw_unit(d));
 		if (dies_later && !s->forwarding_from)
-			s->forwarding_from = SECONDS(draw_uniform(d, (struct range){ 0.1, 0.6 }) *
-						     (double)p->end / (double)SECOND_NS);
+			s->forwarding_from = dies_at;
+		if (comes_back)
+			server_comes_back(w, s);
 	}
 	if (helper->slow) {
 		helper->timer = SECONDS(60);
@@ -173,7 +209,8 @@ static void world_gets_helper(struct world *w)
 	} else {
 		if (by_icmp && helper->timer < SECONDS(5))
 			helper->timer = SECONDS(5);
-		helper->keeps_trying = draw_chance(d, KEEPS_TRYING);
+		helper->keeps_trying =
+			helper->pattern != TRIES_AGAIN && draw_chance(d, KEEPS_TRYING);
 		if (draw_chance(d, HOLDS_CONNECTS))
 			helper->holds = HOLDS_CONNECT;
 		if (draw_chance(d, ONE_SYN))
@@ -199,10 +236,31 @@ static struct telemetry *world_gets_telemetry(struct world *w, double every)
 						  SILENT, REFUSES, UNREACHABLE };
 	struct telemetry *t = &w->telemetry[w->telemetry_count++];
 	struct draw *d = &w->draw;
+	enum forwarding state = states[draw_below(d, COUNT(states))];
+	uint16_t port = draw_chance(d, 0.6) ? 443 : 8000 + (uint16_t)draw_below(d, 999);
+	bool comes_back = draw_chance(d, COMES_BACK);
+	double at = draw_unit(d);
+	unsigned int i;
 
-	t->server =
-		server_failing(w, draw_chance(d, 0.6) ? 443 : 8000 + (uint16_t)draw_below(d, 999),
-			       states[draw_below(d, COUNT(states))]);
+	t->server_count = 1;
+	if (state == REFUSES && at < TELEMETRY_REFUSED) {
+		t->pattern = TRIES_REFUSED;
+		t->pause = draw_octave(d, REFUSED_PAUSE);
+	} else if (at < TELEMETRY_AGAIN) {
+		t->pattern = TRIES_AGAIN;
+		t->attempts = 2 + draw_chance(d, THIRD_ATTEMPT);
+		t->server_count = draw_chance(d, 0.5) ? 1 : 2;
+	} else if (at < TELEMETRY_AGAIN + TELEMETRY_NEXT) {
+		t->pattern = TRIES_NEXT;
+		t->server_count = 3;
+	}
+	for (i = 0; i < t->server_count; i++) {
+		t->servers[i] = server_failing(w, port, state);
+		w->p->servers[t->servers[i]].chained =
+			t->pattern == TRIES_AGAIN && t->server_count > 1;
+		if (comes_back)
+			server_comes_back(w, &w->p->servers[t->servers[i]]);
+	}
 	t->every = every;
 	t->on_the_dot = draw_chance(d, TELEMETRY_ON_THE_DOT);
 	t->gives_up = draw_octave(d, GIVES_UP);
@@ -250,6 +308,7 @@ static void world_gets_noise(struct world *w)
 		a->server = server_anywhere(w, 5222);
 		a->idle = draw_octave(d, APP_THINKS);
 		a->spread = draw_uniform(d, APP_THINKS_SPREAD);
+		a->attempts = 1 + draw_chance(d, TELEMETRY_AGAIN);
 		a->every = a->idle + draw_octave(d, REOPENED_EVERY);
 		a->hosts = some_hosts(d);
 		a->with = server_failing(w, 443, SILENT);
@@ -263,6 +322,8 @@ static void world_gets_noise(struct world *w)
 		w->pool_server = server_private(w, draw_chance(d, 0.9) ? 5432 : 443);
 	if (draw_chance(d, HEALTH_CHECKS))
 		w->health_server = server_private(w, 80);
+	if (w->health_server != NO_HELPER && draw_chance(d, HEALTH_LIKE_CHAIN))
+		w->health_dead = server_failing(w, 8080, SILENT);
 	if (draw_chance(d, SCANNERS)) {
 		double dead = draw_uniform(d, SCANNED_DEAD);
 
@@ -289,9 +350,16 @@ static void world_gets_noise(struct world *w)
 	if (draw_chance(d, UNREACHABLES))
 		w->unreachable = server_failing(w, 22, UNREACHABLE);
 	if (draw_chance(d, FAILOVER)) {
-		w->failover[0] = server_failing(w, 389, SILENT);
-		w->failover[1] = server_private(w, 389);
+		double at = draw_unit(d);
+
+		w->p->failover_dead_count = at < FAILOVER_THREE ? 3 : 1;
+		w->p->failover_attempts =
+			at < FAILOVER_THREE ? 3 : 1 + (at < FAILOVER_THREE + FAILOVER_AGAIN);
+		for (i = 0; i < w->p->failover_dead_count; i++)
+			w->p->failover_dead[i] = server_failing(w, 389, SILENT);
+		w->failover = server_private(w, 389);
 		w->failover_after = draw_octave(d, FAILOVER_AFTER);
+		w->p->failover_total = SECONDS(w->failover_after * w->p->failover_attempts);
 	}
 }
 
@@ -303,11 +371,14 @@ static void world_draws(struct world *w)
 	ns_t cut_at;
 	size_t i;
 
+	w->planned = run;
+	if (draw_chance(d, ENDS_ANYWHERE))
+		run = draw_uniform(d, (struct range){ ENDS_FROM, run });
 	p->end = SECONDS(run);
 	p->host_count = (unsigned int)(draw_octave(d, HOSTS) + 0.5);
 	w->next_address = (uint32_t)draw_below(d, 1000);
-	w->poll_server = w->pool_server = w->health_server = w->greeter = w->late_greeter =
-		NO_HELPER;
+	w->poll_server = w->pool_server = w->health_server = w->health_dead = NO_HELPER;
+	w->greeter = w->late_greeter = NO_HELPER;
 	w->refuser = w->unreachable = NO_HELPER;
 	w->no_mac = draw_chance(d, NO_MAC);
 	if (!w->no_mac && p->host_count > 3 && draw_chance(d, BEHIND_ROUTER))
@@ -324,6 +395,7 @@ static void world_draws(struct world *w)
 	p->lossy_far_side = w->far_loss >= 0.001 || w->outage_from != INT64_MAX;
 	if (w->dual_stack > 0 && draw_chance(d, BROKEN_IP6))
 		w->ip4_after = IP4_AFTER[draw_below(d, COUNT(IP4_AFTER))];
+	w->eyes_mixed = w->ip4_after > 0 && draw_chance(d, EYES_MIXED);
 	if (draw_chance(d, VPN_CUT)) {
 		w->cut_count = 2 + draw_below(d, COUNT(w->cut) - 1);
 		cut_at = draw_chance(d, 0.5) ? 0 : SECONDS(run * draw_unit(d));
@@ -372,6 +444,7 @@ static void world_gets_impostor(struct world *w)
 	a->every = a->idle + draw_octave(d, REOPENED_EVERY);
 	a->hosts = some_hosts(d);
 	a->with = server_failing(w, 443, SILENT);
+	a->attempts = 1;
 }
 
 static int by_settling(const void *a, const void *b)
@@ -391,6 +464,22 @@ static int by_settling(const void *a, const void *b)
 	return memcmp(&x->client, &y->client, 2 * sizeof(x->client));
 }
 
+static void print_tried(const struct population *p, const char *who, const size_t *servers,
+			unsigned int count, enum pattern pattern, unsigned int attempts)
+{
+	unsigned int i;
+
+	PRINT(p, "%s", who);
+	for (i = 0; i < count; i++)
+		PRINT(p, " %s", words(&p->servers[servers[i]].ip4));
+	if (pattern == TRIES_AGAIN)
+		PRINT(p, " (%u attempts one after another)", attempts);
+	else if (pattern == TRIES_NEXT)
+		PRINT(p, " (in turn, each time another one)");
+	else if (pattern == TRIES_REFUSED)
+		PRINT(p, " (refuses, tried again and again)");
+}
+
 static void print_helper(const struct population *p, const struct helper *helper)
 {
 	static const char *const holds[] = { [HOLDS_ESTABLISHED] = "established connections",
@@ -401,8 +490,8 @@ static void print_helper(const struct population *p, const struct helper *helper
 	if (helper->invisible)
 		PRINT(p, "  helper that no TCP attempt shows");
 	else
-		PRINT(p, "  helper %s%s%s", words(&s->ip4), helper->server_count > 1 ? " and " : "",
-		      helper->server_count > 1 ? words(&p->servers[helper->servers[1]].ip4) : "");
+		print_tried(p, "  helper", helper->servers, helper->server_count, helper->pattern,
+			    helper->attempts);
 	if (helper->slow)
 		PRINT(p, ", answers after %.2f s (spread %.2f)", helper->answer,
 		      helper->answer_spread);
@@ -415,6 +504,8 @@ static void print_helper(const struct population *p, const struct helper *helper
 		      helper->mimic != NO_HELPER ? ", an innocent peer is tried with it" : "");
 	if (!helper->invisible && s->forwarding_from)
 		PRINT(p, ", dead from %.0f s on", (double)s->forwarding_from / 1e9);
+	if (!helper->invisible && s->forwarding_to != INT64_MAX)
+		PRINT(p, ", back from %.0f s on", (double)s->forwarding_to / 1e9);
 	PRINT(p,
 	      "; holds %.0f %% of %s to 1 in %u destinations, cache %.0f s%s; %u hosts, %u waits, %u locked\n",
 	      helper->share * 100, holds[helper->holds], helper->one_destination_in,
@@ -440,8 +531,9 @@ static void print_truth(const struct world *w)
 	for (i = 0; i < w->telemetry_count; i++) {
 		const struct telemetry *t = &w->telemetry[i];
 
-		PRINT(p, "  %s %s; %.0f %% of hosts try it ", words(&p->servers[t->server].ip4),
-		      states[p->servers[t->server].forwarding], t->hosts * 100);
+		print_tried(p, " ", t->servers, t->server_count, t->pattern, t->attempts);
+		PRINT(p, " %s; %.0f %% of hosts try it ",
+		      states[p->servers[t->servers[0]].forwarding], t->hosts * 100);
 		if (t->at_pages)
 			PRINT(p, "%s",
 			      t->as_page_starts ? "as a page starts" : "with a page's resources");
@@ -473,9 +565,10 @@ static void print_truth(const struct world *w)
 		PRINT(p, "  some sites are silent over IPv6, IPv4 follows after %.2f s\n",
 		      w->ip4_after);
 	if (w->failover_after > 0)
-		PRINT(p, "  %s is silent, %s follows after %.2f s\n",
-		      words(&p->servers[w->failover[0]].ip4),
-		      words(&p->servers[w->failover[1]].ip4), w->failover_after);
+		PRINT(p, "  %s is silent, %s follows after %u attempts, %.2f s; %u times\n",
+		      words(&p->servers[p->failover_dead[0]].ip4),
+		      words(&p->servers[w->failover].ip4), p->failover_attempts,
+		      (double)p->failover_total / 1e9, p->failovers);
 	if (w->cut_count)
 		PRINT(p, "  10.77.1.0/24 is cut off from %.0f s on\n",
 		      (double)p->servers[w->cut[0]].forwarding_from / 1e9);
@@ -495,6 +588,7 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 	p->impostor = impostor;
 	p->story = story;
 	p->connection_count = p->server_count = p->helper_count = 0;
+	p->failover_dead_count = p->failover_attempts = p->failovers = 0;
 	memset(p->fates, 0, sizeof(p->fates));
 	world_draws(&w);
 	if (impostor)
@@ -543,6 +637,16 @@ bool population_is_culprit(const struct population *p, const struct endpoint *e)
 static bool serves_at(const struct server *s, const struct endpoint *e)
 {
 	return is_at(&s->ip4, e) || (s->has_ip6 && is_at(&s->ip6, e));
+}
+
+bool population_is_chained(const struct population *p, const struct endpoint *e)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if (s->chained && serves_at(s, e))
+			return true;
+	return population_is_culprit(p, e);
 }
 
 bool population_fails(const struct population *p, const struct endpoint *e,

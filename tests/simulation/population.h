@@ -11,6 +11,16 @@
 
 enum forwarding { ANSWERS, SILENT, REFUSES, UNREACHABLE };
 
+/* How a program tries the servers that it has. */
+enum pattern {
+	TRIES_ONCE, /* all of them at the same moment: the wire cannot distinguish them */
+	TRIES_AGAIN, /* one attempt after another, at the same server or at all in turn */
+	TRIES_NEXT, /* round robin: one attempt, each time at the next address of the name */
+	TRIES_REFUSED, /* a refused attempt is repeated, until a timer ends it */
+};
+
+#define MAX_TRIED 3
+
 #define NO_HELPER SIZE_MAX
 
 /* A server, and the truth about it. */
@@ -18,9 +28,10 @@ struct server {
 	struct endpoint ip4;
 	struct endpoint ip6;
 	bool has_ip6;
-	enum forwarding forwarding; /* from the moment below on; before it the server answers */
+	enum forwarding forwarding; /* between the moments below; otherwise it answers */
 	enum forwarding forwarding_ip6;
 	ns_t forwarding_from;
+	ns_t forwarding_to; /* it answers again from then on */
 	ns_t round_trip;
 	ns_t unreachable_after; /* time until the ICMP error */
 	double answer; /* seconds, median */
@@ -30,6 +41,7 @@ struct server {
 
 	unsigned int held; /* waits of a second or more that ended together with its attempt */
 	unsigned int held_ip6; /* connects of a second or more, until the fallback to IPv4 */
+	bool chained; /* programs try it and others in turn, and nobody waits for them */
 	unsigned int failed; /* attempts that failed because of its state, not at random */
 	unsigned int lost_in_outage; /* silent because of an outage between it and the gateway */
 	unsigned int answered; /* attempts */
@@ -39,12 +51,15 @@ struct server {
 
 /* A program that delays clients' connections, and the truth about it. */
 struct helper {
-	size_t servers[2]; /* tried at the same moments: the wire cannot distinguish them */
+	size_t servers[MAX_TRIED];
 	unsigned int server_count;
+	enum pattern pattern;
+	unsigned int attempts; /* within one hold, if TRIES_AGAIN */
+	double pause; /* seconds between two refused attempts */
 	bool invisible; /* asks in a way that no TCP attempt shows */
 	bool slow; /* it answers, but late */
 	enum { HOLDS_ESTABLISHED, HOLDS_SEND, HOLDS_CONNECT } holds;
-	ns_t timer; /* time after which it fails open */
+	ns_t timer; /* time after which it fails open, with all attempts */
 	ns_t jitter; /* the maximum delay of the timer */
 	double answer; /* seconds, median, when slow */
 	double answer_spread;
@@ -87,6 +102,11 @@ struct population {
 	size_t server_room;
 	struct helper helpers[4];
 	size_t helper_count;
+	size_t failover_dead[MAX_TRIED]; /* programs try these, and then a live server */
+	unsigned int failover_dead_count;
+	unsigned int failover_attempts;
+	ns_t failover_total; /* the time of all attempts */
+	unsigned int failovers; /* until a live server was tried */
 	FILE *story; /* receives a description, unless NULL */
 };
 
@@ -96,6 +116,9 @@ void population_free(struct population *p);
 
 /* Reports whether a host really waited for it for a second or more. */
 bool population_is_culprit(const struct population *p, const struct endpoint *e);
+
+/* Reports whether it is a culprit, or programs really tried another server after it had failed. */
+bool population_is_chained(const struct population *p, const struct endpoint *e);
 
 /* Reports whether attempts there really failed in this way. port 0 means any of its ports. */
 bool population_fails(const struct population *p, const struct endpoint *e,

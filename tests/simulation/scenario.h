@@ -24,7 +24,11 @@ struct site {
 };
 
 struct telemetry {
-	size_t server;
+	size_t servers[MAX_TRIED];
+	unsigned int server_count;
+	enum pattern pattern;
+	unsigned int attempts;
+	double pause;
 	double every;
 	bool on_the_dot;
 	double gives_up;
@@ -41,12 +45,14 @@ struct idle_app {
 	double every;
 	double hosts;
 	size_t with; /* a dead peer, tried at the same moment; or NO_HELPER */
+	unsigned int attempts; /* at that peer, one after another */
 };
 
 /* The common properties of the hosts of one population. */
 struct world {
 	struct population *p;
 	struct draw draw;
+	double planned; /* seconds; the run may end earlier */
 	struct site *sites;
 	size_t site_count;
 	struct telemetry telemetry[MAX_TELEMETRY];
@@ -62,13 +68,15 @@ struct world {
 	double poll_time;
 	size_t pool_server;
 	size_t health_server;
+	size_t health_dead; /* tried at the period of the health checks; or NO_HELPER */
 	size_t greeter;
 	size_t late_greeter;
 	size_t refuser;
 	size_t unreachable;
-	size_t failover[2];
+	size_t failover; /* the live server */
 	double failover_after;
 	double ip4_after;
+	bool eyes_mixed;
 	size_t cut[6];
 	size_t cut_count;
 	size_t scanned; /* the first of scanned_count servers */

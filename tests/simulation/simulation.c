@@ -31,13 +31,33 @@
 
 enum verdict { NOT_JUDGED, CORRECT, WRONG, VERDICTS };
 
-enum culprit { DEAD, BY_ICMP, SLOW, BEFORE_CONNECT, CULPRITS };
+enum culprit {
+	DEAD,
+	BY_ICMP,
+	SLOW,
+	BEFORE_CONNECT,
+	AGAIN,
+	IN_TURN,
+	ROUND_ROBIN,
+	REFUSED,
+	GONE_FOR_A_WHILE,
+	FAILOVER_ONCE, /* from here on: programs that try another server, without a helper */
+	FAILOVER_SEVERAL,
+	CULPRITS
+};
 
 static const char *const culprit_words[CULPRITS] = {
 	[DEAD] = "silent, fails open after a timer",
 	[BY_ICMP] = "unreachable, fails open by ICMP",
 	[SLOW] = "answers late",
 	[BEFORE_CONNECT] = "silent, holds connect()",
+	[AGAIN] = "silent, tried again in each hold",
+	[IN_TURN] = "two silent ones in turn in each hold",
+	[ROUND_ROBIN] = "three silent ones, one each hold",
+	[REFUSED] = "refuses, tried until a timer",
+	[GONE_FOR_A_WHILE] = "silent, and then back",
+	[FAILOVER_ONCE] = "one attempt before the live server",
+	[FAILOVER_SEVERAL] = "several, and their whole time",
 };
 
 struct list {
@@ -111,7 +131,7 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_PEER_UNREACHABLE:
 		return verdict_of(f->has_peer && population_fails(p, &f->peer, UNREACHABLE));
 	case KIND_FAILOVER_CHAIN:
-		return verdict_of(f->has_peer && population_is_culprit(p, &f->peer));
+		return verdict_of(f->has_peer && population_is_chained(p, &f->peer));
 	case KIND_BROKEN_IPV6:
 		return f->has_peer && f->peer.port
 			       ? verdict_of(population_fails(p, &f->peer, SILENT))
@@ -153,11 +173,21 @@ static bool finding_names(const struct finding *f, const struct population *p,
 
 static enum culprit culprit_of(const struct population *p, const struct helper *helper)
 {
+	const struct server *s = &p->servers[helper->servers[0]];
+
 	if (helper->slow)
 		return SLOW;
 	if (helper->holds == HOLDS_CONNECT)
 		return BEFORE_CONNECT;
-	return p->servers[helper->servers[0]].forwarding == UNREACHABLE ? BY_ICMP : DEAD;
+	if (s->forwarding == REFUSES)
+		return REFUSED;
+	if (helper->pattern == TRIES_AGAIN)
+		return helper->server_count > 1 ? IN_TURN : AGAIN;
+	if (helper->pattern == TRIES_NEXT)
+		return ROUND_ROBIN;
+	if (s->forwarding_to < p->end)
+		return GONE_FOR_A_WHILE;
+	return s->forwarding == UNREACHABLE ? BY_ICMP : DEAD;
 }
 
 static __attribute__((format(printf, 2, 3))) void list_add(struct list *l, const char *format, ...)
@@ -210,6 +240,34 @@ static void note_affected(struct totals *t, const struct population *p, const st
 	}
 }
 
+/* Notes whether a dead server, and the time until the live one was tried, were found. */
+static void note_failover(struct totals *t, const struct population *p, const struct diagnosis *d)
+{
+	enum culprit culprit = p->failover_attempts > 1 ? FAILOVER_SEVERAL : FAILOVER_ONCE;
+	bool named = false, high = false;
+	unsigned int i;
+	size_t j;
+
+	if (p->failovers < LOCKED_ENOUGH)
+		return;
+	for (j = 0; j < d->count; j++) {
+		const struct finding *f = &d->at[j];
+
+		if ((f->kind != KIND_FAILOVER_CHAIN && f->kind != KIND_HELD_BEFORE_CONNECT) ||
+		    llabs(f->timer - p->failover_total) > p->failover_total / 20)
+			continue;
+		for (i = 0; i < p->failover_dead_count; i++)
+			if (!memcmp(&f->peer, &p->servers[p->failover_dead[i]].ip4,
+				    sizeof(f->peer))) {
+				named = true;
+				high = high || f->confidence == CONFIDENCE_HIGH;
+			}
+	}
+	t->culprits[culprit]++;
+	t->named[culprit] += named;
+	t->named_high[culprit] += high;
+}
+
 static void note(struct totals *t, const struct population *p, const struct diagnosis *d)
 {
 	enum verdict verdict;
@@ -254,6 +312,7 @@ static void note(struct totals *t, const struct population *p, const struct diag
 		t->named[culprit] += named;
 		t->named_high[culprit] += high;
 	}
+	note_failover(t, p, d);
 	t->populations++;
 	t->innocent += innocent;
 	t->connections += p->connection_count;
@@ -490,6 +549,13 @@ static double share(uint64_t part, uint64_t all)
 	return all ? (double)part / (double)all : 1;
 }
 
+static void print_named(const char *who, uint64_t n, uint64_t high, uint64_t at_all)
+{
+	printf("%-36s  %8llu  %6llu %6.2f %%  %6llu %6.2f %%\n", who, (unsigned long long)n,
+	       (unsigned long long)high, 100 * share(high, n), (unsigned long long)at_all,
+	       100 * share(at_all, n));
+}
+
 /* Returns the share of culprits named at any level. */
 static double print_power(const struct totals *t)
 {
@@ -498,23 +564,35 @@ static double print_power(const struct totals *t)
 
 	printf("\n%-36s  %8s  %15s  %15s\n", "culprits with 3 locked waits or more", "",
 	       "named high", "named at all");
-	for (i = 0; i <= CULPRITS; i++) {
-		uint64_t n = i < CULPRITS ? t->culprits[i] : culprits;
-		uint64_t at_all = i < CULPRITS ? t->named[i] : named;
-		uint64_t at_high = i < CULPRITS ? t->named_high[i] : high;
-
-		printf("%-36s  %8llu  %6llu %6.2f %%  %6llu %6.2f %%\n",
-		       i < CULPRITS ? culprit_words[i] : "all", (unsigned long long)n,
-		       (unsigned long long)at_high, 100 * share(at_high, n),
-		       (unsigned long long)at_all, 100 * share(at_all, n));
-		culprits += n;
-		named += at_all;
-		high += at_high;
+	for (i = 0; i < FAILOVER_ONCE; i++) {
+		print_named(culprit_words[i], t->culprits[i], t->named_high[i], t->named[i]);
+		culprits += t->culprits[i];
+		named += t->named[i];
+		high += t->named_high[i];
 	}
+	print_named("all", culprits, high, named);
+	printf("fail-over, 3 times or more\n");
+	for (; i < CULPRITS; i++)
+		print_named(culprit_words[i], t->culprits[i], t->named_high[i], t->named[i]);
 	printf("\n%llu times a finding names a host that waits for a culprit, %llu times (%.2f %%) wrongly\n",
 	       (unsigned long long)t->affected, (unsigned long long)t->affected_wrong,
 	       t->affected ? 100 * share(t->affected_wrong, t->affected) : 0);
 	return share(named, culprits);
+}
+
+/* Prints the rates that two builds are compared by, with the same seeds. */
+static void print_rates(const struct totals *t)
+{
+	int confidence;
+
+	printf("\nwrong findings per 1000 populations:");
+	for (confidence = CONFIDENCES - 1; confidence >= 0; confidence--)
+		printf(" %.1f %s (%.1f name a peer that is waited for)%s",
+		       1000 * share(t->wrong[confidence].count, t->populations),
+		       confidence_names[confidence],
+		       1000 * share(named_at(t, (enum confidence)confidence, WRONG),
+				    t->populations),
+		       confidence ? "," : "\n");
 }
 
 int main(int argc, char **argv)
@@ -583,6 +661,7 @@ int main(int argc, char **argv)
 	population_free(&p);
 	print_table(&t);
 	power = print_power(&t);
+	print_rates(&t);
 	list_print(&t.wrong[CONFIDENCE_HIGH], "wrong findings of high confidence");
 	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
 	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
