@@ -16,6 +16,7 @@ import time
 from probe import ROOT, SECOND
 
 LEVELS = ['low', 'medium', 'high']
+ACCUSING = ['waits-for-peer', 'slow-helper', 'held-before-connect', 'failover-chain']
 
 
 class Finding:
@@ -91,9 +92,10 @@ MODEST = [Finding('stalls-unexplained|no-verdict|not-the-network')]
 class Scene:
     """A row of the catalogue: the events in the office, and the required, permitted and forbidden findings."""
 
-    def __init__(self, row, title, stage, clients, wants, may, never, texts):
+    def __init__(self, row, title, stage, clients, wants, may, never, texts, absent, check):
         self.row, self.title, self.stage, self.clients = row, title, stage, clients
-        self.wants, self.may, self.never, self.texts = wants, may, never, texts
+        self.wants, self.may, self.never, self.texts, self.absent = wants, may, never, texts, absent
+        self.check = check  # of the probe, after judge(); it fails like a test
         self.name, self.file = stage.__name__, stage.__code__.co_filename
 
     @property
@@ -117,6 +119,7 @@ class Scene:
                             for a in self.wants + self.may + MODEST):
                 wrong.append('false alarm: %s' % show(f))
         wrong += ['the report does not contain "%s"' % s for s in self.texts if not re.search(s, text, re.I)]
+        wrong += ['the report contains "%s"' % s for s in self.absent if re.search(s, text, re.I)]
         return wrong
 
 
@@ -127,14 +130,27 @@ def show(f):
 HELPER = Finding('waits-for-peer', '10.200.7.9:5274', 'high', hosts=(21, 23, 25), others=(22, 24, 26), timer=5)
 DEAD = Finding('peer-unanswered', '10.200.7.9')
 CUT = Finding('prefix-cut', '10.200.0.0/16')
+DEAD_NETWORK = Finding('peer-unanswered|prefix-cut', '10.200.0.0/16')
 
 
-def cause(row, title, clients=4, wants=(), may=(), never=(), text=()):
+def accusers(p, network='0.0.0.0/0'):
+    """Returns the findings of a probe in which hosts wait for a peer of this network."""
+    return [f for f in p.of('finding') if f['kind'] in ACCUSING and is_peer(network, f['peer'])]
+
+
+def named(f):
+    """Returns the peers that a finding names: in its place, beside it, or in its evidence."""
+    told = ' '.join(line['text'] for line in f['evidence'])
+    return {show_peer(peer) for peer in [f['peer']] + f['also']} | set(re.findall(r'[0-9a-f.:\[\]]+:\d+', told))
+
+
+def cause(row, title, clients=4, wants=(), may=(), never=(), text=(), absent=(), check=None):
     """Declares a function as a test. The function stages a scene and returns its probe."""
     def declare(stage):
         def test(performance):
             performance(test.scene)
-        test.scene = Scene(row, title, stage, clients, list(wants), list(may), list(never), list(text))
+        test.scene = Scene(row, title, stage, clients, list(wants), list(may), list(never), list(text), list(absent),
+                           check)
         test.__name__, test.__doc__ = stage.__name__, '%s: %s' % (row, title)
         return test
     return declare

@@ -19,10 +19,12 @@ def play(scene):
         if p.status:
             out['wrong'].append('the probe ended with status %d: %s' % (p.status, p.errors))
         out['text'], out['json'] = p.text, p.json
+        if scene.check:
+            scene.check(p)
     except AssertionError as e:
-        out['wrong'] = ['the scene: %s' % e]
+        out['wrong'].append('the scene: %s' % e)
     except BaseException:
-        out['wrong'] = ['not staged: ' + traceback.format_exc()]
+        out['wrong'].append('not staged: ' + traceback.format_exc())
     print(json.dumps(out))
 
 

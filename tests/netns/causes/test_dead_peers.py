@@ -1,5 +1,9 @@
 """Peers that do not answer, refuse or cannot be reached, and the fallback to others: failover, broken IPv6."""
+import random
+import socket
+import struct
 import subprocess
+import time
 
 import netns
 from causes import CUT, Finding, cause
@@ -39,6 +43,66 @@ def test_d5_harmless():
         for n in (21, 22, 23):
             a.go(n, dual_stack, 8, 0.7, 0.2)
         a.go(24, visit, 10, 0.9, None, SITES[:3])
+    return p
+
+
+@cause('D5', 'IPv6 is dropped; one host tries it for 2 s, four use IPv4 after 0.2 s: the one is found', 5,
+       [Finding('broken-ipv6', least='medium', hosts=(21,), timer=2)], [V6_DEAD])
+def test_d5_one_host():
+    """browsers of the others do not notice that IPv6 is broken; the program of one host does"""
+    with Serve(WAN, WEB), Rules(WAN, V6_DROPPED), Probe() as p, Actors() as a:
+        a.go(21, dual_stack, 4, 0.4, 2)
+        for n in (22, 23, 24, 25):
+            a.go(n, dual_stack, 9, 0.8, 0.2)
+    return p
+
+
+REFUSED6, LIVE4 = (SERVER6, 8081), (SERVER4, 8081)
+
+
+def refused_like_windows(address, port):
+    """Sends a SYN again after each RST, 0.5 s apart, as Windows does, and gives up after 2 s."""
+    began = time.monotonic()
+    syn = struct.pack('>HHIIBBHHH', random.randrange(40000, 60000), port, random.getrandbits(32), 0, 0x50, 2, 65535, 0, 0)
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_TCP) as s:
+        s.setsockopt(socket.IPPROTO_IPV6, 7, 16)  # IPV6_CHECKSUM, the offset of the checksum
+        for i in range(4):
+            time.sleep(max(0.0, began + 0.5 * i - time.monotonic()))
+            s.sendto(syn, (address, 0))
+    time.sleep(max(0.0, began + 2 - time.monotonic()))
+
+
+@cause('D5 F18', 'IPv6 is refused: two hosts try it four times in 2 s, two take IPv4 at once', 4,
+       [Finding('broken-ipv6', least='medium', hosts=(21, 23), timer=2)],
+       [Finding('peer-refused', SERVER6)], absent=['nobody waits'])
+def test_d5_refused():
+    def fetch(pages, pause, refused):
+        for _ in range(pages):
+            refused(*REFUSED6)
+            page(*LIVE4)
+            rest(pause)
+
+    with Serve(WAN, {**WEB, LIVE4: web}), Probe() as p, Actors() as a:
+        for n in (21, 23):
+            a.go(n, fetch, 4, 0.4, refused_like_windows)
+        for n in (22, 24):
+            a.go(n, fetch, 9, 1.0, lambda address, port: netns.try_connect(address, port, 3))
+    refused = p.connections(server=SERVER6, client='fd00:1:4::21')
+    expect(refused and all(c['outcome'] == 'refused' for c in refused), 'not refused', refused)
+    return p
+
+
+@cause('D5', 'IPv6 is refused, and IPv4 follows at once: it costs nothing', 4, [], [Finding('peer-refused', SERVER6)])
+def test_d5_refused_harmless():
+    def fetch(pages, pause):
+        for _ in range(pages):
+            netns.try_connect(*REFUSED6, 3)
+            page(*LIVE4)
+            rest(pause)
+
+    with Serve(WAN, {**WEB, LIVE4: web}), Probe() as p, Actors() as a:
+        for n in (21, 22, 23, 24):
+            a.go(n, fetch, 7, 1.0)
     return p
 
 
