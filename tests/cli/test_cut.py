@@ -119,6 +119,15 @@ def test_case(name, culprits):
     check_cuts(*packets_of(os.path.join(CASES, name + '.pcap')), culprits)
 
 
+def test_one_wait():
+    """a single wait for a dead server accuses nobody, at whatever moment the run ends"""
+    packets = captures.story()
+    for at in range(SECOND // 4, packets[-1][0] - packets[0][0] + SECOND // 4, SECOND // 4):
+        content = captures.pcap([(when, frame) for when, frame in packets if when - packets[0][0] <= at])
+        fault = fault_of(objects_of(content), set(), False)
+        expect(not fault, at / SECOND, 's:', fault)
+
+
 OTHER_DEAD, TELEMETRY = ('10.200.7.10', 5274), ('192.0.2.66', 443)
 SITES = [captures.SERVER, captures.OTHER, ('203.0.113.10', 80)]
 
@@ -127,8 +136,8 @@ def attempt(at, client, server, number, lasts):
     """Yields the SYNs of an attempt that is never answered. The kernel's timers are late by some ms."""
     for i, after in enumerate((0, 1.015, 3.031, 7.063)):
         if after < lasts:
-            yield at + int(after * SECOND), captures.frame((client, 40000 + number), server, captures.SYN, 9000 + number, 0,
-                                                      ip_id=30 + i)
+            yield at + int(after * SECOND), captures.frame((client, 40000 + number), server, captures.SYN,
+                                                           9000 + number, 0, ip_id=30 + i)
 
 
 def office(chain):

@@ -1,7 +1,7 @@
 """The catalogue of causes: a test stages a scene in namespaces, and judges the findings of the probe on the gateway.
 
 A scene passes if all required findings are there, and no other finding accuses a host. The rows D1 to D26 are the
-diagnoses, F and F1 to F14 the rules against false alarms. Each scene has namespaces of its own, made by scripts/lab
+diagnoses, F and F1 to F24 the rules against false alarms. Each scene has namespaces of its own, made by scripts/lab
 around play_scene.py. The tests only wait for the results, so that several scenes run in parallel
 (netns/causes/conftest.py).
 """

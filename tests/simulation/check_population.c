@@ -76,6 +76,21 @@ static uint64_t digest(const struct population *p)
 	return sum;
 }
 
+/* Counts the waits that the end of the run cuts, and the attempts. */
+static void count_open(const struct population *p, unsigned int *waits, unsigned int *attempts)
+{
+	size_t i;
+
+	for (i = 0; i < p->connection_count; i++) {
+		const struct connection *c = &p->connections[i];
+
+		if (c->end_reason != END_OF_RUN)
+			continue;
+		*waits += c->ack != NEVER && c->client_first == NEVER;
+		*attempts += c->outcome == OUTCOME_UNANSWERED;
+	}
+}
+
 static void check(struct population *p, uint64_t seed, unsigned int *innocent,
 		  unsigned int *correlated, unsigned int patterns[])
 {
@@ -127,6 +142,7 @@ static void print_records(const struct population *p)
 int main(int argc, char **argv)
 {
 	unsigned int innocent = 0, correlated = 0, patterns[TRIES_REFUSED + 1] = { 0 };
+	unsigned int waits = 0, attempts = 0;
 	bool impostor = false, records = false;
 	struct population p = { 0 };
 	const char *story = NULL;
@@ -153,13 +169,17 @@ int main(int argc, char **argv)
 		population_free(&p);
 		return 0;
 	}
-	for (seed = 1; seed <= POPULATIONS; seed++)
+	for (seed = 1; seed <= POPULATIONS; seed++) {
 		check(&p, seed, &innocent, &correlated, patterns);
+		count_open(&p, &waits, &attempts);
+	}
 	population_make(&p, 1, true, NULL);
 	population_free(&p);
 	EXPECT(innocent * 10 >= POPULATIONS,
 	       "a diagnosis that always accuses would seldom be wrong");
 	EXPECT(correlated * 2 >= POPULATIONS, "there would be nothing to find");
+	EXPECT(waits > POPULATIONS && attempts > POPULATIONS,
+	       "runs would not end in the middle of waits");
 	for (i = 0; i <= TRIES_REFUSED; i++)
 		EXPECT(patterns[i], "a kind of helper would never be looked for");
 	printf("population: %d passed, %d failed\n", passed, failed);

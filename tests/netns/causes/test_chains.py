@@ -150,7 +150,8 @@ def loses(seconds):
     """Returns a check that no finding about fail-over names the time of one attempt as the time that hosts lose."""
     def check(p):
         for f in accusers(p, '10.200.7.0/24'):
-            expect(f['timer'] and abs(f['timer'] / SECOND - seconds) < 0.3, show(f), 'names', f['timer'], 'not', seconds)
+            expect(f['timer'] and abs(f['timer'] / SECOND - seconds) < 0.3, show(f), 'names', f['timer'], 'ns, not',
+                   seconds, 's')
     return check
 
 
@@ -224,7 +225,8 @@ def test_round_robin():
     return p
 
 
-@cause('F24', 'a service tries three dead addresses of one name by turns, users think for 1.5 to 5 s', 4, [], [DEAD_NETWORK])
+@cause('F24', 'a service tries three dead addresses of one name by turns, users think for 1.5 to 5 s', 4, [],
+       [DEAD_NETWORK])
 def test_round_robin_innocent():
     def reports_next(seconds, turn):
         end = time.monotonic() + seconds
@@ -364,7 +366,8 @@ def every(period, count, function, *arguments):
 
 
 @cause('F5', 'a status page is fetched every 2 s, and a dead server is tried every 2 s: no chain', 4, [],
-       [Finding('peer-unanswered', '10.200.7.66'), Finding('failover-chain|held-before-connect', '10.200.7.66', most='low')])
+       [Finding('peer-unanswered', '10.200.7.66'),
+        Finding('failover-chain|held-before-connect', '10.200.7.66', most='low')])
 def test_rhythm():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22):

@@ -63,7 +63,8 @@ REFUSED6, LIVE4 = (SERVER6, 8081), (SERVER4, 8081)
 def refused_like_windows(address, port):
     """Sends a SYN again after each RST, 0.5 s apart, as Windows does, and gives up after 2 s."""
     began = time.monotonic()
-    syn = struct.pack('>HHIIBBHHH', random.randrange(40000, 60000), port, random.getrandbits(32), 0, 0x50, 2, 65535, 0, 0)
+    source, isn = random.randrange(40000, 60000), random.getrandbits(32)
+    syn = struct.pack('>HHIIBBHHH', source, port, isn, 0, 0x50, 2, 65535, 0, 0)
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_TCP) as s:
         s.setsockopt(socket.IPPROTO_IPV6, 7, 16)  # IPV6_CHECKSUM, the offset of the checksum
         for i in range(4):
