@@ -50,11 +50,11 @@ def test_twice():
     return p
 
 
-@cause('F17', 'a service tries its dead server twice in a row, users think for 1.5 to 6 s', 4, [], [DEAD_NETWORK])
+@cause('F17', 'a service tries its dead server twice in a row, users think for 1.5 to 4.5 s', 4, [], [DEAD_NETWORK])
 def test_twice_innocent():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22):
-            a.go(n, visit, 3, 0.2, thinking(n + 30, 1.5, 6))
+            a.go(n, visit, 3, 0.2, thinking(n + 30, 1.5, 4.5))
         for n in (21, 22, 23):
             a.go(n, reports, [ANTIVIRUS] * 2, 1.6, 0.4, 11)
         for n in (23, 24):
@@ -86,11 +86,11 @@ def test_two_servers():
     return p
 
 
-@cause('F17', 'a service tries two dead servers in turn, users think for 1.5 to 6 s', 4, [], [DEAD_NETWORK])
+@cause('F17', 'a service tries two dead servers in turn, users think for 1.5 to 4.5 s', 4, [], [DEAD_NETWORK])
 def test_two_servers_innocent():
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22):
-            a.go(n, visit, 3, 0.2, thinking(n + 40, 1.5, 6))
+            a.go(n, visit, 3, 0.2, thinking(n + 40, 1.5, 4.5))
         for n in (21, 22, 23):
             a.go(n, reports, DEAD_SERVERS[:2], 1.6, 0.4, 11)
         for n in (23, 24):
@@ -125,7 +125,7 @@ def test_refused():
     return p
 
 
-@cause('F17 F18', 'a service tries a server that refuses for 2 s, again and again; users think for 1.5 to 6 s', 4, [],
+@cause('F17 F18', 'a service tries a server that refuses for 2 s, again and again; users think for 1.5 to 4.5 s', 4, [],
        [Finding('peer-refused', '203.0.113.11:5274')])
 def test_refused_innocent():
     def knocks(seconds):
@@ -136,7 +136,7 @@ def test_refused_innocent():
 
     with Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22):
-            a.go(n, visit, 3, 0.2, thinking(n + 30, 1.5, 6))
+            a.go(n, visit, 3, 0.2, thinking(n + 30, 1.5, 4.5))
         for n in (21, 22, 23):
             a.go(n, knocks, 9)
         for n in (23, 24):
