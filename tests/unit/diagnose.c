@@ -469,6 +469,190 @@ static void test_storm_at_prefix(void)
 	model_free(m);
 }
 
+/* ---- runs that end at any time ---- */
+
+#define OTHER_HELPER (HELPER + 1)
+
+/* A connect that is not answered, with a SYN each second; the client gives up after `lasts`. */
+static void tried(struct model *m, unsigned int client, unsigned int server, unsigned int port,
+		  double at, double lasts, double end)
+{
+	struct connection c = between(client, server, port, at);
+	double t;
+
+	if (at >= end)
+		return;
+	c.outcome = OUTCOME_UNANSWERED;
+	c.end_reason = END_OF_RUN;
+	for (t = 1.02; t < lasts && at + t < end && c.syn_count < SYN_TIMES; t += 1.02)
+		c.syn_times[c.syn_count++] = SECONDS(at + t);
+	c.syn_times_count = c.syn_count;
+	c.syn_last = c.syn_times[c.syn_count - 1];
+	c.settled = SECONDS(end);
+	c.watched = c.settled - c.syn;
+	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.synack_count = 0;
+	model_settled(m, &c);
+}
+
+/* A request that waits, or a connection that is still idle at the end. */
+static void held(struct model *m, unsigned int client, unsigned int server, double at, double wait,
+		 double end)
+{
+	struct connection c = between(client, server, 80, at);
+
+	if (at + 0.02 + wait < end) {
+		request(m, client, server, at, wait);
+		return;
+	}
+	if (at >= end)
+		return;
+	c.end_reason = END_OF_RUN;
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.settled = SECONDS(end > at + 0.02 ? end : at + 0.02);
+	c.watched = c.settled - c.syn;
+	model_settled(m, &c);
+}
+
+/* What a host of the scene does after each handshake. */
+struct helper_scene {
+	double first; /* the first attempt is given up after this time */
+	double wait; /* the request is sent after this time; a second attempt fills the rest */
+	unsigned int second; /* its server, or 0 if there is none */
+	bool random; /* the second attempt begins at any time */
+};
+
+/*
+ * Three hosts have the helper and three do not. Each opens a page every 8 s. Returns a model of the
+ * run until `end`.
+ */
+static struct model *scene(const struct helper_scene *h, double end)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	unsigned int i, j;
+	double at, second;
+
+	if (!m)
+		abort();
+	for (j = 0; j < 6; j++)
+		for (i = 0; i < 6; i++) {
+			at = 8 * j + 0.8 * i + 0.05 * (i * j % 3);
+			held(m, HOST(i), SITE(j / 2), at, i % 2 ? 0.001 : h->wait, end);
+			if (i % 2)
+				continue;
+			at += 0.0112;
+			tried(m, HOST(i), HELPER, 5274, at, h->first, end);
+			second = h->random ? 0.23 * ((i + 5 * j) % 7) : 0;
+			if (h->second)
+				tried(m, HOST(i), h->second, 5274, at + h->first + second,
+				      h->wait - h->first - second, end);
+		}
+	return m;
+}
+
+/* Returns true if the first finding is that hosts wait for the helper, with this confidence. */
+static bool accuses(const struct model *m, enum confidence least, const char *words)
+{
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	bool is;
+
+	if (!diagnose(&d, m, &session, &facts))
+		abort();
+	is = d.count && d.at[0].kind == KIND_WAITS_FOR_PEER && d.at[0].confidence >= least &&
+	     d.at[0].peer.address.word[3] == cpu_to_be32(HELPER) &&
+	     (!words || mentions(&d.at[0], words));
+	diagnosis_free(&d);
+	return is;
+}
+
+/* The moment at which the run ends changes neither the culprit nor its confidence. */
+static void test_end_of_run(void)
+{
+	const struct helper_scene once = { .first = 5.001, .wait = 5.001 },
+				  twice = { .first = 2.5, .wait = 5.001, .second = HELPER },
+				  two = { .first = 3, .wait = 6.001, .second = OTHER_HELPER };
+	const struct helper_scene *const scenes[] = { &once, &twice, &two };
+	unsigned int i, missed[3] = {};
+	struct model *m;
+	double end;
+
+	for (i = 0; i < 3; i++)
+		for (end = 3.2 + scenes[i]->wait + 0.2; end < 50; end += 0.3) {
+			m = scene(scenes[i], end);
+			missed[i] += !accuses(m, CONFIDENCE_HIGH, NULL);
+			model_free(m);
+		}
+	EXPECT(!missed[0], "waits that still go on would count against the culprit");
+	EXPECT(!missed[1], "a helper that tries its server twice would depend on the end");
+	EXPECT(!missed[2], "a helper with two dead servers would depend on the end");
+}
+
+/* A peer that is tried all the time is not excused by a spare socket that is never used. */
+static void test_open_socket(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	unsigned int i, j;
+
+	for (i = 0; i < 6; i++) {
+		held(m, HOST(i), SITE(5), 0.3 * i, 1000, 120);
+		for (j = 0; j < 24; j++) {
+			tried(m, HOST(i), HELPER, 5274, 5 * j + 0.3 * i + 0.02, 4.6, 120);
+			held(m, HOST(i), SITE(j % 3), 5 * j + 0.3 * i, j % 6 ? 0.001 : 4.3, 120);
+		}
+	}
+	EXPECT(!accuses(m, CONFIDENCE_MEDIUM, NULL),
+	       "attempts would not count because a socket is still idle");
+	model_free(m);
+}
+
+/* ---- chains of attempts ---- */
+
+static void test_chain(void)
+{
+	const struct helper_scene twice = { .first = 2.5, .wait = 5.001, .second = HELPER },
+				  two = { .first = 3, .wait = 6.001, .second = OTHER_HELPER },
+				  given_up = { .first = 2.5, .wait = 4.001 },
+				  random = { .first = 2.5,
+					     .wait = 6.001,
+					     .second = OTHER_HELPER,
+					     .random = true };
+	const struct finding *f;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	struct model *m;
+
+	m = scene(&twice, 60);
+	EXPECT(accuses(m, CONFIDENCE_HIGH, "for 2.500 s, then"),
+	       "two attempts at the same dead server fill the wait");
+	model_free(m);
+
+	m = scene(&two, 60);
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->also_count == 1 &&
+		       f->also[0].address.word[3] == cpu_to_be32(OTHER_HELPER) &&
+		       mentions(f, "for 3.000 s, then 10.200.7.10:5274 for"),
+	       "two dead servers in turn fill the wait");
+	EXPECT(!find(&d, KIND_PEER_UNANSWERED) && !find(&d, KIND_TIMER_UNEXPLAINED),
+	       "each server must be accused only once");
+	diagnosis_free(&d);
+	model_free(m);
+
+	m = scene(&given_up, 60);
+	EXPECT(!accuses(m, CONFIDENCE_LOW, NULL),
+	       "an attempt that was given up before the wait ended is not its cause");
+	model_free(m);
+
+	m = scene(&random, 60);
+	EXPECT(!accuses(m, CONFIDENCE_LOW, NULL),
+	       "attempts that follow at any time are not a chain");
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -482,6 +666,9 @@ int main(void)
 	test_forgotten();
 	test_loss();
 	test_storm_at_prefix();
+	test_end_of_run();
+	test_open_socket();
+	test_chain();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

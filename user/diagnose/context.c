@@ -59,6 +59,40 @@ static void add_client(struct timeline *t, const struct client *c)
 		t->pendings[t->pending_count++] = o;
 }
 
+static struct timeline *timeline_of_idle(const struct context *g, const struct stall *s)
+{
+	struct client_key key = { .address = s->from.address,
+				  .vlan = { s->from.vlan[0], s->from.vlan[1] } };
+	const struct client *c = model_client(g->m, &key);
+
+	return c ? timeline_of(g, c) : NULL;
+}
+
+/* Adds the connections that were idle at the end of the run to the timelines of their hosts. */
+static void add_open_waits(struct context *g)
+{
+	const struct stalls *idle = &g->m->idle;
+	struct timeline *t;
+	ns_t *open = g->open;
+	size_t i;
+
+	for (i = 0; i < idle->count; i++) {
+		t = timeline_of_idle(g, &idle->at[i]);
+		if (t)
+			t->open_count++;
+	}
+	for (t = g->timelines; t < g->timelines + g->hosts->count; t++) {
+		t->open = open;
+		open += t->open_count;
+		t->open_count = 0;
+	}
+	for (i = 0; i < idle->count; i++) {
+		t = timeline_of_idle(g, &idle->at[i]);
+		if (t)
+			g->open[t->open - g->open + t->open_count++] = idle->at[i].start;
+	}
+}
+
 static void fill_timeline(const struct context *g, struct timeline *t, const struct host *h,
 			  struct noted_stall *stalls, const struct pending **pendings)
 {
@@ -67,6 +101,7 @@ static void fill_timeline(const struct context *g, struct timeline *t, const str
 	t->host = h;
 	t->stalls = stalls;
 	t->pendings = pendings;
+	t->follows = g->follows + (pendings - g->pendings);
 	t->from = g->m->last;
 	for (i = 0; i < h->client_count; i++)
 		add_client(t, h->clients[i]);
@@ -92,7 +127,9 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 	g->timelines = calloc(d->hosts.count + 1, sizeof(*g->timelines));
 	stalls = g->stalls = calloc(m->stalls_kept + 1, sizeof(*g->stalls));
 	pendings = g->pendings = calloc(m->pending_kept + 1, sizeof(struct pending *));
-	if (!g->timelines || !stalls || !pendings)
+	g->follows = calloc(m->pending_kept + 1, sizeof(*g->follows));
+	g->open = calloc(m->idle.count + 1, sizeof(*g->open));
+	if (!g->timelines || !stalls || !pendings || !g->follows || !g->open)
 		return false;
 	for (i = 0; i < d->hosts.count; i++) {
 		fill_timeline(g, &g->timelines[i], &d->hosts.at[i], stalls, pendings);
@@ -100,6 +137,7 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 		pendings += g->timelines[i].pending_count;
 	}
 	g->stall_count = stalls - g->stalls;
+	add_open_waits(g);
 	return true;
 }
 
@@ -108,6 +146,8 @@ void context_free(struct context *g)
 	free(g->timelines);
 	free(g->stalls);
 	free(g->pendings);
+	free(g->follows);
+	free(g->open);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

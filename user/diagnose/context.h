@@ -24,6 +24,10 @@ struct timeline {
 	size_t pending_count;
 	ns_t from; /* start of the time in which all pending operations are known */
 	ns_t watched; /* time from then to the end of the run */
+	const ns_t *open; /* handshakes of connections that were still idle at the end of the run */
+	size_t open_count;
+	/* for each of pendings[]: it follows another one in a chain that a suspect explains */
+	bool *follows;
 	const void *counted; /* last counter of count_once() */
 };
 
@@ -36,7 +40,9 @@ struct context {
 	struct timeline *timelines; /* one for each of hosts->at[], in that order */
 	struct noted_stall *stalls; /* array shared by all timelines */
 	size_t stall_count;
-	const struct pending **pendings; /* array shared by all timelines */
+	const struct pending **pendings; /* arrays shared by all timelines */
+	bool *follows;
+	ns_t *open;
 	bool out_of_memory; /* diagnose() fails if this is set */
 };
 

@@ -25,6 +25,9 @@
 /* Maximum deviation of a timer on a machine that is not overloaded. */
 #define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
 
+/* Minimum number of stalls during which an attempt follows another one after a constant time. */
+#define MIN_FOLLOWERS 3
+
 /* Minimum number of correlated observations for a finding. */
 #define MIN_CORRELATED 2
 
@@ -55,34 +58,83 @@ static int by_peer(const void *a, const void *b)
 	return memcmp(&x->stall->from, &y->stall->from, sizeof(x->stall->from));
 }
 
-/* Fills in the match. Returns false if the stall cannot have waited for the operation. */
-static bool match_of(struct match *m, struct noted_stall *noted, const struct pending *o)
+/*
+ * Returns true if the operation can be what the stall waited for: it covers the stall, except its
+ * lead and the client's reaction time, and it was not resolved before.
+ */
+static bool is_complete(struct match *m)
 {
+	const struct pending *o = m->pending, *last;
+	const struct stall *s = m->stall;
+	ns_t end = stall_end(s), from, until;
+
+	last = m->timeline->pendings[m->chain[m->length - 1]];
+	from = o->start > s->start ? o->start : s->start;
+	until = last->end < end ? last->end : end;
+	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - SAME_MOMENT_NS)
+		return false;
+	m->ended = last->resolved && last->end <= end && end - last->end <= SAME_MOMENT_NS;
+	/* if the operation was resolved earlier, the stall did not wait for it */
+	return m->ended || last->end > end;
+}
+
+/* Returns true if a stall that has ended may have begun with this attempt. */
+static bool begins_with_stall(const struct timeline *t, ns_t when)
+{
+	size_t i;
+
+	for (i = 0; i < t->stall_count; i++)
+		if (when >= t->stalls[i].stall->start - LAG_NS &&
+		    when <= t->stalls[i].stall->start + LEAD_NS)
+			return true;
+	return false;
+}
+
+/*
+ * Returns true if attempt `next` may have begun because the last one of the match had been given
+ * up, and not with another stall. *over is set if no later attempt can.
+ */
+static bool may_follow(const struct match *m, uint32_t next, bool *over)
+{
+	const struct pending *last = m->timeline->pendings[m->chain[m->length - 1]];
+	const struct pending *o = m->timeline->pendings[next];
+	ns_t begin = last->resolved ? last->end : last->syn_last;
+
+	*over = o->start > last->end + SAME_MOMENT_NS || o->start >= stall_end(m->stall);
+	return !*over && o->start > begin && !same_endpoint(&o->to, &m->stall->to) &&
+	       !begins_with_stall(m->timeline, o->start);
+}
+
+/*
+ * Fills in the match. Returns false if the stall cannot have waited for an operation that begins
+ * with this attempt.
+ */
+static bool match_of(struct match *m, struct noted_stall *noted, uint32_t attempt)
+{
+	const struct pending *o = m->timeline->pendings[attempt];
 	const struct stall *s = noted->stall;
-	ns_t end = stall_end(s), from, until, lead = LEAD_NS;
+	ns_t lead = LEAD_NS;
 
 	if (s->round_trip != NEVER && 5 * s->round_trip > lead)
 		lead = 5 * s->round_trip;
 	if (o->start > s->start + lead || o->end < s->start || same_endpoint(&o->to, &s->to))
 		return false;
-	from = o->start > s->start ? o->start : s->start;
-	until = o->end < end ? o->end : end;
-	/* the operation must cover the stall, except its lead and the client's reaction time */
-	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - SAME_MOMENT_NS)
-		return false;
 	m->noted = noted;
 	m->stall = s;
 	m->pending = o;
-	m->t = end - o->start;
+	m->chain[0] = attempt;
+	m->length = 1;
+	m->t = stall_end(s) - o->start;
 	m->strong = o->start >= s->start - LAG_NS;
-	m->ended = o->resolved && o->end <= end && end - o->end <= SAME_MOMENT_NS;
 	m->correlated = false;
-	/* if the operation was resolved earlier, the stall did not wait for it */
-	return m->ended || o->end > end;
+	m->complete = is_complete(m);
+	return m->complete || (m->strong && o->failed);
 }
 
 static bool is_better(const struct match *x, const struct match *y)
 {
+	if (x->complete != y->complete)
+		return x->complete;
 	if (x->strong != y->strong)
 		return x->strong;
 	return llabs(x->pending->start - x->stall->start) <
@@ -110,11 +162,12 @@ static bool add_match(struct matches *matches, const struct match *m)
 static bool match_stall(struct matches *matches, const struct timeline *t,
 			struct noted_stall *noted)
 {
-	size_t i, j, first = matches->count;
+	size_t j, first = matches->count;
 	struct match m = { .timeline = t };
+	uint32_t i;
 
 	for (i = 0; i < t->pending_count; i++) {
-		if (!match_of(&m, noted, t->pendings[i]))
+		if (!match_of(&m, noted, i))
 			continue;
 		for (j = first; j < matches->count; j++)
 			if (same_endpoint(&matches->at[j].pending->to, &m.pending->to))
@@ -157,12 +210,192 @@ static struct suspect *suspects_of(const struct matches *matches, size_t *count)
 	for (i = 0; suspects && i < matches->count; i++) {
 		if (!i ||
 		    !same_endpoint(&matches->at[i].pending->to, &matches->at[i - 1].pending->to)) {
-			suspects[*count].peer = matches->at[i].pending->to;
+			suspects[*count].peers[0] = matches->at[i].pending->to;
+			suspects[*count].peer_count = 1;
 			suspects[(*count)++].matches = &matches->at[i];
 		}
 		suspects[*count - 1].count++;
 	}
 	return suspects;
+}
+
+/* ---- chains of attempts ---- */
+
+/* An attempt that may have followed the last attempt of a match. */
+struct link {
+	struct match *match;
+	const struct endpoint *to;
+	uint32_t attempt;
+	ns_t t; /* from the start of the one to the start of the other */
+};
+
+struct links {
+	struct link *at;
+	ns_t *times; /* scratch memory, of the same length */
+	size_t count;
+	size_t room;
+};
+
+static int by_destination(const void *a, const void *b)
+{
+	const struct link *x = a, *y = b;
+	int order = memcmp(x->to, y->to, sizeof(*x->to));
+
+	if (order)
+		return order;
+	if (x->t != y->t)
+		return x->t < y->t ? -1 : 1;
+	return x->match < y->match ? -1 : x->match > y->match;
+}
+
+static bool add_link(struct links *l, const struct link *link)
+{
+	size_t room = l->room ? 2 * l->room : 64;
+	struct link *grown;
+	ns_t *times;
+
+	if (l->count == l->room) {
+		grown = realloc(l->at, room * sizeof(*grown));
+		if (!grown)
+			return false;
+		l->at = grown;
+		times = realloc(l->times, room * sizeof(*times));
+		if (!times)
+			return false;
+		l->times = times;
+		l->room = room;
+	}
+	l->at[l->count++] = *link;
+	return true;
+}
+
+/* Adds the first follower at each peer. Returns false when out of memory. */
+static bool add_followers(struct links *l, struct match *m)
+{
+	uint32_t i, last = m->chain[m->length - 1];
+	const struct timeline *t = m->timeline;
+	size_t j, first = l->count;
+	struct link link = { .match = m };
+	bool over = false;
+
+	for (i = last + 1; i < t->pending_count && !over; i++) {
+		if (!may_follow(m, i, &over))
+			continue;
+		link.to = &t->pendings[i]->to;
+		link.attempt = i;
+		link.t = t->pendings[i]->start - t->pendings[last]->start;
+		for (j = first; j < l->count; j++)
+			if (same_endpoint(l->at[j].to, link.to))
+				break;
+		if (j == l->count && !add_link(l, &link))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Stores in *first the followers that come after the most constant time: most attempts at one peer.
+ * Returns their number, 0 if there are too few.
+ */
+static size_t steadiest_followers(const struct links *l, size_t waiting, size_t *first)
+{
+	size_t i, j, best = 0;
+	struct cluster c;
+
+	for (i = 0; i < l->count; i = j) {
+		for (j = i; j < l->count && same_endpoint(l->at[i].to, l->at[j].to); j++)
+			l->times[j] = l->at[j].t;
+		c = cluster_of(l->times + i, j - i);
+		if (c.count < MIN_FOLLOWERS || c.count * 3 < waiting || c.deviation > STEADY_NS ||
+		    c.count <= best)
+			continue;
+		best = c.count;
+		*first = i + c.first;
+	}
+	return best;
+}
+
+/* Appends an attempt to the matches where one follows. Returns true if there were any. */
+static bool extend_chains(struct context *g, struct suspect *s, struct links *l)
+{
+	size_t i, first = 0, waiting = 0, count;
+
+	l->count = 0;
+	for (i = 0; i < s->count; i++) {
+		struct match *m = &s->matches[i];
+
+		if (m->complete || m->length == MAX_CHAIN)
+			continue;
+		waiting++;
+		if (!add_followers(l, m)) {
+			g->out_of_memory = true;
+			return false;
+		}
+	}
+	if (!l->count)
+		return false;
+	qsort(l->at, l->count, sizeof(*l->at), by_destination);
+	count = steadiest_followers(l, waiting, &first);
+	for (i = first; i < first + count; i++) {
+		struct match *m = l->at[i].match;
+
+		m->chain[m->length++] = l->at[i].attempt;
+		m->complete = is_complete(m);
+	}
+	return count;
+}
+
+/*
+ * What fills a stall may be several attempts, one after another. They are one operation if the time
+ * from one to the next is constant, and if this is what usually fills the stalls. Matches without
+ * a complete operation are dropped.
+ */
+static void find_chains(struct context *g, struct suspect *s, struct links *l)
+{
+	size_t i, n = 0, incomplete = 0, chains = 0;
+	unsigned int j;
+	bool usual;
+
+	for (i = 0; i < s->count; i++)
+		incomplete += !s->matches[i].complete;
+	while (incomplete && extend_chains(g, s, l))
+		;
+	for (i = 0; i < s->count; i++)
+		chains += s->matches[i].complete && s->matches[i].length > 1;
+	usual = chains * 2 > incomplete && chains * 2 > s->count - (incomplete - chains);
+	for (i = 0; i < s->count; i++) {
+		const struct match *m = &s->matches[i];
+
+		if (!m->complete || (m->length > 1 && !usual))
+			continue;
+		for (j = 1; j < m->length; j++)
+			m->timeline->follows[m->chain[j]] = true;
+		s->matches[n++] = *m;
+	}
+	s->count = n;
+}
+
+bool is_at_suspect(const struct suspect *s, const struct pending *o)
+{
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++)
+		if (same_endpoint(&s->peers[i], &o->to))
+			return true;
+	return false;
+}
+
+/* ---- attempts that are not decided ---- */
+
+bool is_undecided(const struct context *g, const struct suspect *s, const struct timeline *t,
+		  const struct pending *o)
+{
+	bool open = o->start > g->m->last - s->timer - timer_slack(s->timer);
+	size_t i;
+
+	for (i = 0; i < t->open_count && !open; i++)
+		open = o->start >= t->open[i] - LAG_NS && o->start <= t->open[i] + LEAD_NS;
+	return open && !begins_with_stall(t, o->start);
 }
 
 /* ---- chance of the starts ---- */
@@ -177,12 +410,14 @@ static bool is_observation(const struct match *m, const struct match *before)
 	       stall_end(m->stall) - stall_end(before->stall) > SAME_MOMENT_NS;
 }
 
-static size_t count_attempts(const struct timeline *t, const struct endpoint *peer)
+static size_t count_attempts(const struct context *g, const struct suspect *s,
+			     const struct timeline *t)
 {
 	size_t i, n = 0;
 
 	for (i = 0; i < t->pending_count; i++)
-		n += same_endpoint(&t->pendings[i]->to, peer);
+		n += is_at_suspect(s, t->pendings[i]) && !t->follows[i] &&
+		     !is_undecided(g, s, t, t->pendings[i]);
 	return n;
 }
 
@@ -204,7 +439,7 @@ static size_t count_peers(const struct timeline *t)
  * hosts made their attempts at random times. It is multiplied by the number of peers that a host
  * tried (Bonferroni).
  */
-static double chance_of_starts(const struct suspect *s)
+static double chance_of_starts(const struct context *g, const struct suspect *s)
 {
 	const struct timeline *t = NULL;
 	size_t i, groups = 0, peers = 1, n;
@@ -214,7 +449,7 @@ static double chance_of_starts(const struct suspect *s)
 		if (s->matches[i].timeline == t)
 			continue;
 		t = s->matches[i].timeline;
-		covered = count_attempts(t, &s->peer) * (double)(LEAD_NS + LAG_NS) /
+		covered = count_attempts(g, s, t) * (double)(LEAD_NS + LAG_NS) /
 			  (t->watched > LEAD_NS ? t->watched : LEAD_NS);
 		groups += t->groups;
 		expected += t->groups * (covered < 1 ? covered : 1);
@@ -265,7 +500,7 @@ static bool is_during_stall(const struct timeline *t, ns_t when)
  * Returns how much more often these hosts try the peer during their stalls than at other times. The
  * ratio is 1 for a peer that is tried at a constant rate.
  */
-static double lift_of(const struct suspect *s)
+static double lift_of(const struct context *g, const struct suspect *s)
 {
 	double inside = 0, outside = 0, stalled = 0, watched = 0;
 	const struct timeline *t = NULL;
@@ -277,10 +512,16 @@ static double lift_of(const struct suspect *s)
 		t = s->matches[i].timeline;
 		watched += t->watched;
 		stalled += stalled_time(t);
-		for (j = 0; j < t->pending_count; j++)
-			if (same_endpoint(&t->pendings[j]->to, &s->peer))
-				*(is_during_stall(t, t->pendings[j]->start) ? &inside : &outside) +=
-					1;
+		for (j = 0; j < t->pending_count; j++) {
+			const struct pending *o = t->pendings[j];
+
+			if (!is_at_suspect(s, o) || t->follows[j])
+				continue;
+			if (is_during_stall(t, o->start))
+				inside++;
+			else if (!is_undecided(g, s, t, o))
+				outside++;
+		}
 	}
 	if (!outside || stalled <= 0 || watched <= stalled)
 		return HUGE_VAL;
@@ -416,9 +657,9 @@ static void weigh_observations(const struct context *g, struct suspect *s, ns_t 
 	if (!s->strong)
 		return;
 	find_timer(s, times, timed, ends, ended);
-	s->chance_of_starts = chance_of_starts(s);
+	s->chance_of_starts = chance_of_starts(g, s);
 	count_correlated(s);
-	s->lift = lift_of(s);
+	s->lift = lift_of(g, s);
 	s->outside = s->by_end ? 0 : count_outside(g, s);
 	s->coupled = s->by_end || is_coupled(s, times);
 }
@@ -534,7 +775,7 @@ static bool is_stronger(const struct suspect *a, const struct suspect *b)
 		return a->deviation < b->deviation;
 	if (a->chance_of_starts != b->chance_of_starts)
 		return a->chance_of_starts < b->chance_of_starts;
-	return memcmp(&a->peer, &b->peer, sizeof(a->peer)) < 0;
+	return memcmp(&a->peers[0], &b->peers[0], sizeof(a->peers[0])) < 0;
 }
 
 /* Counts the correlated stalls that two suspects have in common. Both have been weighed. */
@@ -594,11 +835,14 @@ void cause_correlation(struct context *g)
 {
 	struct suspect also[MAX_FINDING_ALSO], *suspects = NULL, *best;
 	struct matches matches;
-	size_t count = 0, reported, n;
+	struct links links = {};
+	size_t count = 0, reported, i, n;
 
 	if (match_all(g, &matches))
 		suspects = suspects_of(&matches, &count);
 	g->out_of_memory |= !suspects;
+	for (i = 0; i < count; i++)
+		find_chains(g, &suspects[i], &links);
 	for (reported = 0; suspects && reported < MAX_REPORTED; reported++) {
 		best = strongest_suspect(g, suspects, count);
 		if (!best)
@@ -607,6 +851,8 @@ void cause_correlation(struct context *g)
 		report_correlation(g, best, also, n);
 		best->count = 0; /* each suspect is reported at most once */
 	}
+	free(links.at);
+	free(links.times);
 	free(suspects);
 	free(matches.at);
 }

@@ -7,12 +7,20 @@
 
 #include "diagnose/finding.h"
 
-/* A stall and an operation of the same host that was pending during it. */
+#define MAX_CHAIN 16 /* attempts that follow each other during one stall */
+
+/*
+ * A stall and an operation of the same host that was pending during it: an attempt, or a chain of
+ * attempts, each of which began when the one before had been given up.
+ */
 struct match {
 	struct noted_stall *noted;
 	const struct stall *stall; /* same as noted->stall */
-	const struct pending *pending;
+	const struct pending *pending; /* the first attempt */
 	const struct timeline *timeline; /* timeline of their host */
+	uint32_t chain[MAX_CHAIN]; /* all attempts, as indices into timeline->pendings */
+	unsigned int length; /* of the chain */
+	bool complete; /* the chain lasts until the end of the stall */
 	ns_t t; /* from the operation's start to the stall's end */
 	bool strong; /* the operation began with the stall, not before it */
 	bool ended; /* the operation was resolved just before the stall ended */
@@ -20,7 +28,12 @@ struct match {
 };
 
 struct suspect {
-	struct endpoint peer;
+	/*
+	 * The suspect, and other addresses of the same service: the hosts try one or another of
+	 * them, and each is as guilty.
+	 */
+	struct endpoint peers[1 + MAX_FINDING_ALSO];
+	size_t peer_count;
 	struct match *matches; /* sorted by host, operation and end of the stall */
 	size_t count;
 
@@ -29,7 +42,8 @@ struct suspect {
 	size_t correlated;
 	size_t correlated_stalls;
 	size_t passed; /* connections that got through during the stalls */
-	size_t outside; /* stalls of equal length that began without an attempt at the peer */
+	/* stalls of equal length, of hosts that tried it, that began without an attempt at it */
+	size_t outside;
 	/* the stalls end at a constant time after the attempts, not after their own starts */
 	bool coupled;
 	double lift; /* ratio of the rates of attempts during stalls and at other times */
@@ -48,6 +62,16 @@ struct suspect {
  * proxy.
  */
 bool is_proxied(const struct suspect *s);
+
+/* Returns true if the operation is an attempt at one of the suspect's addresses. */
+bool is_at_suspect(const struct suspect *s, const struct pending *o);
+
+/*
+ * Returns true if the attempt counts neither for nor against the suspect: it belongs to a wait that
+ * still went on at the end of the run, or a stall that began with it had no time to end.
+ */
+bool is_undecided(const struct context *g, const struct suspect *s, const struct timeline *t,
+		  const struct pending *o);
 
 /* Computes the confidence. Returns false if the evidence is too weak for a finding. */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,

@@ -19,6 +19,96 @@ struct extent {
 	bool has_earlier; /* some attempts began before their stall */
 };
 
+/* ---- comparison of hosts ---- */
+
+/* Returns true if all attempts of the host that are kept are undecided. */
+static bool is_host_undecided(const struct context *g, const struct suspect *s,
+			      const struct timeline *t)
+{
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < t->pending_count; i++) {
+		if (!is_at_suspect(s, t->pendings[i]))
+			continue;
+		if (!is_undecided(g, s, t, t->pendings[i]))
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+/*
+ * Fills in f->affected, f->unaffected, f->cohort and f->p_value from the hosts that tried the
+ * suspect and the hosts that stalled. Afterwards the hosts that tried it are counted by f, see
+ * count_once(). A host that tried it only in waits that still go on is in neither group.
+ */
+static void compare_hosts(struct context *g, struct finding *f, const struct suspect *s)
+{
+	struct cohort *c = &f->cohort;
+	const struct pair *pair;
+	const struct peer *p;
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++) {
+		p = model_peer(g->m, &s->peers[i]);
+		if (!p)
+			continue;
+		LIST_FOREACH(pair, &p->pairs, of_peer)
+			count_once(timeline_of(g, pair->who.client), f);
+	}
+	for (i = 0; i < g->hosts->count; i++) {
+		const struct timeline *t = &g->timelines[i];
+		bool tried = t->counted == f, stalled = t->stall_count > 0;
+
+		if (!host_is_comparable(t->host) ||
+		    (tried && !stalled && is_host_undecided(g, s, t)))
+			continue;
+		c->tried += tried;
+		c->tried_stalled += tried && stalled;
+		c->others += !tried;
+		c->others_stalled += !tried && stalled;
+		if (tried && stalled)
+			finding_add_host(g, &f->affected, t->host);
+		else if (!stalled)
+			finding_add_host(g, &f->unaffected, t->host);
+	}
+	if (f->unaffected.count >= 2)
+		f->p_value = fisher_exact(c->tried_stalled, c->tried - c->tried_stalled,
+					  c->others_stalled, c->others - c->others_stalled);
+}
+
+static bool was_used_promptly(const struct host *h, const struct endpoint *server)
+{
+	size_t i, j;
+
+	for (i = 0; i < h->client_count; i++) {
+		const struct client *c = h->clients[i];
+
+		for (j = 0; c->recent && j < RECENT && j < c->recent_count; j++)
+			if (c->recent[j].prompt && same_endpoint(&c->recent[j].to, server))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Returns true if at least two hosts used the server of the correlated stalls without a delay. The
+ * timer is then not that of an application that waits like this at this server alone.
+ */
+static bool is_prompt_otherwise(const struct context *g, const struct suspect *s)
+{
+	const struct endpoint *server = NULL;
+	size_t i, hosts = 0;
+
+	for (i = 0; i < s->count && !server; i++)
+		if (s->matches[i].correlated)
+			server = &s->matches[i].stall->to;
+	for (i = 0; server && i < g->hosts->count && hosts < 2; i++)
+		hosts += was_used_promptly(&g->hosts->at[i], server);
+	return hosts >= 2;
+}
+
 /* ---- lines of evidence ---- */
 
 /*
@@ -149,11 +239,92 @@ static void add_also(struct finding *f, const struct suspect *also, size_t count
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		finding_add_also(f, &also[i].peer);
+		finding_add_also(f, &also[i].peers[0]);
 		finding_line(f, i ? "" : "or",
 			     "%s, tried at the same moments: the packets cannot distinguish them",
-			     format_endpoint(text, &also[i].peer));
+			     format_endpoint(text, &also[i].peers[0]));
 	}
+}
+
+static bool is_same_chain(const struct match *a, const struct match *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < a->length && a->length == b->length; i++)
+		if (!same_endpoint(&a->timeline->pendings[a->chain[i]]->to,
+				   &b->timeline->pendings[b->chain[i]]->to))
+			return false;
+	return a->length == b->length;
+}
+
+/* Returns the match whose sequence of peers is the most frequent one. */
+static const struct match *most_frequent_chain(const struct suspect *s)
+{
+	const struct match *most = NULL;
+	size_t i, j, n, best = 0;
+
+	for (i = 0; i < s->count; i++) {
+		if (!s->matches[i].correlated || (most && is_same_chain(most, &s->matches[i])))
+			continue;
+		for (j = i, n = 0; j < s->count; j++)
+			n += s->matches[j].correlated &&
+			     is_same_chain(&s->matches[i], &s->matches[j]);
+		if (n > best) {
+			best = n;
+			most = &s->matches[i];
+		}
+	}
+	return most;
+}
+
+/* Returns the time that the attempt at this place of a chain took. */
+static ns_t part_of(const struct match *m, unsigned int place)
+{
+	const struct pending *const *o = (const struct pending *const *)m->timeline->pendings;
+	ns_t end = place + 1 < m->length ? o[m->chain[place + 1]]->start : stall_end(m->stall);
+
+	return end - o[m->chain[place]]->start;
+}
+
+/* Returns the median part of an attempt, over all correlated matches with the same chain. */
+static ns_t median_part(struct context *g, const struct suspect *s, const struct match *like,
+			unsigned int place)
+{
+	ns_t *parts = malloc((s->count + 1) * sizeof(*parts)), middle;
+	size_t i, n = 0;
+
+	if (!parts) {
+		g->out_of_memory = true;
+		return NEVER;
+	}
+	for (i = 0; i < s->count; i++)
+		if (s->matches[i].correlated && is_same_chain(like, &s->matches[i]))
+			parts[n++] = part_of(&s->matches[i], place);
+	middle = median(parts, n);
+	free(parts);
+	return middle;
+}
+
+/* Adds the parts of the most frequent chain, and all its peers. */
+static void add_chain(struct context *g, struct finding *f, const struct suspect *s)
+{
+	const struct match *m = most_frequent_chain(s);
+	char peer[FORMAT_ENDPOINT], part[FORMAT_DURATION], text[MAX_FINDING_TEXT];
+	size_t n = 0;
+	unsigned int i;
+
+	if (!m || m->length < 2)
+		return;
+	for (i = 0; i < m->length && n < sizeof(text); i++) {
+		const struct endpoint *to = &m->timeline->pendings[m->chain[i]]->to;
+
+		n += snprintf(text + n, sizeof(text) - n, "%s%s for %s", i ? ", then " : "",
+			      format_endpoint(peer, to),
+			      format_duration(part, median_part(g, s, m, i)));
+		if (!finding_names(f, to))
+			finding_add_also(f, to);
+	}
+	finding_line(f, "in turn", "%s", text);
 }
 
 /* Adds the correlated match whose time is closest to the timer. */
@@ -222,7 +393,7 @@ static const char *failure_pattern(const struct context *g, const struct suspect
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,
 			size_t count)
 {
-	const struct peer *p = model_peer(g->m, &s->peer);
+	const struct peer *p = model_peer(g->m, &s->peers[0]);
 	char peer[FORMAT_ENDPOINT];
 	bool proxied = is_proxied(s);
 	struct extent extent;
@@ -232,9 +403,9 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	      : NULL;
 	if (!f)
 		return;
-	finding_set_peer(f, &s->peer);
-	finding_compare(g, f, p);
-	correlation_confidence(s, &f->cohort, proxied, &f->confidence);
+	finding_set_peer(f, &s->peers[0]);
+	compare_hosts(g, f, s);
+	correlation_confidence(s, &f->cohort, proxied || is_prompt_otherwise(g, s), &f->confidence);
 	f->stalls = g->stall_count;
 	f->correlated = s->correlated_stalls;
 	f->timer = s->timer;
@@ -242,9 +413,10 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	extent = mark_explained(f, s);
 
 	finding_text(f, "%s %s, and %zu of %zu host%s wait%s for it",
-		     format_endpoint(peer, &s->peer), failure_pattern(g, s, p), f->hosts_hurt,
+		     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p), f->hosts_hurt,
 		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
 	add_times(f, g, s, &extent);
+	add_chain(g, f, s);
 	add_also(f, also, count);
 	add_cohort(g, f);
 	if (proxied && !s->several_destinations)

@@ -135,34 +135,6 @@ size_t finding_add_failed_hosts(struct context *g, struct finding *f, const stru
 	return n;
 }
 
-void finding_compare(struct context *g, struct finding *f, const struct peer *p)
-{
-	struct cohort *c = &f->cohort;
-	const struct pair *pair;
-	size_t i;
-
-	LIST_FOREACH(pair, &p->pairs, of_peer)
-		count_once(timeline_of(g, pair->who.client), f);
-	for (i = 0; i < g->hosts->count; i++) {
-		const struct timeline *t = &g->timelines[i];
-		bool tried = t->counted == f, stalled = t->stall_count > 0;
-
-		if (!host_is_comparable(t->host))
-			continue;
-		c->tried += tried;
-		c->tried_stalled += tried && stalled;
-		c->others += !tried;
-		c->others_stalled += !tried && stalled;
-		if (tried && stalled)
-			finding_add_host(g, &f->affected, t->host);
-		else if (!stalled)
-			finding_add_host(g, &f->unaffected, t->host);
-	}
-	if (f->unaffected.count >= 2)
-		f->p_value = fisher_exact(c->tried_stalled, c->tried - c->tried_stalled,
-					  c->others_stalled, c->others - c->others_stalled);
-}
-
 /* ---- examples ---- */
 
 void example_of_stall(struct example *e, const struct stall *s)
@@ -204,7 +176,7 @@ bool has_finding(const struct context *g, enum finding_kind kind)
 	return false;
 }
 
-static bool names_peer(const struct finding *f, const struct endpoint *peer)
+bool finding_names(const struct finding *f, const struct endpoint *peer)
 {
 	size_t i;
 
@@ -221,7 +193,7 @@ bool is_named(const struct context *g, const struct endpoint *peer)
 	size_t i;
 
 	for (i = 0; i < g->d->count; i++)
-		if (names_peer(&g->d->at[i], peer))
+		if (finding_names(&g->d->at[i], peer))
 			return true;
 	return false;
 }
@@ -234,7 +206,7 @@ bool is_waited_for(const struct context *g, const struct endpoint *peer)
 		const struct finding *f = &g->d->at[i];
 
 		if (finding_kinds[f->kind].family == FAMILY_WAIT &&
-		    f->confidence > CONFIDENCE_LOW && names_peer(f, peer))
+		    f->confidence > CONFIDENCE_LOW && finding_names(f, peer))
 			return true;
 	}
 	return false;

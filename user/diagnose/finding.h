@@ -43,13 +43,6 @@ void finding_add_hosts(struct context *g, struct finding *f, const struct peer *
  */
 size_t finding_add_failed_hosts(struct context *g, struct finding *f, const struct peer *p);
 
-/*
- * Fills in f->affected, f->unaffected, f->cohort and f->p_value from the hosts that tried this peer
- * and the hosts that stalled. Afterwards the hosts that tried it are counted by f, see
- * count_once().
- */
-void finding_compare(struct context *g, struct finding *f, const struct peer *p);
-
 void example_of_stall(struct example *e, const struct stall *s);
 void example_add_attempt(struct example *e, const struct pending *o);
 
@@ -62,6 +55,9 @@ enum confidence confidence_by_count(uint64_t n);
 /* ---- queries ---- */
 
 bool has_finding(const struct context *g, enum finding_kind kind);
+
+/* Returns true if the finding is about this peer, alone or among others. */
+bool finding_names(const struct finding *f, const struct endpoint *peer);
 
 /* Returns true if a finding is about this peer, alone or among others. */
 bool is_named(const struct context *g, const struct endpoint *peer);

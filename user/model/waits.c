@@ -157,8 +157,27 @@ void note_recent(struct model *m, struct client *client, const struct connection
 }
 
 /*
- * Returns the latest possible end of a failed connect(), which packets do not show. It may last for
- * twice the last gap between two SYNs, or with a single SYN until a second SYN is overdue.
+ * Linux from 6.5 on sends SYNs at equal gaps first, at 0 1 2 3 4 5 s, and doubles the gap only then
+ * (tcp_syn_linear_timeouts). BSD does so as well.
+ */
+#define LINEAR_SYNS 6
+
+/* Returns true if the last two gaps between SYNs are equal, and the next one would be so too. */
+static bool is_linear(const struct connection *c)
+{
+	ns_t last, before;
+
+	if (c->syn_count < 3 || c->syn_count >= LINEAR_SYNS || c->syn_count > c->syn_times_count)
+		return false;
+	last = c->syn_times[c->syn_count - 1] - c->syn_times[c->syn_count - 2];
+	before = c->syn_times[c->syn_count - 2] - c->syn_times[c->syn_count - 3];
+	return llabs(last - before) <= before / 8;
+}
+
+/*
+ * Returns the latest possible end of a failed connect(), which packets do not show: the time at
+ * which the next SYN is overdue. The gap between two SYNs doubles, except at equal gaps. After a
+ * single SYN the first gap is not known.
  */
 static ns_t end_of_connect(const struct connection *c)
 {
@@ -171,7 +190,7 @@ static ns_t end_of_connect(const struct connection *c)
 	else
 		gap = (c->syn_last - c->syn_times[c->syn_times_count - 1]) /
 		      (c->syn_count - c->syn_times_count);
-	return c->syn_last + 2 * gap;
+	return c->syn_last + (is_linear(c) ? gap + gap / 8 : 2 * gap);
 }
 
 /*
