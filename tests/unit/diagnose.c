@@ -653,6 +653,107 @@ static void test_chain(void)
 	model_free(m);
 }
 
+/* ---- several suspects ---- */
+
+/* Three hosts wait 5 s with one of three dead addresses of a name, and three hosts do not. */
+static void test_addresses(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	const struct finding *f;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	unsigned int i, j;
+	double at;
+
+	for (j = 0; j < 6; j++)
+		for (i = 0; i < 6; i++) {
+			at = 8 * j + 0.8 * i;
+			held(m, HOST(i), SITE(j / 2), at, i % 2 ? 0.001 : 5.001, 60);
+			if (i % 2)
+				continue;
+			tried(m, HOST(i), HELPER + (i + j + j / 3) % 3, 5274, at + 0.0112, 5, 60);
+			/* the same port, but no stall begins with it */
+			tried(m, HOST(i), HELPER + 7, 5274, at + 6.5, 5, 60);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 18,
+	       "the addresses would count against each other");
+	EXPECT(f && f->also_count == 2, "each dead address of the name is as guilty");
+	for (i = 0; f && i < f->also_count; i++)
+		EXPECT(f->also[i].address.word[3] != cpu_to_be32(HELPER + 7),
+		       "a peer with the same port would be accused");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
+/* Stalls as long as the helper's, of hosts that try it at no time, or only at other times. */
+static struct model *equal_stalls(bool tried_before)
+{
+	const struct helper_scene once = { .first = 5.001, .wait = 5.001 };
+	struct model *m = scene(&once, 60);
+	unsigned int i, j;
+
+	for (i = 10; i < 16; i++)
+		for (j = 0; j < 6; j++) {
+			held(m, HOST(i), SITE(j), 8 * j + 0.7 * i - 6, i < 13 ? 5.001 : 0.001, 60);
+			if (tried_before && i < 13)
+				tried(m, HOST(i), HELPER, 5274, 8 * j + 0.7 * i - 0.5, 1.5, 60);
+		}
+	return m;
+}
+
+static void test_hosts_without(void)
+{
+	struct model *m = equal_stalls(false);
+
+	EXPECT(accuses(m, CONFIDENCE_HIGH, NULL), "hosts that never try it say nothing");
+	model_free(m);
+	m = equal_stalls(true);
+	EXPECT(!accuses(m, CONFIDENCE_MEDIUM, NULL),
+	       "equal stalls of hosts that try it at other times speak for another timer");
+	model_free(m);
+}
+
+/*
+ * Hosts 0, 2, 4 have the helper, hosts 2, 4, 5 have other software that tries a dead peer with each
+ * page. With `apart` the hosts 0 and 5 take part, which have one of them only.
+ */
+static void test_overlap(bool apart)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	const struct finding *f;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	unsigned int i, j;
+	double at;
+
+	for (j = 0; j < 6; j++)
+		for (i = apart ? 0 : 1; i < 6; i++) {
+			bool waits = i == 0 || i == 2 || i == 4;
+
+			at = 8 * j + 0.7 * i;
+			held(m, HOST(i), SITE(j / 2), at, waits ? 5.001 : 0.001, 60);
+			if (waits)
+				tried(m, HOST(i), HELPER, 5274, at + 0.0112, 5, 60);
+			if (i == 2 || i == 4 || (apart && i == 5))
+				tried(m, HOST(i), OTHER_HELPER, 80, at + 0.0111, 6, 60);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	if (apart)
+		EXPECT(f && f->peer.address.word[3] == cpu_to_be32(HELPER) && !f->also_count &&
+			       f->confidence == CONFIDENCE_HIGH && !mentions(f, "distinguish"),
+		       "hosts that have only one of two suspects tell them apart");
+	else
+		EXPECT(f && f->also_count == 1 && mentions(f, "cannot distinguish"),
+		       "two suspects that no host tells apart");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -669,6 +770,10 @@ int main(void)
 	test_end_of_run();
 	test_open_socket();
 	test_chain();
+	test_addresses();
+	test_hosts_without();
+	test_overlap(true);
+	test_overlap(false);
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -11,7 +11,8 @@
 struct noted_stall {
 	const struct stall *stall;
 	const struct finding *explained; /* the finding that explains it, or NULL */
-	const void *matched; /* the last suspect that had a match with it, see count_outside() */
+	uint64_t matched; /* number of the last weighing that had a match with it */
+	size_t place; /* scratch value of the correlation */
 };
 
 /* The stalls and pending operations of a host, from all its addresses. */
@@ -43,6 +44,7 @@ struct context {
 	const struct pending **pendings; /* arrays shared by all timelines */
 	bool *follows;
 	ns_t *open;
+	uint64_t weighings; /* of suspects, see correlate.c */
 	bool out_of_memory; /* diagnose() fails if this is set */
 };
 

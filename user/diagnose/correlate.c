@@ -385,6 +385,23 @@ bool is_at_suspect(const struct suspect *s, const struct pending *o)
 	return false;
 }
 
+bool has_tried(const struct context *g, const struct suspect *s, const struct timeline *t)
+{
+	struct pair wanted = {}, *pair;
+	size_t i, j;
+
+	for (i = 0; i < s->peer_count; i++) {
+		wanted.who.peer = (struct peer *)model_peer(g->m, &s->peers[i]);
+		for (j = 0; wanted.who.peer && j < t->host->client_count; j++) {
+			wanted.who.client = t->host->clients[j];
+			HASH_FIND(hh, g->m->pairs, &wanted.who, sizeof(wanted.who), pair);
+			if (pair)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* ---- attempts that are not decided ---- */
 
 bool is_undecided(const struct context *g, const struct suspect *s, const struct timeline *t,
@@ -529,19 +546,27 @@ static double lift_of(const struct context *g, const struct suspect *s)
 }
 
 /*
- * Counts the stalls of equal length that began without an attempt at the peer: they show that the
- * timer is not this peer's.
+ * Counts the stalls of equal length that began without an attempt at the peer, of hosts that tried
+ * it at other times: they show that the timer is not this peer's. Hosts that never try it say
+ * nothing about it.
  */
 static size_t count_outside(const struct context *g, const struct suspect *s)
 {
 	ns_t slack = timer_slack(s->timer);
-	size_t i, n = 0;
+	size_t i, j, n = 0, equal;
 
 	for (i = 0; i < s->count; i++)
-		s->matches[i].noted->matched = s;
-	for (i = 0; i < g->stall_count; i++)
-		n += llabs(g->stalls[i].stall->wait - s->timer) <= slack &&
-		     g->stalls[i].matched != s && !g->stalls[i].explained;
+		s->matches[i].noted->matched = s->number;
+	for (i = 0; i < g->hosts->count; i++) {
+		const struct timeline *t = &g->timelines[i];
+
+		equal = 0;
+		for (j = 0; j < t->stall_count; j++)
+			equal += llabs(t->stalls[j].stall->wait - s->timer) <= slack &&
+				 t->stalls[j].matched != s->number && !t->stalls[j].explained;
+		if (equal && has_tried(g, s, t))
+			n += equal;
+	}
 	return n;
 }
 
@@ -634,12 +659,13 @@ static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends,
  * Computes the evidence from the stalls that are not explained yet. times[] and ends[] are scratch
  * memory for all matches.
  */
-static void weigh_observations(const struct context *g, struct suspect *s, ns_t *times, ns_t *ends)
+static void weigh_observations(struct context *g, struct suspect *s, ns_t *times, ns_t *ends)
 {
 	const struct match *before = NULL;
 	size_t i, timed = 0, ended = 0;
 
 	s->strong = s->correlated = 0;
+	s->number = ++g->weighings;
 	for (i = 0; i < s->count; i++) {
 		struct match *m = &s->matches[i];
 
@@ -764,6 +790,140 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 	return true;
 }
 
+/* ---- several addresses of one service ---- */
+
+/* Maximum number of suspects with one port that are compared: more are a scan. */
+#define MAX_SAME_PORT 32
+
+/* Returns true if the match ended by the same timer as those of suspect s. */
+static bool has_timer_of(const struct match *m, const struct suspect *s)
+{
+	ns_t slack = 3 * s->deviation > STEADY_NS ? 3 * s->deviation : STEADY_NS;
+
+	return m->strong && !m->ended && m->pending->failed && !m->noted->explained &&
+	       llabs(m->t - s->timer) <= slack;
+}
+
+/* Returns true if a host that waited for the other suspect tried this one as well. */
+static bool have_common_host(const struct context *g, const struct suspect *s,
+			     const struct suspect *other)
+{
+	const struct timeline *t = NULL;
+	size_t i;
+
+	for (i = 0; i < other->count; i++) {
+		if (other->matches[i].timeline == t || !has_timer_of(&other->matches[i], s))
+			continue;
+		t = other->matches[i].timeline;
+		if (has_tried(g, s, t))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if the suspect has a match with the stall, whose place has been stored. */
+static bool has_stall(const struct suspect *s, const struct noted_stall *noted)
+{
+	return noted->place < s->count && s->matches[noted->place].noted == noted;
+}
+
+/*
+ * Returns true if the other suspect is an address of the same service: the same hosts try it at the
+ * same port, most of their stalls end by the same timer, and they tried the one or the other. Peers
+ * that are tried at the same moments are no such addresses.
+ */
+static bool is_same_service(const struct context *g, const struct suspect *s,
+			    const struct suspect *other)
+{
+	size_t i, own, shared = 0, n = 0, strong = 0;
+
+	if (other->peers[0].port != s->peers[0].port)
+		return false;
+	for (i = 0; i < other->count; i++) {
+		const struct match *m = &other->matches[i];
+
+		if (!m->strong || m->noted->explained)
+			continue;
+		strong++;
+		shared += has_stall(s, m->noted);
+		n += has_timer_of(m, s) && !has_stall(s, m->noted);
+	}
+	for (i = 0, own = 0; i < s->count; i++)
+		own += has_timer_of(&s->matches[i], s);
+	return n && n * 2 > strong && shared * 4 <= n && shared * 4 <= own &&
+	       have_common_host(g, s, other);
+}
+
+static int by_timeline(const void *a, const void *b)
+{
+	const struct match *x = a, *y = b;
+
+	if (x->timeline != y->timeline)
+		return x->timeline < y->timeline ? -1 : 1;
+	if (x->pending->start != y->pending->start)
+		return x->pending->start < y->pending->start ? -1 : 1;
+	return by_peer(a, b);
+}
+
+/* Adds the matches of a suspect; each stall once, and one with this timer if there is one. */
+static void add_matches(struct suspect *merged, const struct suspect *s,
+			const struct suspect *timer)
+{
+	size_t i, place;
+
+	for (i = 0; i < s->count; i++) {
+		const struct match *m = &s->matches[i];
+
+		place = m->noted->place;
+		if (has_stall(merged, m->noted)) {
+			if (!has_timer_of(&merged->matches[place], timer))
+				merged->matches[place] = *m;
+			continue;
+		}
+		m->noted->place = merged->count;
+		merged->matches[merged->count++] = *m;
+	}
+}
+
+/*
+ * If a service has several addresses that fail, a host waits for one at one time and for another at
+ * another time. Makes one suspect of them. Returns false if there is one address only; the caller
+ * frees merged->matches otherwise.
+ */
+static bool merge_addresses(struct context *g, const struct suspect *s,
+			    const struct suspect *suspects, size_t count, struct suspect *merged)
+{
+	const struct suspect *addresses[1 + MAX_FINDING_ALSO] = { s };
+	size_t i, n = 1, same_port = 0, matches = s->count;
+
+	if (s->by_end || !s->failed || !s->correlated)
+		return false;
+	for (i = 0; i < count && same_port <= MAX_SAME_PORT; i++)
+		same_port += suspects[i].peers[0].port == s->peers[0].port;
+	if (same_port < 2 || same_port > MAX_SAME_PORT)
+		return false;
+	for (i = 0; i < s->count; i++)
+		s->matches[i].noted->place = i;
+	for (i = 0; i < count && n < sizeof(addresses) / sizeof(addresses[0]); i++)
+		if (&suspects[i] != s && is_same_service(g, s, &suspects[i])) {
+			matches += suspects[i].count;
+			addresses[n++] = &suspects[i];
+		}
+	if (n < 2)
+		return false;
+	*merged = (struct suspect){ .matches = calloc(matches, sizeof(*merged->matches)) };
+	if (!merged->matches) {
+		g->out_of_memory = true;
+		return false;
+	}
+	for (i = 0; i < n; i++) {
+		merged->peers[merged->peer_count++] = addresses[i]->peers[0];
+		add_matches(merged, addresses[i], s);
+	}
+	qsort(merged->matches, merged->count, sizeof(*merged->matches), by_timeline);
+	return true;
+}
+
 /* ---- selection ---- */
 
 /* Orders suspects by observations, then by a more constant timer, then by a smaller chance. */
@@ -793,6 +953,17 @@ static size_t count_shared(const struct suspect *s, const struct suspect *other)
 	return n;
 }
 
+static bool shares_address(const struct suspect *s, const struct suspect *other)
+{
+	size_t i, j;
+
+	for (i = 0; i < s->peer_count; i++)
+		for (j = 0; j < other->peer_count; j++)
+			if (same_endpoint(&s->peers[i], &other->peers[j]))
+				return true;
+	return false;
+}
+
 static bool is_sufficient(const struct suspect *s)
 {
 	enum confidence confidence;
@@ -801,29 +972,131 @@ static bool is_sufficient(const struct suspect *s)
 	return correlation_confidence(s, &none, false, &confidence);
 }
 
-static struct suspect *strongest_suspect(struct context *g, struct suspect *suspects, size_t count)
+/*
+ * Weighs all suspects by the stalls that are not explained yet. Returns the strongest one, or NULL.
+ * It may be *merged, of several addresses, whose matches the caller frees in any case.
+ */
+static struct suspect *strongest_suspect(struct context *g, struct suspect *suspects, size_t count,
+					 struct suspect *merged)
 {
-	struct suspect *best = NULL;
+	struct suspect *best = NULL, m;
 	size_t i;
 
+	merged->matches = NULL;
 	for (i = 0; i < count; i++) {
 		weigh_suspect(g, &suspects[i]);
 		if (is_sufficient(&suspects[i]) && (!best || is_stronger(&suspects[i], best)))
 			best = &suspects[i];
 	}
+	for (i = 0; i < count; i++) {
+		if (!merge_addresses(g, &suspects[i], suspects, count, &m))
+			continue;
+		weigh_suspect(g, &m);
+		if (!is_sufficient(&m) || (best && !is_stronger(&m, best))) {
+			free(m.matches);
+			continue;
+		}
+		free(merged->matches);
+		*merged = m;
+		best = merged;
+	}
 	return best;
 }
 
-/* Stores the suspects that share most stalls with the strongest suspect. Returns their number. */
-static size_t find_also(const struct suspect *suspects, size_t count, const struct suspect *best,
-			struct suspect also[MAX_FINDING_ALSO])
+/* ---- suspects of the same stalls ---- */
+
+/* Hosts that tried one suspect and not the other one. */
+struct contrast {
+	size_t wait; /* they wait for it */
+	size_t free; /* they tried it in vain and did not wait for it */
+};
+
+static bool waits_for(const struct suspect *s, const struct timeline *t)
 {
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->matches[i].timeline == t && s->matches[i].correlated)
+			return true;
+	return false;
+}
+
+static bool has_failed_at(const struct context *g, const struct suspect *s,
+			  const struct timeline *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->pending_count; i++)
+		if (is_at_suspect(s, t->pendings[i]) && !is_undecided(g, s, t, t->pendings[i]))
+			return true;
+	return false;
+}
+
+static struct contrast contrast_of(const struct context *g, const struct suspect *s,
+				   const struct suspect *other)
+{
+	struct contrast c = {};
+	size_t i;
+
+	for (i = 0; i < g->hosts->count; i++) {
+		const struct timeline *t = &g->timelines[i];
+
+		if (!has_failed_at(g, s, t) || has_tried(g, other, t))
+			continue;
+		if (waits_for(s, t))
+			c.wait++;
+		else if (host_is_comparable(t->host))
+			c.free++;
+	}
+	return c;
+}
+
+/* Returns true if the other suspect is consistent with most stalls of this one. */
+static bool has_same_stalls(const struct suspect *s, const struct suspect *other)
+{
+	return other->count && !shares_address(s, other) && is_sufficient(other) &&
+	       count_shared(s, other) * 10 >= s->correlated_stalls * 6;
+}
+
+/*
+ * Of suspects with the same stalls, hosts that have only one of them tell which it is: they wait, or
+ * they do not. Returns the suspect that they accuse, which is the strongest one if there are none.
+ */
+static struct suspect *tell_apart(const struct context *g, struct suspect *suspects, size_t count,
+				  struct suspect *best)
+{
+	struct contrast is, other;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!has_same_stalls(best, &suspects[i]))
+			continue;
+		is = contrast_of(g, best, &suspects[i]);
+		other = contrast_of(g, &suspects[i], best);
+		if (!is.wait && is.free && other.wait && !other.free)
+			return &suspects[i];
+	}
+	return best;
+}
+
+/*
+ * Stores the suspects that share most stalls with the strongest suspect, unless hosts that have
+ * only one of them tell them apart. Returns their number.
+ */
+static size_t find_also(const struct context *g, const struct suspect *suspects, size_t count,
+			const struct suspect *best, struct suspect also[MAX_FINDING_ALSO])
+{
+	struct contrast is, other;
 	size_t i, n = 0;
 
-	for (i = 0; i < count && n < MAX_FINDING_ALSO; i++)
-		if (&suspects[i] != best && is_sufficient(&suspects[i]) &&
-		    count_shared(best, &suspects[i]) * 10 >= best->correlated_stalls * 6)
+	for (i = 0; i < count && n < MAX_FINDING_ALSO; i++) {
+		if (!has_same_stalls(best, &suspects[i]))
+			continue;
+		is = contrast_of(g, best, &suspects[i]);
+		other = contrast_of(g, &suspects[i], best);
+		if (!is.wait && !(other.free && !is.free))
 			also[n++] = suspects[i];
+	}
 	return n;
 }
 
@@ -833,7 +1106,7 @@ static size_t find_also(const struct suspect *suspects, size_t count, const stru
  */
 void cause_correlation(struct context *g)
 {
-	struct suspect also[MAX_FINDING_ALSO], *suspects = NULL, *best;
+	struct suspect also[MAX_FINDING_ALSO], *suspects = NULL, *best, merged;
 	struct matches matches;
 	struct links links = {};
 	size_t count = 0, reported, i, n;
@@ -844,12 +1117,16 @@ void cause_correlation(struct context *g)
 	for (i = 0; i < count; i++)
 		find_chains(g, &suspects[i], &links);
 	for (reported = 0; suspects && reported < MAX_REPORTED; reported++) {
-		best = strongest_suspect(g, suspects, count);
+		best = strongest_suspect(g, suspects, count, &merged);
 		if (!best)
 			break;
-		n = find_also(suspects, count, best, also);
+		best = tell_apart(g, suspects, count, best);
+		n = find_also(g, suspects, count, best, also);
 		report_correlation(g, best, also, n);
-		best->count = 0; /* each suspect is reported at most once */
+		for (i = 0; i < count; i++)
+			if (shares_address(best, &suspects[i]))
+				suspects[i].count = 0; /* each is reported at most once */
+		free(merged.matches);
 	}
 	free(links.at);
 	free(links.times);

@@ -36,6 +36,7 @@ struct suspect {
 	size_t peer_count;
 	struct match *matches; /* sorted by host, operation and end of the stall */
 	size_t count;
+	uint64_t number; /* of the last weighing, unique */
 
 	size_t strong; /* observations that began with a stall */
 	/* strong observations that also ended with the operation, or by the same timer */
@@ -65,6 +66,9 @@ bool is_proxied(const struct suspect *s);
 
 /* Returns true if the operation is an attempt at one of the suspect's addresses. */
 bool is_at_suspect(const struct suspect *s, const struct pending *o);
+
+/* Returns true if the host tried one of the suspect's addresses. */
+bool has_tried(const struct context *g, const struct suspect *s, const struct timeline *t);
 
 /*
  * Returns true if the attempt counts neither for nor against the suspect: it belongs to a wait that

@@ -233,6 +233,22 @@ static void add_times(struct finding *f, const struct context *g, const struct s
 			     known ? " (as " : "", known ? known : "", known ? ")" : "");
 }
 
+/* Adds the other addresses of the same service. */
+static void add_addresses(struct finding *f, const struct suspect *s)
+{
+	char peer[FORMAT_ENDPOINT], text[MAX_FINDING_TEXT];
+	size_t i, n = 0;
+
+	for (i = 1; i < s->peer_count && n < sizeof(text); i++) {
+		finding_add_also(f, &s->peers[i]);
+		n += snprintf(text + n, sizeof(text) - n, "%s%s", i > 1 ? ", " : "",
+			      format_endpoint(peer, &s->peers[i]));
+	}
+	if (n)
+		finding_line(f, "likewise",
+			     "%s: these hosts try one of them at a time, and wait for each", text);
+}
+
 static void add_also(struct finding *f, const struct suspect *also, size_t count)
 {
 	char text[FORMAT_ENDPOINT];
@@ -416,6 +432,7 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 		     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p), f->hosts_hurt,
 		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
 	add_times(f, g, s, &extent);
+	add_addresses(f, s);
 	add_chain(g, f, s);
 	add_also(f, also, count);
 	add_cohort(g, f);
