@@ -754,6 +754,86 @@ static void test_overlap(bool apart)
 	model_free(m);
 }
 
+/* ---- peers that die and come back ---- */
+
+/* A connect to the helper that is closed unused after its SYN-ACK, which answers the last SYN. */
+static void answered_after(struct model *m, unsigned int client, double at, unsigned int syns)
+{
+	struct connection c = between(client, HELPER, 5274, at);
+	unsigned int i;
+
+	for (i = 1; i < syns; i++)
+		c.syn_times[i] = SECONDS(at + 1.02 * i);
+	c.syn_count = c.syn_times_count = syns;
+	c.syn_last = c.syn_times[syns - 1];
+	c.synack = c.syn_last + SECONDS(0.0001);
+	c.ack = c.fin = c.settled = c.synack + SECONDS(0.0001);
+	c.end_reason = END_FIN;
+	c.watched = c.settled - c.syn;
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	if (syns > 1)
+		c.server_round_trip = NEVER;
+	model_settled(m, &c);
+}
+
+/* The helper answers until 30 s, is dead until 61 s, and answers again. */
+static void test_back(void)
+{
+	struct session session = { .duration = SECONDS(100) };
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct host_facts facts = {};
+	const struct finding *f;
+	struct diagnosis d;
+	unsigned int i, j, syns;
+	double at;
+
+	for (j = 0; j < 12; j++)
+		for (i = 0; i < 3; i++) {
+			at = 8 * j + 0.8 * i;
+			syns = j == 7 ? 2 + (i + 2) % 3 : 1;
+			if (j >= 4 && j < 7) {
+				held(m, HOST(i), SITE(j % 2), at, 5.001, 100);
+				tried(m, HOST(i), HELPER, 5274, at + 0.012, 5, 100);
+				continue;
+			}
+			held(m, HOST(i), SITE(j % 2), at, 1.02 * (syns - 1) + 0.002, 100);
+			answered_after(m, HOST(i), at + 0.012, syns);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 12,
+	       "the stalls that end with its SYN-ACK belong to it");
+	EXPECT(f && mentions(f, "3 more ended at once when it answered, after 1.0") &&
+		       mentions(f, ":57: it answered before, and does so again"),
+	       "when it failed");
+	EXPECT(!find(&d, KIND_STALLS_UNEXPLAINED), "their cause is visible");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
+/* A host whose helper lost a SYN now and then waits for it, but the helper does not fail. */
+static void test_lost_once(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	unsigned int i, j;
+
+	for (j = 0; j < 12; j++)
+		for (i = 0; i < 3; i++) {
+			bool lost = (i + j) % 4 == 0;
+
+			held(m, HOST(i), SITE(j % 2), 8 * j + 0.8 * i, lost ? 1.022 : 0.001, 100);
+			answered_after(m, HOST(i), 8 * j + 0.8 * i + 0.012, lost ? 2 : 1);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	EXPECT(!find(&d, KIND_WAITS_FOR_PEER) && !find(&d, KIND_SLOW_HELPER),
+	       "a SYN that was lost once is not the helper's fault");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -774,6 +854,8 @@ int main(void)
 	test_hosts_without();
 	test_overlap(true);
 	test_overlap(false);
+	test_back();
+	test_lost_once();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -22,9 +22,6 @@
  */
 #define MIN_LIFT 1
 
-/* Maximum deviation of a timer on a machine that is not overloaded. */
-#define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
-
 /* Minimum number of stalls during which an attempt follows another one after a constant time. */
 #define MIN_FOLLOWERS 3
 
@@ -73,7 +70,8 @@ static bool is_complete(struct match *m)
 	until = last->end < end ? last->end : end;
 	if (until - from < s->wait / 10 * 9 && until - from < s->wait - LEAD_NS - SAME_MOMENT_NS)
 		return false;
-	m->ended = last->resolved && last->end <= end && end - last->end <= SAME_MOMENT_NS;
+	m->ended = ends_with(last->resolved ? last->end : NEVER, end, SAME_MOMENT_NS) ||
+		   (!last->failed && ends_with(last->answered, end, SAME_MOMENT_NS));
 	/* if the operation was resolved earlier, the stall did not wait for it */
 	return m->ended || last->end > end;
 }
@@ -117,7 +115,8 @@ static bool match_of(struct match *m, struct noted_stall *noted, uint32_t attemp
 
 	if (s->round_trip != NEVER && 5 * s->round_trip > lead)
 		lead = 5 * s->round_trip;
-	if (o->start > s->start + lead || o->end < s->start || same_endpoint(&o->to, &s->to))
+	if (o->lost_once || o->start > s->start + lead || o->end < s->start ||
+	    same_endpoint(&o->to, &s->to))
 		return false;
 	m->noted = noted;
 	m->stall = s;
@@ -434,7 +433,7 @@ static size_t count_attempts(const struct context *g, const struct suspect *s,
 
 	for (i = 0; i < t->pending_count; i++)
 		n += is_at_suspect(s, t->pendings[i]) && !t->follows[i] &&
-		     !is_undecided(g, s, t, t->pendings[i]);
+		     !t->pendings[i]->lost_once && !is_undecided(g, s, t, t->pendings[i]);
 	return n;
 }
 
@@ -532,7 +531,7 @@ static double lift_of(const struct context *g, const struct suspect *s)
 		for (j = 0; j < t->pending_count; j++) {
 			const struct pending *o = t->pendings[j];
 
-			if (!is_at_suspect(s, o) || t->follows[j])
+			if (!is_at_suspect(s, o) || t->follows[j] || o->lost_once)
 				continue;
 			if (is_during_stall(t, o->start))
 				inside++;
@@ -595,7 +594,29 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 	       3 * median_absolute_deviation(waits, n, middle) + 3 * (ns_t)MILLISECOND_NS;
 }
 
+/*
+ * Limits of the two chances. A finding of low confidence needs both; medium also limits their
+ * product, high each of them.
+ */
+#define MAX_CHANCE_OF_STARTS 0.05
+#define MAX_CHANCE_OF_ENDS 0.2
+#define MEDIUM_CHANCE 1e-3
+#define HIGH_CHANCE_OF_STARTS 1e-3
+#define HIGH_CHANCE_OF_RESOLVED_ENDS 1e-3 /* the stalls end when the attempts are resolved */
+#define HIGH_CHANCE_OF_TIMED_ENDS 1e-6 /* the stalls end a fixed time after the attempts */
+#define HIGH_CORRELATED 3 /* observations */
+
 /* ---- weighing a suspect ---- */
+
+/*
+ * Returns true if the stall, which otherwise ends by a timer, ended at once when the peer answered
+ * before: it is back.
+ */
+static bool is_answered_in_time(const struct match *m, ns_t timer)
+{
+	return m->strong && m->ended && !m->pending->failed && m->t < timer &&
+	       ends_with(m->pending->answered, stall_end(m->stall), STEADY_NS);
+}
 
 /* Marks the matches that are consistent with s->timer or s->by_end, and counts them. */
 static void count_correlated(struct suspect *s)
@@ -606,22 +627,25 @@ static void count_correlated(struct suspect *s)
 	const struct match *before = NULL;
 	size_t i;
 
-	s->correlated = s->correlated_stalls = s->passed = s->hosts = 0;
+	s->correlated = s->correlated_stalls = s->answered_stalls = s->passed = s->hosts = 0;
 	s->several_destinations = false;
 	s->failed = true;
 	for (i = 0; i < s->count; i++) {
 		struct match *m = &s->matches[i];
 
-		m->correlated = false;
+		m->correlated = m->answered = false;
 		if (m->noted->explained)
 			continue;
-		m->correlated = s->by_end ? m->ended && m->strong
-					  : !m->ended && llabs(m->t - s->timer) <= slack;
+		m->answered = !s->by_end && is_answered_in_time(m, s->timer);
+		m->correlated =
+			s->by_end ? m->ended && m->strong
+				  : m->answered || (!m->ended && llabs(m->t - s->timer) <= slack);
 		if (m->correlated) {
+			s->answered_stalls += m->answered;
 			s->correlated += m->strong && is_observation(m, before);
 			s->correlated_stalls++;
 			s->passed += m->stall->passed;
-			s->failed &= m->pending->failed;
+			s->failed &= m->pending->failed || m->answered;
 			s->hosts += t != m->timeline;
 			t = m->timeline;
 			if (destination && !same_endpoint(destination, &m->stall->to))
@@ -636,13 +660,18 @@ static void count_correlated(struct suspect *s)
 /*
  * Sets s->timer to the median time to the ends, or to the largest cluster of times without an end.
  */
-static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends, size_t ended)
+static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends, size_t ended,
+		       size_t answered)
 {
 	struct cluster c = {};
 
 	if (timed)
 		c = cluster_of(times, timed);
 	s->by_end = ended >= c.count;
+	/* a dead peer that is back: it is the SYN that is answered late */
+	if (c.count >= HIGH_CORRELATED && c.chance <= HIGH_CHANCE_OF_TIMED_ENDS &&
+	    answered * 2 > ended)
+		s->by_end = false;
 	if (s->by_end) {
 		s->timer = median(ends, ended);
 		s->deviation = median_absolute_deviation(ends, ended, s->timer);
@@ -662,7 +691,7 @@ static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends,
 static void weigh_observations(struct context *g, struct suspect *s, ns_t *times, ns_t *ends)
 {
 	const struct match *before = NULL;
-	size_t i, timed = 0, ended = 0;
+	size_t i, timed = 0, ended = 0, answered = 0;
 
 	s->strong = s->correlated = 0;
 	s->number = ++g->weighings;
@@ -673,6 +702,7 @@ static void weigh_observations(struct context *g, struct suspect *s, ns_t *times
 			continue;
 		if (is_observation(m, before)) {
 			s->strong++;
+			answered += is_answered_in_time(m, INT64_MAX);
 			if (m->ended)
 				ends[ended++] = m->t;
 			else
@@ -682,7 +712,7 @@ static void weigh_observations(struct context *g, struct suspect *s, ns_t *times
 	}
 	if (!s->strong)
 		return;
-	find_timer(s, times, timed, ends, ended);
+	find_timer(s, times, timed, ends, ended, answered);
 	s->chance_of_starts = chance_of_starts(g, s);
 	count_correlated(s);
 	s->lift = lift_of(g, s);
@@ -728,18 +758,6 @@ bool is_proxied(const struct suspect *s)
 	}
 	return true;
 }
-
-/*
- * Limits of the two chances. A finding of low confidence needs both; medium also limits their
- * product, high each of them.
- */
-#define MAX_CHANCE_OF_STARTS 0.05
-#define MAX_CHANCE_OF_ENDS 0.2
-#define MEDIUM_CHANCE 1e-3
-#define HIGH_CHANCE_OF_STARTS 1e-3
-#define HIGH_CHANCE_OF_RESOLVED_ENDS 1e-3 /* the stalls end when the attempts are resolved */
-#define HIGH_CHANCE_OF_TIMED_ENDS 1e-6 /* the stalls end a fixed time after the attempts */
-#define HIGH_CORRELATED 3 /* observations */
 
 /* True if hosts tried the peer without a stall, or stalls as long began without an attempt. */
 static bool is_contradicted(const struct suspect *s, const struct cohort *c)

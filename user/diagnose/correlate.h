@@ -24,6 +24,7 @@ struct match {
 	ns_t t; /* from the operation's start to the stall's end */
 	bool strong; /* the operation began with the stall, not before it */
 	bool ended; /* the operation was resolved just before the stall ended */
+	bool answered; /* ended by a late answer, in time before the timer of other matches */
 	bool correlated;
 };
 
@@ -42,6 +43,7 @@ struct suspect {
 	/* strong observations that also ended with the operation, or by the same timer */
 	size_t correlated;
 	size_t correlated_stalls;
+	size_t answered_stalls; /* of these, those that ended with an answer before the timer */
 	size_t passed; /* connections that got through during the stalls */
 	/* stalls of equal length, of hosts that tried it, that began without an attempt at it */
 	size_t outside;
@@ -57,6 +59,15 @@ struct suspect {
 	double chance_of_starts;
 	double chance_of_ends;
 };
+
+/* Maximum deviation of a timer on a machine that is not overloaded. */
+#define STEADY_NS (10 * (ns_t)MILLISECOND_NS)
+
+/* Returns true if the stall that ended at `end` ended at most `within` after this event. */
+static inline bool ends_with(ns_t event, ns_t end, ns_t within)
+{
+	return event != NEVER && event <= end && end - event <= within;
+}
 
 /*
  * Returns true if the hosts of the correlated stalls have only one destination, such as an explicit

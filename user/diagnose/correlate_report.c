@@ -17,6 +17,8 @@ struct extent {
 	/* maximum time between the start of a stall and the attempt that began with it */
 	ns_t furthest;
 	bool has_earlier; /* some attempts began before their stall */
+	size_t answered; /* stalls that ended when the peer answered before the timer */
+	ns_t shortest, longest; /* of these, from the attempt on */
 };
 
 /* ---- comparison of hosts ---- */
@@ -183,7 +185,7 @@ static void add_cohort(struct context *g, struct finding *f)
 
 static void add_counter_evidence(struct context *g, struct finding *f, const struct suspect *s)
 {
-	size_t others = g->stall_count - s->correlated_stalls;
+	size_t others = g->stall_count - f->correlated;
 	const struct cohort *c = &f->cohort;
 	const char *label = "against";
 
@@ -228,9 +230,75 @@ static void add_times(struct finding *f, const struct context *g, const struct s
 		finding_line(f, "",
 			     "%zu of %zu stall%s began within %s of a SYN to it%s and ended %s "
 			     "after it%s%s%s%s",
-			     s->correlated_stalls, g->stall_count, plural(g->stall_count), offset,
-			     pending, timer, s->correlated >= 3 ? ": a fixed timer, not load" : "",
+			     s->correlated_stalls - s->answered_stalls, g->stall_count,
+			     plural(g->stall_count), offset, pending, timer,
+			     s->correlated >= 3 ? ": a fixed timer, not load" : "",
 			     known ? " (as " : "", known ? known : "", known ? ")" : "");
+	if (!extent->answered)
+		return;
+	format_duration(timer, extent->longest);
+	format_duration(offset, extent->shortest);
+	finding_line(f, "", "%zu more ended at once when it answered, after %s%s%s",
+		     extent->answered, offset, strcmp(offset, timer) ? " to " : "",
+		     strcmp(offset, timer) ? timer : "");
+}
+
+/* Returns true if a host got an answer from the peer between these times. */
+static bool has_answered_between(const struct peer *p, ns_t from, ns_t until)
+{
+	const struct pair *pair;
+	size_t i;
+
+	LIST_FOREACH(pair, &p->pairs, of_peer) {
+		const struct client *c = pair->who.client;
+
+		for (i = 0; c->recent && i < RECENT && i < c->recent_count; i++)
+			if (c->recent[i].syn > from && c->recent[i].syn < until &&
+			    same_endpoint(&c->recent[i].to, &p->server))
+				return true;
+	}
+	return false;
+}
+
+/* Returns when the peer was first seen to answer a SYN again after its last failure. */
+static ns_t back_since(const struct context *g, const struct suspect *s, const struct peer *p)
+{
+	ns_t back = NEVER;
+	size_t i, j;
+
+	for (i = 0; i < g->hosts->count; i++)
+		for (j = 0; j < g->timelines[i].pending_count; j++) {
+			const struct pending *o = g->timelines[i].pendings[j];
+
+			if (same_endpoint(&o->to, &s->peers[0]) && o->answered != NEVER &&
+			    o->answered > p->last_failure && (back == NEVER || o->answered < back))
+				back = o->answered;
+		}
+	return back != NEVER ? back : p->last_failure;
+}
+
+/* Adds the time of the failure, if the peer answered before it or after it, and not meanwhile. */
+static void add_when(const struct context *g, struct finding *f, const struct suspect *s,
+		     const struct peer *p)
+{
+	char since[FORMAT_TIME], until[FORMAT_TIME];
+	const struct session *session = g->session;
+	bool before, after;
+
+	if (!s->failed || p->first_failure == NEVER || p->first_answer == NEVER ||
+	    has_answered_between(p, p->first_failure, p->last_failure))
+		return;
+	before = p->first_answer < p->first_failure;
+	after = p->last_answer > p->last_failure;
+	format_run_clock(since, &session->start, session->duration, p->first_failure);
+	format_run_clock(until, &session->start, session->duration, back_since(g, s, p));
+	if (before && after)
+		finding_line(f, "when", "from %s to %s: it answered before, and does so again",
+			     since, until);
+	else if (before)
+		finding_line(f, "when", "since %s: it answered before", since);
+	else if (after)
+		finding_line(f, "when", "until %s: it has answered since", until);
 }
 
 /* Adds the other addresses of the same service. */
@@ -364,6 +432,59 @@ static void add_example(struct finding *f, const struct suspect *s)
 
 /* ---- the finding ---- */
 
+static void note_answered(struct extent *extent, ns_t t)
+{
+	if (!extent->answered || t < extent->shortest)
+		extent->shortest = t;
+	if (t > extent->longest)
+		extent->longest = t;
+	extent->answered++;
+}
+
+/* Returns the attempt at the suspect with which the stall began and with whose answer it ended. */
+static const struct pending *answered_with(const struct suspect *s, const struct timeline *t,
+					   const struct stall *stall)
+{
+	size_t i;
+
+	for (i = 0; i < t->pending_count; i++) {
+		const struct pending *o = t->pendings[i];
+
+		if (!o->failed && o->start >= stall->start - LAG_NS &&
+		    o->start <= stall->start + LEAD_NS && is_at_suspect(s, o) &&
+		    ends_with(o->answered, stall_end(stall), STEADY_NS))
+			return o;
+	}
+	return NULL;
+}
+
+/*
+ * A few stalls are no evidence against the peer, because a single lost SYN explains them as well.
+ * If the peer is known to fail, they are explained by it.
+ */
+static void mark_answered(struct finding *f, const struct suspect *s, struct extent *extent)
+{
+	const struct timeline *t = NULL;
+	const struct pending *o;
+	size_t i, j;
+
+	for (i = 0; i < s->count; i++) {
+		if (s->matches[i].timeline == t || !s->matches[i].correlated)
+			continue;
+		t = s->matches[i].timeline;
+		for (j = 0; j < t->stall_count; j++) {
+			struct noted_stall *noted = &t->stalls[j];
+
+			o = noted->explained ? NULL : answered_with(s, t, noted->stall);
+			if (!o)
+				continue;
+			noted->explained = f;
+			f->correlated++;
+			note_answered(extent, stall_end(noted->stall) - o->start);
+		}
+	}
+}
+
 /* Marks the correlated stalls, and the stalls that ended shortly after the same release. */
 static struct extent mark_explained(struct finding *f, const struct suspect *s)
 {
@@ -386,7 +507,11 @@ static struct extent mark_explained(struct finding *f, const struct suspect *s)
 			extent.has_earlier = true;
 		else if (llabs(m->pending->start - m->stall->start) > extent.furthest)
 			extent.furthest = llabs(m->pending->start - m->stall->start);
+		if (m->answered)
+			note_answered(&extent, m->t);
 	}
+	if (f->confidence > CONFIDENCE_LOW && !s->by_end)
+		mark_answered(f, s, &extent);
 	return extent;
 }
 
@@ -432,6 +557,7 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 		     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p), f->hosts_hurt,
 		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
 	add_times(f, g, s, &extent);
+	add_when(g, f, s, p);
 	add_addresses(f, s);
 	add_chain(g, f, s);
 	add_also(f, also, count);

@@ -131,7 +131,7 @@ struct peer {
 	uint32_t in_ifindex; /* ifindex of the last attempt that was not forwarded */
 	ns_t first_failure;
 	ns_t last_failure;
-	ns_t last_answer;
+	ns_t first_answer, last_answer;
 	uint32_t clients_failed; /* clients that failed here */
 	uint32_t requests; /* connections with a first payload of the client */
 	uint32_t lost; /* connections whose SYN was lost behind this gateway */
@@ -202,6 +202,9 @@ struct pending {
 	/* ended by an answer, a refusal, an ICMP error, or because the client gave up */
 	bool resolved;
 	bool failed; /* the operation was never answered */
+	ns_t answered; /* the SYN-ACK; or NEVER */
+	/* a SYN or SYN-ACK was lost, which is not the peer's fault: no evidence against it */
+	bool lost_once;
 	TAILQ_ENTRY(pending) of_client;
 	TAILQ_ENTRY(pending) by_age;
 };

@@ -88,6 +88,8 @@ void note_answer(struct model *m, struct peer *peer, const struct connection *c)
 	peer->answered++;
 	if (c->synack != NEVER && (peer->last_answer == NEVER || c->synack > peer->last_answer))
 		peer->last_answer = c->synack;
+	if (c->synack != NEVER && (peer->first_answer == NEVER || c->synack < peer->first_answer))
+		peer->first_answer = c->synack;
 	if (!peer->verified)
 		store_peer_verified(m, peer);
 	if (c->syn_count > 1 && c->synack != NEVER && c->synack - c->syn >= SILENT_NS)

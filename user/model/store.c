@@ -163,7 +163,8 @@ struct peer *store_peer(struct model *m, const struct endpoint *server)
 			m->dropped_details++;
 			return NULL;
 		}
-		peer->first_failure = peer->last_failure = peer->last_answer = NEVER;
+		peer->first_failure = peer->last_failure = NEVER;
+		peer->first_answer = peer->last_answer = NEVER;
 		peer->retracted = NEVER;
 		LIST_INIT(&peer->pairs);
 		TAILQ_INSERT_TAIL(&m->peers_by_use[false], peer, by_use);

@@ -241,6 +241,7 @@ static bool pending_of_failure(struct pending *o, const struct connection *c, ns
 static bool pending_of(const struct model *m, struct pending *o, const struct connection *c)
 {
 	ns_t least = m->stall_ns / 10 * 8;
+	bool late;
 
 	memset(o, 0, sizeof(*o));
 	o->to = c->server;
@@ -250,15 +251,25 @@ static bool pending_of(const struct model *m, struct pending *o, const struct co
 	memcpy(o->syn_times, c->syn_times, sizeof(o->syn_times));
 	o->failed = true;
 	o->resolved = true;
+	o->answered = c->synack;
 	if (c->outcome != OUTCOME_ESTABLISHED)
 		return pending_of_failure(o, c, least);
+	late = c->synack != NEVER && c->synack - c->syn >= least;
+	o->lost_once = late && c->syn_count == 2;
 	/* a request that the client itself held back does not show how fast the server is */
+	if (late && ((c->wait != NEVER && c->wait > least / 8) ||
+		     (c->client_first == NEVER && c->server_first == NEVER))) {
+		o->failed = false;
+		o->end = c->synack;
+		return true;
+	}
 	if (c->wait != NEVER && c->wait > least / 8)
 		return false;
 	if (c->server_first != NEVER) {
 		o->failed = false;
 		o->end = c->server_first;
-		return time_taken(c) >= least;
+		o->lost_once = o->lost_once && time_taken(c) < least;
+		return o->lost_once || time_taken(c) >= least;
 	} else if (c->client_first == NEVER) {
 		return false;
 	} else if (c->fin != NEVER || c->rst != NEVER) {
