@@ -289,6 +289,8 @@ static void test_innocent(void)
 	EXPECT(find(&d, KIND_PEER_UNANSWERED), "the peer is silent in any case");
 	f = find(&d, KIND_STALLS_UNEXPLAINED);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW, "stalls without a visible cause");
+	EXPECT(f && mentions(f, "not visible in TCP") && mentions(f, "UDP and DNS"),
+	       "what was not looked at must be said");
 	diagnosis_free(&d);
 	model_free(m);
 

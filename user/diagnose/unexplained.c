@@ -25,6 +25,7 @@ struct open_stall {
 struct pending_peer {
 	struct endpoint to;
 	size_t stalls;
+	const struct stall *last; /* the last one that was counted */
 };
 
 static int by_wait(const void *a, const void *b)
@@ -55,11 +56,27 @@ static size_t collect_open_stalls(struct context *g, struct open_stall *stalls)
 
 /* ---- evidence ---- */
 
-/* Stores the peers that were most often pending. Returns the number of entries filled in. */
+/* Adds a stall to the peer's count, once. Ignores further peers if there is no room. */
+static void count_stall(struct pending_peer most[MAX_PENDING], size_t *n, const struct endpoint *to,
+			const struct stall *s)
+{
+	size_t k;
+
+	for (k = 0; k < *n && !same_endpoint(&most[k].to, to); k++)
+		;
+	if (k == MAX_PENDING)
+		return;
+	if (k == *n)
+		most[(*n)++] = (struct pending_peer){ .to = *to };
+	most[k].stalls += most[k].last != s;
+	most[k].last = s;
+}
+
+/* Stores the first peers that were pending during stalls. Returns the number of entries filled in. */
 static size_t count_pending(const struct open_stall *w, size_t count,
 			    struct pending_peer most[MAX_PENDING])
 {
-	size_t i, j, k, n = 0;
+	size_t i, j, n = 0;
 
 	for (i = 0; i < count; i++) {
 		const struct stall *s = w[i].stall;
@@ -67,16 +84,9 @@ static size_t count_pending(const struct open_stall *w, size_t count,
 		for (j = 0; j < w[i].timeline->pending_count; j++) {
 			const struct pending *o = w[i].timeline->pendings[j];
 
-			if (o->start > stall_end(s) || o->end < s->start ||
-			    same_endpoint(&o->to, &s->to))
-				continue;
-			for (k = 0; k < n && !same_endpoint(&most[k].to, &o->to); k++)
-				;
-			if (k == MAX_PENDING)
-				continue;
-			if (k == n)
-				most[n++] = (struct pending_peer){ .to = o->to };
-			most[k].stalls++;
+			if (o->start <= stall_end(s) && o->end >= s->start &&
+			    !same_endpoint(&o->to, &s->to))
+				count_stall(most, &n, &o->to, s);
 		}
 	}
 	return n;
@@ -97,12 +107,16 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 	else if (!n)
 		finding_line(
 			f, "checked",
-			"no TCP attempt of these hosts failed or was slow meanwhile; DNS and what "
-			"passes elsewhere was not looked at");
+			"no TCP attempt of these hosts failed or was slow meanwhile; UDP and DNS, "
+			"and what passes elsewhere, were not looked at");
 	for (i = 0; i < n; i++)
-		finding_line(f, i ? "" : "meanwhile",
-			     "%s failed or was slow during some: too rare to be the cause",
-			     format_endpoint(text, &most[i].to));
+		finding_line(f, i ? "" : "meanwhile", "%s failed or was slow during %zu of %zu: %s",
+			     format_endpoint(text, &most[i].to), most[i].stalls, count,
+			     most[i].stalls * 2 > count
+				     ? "they do not begin and end with it often enough"
+				     : "not in most of them");
+	if (n)
+		finding_line(f, "", "UDP and DNS were not looked at");
 }
 
 /* Sets the counts and hosts of the finding, and adds the lines of evidence about them. */
@@ -190,8 +204,9 @@ static bool report_timer(struct context *g, const struct open_stall *w, size_t c
 	f->timer = c.median;
 	f->deviation = c.deviation;
 	format_duration(timer, c.median);
-	finding_text(f, "%zu stalls last %s each: a timer, and no packet shows what they wait for",
-		     c.count, timer);
+	finding_text(
+		f, "%zu stalls last %s each: a timer, and nothing in TCP shows what they wait for",
+		c.count, timer);
 	finding_line(f, "", "%zu of %zu stalls lasted %s%s%s", c.count, g->stall_count,
 		     finding_format_spread(spread, c.median, c.deviation), known ? ", as " : "",
 		     known ? known : "");
@@ -216,8 +231,7 @@ static void report_others(struct context *g, const struct open_stall *w, size_t 
 	f = finding_new(g, KIND_STALLS_UNEXPLAINED, CONFIDENCE_LOW);
 	if (!f)
 		return;
-	finding_text(f, "the cause of %zu stall%s is not visible on the wire", count,
-		     plural(count));
+	finding_text(f, "the cause of %zu stall%s is not visible in TCP", count, plural(count));
 	format_duration(least, w[0].stall->wait);
 	format_duration(most, w[count - 1].stall->wait);
 	finding_line(f, "",
