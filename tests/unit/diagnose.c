@@ -836,6 +836,64 @@ static void test_lost_once(void)
 	model_free(m);
 }
 
+/* ---- refusals ---- */
+
+/* A connect to the helper that is refused at once. */
+static void refused_at_once(struct model *m, unsigned int client, double at)
+{
+	struct connection c = between(client, HELPER, 5274, at);
+
+	c.outcome = OUTCOME_REFUSED;
+	c.end_reason = END_RST;
+	c.rst = c.settled = c.syn + SECONDS(0.0004);
+	c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.synack_count = 0;
+	model_settled(m, &c);
+}
+
+/*
+ * Three hosts try a peer that refuses, `tries` times every 0.5 s, with each page. Their requests
+ * wait for `wait`.
+ */
+static struct model *refusing(unsigned int tries, double wait)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	unsigned int i, j, k;
+	double at;
+
+	for (j = 0; j < 6; j++)
+		for (i = 0; i < 6; i++) {
+			at = 8 * j + 0.8 * i;
+			for (k = 0; k < tries && i % 2 == 0; k++)
+				refused_at_once(m, HOST(i), at + 0.0112 + 0.502 * k);
+			request(m, HOST(i), SITE(j % 3), at, i % 2 ? 0.001 : wait);
+		}
+	return m;
+}
+
+static void test_refused(void)
+{
+	struct model *m = refusing(10, 5.021);
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+
+	EXPECT(accuses(m, CONFIDENCE_HIGH, "refuses each time"),
+	       "attempts that are refused again and again fill the wait");
+	EXPECT(accuses(m, CONFIDENCE_HIGH, "try it 10 times"), "how often it is tried");
+	EXPECT(diagnose(&d, m, &session, &facts) && !find(&d, KIND_PEER_REFUSED),
+	       "the peer must be accused only once");
+	diagnosis_free(&d);
+	model_free(m);
+	m = refusing(4, 5.021);
+	EXPECT(!accuses(m, CONFIDENCE_LOW, NULL), "the wait goes on long after the last refusal");
+	model_free(m);
+	m = refusing(1, 5.021);
+	EXPECT(!accuses(m, CONFIDENCE_LOW, NULL), "nobody waits for a single refusal");
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -858,6 +916,7 @@ int main(void)
 	test_overlap(false);
 	test_back();
 	test_lost_once();
+	test_refused();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -515,6 +515,18 @@ static struct extent mark_explained(struct finding *f, const struct suspect *s)
 	return extent;
 }
 
+/* Returns how often the peer is tried in a wait, which is more than once if it refuses at once. */
+static unsigned int median_tries(const struct suspect *s)
+{
+	ns_t tries[64];
+	size_t i, n = 0;
+
+	for (i = 0; i < s->count && n < sizeof(tries) / sizeof(tries[0]); i++)
+		if (s->matches[i].correlated)
+			tries[n++] = s->matches[i].pending->tries;
+	return n ? (unsigned int)median(tries, n) : 1;
+}
+
 /* Describes how the peer fails its clients. */
 static const char *failure_pattern(const struct context *g, const struct suspect *s,
 				   const struct peer *p)
@@ -525,6 +537,9 @@ static const char *failure_pattern(const struct context *g, const struct suspect
 		return "is unreachable";
 	if (p->failures[FAILURE_REFUSED] && s->by_end)
 		return "refuses late";
+	if (median_tries(s) > 1)
+		return p->failures[FAILURE_UNREACHABLE] ? "is unreachable each time"
+							: "refuses each time";
 	if (is_dropped_here(g, p))
 		return "is cut off by this gateway itself";
 	return p->answered && !p->failures[FAILURE_SILENT] ? "accepts and then is silent"
@@ -557,6 +572,9 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 		     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p), f->hosts_hurt,
 		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
 	add_times(f, g, s, &extent);
+	if (median_tries(s) > 1)
+		finding_line(f, "", "they try it %u times in a row, as it fails at once each time",
+			     median_tries(s));
 	add_when(g, f, s, p);
 	add_addresses(f, s);
 	add_chain(g, f, s);

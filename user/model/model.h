@@ -63,6 +63,24 @@ TAILQ_HEAD(peer_list, peer);
 TAILQ_HEAD(pair_list, pair);
 LIST_HEAD(pairs_of, pair);
 
+#define CLIENT_REFUSALS 4 /* peers whose refusals are followed, for each client */
+
+/*
+ * Attempts of a client at one peer that follow each other, each of which was refused or reported
+ * unreachable within a moment: the program tries again until it gives up.
+ */
+struct refusals {
+	struct endpoint to;
+	uint32_t tries; /* 0 if unused */
+	ns_t start; /* of the first attempt */
+	ns_t last; /* start of the last attempt */
+	ns_t end; /* the last refusal */
+	ns_t gap; /* from one attempt to the next; the last one */
+	bool steady; /* the last two gaps are equal */
+	ns_t times[SYN_TIMES]; /* start of the first attempts */
+	struct pending *kept; /* the operation that they are; NULL if they are too short for one */
+};
+
 /* An address on the client side. */
 struct client {
 	struct client_key key;
@@ -86,6 +104,7 @@ struct client {
 	struct pending_list pendings; /* the latest MAX_CLIENT_PENDING, in the order they settled */
 	uint32_t stall_room, pending_room; /* lengths of these lists */
 	bool forgot_pending;
+	struct refusals *refusals; /* CLIENT_REFUSALS elements; NULL if nothing was refused */
 	struct recent *recent; /* ring buffer of RECENT elements; NULL if there was no room */
 	uint32_t recent_count;
 	struct pairs_of pairs;
@@ -187,8 +206,9 @@ struct stalls {
 };
 
 /*
- * A pending operation: an attempt that failed, or a connection that was answered slowly. A stall of
- * the same client can have waited for no other connection.
+ * A pending operation: an attempt that failed, attempts at one peer that were refused one after
+ * another, or a connection that was answered slowly. A stall of the same client can have waited for
+ * no other connection.
  */
 struct pending {
 	struct client *client;
@@ -203,6 +223,7 @@ struct pending {
 	bool resolved;
 	bool failed; /* the operation was never answered */
 	ns_t answered; /* the SYN-ACK; or NEVER */
+	uint32_t tries; /* attempts, each refused; 1 if it is a single one */
 	/* a SYN or SYN-ACK was lost, which is not the peer's fault: no evidence against it */
 	bool lost_once;
 	TAILQ_ENTRY(pending) of_client;

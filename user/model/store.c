@@ -30,6 +30,11 @@ static void remove_stall(struct model *m, struct stall *s)
 
 static void remove_pending(struct model *m, struct pending *o)
 {
+	size_t i;
+
+	for (i = 0; o->client->refusals && i < CLIENT_REFUSALS; i++)
+		if (o->client->refusals[i].kept == o)
+			o->client->refusals[i].kept = NULL;
 	TAILQ_REMOVE(&o->client->pendings, o, of_client);
 	TAILQ_REMOVE(&m->pendings, o, by_age);
 	o->client->pending_room--;
@@ -56,6 +61,7 @@ static void remove_client(struct model *m, struct client *c)
 	while (!LIST_EMPTY(&c->pairs))
 		remove_pair(m, LIST_FIRST(&c->pairs));
 	m->recent_kept -= c->recent != NULL;
+	free(c->refusals);
 	free(c->recent);
 	TAILQ_REMOVE(&m->clients_by_use[c->verified], c, by_use);
 	HASH_DEL(m->clients, c);
@@ -253,7 +259,7 @@ void store_stall(struct model *m, const struct stall *stall)
 	m->stalls_kept++;
 }
 
-void store_pending(struct model *m, struct client *client, const struct pending *pending)
+struct pending *store_pending(struct model *m, struct client *client, const struct pending *pending)
 {
 	struct pending *kept;
 
@@ -268,7 +274,7 @@ void store_pending(struct model *m, struct client *client, const struct pending 
 	kept = malloc(sizeof(*kept));
 	if (!kept) {
 		m->dropped_details++;
-		return;
+		return NULL;
 	}
 	*kept = *pending;
 	kept->client = client;
@@ -276,6 +282,7 @@ void store_pending(struct model *m, struct client *client, const struct pending 
 	TAILQ_INSERT_TAIL(&m->pendings, kept, by_age);
 	client->pending_room++;
 	m->pending_kept++;
+	return kept;
 }
 
 struct recent *store_recent(struct model *m, struct client *client)

@@ -26,7 +26,9 @@ void store_peer_verified(struct model *m, struct peer *peer);
 
 /* Store a copy. A stall without a client is counted as dropped. */
 void store_stall(struct model *m, const struct stall *stall);
-void store_pending(struct model *m, struct client *client, const struct pending *pending);
+/* Returns the stored copy, or NULL if there is no memory. */
+struct pending *store_pending(struct model *m, struct client *client,
+			      const struct pending *pending);
 
 /* Returns the next element of the client's ring of recent connections; NULL if it has no ring. */
 struct recent *store_recent(struct model *m, struct client *client);

@@ -248,6 +248,7 @@ static bool pending_of(const struct model *m, struct pending *o, const struct co
 	o->start = c->syn;
 	o->syn_last = c->syn_last;
 	o->syn_count = c->syn_count;
+	o->tries = 1;
 	memcpy(o->syn_times, c->syn_times, sizeof(o->syn_times));
 	o->failed = true;
 	o->resolved = true;
@@ -281,10 +282,109 @@ static bool pending_of(const struct model *m, struct pending *o, const struct co
 	return o->end - o->start >= least;
 }
 
+/* ---- attempts that are refused again and again ---- */
+
+/* Maximum time from a first refused attempt to a second one that belongs to it. */
+#define FIRST_GAP_NS (2 * (ns_t)SECOND_NS)
+
+/* Maximum time from one attempt to the next in any case. */
+#define LONGEST_GAP_NS (5 * (ns_t)SECOND_NS)
+
+/*
+ * Returns the time at which the next attempt is overdue: programs try again at equal times, or
+ * double the time.
+ */
+static ns_t overdue(const struct refusals *r)
+{
+	ns_t gap = FIRST_GAP_NS;
+
+	if (r->tries > 1)
+		gap = r->steady ? r->gap / 2 * 3 : r->gap / 4 * 9;
+	return (gap < LONGEST_GAP_NS ? gap : LONGEST_GAP_NS) + r->last;
+}
+
+/* Returns the refusals at this peer, or the place to replace. Returns NULL when out of memory. */
+static struct refusals *refusals_at(struct client *client, const struct endpoint *to)
+{
+	struct refusals *oldest, *r;
+
+	if (!client->refusals)
+		client->refusals = calloc(CLIENT_REFUSALS, sizeof(*client->refusals));
+	if (!client->refusals)
+		return NULL;
+	oldest = client->refusals;
+	for (r = client->refusals; r < client->refusals + CLIENT_REFUSALS; r++) {
+		if (r->tries && same_endpoint(&r->to, to))
+			return r;
+		if (!r->tries || (oldest->tries && r->end < oldest->end))
+			oldest = r;
+	}
+	return oldest;
+}
+
+/* Adds the attempt, which ended then, to those before it; or begins anew. */
+static void add_refusal(struct refusals *r, const struct connection *c, ns_t end)
+{
+	ns_t gap = c->syn - r->last;
+
+	if (!r->tries || !same_endpoint(&r->to, &c->server) || c->syn < r->end ||
+	    c->syn > overdue(r)) {
+		memset(r, 0, sizeof(*r));
+		r->to = c->server;
+		r->start = c->syn;
+	} else {
+		r->steady = r->tries > 1 && llabs(gap - r->gap) <= r->gap / 5;
+		r->gap = gap;
+	}
+	if (r->tries < SYN_TIMES)
+		r->times[r->tries] = c->syn;
+	r->tries++;
+	r->last = c->syn;
+	r->end = end;
+}
+
+/* Fills in the operation that these attempts are. */
+static void pending_of_refusals(struct pending *o, const struct refusals *r)
+{
+	o->tries = o->syn_count = r->tries;
+	o->syn_last = r->last;
+	memcpy(o->syn_times, r->times, sizeof(o->syn_times));
+	o->end = overdue(r);
+	o->resolved = false;
+}
+
+/*
+ * Records an attempt that was refused or unreachable. Attempts that are each too short to wait for
+ * are one operation if they follow each other.
+ */
+static void note_refusal(struct model *m, struct client *client, const struct connection *c)
+{
+	struct refusals *r;
+	struct pending o;
+
+	if (pending_of(m, &o, c)) {
+		store_pending(m, client, &o);
+		return;
+	}
+	r = refusals_at(client, &c->server);
+	if (!r)
+		return;
+	add_refusal(r, c, c->outcome == OUTCOME_REFUSED ? c->rst : c->icmp);
+	if (r->end - r->start < m->stall_ns / 10 * 8)
+		return;
+	o.start = r->start;
+	pending_of_refusals(r->kept ? r->kept : &o, r);
+	if (!r->kept)
+		r->kept = store_pending(m, client, &o);
+}
+
 void note_pending(struct model *m, struct client *client, const struct connection *c)
 {
 	struct pending o;
 
-	if (!c->offloaded && pending_of(m, &o, c))
+	if (c->outcome == OUTCOME_REFUSED ||
+	    (c->outcome == OUTCOME_UNREACHABLE && c->syn_last <= c->icmp))
+		note_refusal(m, client, c);
+	else if (!c->offloaded && pending_of(m, &o, c))
 		store_pending(m, client, &o);
 }
