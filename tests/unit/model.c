@@ -521,6 +521,110 @@ static void test_words(void)
 	       "the second day has no date");
 }
 
+/* ---- operations that a stall may have waited for ---- */
+
+static struct connection with_syns(unsigned int client, const double *at, unsigned int syns)
+{
+	struct connection c = silent(client, 1, syns, 200);
+	unsigned int i;
+
+	for (i = 0; i < syns; i++)
+		c.syn_times[i] = SECONDS(at[i]);
+	c.syn_last = c.syn_times[syns - 1];
+	return c;
+}
+
+/* Returns the latest time at which the client may have been in connect(), in seconds. */
+static double given_up(const double *at, unsigned int syns)
+{
+	struct model *m = fresh();
+	const struct pending *o;
+	double end;
+
+	settle(m, with_syns(1, at, syns));
+	o = TAILQ_FIRST(&m->pendings);
+	end = o ? (double)o->end / (double)SECOND_NS : 0;
+	model_free(m);
+	return end;
+}
+
+static void test_given_up(void)
+{
+	const double doubled[] = { 0, 1, 3, 7 }, linear[] = { 0, 1.02, 2.04, 3.07, 4.1, 5.12 },
+		     windows[] = { 0, 3, 9 };
+
+	EXPECT(given_up(doubled, 1) == 3, "the first gap is not known");
+	EXPECT(given_up(doubled, 3) == 7 && given_up(windows, 3) == 21, "the gap doubles");
+	EXPECT(given_up(linear, 3) > 3.1 && given_up(linear, 3) < 3.3,
+	       "the next of several SYNs at equal gaps did not come");
+	EXPECT(given_up(linear, 6) > 7.1, "the gap doubles after six SYNs");
+}
+
+static struct connection refusal(unsigned int client, unsigned int port, double at)
+{
+	struct connection c = with_syns(client, &at, 1);
+
+	c.outcome = OUTCOME_REFUSED;
+	c.end_reason = END_RST;
+	c.server.port = port;
+	c.syn = SECONDS(at);
+	c.rst = c.settled = SECONDS(at + 0.001);
+	return c;
+}
+
+static void test_refusals(void)
+{
+	struct model *m = fresh();
+	const struct pending *o, *next;
+	unsigned int i;
+
+	for (i = 0; i < 5; i++)
+		settle(m, refusal(1, 80, 100 + 0.5 * i));
+	o = TAILQ_FIRST(&m->pendings);
+	EXPECT(m->pending_kept == 1 && o && o->tries == 5 && o->failed && !o->resolved,
+	       "attempts that are refused in a row are one operation");
+	EXPECT(o && o->start == SECONDS(100) && o->end == SECONDS(102.75),
+	       "it lasts until the next attempt is overdue");
+	settle(m, refusal(1, 80, 103));
+	settle(m, refusal(1, 80, 103.5));
+	settle(m, refusal(1, 80, 104));
+	next = o ? TAILQ_NEXT(o, of_client) : NULL;
+	EXPECT(m->pending_kept == 2 && next && next->start == SECONDS(103) && o->tries == 5,
+	       "after a pause another operation begins");
+	for (i = 0; i < 1000; i++)
+		settle(m, refusal(2, 1000 + i, 200 + 0.01 * i));
+	EXPECT(m->pending_kept == 2, "a scan is no operation");
+	for (i = 0; i < 2 * MAX_CLIENT_PENDING; i++) {
+		settle(m, refusal(1, 81, 1000 + 10 * i));
+		settle(m, refusal(1, 81, 1001 + 10 * i));
+		settle(m, with_syns(1, (const double[]){ 0, 1 }, 2));
+	}
+	settle(m, refusal(1, 81, 1002 + 10 * (i - 1)));
+	EXPECT(m->pending_kept == MAX_CLIENT_PENDING, "the operations of a client are bounded");
+	model_free(m);
+}
+
+static void test_late_syn_ack(void)
+{
+	struct connection c = met(1, 1, 0);
+	struct model *m = fresh();
+	const struct pending *o;
+
+	c.syn_count = c.syn_times_count = 3;
+	c.synack = SECONDS(2.1);
+	c.ack = c.fin = c.settled = SECONDS(2.11);
+	c.client_first = c.server_first = c.wait = c.answer = NEVER;
+	settle(m, c);
+	o = TAILQ_FIRST(&m->pendings);
+	EXPECT(o && o->end == c.synack && o->resolved && !o->failed && !o->lost_once,
+	       "a connect that is answered late and not used may be what a client waited for");
+	c.syn_count = c.syn_times_count = 2;
+	settle(m, c);
+	o = o ? TAILQ_NEXT(o, of_client) : NULL;
+	EXPECT(o && o->lost_once, "a single SYN that was lost is not the server's fault");
+	model_free(m);
+}
+
 int main(void)
 {
 	test_hosts();
@@ -531,6 +635,9 @@ int main(void)
 	test_openings();
 	test_histogram();
 	test_json_string();
+	test_given_up();
+	test_refusals();
+	test_late_syn_ack();
 	test_many_dead();
 	test_offloaded();
 	test_words();
