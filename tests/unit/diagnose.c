@@ -628,7 +628,7 @@ static void test_chain(void)
 	struct model *m;
 
 	m = scene(&twice, 60);
-	EXPECT(accuses(m, CONFIDENCE_HIGH, "for 2.500 s, then"),
+	EXPECT(accuses(m, CONFIDENCE_HIGH, "10.200.7.9:5274 for 2 times 2.500 s"),
 	       "two attempts at the same dead server fill the wait");
 	model_free(m);
 

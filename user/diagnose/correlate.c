@@ -305,7 +305,7 @@ static size_t steadiest_followers(const struct links *l, size_t waiting, size_t 
 		for (j = i; j < l->count && same_endpoint(l->at[i].to, l->at[j].to); j++)
 			l->times[j] = l->at[j].t;
 		c = cluster_of(l->times + i, j - i);
-		if (c.count < MIN_FOLLOWERS || c.count * 3 < waiting || c.deviation > STEADY_NS ||
+		if (c.count < MIN_FOLLOWERS || c.count * 2 < waiting || c.deviation > STEADY_NS ||
 		    c.count <= best)
 			continue;
 		best = c.count;
@@ -322,14 +322,16 @@ static bool extend_chains(struct context *g, struct suspect *s, struct links *l)
 	l->count = 0;
 	for (i = 0; i < s->count; i++) {
 		struct match *m = &s->matches[i];
+		size_t links = l->count;
 
-		if (m->complete || m->length == MAX_CHAIN)
+		/* a chain may go on although it might be complete */
+		if ((m->complete && m->length == 1) || m->length == MAX_CHAIN)
 			continue;
-		waiting++;
 		if (!add_followers(l, m)) {
 			g->out_of_memory = true;
 			return false;
 		}
+		waiting += !m->complete || l->count > links;
 	}
 	if (!l->count)
 		return false;

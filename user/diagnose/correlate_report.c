@@ -389,22 +389,43 @@ static ns_t median_part(struct context *g, const struct suspect *s, const struct
 	return middle;
 }
 
+/* Returns the number of attempts from this place on that are at one peer and last as long. */
+static unsigned int count_alike(const struct match *m, const ns_t *parts, unsigned int place)
+{
+	const struct pending *const *o = (const struct pending *const *)m->timeline->pendings;
+	unsigned int n = 1;
+
+	while (place + n < m->length &&
+	       llabs(parts[place + n] - parts[place]) <= parts[place] / 10 &&
+	       same_endpoint(&o[m->chain[place]]->to, &o[m->chain[place + n]]->to))
+		n++;
+	return n;
+}
+
 /* Adds the parts of the most frequent chain, and all its peers. */
 static void add_chain(struct context *g, struct finding *f, const struct suspect *s)
 {
 	const struct match *m = most_frequent_chain(s);
 	char peer[FORMAT_ENDPOINT], part[FORMAT_DURATION], text[MAX_FINDING_TEXT];
+	ns_t parts[MAX_CHAIN];
+	unsigned int i, alike;
 	size_t n = 0;
-	unsigned int i;
 
 	if (!m || m->length < 2)
 		return;
-	for (i = 0; i < m->length && n < sizeof(text); i++) {
+	for (i = 0; i < m->length; i++)
+		parts[i] = median_part(g, s, m, i);
+	for (i = 0; i < m->length && n < sizeof(text); i += alike) {
 		const struct endpoint *to = &m->timeline->pendings[m->chain[i]]->to;
 
-		n += snprintf(text + n, sizeof(text) - n, "%s%s for %s", i ? ", then " : "",
-			      format_endpoint(peer, to),
-			      format_duration(part, median_part(g, s, m, i)));
+		alike = count_alike(m, parts, i);
+		n += snprintf(text + n, sizeof(text) - n, "%s%s for ", i ? ", then " : "",
+			      format_endpoint(peer, to));
+		format_duration(part, parts[i]);
+		if (n < sizeof(text) && alike > 1)
+			n += snprintf(text + n, sizeof(text) - n, "%u times %s", alike, part);
+		else if (n < sizeof(text))
+			n += snprintf(text + n, sizeof(text) - n, "%s", part);
 		if (!finding_names(f, to))
 			finding_add_also(f, to);
 	}
