@@ -894,6 +894,45 @@ static void test_refused(void)
 	model_free(m);
 }
 
+/*
+ * Three hosts try two dead servers one after another, the first one now the one and now the other;
+ * or one server ten times, with one SYN each.
+ */
+static void test_turns(void)
+{
+	struct model *rotating = model_new(SECOND_NS, NULL), *ten = model_new(SECOND_NS, NULL);
+	const struct finding *f;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct diagnosis d;
+	unsigned int i, j, k;
+	double at;
+
+	for (j = 0; j < 6; j++)
+		for (i = 0; i < 6; i++) {
+			at = 8 * j + 0.8 * i;
+			held(rotating, HOST(i), SITE(j / 2), at, i % 2 ? 0.001 : 6.001, 60);
+			held(ten, HOST(i), SITE(j / 2), at, i % 2 ? 0.001 : 5.001, 60);
+			if (i % 2)
+				continue;
+			at += 0.0112;
+			for (k = 0; k < 2; k++)
+				tried(rotating, HOST(i), HELPER + (i / 2 + j + k) % 2, 5274,
+				      at + 3.001 * k, 3, 60);
+			for (k = 0; k < 10; k++)
+				tried(ten, HOST(i), HELPER, 5274, at + 0.5 * k, 0.5, 60);
+		}
+	EXPECT(diagnose(&d, rotating, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_WAITS_FOR_PEER);
+	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 18 &&
+		       f->also_count == 1 && f->also[0].port == 5274,
+	       "a chain that begins at either server is one finding");
+	diagnosis_free(&d);
+	EXPECT(accuses(ten, CONFIDENCE_HIGH, "for 10 times 500 ms"), "many attempts in one wait");
+	model_free(rotating);
+	model_free(ten);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -910,6 +949,7 @@ int main(void)
 	test_end_of_run();
 	test_open_socket();
 	test_chain();
+	test_turns();
 	test_addresses();
 	test_hosts_without();
 	test_overlap(true);

@@ -815,6 +815,9 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 /* Maximum number of suspects with one port that are compared: more are a scan. */
 #define MAX_SAME_PORT 32
 
+/* With more suspects than that, addresses of one service are not looked for: it takes too long. */
+#define MAX_COMPARED 4096
+
 /* Returns true if the match ended by the same timer as those of suspect s. */
 static bool has_timer_of(const struct match *m, const struct suspect *s)
 {
@@ -1008,7 +1011,7 @@ static struct suspect *strongest_suspect(struct context *g, struct suspect *susp
 		if (is_sufficient(&suspects[i]) && (!best || is_stronger(&suspects[i], best)))
 			best = &suspects[i];
 	}
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && count <= MAX_COMPARED; i++) {
 		if (!merge_addresses(g, &suspects[i], suspects, count, &m))
 			continue;
 		weigh_suspect(g, &m);
