@@ -471,6 +471,36 @@ static void test_storm_at_prefix(void)
 	model_free(m);
 }
 
+/* Something else in the prefix answers by an RST, or is served as a client: the way is open. */
+static void test_no_cut(void)
+{
+	struct session session = {};
+	struct host_facts facts = {};
+	unsigned int i, refuses;
+
+	for (refuses = 0; refuses < 3; refuses++) {
+		struct model *m = office(8, 0, 4);
+		struct connection c = between(HOST(1), HELPER + 7, 113, 70);
+		struct diagnosis d;
+
+		for (i = 0; i < 6; i++)
+			in_vain(m, HOST(i % 2), HELPER + i % 3, 9 * i);
+		c.outcome = OUTCOME_REFUSED;
+		c.end_reason = END_RST;
+		c.rst = c.settled = c.syn + SECONDS(0.001);
+		c.synack = c.ack = c.client_first = c.server_first = c.wait = c.answer = NEVER;
+		if (refuses == 1)
+			model_settled(m, &c);
+		else if (refuses == 2)
+			request(m, HELPER + 8, SITE(0), 70, 0.001);
+		EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+		EXPECT(!find(&d, KIND_PREFIX_CUT) == (refuses > 0),
+		       "a reachable network would be called cut off");
+		diagnosis_free(&d);
+		model_free(m);
+	}
+}
+
 /* ---- runs that end at any time ---- */
 
 #define OTHER_HELPER (HELPER + 1)
@@ -948,6 +978,7 @@ int main(void)
 	test_forgotten();
 	test_loss();
 	test_storm_at_prefix();
+	test_no_cut();
 	test_end_of_run();
 	test_open_socket();
 	test_chain();

@@ -147,17 +147,34 @@ static void count_cut(struct cut *cut, const struct failing_list *list)
 }
 
 /*
- * Returns false if a server in the prefix has answered since the failures began. Counts the earlier
- * answers.
+ * Returns true if the peer itself has answered since this time, by a SYN-ACK or by an RST, which proves
+ * that its network is reachable as well.
+ */
+static bool has_answered_since(const struct peer *p, ns_t since)
+{
+	bool refuses = p->failures[FAILURE_REFUSED] > p->by_gateway;
+
+	return (p->last_answer != NEVER && p->last_answer > since) ||
+	       (refuses && p->last_failure > since);
+}
+
+/*
+ * Returns false if something in the prefix has answered, or was served as a client, since the failures
+ * began. Counts the earlier answers.
  */
 static bool is_cut_off(struct cut *cut, const struct model *m)
 {
+	const struct client *client;
 	const struct peer *p;
 
+	for (client = m->clients; client; client = client->hh.next)
+		if (client->last_served != NEVER && client->last_served > cut->since &&
+		    in_prefix(&client->key.address, &cut->prefix, cut->bits))
+			return false;
 	for (p = m->peers; p; p = p->hh.next) {
 		if (!in_prefix(&p->server.address, &cut->prefix, cut->bits))
 			continue;
-		if (p->last_answer != NEVER && p->last_answer > cut->since)
+		if (has_answered_since(p, cut->since))
 			return false;
 		cut->answered += p->answered;
 	}

@@ -69,7 +69,7 @@ static void note_service(struct model *m, const struct connection *c, bool spare
 			note_longest(m, c, stage, stage_duration(c, stage));
 }
 
-void note_ledger(struct model *m, const struct client *client, struct peer *peer,
+void note_ledger(struct model *m, struct client *client, struct peer *peer,
 		 const struct connection *c, bool has_lost)
 {
 	struct ledger_context x = { .stall_ns = m->stall_ns,
@@ -82,6 +82,8 @@ void note_ledger(struct model *m, const struct client *client, struct peer *peer
 	if (is_served(c)) {
 		siblings_add_served(m->siblings, c);
 		note_service(m, c, x.is_spare);
+		if (client && c->server_first > client->last_served)
+			client->last_served = c->server_first;
 	} else {
 		note_longest(m, c, e.stage, wait_for(c, e));
 	}

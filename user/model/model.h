@@ -97,6 +97,7 @@ struct client {
 	uint64_t idle; /* connections without payload at the end of the run */
 	uint32_t lost_near; /* connections with loss between the client and this gateway */
 	ns_t first_syn;
+	ns_t last_served; /* latest first byte of a server to this client; NEVER if there was none */
 	ns_t worst_wait; /* NEVER when no wait was seen */
 	struct samples waits; /* waits before the client's first payloads */
 	struct samples round_trips;

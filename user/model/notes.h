@@ -15,7 +15,7 @@ void stall_of(struct stall *s, struct client *client, const struct connection *c
  * Enters the connect into the ledger. has_lost: a sibling was served, see model/siblings.h. Call it
  * before note_waits() and note_recent() of the same connect.
  */
-void note_ledger(struct model *m, const struct client *client, struct peer *peer,
+void note_ledger(struct model *m, struct client *client, struct peer *peer,
 		 const struct connection *c, bool has_lost);
 
 /* Counts the connects to this server, or to others, that the client used during the stall. */

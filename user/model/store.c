@@ -119,7 +119,7 @@ static struct client *add_client(struct model *m, const struct client_key *key)
 		remove_client(m, oldest);
 		m->dropped_details++;
 	}
-	client->worst_wait = NEVER;
+	client->worst_wait = client->last_served = NEVER;
 	TAILQ_INIT(&client->kept_stalls);
 	TAILQ_INIT(&client->pendings);
 	LIST_INIT(&client->pairs);
