@@ -607,6 +607,7 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 #define HIGH_CHANCE_OF_RESOLVED_ENDS 1e-3 /* the stalls end when the attempts are resolved */
 #define HIGH_CHANCE_OF_TIMED_ENDS 1e-6 /* the stalls end a fixed time after the attempts */
 #define HIGH_CORRELATED 3 /* observations */
+#define COMPARISON_CHANCE 0.05 /* of Fisher's exact test, for an unsteady or shared timer */
 
 /* ---- weighing a suspect ---- */
 
@@ -768,13 +769,19 @@ static bool is_contradicted(const struct suspect *s, const struct cohort *c)
 	       s->outside * 4 > s->correlated_stalls || !s->coupled;
 }
 
-/* Without a comparison group of two hosts, the timer must be steady and belong to this peer alone. */
+/*
+ * Unless a comparison of at least two hosts without a stall speaks against the peer, the timer must
+ * be steady and belong to this peer alone.
+ */
 static bool is_doubtful(const struct suspect *s, const struct cohort *c)
 {
 	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
 
-	return unaffected < 2 && !s->by_end &&
-	       (s->outside * 20 > s->correlated_stalls || s->deviation > STEADY_NS);
+	if (s->by_end || (s->outside * 20 <= s->correlated_stalls && s->deviation <= STEADY_NS))
+		return false;
+	return unaffected < 2 ||
+	       fisher_exact(c->tried_stalled, c->tried - c->tried_stalled, c->others_stalled,
+			    c->others - c->others_stalled) > COMPARISON_CHANCE;
 }
 
 static bool is_unlikely_by_chance(const struct suspect *s)
@@ -790,7 +797,7 @@ static bool is_unlikely_by_chance(const struct suspect *s)
  * application with a timer of its own looks the same at many hosts, to one server.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
-			    enum confidence *confidence)
+			    bool prompt, enum confidence *confidence)
 {
 	bool spread = s->several_destinations || proxied;
 	bool many_hosts = s->hosts > 1 && s->passed <= 2 * s->correlated_stalls;
@@ -801,8 +808,8 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 	*confidence = CONFIDENCE_LOW;
 	if (is_contradicted(s, c))
 		return true;
-	if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong && spread &&
-	    is_unlikely_by_chance(s) && !is_doubtful(s, c))
+	if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong &&
+	    (spread || prompt) && is_unlikely_by_chance(s) && !is_doubtful(s, c))
 		*confidence = CONFIDENCE_HIGH;
 	else if (s->chance_of_starts * s->chance_of_ends <= MEDIUM_CHANCE &&
 		 s->correlated * 3 > s->strong && (spread || many_hosts))
@@ -992,7 +999,7 @@ static bool is_sufficient(const struct suspect *s)
 	enum confidence confidence;
 	struct cohort none = {};
 
-	return correlation_confidence(s, &none, false, &confidence);
+	return correlation_confidence(s, &none, false, false, &confidence);
 }
 
 /*

@@ -88,9 +88,12 @@ bool has_tried(const struct context *g, const struct suspect *s, const struct ti
 bool is_undecided(const struct context *g, const struct suspect *s, const struct timeline *t,
 		  const struct pending *o);
 
-/* Computes the confidence. Returns false if the evidence is too weak for a finding. */
+/*
+ * Computes the confidence. Returns false if the evidence is too weak for a finding. proxied: the
+ * hosts have only one destination; prompt: others used the destination without a delay.
+ */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
-			    enum confidence *confidence);
+			    bool prompt, enum confidence *confidence);
 
 /*
  * Creates the finding, and marks the stalls that it explains. also[] holds count suspects that are

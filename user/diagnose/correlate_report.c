@@ -582,7 +582,7 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 		return;
 	finding_set_peer(f, &s->peers[0]);
 	compare_hosts(g, f, s);
-	correlation_confidence(s, &f->cohort, proxied || is_prompt_otherwise(g, s), &f->confidence);
+	correlation_confidence(s, &f->cohort, proxied, is_prompt_otherwise(g, s), &f->confidence);
 	f->stalls = g->stall_count;
 	f->correlated = s->correlated_stalls;
 	f->timer = s->timer;
