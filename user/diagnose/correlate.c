@@ -769,17 +769,20 @@ static bool is_contradicted(const struct suspect *s, const struct cohort *c)
 	       s->outside * 4 > s->correlated_stalls || !s->coupled;
 }
 
+static bool has_comparison(const struct cohort *c)
+{
+	return c->tried + c->others - c->tried_stalled - c->others_stalled >= 2;
+}
+
 /*
- * Unless a comparison of at least two hosts without a stall speaks against the peer, the timer must
- * be steady and belong to this peer alone.
+ * Unless a comparison with hosts that did not stall speaks against the peer, the timer must be
+ * steady and belong to this peer alone.
  */
 static bool is_doubtful(const struct suspect *s, const struct cohort *c)
 {
-	size_t unaffected = c->tried + c->others - c->tried_stalled - c->others_stalled;
-
 	if (s->by_end || (s->outside * 20 <= s->correlated_stalls && s->deviation <= STEADY_NS))
 		return false;
-	return unaffected < 2 ||
+	return !has_comparison(c) ||
 	       fisher_exact(c->tried_stalled, c->tried - c->tried_stalled, c->others_stalled,
 			    c->others - c->others_stalled) > COMPARISON_CHANCE;
 }
@@ -811,7 +814,8 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 	if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong &&
 	    (spread || prompt) && is_unlikely_by_chance(s) && !is_doubtful(s, c))
 		*confidence = CONFIDENCE_HIGH;
-	else if (s->chance_of_starts * s->chance_of_ends <= MEDIUM_CHANCE &&
+	else if (!(is_doubtful(s, c) && has_comparison(c)) &&
+		 s->chance_of_starts * s->chance_of_ends <= MEDIUM_CHANCE &&
 		 s->correlated * 3 > s->strong && (spread || many_hosts))
 		*confidence = CONFIDENCE_MEDIUM;
 	return true;
