@@ -41,14 +41,17 @@ struct ident {
 	uint32_t late;
 };
 
-/* Counts the failed ident queries of the server to this client. */
+/*
+ * Counts the failed ident queries of the server to this client. Queries that were refused at once,
+ * which may be one operation, delay no greeting.
+ */
 static size_t count_ident_queries(const struct client *server, const struct client *client)
 {
 	const struct pending *o;
 	size_t n = 0;
 
 	TAILQ_FOREACH(o, &server->pendings, of_client)
-		n += o->to.port == IDENT_PORT && o->failed &&
+		n += o->to.port == IDENT_PORT && o->failed && o->tries == 1 &&
 		     !memcmp(&client->key.address, &o->to.address, sizeof(o->to.address));
 	return n;
 }
