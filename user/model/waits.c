@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/coincidence.h"
 #include "model/notes.h"
 #include "model/store.h"
 
@@ -322,13 +323,30 @@ static struct refusals *refusals_at(struct client *client, const struct endpoint
 	return oldest;
 }
 
-/* Adds the attempt, which ended then, to those before it; or begins anew. */
-static void add_refusal(struct refusals *r, const struct connection *c, ns_t end)
+/*
+ * Returns true if a wait that began with these attempts ended between the last one and this one,
+ * which then belongs to another wait.
+ */
+static bool is_waited_for(const struct client *client, const struct refusals *r, ns_t next)
+{
+	const struct stall *s;
+
+	for (s = TAILQ_LAST(&client->kept_stalls, stall_list); s && stall_end(s) > r->last;
+	     s = TAILQ_PREV(s, stall_list, of_client))
+		if (stall_end(s) <= next && r->start >= s->start - LAG_NS &&
+		    r->start <= s->start + LEAD_NS)
+			return true;
+	return false;
+}
+
+/* Adds the client's attempt, which ended then, to those before it; or begins anew. */
+static void add_refusal(const struct client *client, struct refusals *r, const struct connection *c,
+			ns_t end)
 {
 	ns_t gap = c->syn - r->last;
 
 	if (!r->tries || !same_endpoint(&r->to, &c->server) || c->syn < r->end ||
-	    c->syn > overdue(r)) {
+	    c->syn > overdue(r) || is_waited_for(client, r, c->syn)) {
 		memset(r, 0, sizeof(*r));
 		r->to = c->server;
 		r->start = c->syn;
@@ -369,7 +387,7 @@ static void note_refusal(struct model *m, struct client *client, const struct co
 	r = refusals_at(client, &c->server);
 	if (!r)
 		return;
-	add_refusal(r, c, c->outcome == OUTCOME_REFUSED ? c->rst : c->icmp);
+	add_refusal(client, r, c, c->outcome == OUTCOME_REFUSED ? c->rst : c->icmp);
 	if (r->end - r->start < m->stall_ns / 10 * 8)
 		return;
 	o.start = r->start;
