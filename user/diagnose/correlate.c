@@ -439,6 +439,27 @@ static size_t count_attempts(const struct context *g, const struct suspect *s,
 	return n;
 }
 
+/*
+ * Counts the groups of stalls of the host of this match, its first one. Leaves out those that began
+ * with an attempt at the suspect but are explained by another peer: they say nothing about it.
+ */
+static size_t count_groups(const struct suspect *s, size_t first)
+{
+	const struct timeline *t = s->matches[first].timeline;
+	const struct match *before = NULL;
+	size_t i, shared = 0;
+
+	for (i = first; i < s->count && s->matches[i].timeline == t; i++) {
+		const struct match *m = &s->matches[i];
+
+		if (!m->strong || !m->noted->explained)
+			continue;
+		shared += is_observation(m, before);
+		before = m;
+	}
+	return shared < t->groups ? t->groups - shared : 0;
+}
+
 static size_t count_peers(const struct timeline *t)
 {
 	size_t i, j, n = 0;
@@ -460,7 +481,7 @@ static size_t count_peers(const struct timeline *t)
 static double chance_of_starts(const struct context *g, const struct suspect *s)
 {
 	const struct timeline *t = NULL;
-	size_t i, groups = 0, peers = 1, n;
+	size_t i, groups = 0, peers = 1, open, n;
 	double expected = 0, covered, p;
 
 	for (i = 0; i < s->count; i++) {
@@ -469,8 +490,9 @@ static double chance_of_starts(const struct context *g, const struct suspect *s)
 		t = s->matches[i].timeline;
 		covered = count_attempts(g, s, t) * (double)(LEAD_NS + LAG_NS) /
 			  (t->watched > LEAD_NS ? t->watched : LEAD_NS);
-		groups += t->groups;
-		expected += t->groups * (covered < 1 ? covered : 1);
+		open = count_groups(s, i);
+		groups += open;
+		expected += open * (covered < 1 ? covered : 1);
 		n = count_peers(t);
 		if (n > peers)
 			peers = n;
