@@ -788,6 +788,34 @@ static void test_overlap(bool apart)
 	model_free(m);
 }
 
+/* Host 0 has two helpers, hosts 1 and 2 have one of them: each helper is guilty. */
+static void test_two_helpers(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct session session = {};
+	struct host_facts facts = {};
+	unsigned int i, j, high = 0;
+	struct diagnosis d;
+	double at;
+
+	for (j = 0; j < 4; j++)
+		for (i = 0; i < 6; i++) {
+			at = 3.1 * j + 0.2 * i + 0.07 * (i * j % 3);
+			held(m, HOST(i), SITE(j % 3), at, i < 3 ? 2.501 : 0.001, 15);
+			if (i < 2)
+				tried(m, HOST(i), HELPER, 5274, at + 0.0112, 2.5, 15);
+			if (i == 0 || i == 2)
+				tried(m, HOST(i), OTHER_HELPER, 8443, at + 0.0112, 2.5, 15);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	for (i = 0; i < d.count; i++)
+		high += d.at[i].kind == KIND_WAITS_FOR_PEER &&
+			d.at[i].confidence == CONFIDENCE_HIGH && !d.at[i].also_count;
+	EXPECT(high == 2, "stalls that the other helper explains would count against a helper");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 /* ---- peers that die and come back ---- */
 
 /* A connect to the helper that is closed unused after its SYN-ACK, which answers the last SYN. */
@@ -830,9 +858,13 @@ static void test_back(void)
 				tried(m, HOST(i), HELPER, 5274, at + 0.012, 5, 100);
 				continue;
 			}
-			held(m, HOST(i), SITE(j % 2), at, 1.02 * (syns - 1) + 0.002, 100);
+			/* host 2 goes on only after a while, as a busy one does */
+			held(m, HOST(i), SITE(j % 2), at,
+			     1.02 * (syns - 1) + (i == 2 ? 0.032 : 0.002), 100);
 			answered_after(m, HOST(i), at + 0.012, syns);
 		}
+	/* given up just before; an attempt that began earlier is answered later */
+	tried(m, HOST(3), HELPER, 5274, 55.5, 1.5, 100);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
 	f = find(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 12,
@@ -904,6 +936,23 @@ static struct model *refusing(unsigned int tries, double wait)
 	return m;
 }
 
+/* Each page follows the one before about as soon as the helper tries its server again. */
+static struct model *refusing_at_once(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	unsigned int i, j, k;
+	double at;
+
+	for (i = 0; i < 6; i++)
+		for (j = 0, at = 0.8 * i; j < 6; j++) {
+			for (k = 0; k < 8 && i % 2 == 0; k++)
+				refused_at_once(m, HOST(i), at + 0.0112 + 0.402 * k);
+			request(m, HOST(i), SITE(j % 3), at, i % 2 ? 0.001 : 2.821);
+			at += 2.821 + 0.21 + 0.13 * ((2 * i + j) % 3);
+		}
+	return m;
+}
+
 static void test_refused(void)
 {
 	struct model *m = refusing(10, 5.021);
@@ -916,6 +965,13 @@ static void test_refused(void)
 	EXPECT(accuses(m, CONFIDENCE_HIGH, "try it 10 times"), "how often it is tried");
 	EXPECT(diagnose(&d, m, &session, &facts) && !find(&d, KIND_PEER_REFUSED),
 	       "the peer must be accused only once");
+	diagnosis_free(&d);
+	model_free(m);
+	m = refusing_at_once();
+	EXPECT(accuses(m, CONFIDENCE_HIGH, "try it 8 times"),
+	       "a page that follows soon would belong to the wait before");
+	EXPECT(diagnose(&d, m, &session, &facts) && !find(&d, KIND_TIMER_UNEXPLAINED),
+	       "each wait is explained");
 	diagnosis_free(&d);
 	model_free(m);
 	m = refusing(4, 5.021);
@@ -965,6 +1021,49 @@ static void test_turns(void)
 	model_free(ten);
 }
 
+/* ---- ident ---- */
+
+/*
+ * A mail server asks port 113 of four hosts. Two drop it and are greeted late, two refuse it. The
+ * questions to the latter follow each other like attempts of one operation.
+ */
+static void test_ident(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	const struct finding *f;
+	struct session session = {};
+	struct host_facts facts = {};
+	struct connection c;
+	struct diagnosis d;
+	unsigned int i, j;
+
+	for (j = 0; j < 9; j++)
+		for (i = 0; i < 4; i++) {
+			double at = 1.2 * j + 0.1 * i;
+
+			if (i % 2 && j % 3)
+				continue;
+			c = between(SITE(0), HOST(i), 113, at + 0.02);
+			c.outcome = i % 2 ? OUTCOME_UNANSWERED : OUTCOME_REFUSED;
+			c.rst = i % 2 ? NEVER : c.syn + SECONDS(0.001);
+			c.settled = c.syn + SECONDS(i % 2 ? 3 : 0.001);
+			c.synack = c.ack = c.client_first = c.server_first = NEVER;
+			c.wait = c.answer = NEVER;
+			model_settled(m, &c);
+			c = between(HOST(i), SITE(0), 25, at);
+			c.banner = SECONDS(i % 2 ? 3.01 : 0.03);
+			c.server_first = c.settled = c.ack + c.banner;
+			c.client_first = c.wait = c.answer = NEVER;
+			model_settled(m, &c);
+		}
+	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
+	f = find(&d, KIND_IDENT);
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->affected.count == 2,
+	       "hosts that refuse the questions are greeted at once");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -987,9 +1086,11 @@ int main(void)
 	test_hosts_without();
 	test_overlap(true);
 	test_overlap(false);
+	test_two_helpers();
 	test_back();
 	test_lost_once();
 	test_refused();
+	test_ident();
 	printf("diagnose: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

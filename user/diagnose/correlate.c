@@ -639,8 +639,8 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
  */
 static bool is_answered_in_time(const struct match *m, ns_t timer)
 {
-	return m->strong && m->ended && !m->pending->failed && m->t < timer &&
-	       ends_with(m->pending->answered, stall_end(m->stall), STEADY_NS);
+	return m->strong && m->ended && m->t < timer &&
+	       ends_with_answer(m->pending, stall_end(m->stall));
 }
 
 /* Marks the matches that are consistent with s->timer or s->by_end, and counts them. */

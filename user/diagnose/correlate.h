@@ -69,6 +69,19 @@ static inline bool ends_with(ns_t event, ns_t end, ns_t within)
 	return event != NEVER && event <= end && end - event <= within;
 }
 
+/* Maximum time from a late answer to the first byte of the client that waited for it. */
+#define REACTION_NS (50 * (ns_t)MILLISECOND_NS)
+
+/*
+ * Returns true if the peer answered a repeated SYN, and the stall ended at this time because of it:
+ * with the SYN-ACK, or with the server's first payload on that connection.
+ */
+static inline bool ends_with_answer(const struct pending *o, ns_t end)
+{
+	return !o->failed && o->syn_count > 1 &&
+	       (ends_with(o->answered, end, REACTION_NS) || ends_with(o->end, end, REACTION_NS));
+}
+
 /*
  * Returns true if the hosts of the correlated stalls have only one destination, such as an explicit
  * proxy.

@@ -243,6 +243,17 @@ static void add_times(struct finding *f, const struct context *g, const struct s
 		     strcmp(offset, timer) ? timer : "");
 }
 
+/* Returns true if the client's attempt that began then was answered only after this time. */
+static bool is_answered_after(const struct client *c, const struct recent *attempt, ns_t time)
+{
+	const struct pending *o;
+
+	TAILQ_FOREACH(o, &c->pendings, of_client)
+		if (o->start == attempt->syn && same_endpoint(&o->to, &attempt->to))
+			return o->answered != NEVER && o->answered > time;
+	return false;
+}
+
 /* Returns true if a host got an answer from the peer between these times. */
 static bool has_answered_between(const struct peer *p, ns_t from, ns_t until)
 {
@@ -254,7 +265,8 @@ static bool has_answered_between(const struct peer *p, ns_t from, ns_t until)
 
 		for (i = 0; c->recent && i < RECENT && i < c->recent_count; i++)
 			if (c->recent[i].syn > from && c->recent[i].syn < until &&
-			    same_endpoint(&c->recent[i].to, &p->server))
+			    same_endpoint(&c->recent[i].to, &p->server) &&
+			    !is_answered_after(c, &c->recent[i], until))
 				return true;
 	}
 	return false;
@@ -471,9 +483,8 @@ static const struct pending *answered_with(const struct suspect *s, const struct
 	for (i = 0; i < t->pending_count; i++) {
 		const struct pending *o = t->pendings[i];
 
-		if (!o->failed && o->start >= stall->start - LAG_NS &&
-		    o->start <= stall->start + LEAD_NS && is_at_suspect(s, o) &&
-		    ends_with(o->answered, stall_end(stall), STEADY_NS))
+		if (o->start >= stall->start - LAG_NS && o->start <= stall->start + LEAD_NS &&
+		    is_at_suspect(s, o) && ends_with_answer(o, stall_end(stall)))
 			return o;
 	}
 	return NULL;
