@@ -141,6 +141,8 @@ static void refused(unsigned int host, struct address server, unsigned int port,
 
 static const double old_windows[] = { 0, 3, 9, -1 };
 static const double two_seconds[] = { 0, 1, 2, -1 };
+static const double two_syns[] = { 0, 1, -1 };
+static const double almost_five[] = { 0, 1.53, -1 };
 static const double three_seconds[] = { 0, 1.02, 3.07, -1 };
 static const double five_seconds[] = { 0, 1, 2, 3, 4, -1 };
 static const double goes_on[] = { 0, 1, 2, 3, 4, 5, 7, -1 };
@@ -280,6 +282,14 @@ static void test_given_up(void)
 	beacon(two_seconds, 0);
 	run();
 	EXPECT(!find_wait(), "an attempt that was given up after 3 s is blamed for a wait of 5 s");
+	done();
+	beacon(two_syns, 0);
+	run();
+	EXPECT(!find_wait(), "the SYN at 3 s did not come, and the wait for it ended at 5 s");
+	done();
+	beacon(almost_five, 0);
+	run();
+	EXPECT(!find_wait(), "an attempt whose SYN was due 0.4 s before is blamed");
 	done();
 	beacon(five_seconds, 0);
 	run();

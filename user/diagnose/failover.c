@@ -16,8 +16,17 @@
  */
 #define MIN_GAP_NS (ns_t) SECOND_NS
 
-/* Maximum time from the end of an attempt to the connect that waited for it. */
+/*
+ * Maximum time from an answer that ended an attempt to the connect that waited for it: a refusal may
+ * be repeated first.
+ */
 #define REACTION_NS (ns_t) SECOND_NS
+
+/*
+ * The same for an attempt that was given up: the next connect follows at once. The time when the
+ * next SYN was due is known as precisely as the timers of client and gateway, if these are loaded.
+ */
+#define LATENESS_NS (250 * (ns_t)MILLISECOND_NS)
 
 /* Time until a second SYN is overdue. */
 #define SECOND_SYN_NS (3 * (ns_t)SECOND_NS)
@@ -83,8 +92,10 @@ static ns_t least_gap(const struct sequence *f, const struct pending *o)
 
 static ns_t greatest_gap(const struct sequence *f, const struct pending *o)
 {
-	ns_t gap = f->late && is_exhausted(o) ? MAX_GAP_NS : given_up(o) - o->start + REACTION_NS;
+	ns_t gap = given_up(o) - o->start + (o->resolved ? REACTION_NS : LATENESS_NS);
 
+	if (f->late && is_exhausted(o))
+		gap = MAX_GAP_NS;
 	return gap < MAX_GAP_NS ? gap : MAX_GAP_NS;
 }
 
