@@ -347,6 +347,46 @@ static void test_rhythm(void)
 	done();
 }
 
+/* A page and a dead server, each by a clock of the same period; or tried at no fixed times. */
+static void two_clocks(unsigned int port, double pause)
+{
+	unsigned int i, host;
+	double at;
+
+	scene(NEVER_CUT);
+	for (host = 1; host < 4; host++) {
+		served(host, ip4(SITE(0)), 80, 0.2 * host);
+		for (at = 0.2 * host, i = 0; i < 12; i++, at += 2 + pause * noise()) {
+			in_vain(host, ip4(DEAD), port, at + 0.61 + 0.0005 * noise(), two_syns);
+			served(host, ip4(SITE(0)), 80, at + 2 + 0.001 * noise());
+		}
+	}
+}
+
+static void test_two_clocks(void)
+{
+	const struct finding *f;
+
+	two_clocks(80, 0);
+	run();
+	f = find_wait();
+	EXPECT(!f || f->confidence == CONFIDENCE_LOW,
+	       "two clocks at a constant offset are a chain");
+	EXPECT(!f || has_line(f, "against"), "what speaks against it");
+	done();
+	two_clocks(443, 0);
+	run();
+	f = find_wait();
+	EXPECT(!f || f->confidence == CONFIDENCE_LOW, "the same, for another port");
+	done();
+	two_clocks(80, 3);
+	run();
+	f = find(KIND_FAILOVER_CHAIN);
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH && is_about(f->timer, 1.39),
+	       "a page that follows each attempt, whenever it comes, waits for it");
+	done();
+}
+
 /* Two observations prove no timer. */
 static void test_two(void)
 {
@@ -602,6 +642,7 @@ int main(void)
 	test_end_of_run();
 	test_given_up();
 	test_rhythm();
+	test_two_clocks();
 	test_two();
 	test_dead_addresses();
 	test_independent();

@@ -77,6 +77,7 @@ struct span {
 	size_t peers; /* peers that a host tried, at most */
 	bool counts_failed; /* the successors may be failed attempts */
 	bool periodic; /* the attempts of a host come at regular intervals */
+	bool own_rhythm; /* the successors of a host come at intervals as constant as the delay */
 	bool ambiguous; /* the delay since the connect before the attempt is as constant */
 	bool unsteady; /* it is more constant, or the delays are too different for a timer */
 	bool late; /* the attempts had ended before */

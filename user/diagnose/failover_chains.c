@@ -259,6 +259,7 @@ static void combine_spans(struct chains *c)
 			WORSE(chance_of_starts);
 			WORSE(chance_of_ends);
 			WORSE(periodic);
+			WORSE(own_rhythm);
 			WORSE(ambiguous);
 			WORSE(late);
 			WORSE(continues);

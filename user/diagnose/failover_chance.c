@@ -259,6 +259,69 @@ static void judge_coupling(const struct sequence *f, struct span *s)
 	free(delays);
 }
 
+static int by_host_and_time(const void *a, const void *b)
+{
+	const struct successor *x = *(struct successor *const *)a;
+	const struct successor *y = *(struct successor *const *)b;
+
+	if (x->after->timeline != y->after->timeline)
+		return x->after->timeline < y->after->timeline ? -1 : 1;
+	return x->begin->t < y->begin->t ? -1 : x->begin->t > y->begin->t;
+}
+
+/*
+ * Replaces the intervals between the successors of each host by their differences from the median
+ * of that host. Returns their number.
+ */
+static size_t interval_errors(const struct span *s, struct successor **order, ns_t *errors)
+{
+	size_t first, i, j, k, n = 0, own;
+	ns_t middle, interval;
+
+	for (first = 0; first < s->count; first = i) {
+		own = n;
+		for (i = first + 1;
+		     i < s->count && order[i]->after->timeline == order[first]->after->timeline;
+		     i++) {
+			interval = order[i]->begin->t - order[i - 1]->begin->t;
+			if (interval >= ACCOMPANIES_NS)
+				errors[n++] = interval;
+		}
+		if (n == own)
+			continue;
+		/* the median itself has no error: leave it out */
+		middle = median(&errors[own], n - own);
+		for (j = own, k = own; j < n; j++)
+			if (errors[j] != middle)
+				errors[k++] = llabs(errors[j] - middle);
+		n = k;
+	}
+	return n;
+}
+
+/*
+ * Compares the delays with the intervals between the successors of a host. A connect that waits for
+ * an attempt inherits the irregularity of its start. If the intervals are nearly as constant as the
+ * delays, then a clock explains the connects as well.
+ */
+static void judge_rhythm(const struct sequence *f, struct span *s)
+{
+	struct successor **order = calloc(s->count, sizeof(struct successor *));
+	ns_t *errors = calloc(s->count, sizeof(*errors));
+	size_t i, n;
+
+	for (i = 0; order && errors && i < s->count; i++)
+		order[i] = &f->at[s->first + i];
+	if (order && errors) {
+		qsort(order, s->count, sizeof(struct successor *), by_host_and_time);
+		n = interval_errors(s, order, errors);
+		s->own_rhythm =
+			n >= 3 && median(errors, n) <= 3 * s->deviation + 2 * (ns_t)MILLISECOND_NS;
+	}
+	free(order);
+	free(errors);
+}
+
 /*
  * Returns true if the delays near the span vary more than a timer: then the span is only the densest
  * part of them. Of each attempt the nearest delay counts.
@@ -293,6 +356,7 @@ void judge_span(struct sequence *f, struct span *s)
 	s->chance_of_ends = chance_of_ends(s->high - s->low, s->median, s->attempts, s->tried,
 					   (double)f->count / f->moment_count);
 	judge_coupling(f, s);
+	judge_rhythm(f, s);
 	s->unsteady |= !f->ipv6 && is_part_of_spread(f, s);
 }
 

@@ -194,13 +194,15 @@ static enum finding_kind chain_kind(const struct summary *s, const struct chains
 }
 
 /*
- * Returns true if both the attempts and the successors, to another port, may be periodic for
- * reasons of their own.
+ * Returns true if both the attempts and the successors may be periodic for reasons of their own: two
+ * clocks of the same period have a constant offset.
  */
 static bool is_clockwork(const struct summary *s, const struct chains *c)
 {
-	return !c->ipv6 && c->span.periodic && s->destinations < 3 &&
-	       s->destination->port != s->members[0].to->port;
+	if (c->ipv6 || !c->span.periodic)
+		return false;
+	return c->span.own_rhythm ||
+	       (s->destinations < 3 && s->destination->port != s->members[0].to->port);
 }
 
 static bool is_unlikely_by_chance(const struct chains *c)
