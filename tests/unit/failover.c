@@ -387,6 +387,31 @@ static void test_two_clocks(void)
 	done();
 }
 
+/* One connect comes by chance where a chain has a member. */
+static void test_chain_among_others(void)
+{
+	const struct finding *f;
+	unsigned int i, j, host;
+	double at;
+
+	scene(NEVER_CUT);
+	for (host = 1; host < 4; host++)
+		for (at = host, i = 0; i < 3; i++, at += 9 + 6 * noise()) {
+			for (j = 0; j < 3; j++)
+				in_vain(host, ip4(DEAD + j), 389, at + 1.8 * j + 0.0005 * noise(),
+					two_syns);
+			served(host, ip4(DEAD + 10), 389, at + 5.401);
+			if (host == 1 && !i)
+				page(host, i, at + 1.81);
+		}
+	run();
+	f = find(KIND_FAILOVER_CHAIN);
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH && is_about(f->timer, 5.4) &&
+		       f->also_count == 2 && f->correlated == 9,
+	       "a page at the time of an attempt ends the chain");
+	done();
+}
+
 /* Two observations prove no timer. */
 static void test_two(void)
 {
@@ -646,6 +671,7 @@ int main(void)
 	test_two();
 	test_dead_addresses();
 	test_independent();
+	test_chain_among_others();
 	test_same_peer_twice();
 	test_helper_in_parts();
 	test_by_the_clock();

@@ -26,9 +26,16 @@ static bool is_linked(const struct attempt *a)
 	return a->candidate && a->candidate->linked && a->moment;
 }
 
+/* Returns true if the begin is in the span itself, not only near it. */
+static bool is_within(const struct attempt *a, ns_t t, const struct span *s)
+{
+	return t >= a->pending->start + s->low && t <= a->pending->start + s->high;
+}
+
 /*
  * Finds the next attempt, or the connect that ended the wait. A connect that was opened and closed
- * unused does not end it if another attempt follows.
+ * unused does not end it if another attempt follows; nor does one that is less punctual than the
+ * attempt.
  */
 static void find_next(const struct sequence *f, struct attempt *a, bool ipv6)
 {
@@ -40,7 +47,7 @@ static void find_next(const struct sequence *f, struct attempt *a, bool ipv6)
 
 	a->undecided = a->open || start + s->high > f->g->m->last;
 	for (i = rhythm_find(r, start + s->low - slack);
-	     i < r->count && r->at[i].t <= start + s->high + slack && !used; i++) {
+	     i < r->count && r->at[i].t <= start + s->high + slack; i++) {
 		struct begin *b = &r->at[i];
 
 		if (b->attempt && b->attempt->open)
@@ -48,7 +55,7 @@ static void find_next(const struct sequence *f, struct attempt *a, bool ipv6)
 		if (b->attempt == a || !may_follow(a, b, ipv6))
 			continue;
 		if (b->recent && b->recent->prompt)
-			used = b;
+			used = used && !is_within(a, b->t, s) ? used : b;
 		else if (b->recent && !unused)
 			unused = b;
 		else if (b->attempt && !a->next && is_linked(b->attempt))
@@ -56,6 +63,9 @@ static void find_next(const struct sequence *f, struct attempt *a, bool ipv6)
 	}
 	if (unused && a->next)
 		unused = NULL;
+	if (used && a->next && !is_within(a, used->t, s) &&
+	    is_within(a, a->next->pending->start, s))
+		used = NULL;
 	if (used)
 		a->next = NULL;
 	if (!a->next)

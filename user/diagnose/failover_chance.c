@@ -19,6 +19,9 @@
 /* An attempt this soon after a connect may accompany it. */
 #define ACCOMPANIES_NS (100 * (ns_t)MILLISECOND_NS)
 
+/* Maximum probability of a rhythm that is no chance. */
+#define MAX_CHANCE_OF_RHYTHM 2e-3
+
 /* Limits of the two chances. */
 #define MAX_CHANCE_OF_STARTS 1e-2
 #define MAX_CHANCE_OF_ENDS 0.2
@@ -75,6 +78,12 @@ static bool has_attempt(const struct sequence *f, const struct rhythm *r, ns_t f
 	return false;
 }
 
+/* Returns by how much the intervals of a rhythm may differ from the span that it explains. */
+static ns_t rhythm_slack(const struct span *s)
+{
+	return timer_slack(s->median) / 2;
+}
+
 /*
  * Counts the connects of a host without an attempt of the candidate near them, and those of them
  * that another connect follows within the span.
@@ -82,7 +91,7 @@ static bool has_attempt(const struct sequence *f, const struct rhythm *r, ns_t f
 static void count_unaccompanied(const struct sequence *f, const struct rhythm *r,
 				const struct span *s, size_t *alone, size_t *followed)
 {
-	ns_t slack = timer_slack(s->median) / 2, t, before = NEVER;
+	ns_t slack = rhythm_slack(s), t, before = NEVER;
 	size_t i, j;
 
 	for (i = 0; i < r->count; i++) {
@@ -101,6 +110,18 @@ static void count_unaccompanied(const struct sequence *f, const struct rhythm *r
 				break;
 			}
 	}
+}
+
+/*
+ * Returns true if these connects show a rhythm: more of them are followed by another one than by
+ * chance, within the wider interval that they are counted in.
+ */
+static bool is_rhythm(const struct span *s, size_t alone, size_t followed)
+{
+	double wider = 1 + 2.0 * rhythm_slack(s) / width_of(s), share = s->share * wider;
+
+	return alone >= MIN_UNACCOMPANIED && (double)followed / alone > s->share &&
+	       binomial_tail(followed, alone, share < 1 ? share : 1) <= MAX_CHANCE_OF_RHYTHM;
 }
 
 /*
@@ -139,7 +160,7 @@ static void judge_starts(const struct sequence *f, struct span *s)
 			s->peers = rhythm_of(f, t)->peers;
 	}
 	s->share = tried ? expected / tried : 1;
-	if (alone >= MIN_UNACCOMPANIED && (double)followed / alone > s->share)
+	if (is_rhythm(s, alone, followed))
 		s->share = (double)followed / alone;
 	s->chance_of_starts = chance_of_starts(s, s->attempts, s->tried, s->share);
 }
@@ -251,7 +272,9 @@ static void judge_coupling(const struct sequence *f, struct span *s)
 	if (n >= 3 && n * 2 > moments) {
 		middle = median(delays, n);
 		deviation = median_absolute_deviation(delays, n, middle);
-		s->ambiguous = near * 2 > n && deviation <= s->deviation + (ns_t)MILLISECOND_NS;
+		/* attempts that accompany no connect, and are followed as well, are no rhythm */
+		s->ambiguous =
+			near * 4 > moments * 3 && deviation <= s->deviation + (ns_t)MILLISECOND_NS;
 		s->unsteady =
 			s->deviation > 3 * (ns_t)MILLISECOND_NS && deviation * 2 < s->deviation;
 	}
