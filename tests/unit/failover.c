@@ -412,6 +412,29 @@ static void test_chain_among_others(void)
 	done();
 }
 
+/* Two attempts one after another, which the end of the run cuts off; pages come in between. */
+static void test_cut_off(void)
+{
+	const struct finding *f;
+	unsigned int host;
+
+	scene(16);
+	for (host = 1; host < 60; host++) {
+		double at = 2 * noise();
+
+		in_vain(host, ip4(DEAD), 443, at, three_seconds);
+		if (host % 15 == 0)
+			page(host, host % 3, at + 11.8 + 0.1 * noise());
+		else
+			in_vain(host, ip4(DEAD), 443, at + 11.825 + 0.003 * noise(), three_seconds);
+	}
+	run();
+	f = find_wait();
+	EXPECT(!f || f->confidence == CONFIDENCE_LOW,
+	       "a few pages are taken for the end of chains that go on");
+	done();
+}
+
 /* Two observations prove no timer. */
 static void test_two(void)
 {
@@ -672,6 +695,7 @@ int main(void)
 	test_dead_addresses();
 	test_independent();
 	test_chain_among_others();
+	test_cut_off();
 	test_same_peer_twice();
 	test_helper_in_parts();
 	test_by_the_clock();

@@ -254,7 +254,7 @@ static ns_t last_width(const struct chains *c)
 static void combine_spans(struct chains *c)
 {
 	struct span *worst = &c->span;
-	size_t i, j, parts = 0;
+	size_t i, j, parts = 0, tried = c->tried;
 	double starts, ends, share = 0;
 
 	*worst = c->at[0].parts[0]->candidate->span;
@@ -281,12 +281,17 @@ static void combine_spans(struct chains *c)
 	}
 	if (!worst->counts_failed)
 		return;
-	/* the chain must also end with a connect, which may follow any of its parts by chance */
-	ends = chance_of_ends(last_width(c), worst->median, c->count, c->tried, 1);
+	/*
+	 * The chain must also end with a connect, which may follow any of its parts by chance. Those
+	 * that go on with an attempt when the run ends have not done so.
+	 */
+	for (i = 1; i <= MAX_PARTS; i++)
+		tried += c->undecided[i];
+	ends = chance_of_ends(last_width(c), worst->median, c->count, tried, 1);
 	if (ends > worst->chance_of_ends)
 		worst->chance_of_ends = ends;
 	share *= (double)parts / c->count;
-	starts = chance_of_starts(worst, c->count, c->tried, share);
+	starts = chance_of_starts(worst, c->count, tried, share);
 	if (starts > worst->chance_of_starts)
 		worst->chance_of_starts = starts;
 }

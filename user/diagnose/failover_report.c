@@ -220,6 +220,7 @@ static enum confidence chain_confidence(const struct context *g, const struct su
 {
 	const struct span *span = &c->span;
 	const struct peer *p = model_peer(g->m, s->members[0].to);
+	bool unsteady;
 
 	if (is_clockwork(s, c) || span->ambiguous ||
 	    span->chance_of_starts * span->chance_of_ends > MEDIUM_CHANCE)
@@ -228,8 +229,10 @@ static enum confidence chain_confidence(const struct context *g, const struct su
 	if (!c->ipv6 && p && p->answered > p->failures[FAILURE_SILENT] &&
 	    p->last_answer > p->first_failure)
 		return CONFIDENCE_LOW;
+	/* the errors of the parts add up in the whole chain */
+	unsteady = span->deviation > UNSTEADY_NS || (s->length == 1 && s->deviation > UNSTEADY_NS);
 	if (span->median > LATE_NS || span->late || !is_unlikely_by_chance(c) ||
-	    (!c->ipv6 && (span->deviation > UNSTEADY_NS || span->continues)))
+	    (!c->ipv6 && (unsteady || span->continues)))
 		return CONFIDENCE_MEDIUM;
 	return CONFIDENCE_HIGH;
 }
