@@ -201,8 +201,8 @@ static bool is_clockwork(const struct summary *s, const struct chains *c)
 {
 	if (c->ipv6 || !c->span.periodic)
 		return false;
-	return c->span.own_rhythm ||
-	       (s->destinations < 3 && s->destination->port != s->members[0].to->port);
+	return c->span.own_rhythm || (s->destinations < 3 && s->member_count &&
+				      s->destination->port != s->members[0].to->port);
 }
 
 static bool is_unlikely_by_chance(const struct chains *c)
