@@ -239,15 +239,24 @@ static enum confidence chain_confidence(const struct context *g, const struct su
 
 /* ---- the text ---- */
 
-/* Returns what the peer does to connects: a refusal is an answer. */
+/* Returns true if each connect that failed at this peer was refused. */
+static bool only_refuses(const struct context *g, const struct endpoint *to)
+{
+	const struct peer *p = model_peer(g->m, to);
+
+	return p && p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_SILENT] &&
+	       !p->failures[FAILURE_ONE_SYN];
+}
+
+/* Returns what the peer does to connects, in words. */
 static const char *what_happens(const struct context *g, const struct endpoint *to)
 {
 	const struct peer *p = model_peer(g->m, to);
 
+	if (only_refuses(g, to))
+		return "refuses connections";
 	if (!p || p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN])
 		return "does not answer";
-	if (p->failures[FAILURE_REFUSED])
-		return "refuses connections";
 	return p->failures[FAILURE_UNREACHABLE] ? "is unreachable" : "does not answer";
 }
 
@@ -286,12 +295,10 @@ static void set_text(const struct context *g, struct finding *finding, const str
 	snprintf(total, sizeof(total), "%s%s", s->length ? "" : "up to ",
 		 format_duration(t, s->length ? s->total : s->longest));
 	if (finding->kind == KIND_BROKEN_IPV6)
-		finding_text(finding,
-			     "IPv6 %s for %zu host%s: each try costs %s%s before IPv4 is used",
-			     !strcmp(what_happens(g, s->members[0].to), "refuses connections")
-				     ? "is refused"
-				     : "does not get through",
-			     s->hosts, plural(s->hosts), total, parts);
+		finding_text(
+			finding, "IPv6 %s for %zu host%s: each try costs %s%s before IPv4 is used",
+			only_refuses(g, s->members[0].to) ? "is refused" : "does not get through",
+			s->hosts, plural(s->hosts), total, parts);
 	else if (finding->kind == KIND_FAILOVER_CHAIN)
 		finding_text(finding, "%s, and %s is tried only %s later%s", peer,
 			     format_endpoint(to, s->destination), total, parts);
@@ -325,16 +332,15 @@ static void add_evidence(const struct context *g, struct finding *finding, const
 {
 	const struct peer *p = model_peer(g->m, s->members[0].to);
 	size_t without = c->tried - c->count;
-	char t[FORMAT_SPREAD];
+	char t[FORMAT_SPREAD], what[32] = "such waits";
 
+	if (s->length == 1)
+		snprintf(what, sizeof(what), "connect%s %s", plural(c->tried),
+			 only_refuses(g, s->members[0].to) ? "that failed" : "without an answer");
 	finding_line(finding, "",
 		     "after %zu of %zu %s a connection to %zu server%s began %s after the first "
 		     "SYN",
-		     c->count, c->tried,
-		     s->length == 1 ? c->tried == 1 ? "connect without an answer"
-						    : "connects without an answer"
-				    : "such waits",
-		     s->destinations, plural(s->destinations),
+		     c->count, c->tried, what, s->destinations, plural(s->destinations),
 		     finding_format_spread(t, s->total, s->length ? s->deviation : NEVER));
 	add_parts(finding, s);
 	if (!c->ipv6 && p)
