@@ -171,6 +171,8 @@ static struct held *find_held(const struct connects *x, const struct connection 
 	struct held_key key;
 	struct held *h;
 
+	if (!x->held) /* as most of the time: saves the hash */
+		return NULL;
 	memset(&key, 0, sizeof(key));
 	key.address = c->client.address;
 	key.port = c->client.port;

@@ -135,7 +135,7 @@ static void note_established(struct model *m, struct client *client, struct peer
 
 void model_settled(struct model *m, const struct connection *c)
 {
-	bool has_lost = siblings_have_won(m->siblings, c);
+	bool has_lost = c->ack == NEVER && siblings_have_won(m->siblings, c);
 	struct client *client = store_client(m, c);
 	struct peer *peer = store_peer(m, &c->server);
 	struct pair *pair = client && peer ? store_pair(m, client, peer) : NULL;

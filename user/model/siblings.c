@@ -43,7 +43,7 @@ struct siblings_of {
 };
 
 struct siblings {
-	struct siblings_of *entries; /* the longest unused first */
+	struct siblings_of *entries; /* the oldest first, as uthash keeps the order of insertion */
 };
 
 struct siblings *siblings_new(void)
@@ -87,20 +87,14 @@ static struct siblings_of *find(struct siblings *s, const struct connection *c, 
 	return e;
 }
 
-/* Returns the entry, moved to the end of the list, or NULL when out of memory. */
-static struct siblings_of *use(struct siblings *s, const struct connection *c, bool by_mac)
+/* Returns the entry, or NULL when out of memory. */
+static struct siblings_of *find_or_add(struct siblings *s, const struct connection *c, bool by_mac)
 {
 	struct siblings_of *e = find(s, c, by_mac);
 	struct sibling_key key;
 
-	if (e) {
-		HASH_DEL(s->entries, e);
-		HASH_ADD(hh, s->entries, key, sizeof(e->key), e);
-		if (e->hh.tbl)
-			return e;
-		free(e);
-		return NULL;
-	}
+	if (e)
+		return e;
 	if (HASH_COUNT(s->entries) >= MAX_ENTRIES)
 		remove_entry(s, s->entries);
 	key_of(&key, c, by_mac);
@@ -126,7 +120,7 @@ static void note_address(struct siblings_of *e, const struct address *a)
 
 static void add(struct siblings *s, const struct connection *c, bool by_mac)
 {
-	struct siblings_of *e = use(s, c, by_mac);
+	struct siblings_of *e = find_or_add(s, c, by_mac);
 
 	if (!e)
 		return;

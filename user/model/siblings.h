@@ -5,7 +5,8 @@
  * connection because the first one is slow, drops the others as soon as one is served.
  *
  * A client that tries IPv6 and IPv4 has two addresses and one MAC address. MAC addresses of routers
- * are not used. Memory is bounded: the entries that are longest unused are dropped.
+ * are not used. Memory is bounded: the oldest entries are dropped, which hold what was over long
+ * ago.
  */
 #pragma once
 
