@@ -40,6 +40,12 @@ static inline bool same_endpoint(const struct endpoint *a, const struct endpoint
 	return !memcmp(a, b, sizeof(*a));
 }
 
+/* Compares endpoints without their VLANs, which differ between the sides of a gateway. */
+static inline bool same_address_and_port(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && !memcmp(&a->address, &b->address, sizeof(a->address));
+}
+
 enum side { SIDE_NONE, SIDE_CLIENT, SIDE_SERVER, SIDES };
 
 /* The first segment with payload from a side. */

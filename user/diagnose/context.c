@@ -61,8 +61,7 @@ static void add_client(struct timeline *t, const struct client *c)
 
 static struct timeline *timeline_of_idle(const struct context *g, const struct stall *s)
 {
-	struct client_key key = { .address = s->from.address,
-				  .vlan = { s->from.vlan[0], s->from.vlan[1] } };
+	struct client_key key = client_key_of(&s->from);
 	const struct client *c = model_client(g->m, &key);
 
 	return c ? timeline_of(g, c) : NULL;

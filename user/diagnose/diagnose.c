@@ -183,8 +183,7 @@ size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s)
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start)
 {
-	struct client_key key = { .address = client->address,
-				  .vlan = { client->vlan[0], client->vlan[1] } };
+	struct client_key key = client_key_of(client);
 	const struct client *c = model_client(m, &key);
 	const struct stall *s;
 

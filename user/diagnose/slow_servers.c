@@ -59,8 +59,7 @@ static size_t count_ident_queries(const struct client *server, const struct clie
 /* Counts the greetings to such clients. Adds the clients to f->affected unless f is NULL. */
 static struct ident check_ident(struct context *g, const struct peer *p, struct finding *f)
 {
-	struct client_key key = { .address = p->server.address,
-				  .vlan = { p->server.vlan[0], p->server.vlan[1] } };
+	struct client_key key = client_key_of(&p->server);
 	const struct client *server = model_client(g->m, &key);
 	struct ident ident = {};
 	const struct pair *pair;

@@ -83,12 +83,6 @@ static ns_t may_continue_for(const struct connection *c)
 	return 0;
 }
 
-static bool is_same_server(const struct connection *a, const struct connection *b)
-{
-	return a->server.port == b->server.port &&
-	       !memcmp(&a->server.address, &b->server.address, sizeof(a->server.address));
-}
-
 /* Returns true if one of the SYNs to a was redirected to b: seen again at once, after a hop. */
 static bool is_redirected(const struct connection *a, const struct connection *b)
 {
@@ -145,14 +139,12 @@ static void join_redirected(struct connection *meant, const struct connection *a
 	meant->connect = answered->connect;
 }
 
-/*
- * Joins c to the connect so far, if it belongs to it. Returns false if it does not.
- */
+/* Joins c to the connect so far, if it belongs to it. Returns false if it does not. */
 static bool join_attempt(struct connection *so_far, const struct connection *c)
 {
 	struct connection joined = *c;
 
-	if (is_same_server(so_far, c)) {
+	if (same_address_and_port(&so_far->server, &c->server)) {
 		if (c->syn - so_far->settled > may_continue_for(so_far))
 			return false;
 		continue_connect(so_far, c);
@@ -166,6 +158,13 @@ static bool join_attempt(struct connection *so_far, const struct connection *c)
 	return false;
 }
 
+static struct held_key key_of(const struct connection *c)
+{
+	return (struct held_key){ .address = c->client.address,
+				  .isn = c->client_isn,
+				  .port = c->client.port };
+}
+
 static struct held *find_held(const struct connects *x, const struct connection *c)
 {
 	struct held_key key;
@@ -173,10 +172,7 @@ static struct held *find_held(const struct connects *x, const struct connection 
 
 	if (!x->held) /* as most of the time: saves the hash */
 		return NULL;
-	memset(&key, 0, sizeof(key));
-	key.address = c->client.address;
-	key.port = c->client.port;
-	key.isn = c->client_isn;
+	key = key_of(c);
 	HASH_FIND(hh, x->held, &key, sizeof(key), h);
 	return h;
 }
@@ -192,15 +188,11 @@ static void pass_on(struct connects *x, struct held *h)
 /* Holds a connect. Returns false when out of memory. */
 static bool hold(struct connects *x, const struct connection *c)
 {
-	struct held_key key;
+	struct held_key key = key_of(c);
 	struct held *h;
 
 	if (x->held && HASH_COUNT(x->held) >= MAX_HELD)
 		pass_on(x, x->held);
-	memset(&key, 0, sizeof(key));
-	key.address = c->client.address;
-	key.port = c->client.port;
-	key.isn = c->client_isn;
 	ADD_NEW(x->held, key, key, h);
 	if (!h)
 		return false;

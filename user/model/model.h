@@ -46,6 +46,11 @@ struct client_key {
 	uint16_t vlan[2];
 };
 
+static inline struct client_key client_key_of(const struct endpoint *e)
+{
+	return (struct client_key){ .address = e->address, .vlan = { e->vlan[0], e->vlan[1] } };
+}
+
 /*
  * The properties of an established connection that matter when another connection of the client
  * stalls.

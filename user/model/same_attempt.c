@@ -3,12 +3,6 @@
 
 /* ---- matching two records ---- */
 
-/* Compares endpoints without their VLANs, which differ between the sides of a gateway. */
-static bool same_address_and_port(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && !memcmp(&a->address, &b->address, sizeof(a->address));
-}
-
 const struct endpoint *wire_client(const struct connection *c)
 {
 	return c->nat_endpoint.port ? &c->nat_endpoint : &c->client;

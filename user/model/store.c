@@ -129,8 +129,7 @@ static struct client *add_client(struct model *m, const struct client_key *key)
 
 struct client *store_client(struct model *m, const struct connection *c)
 {
-	struct client_key key = { .address = c->client.address,
-				  .vlan = { c->client.vlan[0], c->client.vlan[1] } };
+	struct client_key key = client_key_of(&c->client);
 	bool verifies = c->outcome == OUTCOME_ESTABLISHED;
 	struct client *client;
 

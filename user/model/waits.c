@@ -275,7 +275,7 @@ static bool pending_of(const struct model *m, struct pending *o, const struct co
 	} else if (c->client_first == NEVER) {
 		return false;
 	} else if (c->fin != NEVER || c->rst != NEVER) {
-		o->end = c->fin != NEVER && (c->rst == NEVER || c->fin < c->rst) ? c->fin : c->rst;
+		connection_end(c, &o->end);
 	} else {
 		o->end = c->settled;
 		o->resolved = false;
