@@ -347,7 +347,7 @@ static bool extend_chains(struct context *g, struct suspect *s, struct links *l)
 }
 
 /*
- * What fills a stall may be several attempts, one after another. They are one operation if the time
+ * Several attempts, one after another, may fill a stall. They are one operation if the time
  * from one to the next is constant, and if this is what usually fills the stalls. Matches without
  * a complete operation are dropped.
  */
@@ -1115,7 +1115,7 @@ static bool has_same_stalls(const struct suspect *s, const struct suspect *other
 }
 
 /*
- * Of suspects with the same stalls, hosts that have only one of them tell which it is: they wait, or
+ * Hosts that have only one of several suspects with the same stalls tell which it is: they wait, or
  * they do not. Returns the suspect that they accuse, which is the strongest one if there are none.
  */
 static struct suspect *tell_apart(const struct context *g, struct suspect *suspects, size_t count,

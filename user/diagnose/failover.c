@@ -17,8 +17,8 @@
 #define MIN_GAP_NS (ns_t) SECOND_NS
 
 /*
- * Maximum time from an answer that ended an attempt to the connect that waited for it: a refusal may
- * be repeated first.
+ * Maximum time from an answer that ended an attempt to the connect that waited for it: a refusal
+ * may be repeated first.
  */
 #define REACTION_NS (ns_t) SECOND_NS
 

@@ -109,7 +109,8 @@ static size_t collect_edges(struct edge *edges, const struct candidate *candidat
 
 /*
  * Joins the candidates of a chain, if attempts at the second one often follow those at the first
- * one. With addresses in rotation, each of them follows each other only at times. Otherwise the two are independent, and a chain ends between them.
+ * one. With addresses in rotation, each of them follows each other only at times. Otherwise the two
+ * are independent, and a chain ends between them.
  */
 static void join_candidates(struct candidate *candidates, struct edge *edges, size_t n)
 {
@@ -282,8 +283,8 @@ static void combine_spans(struct chains *c)
 	if (!worst->counts_failed)
 		return;
 	/*
-	 * The chain must also end with a connect, which may follow any of its parts by chance. Those
-	 * that go on with an attempt when the run ends have not done so.
+	 * The chain must also end with a connect, which may follow any of its parts by chance.
+	 * Those that go on with an attempt when the run ends have not done so.
 	 */
 	for (i = 1; i <= MAX_PARTS; i++)
 		tried += c->undecided[i];

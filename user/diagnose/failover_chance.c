@@ -126,8 +126,8 @@ static bool is_rhythm(const struct span *s, size_t alone, size_t followed)
 
 /*
  * Returns the probability that so many of the attempts are followed by a connect in an interval of
- * this width, if a share of all moments is. It is multiplied by the number of such intervals, and by
- * the number of peers that a host tried (Bonferroni).
+ * this width, if a share of all moments is. It is multiplied by the number of such intervals, and
+ * by the number of peers that a host tried (Bonferroni).
  */
 double chance_of_starts(const struct span *s, size_t followed, size_t tried, double share)
 {
@@ -346,8 +346,8 @@ static void judge_rhythm(const struct sequence *f, struct span *s)
 }
 
 /*
- * Returns true if the delays near the span vary more than a timer: then the span is only the densest
- * part of them. Of each attempt the nearest delay counts.
+ * Returns true if the delays near the span vary more than a timer: then the span is only the
+ * densest part of them. Of each attempt the nearest delay counts.
  */
 static bool is_part_of_spread(const struct sequence *f, const struct span *s)
 {

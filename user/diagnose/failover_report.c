@@ -31,7 +31,7 @@ struct member {
 	ns_t duration; /* median duration of a part */
 };
 
-/* What the chains of a finding have in common. */
+/* Properties that the chains of a finding share. */
 struct summary {
 	struct member members[MAX_MEMBERS]; /* the one in most chains first */
 	size_t member_count;
@@ -194,8 +194,8 @@ static enum finding_kind chain_kind(const struct summary *s, const struct chains
 }
 
 /*
- * Returns true if both the attempts and the successors may be periodic for reasons of their own: two
- * clocks of the same period have a constant offset.
+ * Returns true if both the attempts and the successors may be periodic for reasons of their own:
+ * two clocks of the same period have a constant offset.
  */
 static bool is_clockwork(const struct summary *s, const struct chains *c)
 {

@@ -147,8 +147,8 @@ static void count_cut(struct cut *cut, const struct failing_list *list)
 }
 
 /*
- * Returns true if the peer itself has answered since this time, by a SYN-ACK or by an RST, which proves
- * that its network is reachable as well.
+ * Returns true if the peer itself has answered since this time, by a SYN-ACK or by an RST, which
+ * proves that its network is reachable as well.
  */
 static bool has_answered_since(const struct peer *p, ns_t since)
 {
@@ -159,8 +159,8 @@ static bool has_answered_since(const struct peer *p, ns_t since)
 }
 
 /*
- * Returns false if something in the prefix has answered, or was served as a client, since the failures
- * began. Counts the earlier answers.
+ * Returns false if something in the prefix has answered, or was served as a client, since the
+ * failures began. Counts the earlier answers.
  */
 static bool is_cut_off(struct cut *cut, const struct model *m)
 {

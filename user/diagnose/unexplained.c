@@ -72,7 +72,7 @@ static void count_stall(struct pending_peer most[MAX_PENDING], size_t *n, const 
 	most[k].last = s;
 }
 
-/* Stores the first peers that were pending during stalls. Returns the number of entries filled in. */
+/* Stores the first peers that were pending during stalls. Returns their number. */
 static size_t count_pending(const struct open_stall *w, size_t count,
 			    struct pending_peer most[MAX_PENDING])
 {

@@ -13,9 +13,9 @@
  *
  * A mirror port, a trunk or a capture may show one SYN in several VLANs, or tagged and untagged.
  * Such copies have the same addresses, ports and ISNs, in any order. The attempt has the endpoints
- * of the copy whose SYN came first, and the packets of the copy that shows most: some VLANs may lack
- * the answer. On the sides of a gateway the near side decides, since a SYN-ACK that is only on the
- * far side was dropped in between; unless the client continued, so that it got the SYN-ACK.
+ * of the copy whose SYN came first, and the packets of the copy that shows most: some VLANs may
+ * lack the answer. On the sides of a gateway the near side decides, since a SYN-ACK that is only on
+ * the far side was dropped in between; unless the client continued, so that it got the SYN-ACK.
  *
  * Both sides usually settle at nearly the same time. So a record waits two sweeps for its other
  * side, and longer while a sweep still shows that side opening. Memory is bounded: when it is full,

@@ -253,8 +253,8 @@ static struct ledger_entry classify_without_payload(const struct connection *c)
 /* ---- answer ---- */
 
 /*
- * Number of segments with payload, all acknowledged and none answered, from which a client is taken to
- * send only. Large requests have fewer: clients wait for an answer before they go on.
+ * Number of segments with payload, all acknowledged and none answered, from which a client is taken
+ * to send only. Large requests have fewer: clients wait for an answer before they go on.
  */
 #define UPLOAD_SEGMENTS 16
 

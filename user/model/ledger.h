@@ -83,7 +83,7 @@ struct ledger {
 	uint64_t count[LEDGER_ROWS][STAGES][MANNERS];
 };
 
-/* What ledger_classify() must know beside the connection itself. */
+/* The input of ledger_classify() beside the connection itself. */
 struct ledger_context {
 	ns_t stall_ns; /* a stage that takes so long is late */
 	bool won_by_sibling; /* a connect of the client to the same port was served meanwhile */

@@ -10,8 +10,8 @@
 #define LATEST 8 /* served connects remembered for each client and port */
 
 /*
- * Time by which the winner's first SYN may precede or follow the loser's. A client that tries the next
- * address only after a second has waited, which is a fail-over (RFC 8305 8 recommends 0.25 s).
+ * Time by which the winner's first SYN may precede or follow the loser's. A client that tries the
+ * next address only after a second has waited, which is a fail-over (RFC 8305 8 recommends 0.25 s).
  */
 #define EARLIER_NS (2500 * (ns_t)MILLISECOND_NS)
 #define LATER_NS SECOND_NS

@@ -4,9 +4,9 @@
  * verify the report.
  *
  * A source delivers such a packet before its attempt's record. Packets are kept while the attempt
- * is open. Once it has settled, the packets of a stalled, late or failed attempt are kept to the end of
- * the run. All others are kept for another minute, since a stalled client may have waited for one
- * of these attempts. Memory is bounded, and attempts that exceed it are counted.
+ * is open. Once it has settled, the packets of a stalled, late or failed attempt are kept to the
+ * end of the run. All others are kept for another minute, since a stalled client may have waited
+ * for one of these attempts. Memory is bounded, and attempts that exceed it are counted.
  */
 #pragma once
 

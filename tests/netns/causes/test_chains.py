@@ -1,4 +1,4 @@
-"""What fills a wait may be a chain of attempts: again at the same server, at several in turn, or refused ones.
+"""A chain of attempts may fill a wait: again at the same server, at several in turn, or refused ones.
 
 Beside each true chain is a neighbour: the same attempts by a program that nobody waits for.
 """
