@@ -139,12 +139,26 @@ static void report_refused(struct context *g, const struct peer *p)
 	add_times(f, g, p);
 }
 
+/*
+ * A peer that answered between its failures is unreachable only now and then: packets are lost, or
+ * the neighbour's address is not always resolved.
+ */
+static enum confidence unreachable_confidence(const struct peer *p)
+{
+	enum confidence confidence = confidence_by_count(p->failures[FAILURE_UNREACHABLE]);
+
+	if (p->answered > p->failures[FAILURE_UNREACHABLE])
+		return CONFIDENCE_LOW;
+	if (confidence == CONFIDENCE_HIGH && p->last_answer != NEVER &&
+	    p->last_answer > p->first_failure)
+		return CONFIDENCE_MEDIUM;
+	return confidence;
+}
+
 static void report_unreachable(struct context *g, const struct peer *p)
 {
 	uint64_t unreachable = p->failures[FAILURE_UNREACHABLE];
-	struct finding *f = finding_new(
-		g, KIND_PEER_UNREACHABLE,
-		p->answered > unreachable ? CONFIDENCE_LOW : confidence_by_count(unreachable));
+	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE, unreachable_confidence(p));
 	const char *words = icmp_words(is_ip4(&p->server.address), p->icmp_type, p->icmp_code);
 	char peer[FORMAT_ENDPOINT], from[FORMAT_ADDRESS], hosts[32];
 
