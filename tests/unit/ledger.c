@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The row of the ledger for every way in which an opening can end, and the joining of attempts. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "expect.h"
@@ -545,6 +546,61 @@ static void test_who_speaks_first(void)
 	model_free(m);
 }
 
+/* Counts the journal's entries in a row of the ledger. */
+static size_t journal_row(const struct model *m, enum ledger_row row)
+{
+	int64_t *greetings = model_greetings(m);
+	size_t i, n = 0;
+	int class;
+
+	for (class = 0; class < JOURNAL_CLASSES; class ++)
+		for (i = 0; i < m->journal.rings[class].count; i++)
+			n += model_entry(m, greetings, &m->journal.rings[class].at[i]).row == row;
+	free(greetings);
+	return n;
+}
+
+static void test_journal(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct ledger l;
+	struct connection c;
+	unsigned int i;
+	int row;
+
+	for (i = 0; i < 5; i++) {
+		c = served(i);
+		c.client_first = c.wait = NEVER;
+		c.banner = SECONDS(0.01);
+		model_settled(m, &c);
+		c = without_payload(40);
+		ends(&c, i % 2 ? SIDE_SERVER : SIDE_CLIENT, false, 30);
+		model_settled(m, &c);
+		c = silent(3, 9);
+		c.server.port = 25;
+		c.client.address = ip4(2);
+		model_settled(m, &c);
+	}
+	model_ledger(m, &l);
+	for (row = 0; row < LEDGER_ROWS; row++)
+		EXPECT(journal_row(m, row) == ledger_row(&l, row),
+		       "a finding would count other connects than the ledger");
+	EXPECT(m->journal.rings[JOURNAL_UNVERIFIED].count == 5,
+	       "forged SYNs would displace the failures of real clients");
+	for (i = 0; i < MAX_SERVED; i++) {
+		c = served(100 + i);
+		model_settled(m, &c);
+	}
+	EXPECT(m->journal.rings[JOURNAL_SERVED].count == MAX_SERVED &&
+		       journal_dropped(&m->journal) == 5,
+	       "the journal would grow without bound, or hide what it forgets");
+	EXPECT(m->journal.rings[JOURNAL_SERVED].at[0].c.syn == SECONDS(100 + MAX_SERVED - 5),
+	       "the journal would forget the newest connects");
+	EXPECT(m->journal.rings[JOURNAL_FAILED].count == 5,
+	       "served connects would displace those that failed");
+	model_free(m);
+}
+
 static void test_result(void)
 {
 	struct model *m = model_new(SECOND_NS, NULL);
@@ -590,6 +646,7 @@ int main(void)
 	test_race();
 	test_long_race();
 	test_who_speaks_first();
+	test_journal();
 	test_result();
 	printf("ledger: %d passed, %d failed\n", passed, failed);
 	return failed > 0;

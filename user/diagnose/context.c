@@ -113,6 +113,109 @@ static void fill_timeline(const struct context *g, struct timeline *t, const str
 	t->groups = count_groups(t);
 }
 
+/* ---- connects ---- */
+
+static int by_server(const void *a, const void *b)
+{
+	const struct connection *x = ((const struct noted_connect *)a)->c,
+				*y = ((const struct noted_connect *)b)->c;
+	int order = memcmp(&x->server, &y->server, sizeof(x->server));
+
+	if (order)
+		return order;
+	if (x->syn != y->syn)
+		return x->syn < y->syn ? -1 : 1;
+	return memcmp(&x->client, &y->client, sizeof(x->client));
+}
+
+static int by_syn(const void *a, const void *b)
+{
+	const struct connection *x = (*(struct noted_connect *const *)a)->c,
+				*y = (*(struct noted_connect *const *)b)->c;
+
+	if (x->syn != y->syn)
+		return x->syn < y->syn ? -1 : 1;
+	if (x->connect != y->connect)
+		return x->connect < y->connect ? -1 : 1;
+	return 0;
+}
+
+static void note_connect(struct context *g, const struct journal_entry *e, const int64_t *greetings)
+{
+	struct client_key key = client_key_of(&e->c.client);
+	const struct client *client = model_client(g->m, &key);
+	struct noted_connect *n = &g->connects[g->connect_count++];
+
+	n->c = &e->c;
+	n->entry = model_entry(g->m, greetings, e);
+	n->host = client ? timeline_of(g, client) : NULL;
+}
+
+static void group_by_server(struct context *g)
+{
+	struct server *s = NULL;
+	size_t i;
+
+	qsort(g->connects, g->connect_count, sizeof(*g->connects), by_server);
+	for (i = 0; i < g->connect_count; i++) {
+		const struct endpoint *endpoint = &g->connects[i].c->server;
+
+		if (!s || !same_endpoint(&s->endpoint, endpoint)) {
+			s = &g->servers[g->server_count++];
+			s->endpoint = *endpoint;
+			s->peer = model_peer(g->m, endpoint);
+			s->connects = &g->connects[i];
+		}
+		s->count++;
+	}
+}
+
+static void group_by_host(struct context *g)
+{
+	struct noted_connect **at = g->by_host;
+	struct timeline *t;
+	size_t i;
+
+	for (i = 0; i < g->connect_count; i++)
+		if (g->connects[i].host)
+			g->connects[i].host->connect_count++;
+	for (t = g->timelines; t < g->timelines + g->hosts->count; t++) {
+		t->connects = at;
+		at += t->connect_count;
+		t->connect_count = 0;
+	}
+	for (i = 0; i < g->connect_count; i++) {
+		t = g->connects[i].host;
+		if (t)
+			t->connects[t->connect_count++] = &g->connects[i];
+	}
+	for (t = g->timelines; t < g->timelines + g->hosts->count; t++)
+		qsort(t->connects, t->connect_count, sizeof(struct noted_connect *), by_syn);
+}
+
+/* Returns false when out of memory. */
+static bool note_connects(struct context *g)
+{
+	size_t i, room = journal_count(&g->m->journal) + 1;
+	int64_t *greetings = model_greetings(g->m);
+	int class;
+
+	g->connects = calloc(room, sizeof(*g->connects));
+	g->servers = calloc(room, sizeof(*g->servers));
+	g->by_host = calloc(room, sizeof(struct noted_connect *));
+	if (!g->connects || !g->servers || !g->by_host || !greetings) {
+		free(greetings);
+		return false;
+	}
+	for (class = 0; class < JOURNAL_CLASSES; class++)
+		for (i = 0; i < g->m->journal.rings[class].count; i++)
+			note_connect(g, &g->m->journal.rings[class].at[i], greetings);
+	free(greetings);
+	group_by_server(g);
+	group_by_host(g);
+	return true;
+}
+
 bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 		  const struct session *session, const struct host_facts *facts)
 {
@@ -137,7 +240,7 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 	}
 	g->stall_count = stalls - g->stalls;
 	add_open_waits(g);
-	return true;
+	return note_connects(g);
 }
 
 void context_free(struct context *g)
@@ -147,6 +250,9 @@ void context_free(struct context *g)
 	free(g->pendings);
 	free(g->follows);
 	free(g->open);
+	free(g->connects);
+	free(g->servers);
+	free(g->by_host);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

@@ -15,6 +15,22 @@ struct noted_stall {
 	size_t place; /* scratch value of the correlation */
 };
 
+/* A connect of the journal, and the results of the diagnosis about it. */
+struct noted_connect {
+	const struct connection *c;
+	struct ledger_entry entry; /* its final row in the ledger */
+	struct timeline *host; /* NULL if the client was evicted from the model */
+	const struct finding *explained; /* the finding that explains it, or NULL */
+};
+
+/* The connects to a server, an address and port. */
+struct server {
+	struct endpoint endpoint;
+	const struct peer *peer; /* NULL if it was evicted from the model */
+	struct noted_connect *connects; /* sorted by their SYN */
+	size_t count;
+};
+
 /* The stalls and pending operations of a host, from all its addresses. */
 struct timeline {
 	const struct host *host;
@@ -29,6 +45,8 @@ struct timeline {
 	size_t open_count;
 	/* for each of pendings[]: it follows another one in a chain that a suspect explains */
 	bool *follows;
+	struct noted_connect **connects; /* sorted by their SYN */
+	size_t connect_count;
 	const void *counted; /* last counter of count_once() */
 };
 
@@ -44,6 +62,11 @@ struct context {
 	const struct pending **pendings; /* arrays shared by all timelines */
 	bool *follows;
 	ns_t *open;
+	struct noted_connect *connects; /* sorted by server, then by their SYN */
+	size_t connect_count;
+	struct noted_connect **by_host; /* array shared by all timelines */
+	struct server *servers; /* sorted by address and port */
+	size_t server_count;
 	uint64_t weighings; /* of suspects, see correlate.c */
 	bool out_of_memory; /* diagnose() fails if this is set */
 };

@@ -1062,7 +1062,7 @@ static struct suspect *strongest_suspect(struct context *g, struct suspect *susp
 /* ---- suspects of the same stalls ---- */
 
 /* Hosts that tried one suspect and not the other one. */
-struct contrast {
+struct discord {
 	size_t wait; /* they wait for it */
 	size_t free; /* they tried it in vain and did not wait for it */
 };
@@ -1088,10 +1088,10 @@ static bool has_failed_at(const struct context *g, const struct suspect *s,
 	return false;
 }
 
-static struct contrast contrast_of(const struct context *g, const struct suspect *s,
+static struct discord discord_of(const struct context *g, const struct suspect *s,
 				   const struct suspect *other)
 {
-	struct contrast c = {};
+	struct discord c = {};
 	size_t i;
 
 	for (i = 0; i < g->hosts->count; i++) {
@@ -1121,14 +1121,14 @@ static bool has_same_stalls(const struct suspect *s, const struct suspect *other
 static struct suspect *tell_apart(const struct context *g, struct suspect *suspects, size_t count,
 				  struct suspect *best)
 {
-	struct contrast is, other;
+	struct discord is, other;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		if (!has_same_stalls(best, &suspects[i]))
 			continue;
-		is = contrast_of(g, best, &suspects[i]);
-		other = contrast_of(g, &suspects[i], best);
+		is = discord_of(g, best, &suspects[i]);
+		other = discord_of(g, &suspects[i], best);
 		if (!is.wait && is.free && other.wait && !other.free)
 			return &suspects[i];
 	}
@@ -1142,14 +1142,14 @@ static struct suspect *tell_apart(const struct context *g, struct suspect *suspe
 static size_t find_also(const struct context *g, const struct suspect *suspects, size_t count,
 			const struct suspect *best, struct suspect also[MAX_FINDING_ALSO])
 {
-	struct contrast is, other;
+	struct discord is, other;
 	size_t i, n = 0;
 
 	for (i = 0; i < count && n < MAX_FINDING_ALSO; i++) {
 		if (!has_same_stalls(best, &suspects[i]))
 			continue;
-		is = contrast_of(g, best, &suspects[i]);
-		other = contrast_of(g, &suspects[i], best);
+		is = discord_of(g, best, &suspects[i]);
+		other = discord_of(g, &suspects[i], best);
 		if (!is.wait && !(other.free && !is.free))
 			also[n++] = suspects[i];
 	}

@@ -24,18 +24,37 @@ enum finding_kind {
 	KIND_PEER_UNANSWERED,
 	KIND_PEER_REFUSED,
 	KIND_PEER_UNREACHABLE,
+	KIND_ROUTING_LOOP,
+	KIND_ANSWERED_ELSEWHERE,
+	KIND_SLOW_CONNECT,
 	KIND_SYN_FLOOD,
 	KIND_IDENT,
 	KIND_LATE_BANNER,
 	KIND_SLOW_SERVER,
 	KIND_ACCEPT_QUEUE,
 	KIND_DEFERRED_ACCEPT,
+	KIND_SERVER_CLOSES,
+	KIND_NO_GREETING,
+	KIND_NO_ANSWER,
+	KIND_RESET_AFTER_REQUEST,
+	KIND_REFUSED_IN_ANSWER,
+	KIND_REQUEST_LOST,
+	KIND_SYN_PROXY,
+	KIND_FIRST_VISIT_SLOW,
 	KIND_MTU_BLACK_HOLE,
+	KIND_LARGE_HELLO,
+	KIND_HANDSHAKE_UNFINISHED,
+	KIND_SYN_FILTERED,
+	KIND_FIRST_SYN_LOST,
+	KIND_SOME_PATHS_FAIL,
 	KIND_ONE_DIRECTION,
 	KIND_LOSSY_CLIENT,
 	KIND_LOSSY_FAR_SIDE,
 	KIND_SLOW_ACCESS,
 	KIND_PORT_REUSE,
+	KIND_DUPLICATE_ADDRESS,
+	KIND_GATEWAY_DROPS,
+	KIND_OLD_RESET,
 	KIND_NO_VERDICT,
 	KIND_NOT_THE_NETWORK,
 	KINDS,
@@ -75,6 +94,7 @@ extern const char *const confidence_names[CONFIDENCES];
 
 #define MAX_FINDING_HOSTS 256 /* hosts listed; the counts include all */
 #define MAX_FINDING_ALSO 8
+#define MAX_FINDING_PARTS 16
 #define MAX_FINDING_LINES 12
 #define MAX_FINDING_TEXT 512 /* bytes of a line of evidence */
 #define MAX_FINDINGS 64
@@ -84,6 +104,65 @@ struct finding_hosts {
 	struct client_key *at; /* at most MAX_FINDING_HOSTS, sorted by address */
 	size_t named; /* number of hosts in at[] */
 	size_t count;
+};
+
+/* A server's part in a finding about several servers. */
+struct finding_part {
+	struct endpoint server;
+	uint64_t connects; /* all connects to it */
+	uint64_t concerned; /* those that the finding is about */
+};
+
+/* Properties by which hosts, connects and SYNs are compared; contrast.c has their names. */
+enum trait {
+	/* of hosts, fixed by their first SYN */
+	TRAIT_VLAN,
+	TRAIT_SUBNET, /* /24 or /64 */
+	TRAIT_VENDOR, /* of the MAC address, or "private" (locally administered) */
+	TRAIT_SYSTEM, /* coarse class by the SYN */
+	TRAIT_MSS,
+	TRAIT_IPV6, /* uses IPv6 */
+	TRAIT_ACTIVITY, /* number of connects: a check for confounding */
+	TRAIT_WAY_OUT, /* interface by which its SYNs leave */
+	/* of connects */
+	TRAIT_SERVER,
+	TRAIT_PORT,
+	TRAIT_PREFIX,
+	TRAIT_FAMILY, /* IPv4 or IPv6 */
+	TRAIT_FIRST_OF_HOST,
+	TRAIT_REUSED_PORT, /* the four-tuple was used shortly before */
+	TRAIT_FIRST_OF_SERVER, /* of this host at this server */
+	TRAIT_BURST, /* other connects of the host in the last second */
+	TRAIT_FLIGHT, /* size of the first flight: one segment or more */
+	TRAIT_BACKEND, /* by TTL and window of the SYN-ACK */
+	/* of SYNs */
+	TRAIT_ECN,
+	TRAIT_MPTCP,
+	TRAIT_FAST_OPEN,
+	TRAIT_TIMESTAMPS,
+	TRAIT_NTH_SYN, /* of its connect */
+	TRAITS,
+};
+
+#define MAX_COMMON_TRAITS 4
+#define COMMON_VALUE 96
+
+/* A trait that separates the hosts (or connects) of a finding from the others. */
+struct common_trait {
+	enum trait trait;
+	char value[COMMON_VALUE]; /* in words, such as "20" or "10.2.0.0/24" */
+	size_t bad_with, bad; /* of the hosts that wait or fail: with the value; all */
+	size_t good_with, good; /* of those that do not */
+	double p; /* adjusted for all traits tested in the report */
+};
+
+/* What the hosts of a finding have in common, see contrast.h. */
+struct contrast {
+	unsigned int tests; /* traits tested in the whole report; 0 if nothing was compared */
+	struct common_trait common[MAX_COMMON_TRAITS]; /* the best split first */
+	size_t common_count;
+	uint32_t spread; /* bit mask of traits: both kinds of hosts occur in each value */
+	uint32_t same; /* all hosts are alike, so the trait cannot tell */
 };
 
 /* A line of evidence. */
@@ -119,6 +198,8 @@ struct finding {
 	struct endpoint
 		also[MAX_FINDING_ALSO]; /* peers tried at the same times, which are suspects too */
 	size_t also_count;
+	struct finding_part parts[MAX_FINDING_PARTS]; /* the largest first */
+	size_t part_count; /* 0 if the finding is about a single server, or about none */
 
 	uint64_t stalls; /* observations considered */
 	uint64_t correlated; /* observations that this finding explains */
@@ -131,6 +212,8 @@ struct finding {
 	struct cohort cohort;
 	/* Fisher's exact test on the cohort, two-sided; NAN without a comparison group */
 	double p_value;
+
+	struct contrast contrast;
 
 	char text[240]; /* the headline of the finding; UTF-8, escaped */
 	struct finding_line lines[MAX_FINDING_LINES];

@@ -69,6 +69,17 @@ static void note_service(struct model *m, const struct connection *c, bool spare
 			note_longest(m, c, stage, stage_duration(c, stage));
 }
 
+/* Returns true if other connects to the server decide the row, see model_ledger(). */
+static bool may_change(const struct connection *c, struct ledger_entry e, ns_t stall_ns)
+{
+	ns_t end;
+
+	if (e.stage != STAGE_HOLD || c->ack == NEVER ||
+	    (e.row != ROW_CANCELLED && e.manner != MANNER_SERVER_CLOSED))
+		return false;
+	return connection_end(c, &end) != SIDE_NONE && end - c->ack >= stall_ns;
+}
+
 void note_ledger(struct model *m, struct client *client, struct peer *peer,
 		 const struct connection *c, bool has_lost)
 {
@@ -76,7 +87,6 @@ void note_ledger(struct model *m, struct client *client, struct peer *peer,
 				    .won_by_sibling = has_lost,
 				    .is_spare = is_spare(client, c, m->stall_ns) };
 	struct ledger_entry e = ledger_classify(c, &x);
-	ns_t end;
 
 	ledger_add(&m->ledger, e, 1);
 	if (is_served(c)) {
@@ -87,18 +97,18 @@ void note_ledger(struct model *m, struct client *client, struct peer *peer,
 	} else {
 		note_longest(m, c, e.stage, wait_for(c, e));
 	}
-	if (peer && e.stage == STAGE_HOLD &&
-	    (e.row == ROW_CANCELLED || e.manner == MANNER_SERVER_CLOSED)) {
-		enum side by = connection_end(c, &end);
-
-		peer->closed_late[by] += c->ack != NEVER && end - c->ack >= m->stall_ns;
-	}
+	if (peer && may_change(c, e, m->stall_ns))
+		peer->closed_late[connection_end(c, NULL)]++;
+	journal_add(&m->journal,
+		    is_served(c)		 ? JOURNAL_SERVED
+		    : client && client->verified ? JOURNAL_FAILED
+						 : JOURNAL_UNVERIFIED,
+		    c, e);
 }
 
 /* ---- all connects ---- */
 
-/* For each port, connects in which the server spoke first, less those in which the client did. */
-static int64_t *count_greetings(const struct model *m)
+int64_t *model_greetings(const struct model *m)
 {
 	int64_t *greetings = calloc(UINT16_MAX + 1, sizeof(*greetings));
 	const struct peer *p;
@@ -108,30 +118,55 @@ static int64_t *count_greetings(const struct model *m)
 	return greetings;
 }
 
-/* Returns true if the server speaks first, as far as this server or others on its port show. */
-static bool speaks_first(const struct peer *p, const int64_t *greetings)
+bool peer_speaks_first(const struct peer *p, const int64_t *greetings)
 {
 	if (p->banners || p->requests)
 		return p->banners > p->requests;
 	return greetings && greetings[p->server.port] > 0;
 }
 
-void model_ledger(const struct model *m, struct ledger *l)
+/*
+ * Returns the final row of a connect without a byte that this side closed after the length of a
+ * stall.
+ */
+static struct ledger_entry closed_late(const struct peer *p, const int64_t *greetings, enum side by)
 {
 	static const struct ledger_entry unused = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
 					 no_greeting = { ROW_FAILED, STAGE_GREETING, MANNER_NEVER },
 					 closed = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED };
-	int64_t *greetings = count_greetings(m);
+	bool speaks_first = peer_speaks_first(p, greetings);
+
+	/* a client that leaves after a while had waited for the greeting */
+	if (by == SIDE_CLIENT)
+		return speaks_first ? no_greeting : unused;
+	/* a server that takes requests closes idle connections after a while */
+	return !speaks_first && p->requests ? unused : closed;
+}
+
+void model_ledger(const struct model *m, struct ledger *l)
+{
+	static const struct ledger_entry provisional[SIDES] = {
+		[SIDE_CLIENT] = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
+		[SIDE_SERVER] = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED },
+	};
+	int64_t *greetings = model_greetings(m);
 	const struct peer *p;
+	enum side by;
 
 	*l = m->ledger;
-	for (p = m->peers; p; p = p->hh.next) {
-		/* a client that leaves after a while had waited for the greeting */
-		if (speaks_first(p, greetings))
-			ledger_move(l, unused, no_greeting, p->closed_late[SIDE_CLIENT]);
-		/* a server that takes requests closes idle connections after a while */
-		else if (p->requests)
-			ledger_move(l, closed, unused, p->closed_late[SIDE_SERVER]);
-	}
+	for (p = m->peers; p; p = p->hh.next)
+		for (by = SIDE_CLIENT; by <= SIDE_SERVER; by++)
+			ledger_move(l, provisional[by], closed_late(p, greetings, by),
+				    p->closed_late[by]);
 	free(greetings);
+}
+
+struct ledger_entry model_entry(const struct model *m, const int64_t *greetings,
+				const struct journal_entry *e)
+{
+	const struct peer *p = model_peer(m, &e->c.server);
+
+	if (!p || !may_change(&e->c, e->entry, m->stall_ns))
+		return e->entry;
+	return closed_late(p, greetings, connection_end(&e->c, NULL));
 }

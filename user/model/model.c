@@ -70,6 +70,7 @@ void model_free(struct model *m)
 		return;
 	store_free(m);
 	siblings_free(m->siblings);
+	journal_free(&m->journal);
 	free(m);
 }
 

@@ -16,6 +16,7 @@
 #include "lib/hash.h"
 #include "lib/histogram.h"
 #include "lib/samples.h"
+#include "model/journal.h"
 #include "model/ledger.h"
 
 #define MAX_CLIENTS (1 << 17)
@@ -313,6 +314,7 @@ struct model {
 
 	ns_t last; /* the latest time seen */
 	struct ledger ledger; /* provisional, see model_ledger() */
+	struct journal journal;
 	struct siblings *siblings;
 	struct longest_wait longest;
 	ns_t slowest_service; /* from the first SYN to the server's first byte; NEVER if none */
@@ -370,6 +372,19 @@ const struct client *model_client(const struct model *m, const struct client_key
  * same server showed, such as who speaks first, this is decided here.
  */
 void model_ledger(const struct model *m, struct ledger *l);
+
+/*
+ * For each port, the number of connects in which the server spoke first, less those in which the
+ * client did. The caller frees the array of 65 536 elements. Returns NULL when out of memory.
+ */
+int64_t *model_greetings(const struct model *m);
+
+/* Returns true if the server speaks first, as far as this server or others on its port show. */
+bool peer_speaks_first(const struct peer *p, const int64_t *greetings);
+
+/* Returns the row of a connect, decided in the same way as in model_ledger(). */
+struct ledger_entry model_entry(const struct model *m, const int64_t *greetings,
+				const struct journal_entry *e);
 
 /* A user's machine: the clients that share a MAC address, unless it is a router's. */
 struct host {

@@ -496,6 +496,21 @@ static void field_example(FILE *out, const struct example *e)
 	fputc('}', out);
 }
 
+static void field_parts(FILE *out, const struct finding *f)
+{
+	size_t i;
+
+	fputs(",\"peers\":[", out);
+	for (i = 0; i < f->part_count; i++) {
+		fprintf(out, "%s{\"peer\":", i ? "," : "");
+		write_endpoint(out, &f->parts[i].server);
+		field_count(out, "connects", f->parts[i].connects);
+		field_count(out, "concerned", f->parts[i].concerned);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
 void json_finding(FILE *out, const struct finding *f, size_t number)
 {
 	size_t i;
@@ -516,6 +531,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 		write_endpoint(out, &f->also[i]);
 	}
 	fputc(']', out);
+	field_parts(out, f);
 	field_count(out, "stalls", f->stalls);
 	field_count(out, "locked", f->correlated);
 	field_ns(out, "timer", f->timer);
