@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Decides which kind of finding explains a connect that failed or was late, by the stage that
+ * failed and by what other connects to the same server show. Neighbouring kinds are told apart
+ * here, and nowhere else.
+ */
+#pragma once
+
+#include "diagnose/connects.h"
+
+/* What all connects to a server show together. */
+struct server_facts {
+	uint64_t served; /* in time or late */
+	uint64_t failed;
+	ns_t round_trip; /* the shortest from SYN to SYN-ACK; NEVER if there is none */
+	/* connects answered by a SYN-ACK, and such with a retransmitted SYN before it */
+	uint64_t answered;
+	uint64_t answered_late;
+	uint64_t silent; /* connects without an answer that counts */
+	uint64_t refused;
+	/* connects whose SYN-ACK repeats although it was acknowledged */
+	uint64_t synack_repeats;
+	bool ignores_syns; /* a SYN was left unanswered between two repeated SYN-ACKs */
+	bool answers_with_window_0; /* every SYN-ACK has a window of 0 */
+	bool speaks_first; /* it greets, or others on its port do */
+	/* connects with a first flight larger than a segment, and with a smaller one */
+	uint64_t large_served, large_failed;
+	uint64_t small_served, small_failed;
+};
+
+struct server_facts facts_of_server(const struct context *g, const struct server *s);
+
+/* Connects of one kind of failure, at one or more servers. */
+struct failure_group {
+	enum finding_kind kind;
+	struct connect_set set; /* sorted by server, then by SYN */
+	const struct server *server; /* the one with the most of them */
+	struct server_facts facts; /* of that server */
+	size_t servers;
+	uint64_t connects; /* all connects to these servers */
+};
+
+/*
+ * Returns the kind that explains the connect, or KINDS if it is left to other causes. n failed, or
+ * was late.
+ */
+enum finding_kind decide_kind(const struct context *g, const struct noted_connect *n,
+			      const struct server_facts *facts);
+
+/*
+ * One function for each kind. Each adds a finding about the group and calls finding_add_connects(),
+ * or leaves the group to later causes.
+ */
+void report_handshake_unfinished(struct context *g, const struct failure_group *group);
+void report_server_closes(struct context *g, const struct failure_group *group);
+void report_no_greeting(struct context *g, const struct failure_group *group);
+void report_syn_proxy(struct context *g, const struct failure_group *group);
+void report_request_lost(struct context *g, const struct failure_group *group);
+void report_accept_queue(struct context *g, const struct failure_group *group);
+void report_no_answer(struct context *g, const struct failure_group *group);
+void report_reset_after_request(struct context *g, const struct failure_group *group);
+void report_refused_in_answer(struct context *g, const struct failure_group *group);
+void report_large_hello(struct context *g, const struct failure_group *group);
+void report_first_visit_slow(struct context *g, const struct failure_group *group);
+void report_answered_elsewhere(struct context *g, const struct failure_group *group);
+void report_routing_loop(struct context *g, const struct failure_group *group);
+void report_slow_connect(struct context *g, const struct failure_group *group);
