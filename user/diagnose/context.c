@@ -140,14 +140,14 @@ static int by_syn(const void *a, const void *b)
 	return 0;
 }
 
-static void note_connect(struct context *g, const struct journal_entry *e, const int64_t *greetings)
+static void note_connect(struct context *g, const struct journal_entry *e)
 {
 	struct client_key key = client_key_of(&e->c.client);
 	const struct client *client = model_client(g->m, &key);
 	struct noted_connect *n = &g->connects[g->connect_count++];
 
 	n->c = &e->c;
-	n->entry = model_entry(g->m, greetings, e);
+	n->entry = model_entry(g->m, g->greetings, e);
 	n->host = client ? timeline_of(g, client) : NULL;
 }
 
@@ -197,20 +197,17 @@ static void group_by_host(struct context *g)
 static bool note_connects(struct context *g)
 {
 	size_t i, room = journal_count(&g->m->journal) + 1;
-	int64_t *greetings = model_greetings(g->m);
 	int class;
 
 	g->connects = calloc(room, sizeof(*g->connects));
 	g->servers = calloc(room, sizeof(*g->servers));
 	g->by_host = calloc(room, sizeof(struct noted_connect *));
-	if (!g->connects || !g->servers || !g->by_host || !greetings) {
-		free(greetings);
+	g->greetings = model_greetings(g->m);
+	if (!g->connects || !g->servers || !g->by_host || !g->greetings)
 		return false;
-	}
-	for (class = 0; class < JOURNAL_CLASSES; class++)
+	for (class = 0; class < JOURNAL_CLASSES; class ++)
 		for (i = 0; i < g->m->journal.rings[class].count; i++)
-			note_connect(g, &g->m->journal.rings[class].at[i], greetings);
-	free(greetings);
+			note_connect(g, &g->m->journal.rings[class].at[i]);
 	group_by_server(g);
 	group_by_host(g);
 	return true;
@@ -253,6 +250,7 @@ void context_free(struct context *g)
 	free(g->connects);
 	free(g->servers);
 	free(g->by_host);
+	free(g->greetings);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

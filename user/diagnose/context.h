@@ -65,6 +65,7 @@ struct context {
 	struct noted_connect *connects; /* sorted by server, then by their SYN */
 	size_t connect_count;
 	struct noted_connect **by_host; /* array shared by all timelines */
+	int64_t *greetings; /* see model_greetings() */
 	struct server *servers; /* sorted by address and port */
 	size_t server_count;
 	uint64_t weighings; /* of suspects, see correlate.c */

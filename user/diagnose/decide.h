@@ -8,6 +8,12 @@
 
 #include "diagnose/connects.h"
 
+/*
+ * Copies of each SYN from which it goes round in a loop. Bridges, VLANs and both sides of a gateway
+ * show a packet a few times, a loop until its TTL has expired.
+ */
+#define LOOP_COPIES 8
+
 /* What all connects to a server show together. */
 struct server_facts {
 	uint64_t served; /* in time or late */
@@ -20,8 +26,8 @@ struct server_facts {
 	uint64_t refused;
 	/* connects whose SYN-ACK repeats although it was acknowledged */
 	uint64_t synack_repeats;
-	bool ignores_syns; /* a SYN was left unanswered between two repeated SYN-ACKs */
-	bool answers_with_window_0; /* every SYN-ACK has a window of 0 */
+	bool ignores_syns; /* a SYN was left unanswered while SYN-ACKs of others repeated */
+	uint64_t window_0; /* connects whose SYN-ACK has a window of 0 */
 	bool speaks_first; /* it greets, or others on its port do */
 	/* connects with a first flight larger than a segment, and with a smaller one */
 	uint64_t large_served, large_failed;
@@ -35,6 +41,7 @@ struct failure_group {
 	enum finding_kind kind;
 	struct connect_set set; /* sorted by server, then by SYN */
 	const struct server *server; /* the one with the most of them */
+	size_t most; /* connects of the set at that server */
 	struct server_facts facts; /* of that server */
 	size_t servers;
 	uint64_t connects; /* all connects to these servers */

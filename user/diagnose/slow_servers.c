@@ -199,7 +199,7 @@ static void report_slow_answers(struct context *g, const struct peer *p)
 
 /* ---- handshakes ---- */
 
-static void report_accept_queue(struct context *g, const struct peer *p)
+static void report_full_queue(struct context *g, const struct peer *p)
 {
 	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
 	uint32_t n = p->anomalies->accept_queue;
@@ -280,7 +280,7 @@ void cause_slow_servers(struct context *g)
 		if (p->late_banners)
 			report_banner(g, p);
 		if (t->accept_queue)
-			report_accept_queue(g, p);
+			report_full_queue(g, p);
 		if (t->deferred && !t->accept_queue)
 			report_deferred(g, p);
 		if (t->slow_answers)
