@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static double log_choose(size_t n, size_t k)
+double log_choose(size_t n, size_t k)
 {
 	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }

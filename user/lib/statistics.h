@@ -9,6 +9,9 @@
 
 #include "connection.h"
 
+/* Returns the logarithm of the binomial coefficient n over k. k <= n. */
+double log_choose(size_t n, size_t k);
+
 /*
  * Returns the p-value of Fisher's exact test, two-sided, on the 2x2 table with the rows (a, b) and
  * (c, d). It is the probability, with these row and column sums, of a table at most as likely as
