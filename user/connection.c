@@ -112,6 +112,7 @@ static void traits_of(struct syn_traits *t, const struct flow *f)
 	t->ttl = f->syn_ttl;
 	t->scale = scale == SYN_NO_SCALE ? 0xff : scale;
 	t->window = f->syn_window;
+	t->mss = f->client_mss;
 	t->option_order = f->syn_options & SYN_OPTION_ORDER;
 	t->ecn = f->syn_options & SYN_ECN;
 	t->mptcp = f->syn_options & SYN_MPTCP;

@@ -62,9 +62,10 @@ struct payload {
 
 /* Properties of the first SYN that differ between systems and between paths. */
 struct syn_traits {
-	uint8_t ttl; /* or hop limit */
+	uint8_t ttl; /* or hop limit, as it arrived here */
 	uint8_t scale; /* window scale (RFC 7323 2); 0xff if absent */
 	uint16_t window;
+	uint16_t mss; /* RFC 9293 3.7.1; 0 if absent */
 	uint32_t option_order; /* see SYN_OPTIONS in bpf/record.h */
 	bool ecn; /* asks for ECN (RFC 3168 6.1.1) */
 	bool mptcp; /* RFC 8684 3.1 */

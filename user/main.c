@@ -93,10 +93,12 @@ static void lookup_routes(struct host_facts *facts, const struct model *m)
 /* Diagnoses the run and writes the reports. Returns 0, or -1 after an error message. */
 static int conclude(struct pipeline *p, bool *found)
 {
-	struct host_facts facts = { 0 };
+	struct host_facts facts = { .vendors = p->vendors };
 	struct diagnosis diagnosis;
 	int status = 0;
 
+	if (p->vendors)
+		mac_vendors_read(p->vendors);
 	if (!p->session.is_capture)
 		lookup_routes(&facts, p->model);
 	if (!diagnose(&diagnosis, p->model, &p->session, &facts)) {

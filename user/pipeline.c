@@ -194,6 +194,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 	};
 	p->join = join_new(&p->join_events);
 	p->connects = connects_new(&p->connects_events);
+	p->vendors = mac_vendors_open(MAC_VENDORS_FOLDER);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)
 		p->evidence = evidence_new(o->stall, o->snaplen);
@@ -220,5 +221,6 @@ int pipeline_close(struct pipeline *p)
 	connects_free(p->connects);
 	join_free(p->join);
 	model_free(p->model);
+	mac_vendors_close(p->vendors);
 	return status;
 }

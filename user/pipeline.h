@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "host/mac_vendors.h"
 #include "model/connects.h"
 #include "model/join.h"
 #include "model/model.h"
@@ -25,6 +26,7 @@ struct pipeline {
 	struct model *model;
 	struct evidence *evidence; /* with --write, else NULL */
 	struct reports reports;
+	struct mac_vendors *vendors; /* NULL if no registry is installed */
 	uint64_t opening; /* opening attempts seen by the last complete sweep */
 	uint64_t opening_so_far; /* opening attempts seen by the current sweep so far */
 };

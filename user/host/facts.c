@@ -16,7 +16,6 @@ bool host_facts_ask_routes(struct host_facts *facts, const struct route_query *q
 	struct route_lookup *lookup = route_lookup_open();
 	size_t i;
 
-	*facts = (struct host_facts){ 0 };
 	if (!lookup)
 		return true;
 	facts->routes = calloc(count + 1, sizeof(*facts->routes));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Facts about this host that packets do not show, gathered once at the end of a run: the routes to
- * the peers that fail. Zeroed facts mean that nothing is known, as for a capture.
+ * Facts that packets do not show, gathered once at the end of a run: the routes of this host to the
+ * peers that fail, and the registry of MAC addresses. Zeroed facts mean that nothing is known.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "host/mac_vendors.h"
 #include "host/route.h"
 
 /*
@@ -30,6 +31,7 @@ struct known_route {
 struct host_facts {
 	struct known_route *routes; /* sorted by the bytes of the destination, for binary search */
 	size_t route_count;
+	const struct mac_vendors *vendors; /* NULL if there is no registry */
 };
 
 /*

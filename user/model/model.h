@@ -103,6 +103,8 @@ struct client {
 	uint64_t idle; /* connections without payload at the end of the run */
 	uint32_t lost_near; /* connections with loss between the client and this gateway */
 	ns_t first_syn;
+	struct syn_traits syn_traits; /* of its first SYN */
+	uint32_t way_out; /* ifindex on which its first SYN left this gateway; 0 if not seen */
 	ns_t last_served; /* latest first byte of a server to this client; NEVER if there was none */
 	ns_t worst_wait; /* NEVER when no wait was seen */
 	struct samples waits; /* waits before the client's first payloads */
@@ -392,6 +394,7 @@ struct host {
 	struct client **clients;
 	size_t client_count;
 	size_t address_count; /* addresses; a client is an address in a VLAN */
+	bool behind_router; /* its MAC address is the router's */
 	uint64_t connections;
 	uint64_t established;
 	uint64_t decided;

@@ -140,6 +140,7 @@ static void group_clients(struct hosts *hosts, size_t count)
 			if (router)
 				n = count_of_address(hosts->clients + j, end - j);
 			add_host(hosts, hosts->clients + j, n);
+			hosts->at[hosts->count - 1].behind_router = router;
 		}
 	}
 }

@@ -127,6 +127,14 @@ static struct client *add_client(struct model *m, const struct client_key *key)
 	return client;
 }
 
+/* Traits are fixed by the first SYN: what follows may depend on what goes wrong. */
+static void note_first_syn(struct client *client, const struct connection *c)
+{
+	client->first_syn = c->syn;
+	client->syn_traits = c->syn_traits;
+	client->way_out = c->forwarded_by ? c->forwarded_by : c->far.seen ? c->far.ifindex : 0;
+}
+
 struct client *store_client(struct model *m, const struct connection *c)
 {
 	struct client_key key = client_key_of(&c->client);
@@ -138,12 +146,12 @@ struct client *store_client(struct model *m, const struct connection *c)
 		client = add_client(m, &key);
 		if (!client)
 			return NULL;
-		client->first_syn = c->syn;
+		note_first_syn(client, c);
 	}
 	MOVE_TO_END(m->clients_by_use, client, client->verified, client->verified || verifies);
 	client->verified |= verifies;
 	if (c->syn < client->first_syn)
-		client->first_syn = c->syn;
+		note_first_syn(client, c);
 	if (c->has_mac) {
 		client->has_mac = true;
 		memcpy(client->mac, c->mac, sizeof(c->mac));
