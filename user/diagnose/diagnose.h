@@ -95,7 +95,7 @@ extern const char *const confidence_names[CONFIDENCES];
 #define MAX_FINDING_HOSTS 256 /* hosts listed; the counts include all */
 #define MAX_FINDING_ALSO 8
 #define MAX_FINDING_PARTS 16
-#define MAX_FINDING_LINES 12
+#define MAX_FINDING_LINES 16
 #define MAX_FINDING_TEXT 512 /* bytes of a line of evidence */
 #define MAX_FINDINGS 64
 
@@ -113,7 +113,7 @@ struct finding_part {
 	uint64_t concerned; /* those that the finding is about */
 };
 
-/* Properties by which hosts, connects and SYNs are compared; contrast.c has their names. */
+/* Properties by which hosts, connects and SYNs are compared; traits.c has their names. */
 enum trait {
 	/* of hosts, fixed by their first SYN */
 	TRAIT_VLAN,
@@ -144,6 +144,9 @@ enum trait {
 	TRAITS,
 };
 
+extern const char *const trait_names[TRAITS]; /* for people: "VLAN", "MAC vendor", ... */
+extern const char *const trait_words[TRAITS]; /* stable, for JSON lines: "vlan", "mac_vendor", ... */
+
 #define MAX_COMMON_TRAITS 4
 #define COMMON_VALUE 96
 
@@ -154,11 +157,13 @@ struct common_trait {
 	size_t bad_with, bad; /* of the hosts that wait or fail: with the value; all */
 	size_t good_with, good; /* of those that do not */
 	double p; /* adjusted for all traits tested in the report */
+	bool is_same_split; /* it divides the hosts as the trait listed before it */
 };
 
-/* What the hosts of a finding have in common, see contrast.h. */
-struct contrast {
-	unsigned int tests; /* traits tested in the whole report; 0 if nothing was compared */
+/* What the hosts of a finding have in common, see comparison.h. */
+struct comparison {
+	unsigned int tests; /* comparisons in the whole report; 0 if these were not compared */
+	size_t bad, good; /* hosts that wait or fail, and others */
 	struct common_trait common[MAX_COMMON_TRAITS]; /* the best split first */
 	size_t common_count;
 	uint32_t spread; /* bit mask of traits: both kinds of hosts occur in each value */
@@ -213,7 +218,7 @@ struct finding {
 	/* Fisher's exact test on the cohort, two-sided; NAN without a comparison group */
 	double p_value;
 
-	struct contrast contrast;
+	struct comparison comparison;
 
 	char text[240]; /* the headline of the finding; UTF-8, escaped */
 	struct finding_line lines[MAX_FINDING_LINES];
@@ -239,6 +244,14 @@ enum state {
 
 extern const char *const state_names[STATE_COUNT];
 
+/*
+ * Writes a comparison in words: calls add() for each line, with its label. Returns the number of
+ * lines. is_wait: the hosts wait; else they fail.
+ */
+size_t comparison_lines(const struct comparison *r, bool is_wait,
+			void (*add)(void *context, const char *label, const char *text),
+			void *context);
+
 #define DIAGNOSIS_HEADLINE 320
 
 struct diagnosis {
@@ -249,6 +262,7 @@ struct diagnosis {
 	struct finding *at; /* sorted by importance */
 	size_t count;
 	size_t dropped; /* findings beyond MAX_FINDINGS */
+	struct comparison unexplained; /* of hosts whose connects no finding explains */
 	struct hosts hosts; /* hosts of the model; count is 0 when out of memory */
 	struct explained_stall *explained; /* sorted by the address of the stall */
 	size_t explained_count;

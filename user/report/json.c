@@ -351,6 +351,49 @@ void json_host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
+static void field_traits(FILE *out, const char *name, uint32_t mask)
+{
+	enum trait trait;
+	const char *comma = "";
+
+	fprintf(out, ",\"%s\":[", name);
+	for (trait = 0; trait < TRAITS; trait++)
+		if (mask & 1U << trait) {
+			fprintf(out, "%s\"%s\"", comma, trait_words[trait]);
+			comma = ",";
+		}
+	fputc(']', out);
+}
+
+static void field_comparison(FILE *out, const char *name, const struct comparison *c)
+{
+	size_t i;
+
+	if (!c->bad) {
+		field_string(out, name, NULL);
+		return;
+	}
+	fprintf(out, ",\"%s\":{\"comparisons\":%u", name, c->tests);
+	field_count(out, "hosts_bad", c->bad);
+	field_count(out, "hosts_good", c->good);
+	fputs(",\"common\":[", out);
+	for (i = 0; i < c->common_count; i++) {
+		const struct common_trait *t = &c->common[i];
+
+		fprintf(out, "%s{\"trait\":\"%s\"", i ? "," : "", trait_words[t->trait]);
+		field_string(out, "value", t->value);
+		field_count(out, "bad_with", t->bad_with);
+		field_count(out, "bad", t->bad);
+		field_count(out, "good_with", t->good_with);
+		field_count(out, "good", t->good);
+		fprintf(out, ",\"p\":%.3e}", t->p);
+	}
+	fputc(']', out);
+	field_traits(out, "spread", c->spread);
+	field_traits(out, "same", c->same);
+	fputc('}', out);
+}
+
 static void field_ledger(FILE *out, const struct ledger *l)
 {
 	const char *separator = "";
@@ -400,6 +443,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_string(out, "state", state_names[d->state]);
 	field_string(out, "verdict", d->headline);
 	field_ledger(out, &d->ledger);
+	field_comparison(out, "contrast", &d->unexplained);
 	field_longest(out, &m->longest);
 	field_ns(out, "duration", session->duration);
 	field_count(out, "connections", m->connections);
@@ -546,6 +590,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 		field_string(out, "p_value", NULL);
 	else
 		fprintf(out, ",\"p_value\":%.3e", f->p_value);
+	field_comparison(out, "contrast", &f->comparison);
 	field_string(out, "text", f->text);
 	fputs(",\"evidence\":[", out);
 	for (i = 0; i < f->line_count; i++) {

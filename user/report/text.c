@@ -194,6 +194,24 @@ static void print_findings(struct report *r, const struct diagnosis *d)
 			plural(d->count - i));
 }
 
+static void print_comparison_line(void *context, const char *label, const char *text)
+{
+	print_labelled(context, label, text);
+}
+
+/* Prints what hosts have in common whose connects failed or were late without a finding. */
+static void print_unexplained(struct report *r, const struct diagnosis *d)
+{
+	const struct comparison *c = &d->unexplained;
+
+	if (!c->bad || (d->state != STATE_FAILURES && !c->common_count))
+		return;
+	text_heading(r, text_colours(r)->bold, "HOSTS WITHOUT A FINDING");
+	fprintf(r->out, "\n   %zu host%s whose connects failed or were late, and %zu others:\n",
+		c->bad, plural(c->bad), c->good);
+	comparison_lines(c, false, print_comparison_line, r);
+}
+
 static bool explains_stalls(const struct diagnosis *d)
 {
 	size_t i;
@@ -248,6 +266,7 @@ static void print_report(struct report *r, const struct model *m, const struct d
 			d->failed ? "no diagnosis was made" : "hosts could not be distinguished");
 	text_result(r, d);
 	print_findings(r, d);
+	print_unexplained(r, d);
 	text_idle(r, m);
 	/* stalls that no finding explains were printed as lines: here they are summarised */
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
