@@ -276,6 +276,35 @@ static void test_spread(void)
 	model_free(m);
 }
 
+/* Every host waits at one server and not at the others. */
+static void test_connects(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	const struct finding *f;
+	struct diagnosis d;
+	unsigned int i, k;
+
+	for (i = 0; i < 12; i++)
+		for (k = 0; k < 6; k++) {
+			struct visit v = { .host = i + 1,
+					   .server = 0xc6336401 + k % 3,
+					   .mss = 1460,
+					   .oui = 0x001b21,
+					   .at = 1 + i * 0.3 + k * 15,
+					   .wait = k % 3 == 2 ? some_wait(i * 6 + k) : 0.01 };
+
+			visit(m, &v);
+		}
+	d = conclude(m);
+	f = stalls_of(&d);
+	EXPECT(f && says(f, "in common",
+			 "server 198.51.100.3:443: 24 of 24 connects that wait, 0 of 48 that do "
+			 "not"),
+	       "the server at which all hosts wait");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 /* The hosts of VLAN 20 alone use a server, and most of the others do not use its port either. */
 static void test_exposure(void)
 {
@@ -382,6 +411,7 @@ int main(void)
 	test_systems();
 	test_common();
 	test_spread();
+	test_connects();
 	test_exposure();
 	test_activity();
 	test_forged();

@@ -7,30 +7,10 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/connects.h"
-#include "diagnose/contrast_test.h"
-#include "diagnose/traits.h"
-#include "lib/stratified_test.h"
 
 /* Minimum numbers of hosts that wait or fail, and of others, for a comparison. */
 #define MIN_BAD 2
 #define MIN_GOOD 2
-
-/* Connects so long before the first bad one, or after the last, are of the same period. */
-#define PERIOD_NS (30 * (ns_t)SECOND_NS)
-
-/* Whether a host waits or fails in a comparison. */
-enum unit { UNIT_ABSENT, UNIT_GOOD, UNIT_BAD };
-
-/* The hosts that are compared for one finding, or for the connects that no finding explains. */
-struct group {
-	struct finding *f; /* NULL for the latter */
-	struct comparison *result;
-	uint8_t *unit; /* enum unit, by index of the host */
-	size_t bad, good;
-	bool *servers; /* by index of g->servers[]: bad connects are of this server */
-	ns_t first, last; /* the bad connects and stalls */
-	struct contrast tests[HOST_TRAITS];
-};
 
 /* ---- the hosts that wait or fail ---- */
 
@@ -45,7 +25,7 @@ static bool is_verified(const struct host *h)
 }
 
 /* Forged SYNs never complete a handshake: their sources are on neither side. */
-static void add_unit(struct context *g, struct group *group, const struct timeline *host,
+static void add_unit(struct context *g, struct comparison_group *group, const struct timeline *host,
 		     enum unit unit)
 {
 	uint8_t *is = host ? &group->unit[host - g->timelines] : NULL;
@@ -58,7 +38,7 @@ static void add_unit(struct context *g, struct group *group, const struct timeli
 	*is = unit;
 }
 
-static void add_moment(struct group *group, ns_t when)
+static void add_moment(struct comparison_group *group, ns_t when)
 {
 	if (group->first == NEVER || when < group->first)
 		group->first = when;
@@ -66,15 +46,17 @@ static void add_moment(struct group *group, ns_t when)
 		group->last = when;
 }
 
-static void add_bad_connect(struct context *g, struct group *group, const struct noted_connect *n)
+static void add_bad_connect(struct context *g, struct comparison_group *group,
+			    const struct noted_connect *n)
 {
 	add_unit(g, group, n->host, UNIT_BAD);
 	add_moment(group, n->c->syn);
 	group->servers[server_of(g, n) - g->servers] = true;
+	group->connects[n - g->connects] = true;
 }
 
 /* A stall is a connect that was late: find it among those of its host. */
-static void add_stall(struct context *g, struct group *group, const struct timeline *t,
+static void add_stall(struct context *g, struct comparison_group *group, const struct timeline *t,
 		      const struct stall *s)
 {
 	size_t i;
@@ -84,7 +66,7 @@ static void add_stall(struct context *g, struct group *group, const struct timel
 	for (i = 0; i < t->connect_count; i++)
 		if (t->connects[i]->c->syn == s->syn &&
 		    same_endpoint(&t->connects[i]->c->client, &s->from))
-			group->servers[server_of(g, t->connects[i]) - g->servers] = true;
+			add_bad_connect(g, group, t->connects[i]);
 }
 
 /*
@@ -114,7 +96,7 @@ static bool is_connect_of(const struct context *g, const struct finding *f,
 }
 
 /* Adds hosts that a finding lists without a stall or a connect: it was held before the SYN. */
-static void add_affected(struct context *g, struct group *group)
+static void add_affected(struct context *g, struct comparison_group *group)
 {
 	const struct finding_hosts *hosts = &group->f->affected;
 	size_t i;
@@ -127,7 +109,7 @@ static void add_affected(struct context *g, struct group *group)
 	}
 }
 
-static void find_bad(struct context *g, struct group *group)
+static void find_bad(struct context *g, struct comparison_group *group)
 {
 	size_t i, j;
 
@@ -147,27 +129,34 @@ static void find_bad(struct context *g, struct group *group)
 
 /* ---- the hosts that are well ---- */
 
-static bool is_same_port(const struct context *g, const struct group *group, uint16_t port)
+/* Marks the servers at which other hosts did the same: those of the bad connects, or their ports. */
+static bool *comparable_servers(struct context *g, const struct comparison_group *group,
+				bool by_port)
 {
+	bool *servers = calloc(g->server_count + 1, sizeof(*servers));
+	bool *ports = calloc(UINT16_MAX + 1, sizeof(*ports));
 	size_t i;
 
-	for (i = 0; i < g->server_count; i++)
-		if (group->servers[i] && g->servers[i].endpoint.port == port)
-			return true;
-	return false;
+	if (!servers || !ports)
+		g->out_of_memory = true;
+	for (i = 0; servers && ports && i < g->server_count; i++)
+		ports[g->servers[i].endpoint.port] |= group->servers[i];
+	for (i = 0; servers && ports && i < g->server_count; i++)
+		servers[i] = by_port ? ports[g->servers[i].endpoint.port] : group->servers[i];
+	free(ports);
+	return servers;
 }
 
 /* Adds hosts that were served in time in the same period, at the same servers or the same ports. */
-static void find_good(struct context *g, struct group *group, bool by_port)
+static void find_good(struct context *g, struct comparison_group *group, bool by_port)
 {
+	bool *servers = comparable_servers(g, group, by_port);
 	size_t i, j;
 
-	for (i = 0; i < g->server_count; i++) {
+	for (i = 0; servers && i < g->server_count; i++) {
 		const struct server *s = &g->servers[i];
 
-		if (by_port ? !is_same_port(g, group, s->endpoint.port) : !group->servers[i])
-			continue;
-		for (j = 0; j < s->count; j++) {
+		for (j = 0; servers[i] && j < s->count; j++) {
 			const struct noted_connect *n = &s->connects[j];
 
 			if (n->entry.row == ROW_IN_TIME && n->c->syn >= group->first - PERIOD_NS &&
@@ -175,13 +164,14 @@ static void find_good(struct context *g, struct group *group, bool by_port)
 				add_unit(g, group, n->host, UNIT_GOOD);
 		}
 	}
+	free(servers);
 }
 
 /*
  * "9 of 9 are in VLAN 20" would only say that VLAN 20 uses that server. So hosts are compared that
  * used the same servers; if there are none, as when each host goes elsewhere, the same ports.
  */
-static void find_hosts(struct context *g, struct group *group)
+static void find_hosts(struct context *g, struct comparison_group *group)
 {
 	find_bad(g, group);
 	if (group->bad < MIN_BAD || group->first == NEVER)
@@ -201,7 +191,7 @@ struct units {
 	size_t count;
 };
 
-static struct units units_of(struct context *g, const struct group *group)
+static struct units units_of(struct context *g, const struct comparison_group *group)
 {
 	size_t i, n = g->hosts->count;
 	struct units u = { calloc(n + 1, sizeof(*u.value)), calloc(n + 1, sizeof(*u.bad)),
@@ -250,7 +240,7 @@ static double chance_among_equals(const struct contrast *c, const struct units *
 	return stratified_test(strata, 2, &test) && test.more ? test.within : 1;
 }
 
-static void test_trait(struct context *g, struct group *group, struct units *u,
+static void test_trait(struct context *g, struct comparison_group *group, struct units *u,
 		       const struct traits *traits, enum trait trait)
 {
 	struct contrast *c = &group->tests[trait];
@@ -270,15 +260,17 @@ static void test_trait(struct context *g, struct group *group, struct units *u,
 		c->test.p = chance;
 }
 
-static void test_group(struct context *g, struct group *group, const struct traits *traits)
+static void test_group(struct context *g, struct comparison_group *group,
+		       const struct traits *traits)
 {
 	struct units u = units_of(g, group);
 	enum trait trait;
 
 	for (trait = 0; trait < HOST_TRAITS && !g->out_of_memory; trait++)
-		if (trait != TRAIT_ACTIVITY)
+		if (trait != TRAIT_ACTIVITY && group->good >= MIN_GOOD)
 			test_trait(g, group, &u, traits, trait);
 	free_units(&u);
+	compare_connects(g, group);
 }
 
 /* ---- adjustment ---- */
@@ -290,16 +282,20 @@ static bool is_tested(const struct contrast *c)
 }
 
 /* Adjusts the p-values of all groups. Returns the number of tests. */
-static size_t adjust(struct context *g, struct group *groups, size_t count)
+static size_t adjust(struct context *g, struct comparison_group *groups, size_t count)
 {
-	struct p_value **p = calloc(count * HOST_TRAITS + 1, sizeof(struct p_value *));
-	size_t i, n = 0;
+	struct p_value **p = calloc(count * TRAITS + 1, sizeof(struct p_value *));
 	enum trait trait;
+	size_t i, j, n = 0;
 
-	for (i = 0; p && i < count; i++)
+	for (i = 0; p && i < count; i++) {
 		for (trait = 0; groups[i].unit && trait < HOST_TRAITS; trait++)
 			if (is_tested(&groups[i].tests[trait]))
 				p[n++] = &groups[i].tests[trait].test;
+		for (j = 0; groups[i].unit && j < CONNECT_TRAITS; j++)
+			if (groups[i].connect_tests[j].is_tested)
+				p[n++] = &groups[i].connect_tests[j].test.result;
+	}
 	if (!p || !adjust_p_values(p, n))
 		g->out_of_memory = true;
 	for (i = 0; p && i < n; i++)
@@ -312,7 +308,7 @@ static size_t adjust(struct context *g, struct group *groups, size_t count)
 /* ---- words ---- */
 
 /* Returns a host that has the value of the split. */
-static const struct host *host_with(const struct context *g, const struct group *group,
+static const struct host *host_with(const struct context *g, const struct comparison_group *group,
 				    const struct traits *traits, enum trait trait, uint32_t value)
 {
 	size_t i;
@@ -324,8 +320,9 @@ static const struct host *host_with(const struct context *g, const struct group 
 }
 
 /* Formats the values of a split, as "20 or 30". */
-static void format_split(char out[COMMON_VALUE], const struct context *g, const struct group *group,
-			 const struct traits *traits, enum trait trait)
+static void format_split(char out[COMMON_VALUE], const struct context *g,
+			 const struct comparison_group *group, const struct traits *traits,
+			 enum trait trait)
 {
 	const struct contrast *c = &group->tests[trait];
 	char value[COMMON_VALUE];
@@ -341,23 +338,26 @@ static void format_split(char out[COMMON_VALUE], const struct context *g, const 
 	}
 }
 
-static void add_common(const struct context *g, struct group *group, const struct traits *traits,
-		       enum trait trait)
+/* Inserts a trait by its p-value. Drops the worst one if there are too many. */
+static void add_common(struct comparison *r, const struct common_trait *t)
 {
-	const struct contrast *c = &group->tests[trait];
-	struct comparison *r = group->result;
-	struct common_trait *t;
 	size_t i;
 
-	for (i = r->common_count; i && r->common[i - 1].p > c->test.adjusted; i--)
+	for (i = r->common_count; i && r->common[i - 1].p > t->p; i--)
 		if (i < MAX_COMMON_TRAITS)
 			r->common[i] = r->common[i - 1];
 	if (i == MAX_COMMON_TRAITS)
 		return;
 	if (r->common_count < MAX_COMMON_TRAITS)
 		r->common_count++;
-	t = &r->common[i];
-	*t = (struct common_trait){
+	r->common[i] = *t;
+}
+
+static void add_host_trait(const struct context *g, struct comparison_group *group,
+			   const struct traits *traits, enum trait trait)
+{
+	const struct contrast *c = &group->tests[trait];
+	struct common_trait t = {
 		.trait = trait,
 		.bad_with = c->bad_with,
 		.bad = c->bad_with + c->bad_without,
@@ -365,12 +365,32 @@ static void add_common(const struct context *g, struct group *group, const struc
 		.good = c->good_with + c->good_without,
 		.p = c->test.adjusted,
 	};
-	format_split(t->value, g, group, traits, trait);
+
+	format_split(t.value, g, group, traits, trait);
+	add_common(group->result, &t);
+}
+
+static void add_connect_trait(const struct context *g, struct comparison_group *group,
+			      enum trait trait)
+{
+	const struct connect_test *c = &group->connect_tests[trait - FIRST_CONNECT_TRAIT];
+	struct common_trait t = {
+		.trait = trait,
+		.of_connects = true,
+		.bad_with = c->bad_with,
+		.bad = c->bad,
+		.good_with = c->good_with,
+		.good = c->good,
+		.p = c->test.result.adjusted,
+	};
+
+	format_connect_trait(t.value, g, trait, c->value);
+	add_common(group->result, &t);
 }
 
 /* Returns true if both traits divide the hosts in the same way. */
-static bool is_same_split(const struct group *group, const struct traits *traits, enum trait a,
-			  enum trait b)
+static bool is_same_split(const struct comparison_group *group, const struct traits *traits,
+			  enum trait a, enum trait b)
 {
 	size_t i;
 
@@ -382,7 +402,7 @@ static bool is_same_split(const struct group *group, const struct traits *traits
 	return true;
 }
 
-static void conclude_group(const struct context *g, struct group *group,
+static void conclude_group(const struct context *g, struct comparison_group *group,
 			   const struct traits *traits, size_t tests)
 {
 	struct comparison *r = group->result;
@@ -398,14 +418,21 @@ static void conclude_group(const struct context *g, struct group *group,
 		if (trait == TRAIT_ACTIVITY)
 			continue;
 		if (c->outcome == TRAIT_SPLITS && c->test.adjusted <= MAX_P)
-			add_common(g, group, traits, trait);
+			add_host_trait(g, group, traits, trait);
 		else if (c->outcome == TRAIT_SPREAD)
 			r->spread |= 1U << trait;
 		else if (c->outcome == TRAIT_SAME)
 			r->same |= 1U << trait;
 	}
+	for (trait = FIRST_CONNECT_TRAIT; trait < FIRST_CONNECT_TRAIT + CONNECT_TRAITS; trait++) {
+		const struct connect_test *c = &group->connect_tests[trait - FIRST_CONNECT_TRAIT];
+
+		if (c->is_tested && c->splits && c->test.result.adjusted <= MAX_P)
+			add_connect_trait(g, group, trait);
+	}
 	for (i = 1; i < r->common_count; i++)
 		r->common[i].is_same_split =
+			!r->common[i].of_connects && !r->common[i - 1].of_connects &&
 			is_same_split(group, traits, r->common[i - 1].trait, r->common[i].trait);
 }
 
@@ -433,16 +460,17 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 	for (i = 0; i < r->common_count; i++) {
 		const struct common_trait *t = &r->common[i];
 
-		used = snprintf(text, sizeof(text), "%s %s", trait_names[t->trait], t->value);
+		used = snprintf(text, sizeof(text), "%s%s%s", trait_names[t->trait],
+				t->value[0] ? " " : "", t->value);
 		for (; i + 1 < r->common_count && r->common[i + 1].is_same_split; i++)
 			used += snprintf(text + used, sizeof(text) - used, ", which is also %s %s",
 					 trait_names[r->common[i + 1].trait],
 					 r->common[i + 1].value);
 		snprintf(text + used, sizeof(text) - used,
-			 ": %zu of %zu hosts that %s, %zu of %zu that do not (p = %.1g, %u "
+			 ": %zu of %zu %s that %s, %zu of %zu that do not (p = %.1g, %u "
 			 "comparison%s)",
-			 t->bad_with, t->bad, do_so, t->good_with, t->good, t->p, r->tests,
-			 plural(r->tests));
+			 t->bad_with, t->bad, t->of_connects ? "connects" : "hosts", do_so,
+			 t->good_with, t->good, t->p, r->tests, plural(r->tests));
 		add(context, lines++ ? "" : "in common", text);
 	}
 	format_traits(traits, sizeof(traits), r->spread);
@@ -483,25 +511,29 @@ static bool is_compared(const struct finding *f)
 	}
 }
 
-static bool init_group(struct context *g, struct group *group, struct finding *f,
+static bool init_group(struct context *g, struct comparison_group *group, struct finding *f,
 		       struct comparison *result)
 {
-	*group = (struct group){ .f = f, .result = result, .first = NEVER, .last = NEVER };
+	group->f = f;
+	group->result = result;
+	group->first = group->last = NEVER;
 	group->unit = calloc(g->hosts->count + 1, sizeof(*group->unit));
 	group->servers = calloc(g->server_count + 1, sizeof(*group->servers));
-	return group->unit && group->servers;
+	group->connects = calloc(g->connect_count + 1, sizeof(*group->connects));
+	return group->unit && group->servers && group->connects;
 }
 
-static void free_group(struct group *group)
+static void free_group(struct comparison_group *group)
 {
 	free(group->unit);
 	free(group->servers);
+	free(group->connects);
 	group->unit = NULL;
-	group->servers = NULL;
+	group->servers = group->connects = NULL;
 }
 
 /* Finds the hosts of a finding and tests all traits. */
-static void compare(struct context *g, struct group *group, struct finding *f,
+static void compare(struct context *g, struct comparison_group *group, struct finding *f,
 		    struct comparison *result, const struct traits *traits)
 {
 	if (!init_group(g, group, f, result)) {
@@ -510,24 +542,27 @@ static void compare(struct context *g, struct group *group, struct finding *f,
 		return;
 	}
 	find_hosts(g, group);
-	if (group->bad >= MIN_BAD && group->good >= MIN_GOOD)
+	if (group->bad >= MIN_BAD)
 		test_group(g, group, traits);
 	else
 		free_group(group);
 }
 
-static void compare_all(struct context *g, struct group *groups, const struct traits *traits)
+static void compare_all(struct context *g, struct comparison_group *groups,
+			const struct traits *traits, const struct connect_traits *known)
 {
 	struct diagnosis *d = g->d;
 	size_t i, tests;
 
+	for (i = 0; i <= d->count; i++)
+		groups[i].known = known;
 	for (i = 0; i < d->count; i++)
 		if (is_compared(&d->at[i]))
 			compare(g, &groups[i], &d->at[i], &d->at[i].comparison, traits);
 	compare(g, &groups[d->count], NULL, &d->unexplained, traits);
 	tests = adjust(g, groups, d->count + 1);
 	for (i = 0; i <= d->count; i++) {
-		struct group *group = &groups[i];
+		struct comparison_group *group = &groups[i];
 
 		if (!group->unit)
 			continue;
@@ -541,18 +576,19 @@ static void compare_all(struct context *g, struct group *groups, const struct tr
 
 void cause_comparison(struct context *g)
 {
-	struct group *groups = calloc(g->d->count + 1, sizeof(*groups));
-	struct traits traits;
+	struct comparison_group *groups = calloc(g->d->count + 1, sizeof(*groups));
+	struct connect_traits known = {};
+	struct traits traits = {};
 	size_t i;
 
-	if (!groups || !traits_of_hosts(&traits, g)) {
+	if (!groups || !traits_of_hosts(&traits, g) || !traits_of_connects(&known, g)) {
 		g->out_of_memory = true;
 	} else {
-		compare_all(g, groups, &traits);
+		compare_all(g, groups, &traits, &known);
 		for (i = 0; i <= g->d->count; i++)
 			free_group(&groups[i]);
 	}
-	if (groups)
-		traits_free(&traits);
+	connect_traits_free(&known);
+	traits_free(&traits);
 	free(groups);
 }

@@ -153,6 +153,7 @@ extern const char *const trait_words[TRAITS]; /* stable, for JSON lines: "vlan",
 /* A trait that separates the hosts (or connects) of a finding from the others. */
 struct common_trait {
 	enum trait trait;
+	bool of_connects; /* the counts are of connects of these hosts; else of hosts */
 	char value[COMMON_VALUE]; /* in words, such as "20" or "10.2.0.0/24" */
 	size_t bad_with, bad; /* of the hosts that wait or fail: with the value; all */
 	size_t good_with, good; /* of those that do not */

@@ -382,6 +382,7 @@ static void field_comparison(FILE *out, const char *name, const struct compariso
 
 		fprintf(out, "%s{\"trait\":\"%s\"", i ? "," : "", trait_words[t->trait]);
 		field_string(out, "value", t->value);
+		field_string(out, "unit", t->of_connects ? "connect" : "host");
 		field_count(out, "bad_with", t->bad_with);
 		field_count(out, "bad", t->bad);
 		field_count(out, "good_with", t->good_with);
