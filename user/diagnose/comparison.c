@@ -334,7 +334,7 @@ static void format_split(char out[COMMON_VALUE], const struct context *g,
 
 		if (h)
 			used += snprintf(out + used, COMMON_VALUE - used, "%s%s",
-					 used ? " or " : "", format_trait(value, g, trait, h));
+					 used ? " or " : "", format_trait(value, g->d, trait, h));
 	}
 }
 

@@ -153,6 +153,8 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 	      const struct host_facts *facts)
 {
 	memset(d, 0, sizeof(*d));
+	d->session = session;
+	d->facts = facts;
 	model_ledger(m, &d->ledger);
 	d->at = calloc(MAX_FINDINGS, sizeof(*d->at));
 	d->failed = !model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts);

@@ -254,8 +254,11 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 			void *context);
 
 #define DIAGNOSIS_HEADLINE 320
+#define MAX_TRAIT_COLUMNS 3
 
 struct diagnosis {
+	const struct session *session;
+	const struct host_facts *facts;
 	struct ledger ledger;
 	enum state state;
 	/* the result in one sentence without a full stop, for all reports; UTF-8, escaped */
@@ -271,8 +274,8 @@ struct diagnosis {
 };
 
 /*
- * Fills in the diagnosis. It points into the model, which must not change while the diagnosis is in
- * use. Returns false when out of memory. The caller frees in any case.
+ * Fills in the diagnosis. It points to the model, the session and the facts, which must not change
+ * while the diagnosis is in use. Returns false when out of memory. The caller frees in any case.
  */
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
 	      const struct host_facts *facts);
@@ -286,3 +289,10 @@ size_t diagnosis_of_stall(const struct diagnosis *d, const struct stall *s);
 size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start);
 size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *server);
+
+/* Stores the traits that a list of hosts shows, the best split first. Returns their number. */
+size_t diagnosis_traits(const struct diagnosis *d, enum trait at[MAX_TRAIT_COLUMNS]);
+
+/* Formats the value of a trait as that host has it, such as "20" or "10.2.0.0/24". Unescaped. */
+char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait trait,
+		   const struct host *h);

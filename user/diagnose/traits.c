@@ -125,9 +125,9 @@ static void subnet_of(struct address *prefix, const struct address *a)
 }
 
 /* The vendor's name; else the first digits of the address, which it was assigned with others. */
-static void vendor_of(char name[COMMON_VALUE], const struct context *g, const uint8_t mac[6])
+static void vendor_of(char name[COMMON_VALUE], const struct diagnosis *d, const uint8_t mac[6])
 {
-	const char *vendor = mac_is_private(mac) ? NULL : mac_vendor(g->facts->vendors, mac);
+	const char *vendor = mac_is_private(mac) ? NULL : mac_vendor(d->facts->vendors, mac);
 
 	if (mac_is_private(mac))
 		snprintf(name, COMMON_VALUE, "private");
@@ -182,7 +182,7 @@ static bool uses_ipv6(const struct host *h)
 	return false;
 }
 
-char *format_trait(char out[COMMON_VALUE], const struct context *g, enum trait trait,
+char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait trait,
 		   const struct host *h)
 {
 	const struct client *c = first_client(h);
@@ -205,7 +205,7 @@ char *format_trait(char out[COMMON_VALUE], const struct context *g, enum trait t
 			 is_ip4(&prefix) ? 24 : 64);
 		break;
 	case TRAIT_VENDOR:
-		vendor_of(out, g, c->mac);
+		vendor_of(out, d, c->mac);
 		break;
 	case TRAIT_SYSTEM:
 		snprintf(out, COMMON_VALUE, "%s", system_names[system_of(&c->syn_traits)]);
@@ -217,7 +217,7 @@ char *format_trait(char out[COMMON_VALUE], const struct context *g, enum trait t
 		snprintf(out, COMMON_VALUE, uses_ipv6(h) ? "in use" : "not in use");
 		break;
 	case TRAIT_WAY_OUT:
-		iface = watched_iface(g->session, c->way_out);
+		iface = watched_iface(d->session, c->way_out);
 		snprintf(out, COMMON_VALUE, "%s", iface ? iface->name : "another interface");
 		break;
 	default:
@@ -284,7 +284,7 @@ static uint32_t text_trait(const struct context *g, struct value **values, enum 
 	/* the vendor of a router says nothing about the hosts behind it */
 	if (trait == TRAIT_VENDOR && (!first_client(h)->has_mac || h->behind_router))
 		return TRAIT_UNKNOWN;
-	format_trait(text.at, g, trait, h);
+	format_trait(text.at, g->d, trait, h);
 	return number_of(values, &text);
 }
 
@@ -318,4 +318,41 @@ void traits_free(struct traits *t)
 
 	for (trait = 0; trait < HOST_TRAITS; trait++)
 		free(t->value[trait]);
+}
+
+/* ---- columns of the page ---- */
+
+static size_t add_column(enum trait at[MAX_TRAIT_COLUMNS], size_t n, enum trait trait)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (at[i] == trait)
+			return n;
+	if (n < MAX_TRAIT_COLUMNS)
+		at[n++] = trait;
+	return n;
+}
+
+static size_t add_columns(enum trait at[MAX_TRAIT_COLUMNS], size_t n, const struct comparison *c)
+{
+	enum trait trait;
+	size_t i;
+
+	for (i = 0; i < c->common_count; i++)
+		if (!c->common[i].of_connects)
+			n = add_column(at, n, c->common[i].trait);
+	for (trait = 0; trait < HOST_TRAITS; trait++)
+		if (c->spread & 1U << trait)
+			n = add_column(at, n, trait);
+	return n;
+}
+
+size_t diagnosis_traits(const struct diagnosis *d, enum trait at[MAX_TRAIT_COLUMNS])
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < d->count; i++)
+		n = add_columns(at, n, &d->at[i].comparison);
+	return add_columns(at, n, &d->unexplained);
 }

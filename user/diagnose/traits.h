@@ -20,10 +20,6 @@ struct traits {
 bool traits_of_hosts(struct traits *t, const struct context *g);
 void traits_free(struct traits *t);
 
-/* Formats the value of a trait as that host has it, such as "20" or "10.2.0.0/24". */
-char *format_trait(char out[COMMON_VALUE], const struct context *g, enum trait trait,
-		   const struct host *h);
-
 /* Coarse classes of systems, by the SYN. */
 enum system_class {
 	SYSTEM_LINUX, /* and Android */

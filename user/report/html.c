@@ -406,16 +406,37 @@ static void choose_rows(struct rows *rows, const struct hosts *hosts, const stru
 
 /* ---- the JSON objects ---- */
 
+/* Writes the names of the traits that the rows show, and the values of each row. */
+static void write_traits(FILE *out, const struct rows *rows, const struct diagnosis *d)
+{
+	enum trait traits[MAX_TRAIT_COLUMNS];
+	size_t i, k, n = diagnosis_traits(d, traits);
+	char value[COMMON_VALUE];
+
+	fputs("{\"type\":\"page\",\"traits\":[", out);
+	for (k = 0; k < n; k++)
+		fprintf(out, "%s\"%s\"", k ? "," : "", trait_names[traits[k]]);
+	fputs("],\"rows\":[", out);
+	for (i = 0; i < rows->count; i++) {
+		fprintf(out, "%s{\"since\":%" PRId64 ",\"traits\":[", i ? "," : "",
+			rows->at[i].since);
+		for (k = 0; k < n; k++) {
+			fprintf(out, "%s\"", k ? "," : "");
+			format_json_string(out,
+					   format_trait(value, d, traits[k], rows->at[i].host));
+			fputc('"', out);
+		}
+		fputs("]}", out);
+	}
+	fputc(']', out);
+}
+
 static void write_left_out(struct report *r, const struct rows *rows, const struct html_state *page,
 			   const struct diagnosis *d, size_t peers)
 {
-	unsigned int i;
-
-	fputs("{\"type\":\"page\",\"rows\":[", r->out);
-	for (i = 0; i < rows->count; i++)
-		fprintf(r->out, "%s{\"since\":%" PRId64 "}", i ? "," : "", rows->at[i].since);
+	write_traits(r->out, rows, d);
 	fprintf(r->out,
-		"],\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,\"speechless\":%zu}",
+		",\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,\"speechless\":%zu}",
 		rows->hosts[HOST_STALLED] - rows->shown[HOST_STALLED],
 		rows->hosts[HOST_FAILED] - rows->shown[HOST_FAILED],
 		rows->hosts[HOST_WELL] - rows->shown[HOST_WELL],

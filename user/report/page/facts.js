@@ -12,7 +12,7 @@ const all = (type) => objects.filter((o) => o.type === type);
 
 const run = all('run')[0];
 const summary = all('summary')[0];
-const leftOut = all('page')[0] || { rows: [], hosts_more: {} };
+const leftOut = all('page')[0] || { rows: [], traits: [], hosts_more: {} };
 const spread = summary.percentiles;
 const findings = all('finding');
 const peers = all('peer');
@@ -128,6 +128,7 @@ const hosts = all('host').map((host, i) => ({
 	name: host.host + (host.vlans.length ? ' vlan ' + host.vlans.join('.') : '') +
 		(host.addresses.length > 1 ? ' +' + (host.addresses.length - 1) : ''),
 	since: leftOut.rows[i] ? leftOut.rows[i].since : 0,
+	traits: leftOut.rows[i] ? leftOut.rows[i].traits : [],
 	stalled: host.stalls,
 	stalls: [],
 	attempts: [],

@@ -69,6 +69,27 @@ function drawHost(h, row, y, height, x, view, isCulprit) {
 	return [...stalls, ...attempts].sort((a, b) => a[0] - b[0]).map(([, node]) => node);
 }
 
+/*
+ * Returns the columns of the traits by which hosts were compared, the best split first, as far as there
+ * is room beside the time line.
+ */
+function traitColumns(rows, start, width) {
+	let at = start, spare = width - start - 560;
+
+	return leftOut.traits.map((name, number) => ({ name, number,
+		width: Math.min(130, Math.max(...[name, ...rows.map((h) => h.traits[number] ?? '')].map(room)) + 16) }))
+		.filter((c) => {
+			const fits = c.width <= spare;
+
+			if (fits) {
+				c.at = at;
+				at += c.width;
+				spare -= c.width;
+			}
+			return fits;
+		});
+}
+
 /* groups: { title, hosts, isHurt, more }; more is the line about hosts that are left out. */
 function drawHosts(width, groups, isCulprit, label) {
 	const all = groups.flatMap((g) => g.hosts);
@@ -76,7 +97,9 @@ function drawHosts(width, groups, isCulprit, label) {
 	const type = height < 20 ? 'small' : 'name';
 	const wide = width >= 560;
 	const longest = Math.max(60, ...all.map((h) => room(h.name) + 14));
-	const left = Math.min(longest, wide ? 240 : 124), right = width - (wide ? 190 : 62);
+	const names = Math.min(longest, wide ? 240 : 124), right = width - (wide ? 190 : 62);
+	const columns = traitColumns(all, names, width);
+	const left = names + columns.reduce((sum, c) => sum + c.width, 0);
 	const view = viewOf(all);
 	const x = scale(view.from, view.to, left, right);
 	const ground = [], parts = [];
@@ -85,7 +108,11 @@ function drawHosts(width, groups, isCulprit, label) {
 	if (wide)
 		parts.push(text(width - 84, y + 14, 'stalled', 'axis', 'end'),
 			text(width, y + 14, 'longest wait', 'axis', 'end'));
+	if (columns.length)
+		parts.push(columns.map((c) => text(c.at, y + 14, shorten(c.name, c.width - 8), 'axis')));
 	for (const group of groups) {
+		if (columns.length && y < 5)
+			y += 18;
 		parts.push(text(0, y + 14, group.title, 'group'));
 		y += 22;
 		for (const h of group.hosts) {
@@ -97,7 +124,8 @@ function drawHosts(width, groups, isCulprit, label) {
 			ground.push(line(left, y + height - 0.5, right, y + height - 0.5, { class: 'row' }));
 			parts.push(text(0, base, shorten(h.name, left - 8), type),
 				text(wide ? width - 84 : width, base, share, type, 'end'),
-				wide && text(width, base, duration(h.worst_wait), type, 'end'));
+				wide && text(width, base, duration(h.worst_wait), type, 'end'),
+				columns.map((c) => text(c.at, base, shorten(h.traits[c.number], c.width - 8), type)));
 			if (h.since > view.from)
 				parts.push(mark(row, [h.name, 'before ' + clock(h.since) +
 					' it had more stalls and failed attempts than the page holds'],
@@ -127,10 +155,10 @@ function hostTables(rows) {
 	const stalls = rows.flatMap((h) => h.stalls), attempts = rows.flatMap((h) => h.attempts);
 
 	return [
-		table('Hosts', ['Host', 'Addresses', 'MAC', '#Attempts', '#Stalled', '#of', '#Longest wait',
-			'#Undecided'],
-			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '', h.connections, h.stalled,
-				h.decided, duration(h.worst_wait), h.undecided])),
+		table('Hosts', ['Host', 'Addresses', 'MAC', ...leftOut.traits, '#Attempts', '#Stalled', '#of',
+			'#Longest wait', '#Undecided'],
+			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '', ...h.traits, h.connections,
+				h.stalled, h.decided, duration(h.worst_wait), h.undecided])),
 		stalls.length > 0 && table('Stalls', ['From', 'Client', 'Server', '#Wait'],
 			stalls.map((s) => [fineClock(s.start), endpoint(s.client, s.client_port, s.vlans),
 				endpoint(s.server, s.server_port), duration(s.wait) + (s.ended ? '' : ' so far')])),
