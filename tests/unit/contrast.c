@@ -170,7 +170,27 @@ static void check_large_tables(void)
 	EXPECT(v.p < 1e-3 && 6 * 256 / v.p < 2.1e6, "1536 units a sample, 2 million in all");
 	for (i = 0; i < COUNT(row); i++)
 		row[i].bad = i < 100 ? 256 : 0;
+	row[COUNT(row) - 1].total = 2; /* a small row changes nothing */
 	EXPECT(test_table(row, COUNT(row)).p < 1e-9, "no sample, but the approximation");
+}
+
+/*
+ * 2500 rows of 4 units. The constant was computed from the joint probabilities of all counts in two
+ * rows, which give the exact variance.
+ */
+static void check_variance(void)
+{
+	static struct table_row row[2500];
+	size_t i;
+
+	for (i = 0; i < COUNT(row); i++)
+		row[i] = (struct table_row){ 2, 4 };
+	for (i = 0; i < 340; i++)
+		row[i].bad = i % 2 * 4;
+	for (; i < 340 + 1280; i++)
+		row[i].bad = 1 + i % 2 * 2;
+	EXPECT(is_near(test_table(row, COUNT(row)).p, 0.011760229281),
+	       "the variance of chi-square");
 }
 
 /* ---- the number of tests ---- */
@@ -233,6 +253,7 @@ static void check_exact_strata(void)
 	struct stratum with_mute[] = { mute[1], three[0], mute[2], three[1],
 				       mute[3], three[2], mute[4], mute[5] };
 	static const struct stratum alike[] = { { 5, 5, 5, 10 }, { 5, 5, 5, 10 } };
+	static const struct stratum most_bad = { 4, 5, 5, 6 };
 	struct stratified_test t = test_strata(two, 2);
 
 	EXPECT(is_near(t.within, 13.0 / 50) && is_near(t.result.p_min, 1.0 / 50), "two hosts");
@@ -249,6 +270,10 @@ static void check_exact_strata(void)
 	t = test_strata(alike, 1);
 	EXPECT(is_near(t.within, fisher_exact(5, 0, 0, 5)), "one host is a 2x2 table");
 	EXPECT(t.between == 1, "one host decides alone");
+	t = test_strata(&most_bad, 1);
+	EXPECT(is_near(t.within, fisher_exact(4, 1, 1, 0)) && is_near(t.result.p_min, 1.0 / 6) &&
+		       !t.more && t.agreeing == 1,
+	       "more bad observations than observations without the trait");
 	t = test_strata(&mute[1], 5);
 	EXPECT(t.result.p == 1 && t.result.p_min == 1 && !t.informative, "no host shows anything");
 	EXPECT(test_strata(NULL, 0).result.p == 1, "no host");
@@ -298,6 +323,15 @@ static void check_hosts_agree(void)
 	       "random signs");
 	t = test_strata(s, 400);
 	EXPECT(t.between < 1e-80, "the normal approximation");
+	for (i = 0; i < 400; i++)
+		s[i] = (struct stratum){ i % 100 < 60, 1, 1, 2 };
+	t = test_strata(s, 100);
+	/* both tests are the binomial test: 60 of 100 */
+	EXPECT(is_near(t.within, 0.05688793364) && is_within(t.between, t.within, 0.25),
+	       "60 of 100 random signs");
+	t = test_strata(s, 300);
+	EXPECT(is_within(t.between, erfc(60 / sqrt(300) / sqrt(2)), 1e-4), "180 of 300 signs");
+	EXPECT(t.result.p == t.within && t.agreeing == 180, "the larger p-value");
 	for (i = 0; i < 400; i++)
 		s[i] = (struct stratum){ i % 2, 1, 1, 2 };
 	EXPECT(test_strata(s, 400).result.p == 1, "400 hosts without a difference");
@@ -403,6 +437,9 @@ static void check_single_values(void)
 	g[0] = (struct group){ 1000, 0, 9 };
 	c = test_groups(g, 31);
 	EXPECT(c.outcome != TRAIT_SPLITS, "each bad host has a value of its own");
+	c = TEST_GROUPS({ 1, 0, 9 }, { 2, 0, 9 }, { 3, 1, 0 }, { 4, 1, 0 }, { 5, 1, 0 },
+			{ 6, 1, 0 });
+	EXPECT(c.outcome == TRAIT_UNCLEAR && c.test.p < 0.01, "values of one host each are named");
 	c = test_groups(g + 1, 30);
 	EXPECT(c.outcome == TRAIT_ALL_DIFFER && c.test.p == 1 && c.test.p_min == 1,
 	       "all hosts differ");
@@ -417,6 +454,11 @@ static void check_spread(void)
 	EXPECT(c.outcome == TRAIT_UNCLEAR, "a third of the hosts has a value without a bad one");
 	c = TEST_GROUPS({ 1, 1, 20 }, { 2, 0, 10 });
 	EXPECT(c.outcome == TRAIT_UNCLEAR, "a large p-value is no evidence");
+	c = TEST_GROUPS({ 1, 5, 20 }, { 2, 0, 3 });
+	EXPECT(c.outcome == TRAIT_UNCLEAR, "one value of most hosts is not spread");
+	c = TEST_GROUPS({ 1, 5, 3 }, { 2, 5, 3 }, { 3, 6, 0 });
+	EXPECT(c.outcome == TRAIT_UNCLEAR && c.test.p > 0.05,
+	       "a quarter has a value without good ones");
 	c = TEST_GROUPS({ 1, 7, 3 }, { 2, 1, 20 });
 	EXPECT(c.outcome == TRAIT_UNCLEAR && c.test.p < 0.05, "shares that differ significantly");
 	c = TEST_GROUPS({ 1, 4, 1 }, { 2, 1, 4 });
@@ -601,6 +643,7 @@ int main(void)
 	check_brute_force();
 	check_sampled_table();
 	check_large_tables();
+	check_variance();
 	check_adjustment();
 	check_exact_strata();
 	check_permuted_strata();
