@@ -100,7 +100,8 @@ static void derive_durations(struct connection *c, bool request_in_syn)
 		c->wait = NEVER;
 		c->answer = NEVER;
 	}
-	c->server_round_trip = c->syn_count == 1 ? between(c->syn, c->synack) : NEVER;
+	c->server_round_trip =
+		c->syn_count == 1 && !c->synack_from_gateway ? between(c->syn, c->synack) : NEVER;
 	c->client_round_trip = c->synack_count == 1 ? between(c->synack, c->ack) : NEVER;
 	c->syn_forwarding_delay = c->synack_forwarding_delay = c->payload_forwarding_delay = NEVER;
 }
@@ -237,6 +238,15 @@ enum side connection_end(const struct connection *c, ns_t *when)
 	if (when)
 		*when = by_rst ? c->rst : c->fin;
 	return by_rst ? c->rst_from : c->fin_from;
+}
+
+bool connection_is_greeted(const struct connection *c)
+{
+	bool is_closed = c->fin != NEVER && c->fin_from == SIDE_CLIENT && c->fin <= c->server_first;
+	bool is_alert =
+		c->server_payload.has_first_byte && c->server_payload.first_byte == TLS_ALERT;
+
+	return c->banner != NEVER && !is_closed && !is_alert;
 }
 
 ns_t connection_silence(const struct connection *c)

@@ -179,7 +179,11 @@ struct connection {
 	/* from the handshake to the server's first payload; NEVER if the client sends first */
 	ns_t banner;
 	ns_t answer; /* from the client's first payload to the server's */
-	ns_t server_round_trip; /* NEVER if the SYN was retransmitted: the SYN-ACK is ambiguous */
+	/*
+	 * NEVER if the SYN was retransmitted: the SYN-ACK is ambiguous; or if this gateway made the
+	 * SYN-ACK
+	 */
+	ns_t server_round_trip;
 	ns_t client_round_trip; /* NEVER if the SYN-ACK was retransmitted */
 	/* time inside this gateway; NEVER if only one of its sides was seen */
 	ns_t syn_forwarding_delay;
@@ -204,6 +208,12 @@ bool payload_is_black_holed(const struct payload *p);
  * SIDE_NONE if there was none.
  */
 enum side connection_end(const struct connection *c, ns_t *when);
+
+/*
+ * Returns true if the server spoke first, and that was a greeting: not a TLS alert, by which it ends
+ * a connection, and not sent after the client had closed.
+ */
+bool connection_is_greeted(const struct connection *c);
 
 /* Returns the time since the handshake if neither side has sent payload since, else NEVER. */
 ns_t connection_silence(const struct connection *c);

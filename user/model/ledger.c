@@ -86,8 +86,8 @@ static bool is_alert(const struct payload *p)
 
 bool is_served(const struct connection *c)
 {
-	return c->server_first != NEVER && !is_alert(&c->server_payload) &&
-	       !payload_is_black_holed(&c->server_payload);
+	return c->server_first != NEVER && (c->banner == NEVER || connection_is_greeted(c)) &&
+	       !is_alert(&c->server_payload) && !payload_is_black_holed(&c->server_payload);
 }
 
 /*
@@ -314,7 +314,7 @@ static struct ledger_entry classify_established(const struct connection *c,
 {
 	if (c->offloaded && (c->client_first == NEVER || c->client_gap))
 		return entry(ROW_UNSEEN, STAGE_HOLD, MANNER_OFFLOADED);
-	if (is_alert(&c->server_payload))
+	if (is_alert(&c->server_payload) && c->client_first != NEVER)
 		return entry(ROW_FAILED, STAGE_ANSWER, MANNER_ALERT);
 	if (payload_is_black_holed(&c->server_payload))
 		return entry(ROW_FAILED, STAGE_ANSWER, MANNER_TOO_LARGE);

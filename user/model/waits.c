@@ -111,7 +111,8 @@ static void note_without_payload(struct model *m, struct client *client, const s
 void note_waits(struct model *m, struct peer *peer, struct client *client, struct pair *pair,
 		const struct connection *c)
 {
-	bool is_late_banner = c->banner != NEVER && c->banner >= m->stall_ns;
+	bool is_greeted = connection_is_greeted(c);
+	bool is_late_banner = is_greeted && c->banner >= m->stall_ns;
 
 	/* the first payload may have passed through the flowtable, at an unknown time */
 	if (c->offloaded && (c->client_first == NEVER || c->client_gap)) {
@@ -120,7 +121,7 @@ void note_waits(struct model *m, struct peer *peer, struct client *client, struc
 	}
 	histogram_add(&m->waits, c->wait);
 	histogram_add(&m->answers, c->answer);
-	if (client && (c->wait != NEVER || c->banner != NEVER)) {
+	if (client && (c->wait != NEVER || is_greeted)) {
 		client->decided++;
 		samples_add(&client->waits, c->wait);
 		if (c->wait != NEVER && c->wait > client->worst_wait)
@@ -128,10 +129,10 @@ void note_waits(struct model *m, struct peer *peer, struct client *client, struc
 	}
 	if (peer) {
 		peer->requests += c->wait != NEVER;
-		peer->banners += c->banner != NEVER;
+		peer->banners += is_greeted;
 	}
 	if (pair) {
-		pair->banners += c->banner != NEVER;
+		pair->banners += is_greeted;
 		pair->late_banners += is_late_banner;
 	}
 	if (c->wait != NEVER && c->wait >= m->stall_ns)
@@ -205,7 +206,7 @@ static ns_t time_taken(const struct connection *c)
 	if (c->synack != NEVER && c->syn_count != 2)
 		taken = c->synack - c->syn;
 
-	if (c->banner != NEVER)
+	if (connection_is_greeted(c))
 		taken += c->banner;
 	else if (c->answer != NEVER && !c->client_payload.again)
 		taken += c->answer;
