@@ -133,12 +133,15 @@ static struct ledger_entry closed_late(const struct peer *p, const int64_t *gree
 {
 	static const struct ledger_entry unused = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
 					 no_greeting = { ROW_FAILED, STAGE_GREETING, MANNER_NEVER },
-					 closed = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED };
+					 closed = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED },
+					 held = { ROW_FAILED, STAGE_HOLD, MANNER_NEVER };
 	bool speaks_first = peer_speaks_first(p, greetings);
+	/* a SYN proxy lets no client speak before the server has answered it */
+	bool is_held = p->window_0 && p->window_0 == p->answered && !p->requests && !p->banners;
 
 	/* a client that leaves after a while had waited for the greeting */
 	if (by == SIDE_CLIENT)
-		return speaks_first ? no_greeting : unused;
+		return is_held ? held : speaks_first ? no_greeting : unused;
 	/* a server that takes requests closes idle connections after a while */
 	return !speaks_first && p->requests ? unused : closed;
 }

@@ -147,6 +147,7 @@ struct peer {
 	uint64_t connections;
 	uint64_t answered; /* attempts answered by a SYN-ACK */
 	uint64_t answered_late; /* attempts answered after SILENT_NS or longer */
+	uint64_t window_0; /* attempts answered by a SYN-ACK with a window of 0 */
 	uint64_t failures[FAILURES];
 	uint64_t failed_syns;
 	ns_t longest_refusal; /* from the first SYN to the last RST of a connect; 0 if none */

@@ -29,6 +29,9 @@ void retract_failure(struct model *m, struct peer *peer, const struct connection
 {
 	if (!peer->reported || c->synack == NEVER || c->synack <= peer->reported_syn)
 		return;
+	/* a proxy on this gateway completes handshakes for servers that may be dead */
+	if (c->synack_from_gateway && c->server_first == NEVER)
+		return;
 	peer->reported = 0;
 	m->failing_now--;
 	peer->retracted = c->synack;
@@ -86,6 +89,7 @@ void note_failure(struct model *m, struct peer *peer, struct pair *pair, const s
 void note_answer(struct model *m, struct peer *peer, const struct connection *c)
 {
 	peer->answered++;
+	peer->window_0 += c->synack != NEVER && !c->synack_window;
 	if (c->synack != NEVER && (peer->last_answer == NEVER || c->synack > peer->last_answer))
 		peer->last_answer = c->synack;
 	if (c->synack != NEVER && (peer->first_answer == NEVER || c->synack < peer->first_answer))

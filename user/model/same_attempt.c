@@ -133,6 +133,12 @@ void fill_far_side(struct connection *c, const struct connection *far)
 				    .client_first = far->client_first };
 	if (far->syn_egress)
 		c->forwarded_by = far->ifindex;
+	/* a copy without the SYN-ACK has no round trip */
+	if (far->synack != NEVER || !is_copy(c, far))
+		c->server_round_trip = far->server_round_trip;
+	/* a SYN proxy on this gateway sends a SYN and a SYN-ACK of its own: it delays none */
+	if (c->synack_from_gateway || (c->synack != NEVER && far->syn > c->synack))
+		return;
 	c->syn_forwarding_delay =
 		forwarding_delay(c->syn, far->syn, c->syn_count == 1 && far->syn_count == 1);
 	c->synack_forwarding_delay = forwarding_delay(
@@ -141,9 +147,6 @@ void fill_far_side(struct connection *c, const struct connection *far)
 		forwarding_delay(c->client_first, far->client_first,
 				 !c->client_payload.again && !far->client_payload.again &&
 					 c->client_payload.size == far->client_payload.size);
-	/* a copy without the SYN-ACK has no round trip */
-	if (far->synack != NEVER || !is_copy(c, far))
-		c->server_round_trip = far->server_round_trip;
 }
 
 /*

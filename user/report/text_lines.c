@@ -302,6 +302,8 @@ void text_late_answer(struct report *r, const struct connection *c)
 	if (c->synack == NEVER) {
 		e.when = c->settled;
 		print_event(r, &e, "answers after all");
+	} else if (c->synack_from_gateway) {
+		print_event(r, &e, "answers after all|, through this gateway's proxy");
 	} else if (c->syn_count == 1) {
 		print_event(r, &e, "answers after all|: SYN-ACK %s after the SYN",
 			    format_duration(span, c->synack - c->syn));
