@@ -33,10 +33,14 @@ static int by_endpoint(const void *key, const void *element)
 	return memcmp(key, &((const struct server *)element)->endpoint, sizeof(struct endpoint));
 }
 
+struct server *find_server(const struct context *g, const struct endpoint *e)
+{
+	return bsearch(e, g->servers, g->server_count, sizeof(*g->servers), by_endpoint);
+}
+
 struct server *server_of(const struct context *g, const struct noted_connect *n)
 {
-	return bsearch(&n->c->server, g->servers, g->server_count, sizeof(*g->servers),
-		       by_endpoint);
+	return find_server(g, &n->c->server);
 }
 
 /* ---- which connects a finding is about ---- */

@@ -29,6 +29,9 @@ static inline bool was_served(const struct noted_connect *n)
 	return n->entry.row == ROW_IN_TIME || n->entry.row == ROW_LATE;
 }
 
+/* Returns NULL if the journal has no connect to it. */
+struct server *find_server(const struct context *g, const struct endpoint *e);
+
 /* Returns the server of a connect. */
 struct server *server_of(const struct context *g, const struct noted_connect *n);
 

@@ -95,6 +95,19 @@ struct server_facts facts_of_server(const struct context *g, const struct server
 /* ---- the table ---- */
 
 /*
+ * Returns true if a device completed the handshake in place of the server: this gateway, or a SYN
+ * proxy, whose SYN-ACKs have a window of 0 or precede the SYN that the server gets.
+ */
+static bool is_proxied(const struct noted_connect *n, const struct server_facts *facts)
+{
+	const struct connection *c = n->c;
+
+	return c->synack_from_gateway ||
+	       (c->far.seen && c->synack != NEVER && c->far.syn > c->synack) ||
+	       (facts->window_0 && facts->window_0 == facts->answered);
+}
+
+/*
  * Requests that were not acknowledged. In each case the handshake seemed complete:
  *
  *   SYN-ACK has a window of 0         a SYN proxy whose server does not answer it
@@ -106,7 +119,7 @@ struct server_facts facts_of_server(const struct context *g, const struct server
 static enum finding_kind decide_not_acked(const struct noted_connect *n,
 					  const struct server_facts *facts)
 {
-	if (n->c->synack_from_gateway || (facts->window_0 && facts->window_0 == facts->answered))
+	if (is_proxied(n, facts))
 		return KIND_SYN_PROXY;
 	if (n->c->synack_after_ack)
 		return facts->ignores_syns ? KIND_ACCEPT_QUEUE : KIND_REQUEST_LOST;
@@ -136,7 +149,7 @@ static enum finding_kind decide_answer(const struct noted_connect *n,
 	case MANNER_SERVER_CLOSED:
 		return only_large ? KIND_LARGE_HELLO : KIND_RESET_AFTER_REQUEST;
 	case MANNER_NEVER:
-		if (n->c->synack_from_gateway)
+		if (is_proxied(n, facts))
 			return KIND_SYN_PROXY;
 		return only_large ? KIND_LARGE_HELLO : KIND_NO_ANSWER;
 	default:
@@ -183,12 +196,18 @@ enum finding_kind decide_kind(const struct context *g, const struct noted_connec
 		return n->entry.manner == MANNER_SERVER_RESET ? KIND_SERVER_CLOSES
 							      : KIND_HANDSHAKE_UNFINISHED;
 	case STAGE_HOLD:
-		return n->entry.row == ROW_FAILED ? KIND_SERVER_CLOSES : KINDS;
+		if (n->entry.row != ROW_FAILED)
+			return KINDS;
+		return is_proxied(n, facts) ? KIND_SYN_PROXY : KIND_SERVER_CLOSES;
 	case STAGE_GREETING:
-		return n->entry.row == ROW_FAILED ? KIND_NO_GREETING : KINDS;
+		if (n->entry.row != ROW_FAILED)
+			return KINDS;
+		return is_proxied(n, facts) ? KIND_SYN_PROXY : KIND_NO_GREETING;
 	case STAGE_ANSWER:
 		if (n->entry.row == ROW_FAILED)
 			return decide_answer(n, facts);
+		if (n->c->synack_after_ack && facts->ignores_syns)
+			return KIND_ACCEPT_QUEUE;
 		return n->c->answer == stage_duration(n->c, STAGE_ANSWER) ? KIND_FIRST_VISIT_SLOW
 									  : KINDS;
 	default:

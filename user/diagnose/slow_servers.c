@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Reports servers that delay their clients: late greetings, late answers, full accept queues. */
+/* Reports servers that delay their clients: late greetings, late answers. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/connects.h"
 
 #define IDENT_PORT 113
 
@@ -56,11 +57,18 @@ static size_t count_ident_queries(const struct client *server, const struct clie
 	return n;
 }
 
-/* Counts the greetings to such clients. Adds the clients to f->affected unless f is NULL. */
-static struct ident check_ident(struct context *g, const struct peer *p, struct finding *f)
+/* Returns the server as a client, or NULL if it opened no connections. */
+static const struct client *as_client(const struct context *g, const struct peer *p)
 {
 	struct client_key key = client_key_of(&p->server);
-	const struct client *server = model_client(g->m, &key);
+
+	return model_client(g->m, &key);
+}
+
+/* Counts the greetings to such clients. */
+static struct ident check_ident(const struct context *g, const struct peer *p)
+{
+	const struct client *server = as_client(g, p);
 	struct ident ident = {};
 	const struct pair *pair;
 	size_t queries;
@@ -74,11 +82,38 @@ static struct ident check_ident(struct context *g, const struct peer *p, struct 
 		ident.queries += queries;
 		ident.banners += pair->banners;
 		ident.late += pair->late_banners;
-		if (f && count_once(timeline_of(g, pair->who.client), f))
-			finding_add_host(g, &f->affected,
-					 host_of_client(g->hosts, pair->who.client));
 	}
 	return ident;
+}
+
+/*
+ * Collects the connects that the server greeted late: all of them, or those of clients whose port
+ * 113 it queries in vain.
+ */
+static void add_late_greetings(struct context *g, struct connect_set *set, const struct peer *p,
+			       bool ident_only)
+{
+	const struct client *server = as_client(g, p);
+	struct server *s = find_server(g, &p->server);
+	size_t i;
+
+	for (i = 0; s && i < s->count; i++) {
+		struct noted_connect *n = &s->connects[i];
+		struct client_key key = client_key_of(&n->c->client);
+		const struct client *client = model_client(g->m, &key);
+
+		if (!connection_is_greeted(n->c) || n->c->banner < g->m->stall_ns || n->explained)
+			continue;
+		if (!ident_only || (server && client && count_ident_queries(server, client)))
+			connect_set_add(g, set, n);
+	}
+}
+
+/* Makes the finding responsible for these greetings, and adds since when they are late. */
+static void explain_greetings(struct context *g, struct finding *f, const struct connect_set *set)
+{
+	finding_add_connects(g, f, set);
+	finding_add_span(g, f, set);
 }
 
 static void report_ident(struct context *g, const struct peer *p, const struct ident *ident)
@@ -86,16 +121,14 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 	struct cluster c = samples_cluster(&p->anomalies->banners);
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION];
 	bool most = ident->late * 2 > ident->banners;
+	struct connect_set set = {};
 	struct finding *f;
 
 	f = finding_new(g, KIND_IDENT, most ? confidence_by_count(ident->late) : CONFIDENCE_LOW);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	check_ident(g, p, f);
-	f->hosts_hurt = f->affected.count;
 	f->stalls = ident->banners;
-	f->correlated = ident->late;
 	f->timer = c.median;
 	f->deviation = c.deviation;
 	finding_text(f,
@@ -106,41 +139,85 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 		"%zu question%s without an answer; %u of %u greeting%s to these clients %s late",
 		ident->queries, plural(ident->queries), ident->late, ident->banners,
 		plural(ident->banners), ident->late == 1 ? "was" : "were");
+	add_late_greetings(g, &set, p, true);
+	explain_greetings(g, f, &set);
+	connect_set_free(&set);
 	finding_line(f, "action",
 		     "let the questions be refused, not dropped, or turn ident off at the server");
 }
 
-static void report_banner(struct context *g, const struct peer *p)
+/* Connects of the server itself to a resolver, which it makes to look up a client's name. */
+struct questions {
+	size_t all;
+	size_t bad; /* failed or late */
+};
+
+#define DNS_PORT 53
+
+static struct questions count_questions(const struct context *g, const struct peer *p)
+{
+	const struct client *server = as_client(g, p);
+	struct questions q = {};
+	const struct timeline *t;
+	size_t i;
+
+	if (!server)
+		return q;
+	t = timeline_of(g, server);
+	for (i = 0; i < t->connect_count; i++) {
+		const struct noted_connect *n = t->connects[i];
+
+		if (n->c->server.port != DNS_PORT)
+			continue;
+		q.all++;
+		q.bad += is_failed(n) || n->entry.row == ROW_LATE;
+	}
+	return q;
+}
+
+static void add_lookup(const struct context *g, struct finding *f, const struct peer *p)
+{
+	struct questions q = count_questions(g, p);
+
+	if (q.all)
+		finding_line(f, "",
+			     "a lookup of the client's name (reverse DNS) is the usual reason: %zu "
+			     "of its %zu connect%s to port 53 failed or %s late; its questions by "
+			     "UDP were not looked at",
+			     q.bad, q.all, plural(q.all), q.bad == 1 ? "was" : "were");
+	else
+		finding_line(f, "",
+			     "a lookup of the client's name (reverse DNS) is the usual reason: it "
+			     "asked nobody by TCP here, and its questions by UDP were not looked "
+			     "at");
+}
+
+static enum confidence banner_confidence(const struct peer *p, bool timer)
+{
+	bool most = p->late_banners * 2 > p->banners;
+
+	if (p->late_banners >= 3 && most && timer)
+		return CONFIDENCE_HIGH;
+	return p->late_banners >= 2 && most ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+}
+
+static void report_late_banner(struct context *g, const struct peer *p)
 {
 	const struct anomalies *t = p->anomalies;
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->banners);
-	bool timer = is_timer(&c, &t->banners), most = p->late_banners * 2 > p->banners;
-	struct ident ident = check_ident(g, p, NULL);
-	enum confidence confidence = CONFIDENCE_LOW;
-	struct finding *f;
+	bool timer = is_timer(&c, &t->banners);
+	struct finding *f = finding_new(g, KIND_LATE_BANNER, banner_confidence(p, timer));
+	struct connect_set set = {};
 
-	if (ident.late) {
-		report_ident(g, p, &ident);
-		if (ident.late * 2 > p->late_banners)
-			return;
-	}
-	if (p->late_banners >= 3 && most && timer)
-		confidence = CONFIDENCE_HIGH;
-	else if (p->late_banners >= 2 && most)
-		confidence = CONFIDENCE_MEDIUM;
-	f = finding_new(g, KIND_LATE_BANNER, confidence);
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, 0);
-	f->hosts_hurt = f->affected.count;
 	if (timer) {
 		f->timer = c.median;
 		f->deviation = c.deviation;
 	}
 	f->stalls = p->banners;
-	f->correlated = p->late_banners;
 	format_duration(late, timer ? c.median : t->worst_banner);
 	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
 	if (timer)
@@ -151,11 +228,28 @@ static void report_banner(struct context *g, const struct peer *p)
 	else
 		finding_line(f, "", "%u of its %u greetings %s late; the clients held nothing back",
 			     p->late_banners, p->banners, p->late_banners == 1 ? "was" : "were");
-	finding_line(f, "",
-		     "its reverse DNS of the client is the usual suspect; its own questions were "
-		     "not seen here");
-	if (!most)
+	add_lookup(g, f, p);
+	add_late_greetings(g, &set, p, false);
+	explain_greetings(g, f, &set);
+	connect_set_free(&set);
+	finding_line(f, "action",
+		     "on the server, check what it looks up before it greets: DNS of the client's "
+		     "address, ident, a directory");
+	if (p->late_banners * 2 <= p->banners)
 		finding_line(f, "against", "most of its greetings came in time");
+}
+
+static void report_banner(struct context *g, const struct peer *p)
+{
+	struct ident ident = check_ident(g, p);
+
+	/* what a server of requests sends to a client that is idle is no greeting */
+	if (!peer_speaks_first(p, g->greetings) && p->requests)
+		return;
+	if (ident.late)
+		report_ident(g, p, &ident);
+	if (ident.late * 2 <= p->late_banners)
+		report_late_banner(g, p);
 }
 
 /* ---- answers ---- */
@@ -199,52 +293,62 @@ static void report_slow_answers(struct context *g, const struct peer *p)
 
 /* ---- handshakes ---- */
 
-static void report_full_queue(struct context *g, const struct peer *p)
+/* Connects on which the SYN-ACK was repeated to a client that had sent nothing yet. */
+struct deferred {
+	uint64_t count;
+	uint64_t served; /* the client's request came later, and was served */
+	uint64_t failed; /* it was not */
+};
+
+static bool is_deferred(const struct context *g, const struct connection *c)
 {
-	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
-	uint32_t n = p->anomalies->accept_queue;
+	bool idle = c->client_first == NEVER || (c->wait != NEVER && c->wait >= g->m->stall_ns / 2);
+
+	return c->synack_after_ack && idle && !c->client_payload.again;
+}
+
+static struct deferred count_deferred(const struct context *g, const struct peer *p)
+{
+	const struct server *s = find_server(g, &p->server);
+	struct deferred d = {};
+	size_t i;
+
+	for (i = 0; s && i < s->count; i++) {
+		const struct noted_connect *n = &s->connects[i];
+
+		if (!is_deferred(g, n->c))
+			continue;
+		d.count++;
+		d.served += was_served(n);
+		d.failed += is_failed(n);
+	}
+	return d;
+}
+
+/* Clients that speak late must be served: else the server forgets them, which is not harmless. */
+static void report_deferred(struct context *g, const struct peer *p)
+{
+	struct deferred d = count_deferred(g, p);
 	char peer[FORMAT_ENDPOINT];
 	struct finding *f;
 
-	/*
-	 * a lost ACK behind us looks the same, so compare with the rate of loss at the other
-	 * servers
-	 */
-	if (n * (established - p->answered) <= 3 * p->connections * (g->m->lost_far - p->lost))
+	if (!d.count || d.failed)
 		return;
-	f = finding_new(g, KIND_ACCEPT_QUEUE, confidence_by_count(n));
+	f = finding_new(g, KIND_DEFERRED_ACCEPT, confidence_by_count(d.count));
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ANOMALY_ACCEPT_QUEUE);
-	f->hosts_hurt = f->affected.count;
-	f->stalls = p->connections;
-	f->correlated = p->anomalies->accept_queue;
-	finding_text(f, "%s does not accept its connections: its accept queue is full",
-		     format_endpoint(peer, &p->server));
-	finding_line(f, "",
-		     "on %u of %" PRIu64 " connection%s it repeats the SYN-ACK although the ACK "
-		     "has passed, and accepts no request: its application is too slow, or its "
-		     "backlog too short (on the server: ss -ltn, nstat -az TcpExtListenOverflows)",
-		     p->anomalies->accept_queue, p->connections, plural(p->connections));
-}
-
-static void report_deferred(struct context *g, const struct peer *p)
-{
-	struct finding *f =
-		finding_new(g, KIND_DEFERRED_ACCEPT, confidence_by_count(p->anomalies->deferred));
-	char peer[FORMAT_ENDPOINT];
-
-	if (!f)
-		return;
-	finding_set_peer(f, &p->server);
-	f->correlated = p->anomalies->deferred;
+	f->correlated = d.count;
 	finding_text(f,
-		     "%s repeats SYN-ACKs to idle clients: harmless, it waits for data (deferred "
-		     "accept)",
-		     format_endpoint(peer, &p->server));
-	finding_line(f, "", "%u connection%s on which the client had sent nothing yet",
-		     p->anomalies->deferred, plural(p->anomalies->deferred));
+		     "%s repeats SYN-ACKs to idle clients: %sit waits for data (deferred accept)",
+		     format_endpoint(peer, &p->server), d.served ? "harmless, " : "");
+	finding_line(f, "",
+		     "%" PRIu64 " connection%s on which the client had sent nothing yet; %" PRIu64
+		     " of them spoke later and %s served",
+		     d.count, plural(d.count), d.served, d.served == 1 ? "was" : "were");
+	if (!d.served)
+		finding_line(f, "not seen",
+			     "no client sent its request after that: whether it would be served");
 }
 
 static void report_port_reuse(struct context *g, const struct peer *p)
@@ -279,8 +383,6 @@ void cause_slow_servers(struct context *g)
 			continue;
 		if (p->late_banners)
 			report_banner(g, p);
-		if (t->accept_queue)
-			report_full_queue(g, p);
 		if (t->deferred && !t->accept_queue)
 			report_deferred(g, p);
 		if (t->slow_answers)
