@@ -24,6 +24,8 @@ static void on_started(void *context)
 {
 	struct pipeline *p = context;
 
+	if (p->drop_counters)
+		drop_counters_start(p->drop_counters);
 	if (!p->session.is_capture)
 		status_print_watching(&p->session);
 	if (!p->session.is_capture && p->session.interface_count > 1)
@@ -192,13 +194,16 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 				     .context = p },
 		.reports.cleanup_fd = -1
 	};
+	if (!o->read_count)
+		p->drop_counters = drop_counters_open();
 	p->join = join_new(&p->join_events);
 	p->connects = connects_new(&p->connects_events);
 	p->vendors = mac_vendors_open(MAC_VENDORS_FOLDER);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)
 		p->evidence = evidence_new(o->stall, o->snaplen);
-	if (!p->join || !p->connects || !p->model || (o->write_file && !p->evidence)) {
+	if (!p->join || !p->connects || !p->model || (o->write_file && !p->evidence) ||
+	    (!o->read_count && !p->drop_counters)) {
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
@@ -211,12 +216,15 @@ void pipeline_finish(struct pipeline *p)
 	connects_end(p->connects);
 	p->session.joined = join_joined(p->join);
 	p->session.ambiguous = join_ambiguous(p->join);
+	if (p->drop_counters)
+		drop_counters_end(p->drop_counters, &p->drops);
 }
 
 int pipeline_close(struct pipeline *p)
 {
 	int status = reports_close(&p->reports);
 
+	drop_counters_close(p->drop_counters);
 	evidence_free(p->evidence);
 	connects_free(p->connects);
 	join_free(p->join);

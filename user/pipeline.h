@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "host/drop_counters.h"
 #include "host/mac_vendors.h"
 #include "model/connects.h"
 #include "model/join.h"
@@ -27,6 +28,8 @@ struct pipeline {
 	struct evidence *evidence; /* with --write, else NULL */
 	struct reports reports;
 	struct mac_vendors *vendors; /* NULL if no registry is installed */
+	struct drop_counters *drop_counters; /* of this host; NULL with a capture */
+	struct host_drops drops; /* of this host during the run */
 	uint64_t opening; /* opening attempts seen by the last complete sweep */
 	uint64_t opening_so_far; /* opening attempts seen by the current sweep so far */
 };

@@ -156,6 +156,7 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 	d->session = session;
 	d->facts = facts;
 	model_ledger(m, &d->ledger);
+	d->drops = facts->drops;
 	d->at = calloc(MAX_FINDINGS, sizeof(*d->at));
 	d->failed = !model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts);
 	if (d->failed)

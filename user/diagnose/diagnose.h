@@ -260,6 +260,7 @@ struct diagnosis {
 	const struct session *session;
 	const struct host_facts *facts;
 	struct ledger ledger;
+	struct host_drops drops; /* packets that this host dropped during the run */
 	enum state state;
 	/* the result in one sentence without a full stop, for all reports; UTF-8, escaped */
 	char headline[DIAGNOSIS_HEADLINE];

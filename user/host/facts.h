@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Facts that packets do not show, gathered once at the end of a run: the routes of this host to the
- * peers that fail, and the registry of MAC addresses. Zeroed facts mean that nothing is known.
+ * peers that fail, the packets that it dropped, and the registry of MAC addresses. Zeroed facts mean
+ * that nothing is known.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "host/drop_counters.h"
 #include "host/mac_vendors.h"
 #include "host/route.h"
 
@@ -32,6 +34,7 @@ struct host_facts {
 	struct known_route *routes; /* sorted by the bytes of the destination, for binary search */
 	size_t route_count;
 	const struct mac_vendors *vendors; /* NULL if there is no registry */
+	struct host_drops drops;
 };
 
 /*

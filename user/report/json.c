@@ -434,6 +434,37 @@ static void field_longest(FILE *out, const struct longest_wait *w)
 	fputc('}', out);
 }
 
+/* Writes the counters of this host that grew, and those that could not be read. */
+static void field_gateway_drops(FILE *out, const struct host_drops *drops)
+{
+	const char *comma = "";
+	size_t i;
+
+	if (!drops->is_read) {
+		fputs(",\"gateway_drops\":null", out);
+		return;
+	}
+	fputs(",\"gateway_drops\":{\"grew\":[", out);
+	for (i = 0; i < drops->count; i++) {
+		const struct drop_growth *g = &drops->grown[i];
+
+		fprintf(out, "%s{\"counter\":\"%s\"", i ? "," : "",
+			drop_counter_infos[g->counter].name);
+		field_string(out, "interface", g->iface[0] ? g->iface : NULL);
+		field_string(out, "qdisc", g->kind[0] ? g->kind : NULL);
+		field_count(out, "count", g->count);
+		fputc('}', out);
+	}
+	fputs("],\"not_read\":[", out);
+	for (i = 0; i < DROP_COUNTERS; i++) {
+		if (drops->available[i])
+			continue;
+		fprintf(out, "%s\"%s\"", comma, drop_counter_infos[i].name);
+		comma = ",";
+	}
+	fprintf(out, "],\"folded\":%zu}", drops->omitted);
+}
+
 void json_summary(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	const struct session *session = r->session;
@@ -463,6 +494,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_count(out, "own", session->nat.own);
 	field_count(out, "lost", session->nat.lost);
 	fputc('}', out);
+	field_gateway_drops(out, &d->drops);
 	field_count(out, "retried", m->retried);
 	field_count(out, "joined", session->joined);
 	field_count(out, "ambiguous", session->ambiguous);
