@@ -9,6 +9,7 @@
 
 void cause_correlation(struct context *g); /* waits-for-peer, slow-helper */
 void cause_failover(struct context *g); /* held-before-connect, failover-chain, broken-ipv6 */
+void cause_gateway_counters(struct context *g); /* gateway-drops */
 void cause_loss(struct context *g); /* lossy-client, lossy-far-side */
 void cause_openings(struct context *g); /* the kinds of decide.h */
 void cause_slow_servers(struct context *g); /* ident, late-banner, slow-server, accept-queue, ... */

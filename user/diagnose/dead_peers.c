@@ -7,6 +7,7 @@
 #include "diagnose/causes.h"
 #include "diagnose/dead_peers.h"
 #include "diagnose/forwarding.h"
+#include "diagnose/gateway_counters.h"
 
 /* Minimum numbers of unfinished attempts, and of clients that they come from, for a flood. */
 #define FLOOD_ATTEMPTS 1000
@@ -29,7 +30,8 @@
  */
 static bool is_peer_explained(const struct context *g, const struct peer *p)
 {
-	return is_dropped_here(g, p) || is_waited_for(g, &p->server);
+	return is_dropped_here(g, p) || is_dropped_by_counters(g, p) ||
+	       is_waited_for(g, &p->server);
 }
 
 /* Formats " of 3 hosts"; empty if all hosts were evicted from the model. */
@@ -103,6 +105,7 @@ static void report_silent(struct context *g, const struct peer *p)
 	else
 		finding_text(f, "%s does not answer: %" PRIu64 " connect%s%s", peer, unanswered(p),
 			     plural(unanswered(p)), format_of_hosts(hosts, f->hosts_hurt));
+	gateway_drops_line(g, f);
 	if (!p->failures[FAILURE_SILENT])
 		finding_line(f, "", "%s connect was given up after one SYN, which proves little",
 			     unanswered(p) == 1 ? "the" : "each");

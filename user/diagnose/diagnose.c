@@ -15,6 +15,7 @@ static void (*const causes[])(struct context *) = {
 	cause_correlation, /* two independent observations agree: the strongest evidence */
 	cause_failover, /* before the SYN; ignores peers that stalls wait for */
 	cause_openings, /* openings that failed, by stage; leaves alone what traits of SYNs explain */
+	cause_gateway_counters, /* lost packets that this host counted itself */
 	cause_loss, /* short stalls of a lossy client need no other explanation */
 	cause_slow_servers, /* weighs single slow answers against the loss found before */
 	cause_unexplained, /* all remaining stalls */

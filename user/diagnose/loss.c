@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/gateway_counters.h"
 
 /* Minimum number and share of connections with loss for a finding. */
 #define LOSS_LEAST 3
@@ -84,6 +85,7 @@ static void report_lossy_client(struct context *g, struct timeline *t)
 	f->correlated = lost;
 	finding_text(f, "packets are lost between %s and this gateway",
 		     format_address(name, &h->clients[0]->key.address));
+	gateway_drops_line(g, f);
 	finding_line(f, "",
 		     "on %" PRIu64 " of %" PRIu64
 		     " connections the handshake had to be repeated on "
@@ -114,7 +116,7 @@ static void report_lossy_far_side(struct context *g)
 		if (!worst || p->lost > worst->lost)
 			worst = p;
 	}
-	if (servers < 2 || worst->lost * 10 > lost * 8)
+	if (servers < 2 || worst->lost * 10 > lost * 8 || has_finding(g, KIND_GATEWAY_DROPS))
 		return;
 	f = finding_new(g, KIND_LOSSY_FAR_SIDE,
 			servers >= 3 && lost >= 2 * LOSS_LEAST ? CONFIDENCE_HIGH
@@ -131,6 +133,7 @@ static void report_lossy_far_side(struct context *g)
 		     "packets are lost behind this gateway: %" PRIu64 " of %" PRIu64
 		     " connections had to try again",
 		     lost, established);
+	gateway_drops_line(g, f);
 	finding_line(
 		f, "",
 		"the SYN was sent again and answered then, at %zu servers; none of them alone has "

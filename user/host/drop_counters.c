@@ -19,95 +19,6 @@
 #define MAX_FILE (4 << 20) /* bytes that are read of a file: some lines for each of 4096 CPUs */
 #define MAX_ROWS 4096 /* counters read over netlink, of some hundred interfaces */
 
-const struct drop_counter_info drop_counter_infos[DROP_COUNTERS] = {
-	/* clang-format off */
-	[DROP_CONNTRACK] = { "conntrack_drop", SCOPE_NAMESPACE, true,
-		"packets were dropped by conntrack: its table was full, or memory was short",
-		"compare net.netfilter.nf_conntrack_count with nf_conntrack_max, and see who opens so many connections (conntrack -L)" },
-	[DROP_CONNTRACK_INSERT] = { "conntrack_insert_failed", SCOPE_NAMESPACE, true,
-		"connections could not be inserted into the table of conntrack: two of them clash",
-		"look for NAT with too few ports or addresses, and for parallel DNS questions (conntrack -S)" },
-	[DROP_CONNTRACK_CHAIN] = { "conntrack_chain_too_long", SCOPE_NAMESPACE, true,
-		"connections could not be inserted into the table of conntrack: a hash chain was too long",
-		"raise net.netfilter.nf_conntrack_buckets" },
-	[DROP_CONNTRACK_EARLY] = { "conntrack_early_drop", SCOPE_NAMESPACE, false,
-		"tracked connections were evicted since the table of conntrack was full",
-		"compare net.netfilter.nf_conntrack_count with nf_conntrack_max, and see who opens so many connections (conntrack -L)" },
-	[DROP_QDISC] = { "qdisc_drops", SCOPE_INTERFACE, true,
-		"packets were dropped by the queueing discipline: its queue was full, or it limits the rate",
-		"tc -s qdisc show" },
-	[DROP_TC_FILTER] = { "tc_filter_drops", SCOPE_INTERFACE, true,
-		"packets were dropped by a tc filter or a BPF program",
-		"tc -s filter show ingress and egress" },
-	[DROP_NIC_MISSED] = { "rx_missed", SCOPE_INTERFACE, true,
-		"packets were lost since the receive ring was full",
-		"ethtool -S; enlarge the ring (ethtool -G), or see which CPU is overloaded" },
-	[DROP_NIC_RX_ERRORS] = { "rx_errors", SCOPE_INTERFACE, true,
-		"packets were received damaged",
-		"ethtool -S; change the cable, the plug or the port, and compare speed and duplex" },
-	[DROP_NIC_RX] = { "rx_dropped", SCOPE_INTERFACE, false,
-		"received packets were dropped, or were of a protocol or VLAN that this host does not use",
-		"ethtool -S" },
-	[DROP_NIC_TX_ERRORS] = { "tx_errors", SCOPE_INTERFACE, true,
-		"packets could not be sent",
-		"ethtool -S; check the cable and the link" },
-	[DROP_NIC_TX] = { "tx_dropped", SCOPE_INTERFACE, true,
-		"packets were dropped by the driver when they were to be sent",
-		"ethtool -S" },
-	[DROP_REVERSE_PATH] = { "reverse_path_filter", SCOPE_NAMESPACE, true,
-		"packets were dropped by the reverse path filter: no route leads back to their source there",
-		"compare the routes to the clients with the interface (ip route get), or set net.ipv4.conf.*.rp_filter to 2" },
-	[DROP_IP_IN] = { "ip_in_discards", SCOPE_NAMESPACE, true,
-		"received IPv4 packets were discarded for want of memory or room",
-		"nstat -az IpInDiscards" },
-	[DROP_IP_OUT] = { "ip_out_discards", SCOPE_NAMESPACE, true,
-		"IPv4 packets that were to be sent were discarded",
-		"nstat -az IpOutDiscards" },
-	[DROP_IP6_IN] = { "ip6_in_discards", SCOPE_NAMESPACE, true,
-		"received IPv6 packets were discarded for want of memory or room",
-		"nstat -az Ip6InDiscards" },
-	[DROP_IP6_OUT] = { "ip6_out_discards", SCOPE_NAMESPACE, true,
-		"IPv6 packets that were to be sent were discarded",
-		"nstat -az Ip6OutDiscards" },
-	[DROP_IP6_IN_ADDRESS] = { "ip6_in_address_errors", SCOPE_NAMESPACE, false,
-		"received IPv6 packets had an address that this host does not accept or cannot reach",
-		"nstat -az Ip6InAddrErrors" },
-	[DROP_IP_IN_ADDRESS] = { "ip_in_address_errors", SCOPE_NAMESPACE, false,
-		"received IPv4 packets had an address that this host does not accept or cannot reach",
-		"nstat -az IpInAddrErrors" },
-	[DROP_SOFTNET] = { "softnet_dropped", SCOPE_HOST, true,
-		"packets were dropped since the backlog of a CPU was full",
-		"raise net.core.netdev_max_backlog, and spread the load (/proc/net/softnet_stat, RPS)" },
-	[DROP_SOFTNET_FLOW_LIMIT] = { "softnet_flow_limit", SCOPE_HOST, true,
-		"packets of large flows were dropped by the flow limit of a CPU's backlog",
-		"see net.core.flow_limit_cpu_bitmap" },
-	[DROP_NEIGHBOUR_FAILED] = { "neighbour_failed", SCOPE_HOST, false,
-		"times ARP got no answer",
-		"ip neigh show nud failed" },
-	[DROP_NEIGHBOUR_TABLE_FULL] = { "neighbour_table_full", SCOPE_HOST, true,
-		"neighbours found no room in the ARP table",
-		"raise net.ipv4.neigh.default.gc_thresh3" },
-	[DROP_NEIGHBOUR_QUEUE] = { "neighbour_queue_drops", SCOPE_HOST, true,
-		"packets were dropped while ARP was asked for their next hop",
-		"ip neigh show nud incomplete" },
-	[DROP_NEIGHBOUR6_FAILED] = { "neighbour6_failed", SCOPE_HOST, false,
-		"times neighbour discovery (IPv6) got no answer",
-		"ip -6 neigh show nud failed" },
-	[DROP_NEIGHBOUR6_TABLE_FULL] = { "neighbour6_table_full", SCOPE_HOST, true,
-		"neighbours found no room in the IPv6 neighbour table",
-		"raise net.ipv6.neigh.default.gc_thresh3" },
-	[DROP_NEIGHBOUR6_QUEUE] = { "neighbour6_queue_drops", SCOPE_HOST, true,
-		"packets were dropped while neighbour discovery (IPv6) was asked for their next hop",
-		"ip -6 neigh show nud incomplete" },
-	[DROP_MARTIAN_SOURCE] = { "martian_source", SCOPE_HOST, false,
-		"IPv4 packets were dropped since their source is impossible where they came in",
-		"set net.ipv4.conf.*.log_martians to 1, and read the kernel's log" },
-	[DROP_MARTIAN_DESTINATION] = { "martian_destination", SCOPE_HOST, false,
-		"IPv4 packets were dropped since their destination is impossible",
-		"set net.ipv4.conf.*.log_martians to 1, and read the kernel's log" },
-	/* clang-format on */
-};
-
 /* ---- files ---- */
 
 enum {
@@ -208,6 +119,7 @@ struct row {
 	char iface[IFNAMSIZ];
 	char kind[IFNAMSIZ];
 	uint64_t value;
+	uint64_t passed; /* packets that passed there in the same direction; 0 if unknown */
 };
 
 struct rows {
@@ -242,12 +154,13 @@ static void add_link_rows(struct rows *rows, int ifindex, const char *name,
 	const struct {
 		enum drop_counter counter;
 		uint64_t value;
+		uint64_t passed;
 	} values[] = {
-		{ DROP_NIC_MISSED, most_missed(stats) },
-		{ DROP_NIC_RX_ERRORS, stats->rx_crc_errors },
-		{ DROP_NIC_RX, stats->rx_dropped },
-		{ DROP_NIC_TX_ERRORS, stats->tx_errors },
-		{ DROP_NIC_TX, stats->tx_dropped },
+		{ DROP_NIC_MISSED, most_missed(stats), stats->rx_packets },
+		{ DROP_NIC_RX_ERRORS, stats->rx_crc_errors, stats->rx_packets },
+		{ DROP_NIC_RX, stats->rx_dropped, stats->rx_packets },
+		{ DROP_NIC_TX_ERRORS, stats->tx_errors, stats->tx_packets },
+		{ DROP_NIC_TX, stats->tx_dropped, stats->tx_packets },
 	};
 	struct row row = { .ifindex = ifindex };
 	size_t i;
@@ -256,8 +169,17 @@ static void add_link_rows(struct rows *rows, int ifindex, const char *name,
 	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		row.counter = values[i].counter;
 		row.value = values[i].value;
+		row.passed = values[i].passed;
 		add_row(rows, &row);
 	}
+}
+
+/* Copies what the kernel sent: older kernels send less, and attributes are aligned to 4 bytes. */
+static void copy_payload(void *to, size_t size, const struct nlattr *a)
+{
+	size_t length = mnl_attr_get_payload_len(a);
+
+	memcpy(to, mnl_attr_get_payload(a), length < size ? length : size);
 }
 
 static int parse_link(const struct nlmsghdr *h, void *context)
@@ -266,38 +188,34 @@ static int parse_link(const struct nlmsghdr *h, void *context)
 	struct rtnl_link_stats64 stats = {};
 	const char *name = NULL;
 	const struct nlattr *a;
-	size_t length;
 
 	mnl_attr_for_each(a, h, sizeof(*info))
 	{
 		if (mnl_attr_get_type(a) == IFLA_IFNAME)
 			name = mnl_attr_get_str(a);
-		if (mnl_attr_get_type(a) != IFLA_STATS64)
-			continue;
-		/* copied: attributes are aligned to 4 bytes only, and older kernels send less */
-		length = mnl_attr_get_payload_len(a);
-		memcpy(&stats, mnl_attr_get_payload(a),
-		       length < sizeof(stats) ? length : sizeof(stats));
+		if (mnl_attr_get_type(a) == IFLA_STATS64)
+			copy_payload(&stats, sizeof(stats), a);
 	}
 	if (name && !(info->ifi_flags & IFF_LOOPBACK))
 		add_link_rows(context, info->ifi_index, name, &stats);
 	return MNL_CB_OK;
 }
 
-static uint32_t parse_queue_drops(const struct nlattr *stats)
+static void parse_qdisc_stats(const struct nlattr *stats, struct row *row)
 {
+	struct gnet_stats_basic basic = {};
 	struct gnet_stats_queue queue = {};
 	const struct nlattr *a;
-	size_t length;
 
 	mnl_attr_for_each_nested(a, stats)
 	{
-		length = mnl_attr_get_payload_len(a);
+		if (mnl_attr_get_type(a) == TCA_STATS_BASIC)
+			copy_payload(&basic, sizeof(basic), a);
 		if (mnl_attr_get_type(a) == TCA_STATS_QUEUE)
-			memcpy(&queue, mnl_attr_get_payload(a),
-			       length < sizeof(queue) ? length : sizeof(queue));
+			copy_payload(&queue, sizeof(queue), a);
 	}
-	return queue.drops;
+	row->value = queue.drops;
+	row->passed = basic.packets;
 }
 
 static const struct row *link_of(const struct rows *rows, int ifindex)
@@ -331,7 +249,7 @@ static int parse_qdisc(const struct nlmsghdr *h, void *context)
 		if (mnl_attr_get_type(a) == TCA_KIND)
 			strncpy(row.kind, mnl_attr_get_str(a), sizeof(row.kind) - 1);
 		if (mnl_attr_get_type(a) == TCA_STATS2)
-			row.value = parse_queue_drops(a);
+			parse_qdisc_stats(a, &row);
 	}
 	add_row(rows, &row);
 	return MNL_CB_OK;
@@ -439,14 +357,16 @@ static void grow_row(const struct rows *before, const struct row *row, struct ho
 {
 	const struct row *old = find_row(before, row);
 	bool is_qdisc = row->counter == DROP_QDISC || row->counter == DROP_TC_FILTER;
-	struct drop_growth g = { .counter = row->counter };
+	struct drop_growth g = { .counter = row->counter, .ifindex = row->ifindex };
+	int bits = is_qdisc ? 32 : 64;
 
 	if (!old && !(is_qdisc && before->has_qdiscs))
 		return;
 	drops->available[row->counter] = true;
 	memcpy(g.iface, row->iface, sizeof(g.iface));
 	memcpy(g.kind, row->kind, sizeof(g.kind));
-	g.count = growth_between(old ? old->value : 0, row->value, is_qdisc ? 32 : 64);
+	g.count = growth_between(old ? old->value : 0, row->value, bits);
+	g.passed = growth_between(old ? old->passed : 0, row->passed, bits);
 	add_growth(drops, &g);
 }
 

@@ -57,17 +57,21 @@ struct drop_counter_info {
 	 * misses, such as frames of an unknown protocol, or things other than packets.
 	 */
 	bool is_loss;
-	const char *text; /* what happened, as in "nic0: 12 packets ..." */
+	const char *text; /* what was counted, in the plural: "packets dropped by ..." */
 	const char *action; /* what an engineer does next */
 };
 
+/* See drop_counter_table.c. */
 extern const struct drop_counter_info drop_counter_infos[DROP_COUNTERS];
 
 struct drop_growth {
 	enum drop_counter counter;
+	uint32_t ifindex; /* with SCOPE_INTERFACE, else 0 */
 	char iface[IFNAMSIZ]; /* with SCOPE_INTERFACE, else "" */
 	char kind[IFNAMSIZ]; /* of the queueing discipline; else "" */
 	uint64_t count;
+	/* packets that passed there meanwhile, in the same direction; 0 if unknown */
+	uint64_t passed;
 };
 
 #define MAX_DROP_GROWTHS 64
