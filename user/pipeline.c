@@ -37,6 +37,8 @@ static bool on_swept(void *context, ns_t now)
 {
 	struct pipeline *p = context;
 
+	if (p->drop_counters)
+		drop_counters_sample(p->drop_counters);
 	join_swept(p->join);
 	connects_swept(p->connects, now);
 	model_swept(p->model);

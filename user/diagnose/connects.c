@@ -107,16 +107,20 @@ struct span span_of(struct context *g, const struct connect_set *set)
 {
 	struct span span = { .first = NEVER, .last = NEVER };
 	bool *concerned = calloc(g->server_count + 1, sizeof(*concerned));
+	bool *in_set = calloc(g->connect_count + 1, sizeof(*in_set));
 	size_t i, j;
 
-	if (!concerned) {
+	if (!concerned || !in_set) {
 		g->out_of_memory = true;
+		free(in_set);
+		free(concerned);
 		return span;
 	}
 	for (i = 0; i < set->count; i++) {
 		ns_t syn = set->at[i]->c->syn;
 
 		concerned[server_of(g, set->at[i]) - g->servers] = true;
+		in_set[set->at[i] - g->connects] = true;
 		if (span.first == NEVER || syn < span.first)
 			span.first = syn;
 		if (span.last == NEVER || syn > span.last)
@@ -126,12 +130,13 @@ struct span span_of(struct context *g, const struct connect_set *set)
 		for (j = 0; concerned[i] && j < g->servers[i].count; j++) {
 			const struct noted_connect *n = &g->servers[i].connects[j];
 
-			if (!was_served(n))
+			if (!was_served(n) || in_set[n - g->connects])
 				continue;
 			span.before += n->c->syn < span.first;
 			span.after += n->c->syn > span.last;
 			span.meanwhile += n->c->syn >= span.first && n->c->syn <= span.last;
 		}
+	free(in_set);
 	free(concerned);
 	return span;
 }

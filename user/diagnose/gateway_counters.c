@@ -21,6 +21,12 @@
 #define LEAST 3
 #define CERTAIN 6
 
+/*
+ * Minimum share of the connects from the first loss to the last one. What loses less is hardly a
+ * full table or queue; most networks lose a few packets.
+ */
+#define LEAST_SHARE 0.05
+
 /* Above this probability, chance explains that the loss prefers a server or a host. */
 #define PREFERS_CHANCE 0.01
 
@@ -272,7 +278,8 @@ static bool is_explained(struct context *g, struct suspects *s)
 	for (i = 0; i < g->connect_count; i++)
 		tally_add(g, s, &all, &g->connects[i]);
 	s->connects = all.lost + all.served;
-	return !is_share_too_small(s) && !follows_one(g, s, &all);
+	return s->set.count >= LEAST_SHARE * s->connects && !is_share_too_small(s) &&
+	       !follows_one(g, s, &all);
 }
 
 #define FORMAT_GROWTH 192
@@ -286,15 +293,15 @@ static char *format_growth(char text[FORMAT_GROWTH], const struct drop_growth *g
 	return text;
 }
 
+/* The kernel counts a full table, a lack of memory and some invalid packets in one counter. */
 static void add_conntrack_room(const struct context *g, struct finding *f)
 {
 	const struct host_drops *drops = &g->facts->drops;
 
 	if (drops->conntrack_max)
-		finding_line(f, "",
-			     "its table held %" PRIu64 " of %" PRIu64
-			     " connections at the end of the run",
-			     drops->conntrack_count, drops->conntrack_max);
+		finding_line(f, drops->conntrack_peak < drops->conntrack_max ? "against" : "",
+			     "its table held up to %" PRIu64 " connections, of at most %" PRIu64,
+			     drops->conntrack_peak, drops->conntrack_max);
 }
 
 static void add_evidence(struct context *g, struct finding *f, const struct suspects *s)
@@ -304,14 +311,14 @@ static void add_evidence(struct context *g, struct finding *f, const struct susp
 
 	finding_line(f, "counter", "%s during the run (%s in the JSON summary)",
 		     format_growth(text, growth), drop_counter_infos[growth->counter].name);
-	if (growth->counter == DROP_CONNTRACK)
-		add_conntrack_room(g, f);
 	if (growth->passed)
 		finding_line(f, "", "%" PRIu64 " packets passed there meanwhile", growth->passed);
 	finding_line(f, "",
-		     "%zu of %" PRIu64 " connects lost %" PRIu64
-		     " packets where it counts; the loss follows no server and no host",
+		     "meanwhile %zu of %" PRIu64 " connects lost %" PRIu64
+		     " packets here or beyond; the loss follows no server and no host",
 		     s->set.count, s->connects, s->packets);
+	if (growth->counter == DROP_CONNTRACK)
+		add_conntrack_room(g, f);
 	finding_add_span(g, f, &s->set);
 	finding_line(f, "against",
 		     "a counter does not tell which packets it counted: these may be others");
@@ -336,8 +343,8 @@ static void report(struct context *g, const struct suspects *s)
 	finding_add_connects(g, f, &s->set);
 	f->stalls = s->connects;
 	finding_text(f,
-		     "this gateway drops packets %s: %" PRIu64
-		     " during the run, in which %zu of %" PRIu64 " connects lost packets there",
+		     "this gateway itself drops packets %s: %" PRIu64
+		     " during the run, while %zu of %" PRIu64 " connects lost packets",
 		     where, growth->count, s->set.count, s->connects);
 	add_evidence(g, f, s);
 }
@@ -383,11 +390,10 @@ bool is_dropped_by_counters(const struct context *g, const struct peer *p)
 	for (i = 0; s && i < s->count; i++) {
 		const struct noted_connect *n = &s->connects[i];
 
-		if (!is_failed(n))
-			continue;
-		if (!n->explained || n->explained->kind != KIND_GATEWAY_DROPS)
+		if (n->explained && n->explained->kind == KIND_GATEWAY_DROPS)
+			explained = true;
+		else if (is_failed(n))
 			return false;
-		explained = true;
 	}
 	return explained;
 }
@@ -422,11 +428,11 @@ void gateway_drops_line(const struct context *g, struct finding *f)
 					 format_growth(growth, &drops->grown[i]));
 	if (listed)
 		finding_line(
-			f, "gateway",
-			"this gateway itself dropped packets during the run, perhaps these: %s",
+			f, "",
+			"this gateway itself dropped packets during the run, perhaps others: %s",
 			list);
 	else
-		finding_line(f, "gateway",
+		finding_line(f, "",
 			     "the drop counters of this gateway (%sqdiscs, interfaces, IP) did not "
 			     "grow during the run",
 			     drops->available[DROP_CONNTRACK] ? "conntrack, " : "");

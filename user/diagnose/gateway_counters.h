@@ -11,7 +11,7 @@
 void gateway_drops_line(const struct context *g, struct finding *f);
 
 /*
- * Returns true if a finding about this gateway's drops explains all connects to this peer that
- * failed.
+ * Returns true if a finding about this gateway's drops explains connects to this peer, and none that
+ * failed is left.
  */
 bool is_dropped_by_counters(const struct context *g, const struct peer *p);

@@ -306,6 +306,7 @@ struct drop_counters {
 	int fd[FILES]; /* -1: the file does not exist, or may not be read */
 	char *before[FILES]; /* texts at the start, or NULL */
 	struct rows rows; /* at the start */
+	uint64_t conntrack_peak;
 };
 
 static void add_growth(struct host_drops *drops, const struct drop_growth *g)
@@ -423,6 +424,22 @@ void drop_counters_start(struct drop_counters *d)
 	read_rows(&d->rows);
 }
 
+void drop_counters_sample(struct drop_counters *d)
+{
+	char text[32];
+	ssize_t n = d->fd[FILE_CONNTRACK_COUNT] < 0
+			    ? -1
+			    : pread(d->fd[FILE_CONNTRACK_COUNT], text, sizeof(text) - 1, 0);
+	uint64_t count;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	count = number_in(text);
+	if (count > d->conntrack_peak)
+		d->conntrack_peak = count;
+}
+
 void drop_counters_end(struct drop_counters *d, struct host_drops *drops)
 {
 	char *after[FILES];
@@ -433,7 +450,8 @@ void drop_counters_end(struct drop_counters *d, struct host_drops *drops)
 	for (i = 0; i < FILES; i++)
 		after[i] = read_whole(d->fd[i]);
 	grow_files(d, after, drops);
-	drops->conntrack_count = number_in(after[FILE_CONNTRACK_COUNT]);
+	drop_counters_sample(d);
+	drops->conntrack_peak = d->conntrack_peak;
 	drops->conntrack_max = number_in(after[FILE_CONNTRACK_MAX]);
 	read_rows(&rows);
 	grow_rows(&d->rows, &rows, drops);

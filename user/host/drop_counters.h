@@ -82,9 +82,9 @@ struct host_drops {
 	struct drop_growth grown[MAX_DROP_GROWTHS]; /* in the order of enum drop_counter */
 	size_t count;
 	size_t omitted; /* counters that grew and found no room in grown[] */
-	/* tracked connections of this namespace at the end, and their limit; 0 if unknown */
-	uint64_t conntrack_count;
-	uint64_t conntrack_max;
+	/* the largest number of tracked connections of this namespace that was seen; 0: unknown */
+	uint64_t conntrack_peak;
+	uint64_t conntrack_max; /* their limit; 0: unknown */
 };
 
 struct drop_counters;
@@ -94,6 +94,9 @@ struct drop_counters *drop_counters_open(void);
 
 /* Reads the counters at the start of the run. */
 void drop_counters_start(struct drop_counters *d);
+
+/* Reads what only the moment shows: call it several times a second. It takes a few microseconds. */
+void drop_counters_sample(struct drop_counters *d);
 
 /* Reads the counters again, and stores which of them grew. */
 void drop_counters_end(struct drop_counters *d, struct host_drops *drops);
