@@ -10,6 +10,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/forwarding.h"
+#include "diagnose/gateway_counters.h"
 
 /* Minimum number of peers with a common port or address that are reported as one finding. */
 #define MIN_TOGETHER 3
@@ -196,6 +197,7 @@ static void report_drops(struct context *g, const struct drop_group *group)
 	f->hosts_hurt = f->affected.count;
 	f->confidence = confidence_by_count(attempts);
 	set_drop_text(f, group, attempts);
+	gateway_drops_line(g, f);
 	finding_add_route(g, f, first->peer);
 	add_advice(g, f, first);
 	add_counter_evidence(g, f, first);

@@ -6,7 +6,7 @@ import time
 
 import netns
 from causes import Finding, cause
-from netns import GATEWAY, SERVER4, WAN, Background, Probe, Rules, Serve
+from netns import CLIENT4, GATEWAY, SERVER4, WAN, Background, Probe, Rules, Serve
 from probe import expect
 from workload import OTHER4, SITES, WEB, Actors, attempts, client, loss, rest, visit
 
@@ -17,15 +17,15 @@ def tc(namespace, command):
     netns.sh(namespace, 'tc', *command.split())
 
 
-def bulk(seconds, bits, size=400):
-    """Sends datagrams at a steady rate to a port of the wan where nobody listens. It catches up after a delay."""
+def bulk(seconds, bits, size, server=SERVER4):
+    """Sends datagrams at a steady rate to a port where nobody listens. It catches up after a delay."""
     due = time.monotonic()
     end = due + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.setblocking(False)
         while due < end:
             try:
-                s.sendto(b'x' * size, (SERVER4, 9))
+                s.sendto(b'x' * size, (server, 9))
             except OSError:
                 pass
             due += (size + 42) * 8 / bits
@@ -69,6 +69,15 @@ V4_SITES = [site for site in SITES if '.' in site[0]]
 def test_d27_qdisc():
     tc(GATEWAY, 'qdisc add dev eth1 root ' + NARROW)
     with Background(client(24), bulk, 90, 500000, 60):  # as small as SYNs, so both have the same chance
+        return browsing(3, 14, 0.4, V4_SITES)
+
+
+@cause('D27', 'the queue towards the clients is too short: the answers are lost on this gateway', 4,
+       [Finding('gateway-drops', least='medium', text='queueing discipline tbf of eth0')],
+       [Finding('slow-server|lossy-client|request-lost|no-answer|accept-queue')], [Finding('lossy-far-side')])
+def test_d27_qdisc_lan():
+    tc(GATEWAY, 'qdisc add dev eth0 root ' + NARROW)
+    with Background(WAN, bulk, 90, 500000, 60, CLIENT4 % 24):
         return browsing(3, 14, 0.4, V4_SITES)
 
 
