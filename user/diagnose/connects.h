@@ -7,7 +7,7 @@
 
 #include "diagnose/finding.h"
 
-/* A set of connects. It does not own them. */
+/* A set of connects, in the order of g->connects[]. It does not own them. */
 struct connect_set {
 	struct noted_connect **at;
 	size_t count;
@@ -27,6 +27,17 @@ static inline bool is_failed(const struct noted_connect *n)
 static inline bool was_served(const struct noted_connect *n)
 {
 	return n->entry.row == ROW_IN_TIME || n->entry.row == ROW_LATE;
+}
+
+/*
+ * Returns true if no router lowered the TTL of the SYN-ACK, although the server's address is public:
+ * a device on this link answers, which may be a proxy for a server far away.
+ */
+static inline bool is_answered_next_door(const struct connection *c)
+{
+	/* the initial TTL of Linux and BSD, of Windows, and of most network devices */
+	return !is_private(&c->server.address) &&
+	       (c->synack_ttl == 64 || c->synack_ttl == 128 || c->synack_ttl == 255);
 }
 
 /* Returns NULL if the journal has no connect to it. */

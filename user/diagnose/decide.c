@@ -8,7 +8,7 @@
 
 /* ---- what a server's connects show together ---- */
 
-static bool is_larger_than_segment(const struct connection *c)
+bool is_larger_than_segment(const struct connection *c)
 {
 	/* the MSS option of the other side's SYN limits a segment (RFC 9293 3.7.1) */
 	return c->client_payload.mss && c->client_flight > c->client_payload.mss;

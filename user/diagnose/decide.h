@@ -34,6 +34,9 @@ struct server_facts {
 	uint64_t small_served, small_failed;
 };
 
+/* Returns true if the client's first flight did not fit into one segment. */
+bool is_larger_than_segment(const struct connection *c);
+
 struct server_facts facts_of_server(const struct context *g, const struct server *s);
 
 /* Connects of one kind of failure, at one or more servers. */

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reports openings that fail between the client's first request and its answer: requests that are
+ * not answered, reset, refused, or too large.
+ */
+#include <inttypes.h>
+
+#include "diagnose/requests.h"
+
+/* ---- requests that are never answered ---- */
+
+/* Returns how long the client waited until it gave up, or NEVER if it did not. */
+static ns_t patience(const struct noted_connect *n)
+{
+	ns_t end;
+
+	return connection_end(n->c, &end) == SIDE_CLIENT ? end - n->c->client_first : NEVER;
+}
+
+static uint64_t count_acked(const struct connect_set *set)
+{
+	uint64_t acked = 0;
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		acked += set->at[i]->c->client_payload.acked;
+	return acked;
+}
+
+/*
+ * A server that answers nobody may serve a protocol without answers. Clients that give up after the
+ * same time, several seconds, did wait for an answer.
+ */
+#define MIN_PATIENCE_NS (4 * (ns_t)SECOND_NS)
+
+static enum confidence confidence_of_silence(uint64_t failures, const struct requests *r,
+					     const struct durations *d)
+{
+	if (r->served)
+		return confidence_of_failures(failures, r);
+	if (failures < 3)
+		return CONFIDENCE_LOW;
+	return d->is_timer && d->median >= MIN_PATIENCE_NS ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+}
+
+static void set_no_answer_text(struct context *g, struct finding *f,
+			       const struct failure_group *group, const struct requests *r,
+			       const struct durations *d)
+{
+	char servers[FORMAT_SERVERS], since[FORMAT_TIME], after[FORMAT_DURATION], end[64] = "";
+	struct span span = span_of(g, &group->set);
+	const char *some = group->servers > 1 ? "take" : "takes";
+
+	format_servers(servers, group);
+	format_run_clock(since, &g->session->start, g->session->duration, span.first);
+	if (d->is_timer)
+		snprintf(end, sizeof(end), "; clients give up after %s",
+			 format_duration(after, d->median));
+	if (span.before && !span.meanwhile && !span.after)
+		finding_text(f, "since %s %s %s requests and answer%s none of %zu%s", since,
+			     servers, some, group->servers > 1 ? "" : "s", group->set.count, end);
+	else
+		finding_text(f, "%s %s requests and leave%s %zu of %" PRIu64 " unanswered%s",
+			     servers, some, group->servers > 1 ? "" : "s", group->set.count, r->all,
+			     end);
+}
+
+static const char *no_answer_action(const struct requests *r)
+{
+	if (!r->served)
+		return "find out whether this protocol has answers, then whether the application "
+		       "on the server still reads its connections";
+	if (!r->hosts_served)
+		return "compare a request of these hosts with another that is answered; then look "
+		       "for it in the log of the server, or of the proxy that answers for it";
+	return "on the server, or the proxy that answers for it: look for the requests that hang, "
+	       "at their time; a packet capture there shows whether an answer was sent";
+}
+
+void report_no_answer(struct context *g, const struct failure_group *group)
+{
+	struct durations d = durations_of(g, &group->set, patience);
+	struct requests r = requests_of(g, group);
+	uint64_t acked = count_acked(&group->set);
+	char spread[FORMAT_SPREAD];
+	const char *software;
+	struct finding *f;
+
+	if (group->set.count < MIN_FAILURES || (!r.served && !d.is_timer))
+		return;
+	f = finding_of_group(g, group, KIND_NO_ANSWER,
+			     confidence_of_silence(group->set.count, &r, &d), &r);
+	if (!f)
+		return;
+	set_no_answer_text(g, f, group, &r, &d);
+	finding_line(f, "", "%" PRIu64 " of %zu requests %s acknowledged, and no byte came back",
+		     acked, group->set.count, were(acked));
+	if (d.is_timer) {
+		f->timer = d.median;
+		f->deviation = d.deviation;
+		software = known_timer(d.median);
+		finding_line(f, "",
+			     "the clients end the connection after %s%s%s: a timer of theirs",
+			     finding_format_spread(spread, d.median, d.deviation),
+			     software ? ", like " : "", software ? software : "");
+	}
+	add_hosts_line(f, &r);
+	if (r.waiting)
+		finding_line(f, "",
+			     "%" PRIu64 " more request%s had no answer yet when the run ended",
+			     r.waiting, plural(r.waiting));
+	finding_add_span(g, f, &group->set);
+	if (!r.served)
+		finding_line(f, "against",
+			     "no request was answered in this run: a protocol without answers "
+			     "looks the same");
+	finding_line(f, "action", "%s", no_answer_action(&r));
+}
+
+/* ---- requests after which the connection ends ---- */
+
+/* Returns true if only clients that speak late fail, later than all that were served. */
+static bool is_about_late_clients(const struct context *g, const struct endings *e,
+				  const struct requests *r)
+{
+	return e->shortest_hold != NEVER && e->shortest_hold >= g->m->stall_ns && r->served >= 3 &&
+	       r->longest_hold != NEVER && e->shortest_hold / 2 > r->longest_hold;
+}
+
+static void add_sender_lines(struct finding *f, const struct endings *e)
+{
+	if (e->by_gateway)
+		finding_line(f, "", "this gateway itself sent %zu of these RSTs", e->by_gateway);
+	else if (e->other_ttl)
+		finding_line(f, "",
+			     "%zu of %zu RSTs have another TTL than the SYN-ACK (%u, not %u): "
+			     "another device may have sent them",
+			     e->other_ttl, e->resets, e->rst_ttl, e->synack_ttl);
+	else
+		finding_line(f, "",
+			     "whether the server or a device before it ends them cannot be told "
+			     "from their time");
+}
+
+static void add_late_client_lines(struct finding *f, const struct failure_group *group,
+				  const struct endings *e, const struct requests *r)
+{
+	char hold[FORMAT_DURATION];
+
+	if (e->bare == group->set.count)
+		finding_line(f, "",
+			     "the RSTs acknowledge nothing, as those of a host that has forgotten "
+			     "the connection (RFC 9293 3.10.7.1)");
+	finding_line(f, "", "all %" PRIu64 " requests sent within %s were answered", r->served,
+		     format_duration(hold, r->longest_hold));
+	if (e->repeated)
+		finding_line(f, "",
+			     "on %zu of %zu the SYN-ACK was repeated before: the server waits for "
+			     "data (deferred accept) or did not get the ACK, and gave up meanwhile",
+			     e->repeated, group->set.count);
+	else
+		finding_line(f, "",
+			     "a server or a firewall on the way gives up connections that are "
+			     "idle; nothing was seen to announce it");
+}
+
+/* How requests came to their end. */
+enum ending { BY_NEARER, LATE_CLIENTS, BY_GATEWAY, BY_ANYBODY };
+
+static enum ending ending_of(const struct context *g, const struct failure_group *group,
+			     const struct requests *r, const struct endings *e)
+{
+	if (e->nearer * 2 > group->set.count)
+		return BY_NEARER;
+	if (is_about_late_clients(g, e, r))
+		return LATE_CLIENTS;
+	return e->by_gateway ? BY_GATEWAY : BY_ANYBODY;
+}
+
+static const char *const actions[] = {
+	[BY_NEARER] = NEARER_ACTION,
+	[LATE_CLIENTS] = "let clients send at once, or connect only when they have something to "
+			 "send; on the server, look at TCP_DEFER_ACCEPT and at timeouts for idle "
+			 "connections",
+	[BY_GATEWAY] = "look at the rules (REJECT with tcp-reset) and the proxies of this gateway",
+	[BY_ANYBODY] = "compare a request that fails with another that is served; the log of the "
+		       "server, and a capture there, show whether it ends the connection",
+};
+
+static void set_reset_text(struct context *g, struct finding *f, const struct failure_group *group,
+			   const struct requests *r, const struct endings *e)
+{
+	struct durations d = durations_of(g, &group->set, time_to_end);
+	char servers[FORMAT_SERVERS], after[FORMAT_DURATION], trip[FORMAT_DURATION];
+	bool all_reset = e->resets == group->set.count;
+
+	format_servers(servers, group);
+	format_duration(after, d.median);
+	switch (ending_of(g, group, r, e)) {
+	case BY_NEARER:
+		finding_text(f,
+			     "connects to %s are reset %s after the first request, %zu of %" PRIu64
+			     ": by somebody nearer, since the round trip is %s",
+			     servers, after, group->set.count, r->all,
+			     format_duration(trip, group->facts.round_trip));
+		break;
+	case LATE_CLIENTS:
+		finding_text(f,
+			     "%s %s connections whose client speaks late, %zu of %zu that were "
+			     "silent for %s or longer",
+			     servers, all_reset ? "resets" : "closes", group->set.count,
+			     group->set.count, format_duration(trip, e->shortest_hold));
+		break;
+	default:
+		finding_text(f,
+			     "%s: %zu of %" PRIu64 " connects are %s %s after the first request, "
+			     "without an answer",
+			     servers, group->set.count, r->all, all_reset ? "reset" : "closed",
+			     after);
+	}
+}
+
+void report_reset_after_request(struct context *g, const struct failure_group *group)
+{
+	struct requests r = requests_of(g, group);
+	struct endings e = endings_of(g, &group->set);
+	enum ending ending = ending_of(g, group, &r, &e);
+	struct finding *f;
+
+	if (group->set.count < MIN_FAILURES)
+		return;
+	f = finding_of_group(g, group, KIND_RESET_AFTER_REQUEST,
+			     confidence_of_failures(group->set.count, &r), &r);
+	if (!f)
+		return;
+	set_reset_text(g, f, group, &r, &e);
+	if (ending == BY_NEARER)
+		add_nearer_lines(f, group, &e);
+	else if (ending == LATE_CLIENTS)
+		add_late_client_lines(f, group, &e, &r);
+	else
+		add_sender_lines(f, &e);
+	add_hosts_line(f, &r);
+	if (ending != LATE_CLIENTS)
+		add_flights_line(f, &group->set, &r);
+	finding_add_span(g, f, &group->set);
+	finding_line(f, "action", "%s", actions[ending]);
+}
+
+/* ---- requests that are refused ---- */
+
+void report_refused_in_answer(struct context *g, const struct failure_group *group)
+{
+	struct requests r = requests_of(g, group);
+	char servers[FORMAT_SERVERS];
+	struct finding *f;
+
+	if (group->set.count < MIN_FAILURES)
+		return;
+	f = finding_of_group(g, group, KIND_REFUSED_IN_ANSWER,
+			     confidence_of_failures(group->set.count, &r), &r);
+	if (!f)
+		return;
+	finding_text(f,
+		     "%s refuse%s %zu of %" PRIu64 " TLS connections of %zu host%s in the first "
+		     "answer: a fatal alert",
+		     format_servers(servers, group), group->servers > 1 ? "" : "s",
+		     group->set.count, r.all, r.hosts, plural(r.hosts));
+	add_hosts_line(f, &r);
+	add_flights_line(f, &group->set, &r);
+	finding_add_span(g, f, &group->set);
+	finding_line(f, "not seen",
+		     "what the ClientHello asks for (server name, versions, ciphers) was not "
+		     "looked at");
+	finding_line(f, "action",
+		     "compare the ClientHello of a refused connection with another that is "
+		     "served: often the server name is missing or unknown, or the versions "
+		     "differ; the server's log names the alert");
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reports requests that fail if they are larger than one segment, while smaller ones to the same
+ * servers pass. Post-quantum ClientHellos are: devices that expect a ClientHello in one segment
+ * reset or swallow them.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "diagnose/requests.h"
+
+/* Failures, and requests of the other size, without which nothing is compared. */
+#define MIN_COMPARED 3
+
+#define MAX_CHANCE 0.01
+
+#define TLS_HANDSHAKE 0x16 /* content type, RFC 8446 5.1 */
+
+/* Requests to the servers of a group, by size and fate. */
+struct sizes {
+	uint64_t large_failed, large_served;
+	uint64_t small_failed, small_served;
+	size_t both; /* hosts whose large requests failed, and small ones were served */
+};
+
+static void add_server(struct sizes *z, const struct context *g, const struct server *s)
+{
+	struct server_facts facts = facts_of_server(g, s);
+
+	z->large_failed += facts.large_failed;
+	z->large_served += facts.large_served;
+	z->small_failed += facts.small_failed;
+	z->small_served += facts.small_served;
+}
+
+/* marks[]: hosts whose large requests failed; of these, hosts whose small ones were served */
+static size_t count_both(const struct server *s, const char *marks)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s->count; i++) {
+		const struct noted_connect *c = &s->connects[i];
+
+		n += was_served(c) && !is_larger_than_segment(c->c) && c->host &&
+		     c->host->counted == &marks[0] && count_once(c->host, &marks[1]);
+	}
+	return n;
+}
+
+static struct sizes sizes_of(const struct context *g, const struct connect_set *set)
+{
+	struct sizes z = {};
+	char marks[2];
+	size_t i;
+
+	unmark_hosts(g, set);
+	for (i = 0; i < set->count; i++)
+		if (set->at[i]->host)
+			count_once(set->at[i]->host, &marks[0]);
+	for (i = 0; i < set->count;) {
+		const struct server *s = next_server(g, set, &i);
+
+		add_server(&z, g, s);
+		z.both += count_both(s, marks);
+	}
+	return z;
+}
+
+static bool is_size_the_reason(const struct sizes *z)
+{
+	return z->large_failed >= MIN_COMPARED && z->small_served >= MIN_COMPARED &&
+	       fisher_exact(z->large_failed, z->large_served, z->small_failed, z->small_served) <=
+		       MAX_CHANCE;
+}
+
+/*
+ * Hosts that differ in the size of their requests may differ in more. Where the same hosts fail and
+ * succeed, size alone decides.
+ */
+static enum confidence confidence_of_size(const struct sizes *z)
+{
+	return z->both >= 2 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+}
+
+static bool are_hellos(const struct connect_set *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->count; i++) {
+		const struct payload *p = &set->at[i]->c->client_payload;
+
+		if (p->has_first_byte ? p->first_byte != TLS_HANDSHAKE
+				      : set->at[i]->c->server.port != 443)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_manner(const struct connect_set *set, enum manner manner)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < set->count; i++)
+		n += set->at[i]->entry.manner == manner;
+	return n;
+}
+
+static const char *fate_of(const struct connect_set *set)
+{
+	if (count_manner(set, MANNER_SERVER_RESET) == set->count)
+		return "are reset";
+	if (count_manner(set, MANNER_NEVER) == set->count)
+		return "are never answered";
+	if (count_manner(set, MANNER_NOT_ACKED) == set->count)
+		return "are never acknowledged";
+	return "fail";
+}
+
+static void add_size_lines(struct finding *f, const struct failure_group *group,
+			   const struct sizes *z, const struct requests *r)
+{
+	char after[FORMAT_DURATION], trip[FORMAT_DURATION];
+
+	finding_line(f, "",
+		     "%" PRIu64 " of %" PRIu64 " requests larger than the MSS fail, and %" PRIu64
+		     " of %" PRIu64 " smaller ones to the same servers",
+		     z->large_failed, z->large_failed + z->large_served, z->small_failed,
+		     z->small_failed + z->small_served);
+	if (f->timer != NEVER && group->facts.round_trip != NEVER)
+		finding_line(f, "",
+			     "the end comes %s after the first segment; the round trip is %s",
+			     format_duration(after, f->timer),
+			     format_duration(trip, group->facts.round_trip));
+	if (z->both)
+		finding_line(f, "", "%zu of the %zu host%s sent both: size decides, not the host",
+			     z->both, r->hosts, plural(r->hosts));
+}
+
+static void report_size(struct context *g, const struct failure_group *group, const struct sizes *z)
+{
+	struct endings e = endings_of(g, &group->set);
+	struct requests r = requests_of(g, group);
+	struct durations d = durations_of(g, &group->set, time_to_end);
+	struct finding *f = finding_of_group(g, group, KIND_LARGE_HELLO, confidence_of_size(z), &r);
+	const char *what = are_hellos(&group->set) ? "ClientHellos" : "requests";
+	bool is_nearer = e.nearer * 2 > group->set.count;
+	char servers[FORMAT_SERVERS];
+
+	if (!f)
+		return;
+	finding_text(f,
+		     "%s larger than one segment to %s %s, %" PRIu64 " of %" PRIu64
+		     "; smaller ones pass, %" PRIu64 " of %" PRIu64,
+		     what, format_servers(servers, group), fate_of(&group->set), z->large_failed,
+		     z->large_failed + z->large_served, z->small_served,
+		     z->small_failed + z->small_served);
+	if (d.count == group->set.count && d.is_timer) {
+		f->timer = d.median;
+		f->deviation = d.deviation;
+	}
+	add_size_lines(f, group, z, &r);
+	if (is_nearer)
+		add_nearer_lines(f, group, &e);
+	if (!z->both)
+		finding_line(f, "against",
+			     "no host sent both to these servers: the hosts may differ in more "
+			     "than the size");
+	finding_add_span(g, f, &group->set);
+	finding_line(
+		f, "action", "%s",
+		is_nearer ? NEARER_ACTION
+			  : "look for a firewall, load balancer or server that expects the whole "
+			    "request in one segment; as a test, turn post-quantum key exchange "
+			    "off at one client");
+}
+
+/* ---- size is not the reason ---- */
+
+/* Reports the connects of the group that ended in these manners as another kind. */
+static void report_manners(struct context *g, const struct failure_group *group, enum manner manner,
+			   enum manner other,
+			   void (*report)(struct context *g, const struct failure_group *group))
+{
+	struct failure_group part = *group;
+	size_t i;
+
+	memset(&part.set, 0, sizeof(part.set));
+	part.servers = part.connects = 0;
+	for (i = 0; i < group->set.count; i++)
+		if (group->set.at[i]->entry.manner == manner ||
+		    group->set.at[i]->entry.manner == other)
+			connect_set_add(g, &part.set, group->set.at[i]);
+	for (i = 0; i < part.set.count;) {
+		part.server = next_server(g, &part.set, &i);
+		part.servers++;
+		part.connects += part.server->count;
+	}
+	if (part.set.count) {
+		part.facts = facts_of_server(g, part.server);
+		report(g, &part);
+	}
+	connect_set_free(&part.set);
+}
+
+void report_large_hello(struct context *g, const struct failure_group *group)
+{
+	struct sizes z = sizes_of(g, &group->set);
+
+	if (is_size_the_reason(&z)) {
+		report_size(g, group, &z);
+		return;
+	}
+	report_manners(g, group, MANNER_SERVER_RESET, MANNER_SERVER_CLOSED,
+		       report_reset_after_request);
+	report_manners(g, group, MANNER_NEVER, MANNER_NEVER, report_no_answer);
+	report_manners(g, group, MANNER_NOT_ACKED, MANNER_NOT_ACKED, report_request_lost);
+}
