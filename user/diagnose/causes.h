@@ -12,7 +12,8 @@ void cause_failover(struct context *g); /* held-before-connect, failover-chain, 
 void cause_gateway_counters(struct context *g); /* gateway-drops */
 void cause_loss(struct context *g); /* lossy-client, lossy-far-side */
 void cause_openings(struct context *g); /* the kinds of decide.h */
-void cause_slow_servers(struct context *g); /* ident, late-banner, slow-server, accept-queue, ... */
+void cause_slow_servers(struct context *g); /* ident, late-banner, accept-queue, ... */
+void cause_slow_answers(struct context *g); /* slow-server */
 void cause_unexplained(struct context *g); /* timer-unexplained, stalls-unexplained */
 void cause_gateway_drops(struct context *g); /* dropped-in-gateway */
 void cause_dead_peers(struct context *g); /* prefix-cut, peer-..., syn-flood */

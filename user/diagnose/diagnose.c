@@ -17,7 +17,8 @@ static void (*const causes[])(struct context *) = {
 	cause_openings, /* openings that failed, by stage; leaves alone what traits of SYNs explain */
 	cause_gateway_counters, /* lost packets that this host counted itself */
 	cause_loss, /* short stalls of a lossy client need no other explanation */
-	cause_slow_servers, /* weighs single slow answers against the loss found before */
+	cause_slow_servers, /* needs nothing of the others */
+	cause_slow_answers, /* weighs single slow answers against the loss found before */
 	cause_unexplained, /* all remaining stalls */
 	cause_gateway_drops, /* peers that fail because of this host */
 	cause_dead_peers, /* the other failing peers */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Reports servers that delay their clients: late greetings, late answers. */
+/* Reports servers that greet late, and servers that wait for data before they accept. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,15 +7,6 @@
 #include "diagnose/connects.h"
 
 #define IDENT_PORT 113
-
-/* A server is slow if it takes at least this many times as long as the median of all servers. */
-#define TIMES_SLOWER 10
-
-/*
- * If all answers take the same time, and at least this long, the server delays them on purpose
- * (long polling).
- */
-#define LONG_POLL_NS (10 * (ns_t)SECOND_NS)
 
 static struct cluster samples_cluster(const struct samples *s)
 {
@@ -252,45 +243,6 @@ static void report_banner(struct context *g, const struct peer *p)
 		report_late_banner(g, p);
 }
 
-/* ---- answers ---- */
-
-static void report_slow_answers(struct context *g, const struct peer *p)
-{
-	const struct anomalies *t = p->anomalies;
-	ns_t usual = histogram_percentile(&g->m->answers, 0.5), slow = samples_median(&t->answers);
-	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], others[FORMAT_DURATION];
-	struct cluster c = samples_cluster(&t->answers);
-	bool most = t->slow_answers * 2 > p->requests;
-	struct finding *f;
-
-	if (is_timer(&c, &t->answers) && c.median >= LONG_POLL_NS)
-		return;
-	/* a single late answer may have been lost and retransmitted */
-	if (t->slow_answers < 2 ||
-	    ((t->slow_answers < 3 || has_finding(g, KIND_LOSSY_FAR_SIDE)) && !most))
-		return;
-	if (usual == NEVER || (slow / TIMES_SLOWER < usual && !most))
-		return;
-	f = finding_new(g, KIND_SLOW_SERVER,
-			most ? confidence_by_count(t->slow_answers) : CONFIDENCE_LOW);
-	if (!f)
-		return;
-	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ANOMALY_SLOW);
-	f->hosts_hurt = f->affected.count;
-	f->stalls = p->requests;
-	f->correlated = t->slow_answers;
-	finding_text(f, "%s is slow: it answers %s after the request has arrived",
-		     format_endpoint(peer, &p->server), format_duration(late, slow));
-	finding_line(f, "",
-		     "%u of %u first answers took %g s or more; half of all servers' take %s",
-		     t->slow_answers, p->requests, g->m->stall_ns / 1e9,
-		     format_duration(others, usual));
-	finding_line(f, "", "the handshake was prompt: the server is slow, not the path to it");
-	if (!most)
-		finding_line(f, "against", "most of its answers came in time");
-}
-
 /* ---- handshakes ---- */
 
 /* Connects on which the SYN-ACK was repeated to a client that had sent nothing yet. */
@@ -385,8 +337,6 @@ void cause_slow_servers(struct context *g)
 			report_banner(g, p);
 		if (t->deferred && !t->accept_queue)
 			report_deferred(g, p);
-		if (t->slow_answers)
-			report_slow_answers(g, p);
 		if (t->challenged)
 			report_port_reuse(g, p);
 	}
