@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/requests.h"
 
 #define SLOW_ACCESS_NS (200 * (ns_t)MILLISECOND_NS)
 /* factor by which a client's round trip exceeds the median of all clients */
@@ -13,92 +14,105 @@
 
 /* ---- MTU black holes ---- */
 
-/* Numbers of connections, summed over all peers. */
+/* Connects that failed with a full-sized segment that was repeated and never acknowledged. */
 struct black_holes {
-	uint32_t requests;
-	uint32_t answers;
-	uint32_t too_big;
-	size_t peers;
-	const struct peer *worst;
+	struct failure_group group;
+	size_t requests;
+	size_t answers;
+	size_t too_big; /* an ICMP "too big" was seen */
+	size_t full_acked; /* other full-sized first segments of these servers and their clients */
 };
 
-static uint32_t black_holed(const struct peer *p)
+static void add_black_holes(struct context *g, struct black_holes *b, const struct server *s)
 {
-	return p->anomalies ? p->anomalies->black_holed_requests + p->anomalies->black_holed_answers
-			    : 0;
-}
+	struct failure_group *group = &b->group;
+	size_t i, before = group->set.count, acked = 0;
 
-static struct black_holes count_black_holes(const struct model *m)
-{
-	struct black_holes sum = {};
-	const struct peer *p;
+	for (i = 0; i < s->count; i++) {
+		struct noted_connect *n = &s->connects[i];
 
-	for (p = m->peers; p; p = p->hh.next) {
-		if (!black_holed(p))
+		acked += (payload_is_full(&n->c->client_payload) && n->c->client_payload.acked) ||
+			 (payload_is_full(&n->c->server_payload) && n->c->server_payload.acked);
+		if (!is_failed(n) || n->entry.manner != MANNER_TOO_LARGE || n->explained)
 			continue;
-		sum.peers++;
-		sum.requests += p->anomalies->black_holed_requests;
-		sum.answers += p->anomalies->black_holed_answers;
-		sum.too_big += p->anomalies->too_big;
-		if (!sum.worst || black_holed(p) > black_holed(sum.worst))
-			sum.worst = p;
+		connect_set_add(g, &group->set, n);
+		b->answers += payload_is_black_holed(&n->c->server_payload);
+		b->too_big += n->c->too_big;
 	}
-	return sum;
+	if (group->set.count == before)
+		return;
+	b->full_acked += acked;
+	group->servers++;
+	group->connects += s->count;
+	if (group->set.count - before > group->most) {
+		group->most = group->set.count - before;
+		group->server = s;
+	}
 }
 
 /* Formats as "3 full-size requests and 1 full-size answer". */
-static const char *format_black_holed(char out[80], const struct black_holes *sum)
+static const char *format_black_holed(char out[80], const struct black_holes *b)
 {
 	int n = 0;
 
-	if (sum->requests)
-		n = snprintf(out, 80, "%u full-size request%s%s", sum->requests,
-			     plural(sum->requests), sum->answers ? " and " : "");
-	if (sum->answers)
-		snprintf(out + n, 80 - n, "%u full-size answer%s", sum->answers,
-			 plural(sum->answers));
+	if (b->requests)
+		n = snprintf(out, 80, "%zu full-size request%s%s", b->requests, plural(b->requests),
+			     b->answers ? " and " : "");
+	if (b->answers)
+		snprintf(out + n, 80 - n, "%zu full-size answer%s", b->answers, plural(b->answers));
 	return out;
 }
 
-static void report_black_holes(struct context *g)
+static void report_black_holes(struct context *g, const struct black_holes *b)
 {
-	struct black_holes sum = count_black_holes(g->m);
-	char peer[FORMAT_ENDPOINT], segments[80];
-	const struct peer *p;
-	struct finding *f;
+	struct requests r = requests_of(g, &b->group);
+	struct finding *f = finding_of_group(g, &b->group, KIND_MTU_BLACK_HOLE,
+					     confidence_by_count(b->group.set.count), &r);
+	char servers[FORMAT_SERVERS], segments[80];
 
-	f = sum.worst ? finding_new(g, KIND_MTU_BLACK_HOLE,
-				    confidence_by_count(sum.requests + sum.answers))
-		      : NULL;
 	if (!f)
 		return;
-	finding_set_peer(f, &sum.worst->server);
-	for (p = g->m->peers; p; p = p->hh.next)
-		if (p->anomalies)
-			finding_add_hosts(g, f, p, ANOMALY_BLACK_HOLE);
-	f->hosts_hurt = f->affected.count;
-	f->correlated = sum.requests + sum.answers;
-	finding_text(f, "large packets do not get %s %s%s: an MTU black hole",
-		     sum.answers > sum.requests ? "back from" : "to",
-		     format_endpoint(peer, &sum.worst->server),
-		     sum.peers > 1 ? " and other servers" : "");
+	finding_text(f,
+		     "large packets do not get %s %s, an MTU black hole: %zu of %" PRIu64
+		     " requests got no answer",
+		     b->answers > b->requests ? "back from" : "to",
+		     format_servers(servers, &b->group), b->group.set.count, r.all);
 	finding_line(f, "",
-		     "%s %s retransmitted repeatedly and never acknowledged, while the handshake "
-		     "and small segments pass",
-		     format_black_holed(segments, &sum),
-		     sum.requests + sum.answers == 1 ? "was" : "were");
-	if (sum.too_big)
-		finding_line(f, "",
-			     "ICMP \"too big\" was seen here for %u of them: it does not reach the "
-			     "sender",
-			     sum.too_big);
+		     "%s %s retransmitted repeatedly and never acknowledged, while handshakes pass",
+		     format_black_holed(segments, b), were(b->group.set.count));
+	if (b->too_big)
+		finding_line(
+			f, "",
+			"ICMP \"too big\" was seen here for %zu of them: it does not reach the "
+			"sender",
+			b->too_big);
 	else
-		finding_line(f, "", "no ICMP \"too big\" was seen: it is dropped on the way");
-	finding_line(f, "action", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
-	if (g->m->full_acked)
+		finding_line(
+			f, "",
+			"no ICMP \"too big\" was seen here: it is dropped before, or not sent");
+	add_hosts_line(f, &r);
+	if (b->full_acked)
 		finding_line(f, "against",
-			     "%" PRIu64 " other full-size first segment%s acknowledged",
-			     g->m->full_acked, g->m->full_acked == 1 ? " was" : "s were");
+			     "%zu other full-size first segment%s of %s %s acknowledged",
+			     b->full_acked, plural(b->full_acked),
+			     b->group.servers > 1 ? "connects to these servers"
+						  : "connects to this server",
+			     were(b->full_acked));
+	finding_add_span(g, f, &b->group.set);
+	finding_line(f, "action", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
+}
+
+static void cause_black_holes(struct context *g)
+{
+	struct black_holes b = { .group.kind = KIND_MTU_BLACK_HOLE };
+	size_t i;
+
+	for (i = 0; i < g->server_count; i++)
+		add_black_holes(g, &b, &g->servers[i]);
+	b.requests = b.group.set.count - b.answers;
+	if (b.group.set.count)
+		report_black_holes(g, &b);
+	connect_set_free(&b.group.set);
 }
 
 /* ---- asymmetric and slow paths ---- */
@@ -168,7 +182,7 @@ static void report_slow_access(struct context *g)
 
 void cause_path(struct context *g)
 {
-	report_black_holes(g);
+	cause_black_holes(g);
 	report_one_direction(g);
 	report_slow_access(g);
 }

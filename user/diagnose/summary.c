@@ -99,18 +99,70 @@ static void report_no_verdict(struct context *g)
 
 /* ---- not the network ---- */
 
+/*
+ * Longest round trips that are called prompt: 99 % of all must be shorter. Half way round the earth
+ * and back takes 300 ms; a client's line takes 200 ms where slow-access begins.
+ */
+#define PROMPT_NEAR_NS (200 * (ns_t)MILLISECOND_NS)
+#define PROMPT_FAR_NS (300 * (ns_t)MILLISECOND_NS)
+
+/*
+ * Returns true if the finding is about the path, or about a device that answers for others or may
+ * have interfered.
+ */
+static bool concerns_path(enum finding_kind kind)
+{
+	switch (kind) {
+	case KIND_BROKEN_IPV6:
+	case KIND_TIMER_UNEXPLAINED: /* what it waits for may be on the network */
+	case KIND_SYN_PROXY:
+	case KIND_REQUEST_LOST:
+	case KIND_NO_ANSWER:
+	case KIND_RESET_AFTER_REQUEST:
+	case KIND_REFUSED_IN_ANSWER:
+	case KIND_FIRST_VISIT_SLOW:
+	case KIND_NO_VERDICT:
+		return true;
+	case KIND_PEER_REFUSED:
+	case KIND_SYN_FLOOD:
+		return false;
+	default:
+		return finding_kinds[kind].family == FAMILY_PATH ||
+		       finding_kinds[kind].family == FAMILY_PEER;
+	}
+}
+
 static bool is_path_at_fault(const struct context *g)
 {
-	return has_finding(g, KIND_PREFIX_CUT) || has_finding(g, KIND_DROPPED_IN_GATEWAY) ||
-	       has_finding(g, KIND_MTU_BLACK_HOLE) || has_finding(g, KIND_LOSSY_CLIENT) ||
-	       has_finding(g, KIND_LOSSY_FAR_SIDE) || has_finding(g, KIND_SLOW_ACCESS) ||
-	       has_finding(g, KIND_ONE_DIRECTION) || has_finding(g, KIND_NO_VERDICT) ||
-	       has_finding(g, KIND_TIMER_UNEXPLAINED); /* what it waits for may be on the network */
+	size_t i;
+
+	for (i = 0; i < g->d->count; i++)
+		if (concerns_path(g->d->at[i].kind))
+			return true;
+	return false;
 }
 
 /*
- * Returns true if a stage in which the path takes part failed or was late. Only a side itself can
- * refuse, close, or send an alert; and a client that is silent holds its request itself.
+ * Returns true if this gateway answered handshakes for other servers: then their round trips say
+ * nothing about the way to these.
+ */
+static bool is_answered_by_proxy(const struct context *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->connect_count; i++) {
+		const struct connection *c = g->connects[i].c;
+
+		if (c->synack_from_gateway &&
+		    !session_is_own_address(g->session, &c->server.address))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns true if a stage in which the path takes part failed or was late. A refusal, a FIN and an
+ * alert are answers, and a client that is silent holds its request itself.
  */
 static bool is_path_suspect(const struct ledger *l)
 {
@@ -138,8 +190,8 @@ static bool is_prompt(const struct model *m)
 	const struct histogram *near = &m->client_round_trips, *far = &m->server_round_trips;
 
 	return near->count >= 10 && far->count >= 10 &&
-	       histogram_percentile(near, 0.99) < m->stall_ns &&
-	       histogram_percentile(far, 0.99) < m->stall_ns &&
+	       histogram_percentile(near, 0.99) < PROMPT_NEAR_NS &&
+	       histogram_percentile(far, 0.99) < PROMPT_FAR_NS &&
 	       (m->lost_near + m->lost_far) * 50 <= m->outcomes[OUTCOME_ESTABLISHED];
 }
 
@@ -156,7 +208,7 @@ static void report_not_the_network(struct context *g)
 	/* where nothing failed or was late, there is nothing of which the network is to be cleared */
 	if (!ledger_row(l, ROW_FAILED) && !ledger_row(l, ROW_LATE))
 		return;
-	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l))
+	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l) || is_answered_by_proxy(g))
 		return;
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
 			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
