@@ -487,6 +487,56 @@ def test_slow_helper():
     b.quiet()
 
 
+def test_slow_server():
+    """a server that is slow has opened: the page does not name it as one at which attempts failed"""
+    slow, packets = ('192.0.2.80', 80), list(office(8, {1, 3, 5}))
+    for n in range(8):
+        for at, frame in visit(START + n * SECOND, 10**6, (host(n), 6000), slow):
+            packets.append((at + (3 * SECOND if frame.endswith(b'200') else 0), frame))
+    objects, path, _ = write('slow-server', packets)
+    finding = [f for f in of(objects, 'finding') if f['kind'] == 'slow-server']
+    expect(finding and finding[0]['locked'] == 8, of(objects, 'finding'))
+    b = show(path)
+    legend = [t for t in texts(b, '.overview .legend li') if 'that failed' in t]
+    expect(legend == ['attempt at %s:%d that failed' % DEAD], legend)
+    b.quiet()
+
+
+def test_labels():
+    """labels of timers that lie close together are not printed over each other, on any screen"""
+    packets = [p for n, timer in enumerate((24, 27, 30))
+               for at in range(4)
+               for i in (3 * n, 3 * n + 1, 3 * n + 2)
+               for p in visit(START + at * 40 * SECOND + i * 10**8, timer * SECOND, (host(i), 2000 + at), SITES[at % 2])]
+    objects, path, _ = write('labels', packets)
+    timers = [f for f in of(objects, 'finding') if f['timer']]
+    expect(len(timers) == 3, of(objects, 'finding'))
+    for width in (1280, 420):
+        b = show(path, width=width)
+        boxes = b.ask("""[...document.querySelectorAll('figure svg')].map((s) =>
+            ['strong', 'small'].map((c) => [...s.querySelectorAll(':scope > text.' + c)].map((t) => t.getBoundingClientRect())
+                .map(({ left, right, top, bottom }) => [left, right, top, bottom]))).flat()""")
+        for group in boxes:
+            for i, (left, right, top, bottom) in enumerate(group):
+                expect(not any(left < r and l < right and top < u and o < bottom for l, r, o, u in group[:i]), width, group)
+    expect(len([t for t in texts(show(path), 'svg .strong') if '(' in t]) == 3, 'each timer has a label')
+    b.quiet()
+
+
+def test_counts():
+    """the sentence of a picture counts what it draws, and says how much there is beside it"""
+    packets = [p for n in range(20) for i in range(2 + 38 * (n == 0)) for p in refused(START + (37 * i + n) * 10**8,
+                                                                                      (host(n), 5000 + i))]
+    objects, path, _ = write('counts', packets)
+    peer = of(objects, 'peer')[0]
+    expect(peer['refused'] == 78, peer)
+    b = show(path)
+    said = [t for t in texts(b, 'article .answer') if 'failed attempt' in t]
+    drawn = len(labels(b, 'article .mark path.culprit'))
+    expect(said == ['%d of 78 failed attempts at 192.0.2.5:8080 are drawn, by 12 of 20 hosts.' % drawn] and drawn < 78, said, drawn)
+    b.quiet()
+
+
 def test_pointer():
     """pointing at a mark shows its numbers beside it, within the window"""
     _, path, _ = write('story', story())

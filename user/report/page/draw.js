@@ -170,6 +170,29 @@ function table(title, head, rows) {
 				row.map((words, i) => cell('td', i, words)))))));
 }
 
+/*
+ * Places labels { at, words } side by side without overlap, each as near to its place as the others
+ * allow. Those that find no room are left out, the last first. Returns them with their middle.
+ */
+function placeLabels(labels, size, left, right) {
+	const gap = 8;
+	const placed = labels.map((l) => ({ ...l, half: room(l.words, size) / 2 }))
+		.sort((a, b) => a.at - b.at);
+	let free = left, limit = right;
+
+	while (placed.length && placed.reduce((n, l) => n + 2 * l.half + gap, -gap) > right - left)
+		placed.pop();
+	for (const l of placed) {
+		l.middle = Math.max(l.at, free + l.half);
+		free = l.middle + l.half + gap;
+	}
+	for (const l of placed.toReversed()) {
+		l.middle = Math.min(l.middle, limit - l.half);
+		limit = l.middle - l.half - gap;
+	}
+	return placed;
+}
+
 const drawn = []; /* pictures as [plot, draw, width when last drawn] */
 const PAPER = 680; /* width of the text on paper, in pixels */
 let pictures = 0;

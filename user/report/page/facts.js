@@ -193,5 +193,5 @@ function concerns(finding, attempt) {
 		return finding.peer.address.includes(':') === attempt.server.includes(':') &&
 			bits(attempt.server).startsWith(
 				bits(finding.peer.address).slice(0, finding.prefix_length));
-	return is(finding.peer) || finding.also.some(is);
+	return is(finding.peer) || finding.also.some(is) || finding.peers.some(({ peer }) => is(peer));
 }

@@ -193,10 +193,12 @@ function hostGroups() {
 
 function overviewPicture(level) {
 	const locked = findings.filter((f) => f.peer && f.locked > 0);
-	const blamed = locked.length ? locked : findings.filter((f) => f.peer).slice(0, 1);
+	const suspects = locked.length ? locked : findings.filter((f) => f.peer).slice(0, 1);
+	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
+	/* a server that is slow or resets requests has opened: no attempt at it is drawn */
+	const blamed = suspects.filter((f) => attempts.some((c) => concerns(f, c)));
 	const isCulprit = (c) => blamed.some((f) => concerns(f, c));
 	const names = [...new Set(blamed.map(subject))].join(', ');
-	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
 	const open = stalls.filter((s) => !s.ended);
 	const undecided = hosts.reduce((n, h) => n + h.undecided, 0);
 	const groups = hostGroups();
@@ -227,6 +229,25 @@ function overviewPicture(level) {
 
 const MOST_ROWS = 12;
 
+/* Returns how many attempts failed at the peers of a finding; null if the page does not list all peers. */
+function failuresAt(finding) {
+	const ofPeer = (p) => p.unanswered + p.one_syn + p.refused + p.unreachable;
+
+	return leftOut.peers_more ? null : peers.filter((p) => concerns(finding, p))
+		.reduce((n, p) => n + ofPeer(p), 0);
+}
+
+/* The page keeps only some attempts of each host, and a picture only some hosts. */
+function triedSentence(finding, drawn, total, rows, hostCount) {
+	const some = total === null || drawn < total;
+	const attempts = !some ? plural(drawn, 'failed attempt') : total === null ?
+		'The latest ' + plural(drawn, 'failed attempt') :
+		drawn + ' of ' + plural(total, 'failed attempt');
+
+	return attempts + ' at ' + subject(finding) + (some ? ' are drawn' : '') + ', by ' +
+		(rows < hostCount ? rows + ' of ' : '') + plural(hostCount, 'host') + '.';
+}
+
 /* The hosts that tried the peer of a finding; false if none of them is on the page. */
 function triedPicture(finding, level) {
 	const isCulprit = (c) => concerns(finding, c);
@@ -241,8 +262,7 @@ function triedPicture(finding, level) {
 
 	return rows.length > 0 && picture({
 		level, question,
-		answer: plural(count, 'failed attempt') + ' at ' + name + ', by ' +
-			plural(rows.length, 'host') + '.',
+		answer: triedSentence(finding, count, failuresAt(finding), rows.length, tried.length),
 		legend: [LEGEND.culprit('attempt that failed, and how long its SYNs went on')],
 		draw: (width) => drawHosts(width, [group], isCulprit, question),
 		tables: hostTables(rows),

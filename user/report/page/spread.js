@@ -45,7 +45,6 @@ function drawWaits(width, label) {
 	const left = 34, right = width - 8, top = 40, base = 190;
 	const x = logScale(from, to, left, right), y = heightScale(mostOf(buckets), top, base);
 	const parts = [logAxis(from, to, x, base, base - top), text(0, top - 12, 'connections', 'axis')];
-	let free = -Infinity;
 
 	for (let n = 1; n <= mostOf(buckets); n *= 10)
 		parts.push(line(left, y(n), right, y(n), { class: 'grid' }),
@@ -53,15 +52,15 @@ function drawWaits(width, label) {
 	parts.push(line(x(run.stall), top - 8, x(run.stall), base, { class: 'threshold' }),
 		text(x(run.stall) - 5, top - 12, 'a stall from ' + brief(run.stall) + ' on', 'axis', 'end'),
 		drawBars(0, buckets, x, top, base, 'connection', (low) => isStall(low) ? 'stall' : 'fine'));
-	for (const f of timers.filter(({ timer }) => timer >= from && timer <= to)) {
-		const words = duration(f.timer) + (timers.length > 1 ? ' (' + f.number + ')' : '');
-		const half = room(words, 14) / 2;
-		const middle = Math.min(Math.max(x(f.timer), free + half + 8), width - half);
+	const needles = timers.filter(({ timer }) => timer >= from && timer <= to).map((f) => ({
+		at: x(f.timer),
+		words: duration(f.timer) + (timers.length > 1 ? ' (' + f.number + ')' : ''),
+	}));
 
-		parts.push(text(middle, 18, words, 'strong', 'middle'),
-			line(x(f.timer), 24, x(f.timer), top - 4, { class: 'event' }));
-		free = middle + half;
-	}
+	for (const { at } of needles)
+		parts.push(line(at, 24, at, top - 4, { class: 'event' }));
+	for (const { middle, words } of placeLabels(needles, 14, 0, width))
+		parts.push(text(middle, 18, words, 'strong', 'middle'));
 	return canvas(width, base + 28, label, parts);
 }
 
@@ -104,21 +103,16 @@ function drawNetwork(width, label) {
 	TIMES.forEach(([key, name], i) => {
 		const h = spread[key];
 		const floor = 2 + (i + 1) * tall;
-		let free = -Infinity;
 
 		parts.push(text(0, floor - 66, name, 'caption'), line(0, floor, width, floor, { class: 'row' }),
 			drawBars(i, h.buckets, x, floor - 44, floor, key === 'answer' ? 'answer' : 'round trip',
 				() => 'fine'));
-		for (const [share, value] of [['half', h.p50], ['99 %', h.p99]]) {
-			const words = share + ' ≤ ' + duration(value), half = room(words, 11) / 2;
-			const middle = Math.max(Math.min(Math.max(x(value), half), width - half), free + half + 8);
+		const shares = [['half', h.p50], ['99 %', h.p99]].map(([share, value]) =>
+			({ at: x(value), words: share + ' ≤ ' + duration(value) }));
 
-			if (middle + half > width + 1)
-				continue;
-			parts.push(line(x(value), floor - 48, x(value), floor, { class: 'event' }),
+		for (const { at, middle, words } of placeLabels(shares, 11, 0, width))
+			parts.push(line(at, floor - 48, at, floor, { class: 'event' }),
 				text(middle, floor - 51, words, 'small', 'middle'));
-			free = middle + half;
-		}
 	});
 	return canvas(width, base + 28, label, parts);
 }

@@ -114,7 +114,7 @@ function drawPending(t, x, top, width) {
 }
 
 function drawWait(width, t, label) {
-	const inset = t.steps.length > 1 ? Math.min(Math.max(width * 0.24, 128), 230) : 0;
+	const inset = t.steps.length > 1 ? Math.min(Math.max(width * 0.24, 140), 230) : 0;
 	const from = Math.min(t.began, ...t.tries), to = Math.max(t.ended, ...t.tries, t.answered ?? 0);
 	const x = scale(from, to, inset + 14, width - 14);
 	const top = 46, bottom = t.peer ? 190 : 120;
