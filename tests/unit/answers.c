@@ -241,6 +241,25 @@ static void test_no_answer_neighbours(void)
 	EXPECT(!accuses(), "a single accident");
 	end();
 
+	begin(); /* a full accept queue: SYN-ACKs repeat, SYNs are ignored, and clients give up */
+	for (i = 0; i < 20; i++) {
+		struct connection c = served(i % 5, SERVER(0), i);
+
+		if (i % 4 == 1) {
+			c.synack_after_ack = 2;
+			c.client_payload.again = 2;
+		} else if (i % 4 == 2) {
+			c = ended(c, SIDE_CLIENT, false, 10);
+		} else if (i % 4 == 3) {
+			c.syn_count = c.syn_times_count = 2;
+			c.syn_last = c.syn_times[1] = c.syn + SECONDS(0.015);
+		}
+		add(c);
+	}
+	conclude();
+	EXPECT(!find(KIND_NO_ANSWER), "requests that wait in the accept queue");
+	end();
+
 	begin(); /* the run ends while two requests wait */
 	for (i = 0; i < 10; i++)
 		add(served(i % 5, SERVER(0), i));

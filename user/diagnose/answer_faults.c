@@ -43,6 +43,15 @@ static enum confidence confidence_of_silence(uint64_t failures, const struct req
 	return d->is_timer && d->median >= MIN_PATIENCE_NS ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 }
 
+/*
+ * Returns true if the server's accept queue is full: its kernel acknowledges requests that wait
+ * there, and the clients of some give up before they are accepted. That is one fault.
+ */
+static bool is_queue_full(const struct failure_group *group)
+{
+	return group->facts.ignores_syns && group->facts.synack_repeats;
+}
+
 static void set_no_answer_text(struct context *g, struct finding *f,
 			       const struct failure_group *group, const struct requests *r,
 			       const struct durations *d)
@@ -86,7 +95,7 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 	const char *software;
 	struct finding *f;
 
-	if (group->set.count < MIN_FAILURES || (!r.served && !d.is_timer))
+	if (group->set.count < MIN_FAILURES || (!r.served && !d.is_timer) || is_queue_full(group))
 		return;
 	f = finding_of_group(g, group, KIND_NO_ANSWER,
 			     confidence_of_silence(group->set.count, &r, &d), &r);

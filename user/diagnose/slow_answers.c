@@ -34,20 +34,25 @@ static ns_t delay(const struct noted_connect *n)
 	return n->c->answer;
 }
 
-/* A repeated request may have been lost, and one that was not accepted waits in a queue. */
+/*
+ * A request that was repeated may have been lost. If the SYN-ACK was repeated, although the client
+ * was not idle, the connection waited in an accept queue.
+ */
 static bool is_slow(const struct context *g, const struct noted_connect *n)
 {
-	return n->c->answer != NEVER && n->c->answer >= g->m->stall_ns && !n->explained &&
-	       !n->c->client_payload.again;
+	const struct connection *c = n->c;
+	bool is_queued = c->synack_after_ack && (c->wait == NEVER || c->wait < g->m->stall_ns / 2);
+
+	return c->answer != NEVER && c->answer >= g->m->stall_ns && !n->explained && !is_queued &&
+	       !c->client_payload.again;
 }
 
 static void add_handshake(struct answers *a, const struct noted_connect *n)
 {
 	ns_t trip = n->c->server_round_trip;
+	bool is_known = !a->late.count || a->longest_trip != NEVER;
 
-	if (!a->late.count || trip == NEVER)
-		a->longest_trip = trip;
-	else if (a->longest_trip != NEVER && trip > a->longest_trip)
+	if (trip == NEVER || (is_known && trip > a->longest_trip))
 		a->longest_trip = trip;
 	a->by_gateway += n->c->synack_from_gateway;
 	a->next_door += is_answered_next_door(n->c);
