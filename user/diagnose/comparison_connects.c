@@ -328,7 +328,8 @@ void compare_connects(struct context *g, struct comparison_group *group)
 
 	if (!all.at || !strata || !values)
 		g->out_of_memory = true;
-	for (i = 0; i < CONNECT_TRAITS && !g->out_of_memory; i++) {
+	/* without a bad connect or stall there is no period to compare */
+	for (i = 0; group->first != NEVER && i < CONNECT_TRAITS && !g->out_of_memory; i++) {
 		struct connect_test *t = &group->connect_tests[i];
 		enum trait trait = FIRST_CONNECT_TRAIT + i;
 
