@@ -427,5 +427,43 @@ static __always_inline void table_count_ethertype(table_ctx *ctx, __u16 ethertyp
 
 static __always_inline bool table_selects(table_ctx *ctx, const struct segment *s)
 {
-	return selector_matches(&selector, s);
+	return selector_matches(&selector, &s->source, &s->destination, s->destination_port);
+}
+
+static __always_inline struct reset_guard *table_reset_guard(table_ctx *ctx)
+{
+	return &reset_guard;
+}
+
+/*
+ * Counts the RST in this CPU's scratch. opened_here says whether the SYN of its connection was
+ * seen.
+ */
+__noinline int count_reset(__u64 now, __u32 opened_here)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct reset_set *set;
+	__u32 replaced;
+	struct reset r;
+
+	if (!scratch)
+		return 0;
+	reset_of(&r, &scratch->segment, opened_here, &run_seed);
+	if (!reset_is_selected(&selector, &scratch->segment, r.from_server))
+		return 0;
+	set = bpf_map_lookup_elem(&resets, &r.set);
+	if (!set)
+		return 0;
+	bpf_spin_lock(&set->lock);
+	replaced = reset_set_count(set, &r, now);
+	bpf_spin_unlock(&set->lock);
+	if (replaced)
+		counter_add(COUNT_RESETS_NOT_COUNTED, replaced);
+	return 0;
+}
+
+static __always_inline void table_count_reset(table_ctx *ctx, const struct segment *s,
+					      bool opened_here, __u64 now)
+{
+	count_reset(now, opened_here);
 }

@@ -13,6 +13,7 @@
 #include "bucket.h"
 #include "flow_filter.h"
 #include "packet_event.h"
+#include "reset.h"
 #include "selector.h"
 #include "shared.h"
 
@@ -186,6 +187,15 @@ struct {
 	__uint(max_entries, 1); /* EGRESS_SYNS with --follow-peers */
 } egress_syns SEC(".maps");
 
+/* ---- resets of open connections, see reset.h ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct reset_set);
+	__uint(max_entries, RESET_SETS);
+} resets SEC(".maps");
+
 /* ---- scratch ---- */
 
 /*
@@ -231,6 +241,7 @@ const volatile bool virtual_time; /* tests only: take the time from skb->tstamp 
  * no register.
  */
 struct flow_filter flow_filter;
+struct reset_guard reset_guard;
 
 __u32 slots_high_water; /* slots above this number were never used */
 bool slot_in_use[MAX_TRACKED_FLOWS + 1]; /* by slot number; a sweep reads only slots in use */

@@ -26,6 +26,8 @@
  *	table_count		adds to a counter
  *	table_count_ethertype	counts a packet that is neither IPv4 nor IPv6
  *	table_selects		returns true if --client, --server and --port select this SYN
+ *	table_reset_guard	returns the guard of reset.h
+ *	table_count_reset	counts an RST that ends an open connection
  *	table_follows_peers	returns true with --follow-peers
  *	table_forwarding	returns client flags that report whether the attempt's last SYN
  *				was seen leaving, with flow.forwarded_by in the upper byte
@@ -38,6 +40,7 @@
 #include "bucket.h"
 #include "flow_filter.h"
 #include "packet_event.h"
+#include "reset.h"
 #include "selector.h"
 
 /* Starts an attempt with a SYN for which process_segment() returned true. */
@@ -122,6 +125,27 @@ static __always_inline void update_flow(table_ctx *ctx, struct segment *s, struc
 	}
 }
 
+/* Counts a FIN or RST, or a SYN-ACK, that belongs to no opening flow. */
+static __always_inline void count_control(table_ctx *ctx, struct segment *s, struct bucket *bucket)
+{
+	bool is_first = bucket_test_and_set_seen(bucket, s->hash);
+
+	/* a connection whose SYN was not seen is counted once, without a record */
+	if (is_first) {
+		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK))
+			table_count(ctx, COUNT_SYNACK_ALONE, 1);
+		else
+			table_count(ctx, COUNT_ALREADY_OPEN, 1);
+	}
+	if (!(s->flags & TCP_RST) || s->was_closing || is_refusal(s))
+		return;
+	s->time = table_now(ctx);
+	if (reset_is_within_budget(table_reset_guard(ctx), s->time))
+		table_count_reset(ctx, s, !is_first, s->time);
+	else
+		table_count(ctx, COUNT_RESETS_NOT_COUNTED, 1);
+}
+
 /*
  * Returns true if the segment is a SYN that starts an attempt. The caller passes it to
  * start_attempt(). This function does not call it, since all functions of a call chain share a
@@ -146,6 +170,10 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 	 */
 	s->time = is_syn(s) ? table_now(ctx) : 0;
 	hash = s->hash;
+	if (s->kind == SEGMENT_TCP && s->flags & (TCP_FIN | TCP_RST)) {
+		s->was_closing = is_closing(table_reset_guard(ctx), hash);
+		set_closing(table_reset_guard(ctx), hash);
+	}
 	is_opening = filter_may_hold(table_filter(ctx), hash);
 	if (!is_opening && (s->kind != SEGMENT_TCP || !(s->flags & TCP_CONTROL)))
 		return false;
@@ -171,14 +199,8 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 	}
 	if (is_syn(s))
 		return true;
-	/* a connection whose SYN was not seen is counted once, without a record */
-	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL &&
-	    bucket_test_and_set_seen(bucket, hash)) {
-		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK))
-			table_count(ctx, COUNT_SYNACK_ALONE, 1);
-		else
-			table_count(ctx, COUNT_ALREADY_OPEN, 1);
-	}
+	if (s->kind == SEGMENT_TCP && s->flags & TCP_CONTROL)
+		count_control(ctx, s, bucket);
 	return false;
 }
 

@@ -240,6 +240,29 @@ struct record {
 	struct flow flow;
 };
 
+/*
+ * Connections of a server that were reset after they had opened, as seen on one interface; see
+ * reset.h. Counts are in connections. Unless stated otherwise, the RST came from the server's side.
+ */
+struct reset_server {
+	struct address address;
+	__u32 ifindex;
+	__u16 port;
+	__u8 ttl_min, ttl_max; /* of RSTs that this host did not generate */
+	__u64 first, last; /* times of counted RSTs */
+	__u64 window_first; /* start of the current window of RESET_WINDOW_NS */
+	__u64 burst_first, burst_last; /* of the window with the most resets so far */
+	__u32 window, burst; /* resets in these two windows */
+	__u32 resets; /* all that count; each of the following three is a part of it */
+	__u32 without_ack; /* the sender of the RST does not know the connection */
+	__u32 by_gateway; /* this host generated the RST */
+	__u32 opened_here; /* the SYN was seen in this run, or another connection's with its bit */
+	/* not in resets: RSTs with ACK of connections whose SYN was seen: this is how many close */
+	__u32 closes;
+	__u32 by_client; /* not in resets: RSTs of the other side, since the entry exists */
+	__u64 clients[2]; /* bitmap of hashed client addresses */
+};
+
 /* Counters of the kernel side, in packets unless stated otherwise. */
 enum counter {
 	COUNT_ATTEMPTS, /* connection attempts that were inserted into the table */
@@ -249,6 +272,8 @@ enum counter {
 	COUNT_ALREADY_OPEN,
 	/* SYN-ACKs without a SYN: the same, if it is a SYN-ACK */
 	COUNT_SYNACK_ALONE,
+	/* reset connections beyond RESET_BUDGET, or of servers whose entry was replaced */
+	COUNT_RESETS_NOT_COUNTED,
 	COUNT_NOT_SELECTED, /* SYNs that --client, --server and --port do not select */
 	COUNT_UDP_443_BYTES,
 	COUNT_UDP_BYTES, /* bytes of UDP to and from other ports */

@@ -66,6 +66,7 @@ struct segment {
 	__u32 hash; /* segment_hash(), set by the caller of process_segment() */
 	__u64 time; /* ns; 0 if no function needs the time */
 	__u32 entry_sum; /* bucket_entry_sum() */
+	bool was_closing; /* of a FIN or RST: another one of the connection was seen before */
 	struct segment_options options; /* valid with NEEDS_OPTIONS */
 };
 

@@ -35,10 +35,20 @@ static __always_inline bool address_matches(const struct address *a,
 	return true;
 }
 
+/* Returns true if an attempt of this client at this server is selected. */
 static __always_inline bool selector_matches(const volatile struct selector *n,
-					     const struct segment *s)
+					     const struct address *client,
+					     const struct address *server, __u16 port)
 {
-	return address_matches(&s->source, &n->client, &n->client_mask) &&
-	       address_matches(&s->destination, &n->server, &n->server_mask) &&
-	       (!n->by_port || n->ports[s->destination_port >> 3] & 1 << (s->destination_port & 7));
+	return address_matches(client, &n->client, &n->client_mask) &&
+	       address_matches(server, &n->server, &n->server_mask) &&
+	       (!n->by_port || n->ports[port >> 3] & 1 << (port & 7));
+}
+
+/* Returns true if the connection that this RST ends is selected. */
+static __always_inline bool reset_is_selected(const volatile struct selector *n,
+					      const struct segment *s, bool from_server)
+{
+	return from_server ? selector_matches(n, &s->destination, &s->source, s->source_port)
+			   : selector_matches(n, &s->source, &s->destination, s->destination_port);
 }

@@ -47,7 +47,8 @@ __noinline int start_scratch(struct __sk_buff *skb)
 
 /*
  * Returns true if the segment can be skipped: it belongs to no opening flow, and neither opens a
- * connection nor closes a connection that is not marked as seen.
+ * connection, nor closes a connection that is not marked as seen, nor is its first RST. Of a FIN
+ * that is skipped, only the guard of reset.h is set.
  */
 static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 ifindex)
 {
@@ -65,7 +66,14 @@ static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 
 		return true;
 	if (may_be && (bucket_may_hold(bucket, hash) || bucket_has_overflowed(bucket)))
 		return false;
-	return !(flags & TCP_CONTROL) || bucket_has_seen(bucket, hash);
+	if (!(flags & TCP_CONTROL))
+		return true;
+	if (!bucket_has_seen(bucket, hash))
+		return false;
+	if (flags & TCP_RST)
+		return is_closing(&reset_guard, hash);
+	set_closing(&reset_guard, hash);
+	return true;
 }
 
 /* Handles TCP behind plain headers. Returns false, without any effect, for any other packet. */

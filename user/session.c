@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "parse.h"
+#include "reset.h"
 #include "lib/ethertype.h"
 
 const char *const counter_names[COUNTERS] = {
@@ -13,6 +14,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_LATE_SYN_COPIES] = "late_syn_copies",
 	[COUNT_ALREADY_OPEN] = "already_open",
 	[COUNT_SYNACK_ALONE] = "synack_alone",
+	[COUNT_RESETS_NOT_COUNTED] = "resets_not_counted",
 	[COUNT_NOT_SELECTED] = "narrowed",
 	[COUNT_UDP_443_BYTES] = "udp_443_bytes",
 	[COUNT_UDP_BYTES] = "udp_bytes",
@@ -61,6 +63,46 @@ void session_set_ethertypes(struct session *session, const uint32_t *packets)
 	keep_ethertype(session->ethertypes, ETHERTYPE_LLC, without);
 	for (; type < 65536; type++)
 		keep_ethertype(session->ethertypes, type, packets[type]);
+}
+
+/* Returns the place of a server's counts, the last one if the server is new, or NULL. */
+static struct reset_server *reset_place(struct session *session, const struct reset_server *r)
+{
+	struct reset_server *last = &session->resets[MAX_RESET_SERVERS - 1], *known;
+
+	for (known = session->resets; known < session->resets + session->reset_count; known++)
+		if (known->port == r->port &&
+		    !memcmp(&known->address, &r->address, sizeof(r->address)))
+			return r->resets > known->resets ? known : NULL;
+	if (session->reset_count < MAX_RESET_SERVERS)
+		return &session->resets[session->reset_count++];
+	return r->resets > last->resets ? last : NULL;
+}
+
+static void keep_resets(struct session *session, const struct reset_server *r, uint64_t start)
+{
+	struct reset_server *place = reset_place(session, r), kept = *r;
+
+	if (!place)
+		return;
+	kept.first -= start;
+	kept.last -= start;
+	kept.burst_first -= start;
+	kept.burst_last -= start;
+	for (; place > session->resets && place[-1].resets < kept.resets; place--)
+		*place = place[-1];
+	*place = kept;
+}
+
+void session_set_resets(struct session *session, const struct reset_set *sets, uint64_t start)
+{
+	int set, way;
+
+	session->reset_count = 0;
+	for (set = 0; set < RESET_SETS; set++)
+		for (way = 0; way < RESET_WAYS; way++)
+			if (sets[set].ways[way].resets)
+				keep_resets(session, &sets[set].ways[way], start);
 }
 
 bool session_is_own_address(const struct session *session, const struct address *a)

@@ -14,6 +14,7 @@
 #define MAX_ETHERTYPES 8
 #define MAX_OWN_ADDRESSES 64
 #define MAX_IFACES 16
+#define MAX_RESET_SERVERS 16
 
 /* Direction of a packet, as seen from the interface. */
 enum { INGRESS, EGRESS, DIRECTIONS };
@@ -51,6 +52,8 @@ struct session_iface {
 	bool is_part; /* member of a bridge or bond, which forwards in its place */
 };
 
+struct reset_set;
+
 struct session {
 	const char *from; /* names of the interfaces or files, for display */
 	bool is_capture;
@@ -70,6 +73,9 @@ struct session {
 	uint64_t joined;
 	uint64_t ambiguous; /* records that match several attempts and were joined to none */
 	struct unknown_ethertype ethertypes[MAX_ETHERTYPES]; /* the most frequent */
+	/* servers with the most resets, the most frequent first; times are since the start */
+	struct reset_server resets[MAX_RESET_SERVERS];
+	unsigned int reset_count;
 	/* why no TCP connection can be seen; "" unless that was reported */
 	char no_tcp_reason[512];
 	/* --follow-peers: interfaces on which SYNs that leave are recorded */
@@ -95,6 +101,13 @@ uint64_t session_losses(const struct session *session);
  * (IEEE 802.3) and are counted together as ETHERTYPE_LLC.
  */
 void session_set_ethertypes(struct session *session, const uint32_t *packets);
+
+/*
+ * Stores the servers with the most resets of RESET_SETS sets. A server that was seen on several
+ * interfaces is stored once, with the counts of one of them: NAT changes its clients between them.
+ * start is the source's clock at the start of the run.
+ */
+void session_set_resets(struct session *session, const struct reset_set *sets, uint64_t start);
 
 /* Adds an interface, and its name to session->from. The caller fills in the other members. */
 struct session_iface *session_add_iface(struct session *session, const char *name);

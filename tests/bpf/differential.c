@@ -185,6 +185,28 @@ struct both *both_new(bool keeps_packets)
 	return b;
 }
 
+static void clear_resets(struct both *b)
+{
+	static struct reset_set sets[RESET_SETS];
+	uint32_t numbers[RESET_SETS], count = RESET_SETS, i;
+
+	for (i = 0; i < RESET_SETS; i++)
+		numbers[i] = i;
+	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.resets), numbers, sets, &count, NULL))
+		abort();
+	memset((void *)&b->bpf->bss->reset_guard, 0, sizeof(b->bpf->bss->reset_guard));
+}
+
+static const char *resets_differ(const struct both *b)
+{
+	static struct reset_set sets[RESET_SETS];
+
+	read_reset_sets(b->bpf, sets);
+	return memcmp(sets, offline_resets(b->offline), sizeof(sets))
+		       ? "the object and the native build count different resets"
+		       : NULL;
+}
+
 /* All plays use one loaded object; this resets its state after the play before. */
 void both_begin(struct both *b)
 {
@@ -196,6 +218,7 @@ void both_begin(struct both *b)
 		slots[i] = i;
 	if (bpf_map_update_batch(bpf_map__fd(b->bpf->maps.buckets), slots, lines, &count, NULL))
 		abort();
+	clear_resets(b);
 	b->now = START;
 	b->from_bpf.count = 0;
 	b->from_native.count = 0;
@@ -268,6 +291,8 @@ const char *both_finish(struct both *b)
 	}
 	if (packets_differ(b))
 		return packets_differ(b);
+	if (resets_differ(b))
+		return resets_differ(b);
 	if (!b->from_bpf.count)
 		return not_given_back(b);
 	qsort(b->from_bpf.at, b->from_bpf.count, sizeof(struct record), by_syn);

@@ -298,10 +298,11 @@ static int64_t pass(bool forwards)
 static const char *counters_wrong(const struct both *b, const uint64_t *before, uint64_t *after)
 {
 	/* The object's first check does not notice contradictory lengths of UDP, for instance. */
-	static const enum counter same[] = { COUNT_ATTEMPTS,	    COUNT_PUBLISHED,
-					     COUNT_LATE_SYN_COPIES, COUNT_ALREADY_OPEN,
-					     COUNT_SYNACK_ALONE,    COUNT_FRAGMENTS,
-					     COUNT_UNKNOWN_LINK,    COUNT_LOST_MAP };
+	static const enum counter same[] = { COUNT_ATTEMPTS,	      COUNT_PUBLISHED,
+					     COUNT_LATE_SYN_COPIES,   COUNT_ALREADY_OPEN,
+					     COUNT_SYNACK_ALONE,      COUNT_FRAGMENTS,
+					     COUNT_UNKNOWN_LINK,      COUNT_LOST_MAP,
+					     COUNT_RESETS_NOT_COUNTED };
 	static char wrong[128];
 	const uint64_t *offline = offline_counters(b->offline);
 	size_t i;

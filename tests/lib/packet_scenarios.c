@@ -433,6 +433,30 @@ CHECK(check_mid_stream)
 	return NULL;
 }
 
+static void make_old_resets(struct tape *t)
+{
+	uint16_t port;
+
+	for (port = 50000; port < 50060; port++) {
+		t->port[CLIENT] = port;
+		t->address[CLIENT][3] = port % 7;
+		t->egress = port % 5 == 0;
+		exchange(t, 0, 10);
+		if (port % 4 == 0)
+			tcp(t, 15, SERVER, ACK | FIN, 1401, 301, 0);
+		tcp(t, 20 * (port - 50000), port % 6 ? SERVER : CLIENT, port % 3 ? RST : RST | ACK,
+		    1401, 301, 0);
+		tcp(t, 20 * (port - 50000) + 1, SERVER, RST, 1402, 0, 0);
+	}
+}
+
+CHECK(check_old_resets)
+{
+	EXPECT(count == 0 && !counters[COUNT_RESETS_NOT_COUNTED]);
+	UNUSED;
+	return NULL;
+}
+
 static void make_synack_again(struct tape *t)
 {
 	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
@@ -1676,6 +1700,8 @@ const struct scenario scenarios[] = {
 	  make_server_before_ack, check_server_before_ack },
 	{ "connection open before the start", "verdicts without evidence", make_mid_stream,
 	  check_mid_stream },
+	{ "RSTs of old connections", "a server that lost them is not listed", make_old_resets,
+	  check_old_resets },
 	{ "SYN-ACK lost and repeated", "the round trip would be wrong", make_synack_again,
 	  check_synack_again },
 	{ "SYN-ACK with a wrong number", "a forged answer would count", make_bad_synack,

@@ -500,6 +500,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_count(out, "ambiguous", session->ambiguous);
 	field_count(out, "already_open", session->counters[COUNT_ALREADY_OPEN]);
 	field_count(out, "synack_alone", session->counters[COUNT_SYNACK_ALONE]);
+	field_count(out, "resets_not_counted", session->counters[COUNT_RESETS_NOT_COUNTED]);
 	field_count(out, "narrowed", session->counters[COUNT_NOT_SELECTED]);
 	field_count(out, "folded", m->dropped_details + d->dropped);
 	field_count(out, "late_syn_copies", session->counters[COUNT_LATE_SYN_COPIES]);

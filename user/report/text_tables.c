@@ -463,6 +463,8 @@ void text_not_measured(struct report *r, uint64_t unlisted)
 		  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
 	print_count(r, c[COUNT_SYNACK_ALONE], "SYN-ACK",
 		    "without a SYN (a reflection attack, or the SYN passes elsewhere)");
+	print_count(r, c[COUNT_RESETS_NOT_COUNTED], "reset",
+		    "of open connections that came too fast, or of too many servers");
 	if (session->ambiguous)
 		text_item(r, "%" PRIu64 " attempt%s several others and %s counted separately",
 			  session->ambiguous, session->ambiguous == 1 ? " matches" : "s match",

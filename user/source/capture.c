@@ -197,6 +197,7 @@ static int read_all(struct capture *c)
 	offline_end(c->offline, c->now);
 	session->duration = c->now - CAPTURE_START;
 	memcpy(session->counters, offline_counters(c->offline), sizeof(session->counters));
+	session_set_resets(session, offline_resets(c->offline), CAPTURE_START);
 	session_set_ethertypes(session, offline_ethertypes(c->offline));
 	return 0;
 }

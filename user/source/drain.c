@@ -254,6 +254,17 @@ void read_ethertypes(struct live *l)
 	free(packets);
 }
 
+void read_resets(struct live *l)
+{
+	struct reset_set *sets = calloc(RESET_SETS, sizeof(*sets));
+
+	if (sets) {
+		read_reset_sets(l->bpf, sets);
+		session_set_resets(l->session, sets, l->start);
+	}
+	free(sets);
+}
+
 /* ---- open and close ---- */
 
 int drain_open(struct live *l)

@@ -70,6 +70,16 @@ bool read_counters(const struct probe_bpf *bpf, uint64_t *sums)
 	return is_read;
 }
 
+void read_reset_sets(const struct probe_bpf *bpf, struct reset_set *sets)
+{
+	uint32_t count = RESET_SETS, position, keys[RESET_SETS];
+
+	if (bpf_map_lookup_batch(bpf_map__fd(bpf->maps.resets), NULL, &position, keys, sets, &count,
+				 NULL) &&
+	    errno != ENOENT)
+		memset(sets, 0, RESET_SETS * sizeof(*sets));
+}
+
 void mark_client_verified(struct probe_bpf *bpf, const struct record *r)
 {
 	const struct hash_seed *seed = (const struct hash_seed *)&bpf->rodata->run_seed;

@@ -5,6 +5,7 @@
 #include "shared.h"
 #include "bucket.h"
 #include "flow_filter.h"
+#include "reset.h"
 #include "selector.h"
 #include "probe.skel.h" /* uses the types of the headers above */
 
@@ -27,6 +28,9 @@ bool is_consistent_copy(const struct probe_bpf *bpf, const struct flow_entry *e)
 
 /* Sums each of the COUNTERS counters over all CPUs. Returns false, with zeroed sums, on failure. */
 bool read_counters(const struct probe_bpf *bpf, uint64_t *sums);
+
+/* Reads all RESET_SETS sets of reset connections. On failure, zeroes them. */
+void read_reset_sets(const struct probe_bpf *bpf, struct reset_set *sets);
 
 /*
  * Marks a client that completed a handshake: its flows are evicted after those of unverified

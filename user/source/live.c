@@ -203,6 +203,7 @@ static void stop(struct live *l)
 	read_counters(l->bpf, l->session->counters);
 	l->session->nat.lost = conntrack_lost(l->conntrack);
 	read_ethertypes(l);
+	read_resets(l);
 	summarize_ifaces(l);
 }
 

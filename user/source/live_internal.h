@@ -113,6 +113,7 @@ bool is_any_opening(struct live *l);
 void sweep_flows(struct live *l);
 
 void read_ethertypes(struct live *l);
+void read_resets(struct live *l);
 
 /* ---- watch_ifaces.c ---- */
 

@@ -6,6 +6,7 @@
 
 #include "bucket.h"
 #include "flow_filter.h"
+#include "reset.h"
 #include "selector.h"
 
 /*
@@ -44,6 +45,8 @@ struct offline {
 	uint32_t ethertypes[65536];
 	struct flow_filter filter;
 	struct bucket buckets[MIN_BUCKETS];
+	struct reset_guard reset_guard;
+	struct reset_set resets[RESET_SETS];
 };
 
 /*
@@ -191,7 +194,23 @@ static void table_count_ethertype(table_ctx *o, __u16 ethertype)
 
 static bool table_selects(table_ctx *o, const struct segment *s)
 {
-	return !o->selector || selector_matches(o->selector, s);
+	return !o->selector ||
+	       selector_matches(o->selector, &s->source, &s->destination, s->destination_port);
+}
+
+static struct reset_guard *table_reset_guard(table_ctx *o)
+{
+	return &o->reset_guard;
+}
+
+static void table_count_reset(table_ctx *o, const struct segment *s, bool opened_here, __u64 now)
+{
+	struct reset r;
+
+	reset_of(&r, s, opened_here, &offline_seed);
+	if (!o->selector || reset_is_selected(o->selector, s, r.from_server))
+		o->counters[COUNT_RESETS_NOT_COUNTED] +=
+			reset_set_count(&o->resets[r.set], &r, now);
 }
 
 /* Returns false: a capture has no other interface on which SYNs could leave. */
@@ -360,6 +379,11 @@ void offline_end(struct offline *o, uint64_t now)
 const uint64_t *offline_counters(const struct offline *o)
 {
 	return o->counters;
+}
+
+const struct reset_set *offline_resets(const struct offline *o)
+{
+	return o->resets;
 }
 
 const uint32_t *offline_ethertypes(const struct offline *o)

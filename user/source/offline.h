@@ -14,6 +14,7 @@
 #include "record.h"
 
 struct offline;
+struct reset_set;
 struct selector;
 
 extern const struct hash_seed offline_seed;
@@ -64,6 +65,9 @@ void offline_end(struct offline *o, uint64_t now);
 
 /* Returns an array of COUNTERS counters, indexed by enum counter. */
 const uint64_t *offline_counters(const struct offline *o);
+
+/* Returns an array of RESET_SETS sets of servers, see reset.h. */
+const struct reset_set *offline_resets(const struct offline *o);
 
 /* Returns 65536 packet counts, indexed by ethertype, of packets that are neither IPv4 nor IPv6. */
 const uint32_t *offline_ethertypes(const struct offline *o);
