@@ -18,5 +18,6 @@ void cause_unexplained(struct context *g); /* timer-unexplained, stalls-unexplai
 void cause_gateway_drops(struct context *g); /* dropped-in-gateway */
 void cause_dead_peers(struct context *g); /* prefix-cut, peer-..., syn-flood */
 void cause_path(struct context *g); /* mtu-black-hole, one-direction, slow-access */
+void cause_old_resets(struct context *g); /* old-connections-reset */
 void cause_comparison(struct context *g); /* compares hosts; adds no finding */
 void cause_summary(struct context *g); /* no-verdict, not-the-network */

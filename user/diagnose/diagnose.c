@@ -23,6 +23,7 @@ static void (*const causes[])(struct context *) = {
 	cause_gateway_drops, /* peers that fail because of this host */
 	cause_dead_peers, /* the other failing peers */
 	cause_path, /* independent of the others */
+	cause_old_resets, /* of connections that no other cause knows */
 	cause_comparison, /* compares the hosts of the findings with others */
 	cause_summary, /* depends on all other findings */
 };
