@@ -59,26 +59,24 @@ static void add_bad_connect(struct context *g, struct comparison_group *group,
 static void add_stall(struct context *g, struct comparison_group *group, const struct timeline *t,
 		      const struct stall *s)
 {
-	size_t i;
+	struct noted_connect *n = connect_of_stall(t, s);
 
 	add_unit(g, group, t, UNIT_BAD);
 	add_moment(group, s->syn);
-	for (i = 0; i < t->connect_count; i++)
-		if (t->connects[i]->c->syn == s->syn &&
-		    same_endpoint(&t->connects[i]->c->client, &s->from))
-			add_bad_connect(g, group, t->connects[i]);
+	if (n)
+		add_bad_connect(g, group, n);
 }
 
 /*
  * Returns true if the stall belongs to the group. Stalls without a cause belong to the finding that
  * lists them, if there is one.
  */
-static bool is_stall_of(const struct context *g, const struct finding *f,
+static bool is_stall_of(const struct context *g, const struct finding *f, const struct timeline *t,
 			const struct noted_stall *noted)
 {
 	if (f && f->kind != KIND_STALLS_UNEXPLAINED)
 		return noted->explained == f;
-	return !noted->explained && (f || !has_finding(g, KIND_STALLS_UNEXPLAINED));
+	return !is_stall_explained(t, noted) && (f || !has_finding(g, KIND_STALLS_UNEXPLAINED));
 }
 
 /* A connect that failed or was late for another reason than a stall of the client. */
@@ -117,7 +115,7 @@ static void find_bad(struct context *g, struct comparison_group *group)
 		const struct timeline *t = &g->timelines[i];
 
 		for (j = 0; j < t->stall_count; j++)
-			if (is_stall_of(g, group->f, &t->stalls[j]))
+			if (is_stall_of(g, group->f, t, &t->stalls[j]))
 				add_stall(g, group, t, t->stalls[j].stall);
 	}
 	for (i = 0; i < g->connect_count; i++)

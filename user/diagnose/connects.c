@@ -28,6 +28,31 @@ void connect_set_free(struct connect_set *set)
 	*set = (struct connect_set){};
 }
 
+struct noted_connect *connect_of_stall(const struct timeline *t, const struct stall *s)
+{
+	size_t first = 0, last = t->connect_count, middle;
+
+	while (first < last) {
+		middle = first + (last - first) / 2;
+		if (t->connects[middle]->c->syn < s->syn)
+			first = middle + 1;
+		else
+			last = middle;
+	}
+	for (; first < t->connect_count && t->connects[first]->c->syn == s->syn; first++)
+		if (same_endpoint(&t->connects[first]->c->client, &s->from) &&
+		    same_endpoint(&t->connects[first]->c->server, &s->to))
+			return t->connects[first];
+	return NULL;
+}
+
+bool is_stall_explained(const struct timeline *t, const struct noted_stall *noted)
+{
+	const struct noted_connect *n = connect_of_stall(t, noted->stall);
+
+	return noted->explained || (n && n->explained);
+}
+
 static int by_endpoint(const void *key, const void *element)
 {
 	return memcmp(key, &((const struct server *)element)->endpoint, sizeof(struct endpoint));

@@ -40,6 +40,12 @@ static inline bool is_answered_next_door(const struct connection *c)
 	       (c->synack_ttl == 64 || c->synack_ttl == 128 || c->synack_ttl == 255);
 }
 
+/* Returns the connect that stalled, or NULL if the journal has forgotten it. */
+struct noted_connect *connect_of_stall(const struct timeline *t, const struct stall *s);
+
+/* Returns true if a finding explains the stall, or what became of its connect afterwards. */
+bool is_stall_explained(const struct timeline *t, const struct noted_stall *noted);
+
 /* Returns NULL if the journal has no connect to it. */
 struct server *find_server(const struct context *g, const struct endpoint *e);
 

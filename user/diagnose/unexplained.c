@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/connects.h"
 
 #define MAX_TIMERS 4 /* maximum number of findings */
 #define MAX_PENDING 3 /* maximum number of peers listed that were pending during the stalls */
@@ -46,7 +47,7 @@ static size_t collect_open_stalls(struct context *g, struct open_stall *stalls)
 		for (j = 0; j < g->timelines[i].stall_count; j++) {
 			struct noted_stall *noted = &g->timelines[i].stalls[j];
 
-			if (!noted->explained)
+			if (!is_stall_explained(&g->timelines[i], noted))
 				stalls[n++] = (struct open_stall){ noted, noted->stall,
 								   &g->timelines[i] };
 		}
