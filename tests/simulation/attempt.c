@@ -118,6 +118,7 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	}
 	c->syn = w.syns[0];
 	c->synack = until(w.synack, at);
+	c->synack_window = 65160;
 	c->ack = until(w.ack, at);
 	c->synack_count = (c->synack != NEVER) + (until(w.synack_again, at) != NEVER);
 	c->client_first = until(w.client_first, at);

@@ -156,6 +156,12 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_SYN_FLOOD:
 	case KIND_MTU_BLACK_HOLE:
 	case KIND_ACCEPT_QUEUE:
+	case KIND_DEFERRED_ACCEPT:
+	case KIND_SERVER_CLOSES:
+	case KIND_NO_GREETING:
+	case KIND_REQUEST_LOST:
+	case KIND_SYN_PROXY:
+	case KIND_HANDSHAKE_UNFINISHED:
 	case KIND_ONE_DIRECTION:
 	case KIND_PORT_REUSE:
 		return WRONG;

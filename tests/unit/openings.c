@@ -526,7 +526,7 @@ static void test_syn_proxy(void)
 				c.synack_window = 0;
 			} else {
 				sends_request(&c);
-				c.client_payload.acked = true;
+				c.client_payload.acked = kind == 1;
 			}
 			if (kind == 1)
 				c.synack_from_gateway = true;

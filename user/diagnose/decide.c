@@ -96,14 +96,18 @@ struct server_facts facts_of_server(const struct context *g, const struct server
 
 /*
  * Returns true if a device completed the handshake in place of the server: this gateway, or a SYN
- * proxy, whose SYN-ACKs have a window of 0 or precede the SYN that the server gets.
+ * proxy, whose SYN-ACKs have a window of 0 or precede the SYN that the server gets. A SYN proxy
+ * lets requests through once the server has answered, so an acknowledged request clears it.
  */
 static bool is_proxied(const struct noted_connect *n, const struct server_facts *facts)
 {
 	const struct connection *c = n->c;
 
-	return c->synack_from_gateway ||
-	       (c->far.seen && c->synack != NEVER && c->far.syn > c->synack) ||
+	if (c->synack_from_gateway)
+		return !c->client_payload.acked || c->far.synack == NEVER || !c->far.seen;
+	if (c->client_payload.acked)
+		return false;
+	return (c->far.seen && c->synack != NEVER && c->far.syn > c->synack) ||
 	       (facts->window_0 && facts->window_0 == facts->answered);
 }
 
