@@ -233,6 +233,24 @@ static void test_no_answer_neighbours(void)
 	EXPECT(!find(KIND_NO_ANSWER), "clients that expect no answer");
 	end();
 
+	begin(); /* users go on before the answer of some pages; so they end long polls */
+	for (i = 0; i < 120; i++)
+		add(i % 12 ? served(i % 5, SERVER(0), i)
+			   : ended(served(i % 5, SERVER(0), i), SIDE_CLIENT, false,
+				   1.2 + 0.03 * i * (i % 7)));
+	conclude();
+	EXPECT(!accuses(), "users who go on");
+	end();
+
+	begin(); /* long polls that their clients end after 30 s */
+	for (i = 0; i < 120; i++)
+		add(i % 4 ? served(i % 5, SERVER(0), i)
+			  : ended(served(i % 5, SERVER(0), i), SIDE_CLIENT, false, 30));
+	conclude();
+	EXPECT(find(KIND_NO_ANSWER) && find(KIND_NO_ANSWER)->confidence == CONFIDENCE_MEDIUM,
+	       "long polls look the same");
+	end();
+
 	begin(); /* one request of a hundred */
 	for (i = 0; i < 99; i++)
 		add(served(i % 5, SERVER(0), i));

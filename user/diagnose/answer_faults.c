@@ -17,6 +17,24 @@ static ns_t patience(const struct noted_connect *n)
 	return connection_end(n->c, &end) == SIDE_CLIENT ? end - n->c->client_first : NEVER;
 }
 
+/* Requests that were never answered. */
+struct silence {
+	size_t count;
+	struct durations patience; /* how long clients waited */
+	struct span span;
+	bool is_most; /* half or more of the requests from the first one on */
+};
+
+static struct silence silence_of(struct context *g, const struct connect_set *set)
+{
+	struct silence s = { .count = set->count,
+			     .patience = durations_of(g, set, patience),
+			     .span = span_of(g, set) };
+
+	s.is_most = s.count >= s.span.meanwhile + s.span.after;
+	return s;
+}
+
 static uint64_t count_acked(const struct connect_set *set)
 {
 	uint64_t acked = 0;
@@ -33,14 +51,32 @@ static uint64_t count_acked(const struct connect_set *set)
  */
 #define MIN_PATIENCE_NS (4 * (ns_t)SECOND_NS)
 
-static enum confidence confidence_of_silence(uint64_t failures, const struct requests *r,
-					     const struct durations *d)
+/*
+ * Without a common timer, users may have gone on, or a long poll was ended by its client. The same
+ * may be where the same hosts are served meanwhile.
+ */
+static enum confidence confidence_of_silence(const struct silence *s, const struct requests *r)
 {
-	if (r->served)
-		return confidence_of_failures(failures, r);
-	if (failures < 3)
-		return CONFIDENCE_LOW;
-	return d->is_timer && d->median >= MIN_PATIENCE_NS ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	enum confidence confidence = confidence_of_failures(s->count, r), most = CONFIDENCE_HIGH;
+
+	if (!r->served)
+		most = s->count >= 3 && s->patience.is_timer &&
+				       s->patience.median >= MIN_PATIENCE_NS
+			       ? CONFIDENCE_MEDIUM
+			       : CONFIDENCE_LOW;
+	else if (!s->patience.is_timer || (r->hosts_served && !s->is_most))
+		most = CONFIDENCE_MEDIUM;
+	return confidence < most ? confidence : most;
+}
+
+/* Returns true if clients may have had no more use for the answer, or expected none. */
+static bool is_everyday(const struct silence *s, const struct requests *r)
+{
+	uint64_t others = s->span.meanwhile + s->span.after;
+
+	if (s->count < MIN_FAILURES)
+		return true;
+	return !s->patience.is_timer && (!r->served || s->count * 4 < others);
 }
 
 /*
@@ -54,18 +90,17 @@ static bool is_queue_full(const struct failure_group *group)
 
 static void set_no_answer_text(struct context *g, struct finding *f,
 			       const struct failure_group *group, const struct requests *r,
-			       const struct durations *d)
+			       const struct silence *s)
 {
 	char servers[FORMAT_SERVERS], since[FORMAT_TIME], after[FORMAT_DURATION], end[64] = "";
-	struct span span = span_of(g, &group->set);
 	const char *some = group->servers > 1 ? "take" : "takes";
 
 	format_servers(servers, group);
-	format_run_clock(since, &g->session->start, g->session->duration, span.first);
-	if (d->is_timer)
+	format_run_clock(since, &g->session->start, g->session->duration, s->span.first);
+	if (s->patience.is_timer)
 		snprintf(end, sizeof(end), "; clients give up after %s",
-			 format_duration(after, d->median));
-	if (span.before && !span.meanwhile && !span.after)
+			 format_duration(after, s->patience.median));
+	if (s->span.before && !s->span.meanwhile && !s->span.after)
 		finding_text(f, "since %s %s %s requests and answer%s none of %zu%s", since,
 			     servers, some, group->servers > 1 ? "" : "s", group->set.count, end);
 	else
@@ -86,33 +121,37 @@ static const char *no_answer_action(const struct requests *r)
 	       "at their time; a packet capture there shows whether an answer was sent";
 }
 
-void report_no_answer(struct context *g, const struct failure_group *group)
+static void add_patience(struct finding *f, const struct durations *patience)
 {
-	struct durations d = durations_of(g, &group->set, patience);
-	struct requests r = requests_of(g, group);
-	uint64_t acked = count_acked(&group->set);
 	char spread[FORMAT_SPREAD];
 	const char *software;
+
+	if (!patience->is_timer)
+		return;
+	f->timer = patience->median;
+	f->deviation = patience->deviation;
+	software = known_timer(patience->median);
+	finding_line(f, "", "the clients end the connection after %s%s%s: a timer of theirs",
+		     finding_format_spread(spread, patience->median, patience->deviation),
+		     software ? ", like " : "", software ? software : "");
+}
+
+void report_no_answer(struct context *g, const struct failure_group *group)
+{
+	struct silence s = silence_of(g, &group->set);
+	struct requests r = requests_of(g, group);
+	uint64_t acked = count_acked(&group->set);
 	struct finding *f;
 
-	if (group->set.count < MIN_FAILURES || (!r.served && !d.is_timer) || is_queue_full(group))
+	if (is_everyday(&s, &r) || is_queue_full(group))
 		return;
-	f = finding_of_group(g, group, KIND_NO_ANSWER,
-			     confidence_of_silence(group->set.count, &r, &d), &r);
+	f = finding_of_group(g, group, KIND_NO_ANSWER, confidence_of_silence(&s, &r), &r);
 	if (!f)
 		return;
-	set_no_answer_text(g, f, group, &r, &d);
+	set_no_answer_text(g, f, group, &r, &s);
 	finding_line(f, "", "%" PRIu64 " of %zu requests %s acknowledged, and no byte came back",
 		     acked, group->set.count, were(acked));
-	if (d.is_timer) {
-		f->timer = d.median;
-		f->deviation = d.deviation;
-		software = known_timer(d.median);
-		finding_line(f, "",
-			     "the clients end the connection after %s%s%s: a timer of theirs",
-			     finding_format_spread(spread, d.median, d.deviation),
-			     software ? ", like " : "", software ? software : "");
-	}
+	add_patience(f, &s.patience);
 	add_hosts_line(f, &r);
 	if (r.waiting)
 		finding_line(f, "",
@@ -123,6 +162,10 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 		finding_line(f, "against",
 			     "no request was answered in this run: a protocol without answers "
 			     "looks the same");
+	else if (r.hosts_served && !s.is_most)
+		finding_line(f, "against",
+			     "most requests meanwhile were answered, of these hosts too: a long "
+			     "poll that its client ends looks the same");
 	finding_line(f, "action", "%s", no_answer_action(&r));
 }
 
@@ -229,6 +272,21 @@ static void set_reset_text(struct context *g, struct finding *f, const struct fa
 	}
 }
 
+/* A server that closes each connection in good order may serve a protocol without answers. */
+static bool may_be_without_answers(const struct requests *r, const struct endings *e)
+{
+	return !r->served && !e->resets;
+}
+
+static enum confidence confidence_of_ending(size_t count, const struct requests *r,
+					    const struct endings *e)
+{
+	enum confidence confidence = confidence_of_failures(count, r);
+
+	return may_be_without_answers(r, e) && confidence > CONFIDENCE_MEDIUM ? CONFIDENCE_MEDIUM
+									      : confidence;
+}
+
 void report_reset_after_request(struct context *g, const struct failure_group *group)
 {
 	struct requests r = requests_of(g, group);
@@ -239,7 +297,7 @@ void report_reset_after_request(struct context *g, const struct failure_group *g
 	if (group->set.count < MIN_FAILURES)
 		return;
 	f = finding_of_group(g, group, KIND_RESET_AFTER_REQUEST,
-			     confidence_of_failures(group->set.count, &r), &r);
+			     confidence_of_ending(group->set.count, &r, &e), &r);
 	if (!f)
 		return;
 	set_reset_text(g, f, group, &r, &e);
@@ -253,6 +311,10 @@ void report_reset_after_request(struct context *g, const struct failure_group *g
 	if (ending != LATE_CLIENTS)
 		add_flights_line(f, &group->set, &r);
 	finding_add_span(g, f, &group->set);
+	if (may_be_without_answers(&r, &e))
+		finding_line(f, "against",
+			     "no request was answered in this run: a protocol without answers "
+			     "looks the same");
 	finding_line(f, "action", "%s", actions[ending]);
 }
 

@@ -5,9 +5,11 @@
  * reset or swallow them.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diagnose/requests.h"
+#include "lib/stratified_test.h"
 
 /* Failures, and requests of the other size, without which nothing is compared. */
 #define MIN_COMPARED 3
@@ -20,49 +22,53 @@
 struct sizes {
 	uint64_t large_failed, large_served;
 	uint64_t small_failed, small_served;
-	size_t both; /* hosts whose large requests failed, and small ones were served */
+	struct stratified_test hosts; /* of the hosts that sent large requests and small ones */
 };
 
-static void add_server(struct sizes *z, const struct context *g, const struct server *s)
+static void add_facts(struct sizes *z, const struct server_facts *facts)
 {
-	struct server_facts facts = facts_of_server(g, s);
-
-	z->large_failed += facts.large_failed;
-	z->large_served += facts.large_served;
-	z->small_failed += facts.small_failed;
-	z->small_served += facts.small_served;
+	z->large_failed += facts->large_failed;
+	z->large_served += facts->large_served;
+	z->small_failed += facts->small_failed;
+	z->small_served += facts->small_served;
 }
 
-/* marks[]: hosts whose large requests failed; of these, hosts whose small ones were served */
-static size_t count_both(const struct server *s, const char *marks)
+/* strata[]: by index of g->timelines[] */
+static void add_observations(const struct context *g, struct stratum *strata,
+			     const struct server *s)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < s->count; i++) {
-		const struct noted_connect *c = &s->connects[i];
-
-		n += was_served(c) && !is_larger_than_segment(c->c) && c->host &&
-		     c->host->counted == &marks[0] && count_once(c->host, &marks[1]);
-	}
-	return n;
-}
-
-static struct sizes sizes_of(const struct context *g, const struct connect_set *set)
-{
-	struct sizes z = {};
-	char marks[2];
 	size_t i;
 
-	unmark_hosts(g, set);
-	for (i = 0; i < set->count; i++)
-		if (set->at[i]->host)
-			count_once(set->at[i]->host, &marks[0]);
-	for (i = 0; i < set->count;) {
-		const struct server *s = next_server(g, set, &i);
+	for (i = 0; i < s->count; i++) {
+		const struct noted_connect *n = &s->connects[i];
+		bool is_large = is_larger_than_segment(n->c), bad = is_failed(n);
+		struct stratum *host = n->host ? &strata[n->host - g->timelines] : NULL;
 
-		add_server(&z, g, s);
-		z.both += count_both(s, marks);
+		if (!host || n->c->client_first == NEVER || (!bad && !was_served(n)))
+			continue;
+		host->total++;
+		host->bad += bad;
+		host->with += is_large;
+		host->bad_with += is_large && bad;
 	}
+}
+
+static struct sizes sizes_of(struct context *g, const struct connect_set *set)
+{
+	struct stratum *strata = calloc(g->hosts->count + 1, sizeof(*strata));
+	struct sizes z = {};
+	size_t i;
+
+	for (i = 0; i < set->count && strata;) {
+		const struct server *s = next_server(g, set, &i);
+		struct server_facts facts = facts_of_server(g, s);
+
+		add_facts(&z, &facts);
+		add_observations(g, strata, s);
+	}
+	if (!strata || !stratified_test(strata, g->hosts->count, &z.hosts))
+		g->out_of_memory = true;
+	free(strata);
 	return z;
 }
 
@@ -79,7 +85,8 @@ static bool is_size_the_reason(const struct sizes *z)
  */
 static enum confidence confidence_of_size(const struct sizes *z)
 {
-	return z->both >= 2 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	return z->hosts.informative >= 2 && z->hosts.within <= MAX_CHANCE ? CONFIDENCE_HIGH
+									  : CONFIDENCE_MEDIUM;
 }
 
 static bool are_hellos(const struct connect_set *set)
@@ -131,9 +138,11 @@ static void add_size_lines(struct finding *f, const struct failure_group *group,
 			     "the end comes %s after the first segment; the round trip is %s",
 			     format_duration(after, f->timer),
 			     format_duration(trip, group->facts.round_trip));
-	if (z->both)
-		finding_line(f, "", "%zu of the %zu host%s sent both: size decides, not the host",
-			     z->both, r->hosts, plural(r->hosts));
+	if (z->hosts.informative)
+		finding_line(f, "",
+			     "%u of the %zu host%s sent both: size decides, not the host (within "
+			     "hosts p = %.2g)",
+			     z->hosts.informative, r->hosts, plural(r->hosts), z->hosts.within);
 }
 
 static void report_size(struct context *g, const struct failure_group *group, const struct sizes *z)
@@ -161,7 +170,7 @@ static void report_size(struct context *g, const struct failure_group *group, co
 	add_size_lines(f, group, z, &r);
 	if (is_nearer)
 		add_nearer_lines(f, group, &e);
-	if (!z->both)
+	if (!z->hosts.informative)
 		finding_line(f, "against",
 			     "no host sent both to these servers: the hosts may differ in more "
 			     "than the size");
