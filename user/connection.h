@@ -91,6 +91,7 @@ struct far_side {
 struct connection {
 	uint64_t connect; /* number of the connect that this attempt belongs to, from 1 */
 	unsigned int attempts; /* attempts joined to this connect, see model/connects.h */
+	unsigned int refusals; /* such attempts before the last one that were refused by an RST */
 	struct endpoint client;
 	struct endpoint server;
 	/* the client's endpoint on the wire, if this host's NAT replaced it; else port is 0 */

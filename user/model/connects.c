@@ -107,6 +107,7 @@ static void continue_connect(struct connection *so_far, const struct connection 
 
 	c.connect = so_far->connect;
 	c.attempts = so_far->attempts + 1;
+	c.refusals = so_far->refusals + (so_far->outcome == OUTCOME_REFUSED);
 	c.syn = so_far->syn;
 	c.syn_traits = so_far->syn_traits;
 	memcpy(c.syn_times, so_far->syn_times, sizeof(c.syn_times));
