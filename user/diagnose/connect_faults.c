@@ -62,8 +62,8 @@ void report_answered_elsewhere(struct context *g, const struct failure_group *gr
 		     "address that the client did not call, so it cannot accept them");
 	if (beside)
 		finding_line(f, "",
-			     "client and answering server are in the same %s: the answer goes "
-			     "there directly, and not through the NAT that changed the destination",
+			     "client and answering server are in the same %s: the answer can go "
+			     "there directly, past the NAT that changed the destination",
 			     is_ip4(&first->client.address) ? "/24" : "/64");
 	finding_add_span(g, f, &group->set);
 	if (group->facts.served)

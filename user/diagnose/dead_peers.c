@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reports peers that fail: first peers with a common cause, then the others one by one. */
+#include "diagnose/dead_peers.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "diagnose/causes.h"
-#include "diagnose/dead_peers.h"
 #include "diagnose/forwarding.h"
 #include "diagnose/gateway_counters.h"
 
@@ -13,29 +14,217 @@
 #define FLOOD_ATTEMPTS 1000
 #define FLOOD_CLIENTS 200
 
-/* A connect that is refused within this time delays nobody noticeably. */
-#define NOTICED_NS (250 * (ns_t)MILLISECOND_NS)
-
 /*
  * Maximum number of silent peers examined, those with the most clients first. The work grows with
  * the square.
  */
 #define MAX_EXAMINED 1024
 
-/* ---- one peer ---- */
+#define MAX_NAMED 3 /* hosts that a headline names */
 
-/*
- * Returns true if other causes report the peer: clients wait for it, or this gateway drops its
- * SYNs.
- */
-static bool is_peer_explained(const struct context *g, const struct peer *p)
+/* ---- ways to fail ---- */
+
+static enum way way_of_unanswered(const struct connection *c)
 {
-	return is_dropped_here(g, p) || is_dropped_by_counters(g, p) ||
-	       is_waited_for(g, &p->server);
+	enum failure failure = connection_failure(c);
+
+	if (failure != FAILURE_SILENT && failure != FAILURE_ONE_SYN)
+		return WAY_NONE;
+	if (c->ignored_rst)
+		return WAY_IGNORED_RST;
+	return c->ignored_synack ? WAY_IGNORED_SYNACK : WAY_SILENT;
 }
 
-/* Formats " of 3 hosts"; empty if all hosts were evicted from the model. */
-static const char *format_of_hosts(char text[32], size_t hosts)
+enum way way_of(const struct noted_connect *n)
+{
+	const struct connection *c = n->c;
+	/* the loser of a race shows how the server fails as well */
+	bool counts = n->entry.stage == STAGE_CONNECT &&
+		      (n->entry.row == ROW_FAILED ||
+		       (n->entry.row == ROW_CANCELLED && n->entry.manner == MANNER_RACE));
+
+	/* a challenge ACK shows that the port is in use: see the kind port-reuse */
+	if (!counts || c->elsewhere || c->challenged || n->entry.manner == MANNER_TIME_EXCEEDED)
+		return WAY_NONE;
+	switch (c->outcome) {
+	case OUTCOME_REFUSED:
+		return c->from_gateway ? WAY_REFUSED_HERE : WAY_REFUSED;
+	case OUTCOME_UNREACHABLE:
+		return WAY_UNREACHABLE;
+	case OUTCOME_UNANSWERED:
+		return way_of_unanswered(c);
+	default:
+		return WAY_NONE;
+	}
+}
+
+bool has_accepted_since(const struct server *s, ns_t since)
+{
+	size_t i;
+
+	if (s->peer && s->peer->last_answer != NEVER && s->peer->last_answer > since)
+		return true;
+	for (i = 0; i < s->count; i++)
+		if (s->connects[i].c->synack != NEVER && s->connects[i].c->synack > since)
+			return true;
+	return false;
+}
+
+bool has_answered_since(const struct server *s, ns_t since)
+{
+	size_t i;
+
+	if (has_accepted_since(s, since))
+		return true;
+	for (i = 0; i < s->count; i++) {
+		const struct connection *c = s->connects[i].c;
+
+		if (c->syn_last <= since || c->from_gateway)
+			continue;
+		if (c->outcome == OUTCOME_REFUSED || c->ignored_rst || c->ignored_synack ||
+		    c->challenged)
+			return true;
+	}
+	return false;
+}
+
+void add_other_ways(struct finding *f, const struct server *s, unsigned int ways)
+{
+	static const char *const words[WAYS] = {
+		[WAY_SILENT] = "not answered",
+		[WAY_IGNORED_SYNACK] = "answered by a SYN-ACK that clients must ignore",
+		[WAY_IGNORED_RST] = "answered by an RST that clients must ignore",
+		[WAY_REFUSED] = "refused by RST",
+		[WAY_REFUSED_HERE] = "refused by this gateway",
+		[WAY_UNREACHABLE] = "answered by an ICMP error",
+	};
+	uint64_t count[WAYS] = {};
+	unsigned int way;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		count[way_of(&s->connects[i])]++;
+	for (way = WAY_SILENT; way < WAYS; way++)
+		if (count[way] && !(ways & 1U << way))
+			finding_line(f, "as well", "%" PRIu64 " other connect%s %s %s", count[way],
+				     plural(count[way]), count[way] == 1 ? "was" : "were",
+				     words[way]);
+}
+
+/* ---- lists ---- */
+
+void connect_set_join(struct context *g, struct connect_set *set, const struct connect_set *more)
+{
+	size_t i;
+
+	for (i = 0; i < more->count; i++)
+		connect_set_add(g, set, more->at[i]);
+}
+
+static void count_hosts(struct failing *failing)
+{
+	size_t i;
+
+	for (i = 0; i < failing->set.count; i++) {
+		struct timeline *host = failing->set.at[i]->host;
+
+		if (!host || !count_once(host, failing->server))
+			continue;
+		failing->only = failing->hosts++ ? NULL : host;
+	}
+}
+
+/*
+ * Returns true if the peer may be reported. One that failed less than three times, and whose
+ * clients were all evicted, may have been tried by a scan.
+ */
+static bool is_remembered(const struct failing *failing)
+{
+	return failing->hosts || failing->set.count >= 3;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	const struct failing *x = a, *y = b;
+
+	if (x->hosts != y->hosts)
+		return x->hosts < y->hosts ? 1 : -1;
+	if (x->set.count != y->set.count)
+		return x->set.count < y->set.count ? 1 : -1;
+	return memcmp(&x->server->endpoint, &y->server->endpoint, sizeof(struct endpoint));
+}
+
+/* Returns true if a finding of the kind ident has reported that this server asks in vain. */
+static bool is_reported_ident(const struct context *g, const struct connection *c)
+{
+	size_t i;
+
+	for (i = 0; c->server.port == IDENT_PORT && i < g->d->count; i++) {
+		const struct finding *f = &g->d->at[i];
+
+		if (f->kind == KIND_IDENT && same_address(&f->peer, &c->client))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct context *g, const struct noted_connect *n, unsigned int ways)
+{
+	if (n->explained || (way_of(n) == WAY_SILENT && is_reported_ident(g, n->c)))
+		return false;
+	return ways & 1U << way_of(n) || (ways & 1U << WAY_REFUSED && is_late_by_refusals(n));
+}
+
+static void collect(struct context *g, struct failing *failing, unsigned int ways)
+{
+	const struct server *s = failing->server;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (is_wanted(g, &s->connects[i], ways)) {
+			connect_set_add(g, &failing->set, &s->connects[i]);
+			failing->proven |= connection_failure(s->connects[i].c) != FAILURE_ONE_SYN;
+		}
+	count_hosts(failing);
+}
+
+struct failing_list failing_servers(struct context *g, unsigned int ways, bool alone)
+{
+	struct failing_list list = { calloc(g->server_count + 1, sizeof(*list.at)), 0 };
+	size_t i;
+
+	if (!list.at) {
+		g->out_of_memory = true;
+		return list;
+	}
+	for (i = 0; i < g->server_count; i++) {
+		struct failing failing = { .server = &g->servers[i] };
+
+		if (alone && is_waited_for(g, &failing.server->endpoint))
+			continue;
+		collect(g, &failing, ways);
+		if (failing.set.count && is_remembered(&failing))
+			list.at[list.count++] = failing;
+		else
+			connect_set_free(&failing.set);
+	}
+	qsort(list.at, list.count, sizeof(*list.at), by_weight);
+	return list;
+}
+
+void failing_list_free(struct failing_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		connect_set_free(&list->at[i].set);
+	free(list->at);
+	*list = (struct failing_list){};
+}
+
+/* ---- hosts ---- */
+
+const char *format_of_hosts(char text[32], size_t hosts)
 {
 	text[0] = '\0';
 	if (hosts)
@@ -43,141 +232,179 @@ static const char *format_of_hosts(char text[32], size_t hosts)
 	return text;
 }
 
-static void add_times(struct finding *f, const struct context *g, const struct peer *p)
+/* Formats "10.1.4.21, 10.1.4.22 and 3 others". */
+static void format_hosts(char out[FORMAT_HOSTS], const struct connect_set *set)
 {
-	const struct session *s = g->session;
-	char first[FORMAT_TIME], last[FORMAT_TIME];
+	char text[FORMAT_ADDRESS];
+	size_t i, n = 0, used = 0;
 
-	format_run_clock(first, &s->start, s->duration, p->first_failure);
-	format_run_clock(last, &s->start, s->duration, p->last_failure);
-	finding_line(f, "when", "%s%s%s%s", first, strcmp(first, last) ? " to " : "",
-		     strcmp(first, last) ? last : "",
-		     p->last_answer != NEVER && p->last_answer < p->first_failure
-			     ? "; before that it answered"
-			     : "");
-	if (p->answered && !is_silent(p))
-		finding_line(f, "against", "it answered %" PRIu64 " other connect%s", p->answered,
-			     plural(p->answered));
+	out[0] = '\0';
+	for (i = 0; i < set->count; i++) {
+		struct timeline *host = set->at[i]->host;
+
+		if (!count_once(host, out) || ++n > MAX_NAMED)
+			continue;
+		used += snprintf(out + used, FORMAT_HOSTS - used, "%s%s", n > 1 ? ", " : "",
+				 format_address(text, &host->host->clients[0]->key.address));
+	}
+	if (n > MAX_NAMED)
+		snprintf(out + used, FORMAT_HOSTS - used, " and %zu other%s", n - MAX_NAMED,
+			 plural(n - MAX_NAMED));
 }
 
-/*
- * Adds the other ports of the same address, which show whether the host is down or only this port
- * is filtered.
- */
-static void add_other_ports(const struct context *g, struct finding *f, const struct peer *p)
+bool separates_hosts(struct context *g, const struct server *s, const struct connect_set *set,
+		     char hosts[FORMAT_HOSTS], size_t *others)
 {
-	const struct peer *other;
-	size_t answer = 0, silent = 0;
+	struct span span = span_of(g, set);
+	size_t i;
 
-	for (other = g->m->peers; other; other = other->hh.next) {
-		if (other == p || !same_address(&other->server, &p->server))
+	*others = 0;
+	if (set->count < 3 || !span.meanwhile)
+		return false;
+	for (i = 0; i < set->count; i++) {
+		if (!set->at[i]->host || is_late_by_refusals(set->at[i]))
+			return false;
+		count_once(set->at[i]->host, set);
+	}
+	for (i = 0; i < s->count; i++) {
+		struct timeline *host = s->connects[i].host;
+
+		if (s->connects[i].c->synack == NEVER)
 			continue;
-		answer += other->answered > 0;
-		silent += !other->answered && unanswered(other);
+		if (!host || host->counted == set)
+			return false;
+		*others += count_once(host, others);
+	}
+	format_hosts(hosts, set);
+	return *others > 0;
+}
+
+/* ---- one silent peer ---- */
+
+/*
+ * Adds the other ports of the same address, which show whether the host is up while this port is
+ * silent.
+ */
+static void add_other_ports(const struct context *g, struct finding *f, const struct failing *at)
+{
+	ns_t since = at->set.at[0]->c->syn;
+	size_t i, answer = 0, silent = 0;
+
+	for (i = 0; i < g->server_count; i++) {
+		const struct server *other = &g->servers[i];
+
+		if (other == at->server || !same_address(&other->endpoint, &at->server->endpoint))
+			continue;
+		if (has_answered_since(other, since))
+			answer++;
+		else if (way_of(&other->connects[other->count - 1]) == WAY_SILENT)
+			silent++;
 	}
 	if (answer)
-		finding_line(
-			f, "",
-			"%zu other port%s of it answer%s: this port is filtered, the host is up",
-			answer, plural(answer), answer == 1 ? "s" : "");
-	else if (silent)
-		finding_line(
-			f, "",
-			"%zu other port%s of it %s silent as well: the host is down or unreachable",
-			silent, plural(silent), silent == 1 ? "is" : "are");
-}
-
-static void report_silent(struct context *g, const struct peer *p)
-{
-	enum confidence confidence =
-		is_silent(p) ? confidence_by_count(p->failures[FAILURE_SILENT]) : CONFIDENCE_LOW;
-	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, confidence);
-	char peer[FORMAT_ENDPOINT], hosts[32];
-
-	if (!f)
-		return;
-	finding_set_peer(f, &p->server);
-	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
-	format_endpoint(peer, &p->server);
-	if (!is_silent(p))
-		finding_text(f, "%s did not answer %" PRIu64 " of %" PRIu64 " connect%s", peer,
-			     unanswered(p), p->connections, plural(p->connections));
-	else
-		finding_text(f, "%s does not answer: %" PRIu64 " connect%s%s", peer, unanswered(p),
-			     plural(unanswered(p)), format_of_hosts(hosts, f->hosts_hurt));
-	gateway_drops_line(g, f);
-	if (!p->failures[FAILURE_SILENT])
-		finding_line(f, "", "%s connect was given up after one SYN, which proves little",
-			     unanswered(p) == 1 ? "the" : "each");
-	add_other_ports(g, f, p);
-	add_times(f, g, p);
-	finding_add_route(g, f, p);
-}
-
-static void report_refused(struct context *g, const struct peer *p)
-{
-	uint64_t refused = p->failures[FAILURE_REFUSED];
-	struct finding *f = finding_new(g, KIND_PEER_REFUSED, confidence_by_count(refused));
-	char peer[FORMAT_ENDPOINT], refusal[FORMAT_DURATION], hosts[32];
-
-	if (!f)
-		return;
-	finding_set_peer(f, &p->server);
-	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
-	format_endpoint(peer, &p->server);
-	if (p->by_gateway)
-		finding_text(f, "this gateway refuses connections to %s (RST): its own firewall",
-			     peer);
-	else
-		finding_text(f, "%s refuses connections (RST): %s", peer,
-			     p->answered ? "now and then" : "nothing listens there");
-	finding_line(f, "", "%s %" PRIu64 " connect%s%s%s",
-		     p->by_gateway ? "this gateway itself refuses" : "it refuses", refused,
-		     plural(refused), format_of_hosts(hosts, f->hosts_hurt),
-		     p->longest_refusal < NOTICED_NS ? " at once: nobody waits for that" : "");
-	if (p->longest_refusal >= NOTICED_NS)
 		finding_line(f, "",
-			     "the clients send a refused SYN again: a connect fails only after %s",
-			     format_duration(refusal, p->longest_refusal));
-	add_times(f, g, p);
+			     "%zu other port%s of it answer%s meanwhile: the host is up, and its "
+			     "firewall, one on the way or the service filters this port",
+			     answer, plural(answer), answer == 1 ? "s" : "");
+	else if (silent)
+		finding_line(f, "",
+			     "%zu other port%s of it %s silent as well: the host is down or "
+			     "unreachable",
+			     silent, plural(silent), silent == 1 ? "is" : "are");
+}
+
+static uint64_t count_proven(const struct connect_set *set)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		n += connection_failure(set->at[i]->c) == FAILURE_SILENT;
+	return n;
 }
 
 /*
- * A peer that answered between its failures is unreachable only now and then: packets are lost, or
- * the neighbour's address is not always resolved.
+ * Loss explains some unanswered connects between others that are answered, so they prove little
+ * about the peer.
  */
-static enum confidence unreachable_confidence(const struct peer *p)
+static void set_silent_text(struct context *g, struct finding *f, const struct failing *at)
 {
-	enum confidence confidence = confidence_by_count(p->failures[FAILURE_UNREACHABLE]);
+	const struct server *s = at->server;
+	ns_t since = at->set.at[0]->c->syn;
+	char peer[FORMAT_ENDPOINT], hosts[32], named[FORMAT_HOSTS];
+	size_t others;
 
-	if (p->answered > p->failures[FAILURE_UNREACHABLE])
-		return CONFIDENCE_LOW;
-	if (confidence == CONFIDENCE_HIGH && p->last_answer != NEVER &&
-	    p->last_answer > p->first_failure)
-		return CONFIDENCE_MEDIUM;
-	return confidence;
+	format_endpoint(peer, &s->endpoint);
+	if (!has_answered_since(s, since)) {
+		finding_text(f, "%s does not answer: %zu connect%s%s", peer, at->set.count,
+			     plural(at->set.count), format_of_hosts(hosts, at->hosts));
+		return;
+	}
+	if (has_accepted_since(s, since))
+		f->confidence = CONFIDENCE_LOW;
+	if (separates_hosts(g, s, &at->set, named, &others))
+		finding_text(f,
+			     "%s answers none of the %zu connects of %s, and those of %zu other "
+			     "host%s",
+			     peer, at->set.count, named, others, plural(others));
+	else
+		finding_text(f, "%s did not answer %zu of %zu connect%s%s", peer, at->set.count,
+			     s->count, plural(s->count), format_of_hosts(hosts, at->hosts));
 }
 
-static void report_unreachable(struct context *g, const struct peer *p)
+static void report_silent(struct context *g, const struct failing *at)
 {
-	uint64_t unreachable = p->failures[FAILURE_UNREACHABLE];
-	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE, unreachable_confidence(p));
-	const char *words = icmp_words(is_ip4(&p->server.address), p->icmp_type, p->icmp_code);
-	char peer[FORMAT_ENDPOINT], from[FORMAT_ADDRESS], hosts[32];
+	uint64_t proven = count_proven(&at->set);
+	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(proven));
 
 	if (!f)
 		return;
-	finding_set_peer(f, &p->server);
-	f->hosts_hurt = finding_add_failed_hosts(g, f, p);
-	format_endpoint(peer, &p->server);
-	format_address(from, &p->icmp_from);
-	finding_text(f, "%s is unreachable: %s, reported by %s", peer, words ? words : "ICMP error",
-		     p->by_gateway ? "this gateway itself" : from);
-	finding_line(f, "", "%" PRIu64 " connect%s%s (ICMP type %u code %u)", unreachable,
-		     plural(unreachable), format_of_hosts(hosts, f->hosts_hurt), p->icmp_type,
-		     p->icmp_code);
-	add_times(f, g, p);
-	finding_add_route(g, f, p);
+	finding_set_peer(f, &at->server->endpoint);
+	set_silent_text(g, f, at);
+	finding_add_connects(g, f, &at->set);
+	if (!proven)
+		finding_line(f, "", "%s connect was given up after one SYN, which proves little",
+			     at->set.count == 1 ? "the" : "each");
+	add_other_ways(f, at->server, 1U << WAY_SILENT);
+	add_other_ports(g, f, at);
+	finding_add_span(g, f, &at->set);
+	if (at->server->peer)
+		finding_add_route(g, f, at->server->peer);
+	finding_line(f, "action",
+		     "capture in front of the server: if the SYNs arrive there, look at the "
+		     "server and its firewall, else at the path");
+}
+
+/* ---- SYN-ACKs that do not belong to the SYN ---- */
+
+static void report_ignored_synacks(struct context *g)
+{
+	struct failing_list list = failing_servers(g, 1U << WAY_IGNORED_SYNACK, true);
+	char peer[FORMAT_ENDPOINT], hosts[32];
+	struct finding *f;
+	size_t i;
+
+	for (i = 0; i < list.count; i++) {
+		const struct failing *at = &list.at[i];
+
+		f = finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(at->set.count));
+		if (!f)
+			break;
+		finding_set_peer(f, &at->server->endpoint);
+		finding_add_connects(g, f, &at->set);
+		finding_text(f,
+			     "%s answers with SYN-ACKs that clients must ignore: %zu connect%s%s",
+			     format_endpoint(peer, &at->server->endpoint), at->set.count,
+			     plural(at->set.count), format_of_hosts(hosts, at->hosts));
+		finding_line(f, "",
+			     "they do not acknowledge the SYN that was sent (RFC 9293 3.10.7.3): "
+			     "another device changed its numbers, or answers for the server");
+		add_other_ways(f, at->server, 1U << WAY_IGNORED_SYNACK);
+		finding_add_span(g, f, &at->set);
+		finding_line(f, "action",
+			     "look for a device on the way that changes sequence numbers in one "
+			     "direction only, or answers SYNs itself");
+	}
+	failing_list_free(&list);
 }
 
 /* ---- floods ---- */
@@ -195,8 +422,8 @@ static size_t count_clients(const struct peer *p)
 /* Returns the number of attempts that are unanswered, half open, or too recent for a verdict. */
 static uint64_t unfinished(const struct peer *p)
 {
-	return unanswered(p) + p->failures[FAILURE_TOO_EARLY] +
-	       (p->anomalies ? p->anomalies->half_open : 0);
+	return p->failures[FAILURE_SILENT] + p->failures[FAILURE_ONE_SYN] +
+	       p->failures[FAILURE_TOO_EARLY] + (p->anomalies ? p->anomalies->half_open : 0);
 }
 
 static bool is_flooded(const struct peer *p)
@@ -205,6 +432,17 @@ static bool is_flooded(const struct peer *p)
 
 	return n >= FLOOD_ATTEMPTS && n * 10 >= p->connections * 9 &&
 	       count_clients(p) >= FLOOD_CLIENTS;
+}
+
+/* The finding explains all of the server's failures, but accuses no host. */
+static void explain_flood(struct context *g, const struct finding *f, const struct peer *p)
+{
+	size_t i, j;
+
+	for (i = 0; i < g->server_count; i++)
+		for (j = 0; g->servers[i].peer == p && j < g->servers[i].count; j++)
+			if (!was_served(&g->servers[i].connects[j]))
+				g->servers[i].connects[j].explained = f;
 }
 
 static void report_flood(struct context *g, const struct peer *p)
@@ -223,6 +461,16 @@ static void report_flood(struct context *g, const struct peer *p)
 		     " answered by a SYN-ACK and never completed",
 		     count_clients(p), half_open);
 	finding_line(f, "", "the sources are usually forged, so no client is accused");
+	explain_flood(g, f, p);
+}
+
+static void report_floods(struct context *g)
+{
+	const struct peer *p;
+
+	for (p = g->m->peers; p; p = p->hh.next)
+		if (is_flooded(p))
+			report_flood(g, p);
 }
 
 /* ---- all peers ---- */
@@ -231,114 +479,44 @@ static void report_flood(struct context *g, const struct peer *p)
  * Returns true if the peer is worth a finding: a client may give up after a single SYN, but three
  * SYNs are significant.
  */
-static bool is_worth_reporting(const struct peer *p)
+static bool is_worth_reporting(const struct failing *at)
 {
-	return p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN] >= 3;
+	return at->proven || at->set.count >= 3;
 }
 
-/* Returns true if the peer refused attempts and answered none: it may be the target of a scan. */
-static bool only_refuses(const struct context *g, const struct peer *p)
+/* Returns true if other causes report the peer: clients wait for it, or this gateway drops it. */
+static bool is_explained(const struct context *g, const struct failing *at)
 {
-	return p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_UNREACHABLE] && !p->answered &&
-	       !is_flooded(p) && !is_peer_explained(g, p);
+	return is_waited_for(g, &at->server->endpoint) ||
+	       (at->server->peer && is_dropped_here(g, at->server->peer));
 }
 
-/*
- * Removes peers that failed less than three times and whose clients were all evicted: they may have
- * been tried by a scan.
- */
-static size_t remove_forgotten(const struct peer **peers, size_t count)
+static void report_silent_peers(struct context *g)
 {
-	size_t i, kept = 0;
-
-	for (i = 0; i < count; i++)
-		if (!LIST_EMPTY(&peers[i]->pairs) || peer_failures(peers[i]) >= 3)
-			peers[kept++] = peers[i];
-	return kept;
-}
-
-static void report_silent_peers(struct context *g, const struct peer **peers, size_t count,
-				struct failing_list *list)
-{
-	struct failing *at = list->at;
-	size_t i;
-
 	/* peers that clients wait for count for a prefix as well, but are not reported alone */
+	struct failing_list list = failing_servers(g, 1U << WAY_SILENT, false);
+	size_t i, count;
+
+	report_scanners(g, &list, KIND_PEER_UNANSWERED);
+	count = list.count < MAX_EXAMINED ? list.count : MAX_EXAMINED;
 	for (i = 0; i < count; i++)
-		if (is_silent(peers[i]) && !is_flooded(peers[i]) &&
-		    (!is_dropped_here(g, peers[i]) || is_waited_for(g, &peers[i]->server)))
-			at[list->count++] = (struct failing){
-				.peer = peers[i],
-				.only = only_host(g, peers[i]),
-				.proven = peers[i]->failures[FAILURE_SILENT] > 0,
-			};
-	report_scanners(g, list, KIND_PEER_UNANSWERED);
-	if (list->count > MAX_EXAMINED)
-		list->count = MAX_EXAMINED;
-	for (i = 0; i < list->count; i++)
-		if (!at[i].grouped && at[i].proven)
-			report_prefix(g, list, at[i].peer);
-	for (i = 0; i < list->count; i++)
-		if (!at[i].grouped && at[i].proven && !is_peer_explained(g, at[i].peer))
-			report_port(g, list, at[i].peer);
-	for (i = 0; i < list->count; i++)
-		if (!at[i].grouped && is_worth_reporting(at[i].peer) &&
-		    !is_peer_explained(g, at[i].peer))
-			report_silent(g, at[i].peer);
-}
-
-static void report_mixed_failures(struct context *g, const struct peer **peers, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		const struct peer *p = peers[i];
-
-		if (is_flooded(p) || is_peer_explained(g, p))
-			continue;
-		if (p->failures[FAILURE_UNREACHABLE])
-			report_unreachable(g, p);
-		else if (p->failures[FAILURE_REFUSED] && !only_refuses(g, p))
-			report_refused(g, p);
-		else if (!is_silent(p) && p->failures[FAILURE_SILENT])
-			report_silent(g, p);
-	}
-}
-
-static void report_refusing_peers(struct context *g, const struct peer **peers, size_t count,
-				  struct failing_list *list)
-{
-	size_t i;
-
+		if (!list.at[i].grouped && list.at[i].proven)
+			report_prefix(g, &list, &list.at[i]);
 	for (i = 0; i < count; i++)
-		if (only_refuses(g, peers[i]))
-			list->at[list->count++] =
-				(struct failing){ .peer = peers[i],
-						  .only = only_host(g, peers[i]) };
-	report_scanners(g, list, KIND_PEER_REFUSED);
-	for (i = 0; i < list->count; i++)
-		report_refused(g, list->at[i].peer);
+		if (!list.at[i].grouped && list.at[i].proven && !is_explained(g, &list.at[i]))
+			report_port(g, &list, &list.at[i]);
+	for (i = 0; i < count; i++)
+		if (!list.at[i].grouped && is_worth_reporting(&list.at[i]) &&
+		    !is_explained(g, &list.at[i]))
+			report_silent(g, &list.at[i]);
+	failing_list_free(&list);
 }
 
 void cause_dead_peers(struct context *g)
 {
-	size_t count;
-	const struct peer **peers = model_failing_peers(g->m, &count), *p;
-	struct failing_list silent = { calloc(count + 1, sizeof(*silent.at)), 0 };
-	struct failing_list refusing = { calloc(count + 1, sizeof(*refusing.at)), 0 };
-
-	if (peers && silent.at && refusing.at) {
-		count = remove_forgotten(peers, count);
-		for (p = g->m->peers; p; p = p->hh.next)
-			if (is_flooded(p))
-				report_flood(g, p);
-		report_silent_peers(g, peers, count, &silent);
-		report_mixed_failures(g, peers, count);
-		report_refusing_peers(g, peers, count, &refusing);
-	} else {
-		g->out_of_memory = true;
-	}
-	free(refusing.at);
-	free(silent.at);
-	free(peers);
+	report_floods(g);
+	report_unreachable_peers(g);
+	report_silent_peers(g);
+	report_ignored_synacks(g);
+	report_refusing_peers(g);
 }

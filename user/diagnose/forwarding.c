@@ -74,7 +74,84 @@ bool is_dropped_here(const struct context *g, const struct peer *p)
 	return forwarding == FORWARDING_DROPPED || forwarding == FORWARDING_ANSWERS_DROPPED;
 }
 
+/* ---- the default route ---- */
+
+/* Returns true if the server has answered, and its SYNs may have left on this device. */
+static bool answers_behind(const struct server *s, uint32_t device)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++) {
+		const struct connection *c = s->connects[i].c;
+		bool answers = c->synack != NEVER || c->ignored_rst || c->challenged ||
+			       (c->outcome == OUTCOME_REFUSED && !c->from_gateway);
+
+		if (answers && (!c->forwarded_by || c->forwarded_by == device))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where private addresses behind the default route answer (a gateway behind another one), there is
+ * nothing wrong with that route. A port of the same host that answers proves that it is the right
+ * one. A server that answered only before the failures may have used the route that is missing now.
+ */
+bool is_route_missing(const struct context *g, const struct endpoint *server, const struct route *r)
+{
+	unsigned int bits = is_ip4(&server->address) ? 16 : 48;
+	const struct peer *p = model_peer(g->m, server);
+	struct address prefix;
+	size_t i;
+
+	if (r->state != ROUTE_FOUND || !r->table || r->prefix_length ||
+	    !is_private(&server->address))
+		return false;
+	prefix_of(&prefix, &server->address, bits);
+	for (i = 0; i < g->server_count; i++) {
+		const struct server *s = &g->servers[i];
+
+		if (is_private(&s->endpoint.address) &&
+		    is_ip4(&s->endpoint.address) == is_ip4(&server->address) &&
+		    !in_prefix(&s->endpoint.address, &prefix, bits) &&
+		    answers_behind(s, r->device_index))
+			return false;
+		if (in_prefix(&s->endpoint.address, &prefix, bits) && s->peer && p &&
+		    s->peer->last_answer != NEVER && s->peer->last_answer > p->first_failure)
+			return false;
+	}
+	return true;
+}
+
 /* ---- evidence ---- */
+
+/* Returns true if a router beyond this gateway reported an error for one of the SYNs. */
+static bool is_answered_beyond(const struct context *g, const struct peer *p)
+{
+	return p->failures[FAILURE_UNREACHABLE] && !p->by_gateway &&
+	       !session_is_own_address(g->session, &p->icmp_from);
+}
+
+static void add_not_checked(const struct context *g, struct finding *f, const struct peer *p)
+{
+	char router[FORMAT_ADDRESS];
+
+	if (p->by_gateway)
+		return;
+	if (is_answered_beyond(g, p))
+		finding_line(f, "", "%s answered them by ICMP, so they left this gateway",
+			     format_address(router, &p->icmp_from));
+	else if (p->forwarded)
+		finding_line(f, "",
+			     "the SYNs of %" PRIu64 " connect%s were seen to leave this gateway",
+			     p->forwarded, plural(p->forwarded));
+	else if (g->session->followed_count)
+		finding_line(f, "", "whether these SYNs left this gateway could not be checked");
+	else
+		finding_line(f, "",
+			     "whether these SYNs left this gateway was not checked: --follow-peers "
+			     "shows it");
+}
 
 static void add_forwarding(const struct context *g, struct finding *f, const struct peer *p)
 {
@@ -106,8 +183,7 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 			     out ? out->name : "");
 		break;
 	case FORWARDING_NOT_CHECKED:
-		if (!p->by_gateway)
-			finding_line(f, "", "whether these SYNs left this gateway was not checked");
+		add_not_checked(g, f, p);
 		break;
 	}
 }
@@ -122,7 +198,7 @@ static void add_route_found(const struct context *g, struct finding *f, const st
 	format_address(prefix, &r->prefix);
 	if (!r->table)
 		finding_line(f, "route", "leaves by %s%s", r->device, down);
-	else if (!r->prefix_length && is_private(&p->server.address))
+	else if (is_route_missing(g, &p->server, r))
 		finding_line(
 			f, "route",
 			"%s is a private address that leaves by the default route (%s%s): its specific route is missing",

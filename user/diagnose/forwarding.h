@@ -20,6 +20,13 @@ bool is_dropped_here(const struct context *g, const struct peer *p);
 /* Returns NULL if the route is not known. */
 const struct route *route_to(const struct context *g, const struct peer *p);
 
+/*
+ * Returns true if a private address leaves by the default route, and nothing shows that private
+ * addresses are reachable that way: its specific route is likely to be missing.
+ */
+bool is_route_missing(const struct context *g, const struct endpoint *server,
+		      const struct route *r);
+
 /* Returns NULL if no interface with this index is watched. */
 const struct session_iface *watched_iface(const struct session *s, uint32_t ifindex);
 

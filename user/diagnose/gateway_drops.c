@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/connects.h"
 #include "diagnose/forwarding.h"
 #include "diagnose/gateway_counters.h"
 
@@ -79,6 +80,26 @@ static uint64_t crossed_from(const struct model *m, uint32_t ifindex)
 	return 0;
 }
 
+/*
+ * Returns true if this host sent something to the client of a connect that came in there: a refusal
+ * of its own, or an answer from the other side. On a mirror port everything comes in.
+ */
+static bool has_sent_to(const struct context *g, uint32_t ifindex)
+{
+	size_t i;
+
+	if (crossed_from(g->m, ifindex))
+		return true;
+	for (i = 0; i < g->connect_count; i++) {
+		const struct connection *c = g->connects[i].c;
+
+		if (c->ifindex == ifindex &&
+		    (c->from_gateway || (c->far.seen && c->outcome == OUTCOME_REFUSED)))
+			return true;
+	}
+	return false;
+}
+
 /* Adds a doubt about the finding, and limits its confidence to `most`. */
 static void add_doubt(struct finding *f, const char **label, enum confidence most, const char *text)
 {
@@ -94,7 +115,7 @@ static void add_drop_doubts(const struct context *g, struct finding *f, const st
 {
 	char text[256];
 
-	if (!crossed_from(g->m, p->in_ifindex))
+	if (!has_sent_to(g, p->in_ifindex))
 		add_doubt(
 			f, &label, CONFIDENCE_LOW,
 			"no connection that came in there was answered there: possibly a mirror port");
@@ -172,35 +193,74 @@ static void add_advice(const struct context *g, struct finding *f,
 			"check the forward chain of its firewall (nft list ruleset), its policy rules, and rp_filter");
 }
 
+static bool is_dropped_so(const struct connection *c, enum forwarding forwarding)
+{
+	enum failure failure = connection_failure(c);
+
+	if (failure != FAILURE_SILENT && failure != FAILURE_ONE_SYN)
+		return false;
+	return forwarding == FORWARDING_DROPPED ? c->not_forwarded && !c->forwarded_by
+						: c->far.seen && c->far.synack != NEVER;
+}
+
+/* Adds the peer's connects that were dropped here and that no finding explains. */
+static void add_dropped(struct context *g, struct connect_set *set,
+			const struct dropped_peer *dropped)
+{
+	size_t i, j;
+
+	for (i = 0; i < g->server_count; i++) {
+		const struct server *s = &g->servers[i];
+
+		for (j = 0; s->peer == dropped->peer && j < s->count; j++)
+			if (!s->connects[j].explained &&
+			    is_dropped_so(s->connects[j].c, dropped->forwarding))
+				connect_set_add(g, set, &s->connects[j]);
+	}
+}
+
+static bool is_in_group(const struct drop_group *group, size_t i)
+{
+	return i == group->first || (group->n > 1 && belongs_to(group, i));
+}
+
+static void add_group(struct finding *f, const struct drop_group *group)
+{
+	size_t i;
+
+	finding_set_peer(f, &group->all[group->first].peer->server);
+	for (i = group->first + 1; i < group->count; i++)
+		if (is_in_group(group, i)) {
+			group->all[i].reported = true;
+			finding_add_also(f, &group->all[i].peer->server);
+		}
+	group->all[group->first].reported = true;
+}
+
 static void report_drops(struct context *g, const struct drop_group *group)
 {
 	struct dropped_peer *first = &group->all[group->first];
-	struct finding *f = finding_new(g, KIND_DROPPED_IN_GATEWAY, CONFIDENCE_LOW);
-	uint64_t attempts = 0;
+	struct connect_set set = {};
+	struct finding *f;
 	size_t i;
 
-	if (!f)
-		return;
-	finding_set_peer(f, &first->peer->server);
-	for (i = group->first; i < group->count; i++) {
-		struct dropped_peer *other = &group->all[i];
-
-		if (i != group->first && (group->n < 2 || !belongs_to(group, i)))
-			continue;
-		other->reported = true;
-		attempts += other->forwarding == FORWARDING_DROPPED ? other->peer->not_forwarded
-								    : other->peer->answer_dropped;
-		finding_add_hosts(g, f, other->peer, ANOMALY_NOT_FORWARDED);
-		if (i != group->first)
-			finding_add_also(f, &other->peer->server);
+	for (i = group->first; i < group->count; i++)
+		if (is_in_group(group, i))
+			add_dropped(g, &set, &group->all[i]);
+	f = set.count ? finding_new(g, KIND_DROPPED_IN_GATEWAY, confidence_by_count(set.count))
+		      : NULL;
+	first->reported = true;
+	if (f) {
+		add_group(f, group);
+		finding_add_connects(g, f, &set);
+		set_drop_text(f, group, set.count);
+		gateway_drops_line(g, f);
+		finding_add_span(g, f, &set);
+		finding_add_route(g, f, first->peer);
+		add_advice(g, f, first);
+		add_counter_evidence(g, f, first);
 	}
-	f->hosts_hurt = f->affected.count;
-	f->confidence = confidence_by_count(attempts);
-	set_drop_text(f, group, attempts);
-	gateway_drops_line(g, f);
-	finding_add_route(g, f, first->peer);
-	add_advice(g, f, first);
-	add_counter_evidence(g, f, first);
+	connect_set_free(&set);
 }
 
 void cause_gateway_drops(struct context *g)
