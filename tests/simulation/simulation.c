@@ -164,6 +164,9 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_HANDSHAKE_UNFINISHED:
 	case KIND_ONE_DIRECTION:
 	case KIND_PORT_REUSE:
+	case KIND_SLOW_CONNECT:
+	case KIND_ROUTING_LOOP:
+	case KIND_ANSWERED_ELSEWHERE:
 		return WRONG;
 	default:
 		return NOT_JUDGED;

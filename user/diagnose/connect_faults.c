@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reports SYNs that are answered by the wrong host, go round in a loop, or are answered late. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diagnose/decide.h"
@@ -14,6 +15,9 @@
 
 /* Minimum number of late connects of a server, a port or a prefix that show a habit. */
 #define MIN_LATE 3
+
+/* Answers that follow each other within this time may have one reason. */
+#define MOMENT_NS ((ns_t)SECOND_NS)
 
 /* ---- answered by another host ---- */
 
@@ -298,6 +302,28 @@ static unsigned int common_syn(const struct connect_set *set)
 	return n * 5 >= set->count * 4 ? first : 0;
 }
 
+/*
+ * Returns the number of moments at which these connects were answered. A server that is back after
+ * an outage answers all that wait for it at one moment, which proves no habit.
+ */
+static size_t count_moments(struct context *g, const struct connect_set *set)
+{
+	ns_t *answers = calloc(set->count + 1, sizeof(*answers));
+	size_t i, n = 1;
+
+	if (!answers) {
+		g->out_of_memory = true;
+		return 0;
+	}
+	for (i = 0; i < set->count; i++)
+		answers[i] = set->at[i]->c->synack;
+	qsort(answers, set->count, sizeof(*answers), compare_ns);
+	for (i = 1; i < set->count; i++)
+		n += answers[i] - answers[i - 1] > MOMENT_NS;
+	free(answers);
+	return n;
+}
+
 static void format_scope(char out[96], const struct endpoint *first, enum scope scope)
 {
 	unsigned int bits = is_ip4(&first->address) ? 24 : 64;
@@ -369,7 +395,7 @@ static void report_if_habit(struct context *g, const struct failure_group *group
 
 		if (is_habit(g, &n->c->server, scope, &others)) {
 			collect_late(g, &set, group, &n->c->server, scope);
-			if (set.count >= MIN_LATE)
+			if (set.count >= MIN_LATE && count_moments(g, &set) >= MIN_LATE)
 				report_late(g, &set, server_of(g, n), scope, others);
 		}
 		connect_set_free(&set);

@@ -121,10 +121,21 @@ void connect_set_join(struct context *g, struct connect_set *set, const struct c
 		connect_set_add(g, set, more->at[i]);
 }
 
+/* Forgets who counted these hosts: one counter may count them again. */
+static void uncount_hosts(const struct server *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->connects[i].host)
+			s->connects[i].host->counted = NULL;
+}
+
 static void count_hosts(struct failing *failing)
 {
 	size_t i;
 
+	uncount_hosts(failing->server);
 	for (i = 0; i < failing->set.count; i++) {
 		struct timeline *host = failing->set.at[i]->host;
 
@@ -261,6 +272,7 @@ bool separates_hosts(struct context *g, const struct server *s, const struct con
 	*others = 0;
 	if (set->count < 3 || !span.meanwhile)
 		return false;
+	uncount_hosts(s);
 	for (i = 0; i < set->count; i++) {
 		if (!set->at[i]->host || is_late_by_refusals(set->at[i]))
 			return false;
@@ -275,6 +287,7 @@ bool separates_hosts(struct context *g, const struct server *s, const struct con
 			return false;
 		*others += count_once(host, others);
 	}
+	uncount_hosts(s);
 	format_hosts(hosts, set);
 	return *others > 0;
 }
@@ -302,8 +315,8 @@ static void add_other_ports(const struct context *g, struct finding *f, const st
 	}
 	if (answer)
 		finding_line(f, "",
-			     "%zu other port%s of it answer%s meanwhile: the host is up, and its "
-			     "firewall, one on the way or the service filters this port",
+			     "%zu other port%s of it answer%s meanwhile: the host is up, and this "
+			     "port is filtered there or on the way, or its service is overloaded",
 			     answer, plural(answer), answer == 1 ? "s" : "");
 	else if (silent)
 		finding_line(f, "",
@@ -505,6 +518,9 @@ static void report_silent_peers(struct context *g)
 	for (i = 0; i < count; i++)
 		if (!list.at[i].grouped && list.at[i].proven && !is_explained(g, &list.at[i]))
 			report_port(g, &list, &list.at[i]);
+	for (i = 0; i < count; i++)
+		if (!list.at[i].grouped && list.at[i].proven && !is_explained(g, &list.at[i]))
+			report_host(g, &list, &list.at[i]);
 	for (i = 0; i < count; i++)
 		if (!list.at[i].grouped && is_worth_reporting(&list.at[i]) &&
 		    !is_explained(g, &list.at[i]))

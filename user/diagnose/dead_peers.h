@@ -91,11 +91,12 @@ bool separates_hosts(struct context *g, const struct server *s, const struct con
 void report_scanners(struct context *g, struct failing_list *list, enum finding_kind kind);
 
 /*
- * Report the prefix, or else the port, that fails together with this server, and mark its servers
- * as grouped.
+ * Report the prefix, or else the port or the host, that fails together with this server, and mark
+ * its servers as grouped.
  */
 void report_prefix(struct context *g, struct failing_list *list, const struct failing *first);
 void report_port(struct context *g, struct failing_list *list, const struct failing *first);
+void report_host(struct context *g, struct failing_list *list, const struct failing *first);
 
 /* In refusing_peers.c and unreachable_peers.c. */
 void report_refusing_peers(struct context *g);

@@ -310,3 +310,53 @@ void report_port(struct context *g, struct failing_list *list, const struct fail
 		     port);
 	connect_set_free(&set);
 }
+
+/* ---- hosts ---- */
+
+static bool is_on_host(const struct context *g, const struct failing *at,
+		       const struct failing *first)
+{
+	return !at->grouped && at->proven && !is_waited_for(g, &at->server->endpoint) &&
+	       same_address(&at->server->endpoint, &first->server->endpoint);
+}
+
+/* Reports a host that is silent on several ports, and on each that was tried. */
+void report_host(struct context *g, struct failing_list *list, const struct failing *first)
+{
+	const struct endpoint *server = &first->server->endpoint;
+	struct connect_set set = {};
+	char text[FORMAT_ADDRESS], hosts[32];
+	struct finding *f;
+	size_t i, n = 0;
+
+	for (i = 0; i < list->count; i++)
+		if (is_on_host(g, &list->at[i], first)) {
+			n++;
+			connect_set_join(g, &set, &list->at[i].set);
+		}
+	f = n > 1 && !does_address_answer(g, server, first->set.at[0]->c->syn)
+		    ? finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(set.count))
+		    : NULL;
+	if (f) {
+		finding_set_peer(f, server);
+		for (i = 0; i < list->count; i++)
+			if (is_on_host(g, &list->at[i], first)) {
+				list->at[i].grouped = true;
+				if (list->at[i].server != first->server)
+					finding_add_also(f, &list->at[i].server->endpoint);
+			}
+		finding_add_connects(g, f, &set);
+		finding_text(f, "%s does not answer on any of %zu ports: %zu connects%s",
+			     format_address(text, &server->address), n, set.count,
+			     format_of_hosts(hosts, f->hosts_hurt));
+		finding_line(f, "",
+			     "the host is down, its address is filtered, or it is unreachable");
+		finding_add_span(g, f, &set);
+		if (first->server->peer)
+			finding_add_route(g, f, first->server->peer);
+		finding_line(f, "action",
+			     "check whether the host is up, then the route to it and back, and "
+			     "filters of its address");
+	}
+	connect_set_free(&set);
+}
