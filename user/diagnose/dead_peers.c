@@ -374,6 +374,7 @@ static void report_silent(struct context *g, const struct failing *at)
 	finding_set_peer(f, &at->server->endpoint);
 	set_silent_text(g, f, at);
 	finding_add_connects(g, f, &at->set);
+	gateway_drops_line(g, f);
 	if (!proven)
 		finding_line(f, "", "%s connect was given up after one SYN, which proves little",
 			     at->set.count == 1 ? "the" : "each");
@@ -501,7 +502,8 @@ static bool is_worth_reporting(const struct failing *at)
 static bool is_explained(const struct context *g, const struct failing *at)
 {
 	return is_waited_for(g, &at->server->endpoint) ||
-	       (at->server->peer && is_dropped_here(g, at->server->peer));
+	       (at->server->peer && (is_dropped_here(g, at->server->peer) ||
+				     is_dropped_by_counters(g, at->server->peer)));
 }
 
 static void report_silent_peers(struct context *g)
