@@ -24,17 +24,8 @@ NOT_DECIDED = 0.05  # at most this share of the connects is undecided or unseen
 # Cases whose state is not the right one yet: the state now, and the kind of finding that they wait for. This table
 # must shrink: test_state fails for a case that is here and has its right state.
 AWAITED = {
-    'synack-bad-checksum': ('failures', 'handshake-unfinished'),
-    'client-never-acks': ('failures', 'handshake-unfinished'),
     'vxlan-63s': ('failures', 'slow-connect'),
     'hairpin-not-unnated': ('failures', 'answered-elsewhere'),
-    'reset-after-clienthello': ('failures', 'reset-after-request'),
-    'server-closes-at-once': ('failures', 'server-closes'),
-    'tcpwrappers-close-5s': ('failures', 'server-closes'),
-    'greeting-never-comes': ('failures', 'no-greeting'),
-    'request-never-answered': ('failures', 'no-answer'),
-    'synack-and-reset': ('failures', 'request-lost'),
-    'deferred-accept-rst': ('failures', 'reset-after-request'),
     'story-dns-dead': ('fine', 'resolver-unanswered'),
     'story-dns-aaaa': ('fine', 'type-unanswered'),
 }
