@@ -24,7 +24,7 @@ const struct finding_kind_info finding_kinds[KINDS] = {
 	[KIND_PREFIX_CUT] = { "prefix-cut", FAMILY_PEER, RANK_FAULT, true,
 		"all servers behind a prefix or a route are silent" },
 	[KIND_DROPPED_IN_GATEWAY] = { "dropped-in-gateway", FAMILY_PEER, RANK_FAULT, true,
-		"SYNs or SYN-ACKs come in to this gateway and do not go out" },
+		"packets of handshakes come in to this gateway and do not go out" },
 	[KIND_PEER_UNANSWERED] = { "peer-unanswered", FAMILY_PEER, RANK_FAULT, true,
 		"a peer does not answer" },
 	[KIND_PEER_REFUSED] = { "peer-refused", FAMILY_PEER, RANK_NOTE, true,
