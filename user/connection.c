@@ -231,6 +231,33 @@ bool payload_is_black_holed(const struct payload *p)
 	return !p->acked && p->again >= 2 && payload_is_full(p);
 }
 
+/*
+ * A retransmission within this time after the answer may have crossed the answer. If a SYN or its
+ * answer is lost behind us, the timers of both ends expire at the same time, and SYN and SYN-ACK
+ * cross. No timer of a handshake is this short (RFC 6298 2.1: 1 s), and few round trips are longer.
+ */
+#define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
+
+bool connection_lost_near(const struct connection *c)
+{
+	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER &&
+			    c->ack - c->synack > UNDER_WAY_NS;
+	bool syn_again =
+		c->syn_count > 1 && c->synack != NEVER && c->syn_last - c->synack > UNDER_WAY_NS;
+
+	return c->client_gap || synack_again || syn_again;
+}
+
+bool connection_lost_far(const struct connection *c)
+{
+	return connection_answered_late(c) && !c->challenged;
+}
+
+bool connection_answered_late(const struct connection *c)
+{
+	return c->synack != NEVER && c->syn_times_count > 1 && c->syn_times[1] < c->synack;
+}
+
 enum side connection_end(const struct connection *c, ns_t *when)
 {
 	bool by_rst = c->rst != NEVER && (c->fin == NEVER || c->rst < c->fin);

@@ -204,6 +204,18 @@ bool payload_is_full(const struct payload *p);
  */
 bool payload_is_black_holed(const struct payload *p);
 
+/* Returns true if the connect was answered only after its SYN had been sent again. */
+bool connection_answered_late(const struct connection *c);
+
+/*
+ * Return true if a packet of the opening was lost on that side of this gateway. Loss towards the
+ * client shows as a gap before the first payload, or as a SYN or SYN-ACK that is retransmitted after
+ * its answer has passed. Loss behind this gateway shows as a SYN that is retransmitted before any
+ * answer passed, unless the answer was a challenge ACK.
+ */
+bool connection_lost_near(const struct connection *c);
+bool connection_lost_far(const struct connection *c);
+
 /*
  * Returns the side that sent the first FIN or RST, and stores its time in *when (may be NULL). Returns
  * SIDE_NONE if there was none.

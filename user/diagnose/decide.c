@@ -21,12 +21,6 @@ static bool is_syn_ignored(const struct connection *c)
 	       c->syn_count > 1;
 }
 
-/* Returns true if the connect was answered only after its SYN had been sent again. */
-static bool is_answered_late(const struct connection *c)
-{
-	return c->synack != NEVER && c->syn_times_count > 1 && c->syn_times[1] < c->synack;
-}
-
 static void add_connect(struct server_facts *f, const struct noted_connect *n)
 {
 	const struct connection *c = n->c;
@@ -38,7 +32,7 @@ static void add_connect(struct server_facts *f, const struct noted_connect *n)
 	    (f->round_trip == NEVER || c->server_round_trip < f->round_trip))
 		f->round_trip = c->server_round_trip;
 	f->answered += c->synack != NEVER;
-	f->answered_late += is_answered_late(c);
+	f->answered_late += connection_answered_late(c);
 	f->silent += is_failed(n) && c->outcome == OUTCOME_UNANSWERED;
 	f->refused += c->outcome == OUTCOME_REFUSED;
 	f->synack_repeats += c->synack_after_ack > 0;
@@ -73,7 +67,7 @@ static bool are_syns_ignored(const struct server *s)
 	for (i = 0; first != NEVER && i < s->count; i++) {
 		const struct connection *c = s->connects[i].c;
 
-		if ((is_syn_ignored(c) || is_answered_late(c)) && c->syn_last >= first &&
+		if ((is_syn_ignored(c) || connection_answered_late(c)) && c->syn_last >= first &&
 		    c->syn <= last)
 			return true;
 	}
@@ -179,7 +173,8 @@ static enum finding_kind decide_connect(const struct noted_connect *n,
 			return KIND_ACCEPT_QUEUE;
 		return KINDS;
 	case MANNER_SLOW:
-		return facts->answered_late * 5 >= facts->answered * 4 && is_answered_late(n->c)
+		return facts->answered_late * 5 >= facts->answered * 4 &&
+				       connection_answered_late(n->c)
 			       ? KIND_SLOW_CONNECT
 			       : KINDS;
 	default:

@@ -3,13 +3,6 @@
 #include "model/notes.h"
 #include "model/store.h"
 
-/*
- * A retransmission within this time after the answer may have crossed the answer. If a SYN or its
- * answer is lost behind us, the timers of both ends expire at the same time, and SYN and SYN-ACK
- * cross. No timer of a handshake is this short (RFC 6298 2.1: 1 s), and few round trips are longer.
- */
-#define UNDER_WAY_NS (500 * (ns_t)MILLISECOND_NS)
-
 /* ---- failures and answers ---- */
 
 void report_failing(struct model *m, struct peer *peer, const struct connection *c,
@@ -103,22 +96,10 @@ void note_answer(struct model *m, struct peer *peer, const struct connection *c)
 
 /* ---- symptoms ---- */
 
-/*
- * Counts loss on both sides of this gateway. Loss towards the client shows as a gap before the
- * first payload, or as a SYN or SYN-ACK that is retransmitted after its answer has passed. Loss
- * behind this gateway shows as a SYN that is retransmitted before any answer passed, unless the
- * answer was a challenge ACK.
- */
 void note_loss(struct model *m, struct client *client, struct peer *peer,
 	       const struct connection *c)
 {
-	bool synack_again = c->synack_count > 1 + c->synack_after_ack && c->ack != NEVER &&
-			    c->ack - c->synack > UNDER_WAY_NS;
-	bool syn_again = c->syn_count > 1 && c->synack != NEVER;
-	bool near = c->client_gap || synack_again ||
-		    (syn_again && c->syn_last - c->synack > UNDER_WAY_NS);
-	bool far = syn_again && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&
-		   !c->challenged;
+	bool near = connection_lost_near(c), far = connection_lost_far(c);
 
 	m->lost_near += near;
 	m->lost_far += far;
