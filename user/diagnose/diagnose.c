@@ -14,6 +14,8 @@
 static void (*const causes[])(struct context *) = {
 	cause_correlation, /* two independent observations agree: the strongest evidence */
 	cause_failover, /* before the SYN; ignores peers that stalls wait for */
+	cause_lost_syns, /* SYNs that share a property: no loss, and not the server */
+	cause_duplicate_address, /* two hosts with one address fail in many ways */
 	cause_openings, /* openings that failed, by stage; leaves alone what traits of SYNs explain */
 	cause_gateway_counters, /* lost packets that this host counted itself */
 	cause_loss, /* short stalls of a lossy client need no other explanation */

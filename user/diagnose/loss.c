@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/connects.h"
 #include "diagnose/gateway_counters.h"
 
 /* Minimum number and share of connections with loss for a finding. */
@@ -19,14 +20,39 @@
  */
 #define LOSS_WAIT_NS (3300 * (ns_t)MILLISECOND_NS)
 
-static uint64_t host_lost(const struct host *h)
+/* Established connects of a set of hosts or servers, and those on which a packet was lost. */
+struct losses {
+	uint64_t lost;
+	uint64_t established;
+};
+
+static void add_connect(struct losses *l, const struct noted_connect *n,
+			bool (*is_lost)(const struct connection *c))
 {
-	uint64_t n = 0;
+	if (n->c->outcome != OUTCOME_ESTABLISHED)
+		return;
+	l->established++;
+	l->lost += !n->explained && is_lost(n->c);
+}
+
+static struct losses losses_of_host(const struct timeline *t)
+{
+	struct losses l = {};
 	size_t i;
 
-	for (i = 0; i < h->client_count; i++)
-		n += h->clients[i]->lost_near;
-	return n;
+	for (i = 0; i < t->connect_count; i++)
+		add_connect(&l, t->connects[i], connection_lost_near);
+	return l;
+}
+
+static struct losses losses_of_server(const struct server *s)
+{
+	struct losses l = {};
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		add_connect(&l, &s->connects[i], connection_lost_far);
+	return l;
 }
 
 /*
@@ -56,79 +82,103 @@ static size_t explain_short_stalls(struct timeline *t, const struct finding *f)
 	return n;
 }
 
-/* Reports the loss of a client if the other clients have much less loss. */
-static void report_lossy_client(struct context *g, struct timeline *t)
+/* Reports the loss of a client if the other clients have much less loss. all is of all hosts. */
+static void report_lossy_client(struct context *g, struct timeline *t, const struct losses *all)
 {
-	const struct host *h = t->host;
-	uint64_t lost = host_lost(h), others = g->m->lost_near - lost, established;
+	struct losses l = losses_of_host(t);
+	uint64_t others = all->lost - l.lost, established = all->established - l.established;
 	char name[FORMAT_ADDRESS];
 	struct finding *f;
 	double chance;
 	size_t waits;
 
-	established = g->m->outcomes[OUTCOME_ESTABLISHED] - h->established;
-	if (lost < LOSS_LEAST || lost < LOSS_SHARE * h->established ||
-	    (established && (double)others / established * 3 > (double)lost / h->established))
+	if (l.lost < LOSS_LEAST || l.lost < LOSS_SHARE * l.established ||
+	    (established && (double)others / established * 3 > (double)l.lost / l.established))
 		return;
-	chance = established ? chance_of_loss(g, lost, h->established, others, established)
+	chance = established ? chance_of_loss(g, l.lost, l.established, others, established)
 			     : LOSS_CHANCE;
 	if (chance > LOSS_CHANCE)
 		return;
 	f = finding_new(g, KIND_LOSSY_CLIENT,
-			lost >= 5 && chance <= LOSS_CERTAIN ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+			l.lost >= 5 && chance <= LOSS_CERTAIN ? CONFIDENCE_HIGH
+							      : CONFIDENCE_MEDIUM);
 	if (!f)
 		return;
 	waits = explain_short_stalls(t, f);
-	finding_add_host(g, &f->affected, h);
+	finding_add_host(g, &f->affected, t->host);
 	f->hosts_hurt = 1;
-	f->stalls = h->established;
-	f->correlated = lost;
+	f->stalls = l.established;
+	f->correlated = l.lost;
 	finding_text(f, "packets are lost between %s and this gateway",
-		     format_address(name, &h->clients[0]->key.address));
+		     format_address(name, &t->host->clients[0]->key.address));
 	gateway_drops_line(g, f);
 	finding_line(f, "",
 		     "on %" PRIu64 " of %" PRIu64
 		     " connections the handshake had to be repeated on "
 		     "this side, or the first payload came with a hole before it; of the other "
 		     "hosts on %" PRIu64 " of %" PRIu64,
-		     lost, h->established, others, established);
+		     l.lost, l.established, others, established);
 	if (waits)
 		finding_line(f, "", "%zu stall%s of up to 3 s %s such a loss: cable, Wi-Fi, duplex",
 			     waits, plural(waits),
 			     waits == 1 ? "has the shape of" : "have the shape of");
 }
 
+static void report_lossy_clients(struct context *g)
+{
+	struct losses all = {};
+	size_t i;
+
+	for (i = 0; i < g->connect_count; i++)
+		add_connect(&all, &g->connects[i], connection_lost_near);
+	for (i = 0; all.lost && i < g->hosts->count; i++)
+		report_lossy_client(g, &g->timelines[i], &all);
+}
+
+/* Adds the connects that lost their SYN to the finding, and their hosts. */
+static void add_lost_connects(struct context *g, struct finding *f)
+{
+	struct connect_set set = {};
+	size_t i;
+
+	for (i = 0; i < g->connect_count; i++) {
+		struct noted_connect *n = &g->connects[i];
+
+		if (!n->explained && n->c->outcome == OUTCOME_ESTABLISHED &&
+		    connection_lost_far(n->c))
+			connect_set_add(g, &set, n);
+	}
+	finding_add_connects(g, f, &set);
+	connect_set_free(&set);
+}
+
 /*
- * Reports loss behind this gateway. If several servers have loss, the path to them is at fault;
- * otherwise the server is.
+ * Reports loss behind this gateway: SYNs that were lost and have nothing in common. If several
+ * servers have loss, the path to them is at fault; otherwise the server is.
  */
 static void report_lossy_far_side(struct context *g)
 {
-	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED], lost = g->m->lost_far;
-	const struct peer *p, *worst = NULL;
+	uint64_t established = 0, lost = 0, worst = 0;
 	struct finding *f;
-	size_t servers = 0;
+	size_t i, servers = 0;
 
-	if (lost < LOSS_LEAST || lost < LOSS_SHARE * established)
-		return;
-	for (p = g->m->peers; p; p = p->hh.next) {
-		servers += p->lost > 0;
-		if (!worst || p->lost > worst->lost)
-			worst = p;
+	for (i = 0; i < g->server_count; i++) {
+		struct losses l = losses_of_server(&g->servers[i]);
+
+		established += l.established;
+		lost += l.lost;
+		servers += l.lost > 0;
+		if (l.lost > worst)
+			worst = l.lost;
 	}
-	if (servers < 2 || worst->lost * 10 > lost * 8 || has_finding(g, KIND_GATEWAY_DROPS))
+	if (lost < LOSS_LEAST || lost < LOSS_SHARE * established || servers < 2 ||
+	    worst * 10 > lost * 8 || has_finding(g, KIND_GATEWAY_DROPS))
 		return;
 	f = finding_new(g, KIND_LOSSY_FAR_SIDE,
 			servers >= 3 && lost >= 2 * LOSS_LEAST ? CONFIDENCE_HIGH
 							       : CONFIDENCE_MEDIUM);
 	if (!f)
 		return;
-	for (p = g->m->peers; p; p = p->hh.next)
-		if (p->lost)
-			finding_add_hosts(g, f, p, 0);
-	f->hosts_hurt = f->affected.count;
-	f->stalls = established;
-	f->correlated = lost;
 	finding_text(f,
 		     "packets are lost behind this gateway: %" PRIu64 " of %" PRIu64
 		     " connections had to try again",
@@ -139,14 +189,12 @@ static void report_lossy_far_side(struct context *g)
 		"the SYN was sent again and answered then, at %zu servers; none of them alone has "
 		"most of it",
 		servers);
+	add_lost_connects(g, f);
+	f->stalls = established;
 }
 
 void cause_loss(struct context *g)
 {
-	size_t i;
-
-	for (i = 0; i < g->hosts->count; i++)
-		if (host_lost(&g->hosts->at[i]))
-			report_lossy_client(g, &g->timelines[i]);
+	report_lossy_clients(g);
 	report_lossy_far_side(g);
 }

@@ -303,27 +303,6 @@ static void report_deferred(struct context *g, const struct peer *p)
 			     "no client sent its request after that: whether it would be served");
 }
 
-static void report_port_reuse(struct context *g, const struct peer *p)
-{
-	struct finding *f =
-		finding_new(g, KIND_PORT_REUSE, confidence_by_count(p->anomalies->challenged));
-	char peer[FORMAT_ENDPOINT];
-
-	if (!f)
-		return;
-	finding_set_peer(f, &p->server);
-	finding_add_hosts(g, f, p, ANOMALY_CHALLENGED);
-	f->hosts_hurt = f->affected.count;
-	f->correlated = p->anomalies->challenged;
-	finding_text(f, "%s still holds old connections on ports that clients reuse",
-		     format_endpoint(peer, &p->server));
-	finding_line(
-		f, "",
-		"%u SYN%s answered by a bare ACK (RFC 5961), and the client had to try again: a NAT "
-		"or a client that runs out of ports, or a server that was cut off",
-		p->anomalies->challenged, p->anomalies->challenged == 1 ? " was" : "s were");
-}
-
 void cause_slow_servers(struct context *g)
 {
 	const struct peer *p;
@@ -337,7 +316,5 @@ void cause_slow_servers(struct context *g)
 			report_banner(g, p);
 		if (t->deferred && !t->accept_queue)
 			report_deferred(g, p);
-		if (t->challenged)
-			report_port_reuse(g, p);
 	}
 }
