@@ -167,6 +167,10 @@ static enum verdict judge(const struct population *p, const struct finding *f)
 	case KIND_SLOW_CONNECT:
 	case KIND_ROUTING_LOOP:
 	case KIND_ANSWERED_ELSEWHERE:
+	case KIND_SYN_FILTERED:
+	case KIND_FIRST_SYN_LOST:
+	case KIND_SOME_PATHS_FAIL:
+	case KIND_DUPLICATE_ADDRESS:
 		return WRONG;
 	default:
 		return NOT_JUDGED;
