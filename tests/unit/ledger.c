@@ -507,6 +507,25 @@ static void test_long_race(void)
 	model_free(m);
 }
 
+/* The first SYN looks like a lost race, the next ones show that the client has no winner. */
+static void test_no_race(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct connection c = served(0.2), tried = silent(1, 1);
+
+	model_settled(m, &c);
+	model_opening(m, &tried);
+	model_swept(m);
+	tried = silent(2, 40);
+	tried.syn_last = tried.syn_times[1] = tried.syn + SECONDS(3);
+	model_opening(m, &tried);
+	model_swept(m);
+	model_settled(m, &tried);
+	EXPECT(count(m, ROW_FAILED, STAGE_CONNECT, MANNER_SILENT) == 1,
+	       "a page that loads meanwhile would hide a server that does not answer");
+	model_free(m);
+}
+
 static void test_who_speaks_first(void)
 {
 	struct model *m = model_new(SECOND_NS, NULL);
@@ -645,6 +664,7 @@ int main(void)
 	test_redirected();
 	test_race();
 	test_long_race();
+	test_no_race();
 	test_who_speaks_first();
 	test_journal();
 	test_result();

@@ -134,6 +134,12 @@ static void note_established(struct model *m, struct client *client, struct peer
 		note_recent(m, client, c);
 }
 
+/* Returns true if a sibling was served and the client has not sent its SYN again since. */
+static bool still_lost(const struct opening *o, const struct connection *c)
+{
+	return o && o->has_lost && o->syn_last == c->syn_last;
+}
+
 void model_settled(struct model *m, const struct connection *c)
 {
 	bool has_lost = c->ack == NEVER && siblings_have_won(m->siblings, c);
@@ -144,7 +150,7 @@ void model_settled(struct model *m, const struct connection *c)
 	enum failure failure = connection_failure(c);
 
 	if (o) {
-		has_lost |= o->has_lost;
+		has_lost |= still_lost(o, c);
 		store_remove_opening(m, o);
 	}
 	note_totals(m, c);
@@ -201,7 +207,10 @@ static void note_long_wait(struct model *m, const struct connection *c, ns_t sil
 /* Time within which the winner of a race is served, and looked for in each sweep. */
 #define RACE_NS (10 * (ns_t)SECOND_NS)
 
-/* Marks a connect without an answer as soon as a sibling is served. */
+/*
+ * Marks a connect without an answer as soon as a sibling is served. A later SYN takes the mark back
+ * unless it was on its way: whoever lost a race does not try again.
+ */
 static void note_race(struct model *m, const struct connection *c)
 {
 	struct opening *o;
@@ -209,7 +218,9 @@ static void note_race(struct model *m, const struct connection *c)
 	if (c->ack != NEVER)
 		return;
 	o = store_opening(m, c, false);
-	if (!o || !o->has_lost) {
+	if (!still_lost(o, c)) {
+		if (o)
+			o->has_lost = false;
 		if (c->watched > RACE_NS || !siblings_have_won(m->siblings, c))
 			return;
 		o = store_opening(m, c, true);
@@ -218,6 +229,7 @@ static void note_race(struct model *m, const struct connection *c)
 		return;
 	o->sweep = m->sweep;
 	o->has_lost = true;
+	o->syn_last = c->syn_last;
 }
 
 void model_opening(struct model *m, const struct connection *c)

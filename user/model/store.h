@@ -43,6 +43,7 @@ struct opening {
 	uint64_t sweep; /* the last sweep that showed the connection */
 	bool reported_waiting;
 	bool has_lost; /* a sibling was served, see model/siblings.h */
+	ns_t syn_last; /* with has_lost: the client's last SYN at that time */
 	UT_hash_handle hh;
 };
 
