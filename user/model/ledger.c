@@ -189,12 +189,13 @@ static struct ledger_entry classify_unanswered(const struct connection *c,
 {
 	if (c->elsewhere)
 		return entry(ROW_FAILED, STAGE_CONNECT, MANNER_ELSEWHERE);
+	/* Linux gives up at this error, after one SYN */
+	if (is_time_exceeded(c))
+		return entry(ROW_FAILED, STAGE_CONNECT, MANNER_TIME_EXCEEDED);
 	if (x->won_by_sibling)
 		return entry(ROW_CANCELLED, STAGE_CONNECT, MANNER_RACE);
 	switch (connection_failure(c)) {
 	case FAILURE_SILENT:
-		if (is_time_exceeded(c))
-			return entry(ROW_FAILED, STAGE_CONNECT, MANNER_TIME_EXCEEDED);
 		return entry(ROW_FAILED, STAGE_CONNECT,
 			     c->ignored_synack ? MANNER_IGNORED : MANNER_SILENT);
 	case FAILURE_ONE_SYN:
