@@ -1,9 +1,9 @@
 """The catalogue of causes: a test stages a scene in namespaces, and judges the findings of the probe on the gateway.
 
 A scene passes if all required findings are there, and no other finding accuses a host. The rows D1 to D26 are the
-diagnoses, F and F1 to F24 the rules against false alarms. Each scene has namespaces of its own, made by scripts/lab
-around play_scene.py. The tests only wait for the results, so that several scenes run in parallel
-(netns/causes/conftest.py).
+diagnoses, F and F1 to F24 the rules against false alarms; other rows are kinds of findings. Each scene has namespaces
+of its own, made by scripts/lab around play_scene.py. The tests only wait for the results, so that several scenes run
+in parallel (netns/causes/conftest.py).
 """
 import ipaddress
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from probe import ROOT, SECOND
+from probe import ROOT, SECOND, expect
 
 LEVELS = ['low', 'medium', 'high']
 ACCUSING = ['waits-for-peer', 'slow-helper', 'held-before-connect', 'failover-chain']
@@ -73,10 +73,10 @@ def show_peer(peer):
 
 
 def names(addresses):
-    """Returns client numbers: client n is 10.1.4.n or fd00:1:4::n."""
+    """Returns client numbers: client n is 10.1.4.n or fd00:1:4::n, or 10.1.5.n to 10.1.9.n in another subnet."""
     numbers = set()
     for a in addresses:
-        m = re.fullmatch(r'(?:10\.1\.4\.|fd00:1:4::)(\d+)', a)
+        m = re.fullmatch(r'(?:10\.1\.[4-9]\.|fd00:1:4::)(\d+)', a)
         numbers.add(int(m[1]) if m else a)
     return numbers
 
@@ -142,6 +142,28 @@ def named(f):
     """Returns the peers that a finding names: in its place, beside it, or in its evidence."""
     told = ' '.join(line['text'] for line in f['evidence'])
     return {show_peer(peer) for peer in [f['peer']] + f['also']} | set(re.findall(r'[0-9a-f.:\[\]]+:\d+', told))
+
+
+def rows(p):
+    """Returns the rows of the ledger: (row, stage, how) -> number of connects."""
+    return {(r['row'], r['stage'], r['how']): r['count'] for r in p.summary['ledger']['rows']}
+
+
+def fails(stage, how, least):
+    """Returns a check: so many connects fail at one of these stages in one of these ways, and no others fail."""
+    def check(p):
+        left = {key: n for key, n in rows(p).items() if key[0] not in ('in_time', 'late')}
+        count = sum(left.pop(('failed', s, h), 0) for s in stage.split('|') for h in how.split('|'))
+        expect(count >= least and not left, 'the ledger', rows(p))
+    return check
+
+
+def late(stage, least):
+    """Returns a check: so many connects are served late because of this stage, and none fails."""
+    def check(p):
+        left = {key: n for key, n in rows(p).items() if key[0] not in ('in_time', 'late')}
+        expect(rows(p).get(('late', stage, 'slow'), 0) >= least and not left, 'the ledger', rows(p))
+    return check
 
 
 def cause(row, title, clients=4, wants=(), may=(), never=(), text=(), absent=(), check=None):

@@ -119,6 +119,22 @@ def wait_for(s, event, end):
     return bool(poll.poll(max(0.0, end - time.monotonic()) * 1000))
 
 
+def burst(count, site, after=0.0, patience=8):
+    """Makes connections at the same time, and sends a request on each that opens."""
+    time.sleep(after)
+    sockets = [new_socket(site[0]) for _ in range(count)]
+    for s in sockets:
+        s.setblocking(False)
+        s.connect_ex(site)
+    for s in sockets:
+        if wait_for(s, select.POLLOUT, time.monotonic() + 3):
+            try:
+                s.send(b'GET / HTTP/1.0\r\n\r\n')
+            except OSError:
+                pass
+    time.sleep(patience)
+
+
 def fail_open(seconds, peer=ANTIVIRUS):
     """Returns the hold() of the demo's helper: it waits for its server's answer, at most for this many seconds."""
     return lambda: ask(peer, seconds)
@@ -207,12 +223,12 @@ def greets_again(delay, before=None):
     return behaviour
 
 
-def patient(pages, pause, sites=None):
+def patient(pages, pause, sites=None, timeout=3):
     """Visits sites over a lossy line; a failed connection is not repeated."""
     sites = sites or SITES
     for i in range(pages):
         try:
-            page(*sites[i % len(sites)], timeout=3)
+            page(*sites[i % len(sites)], timeout=timeout)
         except OSError:
             pass
         rest(pause)

@@ -1,13 +1,11 @@
 """The path: MTU black holes, asymmetric routes, loss and delay on one client's line or on the provider's."""
 import os
-import select
-import socket
 import subprocess
-import time
 
 from causes import Finding, cause
 from netns import WAN, Background, Probe, Rules, Serve
 from probe import SECOND, expect
+from routers import delay
 from workload import SITES, SWITCH, WEB, Actors, connect, ip, loss, patient, rest, sysctl, visit, web
 
 
@@ -139,28 +137,6 @@ def test_d22_far():
             a.go(n, patient, 12, 0.3)
             a.go(n, patient, 12, 0.3)
     return p
-
-
-def delay(a, b, seconds):
-    """Forwards frames between two devices after a delay. The virtio headers keep partial checksums valid."""
-    sockets = []
-    for device in (a, b):
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        s.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
-        s.bind((device, 3))
-        sockets.append(s)
-    other = dict(zip(sockets, reversed(sockets)))
-    due = []
-    while True:
-        now = time.monotonic()
-        while due and due[0][0] <= now:
-            _, s, data = due.pop(0)
-            s.send(data)
-        ready, _, _ = select.select(sockets, [], [], max(0.0, due[0][0] - now) if due else None)
-        for s in ready:
-            data, address = s.recvfrom(70000)
-            if address[2] != socket.PACKET_OUTGOING:
-                due.append((time.monotonic() + seconds, other[s], data))
 
 
 class Delay(Background):

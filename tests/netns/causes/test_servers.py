@@ -1,6 +1,5 @@
 """Servers that are slow, overloaded or flooded, or that wait for their client."""
 import random
-import select
 import socket
 import struct
 import time
@@ -10,7 +9,7 @@ import netns
 from causes import Finding, cause
 from netns import SERVER4, WAN, Probe, Rules, Serve
 from probe import expect
-from workload import OTHER4, SITES, WEB, Actors, client, connect, greets_again, mail, slow_answers, visit, wait_for, web
+from workload import OTHER4, SITES, WEB, Actors, burst, client, connect, greets_again, mail, slow_answers, visit, web
 
 
 def asks_ident(s):
@@ -60,29 +59,13 @@ def test_d9():
        [Finding('slow-server|peer-unanswered', '203.0.113.11:80')])
 def test_d15():
     """the line to the server's clients is slow: several handshakes are in flight when the queue fills up"""
-    def burst(count, after):
-        time.sleep(after)
-        sockets = []
-        for _ in range(count):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex((OTHER4, 80))
-            sockets.append(s)
-        for s in sockets:
-            if wait_for(s, select.POLLOUT, time.monotonic() + 3):
-                try:
-                    s.send(b'GET / HTTP/1.0\r\n\r\n')
-                except OSError:
-                    pass
-        time.sleep(8)
-
     netns.sh(WAN, *'tc qdisc add dev eth0 root tbf rate 64kbit burst 200 limit 30000'.split())
     usual = {site: web for site in SITES if site != (OTHER4, 80)}
     with Serve(WAN, usual), Serve(WAN, {(OTHER4, 80): web}, backlog=10, accept_every=1.5), \
             Probe() as p, Actors() as a:
-        a.go(21, burst, 9, 0)
+        a.go(21, burst, 9, (OTHER4, 80))
         for n in (22, 23):
-            a.go(n, burst, 8, 0.5)
+            a.go(n, burst, 8, (OTHER4, 80), 0.5)
         time.sleep(3)
         for n in (22, 24):
             a.go(n, visit, 5, 0.9, None, list(usual))
