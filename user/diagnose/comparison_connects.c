@@ -278,7 +278,7 @@ static size_t strata_of(struct stratum *strata, const struct samples_of_hosts *a
 	for (i = 0; i < all->count; i++) {
 		bool with = all->at[i].value == value;
 
-		if (all->at[i].n->host != host) {
+		if (!s || all->at[i].n->host != host) {
 			host = all->at[i].n->host;
 			s = &strata[n++];
 			*s = (struct stratum){};
