@@ -127,20 +127,26 @@ static void find_bad(struct context *g, struct comparison_group *group)
 
 /* ---- the hosts that are well ---- */
 
-/* Marks the servers at which other hosts did the same: those of the bad connects, or their ports. */
+/*
+ * Marks the servers at which other hosts did the same: those of the bad connects, or their ports. A
+ * server is the same in all VLANs: else hosts would be compared only with those of their VLAN.
+ */
 static bool *comparable_servers(struct context *g, const struct comparison_group *group,
 				bool by_port)
 {
 	bool *servers = calloc(g->server_count + 1, sizeof(*servers));
 	bool *ports = calloc(UINT16_MAX + 1, sizeof(*ports));
+	const uint32_t *same = group->known->server;
 	size_t i;
 
 	if (!servers || !ports)
 		g->out_of_memory = true;
-	for (i = 0; servers && ports && i < g->server_count; i++)
+	for (i = 0; servers && ports && i < g->server_count; i++) {
 		ports[g->servers[i].endpoint.port] |= group->servers[i];
+		servers[same[i]] |= group->servers[i];
+	}
 	for (i = 0; servers && ports && i < g->server_count; i++)
-		servers[i] = by_port ? ports[g->servers[i].endpoint.port] : group->servers[i];
+		servers[i] = by_port ? ports[g->servers[i].endpoint.port] : servers[same[i]];
 	free(ports);
 	return servers;
 }

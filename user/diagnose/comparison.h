@@ -27,6 +27,8 @@
 
 /* Traits of connects that depend on other connects. */
 struct connect_traits {
+	/* by index of g->servers[]: the first one with its address and port, in any VLAN */
+	uint32_t *server;
 	uint32_t *prefix; /* by index of g->servers[]: the first server in the same prefix */
 	bool *first_at_server; /* by index of g->connects[]: the first of its host at this server */
 };

@@ -75,15 +75,19 @@ bool traits_of_connects(struct connect_traits *known, const struct context *g)
 	struct address prefix = {};
 	size_t i, j;
 
+	known->server = calloc(g->server_count + 1, sizeof(*known->server));
 	known->prefix = calloc(g->server_count + 1, sizeof(*known->prefix));
 	known->first_at_server = calloc(g->connect_count + 1, sizeof(*known->first_at_server));
-	if (!known->prefix || !known->first_at_server)
+	if (!known->server || !known->prefix || !known->first_at_server)
 		return false;
 	for (i = 0; i < g->server_count; i++) {
 		const struct address *a = &g->servers[i].endpoint.address;
 		struct server *s = &g->servers[i];
 
-		/* servers are sorted by address */
+		/* servers are sorted by address, then by port */
+		known->server[i] = i && same_address_and_port(&s->endpoint, &s[-1].endpoint)
+					   ? known->server[i - 1]
+					   : i;
 		known->prefix[i] =
 			i && in_prefix(a, &prefix, prefix_bits(a)) ? known->prefix[i - 1] : i;
 		prefix_of(&prefix, a, prefix_bits(a));
@@ -96,6 +100,7 @@ bool traits_of_connects(struct connect_traits *known, const struct context *g)
 
 void connect_traits_free(struct connect_traits *known)
 {
+	free(known->server);
 	free(known->prefix);
 	free(known->first_at_server);
 }
@@ -105,7 +110,7 @@ static uint32_t value_of(const struct context *g, const struct connect_traits *k
 {
 	switch (trait) {
 	case TRAIT_SERVER:
-		return server_of(g, n) - g->servers;
+		return known->server[server_of(g, n) - g->servers];
 	case TRAIT_PORT:
 		return n->c->server.port;
 	case TRAIT_PREFIX:
