@@ -406,7 +406,60 @@ static bool is_same_split(const struct comparison_group *group, const struct tra
 	return true;
 }
 
-static void conclude_group(const struct context *g, struct comparison_group *group,
+/*
+ * Returns true if the best trait explains why this one separates hosts: most hosts of a VLAN have
+ * one vendor, and it makes no difference among the hosts of that VLAN, or among the others.
+ */
+static bool is_explained(struct context *g, const struct comparison_group *group,
+			 const struct traits *traits, enum trait best, enum trait trait)
+{
+	struct stratum strata[2] = {};
+	struct stratified_test test;
+	size_t i;
+
+	for (i = 0; i < traits->count; i++) {
+		bool with = contrast_has(&group->tests[trait], traits->value[trait][i]);
+		bool bad = group->unit[i] == UNIT_BAD;
+		struct stratum *s =
+			&strata[contrast_has(&group->tests[best], traits->value[best][i])];
+
+		if (group->unit[i] == UNIT_ABSENT)
+			continue;
+		s->total++;
+		s->with += with;
+		s->bad += bad;
+		s->bad_with += with && bad;
+	}
+	if (!stratified_test(strata, 2, &test)) {
+		g->out_of_memory = true;
+		return false;
+	}
+	return !test.more || test.within > MAX_P;
+}
+
+/* Removes traits of hosts that the best of them explains. */
+static void remove_explained(struct context *g, const struct comparison_group *group,
+			     const struct traits *traits)
+{
+	struct comparison *r = group->result;
+	enum trait best = TRAITS;
+	size_t i, kept = 0;
+
+	for (i = 0; i < r->common_count; i++) {
+		const struct common_trait *t = &r->common[i];
+		bool explained = !t->of_connects && best != TRAITS &&
+				 !is_same_split(group, traits, best, t->trait) &&
+				 is_explained(g, group, traits, best, t->trait);
+
+		if (!t->of_connects && best == TRAITS)
+			best = t->trait;
+		if (!explained)
+			r->common[kept++] = *t;
+	}
+	r->common_count = kept;
+}
+
+static void conclude_group(struct context *g, struct comparison_group *group,
 			   const struct traits *traits, size_t tests)
 {
 	struct comparison *r = group->result;
@@ -434,6 +487,7 @@ static void conclude_group(const struct context *g, struct comparison_group *gro
 		if (c->is_tested && c->splits && c->test.result.adjusted <= MAX_P)
 			add_connect_trait(g, group, trait);
 	}
+	remove_explained(g, group, traits);
 	for (i = 1; i < r->common_count; i++)
 		r->common[i].is_same_split =
 			!r->common[i].of_connects && !r->common[i - 1].of_connects &&
