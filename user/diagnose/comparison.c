@@ -151,6 +151,29 @@ static bool *comparable_servers(struct context *g, const struct comparison_group
 	return servers;
 }
 
+static bool is_unexplained(const struct finding *f)
+{
+	return !f || f->kind == KIND_TIMER_UNEXPLAINED || f->kind == KIND_STALLS_UNEXPLAINED;
+}
+
+/*
+ * Returns true if the host waits for a reason that is not known either, though with another finding.
+ * It may be the same reason, so the host is on neither side.
+ */
+static bool may_wait_alike(const struct context *g, const struct comparison_group *group,
+			   const struct timeline *host)
+{
+	size_t i;
+
+	if (!group->f || !is_unexplained(group->f) || !host ||
+	    group->unit[host - g->timelines] != UNIT_ABSENT)
+		return false;
+	for (i = 0; i < host->stall_count; i++)
+		if (is_unexplained(host->stalls[i].explained))
+			return true;
+	return false;
+}
+
 /* Adds hosts that were served in time in the same period, at the same servers or the same ports. */
 static void find_good(struct context *g, struct comparison_group *group, bool by_port)
 {
@@ -164,7 +187,8 @@ static void find_good(struct context *g, struct comparison_group *group, bool by
 			const struct noted_connect *n = &s->connects[j];
 
 			if (n->entry.row == ROW_IN_TIME && n->c->syn >= group->first - PERIOD_NS &&
-			    n->c->syn <= group->last + PERIOD_NS)
+			    n->c->syn <= group->last + PERIOD_NS &&
+			    !may_wait_alike(g, group, n->host))
 				add_unit(g, group, n->host, UNIT_GOOD);
 		}
 	}
