@@ -531,12 +531,23 @@ static void format_traits(char *out, size_t size, uint32_t mask)
 					 trait_names[trait]);
 }
 
+/* Smaller p-values are rounded to 0 somewhere on the way, and no p-value is 0. */
+#define SMALLEST_P 1e-16
+
+static void format_p(char out[16], double p)
+{
+	if (p < SMALLEST_P)
+		snprintf(out, 16, "p < %.0e", SMALLEST_P);
+	else
+		snprintf(out, 16, "p = %.1g", p);
+}
+
 size_t comparison_lines(const struct comparison *r, bool is_wait,
 			void (*add)(void *context, const char *label, const char *text),
 			void *context)
 {
 	const char *do_so = is_wait ? "wait" : "fail";
-	char text[MAX_FINDING_TEXT], traits[192];
+	char text[MAX_FINDING_TEXT], traits[192], p[16];
 	size_t i, used, lines = 0;
 
 	for (i = 0; i < r->common_count; i++) {
@@ -548,11 +559,11 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 			used += snprintf(text + used, sizeof(text) - used, ", which is also %s %s",
 					 trait_names[r->common[i + 1].trait],
 					 r->common[i + 1].value);
+		format_p(p, t->p);
 		snprintf(text + used, sizeof(text) - used,
-			 ": %zu of %zu %s that %s, %zu of %zu that do not (p = %.1g, %u "
-			 "comparison%s)",
+			 ": %zu of %zu %s that %s, %zu of %zu that do not (%s, %u comparison%s)",
 			 t->bad_with, t->bad, t->of_connects ? "connects" : "hosts", do_so,
-			 t->good_with, t->good, t->p, r->tests, plural(r->tests));
+			 t->good_with, t->good, p, r->tests, plural(r->tests));
 		add(context, lines++ ? "" : "in common", text);
 	}
 	format_traits(traits, sizeof(traits), r->spread);
