@@ -15,6 +15,16 @@ void wire_init(struct wire *w)
 	w->client_first = w->server_first = NEVER;
 	w->client_fin = w->server_fin = NEVER;
 	w->refused = w->icmp = NEVER;
+	w->syn_traits = (struct syn_traits){
+		.ttl = 64,
+		.scale = 7,
+		.window = 64240,
+		.mss = MSS_IP4,
+		.option_order = OPTIONS(MSS, SACK, TIMESTAMP, NOP, SCALE),
+		.has_timestamp = true,
+	};
+	w->synack_ttl = 57;
+	w->synack_window = 65160;
 }
 
 /* Returns NEVER for a moment later than the last observed one. */
@@ -120,6 +130,12 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	c->synack = until(w.synack, at);
 	c->synack_window = 65160;
 	c->ack = until(w.ack, at);
+	c->attempts = 1;
+	c->syn_traits = w.syn_traits;
+	if (c->synack != NEVER) {
+		c->synack_ttl = w.synack_ttl;
+		c->synack_window = w.synack_window;
+	}
 	c->synack_count = (c->synack != NEVER) + (until(w.synack_again, at) != NEVER);
 	c->client_first = until(w.client_first, at);
 	c->server_first = until(w.server_first, at);
@@ -129,6 +145,8 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 		c->client_payload.mss = 0;
 	if (c->client_first != NEVER) {
 		c->client_payload.size = w.client_size;
+		c->client_flight = w.client_size;
+		c->client_segments = 1;
 		c->client_payload.again = w.client_retransmits;
 		c->client_payload.acked =
 			c->server_first != NEVER && c->server_first > c->client_first;

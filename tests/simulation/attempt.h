@@ -9,6 +9,12 @@
 #include "connection.h"
 
 #define WIRE_SYNS 16
+/* The order of the first five options of a SYN, as in struct syn_traits. */
+#define OPTIONS(a, b, c, d, e)                                                           \
+	(SYN_OPTION_##a | SYN_OPTION_##b << SYN_OPTION_BITS |                            \
+	 SYN_OPTION_##c << 2 * SYN_OPTION_BITS | SYN_OPTION_##d << 3 * SYN_OPTION_BITS | \
+	 SYN_OPTION_##e << 4 * SYN_OPTION_BITS)
+
 #define STALL_NS ((ns_t)SECOND_NS) /* --stall of these runs */
 
 /* All events of an attempt, also after it has settled or the run has ended. */
@@ -34,6 +40,9 @@ struct wire {
 	ns_t refused; /* the server's RST in answer to the SYN */
 	ns_t icmp; /* quotes the SYN */
 	struct address icmp_from;
+	struct syn_traits syn_traits;
+	uint8_t synack_ttl;
+	uint16_t synack_window;
 };
 
 /*
@@ -54,7 +63,7 @@ enum fate {
 
 enum fate wire_fate(const struct wire *w, ns_t end);
 
-/* Sets all fields to zero, without any event. */
+/* Sets all fields to zero, without any event. SYN and SYN-ACK are those of Linux. */
 void wire_init(struct wire *w);
 
 /* Returns false if the attempt began after the end. */

@@ -21,7 +21,6 @@
  * an innocent peer looks exactly like a culprit, to show the limits of the rules. They have no
  * required result.
  */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 
 #include "diagnose/diagnose.h"
 #include "lib/format.h"
+#include "error_bound.h"
 #include "population.h"
 
 #define CLASSICAL_FLOOR 0.93 /* of the culprits before BEFORE_CONNECT */
@@ -506,27 +506,6 @@ static void print_finding(const struct population *p, const struct finding *f)
 	       f->text);
 	for (i = 0; i < f->line_count; i++)
 		printf("  %-12s %s\n", f->lines[i].label, f->lines[i].text);
-}
-
-/* Returns the error rate at which so few errors have a probability of only 5 %. */
-static double error_bound(uint64_t wrong, uint64_t n)
-{
-	double low = 0, high = 1, rate, sum;
-	uint64_t k;
-	int i;
-
-	if (wrong >= n)
-		return 1;
-	for (i = 0; i < 60; i++) {
-		rate = (low + high) / 2;
-		sum = 0;
-		for (k = 0; k <= wrong; k++)
-			sum += exp(lgamma((double)n + 1) - lgamma((double)k + 1) -
-				   lgamma((double)(n - k) + 1) + (double)k * log(rate) +
-				   (double)(n - k) * log1p(-rate));
-		*(sum > 0.05 ? &low : &high) = rate;
-	}
-	return high;
 }
 
 static void print_row(const char *confidence, const char *kind, const uint64_t *verdicts)
