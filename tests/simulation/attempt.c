@@ -14,7 +14,7 @@ void wire_init(struct wire *w)
 	w->synack = w->synack_again = w->ack = NEVER;
 	w->client_first = w->server_first = NEVER;
 	w->client_fin = w->server_fin = NEVER;
-	w->refused = w->icmp = NEVER;
+	w->refused = w->icmp = w->reset = NEVER;
 	w->syn_traits = (struct syn_traits){
 		.ttl = 64,
 		.scale = 7,
@@ -58,6 +58,10 @@ static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
 	if (w->refused != NEVER) {
 		*why = END_RST;
 		return w->refused;
+	}
+	if (w->reset != NEVER) {
+		*why = END_RST;
+		return w->reset;
 	}
 	if (w->client_first != NEVER && w->server_first != NEVER) {
 		*why = END_PAYLOAD;
@@ -136,6 +140,7 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 		c->synack_ttl = w.synack_ttl;
 		c->synack_window = w.synack_window;
 	}
+	c->synack_after_ack = c->ack != NEVER ? w.synack_after_ack : 0;
 	c->synack_count = (c->synack != NEVER) + (until(w.synack_again, at) != NEVER);
 	c->client_first = until(w.client_first, at);
 	c->server_first = until(w.server_first, at);
@@ -146,10 +151,10 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	if (c->client_first != NEVER) {
 		c->client_payload.size = w.client_size;
 		c->client_flight = w.client_size;
-		c->client_segments = 1;
+		c->client_segments = w.request_segments ? w.request_segments : 1;
 		c->client_payload.again = w.client_retransmits;
-		c->client_payload.acked =
-			c->server_first != NEVER && c->server_first > c->client_first;
+		c->client_payload.acked = w.request_acked || (c->server_first != NEVER &&
+							      c->server_first > c->client_first);
 	}
 	if (c->server_first != NEVER) {
 		c->server_payload.size = w.server_size;
@@ -163,6 +168,12 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	}
 	c->rst = until(w.refused, at);
 	c->rst_from = c->rst == NEVER ? SIDE_NONE : SIDE_SERVER;
+	if (until(w.reset, at) != NEVER) {
+		c->rst = w.reset;
+		c->rst_from = w.reset_by;
+		c->rst_ttl = w.synack_ttl;
+		c->rst_acked = c->client_first == NEVER ? RST_ACKS_NOTHING : 1 + w.client_size;
+	}
 	c->icmp = until(w.icmp, at);
 	if (c->icmp != NEVER) {
 		c->icmp_type = is_ip4(&w.server.address) ? 3 : 1; /* unreachable */

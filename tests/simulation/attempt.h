@@ -37,6 +37,11 @@ struct wire {
 	unsigned int client_retransmits; /* the client's first payload repeated, before the answer */
 	ns_t client_fin;
 	ns_t server_fin;
+	bool request_acked; /* although it is not answered */
+	unsigned int request_segments; /* of an upload that nobody answers; else 0 */
+	unsigned int synack_after_ack; /* the SYN-ACK repeated: the ACK did not reach the server */
+	ns_t reset; /* an RST after the SYN-ACK */
+	enum side reset_by;
 	ns_t refused; /* the server's RST in answer to the SYN */
 	ns_t icmp; /* quotes the SYN */
 	struct address icmp_from;

@@ -175,13 +175,7 @@ static bool next_event(struct host *h, struct event *next)
 
 static void publish(struct host *h, const struct wire *wire)
 {
-	struct population *p = h->world->p;
-
-	GROW(p->connections, p->connection_count, p->connection_room);
-	if (!wire_settle(&p->connections[p->connection_count], wire, p->end))
-		return;
-	p->connection_count++;
-	p->fates[wire_fate(wire, p->end)]++;
+	population_publish(h->world->p, wire);
 }
 
 static void wire_between(struct host *h, struct wire *w, size_t server, bool ip6)
@@ -1067,7 +1061,11 @@ void host_runs(struct host *h, unsigned int number)
 
 	*h = fresh;
 	host_draws(h, number);
-	*h->truth = (struct inhabitant){ .ip4 = h->ip4.address, .lossy = h->loss > 0 };
+	*h->truth = (struct inhabitant){ .ip4 = h->ip4.address,
+					 .lossy = h->loss > 0,
+					 .has_mac = h->has_mac,
+					 .round_trip = SECONDS(h->round_trip) };
+	memcpy(h->truth->mac, h->mac, sizeof(h->mac));
 	if (h->has_ip6)
 		h->truth->ip6 = h->ip6.address;
 	host_begins(h);

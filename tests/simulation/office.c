@@ -85,6 +85,7 @@ struct plan {
 	bool subnet_is_vlan;
 	bool own_servers;
 	double connects;
+	unsigned int ports; /* of clients, used before */
 	struct troubles troubles;
 };
 
@@ -240,7 +241,6 @@ static struct address ip6_of(uint32_t prefix, uint32_t host)
 /* Begins a connect: the first SYN, and who is involved. IPv4 first: it names the host. */
 static void begin(struct wire *w, struct plan *plan, struct office_host *h, ns_t now, bool ip4)
 {
-	static uint16_t port;
 	struct draw *d = &plan->draw;
 	/* some servers are more popular */
 	uint32_t n = (uint32_t)(draw_unit(d) * draw_unit(d) * OFFICE_SERVERS);
@@ -248,7 +248,7 @@ static void begin(struct wire *w, struct plan *plan, struct office_host *h, ns_t
 	if (plan->own_servers && draw_chance(d, OWN_CONNECTS))
 		n = OFFICE_SERVERS + h->subnet;
 	wire_init(w);
-	w->client = server_at(h->ip4, (uint16_t)(32768 + port++ % 28000), h->vlan);
+	w->client = server_at(h->ip4, (uint16_t)(32768 + plan->ports++ % 28000), h->vlan);
 	w->server = server_at(0xc6336400 + n * 1024, n % 3 ? 443 : 80, h->vlan);
 	if (!ip4 && h->dual_stack && n % 2) {
 		w->client.address = ip6_of(0x20010db8, h->ip4);

@@ -447,6 +447,15 @@ static void world_gets_impostor(struct world *w)
 	a->attempts = 1;
 }
 
+void population_publish(struct population *p, const struct wire *w)
+{
+	GROW(p->connections, p->connection_count, p->connection_room);
+	if (!wire_settle(&p->connections[p->connection_count], w, p->end))
+		return;
+	p->connection_count++;
+	p->fates[wire_fate(w, p->end)]++;
+}
+
 static int by_settling(const void *a, const void *b)
 {
 	const struct connection *x = a, *y = b;
@@ -588,6 +597,7 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 	p->impostor = impostor;
 	p->story = story;
 	p->connection_count = p->server_count = p->helper_count = 0;
+	p->one_way = p->ports = 0;
 	p->failover_dead_count = p->failover_attempts = p->failovers = 0;
 	memset(p->fates, 0, sizeof(p->fates));
 	world_draws(&w);
@@ -601,6 +611,8 @@ void population_make(struct population *p, uint64_t seed, bool impostor, FILE *s
 		abort();
 	for (i = 0; i < p->host_count; i++)
 		host_runs(host, i);
+	if (!impostor)
+		population_gets_troubles(p);
 	qsort(p->connections, p->connection_count, sizeof(*p->connections), by_settling);
 	print_truth(&w);
 	free(w.sites);
@@ -670,6 +682,16 @@ bool population_answers_late(const struct population *p, const struct endpoint *
 		if (s->late && serves_at(s, e))
 			return true;
 	return false;
+}
+
+const struct server *population_trouble(const struct population *p, const struct endpoint *e)
+{
+	const struct server *s;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++)
+		if (s->trouble && serves_at(s, e))
+			return s;
+	return NULL;
 }
 
 bool population_greets_late(const struct population *p, const struct endpoint *e)

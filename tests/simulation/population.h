@@ -23,6 +23,31 @@ enum pattern {
 
 #define NO_HELPER SIZE_MAX
 
+/*
+ * What a server, or the way to it, does beside all helpers: first the faults that a finding names,
+ * then what looks similar.
+ */
+enum trouble {
+	NO_TROUBLE,
+	NEVER_ANSWERS, /* from some moment on; requests are acknowledged */
+	CLOSES, /* instead of a greeting, from some moment on */
+	RESETS_REQUESTS, /* from some moment on */
+	LOSES_REQUESTS, /* packets after the SYN do not reach it */
+	ANSWERS_THIRD_SYN,
+	FILTERS_ECN, /* SYNs that ask for ECN vanish */
+	LOSES_FIRST_SYN, /* of each host */
+	FAULTS, /* end of the faults */
+	RANDOM_LOSS = FAULTS, /* 1 to 5 % */
+	OVERLOADED, /* late answers, so some clients give up */
+	IMPATIENT_CLIENTS,
+	SCANNED_HALF_OPEN,
+	ONE_WAY, /* uploads */
+	IDLE_SPARES, /* the server closes them after a while */
+	RESTARTS,
+	POLLED, /* answers are held back, and some clients leave before */
+	TROUBLES,
+};
+
 /* A server, and the truth about it. */
 struct server {
 	struct endpoint ip4;
@@ -46,6 +71,9 @@ struct server {
 	unsigned int lost_in_outage; /* silent because of an outage between it and the gateway */
 	unsigned int answered; /* attempts */
 	unsigned int late; /* answers after a second or more */
+	enum trouble trouble;
+	unsigned int troubled; /* connects that failed, or were late, because of it */
+	unsigned int troubled_hosts;
 	size_t helper; /* index, or NO_HELPER */
 };
 
@@ -83,6 +111,9 @@ struct inhabitant {
 	bool lossy; /* segments are lost between it and the gateway */
 	bool scans;
 	unsigned int held_by; /* helpers, as bits */
+	bool has_mac;
+	uint8_t mac[6];
+	ns_t round_trip; /* to the gateway */
 };
 
 struct population {
@@ -97,6 +128,8 @@ struct population {
 	size_t connection_count;
 	size_t connection_room;
 	uint64_t fates[FATES]; /* number of connections with each fate */
+	unsigned int ports; /* used by connects to servers with troubles */
+	uint64_t one_way; /* connections whose client expects no answer, or does not wait for it */
 	struct server *servers;
 	size_t server_count;
 	size_t server_room;
@@ -127,6 +160,9 @@ bool population_fails(const struct population *p, const struct endpoint *e,
 /* Reports whether it really answered a request, or greeted, this late. */
 bool population_answers_late(const struct population *p, const struct endpoint *e);
 bool population_greets_late(const struct population *p, const struct endpoint *e);
+
+/* Returns the server with a trouble, or NULL. port 0 means any of its ports. */
+const struct server *population_trouble(const struct population *p, const struct endpoint *e);
 
 /* Returns NULL if no host has that address. */
 const struct inhabitant *population_host(const struct population *p, const struct address *a);

@@ -112,3 +112,9 @@ struct host *host_new(struct world *w);
 void host_free(struct host *h);
 /* Runs one of the hosts, by its number: adds to the population's connections, and to the truth. */
 void host_runs(struct host *h, unsigned int number);
+
+/* Adds the wire to the population's connections, and its fate to the truth. */
+void population_publish(struct population *p, const struct wire *w);
+
+/* Adds servers with troubles, and the connects of the population's hosts to them. */
+void population_gets_troubles(struct population *p);

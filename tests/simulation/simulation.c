@@ -29,15 +29,15 @@
 #include "diagnose/diagnose.h"
 #include "lib/format.h"
 #include "error_bound.h"
+#include "judge.h"
 #include "population.h"
 
 #define CLASSICAL_FLOOR 0.93 /* of the culprits before BEFORE_CONNECT */
 #define POWER_FLOOR 0.85 /* of all that hold something */
+#define FAULTY_ENOUGH 5 /* connects that a fault concerns, of two hosts or more */
 #define LOCKED_ENOUGH 3 /* observations that high confidence needs */
 #define REPEATED 10 /* one in this many populations is diagnosed twice */
 #define MAX_LINES 50 /* printed lines of each list */
-
-enum verdict { NOT_JUDGED, CORRECT, WRONG, VERDICTS };
 
 enum culprit {
 	DEAD,
@@ -82,12 +82,16 @@ struct totals {
 	uint64_t culprits[CULPRITS];
 	uint64_t named[CULPRITS];
 	uint64_t named_high[CULPRITS];
+	uint64_t faults[FAULTS];
+	uint64_t faults_named[FAULTS];
+	uint64_t faults_high[FAULTS];
 	uint64_t misfiled; /* populations whose ledger contradicts the truth */
 	uint64_t different; /* populations whose records gave other findings the second time */
 	uint64_t affected; /* hosts that wait for a helper according to findings */
 	uint64_t affected_wrong; /* those that never did */
 	struct list wrong[CONFIDENCES];
 	struct list missed;
+	struct list unseen_faults;
 	struct list contradictions;
 };
 
@@ -95,86 +99,6 @@ static bool names_culprit(enum finding_kind kind)
 {
 	return kind == KIND_WAITS_FOR_PEER || kind == KIND_SLOW_HELPER ||
 	       kind == KIND_HELD_BEFORE_CONNECT;
-}
-
-static enum verdict verdict_of(bool right)
-{
-	return right ? CORRECT : WRONG;
-}
-
-/* Judges all hosts that the finding names. */
-static enum verdict judge_hosts(const struct population *p, const struct finding *f)
-{
-	const struct inhabitant *host;
-	size_t i;
-
-	for (i = 0; i < f->affected.named; i++) {
-		host = population_host(p, &f->affected.at[i].address);
-		if (!host || !(f->kind == KIND_LOSSY_CLIENT ? host->lossy : host->scans))
-			return WRONG;
-	}
-	return f->affected.named ? CORRECT : NOT_JUDGED;
-}
-
-static enum verdict judge(const struct population *p, const struct finding *f)
-{
-	switch (f->kind) {
-	case KIND_WAITS_FOR_PEER:
-	case KIND_SLOW_HELPER:
-	case KIND_HELD_BEFORE_CONNECT:
-		return verdict_of(f->has_peer && population_is_culprit(p, &f->peer));
-	case KIND_PREFIX_CUT:
-		return verdict_of(f->has_peer &&
-				  population_prefix_fails(p, &f->peer.address, f->prefix_length));
-	case KIND_LOSSY_CLIENT:
-		return judge_hosts(p, f);
-	case KIND_LOSSY_FAR_SIDE:
-		return verdict_of(p->lossy_far_side);
-	case KIND_PEER_UNANSWERED:
-		if (!f->has_peer) /* a host with very many attempts */
-			return judge_hosts(p, f);
-		return verdict_of(f->has_peer && population_fails(p, &f->peer, SILENT));
-	case KIND_PEER_REFUSED:
-		return verdict_of(f->has_peer && population_fails(p, &f->peer, REFUSES));
-	case KIND_PEER_UNREACHABLE:
-		return verdict_of(f->has_peer && population_fails(p, &f->peer, UNREACHABLE));
-	case KIND_FAILOVER_CHAIN:
-		return verdict_of(f->has_peer && population_is_chained(p, &f->peer));
-	case KIND_BROKEN_IPV6:
-		return f->has_peer && f->peer.port
-			       ? verdict_of(population_fails(p, &f->peer, SILENT))
-			       : NOT_JUDGED;
-	case KIND_LATE_BANNER:
-		return verdict_of(f->has_peer && population_greets_late(p, &f->peer));
-	case KIND_SLOW_SERVER:
-		return verdict_of(f->has_peer && population_answers_late(p, &f->peer));
-	/* random loss is lost on the far side in truth, but might be here */
-	case KIND_GATEWAY_DROPS:
-		return p->lossy_far_side ? NOT_JUDGED : WRONG;
-	/* nothing in these populations does it */
-	case KIND_IDENT:
-	case KIND_SYN_FLOOD:
-	case KIND_MTU_BLACK_HOLE:
-	case KIND_ACCEPT_QUEUE:
-	case KIND_DEFERRED_ACCEPT:
-	case KIND_SERVER_CLOSES:
-	case KIND_NO_GREETING:
-	case KIND_REQUEST_LOST:
-	case KIND_SYN_PROXY:
-	case KIND_HANDSHAKE_UNFINISHED:
-	case KIND_ONE_DIRECTION:
-	case KIND_PORT_REUSE:
-	case KIND_SLOW_CONNECT:
-	case KIND_ROUTING_LOOP:
-	case KIND_ANSWERED_ELSEWHERE:
-	case KIND_SYN_FILTERED:
-	case KIND_FIRST_SYN_LOST:
-	case KIND_SOME_PATHS_FAIL:
-	case KIND_DUPLICATE_ADDRESS:
-		return WRONG;
-	default:
-		return NOT_JUDGED;
-	}
 }
 
 static bool finding_names(const struct finding *f, const struct population *p,
@@ -292,6 +216,35 @@ static void note_failover(struct totals *t, const struct population *p, const st
 	t->named_high[culprit] += high;
 }
 
+/* Notes which faults of servers were found. */
+static void note_faults(struct totals *t, const struct population *p, const struct diagnosis *d)
+{
+	const struct server *s;
+	size_t i;
+
+	for (s = p->servers; s < p->servers + p->server_count; s++) {
+		bool named = false, high = false;
+
+		if (s->trouble == NO_TROUBLE || s->trouble >= FAULTS ||
+		    s->troubled < FAULTY_ENOUGH || s->troubled_hosts < 2)
+			continue;
+		for (i = 0; i < d->count; i++)
+			if (d->at[i].kind == kind_of_fault(s->trouble) &&
+			    finding_is_about(&d->at[i], s)) {
+				named = true;
+				high = high || d->at[i].confidence == CONFIDENCE_HIGH;
+			}
+		t->faults[s->trouble]++;
+		t->faults_named[s->trouble] += named;
+		t->faults_high[s->trouble] += high;
+		if (!named)
+			list_add(&t->unseen_faults, "seed %llu: %s; %u connects, %u hosts",
+				 (unsigned long long)p->seed,
+				 finding_kinds[kind_of_fault(s->trouble)].name, s->troubled,
+				 s->troubled_hosts);
+	}
+}
+
 static void note(struct totals *t, const struct population *p, const struct diagnosis *d)
 {
 	enum verdict verdict;
@@ -337,6 +290,7 @@ static void note(struct totals *t, const struct population *p, const struct diag
 		t->named_high[culprit] += high;
 	}
 	note_failover(t, p, d);
+	note_faults(t, p, d);
 	t->populations++;
 	t->innocent += innocent;
 	t->connections += p->connection_count;
@@ -380,18 +334,19 @@ static uint64_t failed_connects(const struct ledger *l, enum manner first, enum 
  */
 static const char *wrong_with_ledger(const struct ledger *l, const struct population *p)
 {
+	uint64_t unseen = ledger_row(l, ROW_UNSEEN);
 	uint64_t in_time = ledger_row(l, ROW_IN_TIME), late = ledger_row(l, ROW_LATE);
 	const uint64_t *f = p->fates;
 
 	if (ledger_connects(l) != p->connection_count)
 		return "a connect is missing, or counts twice";
-	if (ledger_row(l, ROW_UNSEEN))
+	if (unseen > p->one_way)
 		return "a connect is unseen, although all packets were seen";
 	if (in_time + late != f[FATE_PROMPT] + f[FATE_HELD] + f[FATE_LATE])
 		return "served connects";
 	if (in_time < f[FATE_PROMPT] || late < f[FATE_LATE])
 		return "connects in time";
-	if (not_served(l, STAGE_HOLD, STAGE_ANSWER) != f[FATE_OPEN])
+	if (not_served(l, STAGE_HOLD, STAGE_ANSWER) + unseen != f[FATE_OPEN])
 		return "connects that were not served after the handshake";
 	if (not_served(l, STAGE_FINISH, STAGE_FINISH) > f[FATE_HALF_OPEN])
 		return "connects that were not finished";
@@ -605,6 +560,17 @@ static bool print_power(const struct totals *t)
 	return classical >= CLASSICAL_FLOOR && share(named, culprits) >= POWER_FLOOR;
 }
 
+static void print_faults(const struct totals *t)
+{
+	int i;
+
+	printf("\n%-36s  %8s  %15s  %15s\n", "faults of 5 connects or more, 2 hosts", "",
+	       "named high", "named at all");
+	for (i = NO_TROUBLE + 1; i < FAULTS; i++)
+		print_named(finding_kinds[kind_of_fault((enum trouble)i)].name, t->faults[i],
+			    t->faults_high[i], t->faults_named[i]);
+}
+
 /* Prints the rates that two builds are compared by, with the same seeds. */
 static void print_rates(const struct totals *t)
 {
@@ -686,11 +652,13 @@ int main(int argc, char **argv)
 	population_free(&p);
 	print_table(&t);
 	powerful = print_power(&t);
+	print_faults(&t);
 	print_rates(&t);
 	list_print(&t.wrong[CONFIDENCE_HIGH], "wrong findings of high confidence");
 	list_print(&t.wrong[CONFIDENCE_MEDIUM], "of medium confidence");
 	list_print(&t.wrong[CONFIDENCE_LOW], "of low confidence");
 	list_print(&t.missed, "culprits that were not found");
+	list_print(&t.unseen_faults, "faults that were not found");
 	print_ledgers(&t);
 	list_print(&t.contradictions, "ledgers that contradict the truth");
 	if (impostors || one)
