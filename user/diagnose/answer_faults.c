@@ -69,14 +69,48 @@ static enum confidence confidence_of_silence(const struct silence *s, const stru
 	return confidence < most ? confidence : most;
 }
 
+static ns_t time_to_answer(const struct noted_connect *n)
+{
+	return n->c->answer;
+}
+
+/*
+ * Returns true if clients gave up before these servers usually answer: a long poll holds its answer
+ * back, and whoever leaves the page meanwhile ends it.
+ */
+static bool is_before_usual_answer(struct context *g, const struct connect_set *set)
+{
+	struct connect_set served = {};
+	struct durations usual;
+	size_t i, j, before = 0;
+
+	for (i = 0; i < set->count;) {
+		const struct server *s = next_server(g, set, &i);
+
+		for (j = 0; j < s->count; j++)
+			if (was_served(&s->connects[j]) && s->connects[j].c->answer != NEVER)
+				connect_set_add(g, &served, &s->connects[j]);
+	}
+	usual = durations_of(g, &served, time_to_answer);
+	for (i = 0; i < set->count; i++) {
+		ns_t waited = patience(set->at[i]);
+
+		before += served.count && waited != NEVER && waited < usual.median;
+	}
+	connect_set_free(&served);
+	return before * 5 >= set->count * 4;
+}
+
 /* Returns true if clients may have had no more use for the answer, or expected none. */
-static bool is_everyday(const struct silence *s, const struct requests *r)
+static bool is_everyday(struct context *g, const struct failure_group *group,
+			const struct silence *s, const struct requests *r)
 {
 	uint64_t others = s->span.meanwhile + s->span.after;
 
 	if (s->count < MIN_FAILURES)
 		return true;
-	return !s->patience.is_timer && (!r->served || s->count * 4 < others);
+	return !s->patience.is_timer &&
+	       (!r->served || s->count * 4 < others || is_before_usual_answer(g, &group->set));
 }
 
 /*
@@ -143,7 +177,7 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 	uint64_t acked = count_acked(&group->set);
 	struct finding *f;
 
-	if (is_everyday(&s, &r) || is_queue_full(group))
+	if (is_everyday(g, group, &s, &r) || is_queue_full(group))
 		return;
 	f = finding_of_group(g, group, KIND_NO_ANSWER, confidence_of_silence(&s, &r), &r);
 	if (!f)
