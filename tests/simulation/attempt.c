@@ -132,7 +132,6 @@ bool wire_settle(struct connection *c, const struct wire *wire, ns_t end)
 	}
 	c->syn = w.syns[0];
 	c->synack = until(w.synack, at);
-	c->synack_window = 65160;
 	c->ack = until(w.ack, at);
 	c->attempts = 1;
 	c->syn_traits = w.syn_traits;

@@ -49,18 +49,24 @@ static bool does(const struct server *s, enum finding_kind kind)
 	       (s->trouble == RESTARTS && kind == KIND_RESET_AFTER_REQUEST);
 }
 
-/* All servers that the finding names have the fault; if it names none, any of the population. */
+/*
+ * The servers that the finding names have the fault: of several, those with four of five connects.
+ * If it names none, any server of the population has it.
+ */
 static enum verdict judge_fault(const struct population *p, const struct finding *f)
 {
+	uint64_t concerned = 0, right = 0;
 	size_t i;
 
-	for (i = 0; i < f->part_count; i++)
-		if (!does(population_trouble(p, &f->parts[i].server), f->kind))
-			return WRONG;
+	for (i = 0; i < f->part_count; i++) {
+		concerned += f->parts[i].concerned;
+		if (does(population_trouble(p, &f->parts[i].server), f->kind))
+			right += f->parts[i].concerned;
+	}
+	if (concerned)
+		return verdict_of(right * 5 >= concerned * 4);
 	if (f->has_peer && !f->prefix_length)
 		return verdict_of(does(population_trouble(p, &f->peer), f->kind));
-	if (f->part_count)
-		return CORRECT;
 	for (i = 0; i < p->server_count; i++)
 		if (does(&p->servers[i], f->kind))
 			return CORRECT;
