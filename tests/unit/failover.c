@@ -668,7 +668,7 @@ static void test_ipv6_refused(void)
 	run();
 	f = find(KIND_BROKEN_IPV6);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && is_about(f->timer, 2.02) &&
-		       f->correlated == 14 && mentions(f, "IPv6 is refused"),
+		       f->correlated == 14 && mentions(f, "is refused, and"),
 	       "a refused IPv6 address that costs 2 s is missed");
 	done();
 

@@ -42,6 +42,7 @@ static struct connection served(double at)
 	c.server_payload = (struct payload){ .mss = 1460, .size = 900, .acked = true };
 	c.banner = c.fin = c.rst = c.icmp = NEVER;
 	c.syn_traits.ttl = 64;
+	c.synack_window = 64240;
 	return c;
 }
 
@@ -569,6 +570,87 @@ static void test_who_speaks_first(void)
 	model_free(m);
 }
 
+/* A mail server that is dead from the start greets nobody: its port says that it should. */
+static void test_never_greets(void)
+{
+	static const uint16_t ports[] = { 25, 443 };
+	struct model *m;
+	struct connection c;
+	unsigned int i, k;
+
+	for (k = 0; k < 2; k++) {
+		m = model_new(SECOND_NS, NULL);
+		for (i = 0; i < 4; i++) {
+			c = without_payload(40);
+			c.server.port = ports[k];
+			ends(&c, SIDE_CLIENT, false, 30);
+			model_settled(m, &c);
+		}
+		EXPECT(count(m, ROW_FAILED, STAGE_GREETING, MANNER_NEVER) == (k ? 0 : 4),
+		       "a dead mail server would be fine, or an idle socket a failure");
+		model_free(m);
+	}
+}
+
+/* A greeting that comes as soon as the way allows is not the server's delay. */
+static void test_far_greeting(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct connection c = served(0);
+
+	c.client_first = c.wait = c.answer = NEVER;
+	c.server_round_trip = SECONDS(1.1);
+	c.banner = SECONDS(1.12);
+	model_settled(m, &c);
+	EXPECT(!m->late_banners, "a server far away would greet late");
+	c.banner = SECONDS(2.2);
+	model_settled(m, &c);
+	EXPECT(m->late_banners == 1, "a late greeting from far away would be missed");
+	model_free(m);
+}
+
+/* A capture that a filter by flags made: what it does not hold is no failure. */
+static void test_view(void)
+{
+	struct session session = { .stall = SECOND_NS,
+				   .duration = SECONDS(100),
+				   .is_capture = true };
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct host_facts facts = { 0 };
+	struct connection c;
+	struct diagnosis d;
+	unsigned int i;
+
+	for (i = 0; i < 12; i++) {
+		c = silent(3, 9);
+		c.server.address = ip4(100 + i % 3);
+		model_settled(m, &c);
+	}
+	diagnose(&d, m, &session, &facts);
+	EXPECT(d.state == STATE_UNKNOWN && d.count == 1 && strstr(d.headline, "holds only SYNs"),
+	       "servers would be dead because a filter hides their answers");
+	EXPECT(ledger_row(&d.ledger, ROW_UNSEEN) == 12, "the ledger would call them failed");
+	diagnosis_free(&d);
+	session.is_capture = false;
+	diagnose(&d, m, &session, &facts);
+	EXPECT(d.state == STATE_PROBLEM, "a live run sees both directions");
+	diagnosis_free(&d);
+	session.is_capture = true;
+	c = half_open(20);
+	c.rst = NEVER;
+	for (i = 0; i < 3; i++)
+		model_settled(m, &c);
+	diagnose(&d, m, &session, &facts);
+	EXPECT(strstr(d.at[0].text, "only SYNs and SYN-ACKs"), "clients would be silent");
+	diagnosis_free(&d);
+	c = served(50);
+	model_settled(m, &c);
+	diagnose(&d, m, &session, &facts);
+	EXPECT(d.state == STATE_PROBLEM, "one whole connection shows that nothing is filtered");
+	diagnosis_free(&d);
+	model_free(m);
+}
+
 /* Counts the journal's entries in a row of the ledger. */
 static size_t journal_row(const struct model *m, enum ledger_row row)
 {
@@ -670,6 +752,9 @@ int main(void)
 	test_long_race();
 	test_no_race();
 	test_who_speaks_first();
+	test_never_greets();
+	test_far_greeting();
+	test_view();
 	test_journal();
 	test_result();
 	printf("ledger: %d passed, %d failed\n", passed, failed);

@@ -252,7 +252,7 @@ static void test_common(void)
 			 "30 that do not"),
 	       "the line about the VLAN");
 	EXPECT(f && says(f, "spread", "MAC vendor"), "the vendor separates nobody");
-	EXPECT(f && says(f, "cannot tell", "system, MSS, IPv6: all 39 hosts are alike"),
+	EXPECT(f && says(f, "cannot tell", "system, MSS, IPv6: all 39 hosts compared are alike"),
 	       "traits in which all are alike");
 	diagnosis_free(&d);
 	model_free(m);

@@ -183,7 +183,7 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 	if (!f)
 		return;
 	set_no_answer_text(g, f, group, &r, &s);
-	finding_line(f, "", "%" PRIu64 " of %zu requests %s acknowledged, and no byte came back",
+	finding_line(f, "", "%" PRIu64 " of %zu requests %s acknowledged, and no byte came back before the end",
 		     acked, group->set.count, were(acked));
 	add_patience(f, &s.patience);
 	add_hosts_line(f, &r);

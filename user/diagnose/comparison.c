@@ -50,6 +50,7 @@ static void add_bad_connect(struct context *g, struct comparison_group *group,
 			    const struct noted_connect *n)
 {
 	add_unit(g, group, n->host, UNIT_BAD);
+	group->has_failed |= is_failed(n);
 	add_moment(group, n->c->syn);
 	group->servers[server_of(g, n) - g->servers] = true;
 	group->connects[n - g->connects] = true;
@@ -493,6 +494,7 @@ static void conclude_group(struct context *g, struct comparison_group *group,
 	r->tests = tests;
 	r->bad = group->bad;
 	r->good = group->good;
+	r->are_late = !group->has_failed;
 	for (trait = 0; trait < HOST_TRAITS; trait++) {
 		const struct contrast *c = &group->tests[trait];
 
@@ -537,7 +539,7 @@ static void format_traits(char *out, size_t size, uint32_t mask)
 static void format_p(char out[16], double p)
 {
 	if (p < SMALLEST_P)
-		snprintf(out, 16, "p < %.0e", SMALLEST_P);
+		snprintf(out, 16, "p < %.1g", SMALLEST_P);
 	else
 		snprintf(out, 16, "p = %.1g", p);
 }
@@ -546,7 +548,8 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 			void (*add)(void *context, const char *label, const char *text),
 			void *context)
 {
-	const char *do_so = is_wait ? "wait" : "fail";
+	const char *do_so = is_wait ? "wait" : r->are_late ? "are late" : "fail";
+	const char *do_not = !is_wait && r->are_late ? "are not" : "do not";
 	char text[MAX_FINDING_TEXT], traits[192], p[16];
 	size_t i, used, lines = 0;
 
@@ -561,21 +564,21 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 					 r->common[i + 1].value);
 		format_p(p, t->p);
 		snprintf(text + used, sizeof(text) - used,
-			 ": %zu of %zu %s that %s, %zu of %zu that do not (%s, %u comparison%s)",
+			 ": %zu of %zu %s that %s, %zu of %zu that %s (%s, %u comparison%s)",
 			 t->bad_with, t->bad, t->of_connects ? "connects" : "hosts", do_so,
-			 t->good_with, t->good, p, r->tests, plural(r->tests));
+			 t->good_with, t->good, do_not, p, r->tests, plural(r->tests));
 		add(context, lines++ ? "" : "in common", text);
 	}
 	format_traits(traits, sizeof(traits), r->spread);
 	if (r->spread) {
-		snprintf(text, sizeof(text), "%s: hosts that %s and hosts that do not in each",
-			 traits, do_so);
+		snprintf(text, sizeof(text), "%s: hosts that %s and hosts that %s in each",
+			 traits, do_so, do_not);
 		add(context, "spread", text);
 		lines++;
 	}
 	format_traits(traits, sizeof(traits), r->same);
 	if (r->same) {
-		snprintf(text, sizeof(text), "%s: all %zu hosts are alike", traits,
+		snprintf(text, sizeof(text), "%s: all %zu hosts compared are alike", traits,
 			 r->bad + r->good);
 		add(context, "cannot tell", text);
 		lines++;

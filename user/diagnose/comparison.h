@@ -56,6 +56,7 @@ struct comparison_group {
 	const struct connect_traits *known;
 	uint8_t *unit; /* enum unit, by index of the host */
 	size_t bad, good;
+	bool has_failed; /* a bad connect failed; else all were late */
 	bool *servers; /* by index of g->servers[]: bad connects are of this server */
 	bool *connects; /* by index of g->connects[]: it is bad */
 	ns_t first, last; /* the bad connects and stalls */

@@ -322,13 +322,31 @@ static void test_connects(struct context *g, struct connect_test *t,
 	p->p_min = fmin(p->p_min, p->p);
 }
 
+/* Returns true if the finding itself says that connects have this trait. */
+static bool is_said(const struct finding *f, enum trait trait)
+{
+	if (!f)
+		return false;
+	if (is_about_server(trait))
+		return f->has_peer && finding_kinds[f->kind].family != FAMILY_WAIT;
+	switch (f->kind) {
+	case KIND_FIRST_SYN_LOST:
+		return trait == TRAIT_FIRST_OF_HOST || trait == TRAIT_FIRST_OF_SERVER;
+	case KIND_FIRST_VISIT_SLOW:
+		return trait == TRAIT_FIRST_OF_SERVER;
+	case KIND_LARGE_HELLO:
+	case KIND_MTU_BLACK_HOLE:
+		return trait == TRAIT_FLIGHT;
+	default:
+		return false;
+	}
+}
+
 void compare_connects(struct context *g, struct comparison_group *group)
 {
 	struct samples_of_hosts all = { calloc(g->connect_count + 1, sizeof(*all.at)), 0, 0 };
 	struct stratum *strata = calloc(g->hosts->count + 1, sizeof(*strata));
 	uint32_t *values = calloc(g->connect_count + 1, sizeof(*values));
-	bool about_server = group->f && group->f->has_peer &&
-			    finding_kinds[group->f->kind].family != FAMILY_WAIT;
 	size_t i, candidates;
 
 	if (!all.at || !strata || !values)
@@ -338,7 +356,7 @@ void compare_connects(struct context *g, struct comparison_group *group)
 		struct connect_test *t = &group->connect_tests[i];
 		enum trait trait = FIRST_CONNECT_TRAIT + i;
 
-		if (trait == TRAIT_REUSED_PORT || (about_server && is_about_server(trait)))
+		if (trait == TRAIT_REUSED_PORT || is_said(group->f, trait))
 			continue;
 		collect(g, group, &all, trait);
 		t->value = worst_value(&all, values, &candidates);

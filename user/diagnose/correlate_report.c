@@ -113,11 +113,8 @@ static bool is_prompt_otherwise(const struct context *g, const struct suspect *s
 
 /* ---- lines of evidence ---- */
 
-/*
- * Returns the median wait of the hosts that stalled and tried the peer, or of the hosts that did
- * not stall.
- */
-static ns_t median_wait(struct context *g, const struct finding *f, bool stalled)
+/* Returns the median wait before the first request of the hosts that did not stall. */
+static ns_t median_wait(struct context *g)
 {
 	size_t room = (g->hosts->count + 1) * SAMPLES, i, j, k, n = 0;
 	ns_t *waits = malloc(room * sizeof(*waits)), middle;
@@ -129,8 +126,7 @@ static ns_t median_wait(struct context *g, const struct finding *f, bool stalled
 	for (i = 0; i < g->hosts->count; i++) {
 		const struct timeline *t = &g->timelines[i];
 
-		if ((t->stall_count > 0) != stalled || !host_is_comparable(t->host) ||
-		    (stalled && t->counted != f))
+		if (t->stall_count || !host_is_comparable(t->host))
 			continue;
 		for (j = 0; j < t->host->client_count; j++) {
 			const struct samples *s = &t->host->clients[j]->waits;
@@ -142,6 +138,26 @@ static ns_t median_wait(struct context *g, const struct finding *f, bool stalled
 	middle = n ? median(waits, n) : NEVER;
 	free(waits);
 	return middle;
+}
+
+/* Formats ", 18 stalls of 5.003 s (median)": those that the finding explains. */
+static void format_stalls(char out[FORMAT_DURATION + 40], struct context *g,
+			  const struct finding *f)
+{
+	ns_t *waits = calloc(g->stall_count + 1, sizeof(*waits));
+	char text[FORMAT_DURATION];
+	size_t i, n = 0;
+
+	*out = '\0';
+	if (!waits)
+		g->out_of_memory = true;
+	for (i = 0; waits && i < g->stall_count; i++)
+		if (g->stalls[i].explained == f)
+			waits[n++] = g->stalls[i].stall->wait;
+	if (n)
+		snprintf(out, FORMAT_DURATION + 40, ", %zu stall%s of %s%s", n, plural(n),
+			 format_duration(text, median(waits, n)), n > 1 ? " (median)" : "");
+	free(waits);
 }
 
 /* Formats ", first request after 26 ms"; empty if no host sent a request. */
@@ -161,9 +177,9 @@ static void add_cohort(struct context *g, struct finding *f)
 	size_t tried = c->tried - c->tried_stalled;
 	char first[FORMAT_DURATION + 40];
 
-	format_first_request(first, median_wait(g, f, true));
-	finding_line(f, "affected", "%zu host%s that tried it%s%s", f->affected.count,
-		     plural(f->affected.count), first, *first ? " (median)" : "");
+	format_stalls(first, g, f);
+	finding_line(f, "affected", "%zu host%s that tried it%s", f->affected.count,
+		     plural(f->affected.count), first);
 	if (f->unaffected.count < 2) {
 		finding_line(f, "unaffected", "no comparison group%s",
 			     g->session->narrowed_clients
@@ -171,14 +187,15 @@ static void add_cohort(struct context *g, struct finding *f)
 				     : ": fewer than two hosts without a stall");
 		return;
 	}
-	format_first_request(first, median_wait(g, f, false));
+	format_first_request(first, median_wait(g));
 	if (!tried)
 		finding_line(f, "unaffected", "%zu hosts: none tried it%s", f->unaffected.count,
 			     first);
 	else
 		finding_line(f, "unaffected", "%zu hosts, %zu of them tried it%s",
 			     f->unaffected.count, tried, first);
-	finding_line(f, "", "Fisher's exact test p = %.0e, two-sided%s", f->p_value,
+	finding_line(f, "", "Fisher's exact test p = %.1g, two-sided%s%s", f->p_value,
+		     f->p_value > 0.05 ? ": too few hosts for this test alone" : "",
 		     g->session->narrowed_clients ? "; only of the hosts that --client lets in"
 						  : "");
 }
@@ -578,6 +595,22 @@ static const char *failure_pattern(const struct context *g, const struct suspect
 							   : "does not answer";
 }
 
+static void add_action(const struct context *g, struct finding *f, const struct suspect *s,
+		       const struct peer *p)
+{
+	if (!s->failed)
+		finding_line(f, "action", "find out why it answers late");
+	else if (is_dropped_here(g, p))
+		finding_line(f, "action", "check what drops its packets on this gateway");
+	else if (s->by_end || median_tries(s) > 1)
+		finding_line(f, "action",
+			     "restore it, or have the programs of these hosts stop asking it");
+	else
+		finding_line(f, "action",
+			     "restore the way to it; until then let attempts at it be refused "
+			     "(RST) instead of dropped, so that programs do not wait");
+}
+
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,
 			size_t count)
 {
@@ -615,10 +648,11 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	if (proxied && !s->several_destinations)
 		finding_line(f, "proxy", "these hosts use one server only: all stalls are on it");
 	finding_add_route(g, f, p);
+	add_action(g, f, s, p);
 	add_counter_evidence(g, f, s);
 	if (f->confidence < CONFIDENCE_HIGH)
 		finding_line(f, "significance",
-			     "%zu coincidence%s; by chance: starts %.0e, ends %.0e", s->correlated,
+			     "%zu coincidence%s; by chance: starts %.1g, ends %.1g", s->correlated,
 			     plural(s->correlated), s->chance_of_starts, s->chance_of_ends);
 	add_example(f, s);
 }

@@ -6,6 +6,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/verdict.h"
+#include "diagnose/view.h"
 
 /*
  * The order of the causes. A cause ignores stalls and peers that an earlier finding explains. So
@@ -126,12 +127,15 @@ static bool sort_findings(struct context *g)
 static bool find_causes(struct diagnosis *d, const struct model *m, const struct session *session,
 			const struct host_facts *facts)
 {
+	enum view view = view_of(m, session);
 	struct context g;
 	bool done = false;
 	size_t i;
 
 	if (context_init(&g, d, m, session, facts)) {
-		for (i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (view != VIEW_WHOLE)
+			report_view(&g, view);
+		for (i = 0; view == VIEW_WHOLE && i < sizeof(causes) / sizeof(causes[0]); i++)
 			causes[i](&g);
 		done = !g.out_of_memory && sort_findings(&g);
 	}
@@ -161,6 +165,7 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 	d->session = session;
 	d->facts = facts;
 	model_ledger(m, &d->ledger);
+	view_correct_ledger(view_of(m, session), &d->ledger);
 	d->drops = facts->drops;
 	d->at = calloc(MAX_FINDINGS, sizeof(*d->at));
 	d->failed = !model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts);

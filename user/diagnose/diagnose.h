@@ -165,6 +165,7 @@ struct common_trait {
 struct comparison {
 	unsigned int tests; /* comparisons in the whole report; 0 if these were not compared */
 	size_t bad, good; /* hosts that wait or fail, and others */
+	bool are_late; /* no connect failed: all bad ones were served late */
 	struct common_trait common[MAX_COMMON_TRAITS]; /* the best split first */
 	size_t common_count;
 	uint32_t spread; /* bit mask of traits: both kinds of hosts occur in each value */

@@ -296,11 +296,11 @@ static void set_text(const struct context *g, struct finding *finding, const str
 		 format_duration(t, s->length ? s->total : s->longest));
 	if (finding->kind == KIND_BROKEN_IPV6)
 		finding_text(
-			finding, "IPv6 %s for %zu host%s: each try costs %s%s before IPv4 is used",
+			finding, "IPv6 to %s %s, and %zu host%s use%s IPv4 only %s later%s", name,
 			only_refuses(g, s->members[0].to) ? "is refused" : "does not get through",
-			s->hosts, plural(s->hosts), total, parts);
+			s->hosts, plural(s->hosts), s->hosts == 1 ? "s" : "", total, parts);
 	else if (finding->kind == KIND_FAILOVER_CHAIN)
-		finding_text(finding, "%s, and %s is tried only %s later%s", peer,
+		finding_text(finding, "%s, and %s is used only %s later%s", peer,
 			     format_endpoint(to, s->destination), total, parts);
 	else
 		finding_text(finding, "%s, and %zu host%s connect%s nowhere for %s%s", peer,
@@ -345,6 +345,14 @@ static void add_evidence(const struct context *g, struct finding *finding, const
 	add_parts(finding, s);
 	if (!c->ipv6 && p)
 		finding_add_route(g, finding, p);
+	finding_line(
+		finding, "action", "%s",
+		finding->kind == KIND_BROKEN_IPV6
+			? "repair IPv6 to these servers, or stop announcing their IPv6 addresses"
+		: finding->kind == KIND_FAILOVER_CHAIN
+			? "repair the first server, or take it out of the list of the clients"
+			: "restore the way to it; until then let attempts at it be refused "
+			  "(RST) instead of dropped");
 	if (is_clockwork(s, c))
 		finding_line(finding, "against",
 			     "the attempts come at regular intervals, so the match may be chance");
@@ -357,7 +365,7 @@ static void add_evidence(const struct context *g, struct finding *finding, const
 			     "%zu connect%s without such a connection after %s", without,
 			     plural(without), without == 1 ? "it" : "them");
 	finding_line(finding, "significance",
-		     "%zu coincidence%s; by chance: starts %.0e, ends %.0e", c->count,
+		     "%zu coincidence%s; by chance: starts %.1g, ends %.1g", c->count,
 		     plural(c->count), c->span.chance_of_starts, c->span.chance_of_ends);
 }
 

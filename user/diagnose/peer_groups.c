@@ -29,6 +29,7 @@ static void report_scanner(struct context *g, const struct host *h, size_t peers
 		     format_address(text, &h->clients[0]->key.address), peers,
 		     kind == KIND_PEER_REFUSED ? "refuse connections" : "do not answer");
 	finding_line(f, "", "this concerns the host rather than those peers");
+	finding_line(f, "action", "find out which program of this host makes these connects");
 }
 
 /* Returns true if the peer has failed this host only, and serves none. */

@@ -113,7 +113,7 @@ static void add_lines(struct context *g, struct finding *f, const struct answers
 	char others[FORMAT_DURATION], spread[FORMAT_SPREAD];
 
 	finding_line(f, "",
-		     "%zu of %zu first answers took %g s or more; half of all servers' take %s",
+		     "%zu of %zu first answers took %g s or more; the median of all servers is %s",
 		     a->late.count, a->came, g->m->stall_ns / 1e9, format_duration(others, usual));
 	if (a->waiting)
 		finding_line(f, "", "%zu more request%s had no answer yet when the run ended",

@@ -35,7 +35,7 @@ static ns_t wait_for(const struct connection *c, struct ledger_entry e)
 							    : c->syn_last) -
 		       c->syn;
 	case STAGE_FINISH:
-		return c->syn_last - c->syn;
+		return c->syn_last > c->synack ? c->syn_last - c->synack : NEVER;
 	case STAGE_ANSWER:
 		connection_end(c, &end);
 		if (c->client_first == NEVER)
@@ -118,11 +118,22 @@ int64_t *model_greetings(const struct model *m)
 	return greetings;
 }
 
+/*
+ * Returns true if servers on this port greet by their protocol: FTP, SSH, SMTP, POP3, IMAP, and
+ * submission (RFC 959 5.4, 4253 4.2, 5321 3.1, 1939 4, 9051 7.1.5, 6409).
+ */
+static bool is_greeting_port(uint16_t port)
+{
+	return port == 21 || port == 22 || port == 25 || port == 110 || port == 143 || port == 587;
+}
+
 bool peer_speaks_first(const struct peer *p, const int64_t *greetings)
 {
 	if (p->banners || p->requests)
 		return p->banners > p->requests;
-	return greetings && greetings[p->server.port] > 0;
+	if (greetings && greetings[p->server.port])
+		return greetings[p->server.port] > 0;
+	return is_greeting_port(p->server.port);
 }
 
 /*

@@ -112,7 +112,9 @@ void note_waits(struct model *m, struct peer *peer, struct client *client, struc
 		const struct connection *c)
 {
 	bool is_greeted = connection_is_greeted(c);
-	bool is_late_banner = is_greeted && c->banner >= m->stall_ns;
+	/* the way to the server and back is not its delay */
+	ns_t on_the_way = c->server_round_trip == NEVER ? 0 : c->server_round_trip;
+	bool is_late_banner = is_greeted && c->banner - on_the_way >= m->stall_ns;
 
 	/* the first payload may have passed through the flowtable, at an unknown time */
 	if (c->offloaded && (c->client_first == NEVER || c->client_gap)) {
