@@ -203,7 +203,7 @@ def test_readme_is_short():
     """the README fits on a few screens, and each option and file that it names exists"""
     with open(os.path.join(ROOT, 'README.md')) as f:
         lines = f.read().splitlines()
-    expect(len(lines) <= 150, 'lines', len(lines))
+    expect(len(lines) <= 160, 'lines', len(lines))
     expect(not [line for line in lines if len(line) > 100], 'over 100 columns', [line for line in lines if len(line) > 100])
     text = '\n'.join(lines)
     named = set(re.findall(r'(?<![\w-])--([a-z][a-z-]+)', text)) - {'release', 'all', 'iface'}

@@ -164,6 +164,26 @@ static void print_affected(struct report *r, const struct finding_hosts *hosts)
 		print_labelled(r, "hosts", text);
 }
 
+#define MAX_PARTS_NAMED 4
+
+/* Prints the servers of a finding about several, and how many of their connects it concerns. */
+static void print_parts(struct report *r, const struct finding *f)
+{
+	char text[MAX_PARTS_NAMED * (FORMAT_ENDPOINT + 48) + 32] = "", server[FORMAT_ENDPOINT];
+	size_t i, n = 0;
+
+	for (i = 0; i < f->part_count && i < MAX_PARTS_NAMED; i++)
+		n += snprintf(text + n, sizeof(text) - n, "%s%s (%" PRIu64 " of %" PRIu64 ")",
+			      i ? ", " : "", format_endpoint(server, &f->parts[i].server),
+			      f->parts[i].concerned, f->parts[i].connects);
+	if (f->part_count > i)
+		snprintf(text + n, sizeof(text) - n, " and %s%zu more",
+			 f->part_count == MAX_FINDING_PARTS ? "at least " : "",
+			 f->part_count - i);
+	if (i)
+		print_labelled(r, "servers", text);
+}
+
 static void print_finding(struct report *r, const struct finding *f, size_t number)
 {
 	const struct colours *colours = text_colours(r);
@@ -178,6 +198,7 @@ static void print_finding(struct report *r, const struct finding *f, size_t numb
 	print_labelled(r, "confidence", confidence);
 	for (i = 0; i < f->line_count; i++)
 		print_labelled(r, f->lines[i].label, f->lines[i].text);
+	print_parts(r, f);
 	print_affected(r, &f->affected);
 	if (f->has_example)
 		print_example(r, &f->example);
