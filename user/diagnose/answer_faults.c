@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "diagnose/reporters.h"
 #include "diagnose/requests.h"
 
 /* ---- requests that are never answered ---- */
@@ -129,7 +130,7 @@ static void set_no_answer_text(struct context *g, struct finding *f,
 	char servers[FORMAT_SERVERS], since[FORMAT_TIME], after[FORMAT_DURATION], end[64] = "";
 	const char *some = group->servers > 1 ? "take" : "takes";
 
-	format_servers(servers, group);
+	format_with_others(servers, group);
 	format_run_clock(since, &g->session->start, g->session->duration, s->span.first);
 	if (s->patience.is_timer)
 		snprintf(end, sizeof(end), "; clients give up after %s",
@@ -280,7 +281,7 @@ static void set_reset_text(struct context *g, struct finding *f, const struct fa
 	char servers[FORMAT_SERVERS], after[FORMAT_DURATION], trip[FORMAT_DURATION];
 	bool all_reset = e->resets == group->set.count;
 
-	format_servers(servers, group);
+	format_with_others(servers, group);
 	format_duration(after, d.median);
 	switch (ending_of(g, group, r, e)) {
 	case BY_NEARER:
@@ -369,7 +370,7 @@ void report_refused_in_answer(struct context *g, const struct failure_group *gro
 	finding_text(f,
 		     "%s refuse%s %zu of %" PRIu64 " TLS connections of %zu host%s in the first "
 		     "answer: a fatal alert",
-		     format_servers(servers, group), group->servers > 1 ? "" : "s",
+		     format_with_others(servers, group), group->servers > 1 ? "" : "s",
 		     group->set.count, r.all, r.hosts, plural(r.hosts));
 	add_hosts_line(f, &r);
 	add_flights_line(f, &group->set, &r);

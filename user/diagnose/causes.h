@@ -13,7 +13,7 @@ void cause_gateway_counters(struct context *g); /* gateway-drops */
 void cause_loss(struct context *g); /* lossy-client, lossy-far-side */
 void cause_lost_syns(struct context *g); /* syn-filtered, first-syn-lost, port-reuse, ... */
 void cause_duplicate_address(struct context *g);
-void cause_openings(struct context *g); /* the kinds of decide.h */
+void cause_openings(struct context *g); /* the kinds of reporters.h */
 void cause_slow_servers(struct context *g); /* ident, late-banner, accept-queue, ... */
 void cause_slow_answers(struct context *g); /* slow-server */
 void cause_unexplained(struct context *g); /* timer-unexplained, stalls-unexplained */

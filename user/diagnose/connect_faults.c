@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/decide.h"
 #include "diagnose/forwarding.h"
+#include "diagnose/reporters.h"
 
 /*
  * A SYN that came with a smaller TTL was meant to expire: a traceroute. Systems start at 64 or

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/reporters.h"
 
 /* ---- what a server's connects show together ---- */
 
@@ -240,9 +241,6 @@ static const struct {
 	{ KIND_SLOW_CONNECT, false, report_slow_connect },
 	{ KIND_FIRST_VISIT_SLOW, true, report_first_visit_slow },
 };
-
-/* Number of servers with one failure from which they are reported together. */
-#define MIN_TOGETHER 3
 
 /* Adds the server's connects of this kind to the group. */
 static void add_server(struct context *g, struct failure_group *group, const struct server *s,

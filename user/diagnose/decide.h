@@ -39,39 +39,9 @@ bool is_larger_than_segment(const struct connection *c);
 
 struct server_facts facts_of_server(const struct context *g, const struct server *s);
 
-/* Connects of one kind of failure, at one or more servers. */
-struct failure_group {
-	enum finding_kind kind;
-	struct connect_set set; /* sorted by server, then by SYN */
-	const struct server *server; /* the one with the most of them */
-	size_t most; /* connects of the set at that server */
-	struct server_facts facts; /* of that server */
-	size_t servers;
-	uint64_t connects; /* all connects to these servers */
-};
-
 /*
  * Returns the kind that explains the connect, or KINDS if it is left to other causes. n failed, or
  * was late.
  */
 enum finding_kind decide_kind(const struct context *g, const struct noted_connect *n,
 			      const struct server_facts *facts);
-
-/*
- * One function for each kind. Each adds a finding about the group and calls finding_add_connects(),
- * or leaves the group to later causes.
- */
-void report_handshake_unfinished(struct context *g, const struct failure_group *group);
-void report_server_closes(struct context *g, const struct failure_group *group);
-void report_no_greeting(struct context *g, const struct failure_group *group);
-void report_syn_proxy(struct context *g, const struct failure_group *group);
-void report_request_lost(struct context *g, const struct failure_group *group);
-void report_accept_queue(struct context *g, const struct failure_group *group);
-void report_no_answer(struct context *g, const struct failure_group *group);
-void report_reset_after_request(struct context *g, const struct failure_group *group);
-void report_refused_in_answer(struct context *g, const struct failure_group *group);
-void report_large_hello(struct context *g, const struct failure_group *group);
-void report_first_visit_slow(struct context *g, const struct failure_group *group);
-void report_answered_elsewhere(struct context *g, const struct failure_group *group);
-void report_routing_loop(struct context *g, const struct failure_group *group);
-void report_slow_connect(struct context *g, const struct failure_group *group);

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 
+#include "diagnose/reporters.h"
 #include "diagnose/requests.h"
 
 /* Servers whose first visit is late without which nothing is reported, and visits again. */

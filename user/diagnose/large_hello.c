@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diagnose/reporters.h"
 #include "diagnose/requests.h"
 #include "lib/stratified_test.h"
 
@@ -160,8 +161,8 @@ static void report_size(struct context *g, const struct failure_group *group, co
 	finding_text(f,
 		     "%s larger than one segment to %s %s, %" PRIu64 " of %" PRIu64
 		     "; smaller ones pass, %" PRIu64 " of %" PRIu64,
-		     what, format_servers(servers, group), fate_of(&group->set), z->large_failed,
-		     z->large_failed + z->large_served, z->small_served,
+		     what, format_with_others(servers, group), fate_of(&group->set),
+		     z->large_failed, z->large_failed + z->large_served, z->small_served,
 		     z->small_failed + z->small_served);
 	if (d.count == group->set.count && d.is_timer) {
 		f->timer = d.median;

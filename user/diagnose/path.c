@@ -76,7 +76,7 @@ static void report_black_holes(struct context *g, const struct black_holes *b)
 		     "large packets do not get %s %s, an MTU black hole: %zu of %" PRIu64
 		     " requests got no answer",
 		     b->answers > b->requests ? "back from" : "to",
-		     format_servers(servers, &b->group), b->group.set.count, r.all);
+		     format_with_others(servers, &b->group), b->group.set.count, r.all);
 	finding_line(f, "",
 		     "%s %s retransmitted repeatedly and never acknowledged, while handshakes pass",
 		     format_black_holed(segments, b), were(b->group.set.count));

@@ -30,15 +30,6 @@ struct flights flights_of(const struct connect_set *set)
 	return f;
 }
 
-const struct server *next_server(const struct context *g, const struct connect_set *set, size_t *i)
-{
-	const struct server *s = server_of(g, set->at[*i]);
-
-	while (*i < set->count && set->at[*i] < s->connects + s->count)
-		(*i)++;
-	return s;
-}
-
 /* marks[]: of the group, not served so far; of the group and served; of no group */
 static void add_served(struct requests *r, const struct noted_connect *n, const char *marks)
 {
@@ -56,7 +47,8 @@ static void add_served(struct requests *r, const struct noted_connect *n, const 
 	}
 }
 
-void unmark_hosts(const struct context *g, const struct connect_set *set)
+/* Removes the marks of count_once() from all hosts that used the servers of the set. */
+static void unmark_hosts(const struct context *g, const struct connect_set *set)
 {
 	size_t i, j;
 
@@ -98,7 +90,7 @@ struct requests requests_of(const struct context *g, const struct failure_group 
 
 /* ---- words ---- */
 
-char *format_servers(char out[FORMAT_SERVERS], const struct failure_group *group)
+char *format_with_others(char out[FORMAT_SERVERS], const struct failure_group *group)
 {
 	char peer[FORMAT_ENDPOINT];
 
@@ -126,12 +118,11 @@ struct finding *finding_of_group(struct context *g, const struct failure_group *
 				 enum finding_kind kind, enum confidence confidence,
 				 const struct requests *r)
 {
-	struct finding *f = finding_new(g, kind, confidence);
+	struct finding *f = begin_finding(g, group, kind, confidence);
 
 	if (!f)
 		return NULL;
 	finding_set_peer(f, &group->server->endpoint);
-	finding_add_connects(g, f, &group->set);
 	f->stalls = r->all;
 	return f;
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "diagnose/decide.h"
+#include "diagnose/failure_group.h"
 
 /* Failures from which a pattern of requests is reported; fewer are everyday accidents. */
 #define MIN_FAILURES 2
@@ -32,12 +32,6 @@ struct requests {
 
 struct requests requests_of(const struct context *g, const struct failure_group *group);
 
-/* Returns the server of set->at[*i], and advances *i beyond its connects. The set is sorted. */
-const struct server *next_server(const struct context *g, const struct connect_set *set, size_t *i);
-
-/* Removes the marks of count_once() from all hosts that used the servers of the set. */
-void unmark_hosts(const struct context *g, const struct connect_set *set);
-
 /* Returns the confidence that the number of failures gives, low if they are few among many. */
 enum confidence confidence_of_failures(uint64_t failures, const struct requests *r);
 
@@ -54,10 +48,8 @@ void add_flights_line(struct finding *f, const struct connect_set *set, const st
 
 /* ---- words ---- */
 
-#define FORMAT_SERVERS (FORMAT_ENDPOINT + 32)
-
 /* Formats as "192.0.2.1:443 and 2 other servers". */
-char *format_servers(char out[FORMAT_SERVERS], const struct failure_group *group);
+char *format_with_others(char out[FORMAT_SERVERS], const struct failure_group *group);
 
 static inline const char *were(uint64_t n)
 {
