@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One function for each kind of opening that fails or is late, see the table of decide.c. Each
+ * One function for each kind of opening that fails or is late, see the table of openings.c. Each
  * adds a finding about the group and calls finding_add_connects(), or leaves the group to later
  * causes.
  */
