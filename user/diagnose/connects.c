@@ -178,13 +178,13 @@ void finding_add_span(struct context *g, struct finding *f, const struct connect
 	format_run_clock(last, &g->session->start, g->session->duration, span.last);
 	if (span.before)
 		snprintf(before, sizeof(before), "; before that %" PRIu64 " %s served", span.before,
-			 span.before == 1 ? "was" : "were");
+			 were(span.before));
 	if (span.meanwhile)
 		snprintf(meanwhile, sizeof(meanwhile), "; %" PRIu64 " other%s served meanwhile",
 			 span.meanwhile, span.meanwhile == 1 ? " was" : "s were");
 	if (span.after)
 		snprintf(after, sizeof(after), "; after that %" PRIu64 " %s served", span.after,
-			 span.after == 1 ? "was" : "were");
+			 were(span.after));
 	finding_line(f, "when", "%s%s%s%s%s%s%s", span.after || span.meanwhile ? "" : "since ",
 		     first, strcmp(first, last) && (span.after || span.meanwhile) ? " to " : "",
 		     strcmp(first, last) && (span.after || span.meanwhile) ? last : "", before,

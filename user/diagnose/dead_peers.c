@@ -107,8 +107,7 @@ void add_other_ways(struct finding *f, const struct server *s, unsigned int ways
 	for (way = WAY_SILENT; way < WAYS; way++)
 		if (count[way] && !(ways & 1U << way))
 			finding_line(f, "as well", "%" PRIu64 " other connect%s %s %s", count[way],
-				     plural(count[way]), count[way] == 1 ? "was" : "were",
-				     words[way]);
+				     plural(count[way]), were(count[way]), words[way]);
 }
 
 /* ---- lists ---- */

@@ -152,7 +152,7 @@ static void add_counter_evidence(const struct context *g, struct finding *f,
 			f, label,
 			"%" PRIu64
 			" other connect%s got through and %s answered: the drop depends on the client or on the rate",
-			p->answered, plural(p->answered), p->answered == 1 ? "was" : "were");
+			p->answered, plural(p->answered), were(p->answered));
 		label = "";
 	}
 	if (dropped->forwarding == FORWARDING_DROPPED)

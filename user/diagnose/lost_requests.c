@@ -165,7 +165,7 @@ static void report_lost(struct context *g, const struct failure_group *group, bo
 	if (others)
 		finding_line(f, "against", "%" PRIu64 " other connect%s to it %s served",
 			     group->facts.served, plural(group->facts.served),
-			     group->facts.served == 1 ? "was" : "were");
+			     were(group->facts.served));
 }
 
 static void report_left(struct context *g, const struct failure_group *group)

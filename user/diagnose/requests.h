@@ -51,11 +51,6 @@ void add_flights_line(struct finding *f, const struct connect_set *set, const st
 /* Formats as "192.0.2.1:443 and 2 other servers". */
 char *format_with_others(char out[FORMAT_SERVERS], const struct failure_group *group);
 
-static inline const char *were(uint64_t n)
-{
-	return n == 1 ? "was" : "were";
-}
-
 /* ---- who ended the connections ---- */
 
 /* The ends of the connections of a group. */

@@ -129,7 +129,7 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 		f, "",
 		"%zu question%s without an answer; %u of %u greeting%s to these clients %s late",
 		ident->queries, plural(ident->queries), ident->late, ident->banners,
-		plural(ident->banners), ident->late == 1 ? "was" : "were");
+		plural(ident->banners), were(ident->late));
 	add_late_greetings(g, &set, p, true);
 	explain_greetings(g, f, &set);
 	connect_set_free(&set);
@@ -175,7 +175,7 @@ static void add_lookup(const struct context *g, struct finding *f, const struct 
 			     "a lookup of the client's name (reverse DNS) is the usual reason: %zu "
 			     "of its %zu connect%s to port 53 failed or %s late; its questions by "
 			     "UDP were not looked at",
-			     q.bad, q.all, plural(q.all), q.bad == 1 ? "was" : "were");
+			     q.bad, q.all, plural(q.all), were(q.bad));
 	else
 		finding_line(f, "",
 			     "a lookup of the client's name (reverse DNS) is the usual reason: it "
@@ -218,7 +218,7 @@ static void report_late_banner(struct context *g, const struct peer *p)
 		finding_line(f, "", "its only greeting was late; the client held nothing back");
 	else
 		finding_line(f, "", "%u of its %u greetings %s late; the clients held nothing back",
-			     p->late_banners, p->banners, p->late_banners == 1 ? "was" : "were");
+			     p->late_banners, p->banners, were(p->late_banners));
 	add_lookup(g, f, p);
 	add_late_greetings(g, &set, p, false);
 	explain_greetings(g, f, &set);
@@ -297,7 +297,7 @@ static void report_deferred(struct context *g, const struct peer *p)
 	finding_line(f, "",
 		     "%" PRIu64 " connection%s on which the client had sent nothing yet; %" PRIu64
 		     " of them spoke later and %s served",
-		     d.count, plural(d.count), d.served, d.served == 1 ? "was" : "were");
+		     d.count, plural(d.count), d.served, were(d.served));
 	if (!d.served)
 		finding_line(f, "not seen",
 			     "no client sent its request after that: whether it would be served");

@@ -69,7 +69,7 @@ static void explain_outer_side(struct finding *f, const struct nat *nat)
 static void explain_losses(struct finding *f, uint64_t lost, uint64_t connections)
 {
 	finding_text(f, "%" PRIu64 " attempt%s of %" PRIu64 " %s lost by this tool", lost,
-		     plural(lost), connections + lost, lost == 1 ? "was" : "were");
+		     plural(lost), connections + lost, were(lost));
 	finding_line(f, "", "the reasons are below; narrow the view by --client or --port");
 }
 

@@ -85,10 +85,10 @@ static void say_failures(struct diagnosis *d)
 		add(d, "%" PRIu64 " of %" PRIu64 " connect%s failed", failed, connects,
 		    plural(connects));
 	if (failed && late)
-		add(d, " and %" PRIu64 " %s late", late, late == 1 ? "was" : "were");
+		add(d, " and %" PRIu64 " %s late", late, were(late));
 	else if (late)
 		add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s late", late, connects,
-		    plural(connects), late == 1 ? "was" : "were");
+		    plural(connects), were(late));
 	add(d, "; no cause stands out");
 }
 
@@ -101,13 +101,11 @@ static void say_fine(struct diagnosis *d, const struct model *m)
 	char slowest[FORMAT_DURATION];
 
 	add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s served", served, connects, plural(connects),
-	    served == 1 ? "was" : "were");
+	    were(served));
 	if (cancelled)
-		add(d, ", %" PRIu64 " %s cancelled by the client", cancelled,
-		    cancelled == 1 ? "was" : "were");
+		add(d, ", %" PRIu64 " %s cancelled by the client", cancelled, were(cancelled));
 	if (open)
-		add(d, ", %" PRIu64 " %s undecided or not seen whole", open,
-		    open == 1 ? "was" : "were");
+		add(d, ", %" PRIu64 " %s undecided or not seen whole", open, were(open));
 	if (m->slowest_service != NEVER)
 		add(d, "; the slowest took %s to the first answer",
 		    format_duration(slowest, m->slowest_service));
@@ -132,17 +130,16 @@ static void say_unknown(struct diagnosis *d, const struct session *session)
 		add(d,
 		    "%" PRIu64 " of %" PRIu64 " connect%s %s cancelled by the client, and none "
 		    "was served",
-		    connects, connects, plural(connects), connects == 1 ? "was" : "were");
+		    connects, connects, plural(connects), were(connects));
 	} else if (2 * (undecided + unseen) >= connects || !ledger_row(&d->ledger, ROW_IN_TIME)) {
 		if (undecided)
 			add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s still going on", undecided,
-			    connects, plural(connects), undecided == 1 ? "was" : "were");
+			    connects, plural(connects), were(undecided));
 		if (undecided && unseen)
-			add(d, ", %" PRIu64 " %s not seen whole", unseen,
-			    unseen == 1 ? "was" : "were");
+			add(d, ", %" PRIu64 " %s not seen whole", unseen, were(unseen));
 		else if (unseen)
 			add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s not seen whole", unseen,
-			    connects, plural(connects), unseen == 1 ? "was" : "were");
+			    connects, plural(connects), were(unseen));
 	} else {
 		add(d, "packets passed unseen for %s",
 		    format_duration(blind, session_blind_time(session, INGRESS) >

@@ -12,6 +12,11 @@ const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
+const char *were(uint64_t n)
+{
+	return n == 1 ? "was" : "were";
+}
+
 char *format_address(char out[FORMAT_ADDRESS], const struct address *a)
 {
 	if (is_ip4(a))

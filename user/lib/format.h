@@ -24,6 +24,9 @@
 /* Returns the plural ending of a noun: "" for 1, else "s". */
 const char *plural(uint64_t n);
 
+/* Returns the verb that follows a number: "was" for 1, else "were". */
+const char *were(uint64_t n);
+
 /* Formats as 192.0.2.1 or 2001:db8::1. */
 char *format_address(char out[FORMAT_ADDRESS], const struct address *a);
 

@@ -410,7 +410,7 @@ static void print_nat(struct report *r, const struct nat *nat)
 			     : "");
 	if (nat->own)
 		text_item(r, "%" PRIu64 " more from that side %s this gateway's own.", nat->own,
-			  nat->own == 1 ? "was" : "were");
+			  were(nat->own));
 	if (nat->lost)
 		text_item(r,
 			  "Conntrack events were lost %" PRIu64
@@ -468,7 +468,7 @@ void text_not_measured(struct report *r, uint64_t unlisted)
 	if (session->ambiguous)
 		text_item(r, "%" PRIu64 " attempt%s several others and %s counted separately",
 			  session->ambiguous, session->ambiguous == 1 ? " matches" : "s match",
-			  session->ambiguous == 1 ? "was" : "were");
+			  were(session->ambiguous));
 	print_count(r, c[COUNT_NOT_SELECTED], "SYN", "outside --client, --server, --port");
 	print_count(r, c[COUNT_FRAGMENTS], "later IP fragment", "without port numbers");
 	print_count(r, c[COUNT_MALFORMED], "packet", "with contradictory headers (malformed)");
