@@ -36,14 +36,9 @@ static struct silence silence_of(struct context *g, const struct connect_set *se
 	return s;
 }
 
-static uint64_t count_acked(const struct connect_set *set)
+static bool is_acked(const struct noted_connect *n)
 {
-	uint64_t acked = 0;
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		acked += set->at[i]->c->client_payload.acked;
-	return acked;
+	return n->c->client_payload.acked;
 }
 
 /*
@@ -67,7 +62,7 @@ static enum confidence confidence_of_silence(const struct silence *s, const stru
 			       : CONFIDENCE_LOW;
 	else if (!s->patience.is_timer || (r->hosts_served && !s->is_most))
 		most = CONFIDENCE_MEDIUM;
-	return confidence < most ? confidence : most;
+	return at_most(confidence, most);
 }
 
 static ns_t time_to_answer(const struct noted_connect *n)
@@ -175,7 +170,7 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 {
 	struct silence s = silence_of(g, &group->set);
 	struct requests r = requests_of(g, group);
-	uint64_t acked = count_acked(&group->set);
+	size_t acked = count_if(&group->set, is_acked);
 	struct finding *f;
 
 	if (is_everyday(g, group, &s, &r) || is_queue_full(group))
@@ -184,7 +179,8 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 	if (!f)
 		return;
 	set_no_answer_text(g, f, group, &r, &s);
-	finding_line(f, "", "%" PRIu64 " of %zu requests %s acknowledged, and no byte came back before the end",
+	finding_line(f, "",
+		     "%zu of %zu requests %s acknowledged, and no byte came back before the end",
 		     acked, group->set.count, were(acked));
 	add_patience(f, &s.patience);
 	add_hosts_line(f, &r);
@@ -318,8 +314,7 @@ static enum confidence confidence_of_ending(size_t count, const struct requests 
 {
 	enum confidence confidence = confidence_of_failures(count, r);
 
-	return may_be_without_answers(r, e) && confidence > CONFIDENCE_MEDIUM ? CONFIDENCE_MEDIUM
-									      : confidence;
+	return may_be_without_answers(r, e) ? at_most(confidence, CONFIDENCE_MEDIUM) : confidence;
 }
 
 void report_reset_after_request(struct context *g, const struct failure_group *group)

@@ -30,22 +30,16 @@ static bool same_network(const struct address *a, const struct address *b)
 	return in_prefix(b, &prefix, bits);
 }
 
-/* Returns true if the server that answered is always in the client's own network. */
-static bool are_clients_beside(const struct connect_set *set)
+/* Returns true if the server that answered is in the client's own network. */
+static bool is_client_beside(const struct noted_connect *n)
 {
-	size_t i;
-
-	for (i = 0; i < set->count; i++)
-		if (!same_network(&set->at[i]->c->client.address,
-				  &set->at[i]->c->answered_by.address))
-			return false;
-	return true;
+	return same_network(&n->c->client.address, &n->c->answered_by.address);
 }
 
 void report_answered_elsewhere(struct context *g, const struct failure_group *group)
 {
 	const struct connection *first = group->set.at[0]->c;
-	bool beside = are_clients_beside(&group->set);
+	bool beside = count_if(&group->set, is_client_beside) == group->set.count;
 	char meant[FORMAT_ENDPOINT], other[FORMAT_ENDPOINT];
 	struct finding *f;
 

@@ -90,18 +90,11 @@ static enum confidence confidence_of_size(const struct sizes *z)
 									  : CONFIDENCE_MEDIUM;
 }
 
-static bool are_hellos(const struct connect_set *set)
+static bool is_hello(const struct noted_connect *n)
 {
-	size_t i;
+	const struct payload *p = &n->c->client_payload;
 
-	for (i = 0; i < set->count; i++) {
-		const struct payload *p = &set->at[i]->c->client_payload;
-
-		if (p->has_first_byte ? p->first_byte != TLS_HANDSHAKE
-				      : set->at[i]->c->server.port != 443)
-			return false;
-	}
-	return true;
+	return p->has_first_byte ? p->first_byte == TLS_HANDSHAKE : n->c->server.port == 443;
 }
 
 static size_t count_manner(const struct connect_set *set, enum manner manner)
@@ -152,7 +145,7 @@ static void report_size(struct context *g, const struct failure_group *group, co
 	struct requests r = requests_of(g, group);
 	struct durations d = durations_of(g, &group->set, time_to_end);
 	struct finding *f = finding_of_group(g, group, KIND_LARGE_HELLO, confidence_of_size(z), &r);
-	const char *what = are_hellos(&group->set) ? "ClientHellos" : "requests";
+	bool are_hellos = count_if(&group->set, is_hello) == group->set.count;
 	bool is_nearer = e.nearer * 2 > group->set.count;
 	char servers[FORMAT_SERVERS];
 
@@ -161,9 +154,9 @@ static void report_size(struct context *g, const struct failure_group *group, co
 	finding_text(f,
 		     "%s larger than one segment to %s %s, %" PRIu64 " of %" PRIu64
 		     "; smaller ones pass, %" PRIu64 " of %" PRIu64,
-		     what, format_with_others(servers, group), fate_of(&group->set),
-		     z->large_failed, z->large_failed + z->large_served, z->small_served,
-		     z->small_failed + z->small_served);
+		     are_hellos ? "ClientHellos" : "requests", format_with_others(servers, group),
+		     fate_of(&group->set), z->large_failed, z->large_failed + z->large_served,
+		     z->small_served, z->small_failed + z->small_served);
 	if (d.count == group->set.count && d.is_timer) {
 		f->timer = d.median;
 		f->deviation = d.deviation;
