@@ -22,6 +22,14 @@ void connect_set_add(struct context *g, struct connect_set *set, struct noted_co
 	set->at[set->count++] = n;
 }
 
+void connect_set_join(struct context *g, struct connect_set *set, const struct connect_set *more)
+{
+	size_t i;
+
+	for (i = 0; i < more->count; i++)
+		connect_set_add(g, set, more->at[i]);
+}
+
 void connect_set_free(struct connect_set *set)
 {
 	free(set->at);
@@ -66,6 +74,15 @@ struct server *find_server(const struct context *g, const struct endpoint *e)
 struct server *server_of(const struct context *g, const struct noted_connect *n)
 {
 	return find_server(g, &n->c->server);
+}
+
+void uncount_hosts(const struct server *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->connects[i].host)
+			s->connects[i].host->counted = NULL;
 }
 
 /* ---- which connects a finding is about ---- */

@@ -16,6 +16,9 @@ struct connect_set {
 
 /* Adds a connect. When out of memory, sets g->out_of_memory and leaves it out. */
 void connect_set_add(struct context *g, struct connect_set *set, struct noted_connect *n);
+/* Adds the connects of one set to another. */
+void connect_set_join(struct context *g, struct connect_set *set, const struct connect_set *more);
+
 void connect_set_free(struct connect_set *set);
 
 static inline bool is_failed(const struct noted_connect *n)
@@ -51,6 +54,9 @@ struct server *find_server(const struct context *g, const struct endpoint *e);
 
 /* Returns the server of a connect. */
 struct server *server_of(const struct context *g, const struct noted_connect *n);
+
+/* Forgets who counted the hosts of a server by count_once(): it may count them again. */
+void uncount_hosts(const struct server *s);
 
 /*
  * Makes the finding responsible for these connects: later causes leave them alone. Adds their hosts

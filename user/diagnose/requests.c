@@ -47,27 +47,14 @@ static void add_served(struct requests *r, const struct noted_connect *n, const 
 	}
 }
 
-/* Removes the marks of count_once() from all hosts that used the servers of the set. */
-static void unmark_hosts(const struct context *g, const struct connect_set *set)
-{
-	size_t i, j;
-
-	for (i = 0; i < set->count;) {
-		const struct server *s = next_server(g, set, &i);
-
-		for (j = 0; j < s->count; j++)
-			if (s->connects[j].host)
-				s->connects[j].host->counted = NULL;
-	}
-}
-
 struct requests requests_of(const struct context *g, const struct failure_group *group)
 {
 	struct requests r = { .longest_hold = NEVER };
 	char marks[3];
 	size_t i, j;
 
-	unmark_hosts(g, &group->set);
+	for (i = 0; i < group->set.count;)
+		uncount_hosts(next_server(g, &group->set, &i));
 	for (i = 0; i < group->set.count; i++)
 		if (group->set.at[i]->host)
 			r.hosts += count_once(group->set.at[i]->host, &marks[0]);
