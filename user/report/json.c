@@ -6,99 +6,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "lib/format.h"
 #include "report/json.h"
-
-/* Writes a field. Each object begins with its type, so every further field writes a comma first. */
-static void field_ns(FILE *out, const char *name, ns_t value)
-{
-	if (value == NEVER)
-		fprintf(out, ",\"%s\":null", name);
-	else
-		fprintf(out, ",\"%s\":%" PRId64, name, value);
-}
-
-static void field_count(FILE *out, const char *name, uint64_t value)
-{
-	fprintf(out, ",\"%s\":%" PRIu64, name, value);
-}
-
-static void field_string(FILE *out, const char *name, const char *value)
-{
-	if (!value) {
-		fprintf(out, ",\"%s\":null", name);
-		return;
-	}
-	fprintf(out, ",\"%s\":\"", name);
-	format_json_string(out, value);
-	fputc('"', out);
-}
-
-static void field_address(FILE *out, const char *name, const struct address *a)
-{
-	char text[FORMAT_ADDRESS];
-
-	fprintf(out, ",\"%s\":\"%s\"", name, format_address(text, a));
-}
-
-static void field_mac(FILE *out, const char *name, bool has_mac, const uint8_t *mac)
-{
-	if (has_mac)
-		fprintf(out, ",\"%s\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", name, mac[0], mac[1],
-			mac[2], mac[3], mac[4], mac[5]);
-	else
-		fprintf(out, ",\"%s\":null", name);
-}
-
-static void field_vlans(FILE *out, const uint16_t *vlan)
-{
-	fputs(",\"vlans\":[", out);
-	if (vlan[0])
-		fprintf(out, "%u", vlan[0]);
-	if (vlan[1])
-		fprintf(out, ",%u", vlan[1]);
-	fputc(']', out);
-}
-
-static void field_flag(FILE *out, const char *name, bool value)
-{
-	fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-static void write_endpoint(FILE *out, const struct endpoint *e)
-{
-	char text[FORMAT_ADDRESS];
-
-	fprintf(out, "{\"address\":\"%s\"", format_address(text, &e->address));
-	if (e->port)
-		field_count(out, "port", e->port);
-	else
-		field_string(out, "port", NULL);
-	field_vlans(out, e->vlan);
-	fputc('}', out);
-}
-
-static void field_endpoint(FILE *out, const char *name, const struct endpoint *e)
-{
-	if (!e) {
-		field_string(out, name, NULL);
-		return;
-	}
-	fprintf(out, ",\"%s\":", name);
-	write_endpoint(out, e);
-}
-
-static void field_cohort(FILE *out, const struct cohort *c)
-{
-	fprintf(out, ",\"cohort\":{\"tried\":%zu", c->tried);
-	field_count(out, "tried_stalled", c->tried_stalled);
-	field_count(out, "others", c->others);
-	field_count(out, "others_stalled", c->others_stalled);
-	fputc('}', out);
-}
+#include "report/json_fields.h"
 
 static void write_percentiles(FILE *out, const char *name, const struct histogram *h)
 {
@@ -351,50 +263,6 @@ void json_host(FILE *out, const struct host *h)
 	fputs("}\n", out);
 }
 
-static void field_traits(FILE *out, const char *name, uint32_t mask)
-{
-	enum trait trait;
-	const char *comma = "";
-
-	fprintf(out, ",\"%s\":[", name);
-	for (trait = 0; trait < TRAITS; trait++)
-		if (mask & 1U << trait) {
-			fprintf(out, "%s\"%s\"", comma, trait_words[trait]);
-			comma = ",";
-		}
-	fputc(']', out);
-}
-
-static void field_comparison(FILE *out, const char *name, const struct comparison *c)
-{
-	size_t i;
-
-	if (!c->bad) {
-		field_string(out, name, NULL);
-		return;
-	}
-	fprintf(out, ",\"%s\":{\"comparisons\":%u", name, c->tests);
-	field_count(out, "hosts_bad", c->bad);
-	field_count(out, "hosts_good", c->good);
-	fputs(",\"common\":[", out);
-	for (i = 0; i < c->common_count; i++) {
-		const struct common_trait *t = &c->common[i];
-
-		fprintf(out, "%s{\"trait\":\"%s\"", i ? "," : "", trait_words[t->trait]);
-		field_string(out, "value", t->value);
-		field_string(out, "unit", t->of_connects ? "connect" : "host");
-		field_count(out, "bad_with", t->bad_with);
-		field_count(out, "bad", t->bad);
-		field_count(out, "good_with", t->good_with);
-		field_count(out, "good", t->good);
-		fprintf(out, ",\"p\":%.3e}", t->p);
-	}
-	fputc(']', out);
-	field_traits(out, "spread", c->spread);
-	field_traits(out, "same", c->same);
-	fputc('}', out);
-}
-
 static void field_ledger(FILE *out, const struct ledger *l)
 {
 	const char *separator = "";
@@ -539,104 +407,6 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	fputc('}', out);
 	field_interfaces(out, session, true);
 	field_string(out, "cut", session->cut);
-	fputs("}\n", out);
-}
-
-static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
-{
-	char text[FORMAT_ADDRESS];
-	size_t i;
-
-	fprintf(out, ",\"%s\":[", name);
-	for (i = 0; i < hosts->named; i++)
-		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &hosts->at[i].address));
-	fputc(']', out);
-}
-
-static void field_example(FILE *out, const struct example *e)
-{
-	unsigned int i;
-
-	fputs(",\"example\":{\"client\":", out);
-	write_endpoint(out, &e->client);
-	field_endpoint(out, "behind", e->nat_endpoint.port ? &e->nat_endpoint : NULL);
-	field_endpoint(out, "server", &e->server);
-	field_ns(out, "syn", e->syn);
-	field_ns(out, "synack", e->synack);
-	field_ns(out, "ack", e->ack);
-	field_ns(out, "first_payload", e->first);
-	field_endpoint(out, "waited_for", e->waited_for.port ? &e->waited_for : NULL);
-	fputs(",\"syn_times\":[", out);
-	for (i = 0; i < e->syn_count; i++)
-		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
-	fputc(']', out);
-	field_ns(out, "resolved", e->resolved);
-	fputc('}', out);
-}
-
-static void field_parts(FILE *out, const struct finding *f)
-{
-	size_t i;
-
-	fputs(",\"peers\":[", out);
-	for (i = 0; i < f->part_count; i++) {
-		fprintf(out, "%s{\"peer\":", i ? "," : "");
-		write_endpoint(out, &f->parts[i].server);
-		field_count(out, "connects", f->parts[i].connects);
-		field_count(out, "concerned", f->parts[i].concerned);
-		fputc('}', out);
-	}
-	fputc(']', out);
-}
-
-void json_finding(FILE *out, const struct finding *f, size_t number)
-{
-	size_t i;
-
-	fputs("{\"type\":\"finding\"", out);
-	field_count(out, "number", number);
-	field_string(out, "kind", finding_kinds[f->kind].name);
-	field_string(out, "confidence", confidence_names[f->confidence]);
-	field_flag(out, "problem", f->is_problem);
-	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
-	if (f->prefix_length)
-		field_count(out, "prefix_length", f->prefix_length);
-	else
-		field_string(out, "prefix_length", NULL);
-	fputs(",\"also\":[", out);
-	for (i = 0; i < f->also_count; i++) {
-		fputs(i ? "," : "", out);
-		write_endpoint(out, &f->also[i]);
-	}
-	fputc(']', out);
-	field_parts(out, f);
-	field_count(out, "stalls", f->stalls);
-	field_count(out, "locked", f->correlated);
-	field_ns(out, "timer", f->timer);
-	field_ns(out, "deviation", f->deviation);
-	field_count(out, "hosts_hurt", f->hosts_hurt);
-	field_hosts(out, "affected", &f->affected);
-	field_count(out, "affected_count", f->affected.count);
-	field_hosts(out, "unaffected", &f->unaffected);
-	field_count(out, "unaffected_count", f->unaffected.count);
-	field_cohort(out, &f->cohort);
-	if (isnan(f->p_value))
-		field_string(out, "p_value", NULL);
-	else
-		fprintf(out, ",\"p_value\":%.3e", f->p_value);
-	field_comparison(out, "contrast", &f->comparison);
-	field_string(out, "text", f->text);
-	fputs(",\"evidence\":[", out);
-	for (i = 0; i < f->line_count; i++) {
-		fprintf(out, "%s{\"label\":\"%s\",\"text\":\"", i ? "," : "", f->lines[i].label);
-		format_json_string(out, f->lines[i].text);
-		fputs("\"}", out);
-	}
-	fputc(']', out);
-	if (f->has_example)
-		field_example(out, &f->example);
-	else
-		fputs(",\"example\":null", out);
 	fputs("}\n", out);
 }
 

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Findings as --json objects. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "lib/format.h"
+#include "report/json.h"
+#include "report/json_fields.h"
+
+static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
+{
+	char text[FORMAT_ADDRESS];
+	size_t i;
+
+	fprintf(out, ",\"%s\":[", name);
+	for (i = 0; i < hosts->named; i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", format_address(text, &hosts->at[i].address));
+	fputc(']', out);
+}
+
+static void field_example(FILE *out, const struct example *e)
+{
+	unsigned int i;
+
+	fputs(",\"example\":{\"client\":", out);
+	write_endpoint(out, &e->client);
+	field_endpoint(out, "behind", e->nat_endpoint.port ? &e->nat_endpoint : NULL);
+	field_endpoint(out, "server", &e->server);
+	field_ns(out, "syn", e->syn);
+	field_ns(out, "synack", e->synack);
+	field_ns(out, "ack", e->ack);
+	field_ns(out, "first_payload", e->first);
+	field_endpoint(out, "waited_for", e->waited_for.port ? &e->waited_for : NULL);
+	fputs(",\"syn_times\":[", out);
+	for (i = 0; i < e->syn_count; i++)
+		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
+	fputc(']', out);
+	field_ns(out, "resolved", e->resolved);
+	fputc('}', out);
+}
+
+static void field_parts(FILE *out, const struct finding *f)
+{
+	size_t i;
+
+	fputs(",\"peers\":[", out);
+	for (i = 0; i < f->part_count; i++) {
+		fprintf(out, "%s{\"peer\":", i ? "," : "");
+		write_endpoint(out, &f->parts[i].server);
+		field_count(out, "connects", f->parts[i].connects);
+		field_count(out, "concerned", f->parts[i].concerned);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+void json_finding(FILE *out, const struct finding *f, size_t number)
+{
+	size_t i;
+
+	fputs("{\"type\":\"finding\"", out);
+	field_count(out, "number", number);
+	field_string(out, "kind", finding_kinds[f->kind].name);
+	field_string(out, "confidence", confidence_names[f->confidence]);
+	field_flag(out, "problem", f->is_problem);
+	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
+	if (f->prefix_length)
+		field_count(out, "prefix_length", f->prefix_length);
+	else
+		field_string(out, "prefix_length", NULL);
+	fputs(",\"also\":[", out);
+	for (i = 0; i < f->also_count; i++) {
+		fputs(i ? "," : "", out);
+		write_endpoint(out, &f->also[i]);
+	}
+	fputc(']', out);
+	field_parts(out, f);
+	field_count(out, "stalls", f->stalls);
+	field_count(out, "locked", f->correlated);
+	field_ns(out, "timer", f->timer);
+	field_ns(out, "deviation", f->deviation);
+	field_count(out, "hosts_hurt", f->hosts_hurt);
+	field_hosts(out, "affected", &f->affected);
+	field_count(out, "affected_count", f->affected.count);
+	field_hosts(out, "unaffected", &f->unaffected);
+	field_count(out, "unaffected_count", f->unaffected.count);
+	field_cohort(out, &f->cohort);
+	if (isnan(f->p_value))
+		field_string(out, "p_value", NULL);
+	else
+		fprintf(out, ",\"p_value\":%.3e", f->p_value);
+	field_comparison(out, "contrast", &f->comparison);
+	field_string(out, "text", f->text);
+	fputs(",\"evidence\":[", out);
+	for (i = 0; i < f->line_count; i++) {
+		fprintf(out, "%s{\"label\":\"%s\",\"text\":\"", i ? "," : "", f->lines[i].label);
+		format_json_string(out, f->lines[i].text);
+		fputs("\"}", out);
+	}
+	fputc(']', out);
+	if (f->has_example)
+		field_example(out, &f->example);
+	else
+		fputs(",\"example\":null", out);
+	fputs("}\n", out);
+}
