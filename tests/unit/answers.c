@@ -8,18 +8,12 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
-
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
 #define SERVER(i) (0xcb007100u + 10 + (i)) /* 203.0.113.10 and so on */
 #define PRIVATE 0x0a3c0950u /* 10.60.9.80 */
-
-static struct endpoint endpoint(unsigned int address, unsigned int port)
-{
-	return (struct endpoint){ .address = { { 0, 0, IP4_PREFIX, cpu_to_be32(address) } },
-				  .port = port };
-}
 
 /* A request that is answered after 30 ms. The round trip to the server is 20 ms. */
 static struct connection served(unsigned int host, unsigned int server, double at)
@@ -28,8 +22,8 @@ static struct connection served(unsigned int host, unsigned int server, double a
 
 	memset(&c, 0, sizeof(c));
 	c.attempts = 1;
-	c.client = endpoint(0x0a010414u + host, 40000 + (unsigned int)(100 * at) % 20000);
-	c.server = endpoint(server, 443);
+	c.client = ip4_endpoint(0x0a010414u + host, 40000 + (unsigned int)(100 * at) % 20000);
+	c.server = ip4_endpoint(server, 443);
 	c.outcome = OUTCOME_ESTABLISHED;
 	c.end_reason = END_PAYLOAD;
 	c.syn = c.syn_last = c.syn_times[0] = SECONDS(at);
@@ -146,32 +140,7 @@ static void end(void)
 
 static const struct finding *find(enum finding_kind kind)
 {
-	size_t i;
-
-	for (i = 0; i < result.count; i++)
-		if (result.at[i].kind == kind)
-			return &result.at[i];
-	return NULL;
-}
-
-static bool mentions(const struct finding *f, const char *words)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (strstr(f->lines[i].text, words))
-			return true;
-	return strstr(f->text, words);
-}
-
-static bool has_line(const struct finding *f, const char *label)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (!strcmp(f->lines[i].label, label))
-			return true;
-	return false;
+	return find_kind(&result, kind);
 }
 
 static bool accuses(void)

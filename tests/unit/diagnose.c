@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
 #include "lib/statistics.h"
-
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
 static bool is_near(double is, double wanted)
 {
@@ -103,20 +103,7 @@ static void test_kinds(void)
 static struct connection between(unsigned int client, unsigned int server, unsigned int port,
 				 double at)
 {
-	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
-
-	c.client.address = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(client) } };
-	c.client.port = 40000;
-	c.server.address = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(server) } };
-	c.server.port = port;
-	c.syn = c.syn_times[0] = c.syn_last = SECONDS(at);
-	c.syn_count = c.syn_times_count = c.synack_count = 1;
-	c.synack = c.syn + SECONDS(0.01);
-	c.ack = c.synack + SECONDS(0.001);
-	c.server_round_trip = SECONDS(0.01);
-	c.client_round_trip = SECONDS(0.001);
-	c.fin = c.rst = c.icmp = c.banner = NEVER;
-	return c;
+	return made_handshake(ip4_endpoint(client, 40000), ip4_endpoint(server, port), at);
 }
 
 static void request(struct model *m, unsigned int client, unsigned int server, double at,
@@ -177,26 +164,6 @@ static struct model *office(unsigned int hosts, unsigned int ill, unsigned int r
 	return m;
 }
 
-static const struct finding *find(const struct diagnosis *d, enum finding_kind kind)
-{
-	size_t i;
-
-	for (i = 0; i < d->count; i++)
-		if (d->at[i].kind == kind)
-			return &d->at[i];
-	return NULL;
-}
-
-static bool mentions(const struct finding *f, const char *words)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (strstr(f->lines[i].text, words))
-			return true;
-	return strstr(f->text, words);
-}
-
 static void test_story(void)
 {
 	struct model *m = office(31, 14, 4);
@@ -214,7 +181,7 @@ static void test_story(void)
 
 	facts = (struct host_facts){ .routes = &route, .route_count = 1 };
 	EXPECT(diagnose(&d, m, &session, &facts), "the diagnosis fails");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH,
 	       "the culprit must come first");
 	if (!f)
@@ -228,7 +195,7 @@ static void test_story(void)
 	EXPECT(mentions(f, "its specific route is missing"), "the lost route");
 	EXPECT(mentions(f, "none tried it"), "the comparison with the neighbours");
 	EXPECT(f->has_example && f->example.syn_count == 3, "an example");
-	EXPECT(!find(&d, KIND_PEER_UNANSWERED), "the peer must be accused only once");
+	EXPECT(!find_kind(&d, KIND_PEER_UNANSWERED), "the peer must be accused only once");
 	EXPECT(diagnose(&again, m, &session, &facts) && again.count == d.count, "the same input");
 	for (i = 0; i < d.count && i < again.count; i++) {
 		struct finding copy = again.at[i];
@@ -253,13 +220,13 @@ static void test_view(void)
 	struct diagnosis d;
 
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && isnan(f->p_value) && mentions(f, "no comparison group: --client"),
 	       "--client would silently remove the comparison group");
 	diagnosis_free(&d);
 	session = (struct session){ .counters = { [COUNT_LOST_RING] = 5 } };
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW && d.at[0].kind == KIND_NO_VERDICT,
 	       "verdicts despite losses");
 	diagnosis_free(&d);
@@ -285,9 +252,9 @@ static void test_innocent(void)
 		}
 	}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(!find(&d, KIND_WAITS_FOR_PEER), "an innocent peer would be accused");
-	EXPECT(find(&d, KIND_PEER_UNANSWERED), "the peer is silent in any case");
-	f = find(&d, KIND_STALLS_UNEXPLAINED);
+	EXPECT(!find_kind(&d, KIND_WAITS_FOR_PEER), "an innocent peer would be accused");
+	EXPECT(find_kind(&d, KIND_PEER_UNANSWERED), "the peer is silent in any case");
+	f = find_kind(&d, KIND_STALLS_UNEXPLAINED);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW, "stalls without a visible cause");
 	EXPECT(f && mentions(f, "not visible in TCP") && mentions(f, "UDP and DNS"),
 	       "what was not looked at must be said");
@@ -338,7 +305,7 @@ static void test_scan(void)
 		refused(m, HOST(i), 25, 11 + i);
 	}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_PEER_REFUSED);
+	f = find_kind(&d, KIND_PEER_REFUSED);
 	EXPECT(f && !mentions(f, "a scan"),
 	       "a server that refuses several hosts needs its own finding");
 	for (i = 0, f = NULL; i < d.count; i++)
@@ -370,7 +337,7 @@ static void test_forgotten(void)
 	for (i = 0; i < d.count; i++)
 		EXPECT(!mentions(&d.at[i], " 0 hosts"),
 		       "a finding would count forgotten clients as 0 hosts");
-	EXPECT(find(&d, KIND_PEER_UNANSWERED),
+	EXPECT(find_kind(&d, KIND_PEER_UNANSWERED),
 	       "the dead server is missing because its clients are forgotten");
 	EXPECT(d.count <= 4, "the scan floods the report");
 	diagnosis_free(&d);
@@ -408,7 +375,7 @@ static void test_loss(void)
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(2), 3 * i, 0.999);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(find(&d, KIND_LOSSY_CLIENT),
+	EXPECT(find_kind(&d, KIND_LOSSY_CLIENT),
 	       "the answer passed the gateway and was requested again");
 	diagnosis_free(&d);
 	model_free(m);
@@ -417,7 +384,7 @@ static void test_loss(void)
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(2), 3 * i, 0.0002);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
+	EXPECT(!find_kind(&d, KIND_LOSSY_CLIENT),
 	       "both timers expired together: SYN and SYN-ACK crossed, this side lost nothing");
 	diagnosis_free(&d);
 	model_free(m);
@@ -426,7 +393,7 @@ static void test_loss(void)
 	for (i = 0; i < 6; i++)
 		repeated(m, HOST(i % 3 ? 1 : 2), 3 * i, 0.999);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(!find(&d, KIND_LOSSY_CLIENT),
+	EXPECT(!find_kind(&d, KIND_LOSSY_CLIENT),
 	       "four losses of one host and two of another may be a coincidence");
 	diagnosis_free(&d);
 	model_free(m);
@@ -462,7 +429,7 @@ static void test_storm_at_prefix(void)
 	for (i = 0; i < 500; i++)
 		one_syn(m, 0x0a600000 + i, HELPER + 10 + i % 100, 0.01 * i);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_PREFIX_CUT);
+	f = find_kind(&d, KIND_PREFIX_CUT);
 	EXPECT(f && f->hosts_hurt == 2 && f->affected.count == 2,
 	       "sources of the storm count as affected hosts");
 	EXPECT(f && mentions(f, "3 servers, 6 connects of 2 hosts"),
@@ -494,7 +461,7 @@ static void test_no_cut(void)
 		else if (refuses == 2)
 			request(m, HELPER + 8, SITE(0), 70, 0.001);
 		EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-		EXPECT(!find(&d, KIND_PREFIX_CUT) == (refuses > 0),
+		EXPECT(!find_kind(&d, KIND_PREFIX_CUT) == (refuses > 0),
 		       "a reachable network would be called cut off");
 		diagnosis_free(&d);
 		model_free(m);
@@ -666,12 +633,12 @@ static void test_chain(void)
 
 	m = scene(&two, 60);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->also_count == 1 &&
 		       f->also[0].address.word[3] == cpu_to_be32(OTHER_HELPER) &&
 		       mentions(f, "for 3.000 s, then 10.200.7.10:5274 for"),
 	       "two dead servers in turn fill the wait");
-	EXPECT(!find(&d, KIND_PEER_UNANSWERED) && !find(&d, KIND_TIMER_UNEXPLAINED),
+	EXPECT(!find_kind(&d, KIND_PEER_UNANSWERED) && !find_kind(&d, KIND_TIMER_UNEXPLAINED),
 	       "each server must be accused only once");
 	diagnosis_free(&d);
 	model_free(m);
@@ -711,7 +678,7 @@ static void test_addresses(void)
 			tried(m, HOST(i), HELPER + 7, 5274, at + 6.5, 5, 60);
 		}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 18,
 	       "the addresses would count against each other");
 	EXPECT(f && f->also_count == 2, "each dead address of the name is as guilty");
@@ -776,7 +743,7 @@ static void test_overlap(bool apart)
 				tried(m, HOST(i), OTHER_HELPER, 80, at + 0.0111, 6, 60);
 		}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	if (apart)
 		EXPECT(f && f->peer.address.word[3] == cpu_to_be32(HELPER) && !f->also_count &&
 			       f->confidence == CONFIDENCE_HIGH && !mentions(f, "distinguish"),
@@ -866,13 +833,13 @@ static void test_back(void)
 	/* given up just before; an attempt that began earlier is answered later */
 	tried(m, HOST(3), HELPER, 5274, 55.5, 1.5, 100);
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 12,
 	       "the stalls that end with its SYN-ACK belong to it");
 	EXPECT(f && mentions(f, "3 more ended at once when it answered, after 1.0") &&
 		       mentions(f, ":57: it answered before, and does so again"),
 	       "when it failed");
-	EXPECT(!find(&d, KIND_STALLS_UNEXPLAINED), "their cause is visible");
+	EXPECT(!find_kind(&d, KIND_STALLS_UNEXPLAINED), "their cause is visible");
 	diagnosis_free(&d);
 	model_free(m);
 }
@@ -894,7 +861,7 @@ static void test_lost_once(void)
 			answered_after(m, HOST(i), 8 * j + 0.8 * i + 0.012, lost ? 2 : 1);
 		}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	EXPECT(!find(&d, KIND_WAITS_FOR_PEER) && !find(&d, KIND_SLOW_HELPER),
+	EXPECT(!find_kind(&d, KIND_WAITS_FOR_PEER) && !find_kind(&d, KIND_SLOW_HELPER),
 	       "a SYN that was lost once is not the helper's fault");
 	diagnosis_free(&d);
 	model_free(m);
@@ -963,14 +930,14 @@ static void test_refused(void)
 	EXPECT(accuses(m, CONFIDENCE_HIGH, "refuses each time"),
 	       "attempts that are refused again and again fill the wait");
 	EXPECT(accuses(m, CONFIDENCE_HIGH, "try it 10 times"), "how often it is tried");
-	EXPECT(diagnose(&d, m, &session, &facts) && !find(&d, KIND_PEER_REFUSED),
+	EXPECT(diagnose(&d, m, &session, &facts) && !find_kind(&d, KIND_PEER_REFUSED),
 	       "the peer must be accused only once");
 	diagnosis_free(&d);
 	model_free(m);
 	m = refusing_at_once();
 	EXPECT(accuses(m, CONFIDENCE_HIGH, "try it 8 times"),
 	       "a page that follows soon would belong to the wait before");
-	EXPECT(diagnose(&d, m, &session, &facts) && !find(&d, KIND_TIMER_UNEXPLAINED),
+	EXPECT(diagnose(&d, m, &session, &facts) && !find_kind(&d, KIND_TIMER_UNEXPLAINED),
 	       "each wait is explained");
 	diagnosis_free(&d);
 	model_free(m);
@@ -1011,7 +978,7 @@ static void test_turns(void)
 				tried(ten, HOST(i), HELPER, 5274, at + 0.5 * k, 0.5, 60);
 		}
 	EXPECT(diagnose(&d, rotating, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_WAITS_FOR_PEER);
+	f = find_kind(&d, KIND_WAITS_FOR_PEER);
 	EXPECT(f && f == &d.at[0] && f->confidence == CONFIDENCE_HIGH && f->correlated == 18 &&
 		       f->also_count == 1 && f->also[0].port == 5274,
 	       "a chain that begins at either server is one finding");
@@ -1057,7 +1024,7 @@ static void test_ident(void)
 			model_settled(m, &c);
 		}
 	EXPECT(diagnose(&d, m, &session, &facts), "a diagnosis");
-	f = find(&d, KIND_IDENT);
+	f = find_kind(&d, KIND_IDENT);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->affected.count == 2,
 	       "hosts that refuse the questions are greeted at once");
 	diagnosis_free(&d);

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
 
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 #define NEVER_CUT 1e6
 #define DEAD 0x0ac80709 /* 10.200.7.9 */
 #define SITE(i) (0xcb007100u + 10 + (i))
@@ -22,11 +23,6 @@ static double noise(void)
 {
 	noise_state = noise_state * 1103515245 + 12345;
 	return (noise_state >> 8 & 0xffff) / 65536.0;
-}
-
-static struct address ip4(unsigned int a)
-{
-	return (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(a) } };
 }
 
 static struct address ip6(unsigned int a)
@@ -46,22 +42,16 @@ static void scene(double end)
 static struct connection from_host(unsigned int host, struct address server, unsigned int port,
 				   double at)
 {
-	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
+	struct endpoint client = {
+		.address = is_ip4(&server) ? ip4(0x0a010400 + host) : ip6(0x400 + host),
+		.port = 40000,
+	};
+	struct connection c =
+		made_handshake(client, (struct endpoint){ .address = server, .port = port }, at);
 
-	c.client.address = is_ip4(&server) ? ip4(0x0a010400 + host) : ip6(0x400 + host);
-	c.client.port = 40000;
 	c.has_mac = true;
 	c.mac[0] = 2;
 	c.mac[5] = host;
-	c.server = (struct endpoint){ .address = server, .port = port };
-	c.attempts = 1;
-	c.syn = c.syn_times[0] = c.syn_last = SECONDS(at);
-	c.syn_count = c.syn_times_count = c.synack_count = 1;
-	c.synack = c.syn + SECONDS(0.01);
-	c.ack = c.synack + SECONDS(0.001);
-	c.server_round_trip = SECONDS(0.01);
-	c.client_round_trip = SECONDS(0.001);
-	c.fin = c.rst = c.icmp = c.banner = NEVER;
 	return c;
 }
 
@@ -165,12 +155,7 @@ static void done(void)
 
 static const struct finding *find(enum finding_kind kind)
 {
-	size_t i;
-
-	for (i = 0; i < result.count; i++)
-		if (result.at[i].kind == kind)
-			return &result.at[i];
-	return NULL;
+	return find_kind(&result, kind);
 }
 
 static const struct finding *find_wait(void)
@@ -179,26 +164,6 @@ static const struct finding *find_wait(void)
 
 	f = f ? f : find(KIND_FAILOVER_CHAIN);
 	return f ? f : find(KIND_BROKEN_IPV6);
-}
-
-static bool mentions(const struct finding *f, const char *words)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (strstr(f->lines[i].text, words))
-			return true;
-	return strstr(f->text, words);
-}
-
-static bool has_line(const struct finding *f, const char *label)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (!strcmp(f->lines[i].label, label))
-			return true;
-	return false;
 }
 
 static bool is_about(ns_t t, double seconds)

@@ -8,46 +8,29 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
-
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
 static const struct session session = { .is_capture = true };
 static const struct host_facts facts;
 
 static struct endpoint at(unsigned int last, uint16_t port)
 {
-	return (struct endpoint){
-		.address = { { 0, 0, cpu_to_be32(0xffff), cpu_to_be32(0x0a000000 | last) } },
-		.port = port,
-	};
+	return ip4_endpoint(0x0a000000 | last, port);
 }
 
 /* A handshake: 10.0.0.`client` opens a connection to 10.0.0.`server`. */
 static struct connection handshake(unsigned int client, unsigned int server, uint16_t port,
 				   double when)
 {
-	struct connection c;
+	struct connection c = made_handshake(at(client, 40000), at(server, port), when);
 
-	memset(&c, 0, sizeof(c));
-	c.attempts = 1;
-	c.client = at(client, 40000);
-	c.server = at(server, port);
-	c.outcome = OUTCOME_ESTABLISHED;
 	c.end_reason = END_OF_RUN;
-	c.syn = c.syn_last = c.syn_times[0] = SECONDS(when);
-	c.syn_times_count = c.syn_count = c.synack_count = 1;
-	c.synack = c.syn + SECONDS(0.01);
-	c.ack = c.synack + SECONDS(0.001);
 	c.synack_window = 65160;
-	c.server_round_trip = SECONDS(0.01);
-	c.client_round_trip = SECONDS(0.001);
-	c.client_first = c.server_first = c.wait = c.answer = c.banner = NEVER;
-	c.fin = c.rst = c.icmp = NEVER;
 	c.settled = c.syn + SECONDS(30);
 	c.watched = c.settled - c.syn;
 	c.client_payload.mss = c.server_payload.mss = 1460;
-	c.far.syn = c.far.synack = c.far.client_first = NEVER;
 	return c;
 }
 
@@ -172,23 +155,7 @@ static void end(struct scene *s)
 
 static const struct finding *find(const struct scene *s, enum finding_kind kind)
 {
-	size_t i;
-
-	for (i = 0; i < s->d.count; i++)
-		if (s->d.at[i].kind == kind)
-			return &s->d.at[i];
-	return NULL;
-}
-
-static bool mentions(const struct finding *f, const char *label, const char *words)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if ((!label || !strcmp(f->lines[i].label, label)) &&
-		    strstr(f->lines[i].text, words))
-			return true;
-	return !label && strstr(f->text, words);
+	return find_kind(&s->d, kind);
 }
 
 static size_t count_problems(const struct scene *s)
@@ -224,12 +191,12 @@ static void test_syn_again(void)
 	f = find(&s, KIND_HANDSHAKE_UNFINISHED);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->hosts_hurt == 3 && f->correlated == 5,
 	       "answers that clients do not accept would be no finding");
-	EXPECT(f && mentions(f, NULL, "on 5 of 6 connects of 3 hosts the SYN comes again"),
+	EXPECT(f && says(f, NULL, "on 5 of 6 connects of 3 hosts the SYN comes again"),
 	       "the headline would not say what happens, and to whom");
-	EXPECT(f && mentions(f, "action", "checksum") && !mentions(f, "", "checksum"),
+	EXPECT(f && says(f, "action", "checksum") && !says(f, "", "checksum"),
 	       "a checksum that was not seen would be evidence");
-	EXPECT(f && !mentions(f, NULL, "time stamp"), "a valid time stamp would be called wrong");
-	EXPECT(f && mentions(f, "against", "other servers served 3 of these hosts"),
+	EXPECT(f && !says(f, NULL, "time stamp"), "a valid time stamp would be called wrong");
+	EXPECT(f && says(f, "against", "other servers served 3 of these hosts"),
 	       "the way to healthy hosts would be suspected");
 	EXPECT(!find(&s, KIND_NOT_THE_NETWORK), "the network would be cleared");
 	end(&s);
@@ -256,8 +223,8 @@ static void test_paws(void)
 		}
 		conclude(&s);
 		f = find(&s, KIND_HANDSHAKE_UNFINISHED);
-		EXPECT(f && mentions(f, NULL, "the client resets the SYN-ACK"), "a reset SYN-ACK");
-		EXPECT(f && mentions(f, NULL, "time stamp") == wrong, "time stamps as the reason");
+		EXPECT(f && says(f, NULL, "the client resets the SYN-ACK"), "a reset SYN-ACK");
+		EXPECT(f && says(f, NULL, "time stamp") == wrong, "time stamps as the reason");
 		end(&s);
 	}
 }
@@ -323,8 +290,8 @@ static void test_outer_side(void)
 	}
 	conclude(&s);
 	f = find(&s, KIND_HANDSHAKE_UNFINISHED);
-	EXPECT(f && mentions(f, NULL, "this gateway itself may drop") &&
-		       mentions(f, "action", "inner interface"),
+	EXPECT(f && says(f, NULL, "this gateway itself may drop") &&
+		       says(f, "action", "inner interface"),
 	       "clients would be accused of what this gateway may drop");
 	end(&s);
 }
@@ -350,9 +317,9 @@ static void test_closes(void)
 		f = find(&s, KIND_SERVER_CLOSES);
 		EXPECT(f && f->confidence == CONFIDENCE_HIGH && f->hosts_hurt == 3,
 		       "a server that closes every connection would be no finding");
-		EXPECT(f && mentions(f, NULL, "the time is a timer") == timed,
+		EXPECT(f && says(f, NULL, "the time is a timer") == timed,
 		       "a timer would not be told from a close at once");
-		EXPECT(f && mentions(f, "action", "looks up") == timed, "what to check");
+		EXPECT(f && says(f, "action", "looks up") == timed, "what to check");
 		end(&s);
 	}
 }
@@ -379,8 +346,8 @@ static void test_closes_whom(void)
 		}
 		conclude(&s);
 		f = find(&s, KIND_SERVER_CLOSES);
-		EXPECT(f && mentions(f, NULL, "resets connections"), "a reset would be a close");
-		EXPECT(f && mentions(f, "", limit ? "a limit" : "a rule about the client"),
+		EXPECT(f && says(f, NULL, "resets connections"), "a reset would be a close");
+		EXPECT(f && says(f, "", limit ? "a limit" : "a rule about the client"),
 		       "a limit would be taken for an access rule");
 		end(&s);
 	}
@@ -428,10 +395,10 @@ static void test_no_greeting(void)
 	conclude(&s);
 	f = find(&s, KIND_NO_GREETING);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH &&
-		       mentions(f, NULL, "6 of 6 connects of 3 hosts since ") &&
-		       mentions(f, NULL, "the clients give up after 30.000 s"),
+		       says(f, NULL, "6 of 6 connects of 3 hosts since ") &&
+		       says(f, NULL, "the clients give up after 30.000 s"),
 	       "a mail server that hangs would be no finding");
-	EXPECT(f && mentions(f, "when", "before that 10 were served"), "since when");
+	EXPECT(f && says(f, "when", "before that 10 were served"), "since when");
 	EXPECT(!find(&s, KIND_SERVER_CLOSES), "the client closes, not the server");
 	end(&s);
 
@@ -477,7 +444,7 @@ static void test_late_banner(void)
 		f = find(&s, KIND_LATE_BANNER);
 		EXPECT(!f == (kind != 3), "a TLS alert, or an idle timeout, would be a greeting");
 		EXPECT(kind > 1 || !ledger_row(&s.d.ledger, ROW_LATE), "a greeting in the ledger");
-		EXPECT(!f || mentions(f, NULL, "it asked nobody by TCP here"),
+		EXPECT(!f || says(f, NULL, "it asked nobody by TCP here"),
 		       "questions that cannot be seen");
 		end(&s);
 	}
@@ -502,8 +469,8 @@ static void test_lookup_seen(void)
 	}
 	conclude(&s);
 	f = find(&s, KIND_LATE_BANNER);
-	EXPECT(f && mentions(f, NULL, "4 of its 4 connects to port 53 failed") &&
-		       !mentions(f, NULL, "asked nobody"),
+	EXPECT(f && says(f, NULL, "4 of its 4 connects to port 53 failed") &&
+		       !says(f, NULL, "asked nobody"),
 	       "questions of the server that were seen would be denied");
 	end(&s);
 }
@@ -541,7 +508,7 @@ static void test_syn_proxy(void)
 		f = find(&s, KIND_SYN_PROXY);
 		EXPECT(f && f->confidence == CONFIDENCE_HIGH && count_problems(&s) == 1,
 		       "handshakes that a proxy completes would be the server's");
-		EXPECT(f && mentions(f, NULL, "this gateway answers") == (kind > 0),
+		EXPECT(f && says(f, NULL, "this gateway answers") == (kind > 0),
 		       "who answers the handshakes");
 		EXPECT(ledger_row(&s.d.ledger, ROW_FAILED) == 4, "closed unused");
 		end(&s);
@@ -587,8 +554,8 @@ static void test_request_lost(void)
 	f = find(&s, KIND_REQUEST_LOST);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && count_problems(&s) == 1,
 	       "packets lost after the SYN would be a full accept queue");
-	EXPECT(f && mentions(f, "against", "no SYN was ignored"), "what a full queue would show");
-	EXPECT(f && mentions(f, "", "was not seen"), "where the requests are lost");
+	EXPECT(f && says(f, "against", "no SYN was ignored"), "what a full queue would show");
+	EXPECT(f && says(f, "", "was not seen"), "where the requests are lost");
 	end(&s);
 
 	/* the path was cut for a moment */
@@ -665,7 +632,7 @@ static void test_where_lost(void)
 		f = find(&s, left ? KIND_REQUEST_LOST : KIND_DROPPED_IN_GATEWAY);
 		EXPECT(f && f->confidence == CONFIDENCE_HIGH && count_problems(&s) == 1,
 		       "the server would be accused of what this gateway drops");
-		EXPECT(f && mentions(f, NULL, left ? "left this gateway" : "do not leave"),
+		EXPECT(f && says(f, NULL, left ? "left this gateway" : "do not leave"),
 		       "where the requests are lost");
 		end(&s);
 	}
@@ -702,7 +669,7 @@ static void test_deferred(void)
 		conclude(&s);
 		f = find(&s, KIND_DEFERRED_ACCEPT);
 		EXPECT(!f == (kind == 2), "requests that are reset would be harmless");
-		EXPECT(!f || mentions(f, NULL, "harmless") == (kind == 1),
+		EXPECT(!f || says(f, NULL, "harmless") == (kind == 1),
 		       "harmless, although no late request was seen");
 		end(&s);
 	}

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
-
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
 #define HOST(i) (0x0a010400u + 20 + (i)) /* 10.1.4.20 and so on */
 #define SITE(i) (0xcb007100u + 10 + (i)) /* 203.0.113.10 and so on */
@@ -21,37 +21,17 @@ static struct host_facts facts;
 static struct diagnosis d;
 static uint64_t connects;
 
-static struct address ip4(unsigned int address)
-{
-	return (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(address) } };
-}
-
 /* ---- connects ---- */
 
 static struct connection served(unsigned int client, unsigned int server, unsigned int port,
 				double at)
 {
-	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
+	uint16_t from = 40000 + ++connects % 20000;
+	struct connection c =
+		made_handshake(ip4_endpoint(client, from), ip4_endpoint(server, port), at);
 
-	c.connect = ++connects;
-	c.attempts = 1;
-	c.client.address = ip4(client);
-	c.client.port = 40000 + connects % 20000;
-	c.server.address = ip4(server);
-	c.server.port = port;
-	c.syn = c.syn_times[0] = c.syn_last = SECONDS(at);
-	c.syn_count = c.syn_times_count = c.synack_count = 1;
-	c.synack = c.syn + SECONDS(0.01);
-	c.ack = c.synack + SECONDS(0.001);
-	c.client_first = c.ack + SECONDS(0.001);
-	c.server_first = c.settled = c.client_first + SECONDS(0.004);
-	c.wait = SECONDS(0.001);
-	c.answer = SECONDS(0.004);
-	c.server_round_trip = SECONDS(0.01);
-	c.client_round_trip = SECONDS(0.001);
-	c.fin = c.rst = c.icmp = c.banner = NEVER;
-	c.far.synack = c.far.client_first = NEVER;
-	c.client_payload.acked = true;
+	c.connect = connects;
+	make_served(&c, 0.001, 0.004);
 	return c;
 }
 
@@ -180,12 +160,7 @@ static void end(void)
 
 static const struct finding *find(enum finding_kind kind)
 {
-	size_t i;
-
-	for (i = 0; i < d.count; i++)
-		if (d.at[i].kind == kind)
-			return &d.at[i];
-	return NULL;
+	return find_kind(&d, kind);
 }
 
 static size_t count(enum finding_kind kind)
@@ -195,18 +170,6 @@ static size_t count(enum finding_kind kind)
 	for (i = 0; i < d.count; i++)
 		n += d.at[i].kind == kind;
 	return n;
-}
-
-static bool mentions(const struct finding *f, const char *words)
-{
-	size_t i;
-
-	if (!f)
-		return false;
-	for (i = 0; i < f->line_count; i++)
-		if (strstr(f->lines[i].text, words))
-			return true;
-	return strstr(f->text, words);
 }
 
 static bool has_label(const struct finding *f, const char *label)

@@ -8,20 +8,15 @@
 #include <string.h>
 
 #include "expect.h"
+#include "findings.h"
+#include "made_connect.h"
 #include "diagnose/diagnose.h"
-
-#define SECONDS(s) ((ns_t)((s) * (double)SECOND_NS))
 
 #define POPULATIONS 1000
 #define MOST_WRONG 5
 
 static const struct session session = { .start = { 1700000000, 0 }, .duration = SECONDS(600) };
 static const struct host_facts facts;
-
-static struct address ip4(unsigned int a)
-{
-	return (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(a) } };
-}
 
 #define HOST(i) (0x0a010000u + 10 + (unsigned int)(i))
 #define SITE(i) (0xcb007100u + 10 + (unsigned int)(i))
@@ -30,29 +25,15 @@ static struct address ip4(unsigned int a)
 static struct connection served(unsigned int host, unsigned int server, unsigned int port,
 				double at)
 {
-	struct connection c = { .outcome = OUTCOME_ESTABLISHED, .end_reason = END_PAYLOAD };
+	struct connection c =
+		made_handshake(ip4_endpoint(HOST(host), port), ip4_endpoint(SITE(server), 443), at);
 
-	c.attempts = 1;
-	c.client = (struct endpoint){ .address = ip4(HOST(host)), .port = port };
-	c.server = (struct endpoint){ .address = ip4(SITE(server)), .port = 443 };
 	c.client_isn = host * 65536 + port;
 	c.has_mac = true;
 	c.mac[0] = 2;
 	c.mac[4] = (uint8_t)(host >> 8);
 	c.mac[5] = (uint8_t)host;
-	c.syn = c.syn_last = c.syn_times[0] = SECONDS(at);
-	c.syn_count = c.syn_times_count = c.synack_count = 1;
-	c.synack = c.syn + SECONDS(0.01);
-	c.ack = c.client_first = c.synack + SECONDS(0.001);
-	c.server_first = c.settled = c.client_first + SECONDS(0.02);
-	c.watched = c.settled - c.syn;
-	c.wait = 0;
-	c.answer = SECONDS(0.02);
-	c.server_round_trip = SECONDS(0.01);
-	c.client_round_trip = SECONDS(0.001);
-	c.banner = c.fin = c.rst = c.icmp = NEVER;
-	c.client_payload = (struct payload){ .mss = 1460, .size = 500, .acked = true };
-	c.server_payload = (struct payload){ .mss = 1460, .size = 900, .acked = true };
+	make_served(&c, 0, 0.02);
 	c.synack_window = 65535;
 	c.syn_traits.ttl = 64;
 	c.syn_traits.has_timestamp = true;
@@ -132,26 +113,6 @@ static struct model *new_model(void)
 	return m;
 }
 
-static const struct finding *find(const struct diagnosis *d, enum finding_kind kind)
-{
-	size_t i;
-
-	for (i = 0; i < d->count; i++)
-		if (d->at[i].kind == kind)
-			return &d->at[i];
-	return NULL;
-}
-
-static bool mentions(const struct finding *f, const char *words)
-{
-	size_t i;
-
-	for (i = 0; i < f->line_count; i++)
-		if (strstr(f->lines[i].text, words))
-			return true;
-	return strstr(f->text, words);
-}
-
 static bool is_hurt(const struct finding *f, unsigned int host)
 {
 	struct address a = ip4(HOST(host));
@@ -172,7 +133,7 @@ static size_t count_accusations(const struct diagnosis *d)
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		n += find(d, kinds[i]) != NULL;
+		n += find_kind(d, kinds[i]) != NULL;
 	return n;
 }
 
@@ -212,13 +173,14 @@ static void test_filtered(void)
 
 	add_mixed_hosts(m, 6, true);
 	conclude(m, &d);
-	f = find(&d, KIND_SYN_FILTERED);
+	f = find_kind(&d, KIND_SYN_FILTERED);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH, "five hosts with ECN, four without");
 	EXPECT(f && mentions(f, "ECN") && mentions(f, "30 of 30") && mentions(f, "0 of 24"),
 	       "the counts");
 	EXPECT(f && f->affected.count == 5 && is_hurt(f, 0) && !is_hurt(f, 5), "healthy hosts");
 	EXPECT(f && f->correlated == 30, "the connects that it explains");
-	EXPECT(!find(&d, KIND_LOSSY_FAR_SIDE) && !find(&d, KIND_SLOW_CONNECT), "it is no loss");
+	EXPECT(!find_kind(&d, KIND_LOSSY_FAR_SIDE) && !find_kind(&d, KIND_SLOW_CONNECT),
+	       "it is no loss");
 	done(m, &d);
 }
 
@@ -232,10 +194,10 @@ static void test_all_with_ecn(void)
 	for (i = 0; i < 20; i++)
 		add(m, again(with_ecn(served(i % 6, i % 3, 40000 + i, 2.5 * i)), 1));
 	conclude(m, &d);
-	f = find(&d, KIND_SYN_FILTERED);
+	f = find_kind(&d, KIND_SYN_FILTERED);
 	EXPECT(f && mentions(f, "20 of 20") && mentions(f, "drops the first SYN of each"),
 	       "two explanations, both named");
-	EXPECT(!find(&d, KIND_LOSSY_FAR_SIDE), "it is no loss");
+	EXPECT(!find_kind(&d, KIND_LOSSY_FAR_SIDE), "it is no loss");
 	done(m, &d);
 
 	/* at a single server it may as well be the server */
@@ -245,7 +207,7 @@ static void test_all_with_ecn(void)
 	for (i = 0; i < 20; i++)
 		add(m, with_ecn(served(i % 6, 1, 50000 + i, 2.5 * i)));
 	conclude(m, &d);
-	EXPECT(!find(&d, KIND_SYN_FILTERED), "other servers answer SYNs with ECN");
+	EXPECT(!find_kind(&d, KIND_SYN_FILTERED), "other servers answer SYNs with ECN");
 	done(m, &d);
 }
 
@@ -265,7 +227,7 @@ static void test_within_hosts(void)
 			add(m, j % 2 ? silent(c) : c);
 		}
 	conclude(m, &d);
-	f = find(&d, KIND_SYN_FILTERED);
+	f = find_kind(&d, KIND_SYN_FILTERED);
 	EXPECT(f && mentions(f, "MPTCP") && f->confidence == CONFIDENCE_HIGH, "within each host");
 	done(m, &d);
 }
@@ -282,7 +244,7 @@ static void test_one_host_refused(void)
 	for (i = 0; i < 12; i++)
 		add(m, served(i % 4, 0, 40000 + i, 0.5 + 1.3 * i));
 	conclude(m, &d);
-	f = find(&d, KIND_SYN_FILTERED);
+	f = find_kind(&d, KIND_SYN_FILTERED);
 	EXPECT(f && f->confidence == CONFIDENCE_LOW && mentions(f, "may be this host"),
 	       "a trait of one host only");
 	EXPECT(!f || (f->affected.count == 1 && is_hurt(f, 9)), "the host");
@@ -351,11 +313,11 @@ static void test_first(void)
 
 	add_new_hosts(m, 22, 3);
 	conclude(m, &d);
-	f = find(&d, KIND_FIRST_SYN_LOST);
+	f = find_kind(&d, KIND_FIRST_SYN_LOST);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "22 of 22") &&
 		       mentions(f, "0 of 44"),
 	       "the first SYN of each host");
-	EXPECT(count_accusations(&d) == 1 && !find(&d, KIND_LOSSY_FAR_SIDE), "one finding");
+	EXPECT(count_accusations(&d) == 1 && !find_kind(&d, KIND_LOSSY_FAR_SIDE), "one finding");
 	done(m, &d);
 
 	/* old hosts beside the new ones */
@@ -369,7 +331,7 @@ static void test_first(void)
 		add(m, i % 3 ? c : again(c, 1));
 	}
 	conclude(m, &d);
-	f = find(&d, KIND_FIRST_SYN_LOST);
+	f = find_kind(&d, KIND_FIRST_SYN_LOST);
 	EXPECT(f && f->affected.count == 12 && mentions(f, "12 of 12"),
 	       "new hosts beside old ones");
 	done(m, &d);
@@ -410,7 +372,7 @@ static void test_reuse(void)
 
 	add_reuse(m, true, 1000);
 	conclude(m, &d);
-	f = find(&d, KIND_PORT_REUSE);
+	f = find_kind(&d, KIND_PORT_REUSE);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "10 of 10") &&
 		       mentions(f, "0 of 45"),
 	       "reused four-tuples");
@@ -432,7 +394,7 @@ static void test_reuse(void)
 		add(m, served(3 + i, 0, 46000, 4 * i));
 	}
 	conclude(m, &d);
-	f = find(&d, KIND_PORT_REUSE);
+	f = find_kind(&d, KIND_PORT_REUSE);
 	EXPECT(f && f->affected.count == 3 && mentions(f, "bare ACK"), "challenge ACKs");
 	done(m, &d);
 }
@@ -454,7 +416,7 @@ static void test_paths(void)
 			add(m, (i + j) % 4 ? c : silent(c));
 		}
 	conclude(m, &d);
-	f = find(&d, KIND_SOME_PATHS_FAIL);
+	f = find_kind(&d, KIND_SOME_PATHS_FAIL);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "15 connects"),
 	       "a dead next hop, by four-tuple");
 	done(m, &d);
@@ -468,7 +430,7 @@ static void test_paths(void)
 			add(m, (i + j % 6) % 4 ? c : silent(c));
 		}
 	conclude(m, &d);
-	f = find(&d, KIND_SOME_PATHS_FAIL);
+	f = find_kind(&d, KIND_SOME_PATHS_FAIL);
 	EXPECT(f && mentions(f, "12 pairs"), "a dead next hop, by addresses");
 	done(m, &d);
 
@@ -507,7 +469,7 @@ static void test_duplicate(void)
 	for (i = 0; i < 12; i++)
 		from_mac(m, 1, 40000 + i, 5 * i, i % 3 == 1, i % 4 == 1);
 	conclude(m, &d);
-	f = find(&d, KIND_DUPLICATE_ADDRESS);
+	f = find_kind(&d, KIND_DUPLICATE_ADDRESS);
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "02:00:00:01:00:01"),
 	       "two hosts with one address");
 	done(m, &d);
