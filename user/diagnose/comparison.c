@@ -128,9 +128,16 @@ static void find_bad(struct context *g, struct comparison_group *group)
 
 /* ---- the hosts that are well ---- */
 
+/* Returns true if the finding is about servers, each in its VLAN: not about what hosts do there. */
+static bool is_about_servers(const struct comparison_group *group)
+{
+	return group->f && finding_kinds[group->f->kind].family != FAMILY_WAIT;
+}
+
 /*
  * Marks the servers at which other hosts did the same: those of the bad connects, or their ports. A
  * server is the same in all VLANs: else hosts would be compared only with those of their VLAN.
+ * But a finding about a server in VLAN 20 has hosts of VLAN 20 only, whatever the reason.
  */
 static bool *comparable_servers(struct context *g, const struct comparison_group *group,
 				bool by_port)
@@ -147,7 +154,12 @@ static bool *comparable_servers(struct context *g, const struct comparison_group
 		servers[same[i]] |= group->servers[i];
 	}
 	for (i = 0; servers && ports && i < g->server_count; i++)
-		servers[i] = by_port ? ports[g->servers[i].endpoint.port] : servers[same[i]];
+		if (by_port)
+			servers[i] = ports[g->servers[i].endpoint.port];
+		else if (is_about_servers(group))
+			servers[i] = group->servers[i];
+		else
+			servers[i] = servers[same[i]];
 	free(ports);
 	return servers;
 }
@@ -198,7 +210,8 @@ static void find_good(struct context *g, struct comparison_group *group, bool by
 
 /*
  * "9 of 9 are in VLAN 20" would only say that VLAN 20 uses that server. So hosts are compared that
- * used the same servers; if there are none, as when each host goes elsewhere, the same ports.
+ * used the same servers; if there are none, as when each host goes elsewhere, the same ports. A
+ * finding about servers is compared at these servers only.
  */
 static void find_hosts(struct context *g, struct comparison_group *group)
 {
@@ -206,7 +219,7 @@ static void find_hosts(struct context *g, struct comparison_group *group)
 	if (group->bad < MIN_BAD || group->first == NEVER)
 		return;
 	find_good(g, group, false);
-	if (group->good < MIN_GOOD)
+	if (group->good < MIN_GOOD && !is_about_servers(group))
 		find_good(g, group, true);
 }
 
