@@ -278,12 +278,13 @@ static void opens(struct plan *plan, struct office_host *h, ns_t now, double wai
 
 	begin(&w, plan, h, now, first);
 	if (draw_chance(d, plan->troubles.fails) && !first) {
-		if (draw_chance(d, 0.5))
-			is_silent(&w);
-		else
+		if (draw_chance(d, 0.5)) {
 			w.refused = now + SECONDS(0.03);
-		publish(plan->o, &w);
-		return;
+			publish(plan->o, &w);
+			return;
+		}
+		now += SECONDS(1.02); /* the SYN is lost, at random, and sent again */
+		w.syns[w.syn_count++] = now;
 	}
 	w.synack = now + SECONDS(0.02 + 0.01 * draw_unit(d));
 	w.ack = w.synack + w.round_trip;
