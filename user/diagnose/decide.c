@@ -100,6 +100,27 @@ static bool is_proxied(const struct noted_connect *n, const struct server_facts 
 	       (facts->window_0 && facts->window_0 == facts->answered);
 }
 
+#define MAX_COMPARED 64 /* connects to the same server */
+
+/*
+ * Returns true if a SYN to the server was answered while the request was not acknowledged, and the
+ * request was sent again after that: its retransmissions are at most twice as far apart each time.
+ */
+static bool passes_meanwhile(const struct context *g, const struct noted_connect *n)
+{
+	const struct server *s = server_of(g, n);
+	size_t i = (size_t)(n - s->connects) + 1, end = i + MAX_COMPARED;
+
+	for (; i < s->count && i < end; i++) {
+		const struct connection *c = s->connects[i].c;
+
+		if (c->syn >= n->c->client_first && c->synack != NEVER)
+			return n->c->settled - c->synack >=
+			       c->synack - n->c->client_first + (ns_t)SECOND_NS;
+	}
+	return false;
+}
+
 /*
  * Requests that were not acknowledged. In each case the handshake seemed complete:
  *
@@ -107,9 +128,10 @@ static bool is_proxied(const struct noted_connect *n, const struct server_facts 
  *   SYN-ACKs repeat, SYNs are ignored a full accept queue
  *   SYN-ACKs repeat, no SYN is        packets after the SYN are lost on the way
  *   large requests only               they are too large for the path
- *   none of these                     the request is lost on the way
+ *   a SYN sent meanwhile is answered  the request is lost on the way
+ *   none of these                     nothing passes: an outage, not these packets
  */
-static enum finding_kind decide_not_acked(const struct noted_connect *n,
+static enum finding_kind decide_not_acked(const struct context *g, const struct noted_connect *n,
 					  const struct server_facts *facts)
 {
 	if (is_proxied(n, facts))
@@ -118,14 +140,14 @@ static enum finding_kind decide_not_acked(const struct noted_connect *n,
 		return facts->ignores_syns ? KIND_ACCEPT_QUEUE : KIND_REQUEST_LOST;
 	if (is_larger_than_segment(n->c) && facts->small_served && !facts->small_failed)
 		return KIND_LARGE_HELLO;
-	return KIND_REQUEST_LOST;
+	return passes_meanwhile(g, n) ? KIND_REQUEST_LOST : KINDS;
 }
 
 /*
  * Requests that were acknowledged, or that ended by an RST or FIN. If only requests larger than a
  * segment fail so, their size is the reason.
  */
-static enum finding_kind decide_answer(const struct noted_connect *n,
+static enum finding_kind decide_answer(const struct context *g, const struct noted_connect *n,
 				       const struct server_facts *facts)
 {
 	bool only_large = is_larger_than_segment(n->c) && facts->small_served &&
@@ -133,7 +155,7 @@ static enum finding_kind decide_answer(const struct noted_connect *n,
 
 	switch (n->entry.manner) {
 	case MANNER_NOT_ACKED:
-		return decide_not_acked(n, facts);
+		return decide_not_acked(g, n, facts);
 	case MANNER_TOO_LARGE:
 		return KIND_MTU_BLACK_HOLE;
 	case MANNER_ALERT:
@@ -180,7 +202,6 @@ static enum finding_kind decide_connect(const struct noted_connect *n,
 enum finding_kind decide_kind(const struct context *g, const struct noted_connect *n,
 			      const struct server_facts *facts)
 {
-	(void)g;
 	switch (n->entry.stage) {
 	case STAGE_CONNECT:
 		return decide_connect(n, facts);
@@ -199,7 +220,7 @@ enum finding_kind decide_kind(const struct context *g, const struct noted_connec
 		return is_proxied(n, facts) ? KIND_SYN_PROXY : KIND_NO_GREETING;
 	case STAGE_ANSWER:
 		if (n->entry.row == ROW_FAILED)
-			return decide_answer(n, facts);
+			return decide_answer(g, n, facts);
 		if (n->c->synack_after_ack && facts->ignores_syns)
 			return KIND_ACCEPT_QUEUE;
 		return n->c->answer == stage_duration(n->c, STAGE_ANSWER) ? KIND_FIRST_VISIT_SLOW
