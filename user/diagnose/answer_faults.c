@@ -102,10 +102,12 @@ static bool is_everyday(struct context *g, const struct failure_group *group,
 			const struct silence *s, const struct requests *r)
 {
 	uint64_t others = s->span.meanwhile + s->span.after;
+	/* many users who leave within a second or two look like a timer */
+	bool is_timer = s->patience.is_timer && s->patience.median >= MIN_PATIENCE_NS;
 
 	if (s->count < MIN_FAILURES)
 		return true;
-	return !s->patience.is_timer &&
+	return !is_timer &&
 	       (!r->served || s->count * 4 < others || is_before_usual_answer(g, &group->set));
 }
 
