@@ -43,6 +43,9 @@ static bool does(const struct server *s, enum finding_kind kind)
 {
 	if (!s || !s->troubled)
 		return false;
+	/* if all SYNs ask for ECN, nothing tells this from a server that ignores first SYNs */
+	if (s->trouble == FILTERS_ECN && kind == KIND_SLOW_CONNECT)
+		return s->troubled == s->answered;
 	if (s->trouble < FAULTS)
 		return kind_of_fault(s->trouble) == kind;
 	return (s->trouble == OVERLOADED && kind == KIND_NO_ANSWER) ||
