@@ -255,7 +255,8 @@ bool connection_lost_far(const struct connection *c)
 
 bool connection_answered_late(const struct connection *c)
 {
-	return c->synack != NEVER && c->syn_times_count > 1 && c->syn_times[1] < c->synack;
+	return c->synack != NEVER && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&
+	       !c->refusals;
 }
 
 enum side connection_end(const struct connection *c, ns_t *when)

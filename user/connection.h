@@ -204,7 +204,10 @@ bool payload_is_full(const struct payload *p);
  */
 bool payload_is_black_holed(const struct payload *p);
 
-/* Returns true if the connect was answered only after its SYN had been sent again. */
+/*
+ * Returns true if the connect was answered only after its SYN had been sent again. A refusal is an
+ * answer as well.
+ */
 bool connection_answered_late(const struct connection *c);
 
 /*
