@@ -83,6 +83,15 @@ static ns_t settles(const struct wire *w, ns_t last_syn, enum end_reason *why)
 	return at_sweep(life + (ns_t)SILENCE_NS);
 }
 
+ns_t wire_gap_bound(const struct wire *w)
+{
+	unsigned int n = w->syn_count;
+
+	if (n < 2)
+		return w->syns[0] + 3 * (ns_t)SECOND_NS;
+	return w->syns[n - 1] + 2 * (w->syns[n - 1] - w->syns[n - 2]);
+}
+
 enum fate wire_fate(const struct wire *w, ns_t end)
 {
 	bool greets = w->client_first == NEVER || w->server_first < w->client_first;

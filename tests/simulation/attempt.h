@@ -73,3 +73,6 @@ void wire_init(struct wire *w);
 
 /* Returns false if the attempt began after the end. */
 bool wire_settle(struct connection *c, const struct wire *w, ns_t end);
+
+/* Returns the end of the time in which the client may be in connect(), according to its SYNs. */
+ns_t wire_gap_bound(const struct wire *w);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agenda.h"
 #include "params.h"
 #include "attempt.h"
 
@@ -55,33 +56,6 @@ struct page {
 	ns_t far_side; /* the part of that time beyond the gateway, towards the server */
 };
 
-enum event_kind {
-	PAGE_STARTS,
-	PAGE_FOLLOWS, /* its document has arrived */
-	PASSES_GATES,
-	WANTS_TO_SEND,
-	TELEMETRY_DUE,
-	BACKGROUND_DUE,
-	IDLE_APP_DUE,
-	POLL_DUE,
-	POOL_DUE,
-	HEALTH_DUE,
-	HEALTH_DEAD_DUE,
-	SCAN_DUE,
-	GREETER_DUE,
-	REFUSER_DUE,
-	CUT_DUE,
-	FAILOVER_DUE,
-};
-
-struct event {
-	ns_t at;
-	uint32_t order; /* of events at the same moment */
-	enum event_kind kind;
-	uint32_t a;
-	uint32_t b;
-};
-
 struct host {
 	struct world *world;
 	struct inhabitant *truth;
@@ -107,10 +81,7 @@ struct host {
 	double health_every;
 	double scans;
 
-	struct event *events; /* a heap */
-	size_t event_count;
-	size_t event_room;
-	uint32_t event_order;
+	struct agenda agenda;
 	struct socket *sockets;
 	size_t socket_count;
 	size_t socket_room;
@@ -124,51 +95,12 @@ static struct server *server_at(struct host *h, size_t index)
 	return &h->world->p->servers[index];
 }
 
-/* ---- a host's events: a heap ---- */
-
-static bool is_earlier(const struct event *a, const struct event *b)
-{
-	return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
+/* ---- a host's events ---- */
 
 static void after(struct host *h, ns_t at, enum event_kind kind, uint32_t a, uint32_t b)
 {
-	struct event new = { .at = at, .order = h->event_order++, .kind = kind, .a = a, .b = b };
-	size_t i, up;
-
-	if (at > h->world->p->end)
-		return;
-	GROW(h->events, h->event_count, h->event_room);
-	for (i = h->event_count++; i; i = up) {
-		up = (i - 1) / 2;
-		if (!is_earlier(&new, &h->events[up]))
-			break;
-		h->events[i] = h->events[up];
-	}
-	h->events[i] = new;
-}
-
-static bool next_event(struct host *h, struct event *next)
-{
-	struct event last;
-	size_t i, down;
-
-	if (!h->event_count)
-		return false;
-	*next = h->events[0];
-	last = h->events[--h->event_count];
-	for (i = 0;; i = down) {
-		down = 2 * i + 1;
-		if (down >= h->event_count)
-			break;
-		if (down + 1 < h->event_count && is_earlier(&h->events[down + 1], &h->events[down]))
-			down++;
-		if (!is_earlier(&h->events[down], &last))
-			break;
-		h->events[i] = h->events[down];
-	}
-	h->events[i] = last;
-	return true;
+	if (at <= h->world->p->end)
+		agenda_add(&h->agenda, at, kind, a, b);
 }
 
 /* ---- the wire ---- */
@@ -318,16 +250,6 @@ static ns_t tries_in_turn(struct host *h, const size_t *servers, unsigned int co
 
 /* ---- helpers ---- */
 
-/* The end of the interval in which the client may be in connect(), according to its SYNs. */
-static ns_t gap_bound(const struct wire *w)
-{
-	unsigned int n = w->syn_count;
-
-	if (n < 2)
-		return w->syns[0] + SECONDS(3);
-	return w->syns[n - 1] + 2 * (w->syns[n - 1] - w->syns[n - 2]);
-}
-
 /*
  * An attempt of the helper, which it gives up at this moment. Returns true if the server answered.
  * Sets *over to the moment at which the helper learns the result, or gives up.
@@ -355,7 +277,7 @@ static bool asks(struct host *h, struct gate *g, size_t server, ns_t at, ns_t gi
 		g->visible_until = w.server_first;
 		*over = w.server_first + SECONDS(0.0001 + 0.01 * draw_unit(&h->draw));
 	} else {
-		g->visible_until = g->resolved ? w.icmp : gap_bound(&w);
+		g->visible_until = g->resolved ? w.icmp : wire_gap_bound(&w);
 		*over = gives_up;
 		if (fails < gives_up) /* the helper learns of the failure */
 			*over = fails + SECONDS(0.0005 + 0.004 * draw_unit(&h->draw));
@@ -1039,7 +961,7 @@ struct host *host_new(struct world *w)
 
 void host_free(struct host *h)
 {
-	free(h->events);
+	free(h->agenda.at);
 	free(h->sockets);
 	free(h->pages);
 	free(h);
@@ -1050,8 +972,7 @@ void host_runs(struct host *h, unsigned int number)
 	struct host fresh = { .world = h->world,
 			      .truth = &h->world->p->hosts[number],
 			      .draw = { .state = draw_bits(&h->world->draw) },
-			      .events = h->events,
-			      .event_room = h->event_room,
+			      .agenda = { .at = h->agenda.at, .room = h->agenda.room },
 			      .sockets = h->sockets,
 			      .socket_room = h->socket_room,
 			      .pages = h->pages,
@@ -1069,7 +990,7 @@ void host_runs(struct host *h, unsigned int number)
 	if (h->has_ip6)
 		h->truth->ip6 = h->ip6.address;
 	host_begins(h);
-	while (next_event(h, &e))
+	while (agenda_next(&h->agenda, &e))
 		happens(h, &e);
 	for (i = 0; i < h->socket_count; i++) /* sockets that are open at the end */
 		if (h->sockets[i].wire.syn_count && !h->sockets[i].is_done)
