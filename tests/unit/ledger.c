@@ -685,8 +685,15 @@ static void test_journal(void)
 		c.server.port = 25;
 		c.client.address = ip4(2);
 		model_settled(m, &c);
+		/* held by a SYN proxy, for long enough to tell or not */
+		c = without_payload(i < 3 ? 5 : 2);
+		c.server.port = 8080;
+		model_settled(m, &c);
 	}
 	model_ledger(m, &l);
+	EXPECT(l.count[ROW_FAILED][STAGE_HOLD][MANNER_NEVER] == 3 &&
+		       l.count[ROW_UNDECIDED][STAGE_HOLD][MANNER_RUN_ENDED] == 2,
+	       "clients that a SYN proxy holds would be undecided");
 	for (row = 0; row < LEDGER_ROWS; row++)
 		EXPECT(journal_row(m, row) == ledger_row(&l, row),
 		       "a finding would count other connects than the ledger");
@@ -701,7 +708,7 @@ static void test_journal(void)
 	       "the journal would grow without bound, or hide what it forgets");
 	EXPECT(m->journal.rings[JOURNAL_SERVED].at[0].c.syn == SECONDS(100 + MAX_SERVED - 5),
 	       "the journal would forget the newest connects");
-	EXPECT(m->journal.rings[JOURNAL_FAILED].count == 5,
+	EXPECT(m->journal.rings[JOURNAL_FAILED].count == 10,
 	       "served connects would displace those that failed");
 	model_free(m);
 }

@@ -516,6 +516,42 @@ static void test_syn_proxy(void)
 	}
 }
 
+/* Clients that may not send keep the connection: it is still open when the run ends. */
+static void test_syn_proxy_holds(void)
+{
+	const struct finding *f;
+	unsigned int i, kind;
+	struct scene s;
+
+	for (kind = 0; kind < 4; kind++) {
+		begin(&s);
+		add_healthy(&s);
+		for (i = 0; i < 6; i++) {
+			struct connection c = handshake(1 + i % 3, 99, 80, i);
+
+			c.synack_window = kind == 1 ? 65160 : 0;
+			c.settled = c.ack + SECONDS(kind == 2 ? 2 : 4);
+			add(&s, c);
+		}
+		if (kind == 3) {
+			struct connection c = served(1, 99, 80, 8);
+
+			c.synack_window = 0;
+			add(&s, c);
+		}
+		conclude(&s);
+		f = find(&s, KIND_SYN_PROXY);
+		EXPECT(!f == (kind > 0) && count_problems(&s) == (kind == 0),
+		       "clients that a SYN proxy holds would be undecided, or spare sockets held");
+		EXPECT(ledger_row(&s.d.ledger, kind ? ROW_UNDECIDED : ROW_FAILED) == 6,
+		       "which connects are still going on");
+		EXPECT(!f || (f->confidence == CONFIDENCE_MEDIUM && f->correlated == 6 &&
+			      mentions(f, "against", "keep the connections for later")),
+		       "idle clients would be certain to wait");
+		end(&s);
+	}
+}
+
 /* The same proxy in front of a server that answers: spare connections are closed unused. */
 static void test_syn_proxy_works(void)
 {
@@ -690,6 +726,7 @@ int main(void)
 	test_late_banner();
 	test_lookup_seen();
 	test_syn_proxy();
+	test_syn_proxy_holds();
 	test_syn_proxy_works();
 	test_request_lost();
 	test_accept_queue();

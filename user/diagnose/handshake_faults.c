@@ -245,6 +245,12 @@ static bool is_answered_before_asked(const struct noted_connect *n)
 	return c->far.seen && c->synack != NEVER && c->far.syn > c->synack;
 }
 
+/* Returns true if the client may only keep the connection for later: it has neither sent nor closed. */
+static bool is_idle(const struct noted_connect *n)
+{
+	return n->c->client_first == NEVER && connection_end(n->c, NULL) == SIDE_NONE;
+}
+
 static bool has_far_synack(const struct noted_connect *n)
 {
 	return n->c->far.synack != NEVER;
@@ -277,12 +283,16 @@ void report_syn_proxy(struct context *g, const struct failure_group *group)
 {
 	bool is_here = count_if(&group->set, is_from_gateway) > 0 ||
 		       count_if(&group->set, is_answered_before_asked) > 0;
+	bool all_idle = count_if(&group->set, is_idle) == group->set.count;
+	enum confidence confidence = confidence_by_count(group->set.count);
 	char servers[FORMAT_SERVERS], counts[FORMAT_COUNTS];
 	struct finding *f;
 
 	if (group->set.count < 2)
 		return;
-	f = begin_finding(g, group, KIND_SYN_PROXY, confidence_by_count(group->set.count));
+	if (all_idle)
+		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
+	f = begin_finding(g, group, KIND_SYN_PROXY, confidence);
 	if (!f)
 		return;
 	finding_text(f, "%s answers the handshakes with %s, and no byte of the server follows: %s",
@@ -295,4 +305,8 @@ void report_syn_proxy(struct context *g, const struct failure_group *group)
 			       "synproxy or redirect; ss -ltnp): does it answer this gateway?"
 			     : "check whether the server behind the SYN proxy (firewall, load "
 			       "balancer, protection against floods) runs and answers it");
+	if (all_idle)
+		finding_line(f, "against",
+			     "no client has closed: whether they wait to send, or keep the "
+			     "connections for later, was not seen");
 }

@@ -69,13 +69,20 @@ static void note_service(struct model *m, const struct connection *c, bool spare
 			note_longest(m, c, stage, stage_duration(c, stage));
 }
 
-/* Returns true if other connects to the server decide the row, see model_ledger(). */
+/*
+ * Returns true if other connects to the server decide the row, see model_ledger(): no side sent
+ * payload, and one closed after the length of a stall, or none had closed after SILENT_NS.
+ */
 static bool may_change(const struct connection *c, struct ledger_entry e, ns_t stall_ns)
 {
 	ns_t end;
 
-	if (e.stage != STAGE_HOLD || c->ack == NEVER ||
-	    (e.row != ROW_CANCELLED && e.manner != MANNER_SERVER_CLOSED))
+	if (e.stage != STAGE_HOLD || c->ack == NEVER)
+		return false;
+	if (e.row == ROW_UNDECIDED)
+		return connection_end(c, &end) == SIDE_NONE && c->settled - c->ack >= SILENT_NS &&
+		       !c->synack_window && !c->from_outside;
+	if (e.row != ROW_CANCELLED && e.manner != MANNER_SERVER_CLOSED)
 		return false;
 	return connection_end(c, &end) != SIDE_NONE && end - c->ack >= stall_ns;
 }
@@ -98,7 +105,7 @@ void note_ledger(struct model *m, struct client *client, struct peer *peer,
 		note_longest(m, c, e.stage, wait_for(c, e));
 	}
 	if (peer && may_change(c, e, m->stall_ns))
-		peer->closed_late[connection_end(c, NULL)]++;
+		peer->without_byte[connection_end(c, NULL)]++;
 	journal_add(&m->journal,
 		    is_served(c)		 ? JOURNAL_SERVED
 		    : client && client->verified ? JOURNAL_FAILED
@@ -136,13 +143,11 @@ bool peer_speaks_first(const struct peer *p, const int64_t *greetings)
 	return is_greeting_port(p->server.port);
 }
 
-/*
- * Returns the final row of a connect without a byte that this side closed after the length of a
- * stall.
- */
-static struct ledger_entry closed_late(const struct peer *p, const int64_t *greetings, enum side by)
+/* Returns the final row of a connect for which may_change(), by the side that closed it. */
+static struct ledger_entry final_entry(const struct peer *p, const int64_t *greetings, enum side by)
 {
-	static const struct ledger_entry unused = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
+	static const struct ledger_entry waiting = { ROW_UNDECIDED, STAGE_HOLD, MANNER_RUN_ENDED },
+					 unused = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
 					 no_greeting = { ROW_FAILED, STAGE_GREETING, MANNER_NEVER },
 					 closed = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED },
 					 held = { ROW_FAILED, STAGE_HOLD, MANNER_NEVER };
@@ -150,6 +155,9 @@ static struct ledger_entry closed_late(const struct peer *p, const int64_t *gree
 	/* a SYN proxy lets no client speak before the server has answered it */
 	bool is_held = p->window_0 && p->window_0 == p->answered && !p->requests && !p->banners;
 
+	/* a client may leave a spare socket idle, unless a window of 0 forbids it to send */
+	if (by == SIDE_NONE)
+		return is_held ? held : waiting;
 	/* a client that leaves after a while had waited for the greeting */
 	if (by == SIDE_CLIENT)
 		return is_held ? held : speaks_first ? no_greeting : unused;
@@ -160,6 +168,7 @@ static struct ledger_entry closed_late(const struct peer *p, const int64_t *gree
 void model_ledger(const struct model *m, struct ledger *l)
 {
 	static const struct ledger_entry provisional[SIDES] = {
+		[SIDE_NONE] = { ROW_UNDECIDED, STAGE_HOLD, MANNER_RUN_ENDED },
 		[SIDE_CLIENT] = { ROW_CANCELLED, STAGE_HOLD, MANNER_UNUSED },
 		[SIDE_SERVER] = { ROW_FAILED, STAGE_HOLD, MANNER_SERVER_CLOSED },
 	};
@@ -169,9 +178,9 @@ void model_ledger(const struct model *m, struct ledger *l)
 
 	*l = m->ledger;
 	for (p = m->peers; p; p = p->hh.next)
-		for (by = SIDE_CLIENT; by <= SIDE_SERVER; by++)
-			ledger_move(l, provisional[by], closed_late(p, greetings, by),
-				    p->closed_late[by]);
+		for (by = SIDE_NONE; by < SIDES; by++)
+			ledger_move(l, provisional[by], final_entry(p, greetings, by),
+				    p->without_byte[by]);
 	free(greetings);
 }
 
@@ -182,5 +191,5 @@ struct ledger_entry model_entry(const struct model *m, const int64_t *greetings,
 
 	if (!p || !may_change(&e->c, e->entry, m->stall_ns))
 		return e->entry;
-	return closed_late(p, greetings, connection_end(&e->c, NULL));
+	return final_entry(p, greetings, connection_end(&e->c, NULL));
 }

@@ -166,8 +166,8 @@ struct peer {
 	uint32_t lost; /* connections whose SYN was lost behind this gateway */
 	uint32_t banners; /* connections in which the server spoke first */
 	uint32_t late_banners;
-	/* connects without a byte that a side closed after the length of a stall, by side */
-	uint32_t closed_late[SIDES];
+	/* connects without a byte whose row others decide, by the side that closed them */
+	uint32_t without_byte[SIDES];
 	struct pairs_of pairs; /* clients that tried this peer, the latest first */
 	uint8_t icmp_type; /* type of the last ICMP error */
 	uint8_t icmp_code;
