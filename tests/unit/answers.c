@@ -462,6 +462,53 @@ static void test_black_hole(void)
 	end();
 }
 
+/* A request in a segment of full size that is repeated and never acknowledged. */
+static struct connection black_holed(unsigned int host, double at)
+{
+	struct connection c = ended(large(served(host, SERVER(1), at)), SIDE_CLIENT, false, 20);
+
+	c.client_payload.acked = false;
+	c.client_payload.again = 4;
+	return c;
+}
+
+/* Packets as large as those that fail are acknowledged by the same address meanwhile. */
+static void test_no_black_hole(void)
+{
+	const struct finding *f;
+	struct connection c;
+	unsigned int i, kind;
+
+	for (kind = 0; kind < 3; kind++) {
+		begin();
+		for (i = 0; i < 20; i++) {
+			if (kind < 2)
+				add(served(i % 5, SERVER(1), i));
+			/* at another port, or by other hosts */
+			c = large(served(kind == 2 ? 8 : i % 4, SERVER(1), i + 0.5));
+			c.server.port = 80;
+			if (kind == 1)
+				c.client_payload.size = c.client_payload.mss = 1360;
+			add(c);
+		}
+		for (i = 0; i < 12; i++)
+			add(black_holed(i % 4, i));
+		conclude();
+		f = find(KIND_MTU_BLACK_HOLE);
+		EXPECT(!f == !kind, "the MTU would be blamed although such packets pass");
+		EXPECT(!f || (f->confidence == (kind == 1 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM) &&
+			      has_line(f, "against") == (kind == 2)),
+		       "other hosts may have another path, and smaller packets prove nothing");
+		f = find(KIND_LARGE_HELLO);
+		EXPECT(!f == (kind > 0), "what fails is large ClientHellos");
+		EXPECT(!f || (f->confidence == CONFIDENCE_HIGH && f->hosts_hurt == 4 &&
+			      strstr(f->text, "are never acknowledged, 12 of 12") &&
+			      mentions(f, "at the time of 12 of these 12 connects")),
+		       "why it is not the MTU");
+		end();
+	}
+}
+
 /* ---- first-visit-slow ---- */
 
 static void test_first_visit(void)
@@ -625,6 +672,7 @@ int main(void)
 	test_alert();
 	test_large_hello();
 	test_black_hole();
+	test_no_black_hole();
 	test_first_visit();
 	test_slow_server();
 	test_not_the_network();

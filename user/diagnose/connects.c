@@ -36,17 +36,24 @@ void connect_set_free(struct connect_set *set)
 	*set = (struct connect_set){};
 }
 
-struct noted_connect *connect_of_stall(const struct timeline *t, const struct stall *s)
+size_t first_connect_since(const struct timeline *t, ns_t syn)
 {
 	size_t first = 0, last = t->connect_count, middle;
 
 	while (first < last) {
 		middle = first + (last - first) / 2;
-		if (t->connects[middle]->c->syn < s->syn)
+		if (t->connects[middle]->c->syn < syn)
 			first = middle + 1;
 		else
 			last = middle;
 	}
+	return first;
+}
+
+struct noted_connect *connect_of_stall(const struct timeline *t, const struct stall *s)
+{
+	size_t first = first_connect_since(t, s->syn);
+
 	for (; first < t->connect_count && t->connects[first]->c->syn == s->syn; first++)
 		if (same_endpoint(&t->connects[first]->c->client, &s->from) &&
 		    same_endpoint(&t->connects[first]->c->server, &s->to))

@@ -43,6 +43,9 @@ static inline bool is_answered_next_door(const struct connection *c)
 	       (c->synack_ttl == 64 || c->synack_ttl == 128 || c->synack_ttl == 255);
 }
 
+/* Returns the index in t->connects[] of the first connect whose SYN came at this time or later. */
+size_t first_connect_since(const struct timeline *t, ns_t syn);
+
 /* Returns the connect that stalled, or NULL if the journal has forgotten it. */
 struct noted_connect *connect_of_stall(const struct timeline *t, const struct stall *s);
 

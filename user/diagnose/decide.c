@@ -9,6 +9,41 @@ bool is_larger_than_segment(const struct connection *c)
 	return c->client_payload.mss && c->client_flight > c->client_payload.mss;
 }
 
+static bool is_request_black_holed(const struct noted_connect *n)
+{
+	return is_failed(n) && n->entry.manner == MANNER_TOO_LARGE &&
+	       payload_is_black_holed(&n->c->client_payload);
+}
+
+/* A path seldom changes within this time. */
+#define SAME_PATH_NS (5 * (ns_t)SECOND_NS)
+
+/*
+ * One failure in so many must be refuted: most hosts send no other large request at that moment,
+ * and their failures are not refuted, nor any different.
+ */
+#define MIN_REFUTED 4
+
+bool has_size_passed(const struct noted_connect *n)
+{
+	const struct connection *c = n->c;
+	const struct timeline *host = n->host;
+	size_t i;
+
+	for (i = host ? first_connect_since(host, c->syn - SAME_PATH_NS) : 0;
+	     host && i < host->connect_count; i++) {
+		const struct connection *other = host->connects[i]->c;
+
+		if (other->syn > c->settled)
+			return false;
+		if (other->client_payload.acked &&
+		    other->client_payload.size >= c->client_payload.size &&
+		    same_address(&other->server, &c->server))
+			return true;
+	}
+	return false;
+}
+
 /* Returns true if a SYN came after a SYN-ACK that repeats, and was ignored like it. */
 static bool is_syn_ignored(const struct connection *c)
 {
@@ -34,6 +69,10 @@ static void add_connect(struct server_facts *f, const struct noted_connect *n)
 	f->window_0 += c->synack != NEVER && !c->synack_window;
 	if (c->client_first == NEVER)
 		return;
+	if (is_request_black_holed(n)) {
+		f->full_failed++;
+		f->full_refuted += has_size_passed(n);
+	}
 	f->large_served += large && was_served(n);
 	f->large_failed += large && is_failed(n);
 	f->small_served += !large && was_served(n);
@@ -157,6 +196,10 @@ static enum finding_kind decide_answer(const struct context *g, const struct not
 	case MANNER_NOT_ACKED:
 		return decide_not_acked(g, n, facts);
 	case MANNER_TOO_LARGE:
+		/* packets of the same size pass meanwhile: the MTU is not the reason */
+		if (is_request_black_holed(n) &&
+		    facts->full_refuted * MIN_REFUTED >= facts->full_failed)
+			return decide_not_acked(n, facts);
 		return KIND_MTU_BLACK_HOLE;
 	case MANNER_ALERT:
 		return KIND_REFUSED_IN_ANSWER;

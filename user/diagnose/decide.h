@@ -32,10 +32,22 @@ struct server_facts {
 	/* connects with a first flight larger than a segment, and with a smaller one */
 	uint64_t large_served, large_failed;
 	uint64_t small_served, small_failed;
+	/*
+	 * connects that failed with a full-size request that was not acknowledged, and such of them
+	 * during which another one of that size passed: see has_size_passed()
+	 */
+	uint64_t full_failed, full_refuted;
 };
 
 /* Returns true if the client's first flight did not fit into one segment. */
 bool is_larger_than_segment(const struct connection *c);
+
+/*
+ * Returns true if a first segment of at least the size of this connect's request was acknowledged
+ * on a connect of the same host to the same address, at any port, that began shortly before it or
+ * before its end: then the path carries such packets.
+ */
+bool has_size_passed(const struct noted_connect *n);
 
 struct server_facts facts_of_server(const struct context *g, const struct server *s);
 

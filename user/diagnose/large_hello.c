@@ -112,9 +112,24 @@ static const char *fate_of(const struct connect_set *set)
 		return "are reset";
 	if (count_manner(set, MANNER_NEVER) == set->count)
 		return "are never answered";
-	if (count_manner(set, MANNER_NOT_ACKED) == set->count)
+	if (count_manner(set, MANNER_NOT_ACKED) + count_manner(set, MANNER_TOO_LARGE) == set->count)
 		return "are never acknowledged";
 	return "fail";
+}
+
+static void add_passed_line(struct finding *f, const struct connect_set *set)
+{
+	size_t i, passed = 0;
+
+	for (i = 0; i < set->count; i++)
+		passed += has_size_passed(set->at[i]);
+	if (passed)
+		finding_line(
+			f, "",
+			"at the time of %zu of these %zu connects, other requests of that size "
+			"of the same host to the same address were acknowledged: the path "
+			"carries such packets",
+			passed, set->count);
 }
 
 static void add_size_lines(struct finding *f, const struct failure_group *group,
@@ -127,6 +142,7 @@ static void add_size_lines(struct finding *f, const struct failure_group *group,
 		     " of %" PRIu64 " smaller ones to the same servers",
 		     z->large_failed, z->large_failed + z->large_served, z->small_failed,
 		     z->small_failed + z->small_served);
+	add_passed_line(f, &group->set);
 	if (f->timer != NEVER && group->facts.round_trip != NEVER)
 		finding_line(f, "",
 			     "the end comes %s after the first segment; the round trip is %s",
@@ -216,5 +232,5 @@ void report_large_hello(struct context *g, const struct failure_group *group)
 	report_manners(g, group, MANNER_SERVER_RESET, MANNER_SERVER_CLOSED,
 		       report_reset_after_request);
 	report_manners(g, group, MANNER_NEVER, MANNER_NEVER, report_no_answer);
-	report_manners(g, group, MANNER_NOT_ACKED, MANNER_NOT_ACKED, report_request_lost);
+	report_manners(g, group, MANNER_NOT_ACKED, MANNER_TOO_LARGE, report_request_lost);
 }

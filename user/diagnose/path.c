@@ -20,28 +20,61 @@ struct black_holes {
 	size_t requests;
 	size_t answers;
 	size_t too_big; /* an ICMP "too big" was seen */
-	size_t full_acked; /* other full-sized first segments of these servers and their clients */
+	/* first segments of other connects to these addresses: as large as the smallest of these */
+	size_t full_acked;
+	const struct server *counted; /* the first server of the last address that was counted */
 };
+
+static bool is_acked(const struct payload *p, uint16_t least)
+{
+	return payload_is_full(p) && p->acked && p->size >= least;
+}
+
+/* Counts the acknowledged first segments of least bytes or more at the address of s, once. */
+static void add_full_acked(struct context *g, struct black_holes *b, const struct server *s,
+			   uint16_t least)
+{
+	const struct endpoint *address = &s->endpoint;
+	const struct server *end = g->servers + g->server_count;
+	size_t i;
+
+	while (s > g->servers && same_address(&s[-1].endpoint, address))
+		s--;
+	if (b->counted == s)
+		return;
+	b->counted = s;
+	for (; s < end && same_address(&s->endpoint, address); s++)
+		for (i = 0; i < s->count; i++) {
+			const struct connection *c = s->connects[i].c;
+
+			b->full_acked += is_acked(&c->client_payload, least) ||
+					 is_acked(&c->server_payload, least);
+		}
+}
 
 static void add_black_holes(struct context *g, struct black_holes *b, const struct server *s)
 {
 	struct failure_group *group = &b->group;
-	size_t i, before = group->set.count, acked = 0;
+	size_t i, before = group->set.count;
+	uint16_t least = UINT16_MAX;
 
 	for (i = 0; i < s->count; i++) {
 		struct noted_connect *n = &s->connects[i];
+		bool is_answer;
+		uint16_t size;
 
-		acked += (payload_is_full(&n->c->client_payload) && n->c->client_payload.acked) ||
-			 (payload_is_full(&n->c->server_payload) && n->c->server_payload.acked);
 		if (!is_failed(n) || n->entry.manner != MANNER_TOO_LARGE || n->explained)
 			continue;
 		connect_set_add(g, &group->set, n);
-		b->answers += payload_is_black_holed(&n->c->server_payload);
+		is_answer = payload_is_black_holed(&n->c->server_payload);
+		size = is_answer ? n->c->server_payload.size : n->c->client_payload.size;
+		least = size < least ? size : least;
+		b->answers += is_answer;
 		b->too_big += n->c->too_big;
 	}
 	if (group->set.count == before)
 		return;
-	b->full_acked += acked;
+	add_full_acked(g, b, s, least);
 	group->servers++;
 	group->connects += s->count;
 	if (group->set.count - before > group->most) {
@@ -66,10 +99,14 @@ static const char *format_black_holed(char out[80], const struct black_holes *b)
 static void report_black_holes(struct context *g, const struct black_holes *b)
 {
 	struct requests r = requests_of(g, &b->group);
-	struct finding *f = finding_of_group(g, &b->group, KIND_MTU_BLACK_HOLE,
-					     confidence_by_count(b->group.set.count), &r);
+	enum confidence confidence = confidence_by_count(b->group.set.count);
 	char servers[FORMAT_SERVERS], segments[80];
+	struct finding *f;
 
+	/* such packets pass on another path, or at another time */
+	if (b->full_acked && confidence == CONFIDENCE_HIGH)
+		confidence = CONFIDENCE_MEDIUM;
+	f = finding_of_group(g, &b->group, KIND_MTU_BLACK_HOLE, confidence, &r);
 	if (!f)
 		return;
 	finding_text(f,
@@ -95,8 +132,8 @@ static void report_black_holes(struct context *g, const struct black_holes *b)
 		finding_line(f, "against",
 			     "%zu other full-size first segment%s of %s %s acknowledged",
 			     b->full_acked, plural(b->full_acked),
-			     b->group.servers > 1 ? "connects to these servers"
-						  : "connects to this server",
+			     b->group.servers > 1 ? "connects to these addresses"
+						  : "connects to this address",
 			     were(b->full_acked));
 	finding_add_span(g, f, &b->group.set);
 	finding_line(f, "action", "clamp the MSS at the tunnel, or let ICMP \"too big\" through");
