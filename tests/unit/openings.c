@@ -196,10 +196,45 @@ static void test_syn_again(void)
 	EXPECT(f && says(f, "action", "checksum") && !says(f, "", "checksum"),
 	       "a checksum that was not seen would be evidence");
 	EXPECT(f && !says(f, NULL, "time stamp"), "a valid time stamp would be called wrong");
+	EXPECT(f && !says(f, NULL, "other host"), "no other host uses this server");
 	EXPECT(f && says(f, "against", "other servers served 3 of these hosts"),
 	       "the way to healthy hosts would be suspected");
 	EXPECT(!find(&s, KIND_NOT_THE_NETWORK), "the network would be cleared");
 	end(&s);
+}
+
+/* Two hosts do not finish handshakes with a server, others do. */
+static void test_unfinished_by_some(void)
+{
+	const struct finding *f;
+	unsigned int i, others;
+	struct scene s;
+
+	for (others = 0; others < 3; others++) {
+		begin(&s);
+		add_healthy(&s);
+		for (i = 0; i < 4; i++) {
+			struct connection c = half_open(1 + i % 2, 99, 5 * i);
+
+			repeats_syn(&c);
+			add(&s, c);
+			add(&s, served(1 + i % 2, 99, 80, 5 * i + 1));
+		}
+		for (i = 0; i < 3 * others; i++)
+			add(&s, served(3 + i % others, 99, 80, 5 * i));
+		conclude(&s);
+		f = find(&s, KIND_HANDSHAKE_UNFINISHED);
+		EXPECT(f && says(f, "against", "other host") == (others > 0),
+		       "hosts that finish the handshake would not clear the server");
+		EXPECT(f && (others != 2 ||
+			     says(f, "against",
+				      "2 other hosts finish the handshake with this server (6 "
+				      "connects)")),
+		       "how many others, and how often");
+		EXPECT(f && (others != 1 || says(f, "against", "1 other host finishes")),
+		       "one other host");
+		end(&s);
+	}
 }
 
 static void test_paws(void)
@@ -546,7 +581,7 @@ static void test_syn_proxy_holds(void)
 		EXPECT(ledger_row(&s.d.ledger, kind ? ROW_UNDECIDED : ROW_FAILED) == 6,
 		       "which connects are still going on");
 		EXPECT(!f || (f->confidence == CONFIDENCE_MEDIUM && f->correlated == 6 &&
-			      mentions(f, "against", "keep the connections for later")),
+			      says(f, "against", "keep the connections for later")),
 		       "idle clients would be certain to wait");
 		end(&s);
 	}
@@ -715,6 +750,7 @@ static void test_deferred(void)
 int main(void)
 {
 	test_syn_again();
+	test_unfinished_by_some();
 	test_paws();
 	test_one_client();
 	test_no_fault_of_handshakes();

@@ -156,6 +156,41 @@ static void set_unfinished_text(struct context *g, struct finding *f,
 			     what);
 }
 
+/*
+ * Adds how many other hosts completed handshakes with the servers of the group. Addresses in the
+ * finding mark the hosts, since they are never used again.
+ */
+static void add_who_finishes(struct context *g, struct finding *f,
+			     const struct failure_group *group)
+{
+	const struct server *s = NULL;
+	size_t i, j, connects = 0, hosts = 0;
+
+	for (i = 0; i < group->set.count; i++)
+		if (group->set.at[i]->host)
+			count_once(group->set.at[i]->host, f);
+	for (i = 0; i < group->set.count; i++) {
+		if (server_of(g, group->set.at[i]) == s)
+			continue;
+		s = server_of(g, group->set.at[i]);
+		for (j = 0; j < s->count; j++) {
+			struct timeline *host = s->connects[j].host;
+
+			if (!host || host->counted == f || s->connects[j].c->ack == NEVER)
+				continue;
+			connects++;
+			hosts += count_once(host, f->lines);
+		}
+	}
+	if (hosts)
+		finding_line(f, "against",
+			     "%zu other host%s finish%s the handshake with %s (%zu connect%s): "
+			     "look for what only the failing hosts, or the ways to them, have",
+			     hosts, plural(hosts), hosts == 1 ? "es" : "",
+			     group->servers > 1 ? "these servers" : "this server", connects,
+			     plural(connects));
+}
+
 static bool is_one_client(const struct connect_set *set)
 {
 	size_t i;
@@ -193,6 +228,7 @@ static void report_unfinished(struct context *g, const struct failure_group *gro
 	add_whereabouts(g, f, &group->set);
 	finding_add_span(g, f, &group->set);
 	add_unfinished_action(f, &group->set, manner);
+	add_who_finishes(g, f, group);
 	served = count_served(&group->set, true);
 	if (served.hosts)
 		finding_line(f, "against",
