@@ -642,6 +642,55 @@ static void add_idle_clients(double round_trip, bool by_gateway)
 	}
 }
 
+/* Adds a connect that is refused at once. */
+static void add_refused(unsigned int host, uint16_t port, double at, uint8_t ttl)
+{
+	struct connection c = unanswered(served(host, SERVER(0), at));
+
+	c.server.port = port;
+	c.outcome = OUTCOME_REFUSED;
+	c.end_reason = END_RST;
+	c.synack = c.ack = c.client_first = c.wait = NEVER;
+	c.synack_count = c.synack_ttl = c.client_flight = 0;
+	c.client_payload = (struct payload){ .mss = 1460 };
+	c.server_round_trip = c.client_round_trip = NEVER;
+	c.rst = c.settled = c.syn + SECONDS(0.02);
+	c.rst_from = SIDE_SERVER;
+	c.rst_ttl = ttl;
+	add(c);
+}
+
+/* A refusal is an answer, unless a device on the way may have given it. */
+static void test_refused_on_the_way(void)
+{
+	static const struct {
+		unsigned int host;
+		uint16_t port;
+		uint8_t ttl;
+		bool is_well;
+		const char *claim;
+	} cells[] = {
+		{ 7, 25, 53, true, "a closed port would make the network suspect" },
+		{ 7, 25, 0, true, "an RST whose TTL is unknown would make it suspect" },
+		{ 2, 443, 53, true, "a server that restarts would make it suspect" },
+		{ 7, 443, 53, false, "a firewall that refuses one host would be cleared" },
+		{ 7, 25, 60, false, "an RST with another TTL than the SYN-ACKs would be its own" },
+	};
+	unsigned int i, j;
+
+	for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+		begin();
+		for (j = 0; j < 40; j++)
+			add(served(j % 5, SERVER(j % 2), j));
+		for (j = 0; j < 3; j++)
+			add_refused(cells[i].host, cells[i].port, 10 * j, cells[i].ttl);
+		conclude();
+		EXPECT(find(KIND_PEER_REFUSED) && !find(KIND_NOT_THE_NETWORK) == !cells[i].is_well,
+		       cells[i].claim);
+		end();
+	}
+}
+
 static void test_not_the_network(void)
 {
 	begin();
@@ -675,6 +724,7 @@ int main(void)
 	test_no_black_hole();
 	test_first_visit();
 	test_slow_server();
+	test_refused_on_the_way();
 	test_not_the_network();
 	printf("answers: %d passed, %d failed\n", passed, failed);
 	return failed > 0;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/connects.h"
 
 /* Share of lost records above which every count is doubtful. */
 #define LOST_SHARE 0.001
@@ -160,6 +161,73 @@ static bool is_answered_by_proxy(const struct context *g)
 	return false;
 }
 
+static bool is_refused(const struct noted_connect *n)
+{
+	return is_failed(n) && n->entry.manner == MANNER_REFUSED;
+}
+
+/*
+ * Returns true if the server answers some hosts and refuses all connects of others: a firewall on
+ * the way may do so. The address of s->count marks the hosts, since nothing else does by it.
+ */
+static bool is_refused_in_part(const struct server *s)
+{
+	size_t i, answered = 0;
+
+	for (i = 0; i < s->count; i++)
+		if (s->connects[i].host && s->connects[i].c->synack != NEVER)
+			answered += count_once(s->connects[i].host, &s->count);
+	for (i = 0; answered && i < s->count; i++)
+		if (s->connects[i].host && s->connects[i].host->counted != &s->count &&
+		    is_refused(&s->connects[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Returns true if an RST that refuses a connect to this address has another TTL than all its
+ * SYN-ACKs: another device may have sent it. The servers are the ports of the address.
+ */
+static bool is_refused_by_other(const struct server *servers, size_t count)
+{
+	bool ttls[UINT8_MAX + 1] = {}, is_known = false;
+	size_t i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < servers[i].count; j++) {
+			const struct connection *c = servers[i].connects[j].c;
+
+			ttls[c->synack_ttl] |= c->synack != NEVER;
+			is_known |= c->synack != NEVER && c->synack_ttl;
+		}
+	for (i = 0; is_known && i < count; i++)
+		for (j = 0; j < servers[i].count; j++) {
+			const struct noted_connect *n = &servers[i].connects[j];
+
+			if (is_refused(n) && n->c->rst_ttl && !n->c->from_gateway &&
+			    !ttls[n->c->rst_ttl])
+				return true;
+		}
+	return false;
+}
+
+/* Returns true if a device on the way may have refused connects in place of a server. */
+static bool may_path_refuse(const struct context *g)
+{
+	size_t i, next;
+
+	for (i = 0; i < g->server_count; i = next) {
+		for (next = i; next < g->server_count &&
+			       same_address(&g->servers[i].endpoint, &g->servers[next].endpoint);
+		     next++)
+			if (is_refused_in_part(&g->servers[next]))
+				return true;
+		if (is_refused_by_other(&g->servers[i], next - i))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Returns true if a stage in which the path takes part failed or was late. A refusal, a FIN and an
  * alert are answers, and a client that is silent holds its request itself.
@@ -208,7 +276,8 @@ static void report_not_the_network(struct context *g)
 	/* where nothing failed or was late, there is nothing of which the network is to be cleared */
 	if (!ledger_row(l, ROW_FAILED) && !ledger_row(l, ROW_LATE))
 		return;
-	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l) || is_answered_by_proxy(g))
+	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l) || is_answered_by_proxy(g) ||
+	    may_path_refuse(g))
 		return;
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
 			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
