@@ -253,6 +253,14 @@ bool connection_lost_far(const struct connection *c)
 	return connection_answered_late(c) && !c->challenged;
 }
 
+unsigned int connection_syn_copies(const struct connection *c)
+{
+	unsigned int near = c->syn_count ? c->syn_copies / c->syn_count : 0;
+	unsigned int far = c->far.syn_count ? c->far.syn_copies / c->far.syn_count : 0;
+
+	return near > far ? near : far;
+}
+
 bool connection_answered_late(const struct connection *c)
 {
 	return c->synack != NEVER && c->syn_times_count > 1 && c->syn_times[1] < c->synack &&

@@ -84,6 +84,8 @@ struct far_side {
 	struct endpoint client;
 	struct endpoint server;
 	ns_t syn;
+	uint32_t syn_count;
+	uint32_t syn_copies;
 	ns_t synack;
 	ns_t client_first;
 };
@@ -203,6 +205,15 @@ bool payload_is_full(const struct payload *p);
  * acknowledged.
  */
 bool payload_is_black_holed(const struct payload *p);
+
+/*
+ * Number of copies of each SYN from which it goes round in a loop. Bridges, VLANs and both sides of
+ * a gateway show a packet a few times, a loop until its TTL has expired.
+ */
+#define LOOP_COPIES 8
+
+/* Returns how often each SYN passed one side of this gateway again, although it was sent once. */
+unsigned int connection_syn_copies(const struct connection *c);
 
 /*
  * Returns true if the connect was answered only after its SYN had been sent again. A refusal is an

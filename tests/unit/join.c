@@ -197,6 +197,25 @@ static void check_near_is_open(void)
 	EXPECT(events.attempt == 1, "reported twice");
 }
 
+/* A SYN that the next router returns: it passes the far side 63 times, and the near side once. */
+static void check_loop(void)
+{
+	struct connection n = near(1, 1000, NEVER), f = far_of(&n);
+	struct join *v;
+	int late;
+
+	n.syn_count = f.syn_count = 3;
+	f.syn_copies = 3 * 62;
+	for (late = 0; late < 2; late++) {
+		v = begin();
+		join_settled(v, late ? &f : &n);
+		join_settled(v, late ? &n : &f);
+		EXPECT(events.last.ifindex == LAN && connection_syn_copies(&events.last) == 62,
+		       "a routing loop behind the far side would look like a silent server");
+		end(v);
+	}
+}
+
 /* Two attempts with the ISN of a scanner, behind NAT: their sides cannot be matched. */
 static void check_ambiguous(void)
 {
@@ -585,6 +604,7 @@ int main(void)
 	check_orders();
 	check_stayed();
 	check_near_is_open();
+	check_loop();
 	check_ambiguous();
 	check_flood();
 	check_bucket();

@@ -138,7 +138,7 @@ static void add_loop_evidence(struct finding *f, const struct connect_set *set)
 
 	for (i = 0; i < set->count; i++) {
 		const struct connection *c = set->at[i]->c;
-		unsigned int each = c->syn_count ? c->syn_copies / c->syn_count : 0;
+		unsigned int each = connection_syn_copies(c);
 
 		expired += c->icmp != NEVER;
 		copied += each >= LOOP_COPIES;

@@ -226,7 +226,7 @@ static enum finding_kind decide_connect(const struct noted_connect *n,
 	case MANNER_SILENT:
 	case MANNER_ONE_SYN:
 		/* each SYN came back several times, though it was sent once */
-		if (n->c->syn_copies >= LOOP_COPIES * n->c->syn_count)
+		if (connection_syn_copies(n->c) >= LOOP_COPIES)
 			return KIND_ROUTING_LOOP;
 		/* while others are accepted and not served: the same queue */
 		if (facts->ignores_syns && facts->synack_repeats)

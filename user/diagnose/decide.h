@@ -8,12 +8,6 @@
 
 #include "diagnose/connects.h"
 
-/*
- * Copies of each SYN from which it goes round in a loop. Bridges, VLANs and both sides of a gateway
- * show a packet a few times, a loop until its TTL has expired.
- */
-#define LOOP_COPIES 8
-
 /* What all connects to a server show together. */
 struct server_facts {
 	uint64_t served; /* in time or late */

@@ -129,6 +129,8 @@ void fill_far_side(struct connection *c, const struct connection *far)
 				    .client = *wire_client(far),
 				    .server = far->server,
 				    .syn = far->syn,
+				    .syn_count = far->syn_count,
+				    .syn_copies = far->syn_copies,
 				    .synack = far->synack,
 				    .client_first = far->client_first };
 	if (far->syn_egress)
