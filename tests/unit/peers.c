@@ -588,6 +588,44 @@ static void test_elsewhere(void)
 	end();
 }
 
+/* This gateway translates to a server in the LAN, which answers past the gateway. */
+static void test_sent_back(void)
+{
+	enum { HAIRPIN, SUBNETS, MASQUERADE, DMZ, ANSWERED, SCENES };
+	const unsigned int other[SCENES] = { HOST(4), 0x0a010518, HOST(4), HOST(4), HOST(4) };
+	const struct finding *f;
+	struct connection c;
+	unsigned int i, scene;
+
+	for (scene = 0; scene < SCENES; scene++) {
+		begin();
+		for (i = 0; i < 6; i++) {
+			c = silent(HOST(i % 3), SITE(7), 80, 5 * i);
+			c.ifindex = 2;
+			set_far(&c, other[scene], scene == DMZ ? 3 : 2);
+			if (scene == MASQUERADE)
+				c.far.client.address = ip4(0x0a010401);
+			if (scene == ANSWERED) /* it came back to this gateway, which dropped it */
+				c.far.synack = c.far.syn + SECONDS(0.01);
+			add(c);
+		}
+		judge();
+		f = find(KIND_ANSWERED_ELSEWHERE);
+		EXPECT(!f == (scene > SUBNETS), "who answers past the gateway");
+		EXPECT(!find(KIND_PEER_UNANSWERED) == !!f, "one fault has one finding");
+		if (!f) {
+			end();
+			continue;
+		}
+		EXPECT(mentions(f, "no answer passes here: 6 connects of 3 hosts"), "what is seen");
+		EXPECT(mentions(f, "hairpin"), "what to do");
+		EXPECT(mentions(f, "in the clients' own network") == (scene == HAIRPIN), "where");
+		EXPECT(f->confidence == (scene == HAIRPIN ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW),
+		       "no answer was seen");
+		end();
+	}
+}
+
 static void test_loop(void)
 {
 	const struct finding *f;
@@ -698,6 +736,7 @@ int main(void)
 	test_default_route();
 	test_forwarding();
 	test_elsewhere();
+	test_sent_back();
 	test_loop();
 	test_slow_connect();
 	printf("peers: %d passed, %d failed\n", passed, failed);

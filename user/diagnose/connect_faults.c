@@ -30,27 +30,35 @@ static bool same_network(const struct address *a, const struct address *b)
 	return in_prefix(b, &prefix, bits);
 }
 
-/* Returns true if the server that answered is in the client's own network. */
-static bool is_client_beside(const struct noted_connect *n)
+/* Returns the server that got the SYN: the one that answered, or the one it was sent on to. */
+static const struct endpoint *other_server(const struct connection *c)
 {
-	return same_network(&n->c->client.address, &n->c->answered_by.address);
+	return c->elsewhere ? &c->answered_by : &c->far.server;
 }
 
-void report_answered_elsewhere(struct context *g, const struct failure_group *group)
+/* Returns true if that server is in the client's own network. */
+static bool is_client_beside(const struct noted_connect *n)
+{
+	return same_network(&n->c->client.address, &other_server(n->c)->address);
+}
+
+/* Returns the first connect whose answer was seen, or NULL if none was. */
+static const struct connection *find_seen_answer(const struct connect_set *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->count; i++)
+		if (set->at[i]->c->elsewhere)
+			return set->at[i]->c;
+	return NULL;
+}
+
+/* The answers were seen. */
+static void add_answers(struct finding *f, const struct failure_group *group, const char *meant,
+			const char *other, bool beside)
 {
 	const struct connection *first = group->set.at[0]->c;
-	bool beside = count_if(&group->set, is_client_beside) == group->set.count;
-	char meant[FORMAT_ENDPOINT], other[FORMAT_ENDPOINT];
-	struct finding *f;
 
-	f = finding_new(g, KIND_ANSWERED_ELSEWHERE, confidence_by_count(group->set.count));
-	if (!f)
-		return;
-	finding_set_peer(f, &group->server->endpoint);
-	finding_add_also(f, &first->answered_by);
-	finding_add_connects(g, f, &group->set);
-	format_endpoint(meant, &group->server->endpoint);
-	format_endpoint(other, &first->answered_by);
 	finding_text(f, "SYNs to %s%s are answered by %s: %zu connect%s of %zu host%s fail%s",
 		     meant, group->servers > 1 ? " and other servers" : "", other, group->set.count,
 		     plural(group->set.count), f->hosts_hurt, plural(f->hosts_hurt),
@@ -63,15 +71,85 @@ void report_answered_elsewhere(struct context *g, const struct failure_group *gr
 			     "client and answering server are in the same %s: the answer can go "
 			     "there directly, past the NAT that changed the destination",
 			     is_ip4(&first->client.address) ? "/24" : "/64");
-	finding_add_span(g, f, &group->set);
+}
+
+/* The answers do not pass here. That they go past this gateway follows from the SYNs. */
+static void add_sent_back(const struct context *g, struct finding *f,
+			  const struct failure_group *group, const char *meant, const char *other,
+			  bool beside)
+{
+	const struct connection *first = group->set.at[0]->c;
+	const char *iface = session_iface_name(g->session, first->ifindex);
+	char client[FORMAT_ADDRESS];
+
+	finding_text(f,
+		     "SYNs to %s%s are sent back to %s%s, and no answer passes here: %zu connect%s "
+		     "of %zu host%s fail%s",
+		     meant, group->servers > 1 ? " and other servers" : "", other,
+		     beside ? " in the clients' own network" : "", group->set.count,
+		     plural(group->set.count), f->hosts_hurt, plural(f->hosts_hurt),
+		     group->set.count == 1 ? "s" : "");
+	finding_line(f, "",
+		     "this gateway translates their destination, and sends them back%s%s with the "
+		     "client's own address as source, such as %s",
+		     iface ? " by " : "", iface ? iface : "",
+		     format_address(client, &first->client.address));
+	finding_line(f, "",
+		     "a server %s answers the client past this gateway, from an address that the "
+		     "client did not call, so the client cannot accept it",
+		     beside ? "in the same network" : "that reaches the client directly");
+}
+
+static void add_counter_evidence(struct finding *f, const struct failure_group *group, bool seen,
+				 bool beside)
+{
+	const char *label = "against";
+
+	if (!seen) {
+		finding_line(f, label,
+			     "such answers do not pass here: a server that is silent looks alike");
+		label = "";
+	}
+	if (!seen && !beside)
+		finding_line(f, label,
+			     "client and server are not in the same %s: between two networks on "
+			     "that interface, the answers would pass here",
+			     is_ip4(&group->server->endpoint.address) ? "/24" : "/64");
 	if (group->facts.served)
-		finding_line(f, "against", "%" PRIu64 " other connect%s to it served",
+		finding_line(f, label, "%" PRIu64 " other connect%s to it served",
 			     group->facts.served, group->facts.served == 1 ? " was" : "s were");
+}
+
+void report_answered_elsewhere(struct context *g, const struct failure_group *group)
+{
+	const struct connection *seen = find_seen_answer(&group->set);
+	const struct endpoint *server = other_server(seen ? seen : group->set.at[0]->c);
+	bool beside = count_if(&group->set, is_client_beside) == group->set.count;
+	enum confidence confidence = confidence_by_count(group->set.count), most;
+	char meant[FORMAT_ENDPOINT], other[FORMAT_ENDPOINT];
+	struct finding *f;
+
+	most = seen ? CONFIDENCE_HIGH : beside ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	f = finding_new(g, KIND_ANSWERED_ELSEWHERE, confidence < most ? confidence : most);
+	if (!f)
+		return;
+	finding_set_peer(f, &group->server->endpoint);
+	finding_add_also(f, server);
+	finding_add_connects(g, f, &group->set);
+	format_endpoint(meant, &group->server->endpoint);
+	format_endpoint(other, server);
+	if (seen)
+		add_answers(f, group, meant, other, beside);
+	else
+		add_sent_back(g, f, group, meant, other, beside);
+	finding_add_span(g, f, &group->set);
+	add_counter_evidence(f, group, seen != NULL, beside);
 	finding_line(f, "action", "%s",
-		     beside ? "let the NAT replace the source address of such connects as well "
-			      "(hairpin NAT, masquerade), or give these clients the inner address"
-			    : "check for NAT on one direction only, and on a load balancer with "
-			      "direct server return whether that server holds the address");
+		     beside || !seen
+			     ? "let the NAT replace the source address of such connects as well "
+			       "(hairpin NAT, masquerade), or give these clients the inner address"
+			     : "check for NAT on one direction only, and on a load balancer with "
+			       "direct server return whether that server holds the address");
 }
 
 /* ---- routing loops ---- */

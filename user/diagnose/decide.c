@@ -44,6 +44,13 @@ bool has_size_passed(const struct noted_connect *n)
 	return false;
 }
 
+bool is_sent_back(const struct connection *c)
+{
+	return c->far.seen && c->forwarded_by == c->ifindex && c->synack == NEVER &&
+	       c->far.synack == NEVER && same_endpoint(&c->far.client, &c->client) &&
+	       !same_address(&c->far.server, &c->server);
+}
+
 /* Returns true if a SYN came after a SYN-ACK that repeats, and was ignored like it. */
 static bool is_syn_ignored(const struct connection *c)
 {
@@ -228,6 +235,8 @@ static enum finding_kind decide_connect(const struct noted_connect *n,
 		/* each SYN came back several times, though it was sent once */
 		if (connection_syn_copies(n->c) >= LOOP_COPIES)
 			return KIND_ROUTING_LOOP;
+		if (is_sent_back(n->c))
+			return KIND_ANSWERED_ELSEWHERE;
 		/* while others are accepted and not served: the same queue */
 		if (facts->ignores_syns && facts->synack_repeats)
 			return KIND_ACCEPT_QUEUE;

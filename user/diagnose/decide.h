@@ -43,6 +43,13 @@ bool is_larger_than_segment(const struct connection *c);
  */
 bool has_size_passed(const struct noted_connect *n);
 
+/*
+ * Returns true if this gateway translated the destination of the SYNs and sent them back by the
+ * interface they came in on, with the client's address and in its VLAN. The server at the new
+ * address then answers the client directly, and the client refuses the answer (hairpin NAT).
+ */
+bool is_sent_back(const struct connection *c);
+
 struct server_facts facts_of_server(const struct context *g, const struct server *s);
 
 /*

@@ -34,7 +34,7 @@ const struct finding_kind_info finding_kinds[KINDS] = {
 	[KIND_ROUTING_LOOP] = { "routing-loop", FAMILY_PEER, RANK_FAULT, true,
 		"SYNs go round between routers until their TTL expires" },
 	[KIND_ANSWERED_ELSEWHERE] = { "answered-elsewhere", FAMILY_PEER, RANK_FAULT, true,
-		"a SYN to one server is answered by another one" },
+		"a SYN to one server goes to another one, whose answer the client refuses" },
 	[KIND_SLOW_CONNECT] = { "slow-connect", FAMILY_PEER, RANK_FAULT, true,
 		"a server answers only a late SYN of each connect" },
 	[KIND_SYN_FLOOD] = { "syn-flood", FAMILY_PEER, RANK_NOTE, true,

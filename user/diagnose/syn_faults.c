@@ -157,7 +157,7 @@ static enum syn_fate fate_of(const struct noted_connect *n, bool alive, bool que
 	if (c->outcome == OUTCOME_REFUSED)
 		return SYN_REFUSED;
 	if (c->outcome != OUTCOME_UNANSWERED || queue_full ||
-	    connection_syn_copies(c) >= LOOP_COPIES)
+	    connection_syn_copies(c) >= LOOP_COPIES || is_sent_back(c))
 		return SYN_NOT_COUNTED;
 	return SYN_LOST;
 }
