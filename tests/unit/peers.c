@@ -563,6 +563,57 @@ static void test_forwarding(void)
 	}
 }
 
+/* What became of SYNs that left this gateway: only what was seen. */
+static void test_lost_beyond(void)
+{
+	enum { OUTER_SIDE, BOTH_SIDES, COPY, SOME_COPIES, TRANSLATED, EXPIRED, LOOP, SCENES };
+	const struct finding *f;
+	struct known_route route;
+	struct connection c;
+	unsigned int i, scene;
+
+	for (scene = 0; scene < SCENES; scene++) {
+		begin();
+		for (i = 0; i < 6; i++) {
+			c = silent(HOST(i % 4), SITE(9), 5274, 5 * i);
+			if (scene == OUTER_SIDE) {
+				c.syn_egress = true;
+				c.ifindex = 3;
+			} else if (scene == EXPIRED) {
+				c.icmp = c.syn + SECONDS(0.01);
+				c.icmp_type = 11;
+				c.icmp_from = ip4(ROUTER);
+			} else if (scene == LOOP) {
+				c.syn_copies = 33 * c.syn_count;
+			} else {
+				set_far(&c, scene == TRANSLATED ? HOST(200) : SITE(9), 3);
+				c.far.syn_copies =
+					scene == COPY || (scene == SOME_COPIES && !i) ? 3 : 0;
+			}
+			add(c);
+		}
+		set_route(&route, SITE(9), 5274, ROUTE_FOUND);
+		facts = (struct host_facts){ .routes = &route, .route_count = 1 };
+		judge();
+		f = find(scene >= EXPIRED ? KIND_ROUTING_LOOP : KIND_PEER_UNANSWERED);
+		EXPECT(mentions(f, "they are lost beyond it") == (scene <= BOTH_SIDES),
+		       "where the SYNs ended");
+		EXPECT(mentions(f, "its SYNs left this gateway") == (scene < EXPIRED),
+		       "they were seen to leave");
+		EXPECT(mentions(f, "and passed it again") == (scene == COPY), "they came back");
+		EXPECT(mentions(f, "translates the destination to 10.1.4.220:5274") ==
+			       (scene == TRANSLATED),
+		       "the server that got them");
+		EXPECT(mentions(f, "leaves by") == (scene != TRANSLATED),
+		       "the route to the address before NAT was not used");
+		EXPECT(mentions(f, "198.51.100.2 answered them by ICMP, so they left") ==
+			       (scene == EXPIRED),
+		       "a router beyond this gateway got them");
+		EXPECT(!mentions(f, "not checked"), "what was seen was checked");
+		end();
+	}
+}
+
 /* ---- connects that are answered elsewhere, go round, or are answered late ---- */
 
 static void test_elsewhere(void)
@@ -735,6 +786,7 @@ int main(void)
 	test_challenged();
 	test_default_route();
 	test_forwarding();
+	test_lost_beyond();
 	test_elsewhere();
 	test_sent_back();
 	test_loop();

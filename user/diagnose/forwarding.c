@@ -128,8 +128,8 @@ bool is_route_missing(const struct context *g, const struct endpoint *server, co
 /* Returns true if a router beyond this gateway reported an error for one of the SYNs. */
 static bool is_answered_beyond(const struct context *g, const struct peer *p)
 {
-	return p->failures[FAILURE_UNREACHABLE] && !p->by_gateway &&
-	       !session_is_own_address(g->session, &p->icmp_from);
+	return p->answered_beyond && !p->by_gateway &&
+	       !session_is_own_address(g->session, &p->router);
 }
 
 static void add_not_checked(const struct context *g, struct finding *f, const struct peer *p)
@@ -140,17 +140,30 @@ static void add_not_checked(const struct context *g, struct finding *f, const st
 		return;
 	if (is_answered_beyond(g, p))
 		finding_line(f, "", "%s answered them by ICMP, so they left this gateway",
-			     format_address(router, &p->icmp_from));
+			     format_address(router, &p->router));
 	else if (p->forwarded)
 		finding_line(f, "",
 			     "the SYNs of %" PRIu64 " connect%s were seen to leave this gateway",
 			     p->forwarded, plural(p->forwarded));
+	else if (p->came_back)
+		return; /* how often they passed here shows that they left */
 	else if (g->session->followed_count)
 		finding_line(f, "", "whether these SYNs left this gateway could not be checked");
 	else
 		finding_line(f, "",
 			     "whether these SYNs left this gateway was not checked: --follow-peers "
 			     "shows it");
+}
+
+/* Returns what became of SYNs that left this gateway and got no SYN-ACK. */
+static const char *fate_beyond(const struct peer *p)
+{
+	if (p->came_back)
+		return p->came_back < p->forwarded ? "" : " and passed it again";
+	/* an error shows where they ended; this gateway may have lost the answer of another server */
+	if (p->by_gateway || p->answered_beyond || p->redirected_to.port)
+		return "";
+	return ": they are lost beyond it";
 }
 
 static void add_forwarding(const struct context *g, struct finding *f, const struct peer *p)
@@ -163,8 +176,7 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 	switch (forwarding_of(g, p)) {
 	case FORWARDING_OK:
 		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",
-			     out ? out->name : "",
-			     p->by_gateway ? "" : ": they are lost beyond it");
+			     out ? out->name : "", fate_beyond(p));
 		break;
 	case FORWARDING_DROPPED:
 		finding_line(
@@ -186,6 +198,16 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 		add_not_checked(g, f, p);
 		break;
 	}
+}
+
+/* The route to the address before NAT is not the one that the SYNs took. */
+static void add_translation(const struct context *g, struct finding *f, const struct peer *p)
+{
+	char server[FORMAT_ENDPOINT];
+
+	finding_line(f, "route", "this gateway translates the destination to %s",
+		     format_endpoint(server, &p->redirected_to));
+	add_forwarding(g, f, p);
 }
 
 static void add_route_found(const struct context *g, struct finding *f, const struct peer *p,
@@ -223,6 +245,10 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 
 	if (!r)
 		return;
+	if (p->redirected_to.port) {
+		add_translation(g, f, p);
+		return;
+	}
 	format_address(address, &p->server.address);
 	format_address(prefix, &r->prefix);
 	switch (r->state) {

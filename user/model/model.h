@@ -156,6 +156,10 @@ struct peer {
 	uint64_t forwarded; /* their SYNs left this gateway */
 	uint64_t not_forwarded; /* their SYNs came in, but left on no watched interface */
 	uint64_t answer_dropped; /* their SYN-ACKs reached this gateway, but did not leave it */
+	uint64_t came_back; /* their SYNs passed again where they had left */
+	uint64_t answered_beyond; /* attempts that a router beyond this gateway answered by ICMP */
+	struct address router; /* the last such router */
+	struct endpoint redirected_to; /* by this gateway's NAT, the last attempt; else port is 0 */
 	uint32_t forwarded_by; /* ifindex of the last attempt that was forwarded */
 	uint32_t in_ifindex; /* ifindex of the last attempt that was not forwarded */
 	ns_t first_failure;

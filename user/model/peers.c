@@ -31,17 +31,38 @@ void retract_failure(struct model *m, struct peer *peer, const struct connection
 	m->events->late_answer(m->events->context, c);
 }
 
+/* Returns the interface by which the SYN left this gateway, or 0 if that was not seen. */
+static uint32_t left_by(const struct connection *c)
+{
+	return c->forwarded_by ? c->forwarded_by : c->syn_egress ? c->ifindex : 0;
+}
+
+/*
+ * Returns true if the SYN passed again where it had left. In the record of an interface that it came
+ * in by, a copy may be the SYN that leaves, but not so many of them.
+ */
+static bool came_back(const struct connection *c)
+{
+	return c->far.syn_copies || (c->syn_egress && c->syn_copies) ||
+	       connection_syn_copies(c) >= LOOP_COPIES;
+}
+
 /* Records whether the SYNs of an unanswered attempt, or their answers, left this gateway. */
 static void note_forwarding(struct peer *peer, struct pair *pair, const struct connection *c)
 {
 	bool answer_dropped = c->far.synack != NEVER && c->far.seen,
 	     not_forwarded = c->not_forwarded && !c->forwarded_by;
 
-	peer->forwarded += c->forwarded_by != 0;
+	peer->forwarded += left_by(c) != 0;
+	peer->came_back += came_back(c);
 	peer->not_forwarded += not_forwarded;
 	peer->answer_dropped += answer_dropped;
-	if (c->forwarded_by)
-		peer->forwarded_by = c->forwarded_by;
+	if (left_by(c)) {
+		peer->forwarded_by = left_by(c);
+		peer->redirected_to = (struct endpoint){};
+	}
+	if (c->far.seen && !same_address_and_port(&c->far.server, &c->server))
+		peer->redirected_to = c->far.server;
 	if (not_forwarded || answer_dropped)
 		peer->in_ifindex = c->ifindex;
 	if (pair && (not_forwarded || answer_dropped))
@@ -52,6 +73,10 @@ void note_failure(struct model *m, struct peer *peer, struct pair *pair, const s
 		  enum failure failure)
 {
 	peer->failures[failure]++;
+	if (c->icmp != NEVER && !c->from_gateway) {
+		peer->answered_beyond++;
+		peer->router = c->icmp_from;
+	}
 	if (failure == FAILURE_TOO_EARLY)
 		return;
 	peer->failed_syns += c->syn_count;
