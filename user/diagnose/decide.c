@@ -206,7 +206,7 @@ static enum finding_kind decide_answer(const struct context *g, const struct not
 		/* packets of the same size pass meanwhile: the MTU is not the reason */
 		if (is_request_black_holed(n) &&
 		    facts->full_refuted * MIN_REFUTED >= facts->full_failed)
-			return decide_not_acked(n, facts);
+			return decide_not_acked(g, n, facts);
 		return KIND_MTU_BLACK_HOLE;
 	case MANNER_ALERT:
 		return KIND_REFUSED_IN_ANSWER;
