@@ -148,6 +148,16 @@ static void done(struct model *m, struct diagnosis *d)
 	model_free(m);
 }
 
+static uint32_t state;
+
+static double uniform(void)
+{
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state / 4294967296.0;
+}
+
 /* ---- syn-filtered ---- */
 
 /* Hosts 0 to 4 ask for ECN, and the others do not. */
@@ -417,7 +427,7 @@ static void test_paths(void)
 		}
 	conclude(m, &d);
 	f = find_kind(&d, KIND_SOME_PATHS_FAIL);
-	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "15 connects"),
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH && mentions(f, "18 of 36 connects"),
 	       "a dead next hop, by four-tuple");
 	done(m, &d);
 
@@ -444,6 +454,78 @@ static void test_paths(void)
 		}
 	conclude(m, &d);
 	EXPECT(!count_accusations(&d), "whole servers and whole hosts");
+	done(m, &d);
+}
+
+/* Each host opens four connects at a time, and half of all ports take a dead next hop. */
+static void test_parallel(void)
+{
+	struct model *m = new_model();
+	unsigned int i, j, port, seed = 1;
+	const struct finding *f;
+	struct diagnosis d;
+
+	for (i = 0; i < 3; i++)
+		for (j = 0; j < 4; j++)
+			for (port = 0; port < 4; port++) {
+				double at = 0.1 * i + 3.8 * j + 0.001 * port;
+				struct connection c = served(i, 0, 40000 + 4 * j + port, at);
+
+				seed = seed * 1103515245 + 12345;
+				add(m, seed >> 16 & 1 ? silent(c) : c);
+				/* what got through comes again at once */
+				add(m, served(i, 0, 50000 + 4 * j + port, at + 1.5));
+			}
+	conclude(m, &d);
+	f = find_kind(&d, KIND_SOME_PATHS_FAIL);
+	EXPECT(f && f->confidence >= CONFIDENCE_MEDIUM, "connects in parallel are few moments");
+	EXPECT(!find_kind(&d, KIND_PEER_UNANSWERED), "one fault, one finding");
+	done(m, &d);
+}
+
+/* Loss without a path: 1 to 60 % at random, all the time or in a part of the run. */
+static void test_no_paths(void)
+{
+	unsigned int trial, i, j, wrong = 0;
+	struct diagnosis d;
+	struct model *m;
+
+	for (trial = 0; trial < 400; trial++) {
+		double loss = trial % 4 ? 0.3 + 0.1 * (trial % 4) : 0.01 * (1 + trial / 4 % 5);
+		double from = trial & 1 ? 40 : 0, to = trial & 1 ? 60 : 1000;
+
+		state = trial * 2654435761u + 1;
+		m = new_model();
+		for (i = 0; i < 6; i++)
+			for (j = 0; j < 100; j++) {
+				double at = 0.17 * i + 1.3 * j;
+				struct connection c = served(i, j % 2, 40000 + j, at);
+				unsigned int lost = 0;
+
+				while (at >= from && at < to && lost < 4 && uniform() < loss)
+					lost++;
+				add(m, lost == 4 ? silent(c) : lost ? again(c, lost) : c);
+			}
+		conclude(m, &d);
+		wrong += find_kind(&d, KIND_SOME_PATHS_FAIL) || find_kind(&d, KIND_FIRST_SYN_LOST);
+		done(m, &d);
+	}
+	printf("%u of 400 runs with loss accuse a path\n", wrong);
+	EXPECT(wrong <= MOST_WRONG, "random loss is no path");
+
+	/* all servers are out for eight seconds, while programs try one port after the other */
+	m = new_model();
+	for (i = 0; i < 6; i++)
+		for (j = 0; j < 100; j++) {
+			double at = 0.17 * i + 0.7 * j;
+			struct connection c = served(i, j % 2, 40000 + j, at);
+
+			add(m, at >= 20 && at < 28 ? at < 21 ? silent(c) : again(c, at < 25 ? 3 : 2)
+						   : c);
+		}
+	conclude(m, &d);
+	EXPECT(!find_kind(&d, KIND_SOME_PATHS_FAIL) && !find_kind(&d, KIND_FIRST_SYN_LOST),
+	       "an outage");
 	done(m, &d);
 }
 
@@ -496,16 +578,6 @@ static void test_duplicate(void)
 }
 
 /* ---- calibration ---- */
-
-static uint32_t state;
-
-static double uniform(void)
-{
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return state / 4294967296.0;
-}
 
 static struct connection random_connect(double loss, struct connection c)
 {
@@ -586,6 +658,8 @@ int main(void)
 	test_first();
 	test_reuse();
 	test_paths();
+	test_parallel();
+	test_no_paths();
 	test_duplicate();
 	test_calibration();
 	printf("syn_faults: %d passed, %d failed\n", passed, failed);

@@ -74,7 +74,7 @@ static enum has is_reused(const struct syn *s)
 
 static enum has is_dead_tuple(const struct syn *s)
 {
-	return s->dead_tuple ? HAS : HAS_NOT;
+	return s->dead_tuple || s->beside_dead ? HAS : HAS_NOT;
 }
 
 static enum has is_dead_pair(const struct syn *s)

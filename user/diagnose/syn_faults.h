@@ -24,6 +24,7 @@ struct syn {
 	bool early_in_run; /* the client was first seen shortly after the start of the run */
 	ns_t reused; /* time since the last answered use of its four-tuple; or NEVER */
 	bool dead_tuple; /* all its SYNs were lost while another port of the host got through */
+	bool beside_dead; /* as above, but no other port got through between its SYNs */
 	bool dead_pair; /* this client never reaches this server, see mark_dead_pairs() */
 	bool slow_server; /* its server answers only a late SYN of nearly all connects */
 };

@@ -23,6 +23,9 @@
 /* Connects of a host that begin this close together are one observation. */
 #define TOGETHER_NS ((ns_t)SECOND_NS)
 
+/* A connect that gives up early fails for the same reason if a SYN passes this shortly before or after. */
+#define BESIDE_NS (10 * (ns_t)SECOND_NS)
+
 /* The connects of one client to one server, in by_tuple[]. */
 struct pair_range {
 	struct syn **at;
@@ -86,60 +89,173 @@ static bool passes_meanwhile(const struct pair_range *pair, const struct connect
 	return false;
 }
 
-/* Marks the dead four-tuples of a pair. Returns their number, as independent observations. */
-static size_t mark_tuples_of(const struct pair_range *pair)
+static void mark_tuples_of(const struct pair_range *pair)
 {
-	ns_t last = NEVER;
-	size_t i, n = 0;
+	size_t i;
 
 	for (i = 0; pair->passed && i < pair->count; i++) {
 		struct syn *s = pair->at[i];
-		const struct connection *c = s->n->c;
 
 		/* a four-tuple that was connected before is on a path that works */
-		if (!is_never_answered(s) || c->syn_count < DEAD_SYNS || s->reused != NEVER ||
-		    !passes_meanwhile(pair, c))
-			continue;
-		s->dead_tuple = true;
-		n += last == NEVER || llabs(c->syn - last) > TOGETHER_NS;
-		last = c->syn;
+		s->dead_tuple = is_never_answered(s) && s->n->c->syn_count >= DEAD_SYNS &&
+				s->reused == NEVER && passes_meanwhile(pair, s->n->c);
 	}
-	return n;
+}
+
+/* Connects of a pair. */
+struct tuple_counts {
+	size_t counted, lost, dead;
+	size_t again; /* of the lost ones: answered later */
+	size_t near; /* connects that are lost, or pass while others are lost */
+	/* lost connects whose four-tuple is dead or answered later; those of a second are one */
+	size_t decided, decided_dead;
+};
+
+static int by_syn_time(const void *a, const void *b)
+{
+	const struct connection *x = (*(struct syn *const *)a)->n->c,
+				*y = (*(struct syn *const *)b)->n->c;
+
+	return x->syn < y->syn ? -1 : x->syn > y->syn;
+}
+
+/* at: the connects of the pair, in time. */
+static void count_connects(struct tuple_counts *t, struct syn *const *at, size_t count)
+{
+	ns_t until = NEVER;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const struct connection *c = at[i]->n->c;
+		bool lost = at[i]->fate == SYN_LOST;
+
+		if (!lost && at[i]->fate != SYN_PASSED)
+			continue;
+		if (lost && (until == NEVER || c->syn_last + TOGETHER_NS > until))
+			until = c->syn_last + TOGETHER_NS;
+		t->counted++;
+		t->lost += lost;
+		t->again += lost && c->synack != NEVER;
+		t->dead += at[i]->dead_tuple;
+		t->near += until != NEVER && c->syn < until;
+	}
 }
 
 /*
- * Counts lost SYNs at the servers with dead four-tuples. If SYNs were lost at random with their rate
- * r, a connect whose first SYN was lost would lose two more with a probability of r².
+ * Counts lost connects. Those that begin together are one observation, and it is a dead four-tuple
+ * only if all of them are.
+ */
+static void count_decided(struct tuple_counts *t, struct syn *const *at, size_t count)
+{
+	bool all_dead = false;
+	ns_t begin = NEVER;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const struct connection *c = at[i]->n->c;
+
+		/* what gives up early, or is lost while nothing passes, decides nothing */
+		if (at[i]->fate != SYN_LOST || (!at[i]->dead_tuple && c->synack == NEVER))
+			continue;
+		if (begin == NEVER || c->syn - begin > TOGETHER_NS) {
+			begin = c->syn;
+			all_dead = true;
+			t->decided++;
+			t->decided_dead++;
+		}
+		t->decided_dead -= all_dead && !at[i]->dead_tuple;
+		all_dead = all_dead && at[i]->dead_tuple;
+	}
+}
+
+/*
+ * Marks the other connects that were never answered, on other ports, between those that passed. That
+ * they are on the dead path as well is likely: most of them ended before another SYN passed.
+ */
+static void mark_beside(struct syn *const *at, size_t count)
+{
+	const struct connection *passed = NULL;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (at[i]->fate == SYN_PASSED)
+			passed = at[i]->n->c;
+		else if (passed && is_never_answered(at[i]) && at[i]->reused == NEVER)
+			at[i]->beside_dead = at[i]->n->c->syn - passed->syn <= BESIDE_NS;
+	}
+	for (passed = NULL; i--;) {
+		if (at[i]->fate == SYN_PASSED)
+			passed = at[i]->n->c;
+		else if (passed && is_never_answered(at[i]) && at[i]->reused == NEVER)
+			at[i]->beside_dead |= passed->syn - at[i]->n->c->syn_last <= BESIDE_NS;
+	}
+}
+
+/* at: room for the connects of the pair. */
+static struct tuple_counts count_pair(struct syn **at, const struct pair_range *pair)
+{
+	struct tuple_counts t = {};
+
+	memcpy(at, pair->at, pair->count * sizeof(*at));
+	qsort(at, pair->count, sizeof(*at), by_syn_time);
+	count_connects(&t, at, pair->count);
+	count_decided(&t, at, pair->count);
+	if (t.dead)
+		mark_beside(at, pair->count);
+	return t;
+}
+
+/* The pairs with dead four-tuples are reported; all others are tested as well. */
+static void add_pair(struct syn_comparison *c, const struct tuple_counts *t)
+{
+	c->episodes += t->decided_dead;
+	if (!t->dead)
+		return;
+	c->hosts_hit++;
+	c->without += t->counted;
+	c->with += t->lost;
+	c->bad_with += t->dead;
+	c->again += t->again;
+}
+
+/*
+ * If SYNs of a pair were lost at random with the rate r, a connect whose first SYN was lost would
+ * lose two more with a probability of r². The rate is the one while SYNs were lost: that loss begins
+ * or ends during the run must not look like a path.
+ *
+ * c->without counts the connects of pairs with dead four-tuples, c->with those whose first SYN was
+ * lost.
  */
 void mark_dead_tuples(struct context *g, struct syn_faults *x)
 {
+	struct syn **at = calloc(g->connect_count + 1, sizeof(struct syn *));
 	struct syn_comparison *c = &x->comparisons[ASK_FOUR_TUPLE];
-	size_t i, j, dead = 0, counted = 0, lost = 0;
+	double expected = 0;
 	struct pair_range pair;
-	double rate;
+	size_t i, decided = 0;
 
+	c->p = (struct p_value){ 1, 1, 1 };
+	if (!at) {
+		g->out_of_memory = true;
+		return;
+	}
 	for (i = 0; i < g->connect_count; i += pair.count) {
-		size_t n;
+		struct tuple_counts t;
 
 		pair = next_pair(g, x, i);
-		n = mark_tuples_of(&pair);
-		if (!n)
+		if (pair.at[0]->slow_server)
 			continue;
-		dead += n;
-		c->hosts_hit++;
-		c->bad_with += n;
-		for (j = 0; j < pair.count; j++) {
-			counted += pair.at[j]->fate == SYN_PASSED || pair.at[j]->fate == SYN_LOST;
-			lost += pair.at[j]->fate == SYN_LOST;
-		}
+		mark_tuples_of(&pair);
+		t = count_pair(at, &pair);
+		add_pair(c, &t);
+		decided += t.decided;
+		if (t.decided)
+			expected += (double)t.decided * pow((double)t.lost / (double)t.near, 2);
 	}
-	c->with = lost;
-	c->without = counted;
-	c->episodes = dead;
-	rate = counted ? (double)lost / (double)counted : 1;
-	c->p.p = c->p.p_min = c->p.adjusted = 1;
-	if (dead >= LEAST_DEAD)
-		c->p.p = c->p.p_min = c->p.adjusted = binomial_tail(dead, lost, rate * rate);
+	free(at);
+	if (c->episodes >= LEAST_DEAD)
+		c->p.p = c->p.p_min = c->p.adjusted =
+			binomial_tail(c->episodes, decided, expected / (double)decided);
 }
 
 /* ---- pairs of client and server ---- */

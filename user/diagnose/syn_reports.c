@@ -275,16 +275,19 @@ static void report_tuples(struct context *g, const struct syn_faults *x, const s
 	char to[FORMAT_ENDPOINT + 8];
 
 	set_servers(g, r, to);
-	finding_text(
-		r->f,
-		"some paths fail: on %zu connects%s each SYN was lost, and another port of the "
-		"host got through",
-		r->set->count, to);
+	finding_text(r->f,
+		     "some paths fail: %zu of %" PRIu64
+		     " connects%s were never answered, and other ports of these hosts got through",
+		     r->set->count, c->without, to);
 	finding_line(r->f, "",
-		     "of %" PRIu64 " SYNs of these hosts to these servers %" PRIu64
-		     " were lost, in %" PRIu64
-		     " connects all that followed on the same port as well",
-		     c->without, c->with, c->bad_with);
+		     "of %" PRIu64
+		     " of them all SYNs were lost while another port of the same host "
+		     "got through",
+		     c->bad_with);
+	if (c->again)
+		finding_line(r->f, "against",
+			     "%" PRIu64 " lost SYN%s came again on the same port, and got through",
+			     c->again, plural(c->again));
 	add_cost(g, r);
 	add_chance(x, r);
 	finding_line(r->f, "cannot tell",
