@@ -207,6 +207,9 @@ static void test_all_with_ecn(void)
 	f = find_kind(&d, KIND_SYN_FILTERED);
 	EXPECT(f && mentions(f, "20 of 20") && mentions(f, "drops the first SYN of each"),
 	       "two explanations, both named");
+	EXPECT(f && mentions(f, "RFC 3168") && mentions(f, "0 of 20 were lost") &&
+		       !mentions(f, "usually"),
+	       "what the standard says, and the rate of loss");
 	EXPECT(!find_kind(&d, KIND_LOSSY_FAR_SIDE), "it is no loss");
 	done(m, &d);
 
@@ -350,7 +353,11 @@ static void test_first(void)
 	m = new_model();
 	add_new_hosts(m, 22, 0.02);
 	conclude(m, &d);
-	EXPECT(!count_accusations(&d), "a burst hits the first SYNs of all");
+	f = find_kind(&d, KIND_FIRST_SYN_LOST);
+	EXPECT(count_accusations(&d) == 1 && f && f->confidence == CONFIDENCE_LOW &&
+		       mentions(f, "an outage"),
+	       "an outage and rules that come late look the same");
+	EXPECT(!find_kind(&d, KIND_LOSSY_FAR_SIDE), "what is left is no loss");
 	done(m, &d);
 }
 

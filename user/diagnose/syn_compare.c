@@ -22,6 +22,9 @@
 #define SYN_CHANCE 0.05
 #define SYN_CERTAIN 0.01
 
+/* Least number of new hosts that lose their first SYNs at one time. */
+#define LEAST_BURST 5
+
 /* Least number of hosts, and of moments, for high confidence. */
 #define LEAST_UNITS 3
 
@@ -230,16 +233,20 @@ static void test_alone(struct syn_comparison *c, const struct syn_question_info 
 		c->p = (struct p_value){ p, p, p };
 }
 
-static uint64_t count_again(const struct context *g, const struct syn_faults *x,
-			    const struct syn_question_info *info)
+/* Counts the connects that were answered after all, and the SYNs that were sent again. */
+static void count_again(const struct context *g, const struct syn_faults *x,
+			const struct syn_question_info *info, struct syn_comparison *c)
 {
-	uint64_t n = 0;
 	size_t i;
 
-	for (i = 0; i < g->connect_count; i++)
-		n += is_bad(&x->syns[i], info) && info->has(&x->syns[i]) == HAS &&
-		     x->syns[i].n->c->synack != NEVER;
-	return n;
+	for (i = 0; i < g->connect_count; i++) {
+		const struct connection *n = x->syns[i].n->c;
+
+		if (!is_bad(&x->syns[i], info) || info->has(&x->syns[i]) != HAS)
+			continue;
+		c->again += n->synack != NEVER;
+		c->sent_again += n->syn_count - 1;
+	}
 }
 
 void compare_syns(struct context *g, struct syn_faults *x, enum syn_question question)
@@ -263,7 +270,7 @@ void compare_syns(struct context *g, struct syn_faults *x, enum syn_question que
 			n++;
 		}
 		if (n) {
-			c->again = count_again(g, x, scope.info);
+			count_again(g, x, scope.info, c);
 			c->episodes = count_episodes(g, x, &scope);
 			if (c->without >= LEAST_GOOD)
 				test(g, c, &table, strata, n);
@@ -308,6 +315,16 @@ static bool is_confounded(const struct syn_comparison *c, const struct syn_quest
 	       (info->bad == SYN_REFUSED || c->again * 5 >= c->bad_with * 4);
 }
 
+/*
+ * Hosts appear together and all lose their first SYN, while hardly any other SYN is lost: either what
+ * new hosts need comes late, or there was an outage when they appeared.
+ */
+static bool is_burst(const struct syn_comparison *c, const struct syn_question_info *info)
+{
+	return info->kind == KIND_FIRST_SYN_LOST && c->p.adjusted <= SYN_CERTAIN && c->within &&
+	       c->hosts_hit >= LEAST_BURST && c->hosts_hit == c->hosts_with && is_clean_split(c);
+}
+
 static void settle(struct syn_comparison *c, const struct syn_question_info *info)
 {
 	bool certain = c->hosts_hit >= LEAST_UNITS || c->within >= LEAST_UNITS;
@@ -325,6 +342,10 @@ static void settle(struct syn_comparison *c, const struct syn_question_info *inf
 	} else if (is_confounded(c, info)) {
 		c->stands = true;
 		c->confounded = true;
+		c->confidence = CONFIDENCE_LOW;
+	} else if (is_burst(c, info)) {
+		c->stands = true;
+		c->burst = true;
 		c->confidence = CONFIDENCE_LOW;
 	}
 }

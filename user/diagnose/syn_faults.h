@@ -60,6 +60,7 @@ struct syn_comparison {
 	uint64_t without, bad_without;
 	uint64_t everywhere, bad_everywhere; /* with the property, to any server */
 	uint64_t again; /* of bad_with: answered after the SYN was sent again */
+	uint64_t sent_again; /* SYNs that were sent again in connects of bad_with */
 	size_t hosts_hit; /* hosts with a bad SYN that has the property */
 	size_t hosts_with, hosts_without;
 	size_t within; /* hosts with both kinds of SYNs that tell something */
@@ -68,6 +69,7 @@ struct syn_comparison {
 	struct p_value p;
 	bool alone; /* there are no SYNs without the property to compare with */
 	bool confounded; /* the property and its only host cannot be told apart */
+	bool burst; /* all at one time: an outage looks the same */
 	bool also_first; /* all bad SYNs are the first of their hosts as well */
 	bool stands; /* the property decides */
 	enum confidence confidence;
@@ -79,10 +81,10 @@ struct syn_question_info {
 	enum has (*has)(const struct syn *s);
 	const char *with; /* SYNs with the property, in words; NULL if they are not compared */
 	/*
-	 * a SYN that is sent again usually omits it, so that the answer to it says something about
-	 * the property
+	 * why a SYN that is sent again may lack the property, so that the answer to it says something
+	 * about the property; or NULL
 	 */
-	bool omitted_again;
+	const char *omitted_again;
 };
 
 extern const struct syn_question_info syn_questions[SYN_QUESTIONS];

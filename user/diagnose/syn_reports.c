@@ -43,7 +43,7 @@ static void add_cost(struct context *g, const struct report *r)
 
 static void add_chance(const struct syn_faults *x, const struct report *r)
 {
-	if (r->c->confounded)
+	if (r->c->confounded || r->c->burst)
 		return;
 	if (r->c->p.adjusted < 0.0001)
 		finding_line(r->f, "chance", "p < 0.0001 that this is random (%u propert%s tested)",
@@ -132,6 +132,22 @@ static void add_doubts(const struct report *r)
 	}
 }
 
+/* All SYNs had the property: the only ones to compare with are those that were sent again. */
+static void add_omitted(const struct report *r)
+{
+	const struct syn_comparison *c = r->c;
+	uint64_t lost = c->sent_again - c->again;
+
+	finding_line(r->f, "", "%s", r->info->omitted_again);
+	finding_line(r->f, "", "of the SYNs sent again %" PRIu64 " of %" PRIu64 " were lost", lost,
+		     c->sent_again);
+	if (lost * 5 <= c->sent_again)
+		finding_line(r->f, "",
+			     "that %" PRIu64 " of %" PRIu64
+			     " first SYNs are lost is no chance at this rate",
+			     c->bad_with, c->with);
+}
+
 static void report_filtered(struct context *g, const struct syn_faults *x, const struct report *r,
 			    enum syn_question question)
 {
@@ -143,11 +159,7 @@ static void report_filtered(struct context *g, const struct syn_faults *x, const
 	finding_text(r->f, "SYNs %s are %s: %" PRIu64 " of %" PRIu64 " connects%s", r->info->with,
 		     refused ? "refused" : "lost", c->bad_with, c->with, to);
 	if (c->alone)
-		finding_line(r->f, "",
-			     "%" PRIu64 " of %" PRIu64
-			     " were answered when the SYN came again, and a SYN that is sent "
-			     "again usually omits it: this is no random loss",
-			     c->again, c->bad_with);
+		add_omitted(r);
 	else
 		finding_line(r->f, "",
 			     "of SYNs without, to the same server%s: %" PRIu64 " of %" PRIu64 " %s",
@@ -168,6 +180,27 @@ static void report_filtered(struct context *g, const struct syn_faults *x, const
 
 /* ---- first-syn-lost ---- */
 
+/* Says that an outage looks the same. */
+static void add_burst(const struct report *r)
+{
+	ns_t first = r->set->at[0]->c->syn, last = first;
+	char within[FORMAT_DURATION];
+	size_t i;
+
+	for (i = 1; i < r->set->count; i++) {
+		ns_t syn = r->set->at[i]->c->syn;
+
+		first = syn < first ? syn : first;
+		last = syn > last ? syn : last;
+	}
+	format_duration(within, last - first);
+	finding_line(
+		r->f, "cannot tell",
+		"these hosts appeared within %s: an outage of that time behind this gateway looks "
+		"the same",
+		within);
+}
+
 static void report_first(struct context *g, const struct syn_faults *x, const struct report *r)
 {
 	const struct syn_comparison *c = r->c;
@@ -183,12 +216,14 @@ static void report_first(struct context *g, const struct syn_faults *x, const st
 		     c->bad_with, c->with, c->bad_without, c->without);
 	add_cost(g, r);
 	add_chance(x, r);
+	if (c->burst)
+		add_burst(r);
 	if (only_new)
-		finding_line(r->f, "cannot tell",
+		finding_line(r->f, c->burst ? "" : "cannot tell",
 			     "hosts seen in the first 10 s of the run do not count: they may have "
 			     "been active before");
 	else
-		finding_line(r->f, "cannot tell",
+		finding_line(r->f, c->burst ? "" : "cannot tell",
 			     "whether a host was active before the run was not seen");
 	add_exceptions(r, "of this kind", "later SYNs");
 	finding_add_span(g, r->f, r->set);
