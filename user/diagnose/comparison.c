@@ -584,8 +584,8 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 	}
 	format_traits(traits, sizeof(traits), r->spread);
 	if (r->spread) {
-		snprintf(text, sizeof(text), "%s: hosts that %s and hosts that %s in each",
-			 traits, do_so, do_not);
+		snprintf(text, sizeof(text), "%s: hosts that %s and hosts that %s in each", traits,
+			 do_so, do_not);
 		add(context, "spread", text);
 		lines++;
 	}

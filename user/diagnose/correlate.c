@@ -1089,7 +1089,7 @@ static bool has_failed_at(const struct context *g, const struct suspect *s,
 }
 
 static struct discord discord_of(const struct context *g, const struct suspect *s,
-				   const struct suspect *other)
+				 const struct suspect *other)
 {
 	struct discord c = {};
 	size_t i;
