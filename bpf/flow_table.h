@@ -203,6 +203,11 @@ static __always_inline void flow_unlock(const struct flow_ref *found, enum end_r
 
 /* ---- end of a flow ---- */
 
+static __always_inline bool is_ring_crowded(void)
+{
+	return bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > ring_bytes / 2;
+}
+
 /*
  * Publishes the record of a flow that was removed from its bucket, and frees its slot.
  *
@@ -220,8 +225,7 @@ __noinline int publish(__u32 slot, __u32 why, __u64 now, __u32 on_hook)
 		return 0;
 	f = &e->flow;
 	filter_add(&flow_filter, f->hash, -1);
-	is_crowded = !is_handshake_complete(f) &&
-		     bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > ring_bytes / 2;
+	is_crowded = !is_handshake_complete(f) && is_ring_crowded();
 	if (!is_crowded)
 		r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
 	if (r) {
@@ -466,4 +470,25 @@ static __always_inline void table_count_reset(table_ctx *ctx, const struct segme
 					      bool opened_here, __u64 now)
 {
 	count_reset(now, opened_here);
+}
+
+/* Publishes the SYN-ACK in this CPU's scratch, unless attempts need the room in the ring. */
+__noinline int publish_synack_alone(__u64 now)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct record *r;
+
+	if (!scratch || is_ring_crowded())
+		return 0;
+	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	if (!r)
+		return 0;
+	record_synack_alone(r, &scratch->segment, now);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline void table_publish_synack(table_ctx *ctx, const struct segment *s, __u64 now)
+{
+	publish_synack_alone(now);
 }

@@ -28,6 +28,7 @@
  *	table_selects		returns true if --client, --server and --port select this SYN
  *	table_reset_guard	returns the guard of reset.h
  *	table_count_reset	counts an RST that ends an open connection
+ *	table_publish_synack	publishes a SYN-ACK that belongs to no opening flow
  *	table_follows_peers	returns true with --follow-peers
  *	table_forwarding	returns client flags that report whether the attempt's last SYN
  *				was seen leaving, with flow.forwarded_by in the upper byte
@@ -125,22 +126,37 @@ static __always_inline void update_flow(table_ctx *ctx, struct segment *s, struc
 	}
 }
 
+/*
+ * Publishes a SYN-ACK that belongs to no opening flow, within a budget.
+ *
+ * Buys: answered-elsewhere, if a server that was not called answers the SYN.
+ * Costs: a clock read and a record; none for any packet of a connection whose SYN was seen.
+ */
+static __always_inline void publish_synack(table_ctx *ctx, struct segment *s)
+{
+	s->time = table_now(ctx);
+	if (budget_charge(&table_reset_guard(ctx)->synacks_alone, SYNACK_ALONE_BUDGET, s->time))
+		table_publish_synack(ctx, s, s->time);
+}
+
 /* Counts a FIN or RST, or a SYN-ACK, that belongs to no opening flow. */
 static __always_inline void count_control(table_ctx *ctx, struct segment *s, struct bucket *bucket)
 {
 	bool is_first = bucket_test_and_set_seen(bucket, s->hash);
 
-	/* a connection whose SYN was not seen is counted once, without a record */
-	if (is_first) {
-		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK))
+	if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK)) {
+		if (is_first)
 			table_count(ctx, COUNT_SYNACK_ALONE, 1);
-		else
-			table_count(ctx, COUNT_ALREADY_OPEN, 1);
+		publish_synack(ctx, s);
+		return;
 	}
+	/* a connection whose SYN was not seen is counted once, without a record */
+	if (is_first)
+		table_count(ctx, COUNT_ALREADY_OPEN, 1);
 	if (!(s->flags & TCP_RST) || s->was_closing || is_refusal(s))
 		return;
 	s->time = table_now(ctx);
-	if (reset_is_within_budget(table_reset_guard(ctx), s->time))
+	if (budget_charge(&table_reset_guard(ctx)->resets, RESET_BUDGET, s->time))
 		table_count_reset(ctx, s, !is_first, s->time);
 	else
 		table_count(ctx, COUNT_RESETS_NOT_COUNTED, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The record format between kernel and user space: one record for each connection attempt, written
- * when the attempt settles.
+ * when the attempt settles. Records of END_SYNACK_ALONE are no attempts.
  *
  * Times are nanoseconds of the source's clock: CLOCK_MONOTONIC on a hook, the capture's own time
  * otherwise. 0 means "not seen". Ports, sequence numbers and lengths are in host order, addresses
@@ -230,6 +230,8 @@ enum end_reason {
 	END_PRESSURE, /* evicted or settled early, because the table is full or nearly full */
 	END_OF_RUN, /* the run ended */
 	END_REASONS,
+	/* not an attempt, but a SYN-ACK without a SYN: see record_synack_alone() */
+	END_SYNACK_ALONE = END_REASONS,
 };
 
 struct record {

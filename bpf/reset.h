@@ -25,14 +25,22 @@
 /* Maximum number of resets that are counted in 2^30 ns (about 1 s). */
 #define RESET_BUDGET 4096
 
+/* Maximum number of SYN-ACKs without a SYN that are published in the same time. */
+#define SYNACK_ALONE_BUDGET 1024
+
+struct budget {
+	__u32 second; /* time of the last charge, in units of 2^30 ns */
+	__u32 used; /* charges in that unit of time */
+};
+
 struct reset_guard {
 	/*
 	 * indexed by the upper half of the hash: closing_tag() of the last connection there that
 	 * sent a FIN or RST
 	 */
 	__u16 closing[1 << 16];
-	__u32 second; /* time of the last reset, in units of 2^30 ns */
-	__u32 resets; /* resets counted in that unit of time */
+	struct budget resets; /* RESET_BUDGET */
+	struct budget synacks_alone; /* SYNACK_ALONE_BUDGET */
 };
 
 /* Returns the lower half of the hash; 0 is an unused element. */
@@ -51,18 +59,18 @@ static __always_inline void set_closing(struct reset_guard *guard, __u32 hash)
 	guard->closing[hash >> 16] = closing_tag(hash);
 }
 
-/* Charges the budget. If CPUs do so at once, a few more resets are counted. */
-static __always_inline bool reset_is_within_budget(struct reset_guard *guard, __u64 now)
+/* Charges the budget. Returns false if it is used up. CPUs that do so at once use a few more. */
+static __always_inline bool budget_charge(struct budget *budget, __u32 limit, __u64 now)
 {
 	__u32 second = now >> 30;
 
-	if (guard->second != second) {
-		guard->second = second;
-		guard->resets = 0;
+	if (budget->second != second) {
+		budget->second = second;
+		budget->used = 0;
 	}
-	if (guard->resets >= RESET_BUDGET)
+	if (budget->used >= limit)
 		return false;
-	guard->resets++;
+	budget->used++;
 	return true;
 }
 

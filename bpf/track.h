@@ -124,6 +124,30 @@ static __always_inline void segment_set_key(struct segment *s)
 	key->pad = 0;
 }
 
+/*
+ * Fills in *r from a SYN-ACK that belongs to no opening flow. Its receiver is the client. If the
+ * same SYN was sent to another server, that connect is answered from an address that the client
+ * did not call.
+ */
+static __always_inline void record_synack_alone(struct record *r, struct segment *s, __u64 now)
+{
+	segment_set_key(s);
+	__builtin_memset(r, 0, sizeof(*r));
+	r->version = RECORD_VERSION;
+	r->end_reason = END_SYNACK_ALONE;
+	r->settled = now;
+	r->key = s->key;
+	r->flow.client_flags = CLIENT_IS_END_1 * !s->from_end_1;
+	r->flow.client_isn = s->ack - 1;
+	r->flow.server_isn = s->seq;
+	r->flow.synack = now;
+	r->flow.synack_last = now;
+	r->flow.synack_count = 1;
+	r->flow.synack_window = s->window;
+	r->flow.synack_ttl = s->ttl;
+	r->flow.hash = s->hash;
+}
+
 static __always_inline bool is_handshake_done(const struct flow *f)
 {
 	return f->ack || f->server_flags & SERVER_IMPLIES_OPEN ||

@@ -84,6 +84,13 @@ static void on_settled(void *context, const struct connection *c)
 	join_settled(p->join, c);
 }
 
+static void on_synack_alone(void *context, const struct connection *c)
+{
+	struct pipeline *p = context;
+
+	connects_synack_alone(p->connects, c);
+}
+
 static void on_opening(void *context, const struct connection *c)
 {
 	struct pipeline *p = context;
@@ -181,6 +188,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 			  .started = on_started,
 			  .packet = o->write_file ? on_packet : NULL,
 			  .settled = on_settled,
+			  .synack_alone = on_synack_alone,
 			  .opening = on_opening,
 			  .swept = on_swept,
 			  .notice = on_notice,

@@ -170,6 +170,8 @@ static int take_record(void *context, void *data, size_t size)
 	(void)context;
 	if (size != sizeof(*r))
 		abort();
+	if (r->end_reason == END_SYNACK_ALONE)
+		return 0;
 	records++;
 	if (wrong && !torn++)
 		snprintf(first_torn, sizeof(first_torn), "%s", wrong);

@@ -43,6 +43,12 @@ static void on_settled(void *context, const struct connection *c)
 	TELL(connection, c);
 }
 
+static void on_synack_alone(void *context, const struct connection *c)
+{
+	(void)context;
+	(void)c;
+}
+
 static void on_opening(void *context, const struct connection *c)
 {
 	model_opening(context, c);
@@ -111,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.started = on_started,
 		.packet = on_packet,
 		.settled = on_settled,
+		.synack_alone = on_synack_alone,
 		.opening = on_opening,
 		.swept = on_swept,
 		.progress = on_progress,

@@ -1072,6 +1072,51 @@ CHECK(check_synack_before_syn)
 	return NULL;
 }
 
+/* Direct server return without the virtual address: the real server answers from its own. */
+static void make_answered_elsewhere(struct tape *t)
+{
+	tcp(t, 0, CLIENT, SYN, 0, 0, 0);
+	t->address[SERVER][3]++;
+	tcp(t, 10, SERVER, SYN | ACK, 0, 1, 0);
+	tcp(t, 11, CLIENT, RST, 1, 0, 0);
+	tcp(t, 500, SERVER, SYN | ACK, 0, 1, 0);
+	t->address[SERVER][3]--;
+	tcp(t, 1000, CLIENT, SYN, 0, 0, 0);
+}
+
+static void make_answered_elsewhere6(struct tape *t)
+{
+	t->ip6 = true;
+	t->address[CLIENT][0] = 0x20;
+	t->address[SERVER][0] = 0x10; /* the client is the other end of the key */
+	make_answered_elsewhere(t);
+}
+
+CHECK(check_answered_elsewhere)
+{
+	EXPECT(count == 1 && c->outcome == OUTCOME_UNANSWERED && c->syn_count == 2);
+	EXPECT(counters[COUNT_SYNACK_ALONE] == 1 && counters[COUNT_PUBLISHED] == 1);
+	return NULL;
+}
+
+/* One side of an asymmetric path. */
+static void make_synacks_alone(struct tape *t)
+{
+	int i;
+
+	for (i = 0; i < TAPE_FRAMES; i++) {
+		t->port[CLIENT] = 1024 + i;
+		tcp(t, i, SERVER, SYN | ACK, 0, 1, 0);
+	}
+}
+
+CHECK(check_synacks_alone)
+{
+	EXPECT(!count && !counters[COUNT_ATTEMPTS] && counters[COUNT_SYNACK_ALONE] > 400);
+	UNUSED;
+	return NULL;
+}
+
 static void make_icmp_of_others(struct tape *t)
 {
 	uint8_t address[16];
@@ -1765,6 +1810,11 @@ const struct scenario scenarios[] = {
 	  make_forged_simultaneous_open, check_still_silent },
 	{ "forged SYN of a peer that answers", "the times of its answers",
 	  make_forged_then_answered, check_syn_again },
+	{ "SYN answered from another address", "direct server return", make_answered_elsewhere,
+	  check_answered_elsewhere },
+	{ "SYN answered from another address, IPv6", "direct server return",
+	  make_answered_elsewhere6, check_answered_elsewhere },
+	{ "SYN-ACKs alone", "invented attempts", make_synacks_alone, check_synacks_alone },
 	{ "SYN-ACK before any SYN", "an invented answer", make_synack_before_syn,
 	  check_synack_before_syn },
 	{ "ICMP about others' segments", "the wrong peer would be accused", make_icmp_of_others,

@@ -408,6 +408,54 @@ static void test_redirected(void)
 	connects_free(x);
 }
 
+/* Direct server return: another server's SYN-ACK, whose SYN was not seen. */
+static void test_synack_alone(void)
+{
+	struct connection meant = silent(2, 7), synack = half_open(0), other;
+	struct connects *x = restart();
+	unsigned int i;
+
+	synack.server.address = ip4(50);
+	synack.synack = meant.syn + SECONDS(0.002);
+	connects_synack_alone(x, &synack);
+	connects_synack_alone(x, &synack);
+	other = meant;
+	other.client_isn++;
+	connects_settled(x, &meant);
+	connects_settled(x, &other);
+	EXPECT(connects == 2 && ended[0].elsewhere &&
+		       ended[0].answered_by.address.word[3] == ip4(50).word[3],
+	       "the server would be accused of silence");
+	EXPECT(IS(ended[0], FAILED, CONNECT, ELSEWHERE), "the row would not name the answer");
+	EXPECT(!ended[1].elsewhere, "an answer to another SYN would count");
+	connects_free(x);
+
+	x = restart();
+	synack.server.address = meant.server.address;
+	connects_synack_alone(x, &synack);
+	connects_settled(x, &meant);
+	synack.client_isn = other.client_isn;
+	synack.server.address = ip4(50);
+	synack.synack = other.settled + SECONDS(1);
+	connects_synack_alone(x, &synack);
+	connects_settled(x, &other);
+	EXPECT(connects == 2 && !ended[0].elsewhere && !ended[1].elsewhere,
+	       "the server's own answer, or one of later, would be another server's");
+	connects_free(x);
+
+	x = restart();
+	synack.synack = meant.syn + SECONDS(0.002);
+	for (i = 0; i < 50000; i++) { /* only answers pass here: the oldest are forgotten */
+		synack.client_isn = meant.client_isn + i;
+		connects_synack_alone(x, &synack);
+	}
+	connects_settled(x, &meant);
+	meant.client_isn += 49999;
+	connects_settled(x, &meant);
+	EXPECT(!ended[0].elsewhere && ended[1].elsewhere, "the newest would be forgotten");
+	connects_free(x);
+}
+
 /* ---- rows that depend on other connects, and the result of a run ---- */
 
 static bool concludes(struct model *m, enum state state, const char *headline)
@@ -755,6 +803,7 @@ int main(void)
 	test_answer();
 	test_connects();
 	test_redirected();
+	test_synack_alone();
 	test_race();
 	test_long_race();
 	test_no_race();

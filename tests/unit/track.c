@@ -7,6 +7,7 @@
 #include "connection.h"
 #include "exact.h"
 #include "flow_filter.h"
+#include "reset.h"
 #include "source/offline.h"
 #include "packet_script.h"
 #include "track.h"
@@ -16,12 +17,19 @@
 struct events {
 	struct connection connections[MAX_CONNECTIONS];
 	size_t count;
+	struct connection synack_alone; /* the last one */
+	size_t synacks_alone;
 };
 
 static void note(void *context, const struct record *r)
 {
 	struct events *h = context;
 
+	if (r->end_reason == END_SYNACK_ALONE) {
+		h->synacks_alone++;
+		connection_of(&h->synack_alone, r, 0);
+		return;
+	}
 	/* whatever settles a flow has a time */
 	if (r->settled < r->flow.syn_times[0]) {
 		fprintf(stderr, "a record settled before its SYN\n");
@@ -66,6 +74,42 @@ static void feed_one(struct offline *n, const struct tape *tape)
 	};
 
 	offline_feed(n, &frame);
+}
+
+/* SYN-ACKs without a SYN: what is known of them, and how many are published at most. */
+static const char *check_synacks_alone(void)
+{
+	const struct connection *c;
+	static struct events events;
+	static struct tape t;
+	struct offline *n;
+	int i;
+
+	memset(&events, 0, sizeof(events));
+	n = offline_new(8, NULL, note, &events);
+	if (!n)
+		return "out of memory";
+	tape_start(&t);
+	for (i = 0; i < 2 * SYNACK_ALONE_BUDGET; i++) {
+		t.port[CLIENT] = 1024 + i;
+		t.count = 0;
+		tcp(&t, 0, SERVER, TCP_SYN | TCP_ACK, 0, 1, 0);
+		feed_one(n, &t);
+	}
+	if (events.synacks_alone != SYNACK_ALONE_BUDGET)
+		return "a flood of SYN-ACKs would fill the ring";
+	tcp(&t, 2200, SERVER, TCP_SYN | TCP_ACK, 0, 1, 0);
+	feed_one(n, &t);
+	offline_end(n, 1000 * MS + 2200 * MS);
+	offline_free(n);
+	c = &events.synack_alone;
+	if (events.synacks_alone != SYNACK_ALONE_BUDGET + 1 || events.count)
+		return "the budget is not renewed";
+	if (c->client.port != t.port[CLIENT] || c->server.port != t.port[SERVER] ||
+	    c->client_isn != t.isn[CLIENT] || c->server_isn != t.isn[SERVER] ||
+	    c->synack != (ns_t)(3200 * MS))
+		return "the SYN-ACK could not be matched with its SYN";
+	return NULL;
 }
 
 /* A table of eight entries: which attempts are evicted, and at which time. */
@@ -212,6 +256,7 @@ int main(void)
 			passed++;
 		}
 	}
+	report("budget of SYN-ACKs alone", check_synacks_alone()) ? failed++ : passed++;
 	report("full table", check_full_table()) ? failed++ : passed++;
 	report("cells of 100 000 openings", check_cells()) ? failed++ : passed++;
 	report("counts that are full", check_counts()) ? failed++ : passed++;

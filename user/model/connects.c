@@ -4,10 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/address.h"
 #include "lib/hash.h"
 
 /* Maximum number of connects that are held: about 10 MiB. */
 #define MAX_HELD (1 << 14)
+
+/* Maximum number of SYN-ACKs without a SYN that are remembered: about 2 MiB. */
+#define MAX_ANSWERS (1 << 14)
 
 /* Time within which a client repeats a SYN that was refused (Windows: 0.5 s). */
 #define AGAIN_NS (1500 * (ns_t)MILLISECOND_NS)
@@ -33,9 +37,18 @@ struct held {
 	UT_hash_handle hh;
 };
 
+/* A SYN-ACK without a SYN, by the client that it was sent to. */
+struct answer {
+	struct held_key key;
+	struct endpoint server;
+	ns_t at;
+	UT_hash_handle hh;
+};
+
 struct connects {
 	struct connects_events events;
 	struct held *held; /* the oldest first, as uthash keeps the order of insertion */
+	struct answer *answers; /* the oldest first */
 	ns_t now; /* time of the last sweep */
 	uint64_t count; /* connects numbered so far */
 };
@@ -56,10 +69,18 @@ static void release(struct connects *x, struct held *h)
 	free(h);
 }
 
+static void forget(struct connects *x, struct answer *a)
+{
+	HASH_DEL(x->answers, a);
+	free(a);
+}
+
 void connects_free(struct connects *x)
 {
 	if (!x)
 		return;
+	while (x->answers)
+		forget(x, x->answers);
 	while (x->held)
 		release(x, x->held);
 	free(x);
@@ -166,6 +187,39 @@ static struct held_key key_of(const struct connection *c)
 				  .port = c->client.port };
 }
 
+/* Marks a connect that was answered only by another server, whose SYN-ACK was seen. */
+static void note_answer(const struct connects *x, struct connection *c)
+{
+	struct held_key key;
+	struct answer *a;
+
+	if (!x->answers || c->outcome != OUTCOME_UNANSWERED || c->elsewhere)
+		return;
+	key = key_of(c);
+	HASH_FIND(hh, x->answers, &key, sizeof(key), a);
+	if (!a || a->at < c->syn || a->at > c->settled || same_address(&a->server, &c->server))
+		return;
+	c->elsewhere = true;
+	c->answered_by = a->server;
+}
+
+void connects_synack_alone(struct connects *x, const struct connection *c)
+{
+	struct held_key key = key_of(c);
+	struct answer *a;
+
+	HASH_FIND(hh, x->answers, &key, sizeof(key), a);
+	if (a) /* sent again, or seen at another place */
+		return;
+	if (x->answers && HASH_COUNT(x->answers) >= MAX_ANSWERS)
+		forget(x, x->answers);
+	ADD_NEW(x->answers, key, key, a);
+	if (!a)
+		return;
+	a->server = c->server;
+	a->at = c->synack;
+}
+
 static struct held *find_held(const struct connects *x, const struct connection *c)
 {
 	struct held_key key;
@@ -222,6 +276,7 @@ void connects_settled(struct connects *x, const struct connection *c)
 	if (!h)
 		attempt.connect = connect.connect = ++x->count;
 	x->events.attempt(x->events.context, &attempt);
+	note_answer(x, &connect);
 	if (!may_continue_for(&connect) || !hold(x, &connect))
 		x->events.connect(x->events.context, &connect);
 }

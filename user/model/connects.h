@@ -6,7 +6,8 @@
  * A client may send its SYN again after an RST (Windows, twice), or after it reset a SYN-ACK that
  * it did not expect. Each RST settles a record, so such a connect has several attempts with the
  * same ISN. An attempt at another server belongs to it if the SYN was redirected there: the same
- * client port and ISN, one hop later.
+ * client port and ISN, one hop later. If the SYN takes another way there, only its answer is seen:
+ * a SYN-ACK for this client port and ISN from another server than the one that was called.
  *
  * An attempt that the client may continue is held until the next SYN is overdue, then passed on as
  * it is. The connect that is passed on has the time of the first SYN, all SYNs, and the outcome of
@@ -34,8 +35,9 @@ struct connects_events {
 struct connects *connects_new(const struct connects_events *events);
 void connects_free(struct connects *x);
 
-/* Called for each attempt, and after each sweep, whose time is now. */
+/* Called for each attempt and SYN-ACK without one, and after each sweep, whose time is now. */
 void connects_settled(struct connects *x, const struct connection *c);
+void connects_synack_alone(struct connects *x, const struct connection *c);
 void connects_opening(struct connects *x, const struct connection *c);
 void connects_swept(struct connects *x, ns_t now);
 

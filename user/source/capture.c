@@ -89,6 +89,10 @@ static void on_settled(void *context, const struct record *r)
 	struct connection connection;
 
 	connection_of(&connection, r, CAPTURE_START);
+	if (r->end_reason == END_SYNACK_ALONE) {
+		c->sink->synack_alone(c->sink->context, &connection);
+		return;
+	}
 	c->sink->settled(c->sink->context, &connection);
 }
 

@@ -132,6 +132,11 @@ static int take_record(void *context, void *data, size_t size)
 
 	if (size != sizeof(*r) || r->version != RECORD_VERSION)
 		return 0; /* cannot happen: the BPF object is embedded in this binary */
+	if (r->end_reason == END_SYNACK_ALONE) {
+		connection_of(&connection, r, l->start);
+		l->sink->synack_alone(l->sink->context, &connection);
+		return --l->record_budget > 0 ? 0 : -E2BIG;
+	}
 	drain_packets(l);
 	mark_client_verified(l->bpf, r);
 	to_connection(l, &connection, r);

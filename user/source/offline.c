@@ -213,6 +213,14 @@ static void table_count_reset(table_ctx *o, const struct segment *s, bool opened
 			reset_set_count(&o->resets[r.set], &r, now);
 }
 
+static void table_publish_synack(table_ctx *o, struct segment *s, __u64 now)
+{
+	struct record r;
+
+	record_synack_alone(&r, s, now);
+	o->publish(o->context, &r);
+}
+
 /* Returns false: a capture has no other interface on which SYNs could leave. */
 static bool table_follows_peers(table_ctx *o)
 {

@@ -23,6 +23,9 @@ struct sink {
 	/* An attempt has settled. Called once for each record. */
 	void (*settled)(void *context, const struct connection *c);
 
+	/* A SYN-ACK to c->client whose SYN was not seen: only endpoints, ISNs and times are set. */
+	void (*synack_alone)(void *context, const struct connection *c);
+
 	/* An attempt is still opening. Called once for each such attempt in each sweep. */
 	void (*opening)(void *context, const struct connection *c);
 
