@@ -349,6 +349,18 @@ static void test_first(void)
 	       "new hosts beside old ones");
 	done(m, &d);
 
+	/* the way loses others as well */
+	m = new_model();
+	for (i = 0; i < 22 * 7; i++) {
+		struct connection c = served(i / 7, i % 3, 40000 + i, 3 * (i / 7) + 4 * (i % 7));
+
+		add(m, i % 7 == 0 || i % 7 == 1 + i / 7 % 8 ? again(c, 1) : c);
+	}
+	conclude(m, &d);
+	f = find_kind(&d, KIND_FIRST_SYN_LOST);
+	EXPECT(f && f->confidence == CONFIDENCE_LOW, "later SYNs are lost as well");
+	done(m, &d);
+
 	/* all hosts arrive during one outage */
 	m = new_model();
 	add_new_hosts(m, 22, 0.02);

@@ -335,7 +335,7 @@ static void settle(struct syn_comparison *c, const struct syn_question_info *inf
 	if (c->p.adjusted <= SYN_CHANCE && is_spread_in_time(c)) {
 		c->stands = true;
 		c->confidence = CONFIDENCE_LOW;
-		if (c->hosts_hit >= 2 || c->within)
+		if ((c->hosts_hit >= 2 || c->within) && c->bad_without * 10 <= c->without)
 			c->confidence = CONFIDENCE_MEDIUM;
 		if (c->p.adjusted <= SYN_CERTAIN && certain && is_clean_split(c))
 			c->confidence = CONFIDENCE_HIGH;
