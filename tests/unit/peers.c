@@ -747,6 +747,20 @@ static void test_slow_connect(void)
 	EXPECT(!mentions(f, "served"), "these connects are not others");
 	end();
 
+	begin(); /* neighbour: a filter of ECN looks the same, if hosts omit it the second time */
+	for (i = 0; i < 6; i++) {
+		struct connection c = late(HOST(i % 2), SITE(7), 10 * i, 2);
+
+		c.syn_traits.ecn = true;
+		add(c);
+	}
+	add(served(HOST(2), SITE(7), 80, 0));
+	judge();
+	f = find(KIND_SLOW_CONNECT);
+	EXPECT(!f || (f->confidence == CONFIDENCE_LOW && mentions(f, "ask for ECN")),
+	       "a server would be slow where a filter drops SYNs");
+	end();
+
 	begin(); /* neighbour: it is back after an outage, and answers all at one moment */
 	for (i = 0; i < 6; i++)
 		add(late(HOST(i % 3), SITE(7), 10 + 0.05 * i, 4));

@@ -262,15 +262,22 @@ static enum ending ending_of(const struct context *g, const struct failure_group
 	return e->by_gateway ? BY_GATEWAY : BY_ANYBODY;
 }
 
-static const char *const actions[] = {
-	[BY_NEARER] = NEARER_ACTION,
-	[LATE_CLIENTS] = "let clients send at once, or connect only when they have something to "
-			 "send; on the server, look at TCP_DEFER_ACCEPT and at timeouts for idle "
-			 "connections",
-	[BY_GATEWAY] = "look at the rules (REJECT with tcp-reset) and the proxies of this gateway",
-	[BY_ANYBODY] = "compare a request that fails with another that is served; the log of the "
-		       "server, and a capture there, show whether it ends the connection",
-};
+static const char *action_of(enum ending ending)
+{
+	switch (ending) {
+	case BY_NEARER:
+		return NEARER_ACTION;
+	case LATE_CLIENTS:
+		return "let clients send at once, or connect only when they have something to "
+		       "send; on the server, look at TCP_DEFER_ACCEPT and at timeouts for idle "
+		       "connections";
+	case BY_GATEWAY:
+		return "look at the rules (REJECT with tcp-reset) and the proxies of this gateway";
+	default:
+		return "compare a request that fails with another that is served; the log of the "
+		       "server, and a capture there, show whether it ends the connection";
+	}
+}
 
 static void set_reset_text(struct context *g, struct finding *f, const struct failure_group *group,
 			   const struct requests *r, const struct endings *e)
@@ -347,7 +354,7 @@ void report_reset_after_request(struct context *g, const struct failure_group *g
 		finding_line(f, "against",
 			     "no request was answered in this run: a protocol without answers "
 			     "looks the same");
-	finding_line(f, "action", "%s", actions[ending]);
+	finding_line(f, "action", "%s", action_of(ending));
 }
 
 /* ---- requests that are refused ---- */

@@ -412,24 +412,47 @@ static void format_scope(char out[96], const struct endpoint *first, enum scope 
 	}
 }
 
+/*
+ * Returns a property of SYNs that all these connects began with, or NULL. Hosts may omit it when
+ * they send a SYN again, so a filter of the property makes a server look slow.
+ */
+static const char *shared_property(const struct connect_set *set)
+{
+	size_t i, ecn = 0, mptcp = 0, fast_open = 0;
+
+	for (i = 0; i < set->count; i++) {
+		const struct syn_traits *syn = &set->at[i]->c->syn_traits;
+
+		ecn += syn->ecn;
+		mptcp += syn->mptcp;
+		fast_open += syn->fast_open;
+	}
+	return ecn == set->count	 ? "ask for ECN"
+	       : mptcp == set->count	 ? "offer MPTCP"
+	       : fast_open == set->count ? "use Fast Open"
+					 : NULL;
+}
+
 /* Returns false if these connects have neither the time nor the number of the SYN in common. */
 static bool report_late(struct context *g, const struct connect_set *set,
 			const struct server *server, enum scope scope, uint64_t others)
 {
 	struct durations d = durations_of(g, set, time_to_answer);
 	unsigned int syn = common_syn(set);
+	const char *property = shared_property(set);
 	char who[96], spread[FORMAT_SPREAD];
 	struct finding *f;
 
-	f = d.is_timer || syn
-		    ? finding_new(g, KIND_SLOW_CONNECT,
-				  set->count > MIN_LATE ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM)
-		    : NULL;
+	f = d.is_timer || syn ? finding_new(g, KIND_SLOW_CONNECT,
+					    property		    ? CONFIDENCE_LOW
+					    : set->count > MIN_LATE ? CONFIDENCE_HIGH
+								    : CONFIDENCE_MEDIUM)
+			      : NULL;
 	if (!f)
 		return false;
 	finding_set_peer(f, &server->endpoint);
 	finding_add_connects(g, f, set);
-	if (f->hosts_hurt < 2)
+	if (f->hosts_hurt < 2 && !property)
 		f->confidence = CONFIDENCE_MEDIUM;
 	f->timer = d.is_timer ? d.median : NEVER;
 	f->deviation = d.is_timer ? d.deviation : NEVER;
@@ -445,6 +468,11 @@ static bool report_late(struct context *g, const struct connect_set *set,
 			     syn == 2	? "nd"
 			     : syn == 3 ? "rd"
 					: "th");
+	if (property)
+		finding_line(f, "cannot tell",
+			     "all of these SYNs %s, and hosts may omit that when they send a SYN "
+			     "again: a device that drops such SYNs looks the same",
+			     property);
 	finding_add_span(g, f, set);
 	if (server->peer)
 		finding_add_route(g, f, server->peer);
