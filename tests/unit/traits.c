@@ -228,6 +228,12 @@ static void test_common(void)
 			 "30 that do not"),
 	       "the line about the VLAN");
 	EXPECT(f && says(f, "spread", "MAC vendor"), "the vendor separates nobody");
+	EXPECT(strstr(d.headline,
+		      "; no cause stands out, but 9 of 9 hosts concerned have in common: "
+		      "VLAN 20"),
+	       "the headline would hide what was found");
+	EXPECT(!find_kind(&d, KIND_NOT_THE_NETWORK),
+	       "the network would be cleared beside its VLAN");
 	EXPECT(f && says(f, "cannot tell", "system, MSS, IPv6: all 39 hosts compared are alike"),
 	       "traits in which all are alike");
 	diagnosis_free(&d);
@@ -244,6 +250,7 @@ static void test_spread(void)
 	d = conclude(m);
 	f = stalls_of(&d);
 	EXPECT(f && !f->comparison.common_count, "no VLAN is to blame");
+	EXPECT(find_kind(&d, KIND_NOT_THE_NETWORK), "a prompt network would not be cleared");
 	EXPECT(f && says(f, "spread",
 			 "VLAN, subnet, MAC vendor: hosts that wait and hosts that do "
 			 "not in each"),

@@ -133,14 +133,33 @@ static bool concerns_path(enum finding_kind kind)
 	}
 }
 
+/* Returns true if hosts that wait or fail share a part of the network that others do not use. */
+static bool is_part_of_network(const struct comparison *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->common_count; i++)
+		switch (c->common[i].trait) {
+		case TRAIT_VLAN:
+		case TRAIT_SUBNET:
+		case TRAIT_MSS:
+		case TRAIT_WAY_OUT:
+		case TRAIT_PREFIX:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
 static bool is_path_at_fault(const struct context *g)
 {
 	size_t i;
 
 	for (i = 0; i < g->d->count; i++)
-		if (concerns_path(g->d->at[i].kind))
+		if (concerns_path(g->d->at[i].kind) || is_part_of_network(&g->d->at[i].comparison))
 			return true;
-	return false;
+	return is_part_of_network(&g->d->unexplained);
 }
 
 /*

@@ -75,8 +75,20 @@ static enum state find_state(const struct diagnosis *d, const struct session *se
 
 /* ---- the headline ---- */
 
+/* Returns the first trait of hosts or connects for which no cause was found, or NULL. */
+static const struct common_trait *find_common(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->at[i].comparison.common_count)
+			return &d->at[i].comparison.common[0];
+	return d->unexplained.common_count ? &d->unexplained.common[0] : NULL;
+}
+
 static void say_failures(struct diagnosis *d)
 {
+	const struct common_trait *shared = find_common(d);
 	uint64_t connects = ledger_connects(&d->ledger),
 		 failed = ledger_row(&d->ledger, ROW_FAILED),
 		 late = ledger_row(&d->ledger, ROW_LATE);
@@ -90,6 +102,10 @@ static void say_failures(struct diagnosis *d)
 		add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s late", late, connects,
 		    plural(connects), were(late));
 	add(d, "; no cause stands out");
+	if (shared)
+		add(d, ", but %zu of %zu %s have in common: %s%s%s", shared->bad_with, shared->bad,
+		    shared->of_connects ? "of these connects" : "hosts concerned",
+		    trait_names[shared->trait], shared->value[0] ? " " : "", shared->value);
 }
 
 static void say_fine(struct diagnosis *d, const struct model *m)
