@@ -228,8 +228,8 @@ static void test_unfinished_by_some(void)
 		       "hosts that finish the handshake would not clear the server");
 		EXPECT(f && (others != 2 ||
 			     says(f, "against",
-				      "2 other hosts finish the handshake with this server (6 "
-				      "connects)")),
+				  "2 other hosts finish the handshake with this server (6 "
+				  "connects)")),
 		       "how many others, and how often");
 		EXPECT(f && (others != 1 || says(f, "against", "1 other host finishes")),
 		       "one other host");

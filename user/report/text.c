@@ -178,8 +178,7 @@ static void print_parts(struct report *r, const struct finding *f)
 			      f->parts[i].concerned, f->parts[i].connects);
 	if (f->part_count > i)
 		snprintf(text + n, sizeof(text) - n, " and %s%zu more",
-			 f->part_count == MAX_FINDING_PARTS ? "at least " : "",
-			 f->part_count - i);
+			 f->part_count == MAX_FINDING_PARTS ? "at least " : "", f->part_count - i);
 	if (i)
 		print_labelled(r, "servers", text);
 }
