@@ -118,6 +118,8 @@ static struct finding_part *count_parts(struct context *g, const struct connect_
 	for (i = 0; i < set->count; i++) {
 		struct server *s = server_of(g, set->at[i]);
 
+		if (!s)
+			continue;
 		parts[s - g->servers].server = s->endpoint;
 		parts[s - g->servers].connects = s->count;
 		parts[s - g->servers].concerned++;

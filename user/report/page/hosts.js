@@ -192,7 +192,7 @@ function hostGroups() {
 }
 
 function overviewPicture(level) {
-	const locked = findings.filter((f) => f.peer && f.locked > 0);
+	const locked = findings.filter((f) => f.peer && f.example && f.locked > 0);
 	const suspects = locked.length ? locked : findings.filter((f) => f.peer).slice(0, 1);
 	const attempts = hosts.flatMap((h) => h.attempts), stalls = hosts.flatMap((h) => h.stalls);
 	/* a server that is slow or resets requests has opened: no attempt at it is drawn */

@@ -93,7 +93,7 @@ function findingArticle(f) {
 			html('p', {}, html('a', { href: '#network' }, 'Drawn below: the network’s own state')),
 		html('h4', { class: 'plain' }, 'Evidence'),
 		evidence(f),
-		f.locked > 0 && cohort(f.cohort));
+		f.example && f.locked > 0 && cohort(f.cohort));
 }
 
 const peerTable = () => peers.length > 0 && html('details', {},
