@@ -198,7 +198,7 @@ static void report_rejecting_routes(struct context *g)
 			add_connects_of(g, &u, at->server, &kept);
 			connect_set_free(&kept);
 		}
-		if (u.set.count)
+		if (r && u.set.count)
 			report_route(g, &u, r);
 		connect_set_free(&u.set);
 	}

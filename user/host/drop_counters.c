@@ -442,7 +442,7 @@ void drop_counters_sample(struct drop_counters *d)
 
 void drop_counters_end(struct drop_counters *d, struct host_drops *drops)
 {
-	char *after[FILES];
+	char *after[FILES] = { NULL };
 	struct rows rows;
 	int i;
 

@@ -106,11 +106,12 @@ void note_ledger(struct model *m, struct client *client, struct peer *peer,
 	}
 	if (peer && may_change(c, e, m->stall_ns))
 		peer->without_byte[connection_end(c, NULL)]++;
-	journal_add(&m->journal,
-		    is_served(c)		 ? JOURNAL_SERVED
-		    : client && client->verified ? JOURNAL_FAILED
-						 : JOURNAL_UNVERIFIED,
-		    c, e);
+	if (!journal_add(&m->journal,
+			 is_served(c)		      ? JOURNAL_SERVED
+			 : client && client->verified ? JOURNAL_FAILED
+						      : JOURNAL_UNVERIFIED,
+			 c, e))
+		m->dropped_details++;
 }
 
 /* ---- all connects ---- */

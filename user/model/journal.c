@@ -32,15 +32,17 @@ static struct journal_entry *next_entry(struct journal_ring *ring, size_t max)
 	return &ring->at[ring->next++];
 }
 
-void journal_add(struct journal *j, enum journal_class class, const struct connection *c,
+bool journal_add(struct journal *j, enum journal_class class, const struct connection *c,
 		 struct ledger_entry entry)
 {
+	uint64_t dropped = j->rings[class].dropped;
 	struct journal_entry *e = next_entry(&j->rings[class], max_entries[class]);
 
 	if (!e)
-		return;
+		return false;
 	e->c = *c;
 	e->entry = entry;
+	return j->rings[class].dropped == dropped;
 }
 
 void journal_free(struct journal *j)

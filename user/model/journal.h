@@ -38,7 +38,8 @@ struct journal {
 	struct journal_ring rings[JOURNAL_CLASSES];
 };
 
-void journal_add(struct journal *j, enum journal_class class, const struct connection *c,
+/* Returns false if the connect replaced an older one, or if there was no memory for it. */
+bool journal_add(struct journal *j, enum journal_class class, const struct connection *c,
 		 struct ledger_entry entry);
 void journal_free(struct journal *j);
 
