@@ -511,7 +511,7 @@ void report_slow_connect(struct context *g, const struct failure_group *group)
 		const struct noted_connect *n = group->set.at[i];
 		const struct server *s = server_of(g, n);
 
-		if (s == last || !is_late(n) || n->explained)
+		if (s == last || !is_late(n) || n->explained || is_waited_for(g, &s->endpoint))
 			continue;
 		last = s;
 		report_if_habit(g, group, n);

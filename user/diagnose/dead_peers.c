@@ -224,10 +224,32 @@ static bool is_worth_reporting(const struct failing *at)
 	return at->proven || at->set.count >= 3;
 }
 
-/* Returns true if other causes report the peer: clients wait for it, or this gateway drops it. */
+/* Returns true if a finding says that some ways to the server are dead, and others are not. */
+static bool has_dead_path(const struct context *g, const struct server *s)
+{
+	size_t i, j;
+
+	for (i = 0; i < g->d->count; i++) {
+		const struct finding *f = &g->d->at[i];
+
+		if (f->kind != KIND_SOME_PATHS_FAIL)
+			continue;
+		if (finding_names(f, &s->endpoint))
+			return true;
+		for (j = 0; j < f->part_count; j++)
+			if (same_endpoint(&f->parts[j].server, &s->endpoint))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Returns true if other causes report the peer: clients wait for it, this gateway drops it, or some
+ * ways to it are dead. The latter explains connects that were given up early as well.
+ */
 static bool is_explained(const struct context *g, const struct failing *at)
 {
-	return is_waited_for(g, &at->server->endpoint) ||
+	return has_dead_path(g, at->server) || is_waited_for(g, &at->server->endpoint) ||
 	       (at->server->peer && (is_dropped_here(g, at->server->peer) ||
 				     is_dropped_by_counters(g, at->server->peer)));
 }

@@ -219,6 +219,19 @@ static bool has_stayed(const struct context *g, const struct connect_set *set)
 	return false;
 }
 
+/*
+ * Returns true if the ACKs may have been lost on the way like other packets: the rate of repeated
+ * SYN-ACKs is not three times the rate of lost SYNs at the other servers.
+ */
+static bool may_be_loss(const struct context *g, const struct failure_group *group, size_t repeated)
+{
+	const struct peer *p = group->server->peer;
+	uint64_t established = g->m->outcomes[OUTCOME_ESTABLISHED];
+
+	return p && repeated * (established - p->answered) <=
+			    3 * p->connections * (g->m->lost_far - p->lost);
+}
+
 void report_accept_queue(struct context *g, const struct failure_group *group)
 {
 	size_t repeated = count_if(&group->set, is_synack_repeated_after_ack),
@@ -230,7 +243,7 @@ void report_accept_queue(struct context *g, const struct failure_group *group)
 		report_request_lost(g, group);
 		return;
 	}
-	if (!repeated || group->set.count < 2)
+	if (!repeated || group->set.count < 2 || may_be_loss(g, group, repeated))
 		return;
 	/* a single SYN may have been lost on the way */
 	f = begin_finding(g, group, KIND_ACCEPT_QUEUE,

@@ -148,7 +148,7 @@ def test_dead_next_hop():
     ip(WAN, 'route add 192.0.2.0/24 nexthop via 10.9.1.2 nexthop via 10.9.2.2')
     with Serve(far, {FAR: web}), Serve(WAN, WEB), Probe() as p, Actors() as a:
         for n in (21, 22, 23):
-            for _ in range(4):
+            for _ in range(6):
                 a.go(n, patient, 4, 0.2, [FAR], 3.6)
             a.go(n, visit, 8, 1.1, None, SITES4)
         a.go(24, visit, 8, 1.1, None, SITES4)
