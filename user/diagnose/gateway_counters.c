@@ -328,8 +328,8 @@ static void add_evidence(struct context *g, struct finding *f, const struct susp
 static void report(struct context *g, const struct suspects *s)
 {
 	const struct drop_growth *growth = s->growth;
-	bool sure = s->set.count >= CERTAIN && growth->counter != DROP_NIC_TX &&
-		    growth->counter != DROP_NIC_TX_ERRORS;
+	/* conntrack drops cannot be compared with the packets of an interface: a flood counts too */
+	bool sure = s->set.count >= CERTAIN && growth->counter == DROP_QDISC;
 	struct finding *f =
 		finding_new(g, KIND_GATEWAY_DROPS, sure ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
 	char where[2 * IFNAMSIZ + 64];

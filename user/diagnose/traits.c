@@ -202,7 +202,7 @@ char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait
 	case TRAIT_SUBNET:
 		subnet_of(&prefix, &c->key.address);
 		snprintf(out, COMMON_VALUE, "%s/%u", format_address(text, &prefix),
-			 is_ip4(&prefix) ? 24 : 64);
+			 is_ip4(&prefix) ? 24U : 64U);
 		break;
 	case TRAIT_VENDOR:
 		vendor_of(out, d, c->mac);
