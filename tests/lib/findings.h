@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What unit tests ask about the findings of a diagnosis. */
+/* Looks up the findings of a diagnosis, for unit tests. */
 #pragma once
 
 #include <string.h>

@@ -57,7 +57,7 @@ static const struct vendor {
 	{ { 0x02, 0x00, 0x00 }, OPTIONS(MSS, SACK, TIMESTAMP, NOP, SCALE), 64, "Linux or Android" },
 };
 
-/* What the hosts of a VLAN have in common. */
+/* The traits that the hosts of a VLAN share. */
 struct vlan {
 	double weight; /* its share of the hosts, unnormalized */
 	size_t vendor;
@@ -66,7 +66,7 @@ struct vlan {
 	double busier;
 };
 
-/* What goes wrong, beside the cause. Shares and rates are 0 if it does not occur. */
+/* Troubles beside the cause. A share or rate is 0 if the trouble does not occur. */
 struct troubles {
 	double outage_hosts, outage_lasts;
 	double thinker_hosts, thinks;

@@ -451,7 +451,7 @@ static void test_no_greeting(void)
 	end(&s);
 }
 
-/* What a server sends to an idle client at the end is no greeting. */
+/* Bytes that a server sends to an idle client at the end are no greeting. */
 static void test_late_banner(void)
 {
 	const struct finding *f;

@@ -563,7 +563,7 @@ static void test_forwarding(void)
 	}
 }
 
-/* What became of SYNs that left this gateway: only what was seen. */
+/* A finding says no more of SYNs that left this gateway than was seen. */
 static void test_lost_beyond(void)
 {
 	enum { OUTER_SIDE, BOTH_SIDES, COPY, SOME_COPIES, TRANSLATED, EXPIRED, LOOP, SCENES };

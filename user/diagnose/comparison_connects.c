@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "diagnose/comparison.h"
-#include "diagnose/connects.h"
+#include "diagnose/decide.h"
 
 /* A value separates if at least this share of its connects is bad, and the rest is good. */
 #define SPLIT_SHARE 0.8
@@ -24,16 +24,6 @@ static bool is_about_server(enum trait trait)
 {
 	return trait == TRAIT_SERVER || trait == TRAIT_PORT || trait == TRAIT_PREFIX ||
 	       trait == TRAIT_FAMILY;
-}
-
-static unsigned int prefix_bits(const struct address *a)
-{
-	return is_ip4(a) ? 24 : 64;
-}
-
-static bool is_larger_than_segment(const struct connection *c)
-{
-	return c->client_payload.mss && c->client_flight > c->client_payload.mss;
 }
 
 /*
@@ -89,8 +79,8 @@ bool traits_of_connects(struct connect_traits *known, const struct context *g)
 					   ? known->server[i - 1]
 					   : i;
 		known->prefix[i] =
-			i && in_prefix(a, &prefix, prefix_bits(a)) ? known->prefix[i - 1] : i;
-		prefix_of(&prefix, a, prefix_bits(a));
+			i && in_prefix(a, &prefix, network_bits(a)) ? known->prefix[i - 1] : i;
+		prefix_of(&prefix, a, network_bits(a));
 		for (j = 0; j < s->count; j++)
 			known->first_at_server[&s->connects[j] - g->connects] =
 				s->connects[j].host && count_once(s->connects[j].host, s);
@@ -147,9 +137,9 @@ char *format_connect_trait(char out[COMMON_VALUE], const struct context *g, enum
 		break;
 	case TRAIT_PREFIX:
 		prefix_of(&prefix, &g->servers[value].endpoint.address,
-			  prefix_bits(&g->servers[value].endpoint.address));
+			  network_bits(&g->servers[value].endpoint.address));
 		snprintf(out, COMMON_VALUE, "%s/%u", format_address(text, &prefix),
-			 prefix_bits(&prefix));
+			 network_bits(&prefix));
 		break;
 	case TRAIT_PORT:
 		snprintf(out, COMMON_VALUE, "%u", value);

@@ -23,7 +23,7 @@
 
 static bool same_network(const struct address *a, const struct address *b)
 {
-	unsigned int bits = is_ip4(a) ? 24 : 64;
+	unsigned int bits = network_bits(a);
 	struct address prefix;
 
 	prefix_of(&prefix, a, bits);
@@ -199,7 +199,7 @@ static const char *format_targets(char out[96], const struct failure_group *grou
 		snprintf(out, 96, "%zu servers", group->servers);
 	} else {
 		struct address prefix;
-		unsigned int bits = is_ip4(first) ? 24 : 64;
+		unsigned int bits = network_bits(first);
 
 		prefix_of(&prefix, first, bits);
 		snprintf(out, 96, "%zu servers in %s/%u", group->servers,
@@ -308,7 +308,7 @@ static bool is_late(const struct noted_connect *n)
 	       !n->c->challenged && answered_syn(n->c) > 1;
 }
 
-/* What a connect's server may have in common with others that answer late. */
+/* The servers that a connect's server is compared with: itself, its port, or its prefix. */
 enum scope { SCOPE_SERVER, SCOPE_PORT, SCOPE_PREFIX, SCOPES };
 
 static bool is_in_scope(const struct endpoint *server, const struct endpoint *first,
@@ -398,7 +398,7 @@ static size_t count_moments(struct context *g, const struct connect_set *set)
 
 static void format_scope(char out[96], const struct endpoint *first, enum scope scope)
 {
-	unsigned int bits = is_ip4(&first->address) ? 24 : 64;
+	unsigned int bits = network_bits(&first->address);
 	char text[FORMAT_ADDRESS];
 	struct address prefix;
 

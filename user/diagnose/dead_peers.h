@@ -7,9 +7,6 @@
 /* Minimum number of peers that fail together before a common cause is reported. */
 #define MIN_TOGETHER 3
 
-/* Returns the length of the prefix that neighbours have in common: /24 or /64. */
-unsigned int group_bits(const struct address *a);
-
 bool is_near(const struct endpoint *a, const struct endpoint *b);
 
 /* Report hosts that try very many failing peers which no other host tries; removes these peers. */

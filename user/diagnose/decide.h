@@ -8,7 +8,7 @@
 
 #include "diagnose/connects.h"
 
-/* What all connects to a server show together. */
+/* Sums over all connects to a server. */
 struct server_facts {
 	uint64_t served; /* in time or late */
 	uint64_t failed;

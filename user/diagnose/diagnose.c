@@ -125,9 +125,8 @@ static bool sort_findings(struct context *g)
 /* ---- construction and destruction ---- */
 
 static bool find_causes(struct diagnosis *d, const struct model *m, const struct session *session,
-			const struct host_facts *facts)
+			const struct host_facts *facts, enum view view)
 {
-	enum view view = view_of(m, session);
 	struct context g;
 	bool done = false;
 	size_t i;
@@ -161,14 +160,17 @@ static void free_findings(struct diagnosis *d)
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
 	      const struct host_facts *facts)
 {
+	enum view view = view_of(m, session);
+
 	memset(d, 0, sizeof(*d));
 	d->session = session;
 	d->facts = facts;
 	model_ledger(m, &d->ledger);
-	view_correct_ledger(view_of(m, session), &d->ledger);
+	view_correct_ledger(view, &d->ledger);
 	d->drops = facts->drops;
 	d->at = calloc(MAX_FINDINGS, sizeof(*d->at));
-	d->failed = !model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts);
+	d->failed =
+		!model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts, view);
 	if (d->failed)
 		free_findings(d);
 	diagnosis_conclude(d, m, session);

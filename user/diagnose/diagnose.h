@@ -161,7 +161,7 @@ struct common_trait {
 	bool is_same_split; /* it divides the hosts as the trait listed before it */
 };
 
-/* What the hosts of a finding have in common, see comparison.h. */
+/* The result of comparing the hosts of a finding with others, see comparison.h. */
 struct comparison {
 	unsigned int tests; /* comparisons in the whole report; 0 if these were not compared */
 	size_t bad, good; /* hosts that wait or fail, and others */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What this gateway's own drop counters say about packets that were lost during the run. */
+/* Compares this gateway's own drop counters with the packets that were lost during the run. */
 #pragma once
 
 #include "diagnose/finding.h"

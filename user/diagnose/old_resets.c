@@ -15,7 +15,7 @@
 /* Fewer clients may have a fault of their own. */
 #define MIN_CLIENTS 3
 
-/* Of the connects to this server in the run: fewer resets must at least be one event. */
+/* Resets are many from one in 20 connects to the server on. Fewer ones must be one event. */
 #define MIN_SHARE 20
 
 /* Smaller differences of TTLs come from the gateway itself, if both of its sides are watched. */

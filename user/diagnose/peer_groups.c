@@ -67,14 +67,9 @@ void report_scanners(struct context *g, struct failing_list *list, enum finding_
 
 /* ---- prefixes ---- */
 
-unsigned int group_bits(const struct address *a)
-{
-	return is_ip4(a) ? 24 : 64;
-}
-
 bool is_near(const struct endpoint *a, const struct endpoint *b)
 {
-	unsigned int bits = group_bits(&a->address);
+	unsigned int bits = network_bits(&a->address);
 	struct address prefix;
 
 	prefix_of(&prefix, &a->address, bits);
@@ -87,7 +82,7 @@ bool is_near(const struct endpoint *a, const struct endpoint *b)
  */
 static unsigned int prefix_length(const struct context *g, const struct endpoint *server)
 {
-	unsigned int bits = group_bits(&server->address);
+	unsigned int bits = network_bits(&server->address);
 	const struct route *r = host_facts_route(g->facts, server);
 
 	if (!r || r->state != ROUTE_FOUND || !r->table)

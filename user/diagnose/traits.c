@@ -121,7 +121,7 @@ static const struct client *first_client(const struct host *h)
 
 static void subnet_of(struct address *prefix, const struct address *a)
 {
-	prefix_of(prefix, a, is_ip4(a) ? 24 : 64);
+	prefix_of(prefix, a, network_bits(a));
 }
 
 /* The vendor's name; else the first digits of the address, which it was assigned with others. */
@@ -202,7 +202,7 @@ char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait
 	case TRAIT_SUBNET:
 		subnet_of(&prefix, &c->key.address);
 		snprintf(out, COMMON_VALUE, "%s/%u", format_address(text, &prefix),
-			 is_ip4(&prefix) ? 24U : 64U);
+			 network_bits(&prefix));
 		break;
 	case TRAIT_VENDOR:
 		vendor_of(out, d, c->mac);

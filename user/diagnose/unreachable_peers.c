@@ -308,7 +308,7 @@ static void add_silent(struct context *g, struct unreachable *u, const struct co
 static const char *format_unreachable(char out[128], const struct unreachable *u)
 {
 	const struct endpoint *first = &u->server->endpoint;
-	unsigned int bits = group_bits(&first->address);
+	unsigned int bits = network_bits(&first->address);
 	char text[FORMAT_ADDRESS];
 	struct address prefix;
 	size_t i;

@@ -33,3 +33,8 @@ bool in_prefix(const struct address *a, const struct address *prefix, unsigned i
 	prefix_of(&masked, a, bits);
 	return !memcmp(&masked, prefix, sizeof(masked));
 }
+
+unsigned int network_bits(const struct address *a)
+{
+	return is_ip4(a) ? 24 : 64;
+}

@@ -23,3 +23,6 @@ void prefix_of(struct address *out, const struct address *a, unsigned int bits);
  * reverse.
  */
 bool in_prefix(const struct address *a, const struct address *prefix, unsigned int bits);
+
+/* Returns the length of the prefix that neighbours have in common: /24 for IPv4, /64 for IPv6. */
+unsigned int network_bits(const struct address *a);

@@ -62,13 +62,3 @@ size_t journal_count(const struct journal *j)
 		n += j->rings[i].count;
 	return n;
 }
-
-uint64_t journal_dropped(const struct journal *j)
-{
-	uint64_t n = 0;
-	int i;
-
-	for (i = 0; i < JOURNAL_CLASSES; i++)
-		n += j->rings[i].dropped;
-	return n;
-}

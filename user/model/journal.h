@@ -43,6 +43,5 @@ bool journal_add(struct journal *j, enum journal_class class, const struct conne
 		 struct ledger_entry entry);
 void journal_free(struct journal *j);
 
-/* Returns the number of entries, and of connects that have no entry any longer. */
+/* Returns the number of entries. */
 size_t journal_count(const struct journal *j);
-uint64_t journal_dropped(const struct journal *j);
