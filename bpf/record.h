@@ -283,6 +283,8 @@ enum counter {
 	COUNT_FRAGMENTS, /* fragments other than the first: they carry no ports */
 	COUNT_MALFORMED, /* inconsistent lengths, or IPv4-mapped addresses in an IPv6 header */
 	COUNT_UNKNOWN_LINK, /* neither IPv4 nor IPv6; the map ethertypes counts them by ethertype */
+	COUNT_DNS, /* DNS packets that were passed to user space */
+	COUNT_DNS_NOT_SAMPLED, /* of hosts that are not in the sample, see dns.h */
 	/* all further counters are losses */
 	COUNT_LOST_MAP, /* attempts without a slot, because the table was full */
 	COUNT_LOST_RING, /* records that were dropped because the ring was full */
@@ -290,6 +292,8 @@ enum counter {
 	COUNT_LOST_CROWDED,
 	COUNT_LOST_TRUNCATED, /* packets whose TCP header could not be read */
 	COUNT_LOST_PACKETS, /* packets for --write that were dropped because the ring was full */
+	COUNT_LOST_DNS, /* DNS packets that were dropped because their ring was full */
+	COUNT_LOST_DNS_BUDGET, /* DNS packets beyond the budget */
 	COUNTERS,
 };
 

@@ -32,12 +32,27 @@ struct endpoint {
 	struct address address;
 	uint16_t port;
 	uint16_t vlan[2];
-	uint16_t zero; /* always 0; replaces padding, since endpoints are compared by memcmp() */
+	/*
+	 * 0 but for a resolver's answers about one zone: the number of the zone, see
+	 * diagnose/zones.h. There is no padding, since endpoints are compared by memcmp().
+	 */
+	uint16_t zone;
 };
 
 static inline bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 {
 	return !memcmp(a, b, sizeof(*a));
+}
+
+/* An address on the client side. */
+struct client_key {
+	struct address address;
+	uint16_t vlan[2];
+};
+
+static inline struct client_key client_key_of(const struct endpoint *e)
+{
+	return (struct client_key){ .address = e->address, .vlan = { e->vlan[0], e->vlan[1] } };
 }
 
 /* Compares endpoints without their VLANs, which differ between the sides of a gateway. */
@@ -96,6 +111,12 @@ struct connection {
 	unsigned int refusals; /* such attempts before the last one that were refused by an RST */
 	struct endpoint client;
 	struct endpoint server;
+	/*
+	 * the name whose lookup the client had waited for, see model/names.h; 0 if it had not, or
+	 * if its question was not seen
+	 */
+	uint32_t name;
+	ns_t name_asked; /* the first question of that episode; else NEVER */
 	/* the client's endpoint on the wire, if this host's NAT replaced it; else port is 0 */
 	struct endpoint nat_endpoint;
 	uint32_t ifindex;

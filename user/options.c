@@ -406,7 +406,10 @@ void options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){ .stall = SECOND_NS,
 			       .selector = &selector,
 			       .max_flows = DEFAULT_FLOWS,
-			       .ring_bytes = DEFAULT_RING_BYTES };
+			       .ring_bytes = DEFAULT_RING_BYTES,
+			       .dns_ports = { DNS_PORT },
+			       .dns_port_count = 1,
+			       .names_mode = NAMES_EVIDENCE };
 	argp_err_exit_status = EXIT_USAGE;
 	/* ARGP_NO_HELP: argp_options has --help and --usage */
 	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o);

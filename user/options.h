@@ -32,6 +32,10 @@ struct options {
 	struct selector *selector; /* --client, --server, --port */
 	uint32_t max_flows; /* attempts tracked at the same time */
 	uint32_t ring_bytes; /* size of the ring buffer of records */
+	uint16_t dns_ports[MAX_DNS_PORTS];
+	size_t dns_port_count;
+	enum names_mode names_mode;
+	bool numeric; /* -n: no names and services on the screen and the page */
 	bool force; /* overwrite files that exist */
 	bool exit_code; /* exit with EXIT_FOUND if the diagnosis found a problem */
 	bool quiet;

@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/address.h"
 #include "privileges.h"
@@ -42,6 +43,7 @@ static bool on_swept(void *context, ns_t now)
 	join_swept(p->join);
 	connects_swept(p->connects, now);
 	model_swept(p->model);
+	names_swept(p->model->names, now);
 	p->opening = p->opening_so_far;
 	p->opening_so_far = 0;
 	if (p->evidence)
@@ -91,6 +93,27 @@ static void on_synack_alone(void *context, const struct connection *c)
 	connects_synack_alone(p->connects, c);
 }
 
+static void on_dns(void *context, const struct dns_head *head, const uint8_t *bytes, uint64_t start,
+		   int link)
+{
+	struct pipeline *p = context;
+	const struct session *session = &p->session;
+	struct dns_packet packet;
+
+	(void)link;
+	dns_packet_of(&packet, head, bytes, start, session->dns_ports, session->dns_port_count);
+	packet.seen_before = packet.in_ifindex && packet.in_ifindex != packet.ifindex &&
+			     session_iface_name(session, packet.in_ifindex);
+	model_dns(p->model, &packet, session_is_own_address(session, &packet.server.address));
+}
+
+static void on_dns_gap(void *context, ns_t from, ns_t until)
+{
+	struct pipeline *p = context;
+
+	names_gap(p->model->names, from, until);
+}
+
 static void on_opening(void *context, const struct connection *c)
 {
 	struct pipeline *p = context;
@@ -128,6 +151,7 @@ static void on_joined(void *context, const struct connection *c)
 	struct connection attempt = *c;
 
 	attempt.from_outside = is_from_outside(&p->session, c);
+	names_connect(p->model->names, &attempt);
 	connects_settled(p->connects, &attempt);
 }
 
@@ -180,6 +204,9 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 	*p = (struct pipeline){
 		.options = o,
 		.session = { .stall = o->stall,
+			     .dns_port_count = o->dns_port_count,
+			     .names_mode = o->names_mode,
+			     .numeric = o->numeric,
 			     .narrowed_clients = !is_zero_address(&o->selector->client_mask),
 			     .narrowed_servers = !is_zero_address(&o->selector->server_mask) ||
 						 o->selector->by_port,
@@ -189,6 +216,8 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 			  .packet = o->write_file ? on_packet : NULL,
 			  .settled = on_settled,
 			  .synack_alone = on_synack_alone,
+			  .dns = on_dns,
+			  .dns_gap = on_dns_gap,
 			  .opening = on_opening,
 			  .swept = on_swept,
 			  .notice = on_notice,
@@ -204,6 +233,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 				     .context = p },
 		.reports.cleanup_fd = -1
 	};
+	memcpy(p->session.dns_ports, o->dns_ports, sizeof(p->session.dns_ports));
 	if (!o->read_count)
 		p->drop_counters = drop_counters_open();
 	p->join = join_new(&p->join_events);
@@ -224,6 +254,7 @@ void pipeline_finish(struct pipeline *p)
 {
 	join_end(p->join);
 	connects_end(p->connects);
+	names_end(p->model->names, p->session.duration);
 	p->session.joined = join_joined(p->join);
 	p->session.ambiguous = join_ambiguous(p->join);
 	if (p->drop_counters)

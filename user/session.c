@@ -22,11 +22,15 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_FRAGMENTS] = "fragments",
 	[COUNT_MALFORMED] = "malformed",
 	[COUNT_UNKNOWN_LINK] = "unknown_link",
+	[COUNT_DNS] = "dns",
+	[COUNT_DNS_NOT_SAMPLED] = "dns_not_sampled",
 	[COUNT_LOST_MAP] = "map_full",
 	[COUNT_LOST_RING] = "ring_full",
 	[COUNT_LOST_CROWDED] = "evicted",
 	[COUNT_LOST_TRUNCATED] = "truncated",
 	[COUNT_LOST_PACKETS] = "evidence_packets",
+	[COUNT_LOST_DNS] = "dns_ring_full",
+	[COUNT_LOST_DNS_BUDGET] = "dns_budget",
 };
 
 uint64_t session_losses(const struct session *session)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "connection.h"
+#include "dns_event.h"
 
 #ifndef PROBE_VERSION
 #define PROBE_VERSION "unknown"
@@ -54,6 +55,9 @@ struct session_iface {
 
 struct reset_set;
 
+/* Which names of DNS leave the process: in no report, only where a finding needs them, or all. */
+enum names_mode { NAMES_NONE, NAMES_EVIDENCE, NAMES_ALL };
+
 struct session {
 	const char *from; /* names of the interfaces or files, for display */
 	bool is_capture;
@@ -64,6 +68,10 @@ struct session {
 	char kernel[65]; /* kernel release */
 	struct timespec start; /* wall-clock time */
 	ns_t duration;
+	uint16_t dns_ports[MAX_DNS_PORTS];
+	size_t dns_port_count;
+	enum names_mode names_mode;
+	bool numeric; /* no names and services on the screen and the page */
 	ns_t stall; /* threshold of --stall, in ns */
 	bool narrowed_clients; /* --client: other clients are not seen */
 	bool narrowed_servers; /* --server or --port: other servers are not seen */

@@ -49,7 +49,7 @@ static void add_client(struct timeline *t, const struct client *c)
 	const struct pending *o;
 	const struct stall *s;
 
-	if (c->first_syn < t->from)
+	if (c->first_syn != NEVER && c->first_syn < t->from)
 		t->from = c->first_syn;
 	TAILQ_FOREACH(s, &c->kept_stalls, of_client)
 		/* if a sibling to the same server was in use, this was a spare socket */
@@ -80,7 +80,7 @@ static void add_open_waits(struct context *g)
 		if (t)
 			t->open_count++;
 	}
-	for (t = g->timelines; t < g->timelines + g->hosts->count; t++) {
+	for (t = g->timelines; t < g->timelines + g->hosts->all; t++) {
 		t->open = open;
 		open += t->open_count;
 		t->open_count = 0;
@@ -179,7 +179,7 @@ static void group_by_host(struct context *g)
 	for (i = 0; i < g->connect_count; i++)
 		if (g->connects[i].host)
 			g->connects[i].host->connect_count++;
-	for (t = g->timelines; t < g->timelines + g->hosts->count; t++) {
+	for (t = g->timelines; t < g->timelines + g->hosts->all; t++) {
 		t->connects = at;
 		at += t->connect_count;
 		t->connect_count = 0;
@@ -189,7 +189,7 @@ static void group_by_host(struct context *g)
 		if (t)
 			t->connects[t->connect_count++] = &g->connects[i];
 	}
-	for (t = g->timelines; t < g->timelines + g->hosts->count; t++)
+	for (t = g->timelines; t < g->timelines + g->hosts->all; t++)
 		qsort(t->connects, t->connect_count, sizeof(struct noted_connect *), by_syn);
 }
 
@@ -213,6 +213,46 @@ static bool note_connects(struct context *g)
 	return true;
 }
 
+/* ---- lookups ---- */
+
+static void note_lookup(struct context *g, const struct lookup *l)
+{
+	const struct client *client = model_client(g->m, &l->client);
+	struct noted_lookup *n = &g->lookups[g->lookup_count++];
+
+	n->l = l;
+	n->host = client ? timeline_of(g, client) : NULL;
+	n->wait = l->syn == NEVER ? NEVER : l->syn - l->episode_first;
+	if (n->host)
+		n->host->lookup_count++;
+}
+
+/* Returns false when out of memory. */
+static bool note_lookups(struct context *g)
+{
+	size_t i, count = names_lookup_count(g->m->names);
+	struct noted_lookup **at;
+	struct timeline *t;
+
+	g->lookups = calloc(count + 1, sizeof(*g->lookups));
+	at = g->lookups_by_host = calloc(count + 1, sizeof(struct noted_lookup *));
+	if (!g->lookups || !at)
+		return false;
+	for (i = 0; i < count; i++)
+		note_lookup(g, names_lookup(g->m->names, i));
+	for (t = g->timelines; t < g->timelines + g->hosts->all; t++) {
+		t->lookups = at;
+		at += t->lookup_count;
+		t->lookup_count = 0;
+	}
+	for (i = 0; i < count; i++) {
+		t = g->lookups[i].host;
+		if (t)
+			t->lookups[t->lookup_count++] = &g->lookups[i];
+	}
+	return true;
+}
+
 bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 		  const struct session *session, const struct host_facts *facts)
 {
@@ -223,21 +263,21 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 	*g = (struct context){
 		.m = m, .session = session, .facts = facts, .d = d, .hosts = &d->hosts
 	};
-	g->timelines = calloc(d->hosts.count + 1, sizeof(*g->timelines));
+	g->timelines = calloc(d->hosts.all + 1, sizeof(*g->timelines));
 	stalls = g->stalls = calloc(m->stalls_kept + 1, sizeof(*g->stalls));
 	pendings = g->pendings = calloc(m->pending_kept + 1, sizeof(struct pending *));
 	g->follows = calloc(m->pending_kept + 1, sizeof(*g->follows));
 	g->open = calloc(m->idle.count + 1, sizeof(*g->open));
 	if (!g->timelines || !stalls || !pendings || !g->follows || !g->open)
 		return false;
-	for (i = 0; i < d->hosts.count; i++) {
+	for (i = 0; i < d->hosts.all; i++) {
 		fill_timeline(g, &g->timelines[i], &d->hosts.at[i], stalls, pendings);
 		stalls += g->timelines[i].stall_count;
 		pendings += g->timelines[i].pending_count;
 	}
 	g->stall_count = stalls - g->stalls;
 	add_open_waits(g);
-	return note_connects(g);
+	return note_connects(g) && note_lookups(g);
 }
 
 void context_free(struct context *g)
@@ -251,6 +291,8 @@ void context_free(struct context *g)
 	free(g->servers);
 	free(g->by_host);
 	free(g->greetings);
+	free(g->lookups);
+	free(g->lookups_by_host);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

@@ -31,6 +31,15 @@ struct server {
 	size_t count;
 };
 
+/* A lookup, and the results of the diagnosis about it. */
+struct noted_lookup {
+	const struct lookup *l;
+	struct timeline *host; /* NULL if the client was evicted from the model */
+	/* from the first question of its episode to the SYN that waited for it; NEVER without one */
+	ns_t wait;
+	const struct finding *explained; /* the finding that explains it, or NULL */
+};
+
 /* The stalls and pending operations of a host, from all its addresses. */
 struct timeline {
 	const struct host *host;
@@ -47,6 +56,8 @@ struct timeline {
 	bool *follows;
 	struct noted_connect **connects; /* sorted by their SYN */
 	size_t connect_count;
+	struct noted_lookup **lookups; /* sorted by their first question */
+	size_t lookup_count;
 	const void *counted; /* last counter of count_once() */
 };
 
@@ -56,7 +67,8 @@ struct context {
 	const struct host_facts *facts;
 	struct diagnosis *d;
 	const struct hosts *hosts; /* d->hosts */
-	struct timeline *timelines; /* one for each of hosts->at[], in that order */
+	/* one for each of hosts->at[], in that order; hosts->all of them */
+	struct timeline *timelines;
 	struct noted_stall *stalls; /* array shared by all timelines */
 	size_t stall_count;
 	const struct pending **pendings; /* arrays shared by all timelines */
@@ -68,6 +80,9 @@ struct context {
 	int64_t *greetings; /* see model_greetings() */
 	struct server *servers; /* sorted by address and port */
 	size_t server_count;
+	struct noted_lookup *lookups; /* sorted by their first question */
+	size_t lookup_count;
+	struct noted_lookup **lookups_by_host; /* array shared by all timelines */
 	uint64_t weighings; /* of suspects, see correlate.c */
 	bool out_of_memory; /* diagnose() fails if this is set */
 };

@@ -17,6 +17,12 @@ enum finding_kind {
 	KIND_HELD_BEFORE_CONNECT,
 	KIND_FAILOVER_CHAIN,
 	KIND_BROKEN_IPV6,
+	KIND_RESOLVER_UNANSWERED,
+	KIND_RESOLVER_SLOW,
+	KIND_TYPE_UNANSWERED,
+	KIND_ZONE_UNANSWERED,
+	KIND_DNS_TCP_BLOCKED,
+	KIND_DNS_ANSWERS_LOST,
 	KIND_TIMER_UNEXPLAINED,
 	KIND_STALLS_UNEXPLAINED,
 	KIND_PREFIX_CUT,
@@ -62,6 +68,7 @@ enum finding_kind {
 
 enum finding_family {
 	FAMILY_WAIT, /* waits of clients, and their causes */
+	FAMILY_NAME, /* names and resolvers */
 	FAMILY_PEER, /* peers that fail */
 	FAMILY_SERVER, /* servers that answer late or incorrectly */
 	FAMILY_PATH, /* the path between clients, this gateway and servers */
@@ -124,6 +131,7 @@ enum trait {
 	TRAIT_IPV6, /* uses IPv6 */
 	TRAIT_ACTIVITY, /* number of connects: a check for confounding */
 	TRAIT_WAY_OUT, /* interface by which its SYNs leave */
+	TRAIT_RESOLVER, /* the resolver that it asks first */
 	/* of connects */
 	TRAIT_SERVER,
 	TRAIT_PORT,

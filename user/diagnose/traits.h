@@ -8,7 +8,7 @@
 #include "diagnose/context.h"
 
 /* The traits of hosts are the first ones of enum trait. */
-#define HOST_TRAITS (TRAIT_WAY_OUT + 1)
+#define HOST_TRAITS (TRAIT_RESOLVER + 1)
 
 struct traits {
 	/* value[t][i]: a number for the value of trait t at host i; TRAIT_UNKNOWN if not seen */

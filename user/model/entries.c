@@ -63,7 +63,7 @@ static void note_service(struct model *m, const struct connection *c, bool spare
 
 	if (c->server_first - c->syn > m->slowest_service && !spare)
 		m->slowest_service = c->server_first - c->syn;
-	for (stage = STAGE_CONNECT; stage < STAGES; stage++)
+	for (stage = STAGE_NAME; stage < STAGES; stage++)
 		if (!(stage == STAGE_HOLD && spare) &&
 		    !(c->client_gap && (stage == STAGE_HOLD || stage == STAGE_ANSWER)))
 			note_longest(m, c, stage, stage_duration(c, stage));

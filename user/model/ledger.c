@@ -7,8 +7,8 @@ const char *const ledger_row_names[LEDGER_ROWS] = {
 };
 
 const char *const stage_names[STAGES] = {
-	[STAGE_CONNECT] = "connect",   [STAGE_FINISH] = "finish", [STAGE_HOLD] = "hold",
-	[STAGE_GREETING] = "greeting", [STAGE_ANSWER] = "answer",
+	[STAGE_NAME] = "name", [STAGE_CONNECT] = "connect",   [STAGE_FINISH] = "finish",
+	[STAGE_HOLD] = "hold", [STAGE_GREETING] = "greeting", [STAGE_ANSWER] = "answer",
 };
 
 const char *const manner_names[MANNERS] = {
@@ -56,6 +56,8 @@ static ns_t between(ns_t from, ns_t to)
 ns_t stage_duration(const struct connection *c, enum stage stage)
 {
 	switch (stage) {
+	case STAGE_NAME:
+		return c->name ? between(c->name_asked, c->syn) : NEVER;
 	case STAGE_CONNECT:
 		return between(c->syn, c->synack);
 	case STAGE_FINISH:
@@ -104,7 +106,7 @@ static struct ledger_entry classify_served(const struct connection *c,
 		return c->server_first - c->syn < x->stall_ns
 			       ? entry(ROW_IN_TIME, STAGE_CONNECT, MANNER_NONE)
 			       : entry(ROW_UNSEEN, STAGE_CONNECT, MANNER_ONE_DIRECTION);
-	for (stage = STAGE_CONNECT; stage < STAGES; stage++) {
+	for (stage = STAGE_NAME; stage < STAGES; stage++) {
 		ns_t duration = stage_duration(c, stage);
 
 		if (duration == NEVER || duration <= longest ||

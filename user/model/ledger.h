@@ -22,6 +22,7 @@ enum ledger_row {
 };
 
 enum stage {
+	STAGE_NAME, /* from the first question to the SYN, see model/names.h */
 	STAGE_CONNECT,
 	STAGE_FINISH,
 	STAGE_HOLD,

@@ -57,8 +57,9 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 		TAILQ_INIT(&m->pairs_by_use[i]);
 	}
 	m->siblings = siblings_new();
-	if (!m->siblings) {
-		free(m);
+	m->names = names_new(stall_ns);
+	if (!m->siblings || !m->names) {
+		model_free(m);
 		return NULL;
 	}
 	return m;
@@ -70,8 +71,20 @@ void model_free(struct model *m)
 		return;
 	store_free(m);
 	siblings_free(m->siblings);
+	names_free(m->names);
 	journal_free(&m->journal);
 	free(m);
+}
+
+/* ---- names ---- */
+
+void model_dns(struct model *m, const struct dns_packet *p, bool to_own)
+{
+	if (m->last == NEVER || p->time > m->last)
+		m->last = p->time;
+	if (!p->message.is_answer && !p->is_error)
+		store_asker(m, p);
+	names_packet(m->names, p, to_own);
 }
 
 /* ---- connects that have ended ---- */

@@ -18,6 +18,7 @@
 #include "lib/samples.h"
 #include "model/journal.h"
 #include "model/ledger.h"
+#include "model/names.h"
 
 #define MAX_CLIENTS (1 << 17)
 #define MAX_PEERS (1 << 17)
@@ -41,16 +42,6 @@
 
 /* A wait that continues is reported after this time, or after --stall if that is longer. */
 #define REPORT_WAITING_NS (3 * (ns_t)SECOND_NS)
-
-struct client_key {
-	struct address address;
-	uint16_t vlan[2];
-};
-
-static inline struct client_key client_key_of(const struct endpoint *e)
-{
-	return (struct client_key){ .address = e->address, .vlan = { e->vlan[0], e->vlan[1] } };
-}
 
 /*
  * The properties of an established connection that matter when another connection of the client
@@ -95,6 +86,7 @@ struct client {
 	bool has_mac;
 	bool verified; /* completed a handshake */
 	uint8_t mac[6];
+	/* 0 if only its DNS questions were seen */
 	uint64_t connections;
 	uint64_t established;
 	/* established connections with a first payload, which show whether the client stalled */
@@ -102,7 +94,7 @@ struct client {
 	uint64_t stalls;
 	uint64_t idle; /* connections without payload at the end of the run */
 	uint32_t lost_near; /* connections with loss between the client and this gateway */
-	ns_t first_syn;
+	ns_t first_syn; /* NEVER if it only asked DNS */
 	struct syn_traits syn_traits; /* of its first SYN */
 	uint32_t way_out; /* ifindex on which its first SYN left this gateway; 0 if not seen */
 	ns_t last_served; /* latest first byte of a server to this client; NEVER if there was none */
@@ -322,6 +314,7 @@ struct model {
 	ns_t last; /* the latest time seen */
 	struct ledger ledger; /* provisional, see model_ledger() */
 	struct journal journal;
+	struct names *names;
 	struct siblings *siblings;
 	struct longest_wait longest;
 	ns_t slowest_service; /* from the first SYN to the server's first byte; NEVER if none */
@@ -363,6 +356,9 @@ void model_free(struct model *m);
 
 /* Adds a connect that has ended. */
 void model_settled(struct model *m, const struct connection *c);
+
+/* Adds a DNS packet. to_own: its server is an address of this host. */
+void model_dns(struct model *m, const struct dns_packet *p, bool to_own);
 
 /* A sweep passes each opening attempt once, then calls model_swept(). */
 void model_opening(struct model *m, const struct connection *c);
@@ -409,8 +405,10 @@ struct host {
 };
 
 struct hosts {
-	struct host *at; /* the most stalls first */
-	size_t count;
+	/* the most stalls first; hosts without a connect, which asked only DNS, last */
+	struct host *at;
+	size_t count; /* without these */
+	size_t all; /* with these */
 	size_t affected; /* hosts with a stall */
 	struct client **clients; /* owns the arrays at[].clients */
 	uint32_t *of_client; /* index into at[], by client.number */

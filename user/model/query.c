@@ -47,6 +47,8 @@ static int by_stalls(const void *a, const void *b)
 {
 	const struct host *x = a, *y = b;
 
+	if (!x->connections != !y->connections)
+		return !x->connections ? 1 : -1;
 	if (x->stalls != y->stalls)
 		return x->stalls < y->stalls ? 1 : -1;
 	if (x->idle != y->idle)
@@ -164,7 +166,10 @@ bool model_hosts(const struct model *m, struct hosts *hosts)
 	qsort(hosts->clients, count, sizeof(struct client *), by_mac);
 	group_clients(hosts, count);
 	qsort(hosts->at, hosts->count, sizeof(*hosts->at), by_stalls);
-	for (i = 0; i < hosts->count; i++)
+	hosts->all = hosts->count;
+	while (hosts->count && !hosts->at[hosts->count - 1].connections)
+		hosts->count--;
+	for (i = 0; i < hosts->all; i++)
 		for (j = 0; j < hosts->at[i].client_count; j++)
 			hosts->of_client[hosts->at[i].clients[j]->number] = i;
 	return true;

@@ -135,6 +135,26 @@ static void note_first_syn(struct client *client, const struct connection *c)
 	client->way_out = c->forwarded_by ? c->forwarded_by : c->far.seen ? c->far.ifindex : 0;
 }
 
+struct client *store_asker(struct model *m, const struct dns_packet *p)
+{
+	struct client_key key = client_key_of(&p->client);
+	struct client *client;
+
+	HASH_FIND(hh, m->clients, &key, sizeof(key), client);
+	if (!client) {
+		client = add_client(m, &key);
+		if (!client)
+			return NULL;
+		client->first_syn = NEVER;
+	}
+	MOVE_TO_END(m->clients_by_use, client, client->verified, client->verified);
+	if (p->has_mac && !client->has_mac) {
+		client->has_mac = true;
+		memcpy(client->mac, p->mac, sizeof(p->mac));
+	}
+	return client;
+}
+
 struct client *store_client(struct model *m, const struct connection *c)
 {
 	struct client_key key = client_key_of(&c->client);
@@ -150,7 +170,7 @@ struct client *store_client(struct model *m, const struct connection *c)
 	}
 	MOVE_TO_END(m->clients_by_use, client, client->verified, client->verified || verifies);
 	client->verified |= verifies;
-	if (c->syn < client->first_syn)
+	if (client->first_syn == NEVER || c->syn < client->first_syn)
 		note_first_syn(client, c);
 	if (c->has_mac) {
 		client->has_mac = true;

@@ -11,6 +11,10 @@
 void store_free(struct model *m);
 
 struct client *store_client(struct model *m, const struct connection *c);
+
+/* Returns the client that asks. Its first SYN is NEVER until it connects. */
+struct client *store_asker(struct model *m, const struct dns_packet *p);
+
 struct peer *store_peer(struct model *m, const struct endpoint *server);
 struct pair *store_pair(struct model *m, struct client *client, struct peer *peer);
 

@@ -237,7 +237,8 @@ static bool explains_stalls(const struct diagnosis *d)
 	size_t i;
 
 	for (i = 0; i < d->count; i++)
-		if (finding_kinds[d->at[i].kind].family == FAMILY_WAIT)
+		if (finding_kinds[d->at[i].kind].family == FAMILY_WAIT ||
+		    finding_kinds[d->at[i].kind].family == FAMILY_NAME)
 			return true;
 	return false;
 }

@@ -12,6 +12,7 @@ static const char *const row_words[LEDGER_ROWS] = {
 };
 
 static const char *const stage_words[STAGES] = {
+	[STAGE_NAME] = "first DNS question to SYN",
 	[STAGE_CONNECT] = "SYN to SYN-ACK",
 	[STAGE_FINISH] = "SYN-ACK to ACK",
 	[STAGE_HOLD] = "handshake to the client's first byte",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "connection.h"
+#include "dns_event.h"
 #include "packet_event.h"
 
 struct sink {
@@ -25,6 +26,16 @@ struct sink {
 
 	/* A SYN-ACK to c->client whose SYN was not seen: only endpoints, ISNs and times are set. */
 	void (*synack_alone)(void *context, const struct connection *c);
+
+	/*
+	 * A DNS packet of head->length bytes, in the order of their times, before the records of
+	 * connections that it precedes. start and link are those of packet().
+	 */
+	void (*dns)(void *context, const struct dns_head *head, const uint8_t *bytes,
+		    uint64_t start, int link);
+
+	/* DNS packets of this period may be missing. */
+	void (*dns_gap)(void *context, ns_t from, ns_t until);
 
 	/* An attempt is still opening. Called once for each such attempt in each sweep. */
 	void (*opening)(void *context, const struct connection *c);
