@@ -2,6 +2,9 @@
 /*
  * Reads a DNS message (RFC 1035 4): the question, and the addresses of the answer. The bytes come
  * from the network and may be cut. No input makes it read beyond them or work without a bound.
+ *
+ * The class of the question is not looked at, since other classes than IN are practically unused.
+ * Records of other classes are no part of the answer.
  */
 #pragma once
 
@@ -49,6 +52,7 @@ struct dns_address {
 };
 
 struct dns_message {
+	bool has_id; /* false if the message was cut before it */
 	uint16_t id;
 	bool is_answer; /* QR */
 	bool truncated; /* TC: the client asks again by TCP */
@@ -58,16 +62,27 @@ struct dns_message {
 	uint16_t type; /* of the question; 0 if it was cut off */
 	bool has_edns; /* an OPT record was read (RFC 6891) */
 	uint16_t edns_size; /* payload size of the OPT record; 0 without */
-	struct dns_address addresses[MAX_DNS_ADDRESSES]; /* A and AAAA records of the answer */
+	/*
+	 * A and AAAA records of the answer section, of the question's name or of a name to which
+	 * earlier CNAME records lead from it. None if a record is malformed, since clients then
+	 * take none.
+	 */
+	struct dns_address addresses[MAX_DNS_ADDRESSES];
 	size_t address_count;
-	bool more; /* the message goes on behind what was read: cut, or too many addresses */
+	/* the message goes on behind what was read: cut, too many addresses, or malformed records */
+	bool more;
 };
 
 enum dns_status {
-	DNS_READ, /* the header and the question were read */
-	DNS_NAME_CUT, /* the header was read; the question is not within the captured bytes */
-	DNS_MALFORMED, /* a header of DNS, but what follows is none */
-	DNS_IS_OTHER, /* no DNS: fewer than 12 bytes, another opcode, or not one question */
+	DNS_READ, /* the header and the question were read; records may be cut or malformed */
+	/*
+	 * The question is not within the captured bytes, and perhaps not the whole header; or it is
+	 * an answer with an error that repeats no question, as old servers give to EDNS.
+	 */
+	DNS_NAME_CUT,
+	DNS_MALFORMED, /* a header of DNS, but no question follows */
+	/* no DNS: fewer than 12 bytes on the wire, another opcode, or not one question */
+	DNS_IS_OTHER,
 };
 
 /*
