@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kept lookups: a ring, with hash indexes whose links are in the lookups. A step costs one hash
+ * of a key. The hash has a secret, so chains stay short whatever clients choose.
+ */
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "lib/hash_bytes.h"
+#include "model/names_internal.h"
+
+bool lookups_init(struct lookups *k)
+{
+	TAILQ_INIT(&k->followed);
+	k->oldest = k->next = 1;
+	return getrandom(&k->secret, sizeof(k->secret), 0) == sizeof(k->secret);
+}
+
+void lookups_free(struct lookups *k)
+{
+	size_t i;
+
+	for (i = 0; i < LOOKUP_CHUNKS; i++)
+		free(k->chunks[i]);
+}
+
+static struct kept *in_slot(const struct lookups *k, size_t slot)
+{
+	return &k->chunks[slot / LOOKUP_CHUNK][slot % LOOKUP_CHUNK];
+}
+
+static size_t slot_of(uint64_t number)
+{
+	return number % MAX_LOOKUPS;
+}
+
+struct kept *lookups_at(const struct lookups *k, uint64_t number)
+{
+	return number && number >= k->oldest && number < k->next ? in_slot(k, slot_of(number))
+								 : NULL;
+}
+
+/* ---- indexes ---- */
+
+static size_t bucket_of(const struct lookups *k, const struct index_key *key)
+{
+	struct {
+		uint64_t secret;
+		struct index_key key;
+	} hashed = { k->secret, *key };
+
+	return (hash_bytes(&hashed, sizeof(hashed)) >> 32) % MAX_LOOKUPS;
+}
+
+struct kept *lookups_find(const struct lookups *k, enum lookup_index index,
+			  const struct index_key *key)
+{
+	uint32_t at = k->buckets[index][bucket_of(k, key)];
+	struct kept *lookup;
+
+	for (; at; at = lookup->next[index]) {
+		lookup = in_slot(k, at - 1);
+		if (!memcmp(&lookup->key[index], key, sizeof(*key)))
+			return lookup;
+	}
+	return NULL;
+}
+
+static void remove_from(struct lookups *k, enum lookup_index index, struct kept *lookup)
+{
+	uint32_t *at = &k->buckets[index][bucket_of(k, &lookup->key[index])];
+	struct kept *other;
+
+	if (!lookup->indexed[index])
+		return;
+	while (*at) {
+		other = in_slot(k, *at - 1);
+		if (other == lookup)
+			break;
+		at = &other->next[index];
+	}
+	*at = lookup->next[index];
+	lookup->indexed[index] = false;
+}
+
+void lookups_set(struct lookups *k, enum lookup_index index, struct kept *lookup,
+		 const struct index_key *key)
+{
+	struct kept *old = lookups_find(k, index, key);
+	uint32_t *bucket;
+
+	if (old == lookup)
+		return;
+	if (old)
+		remove_from(k, index, old);
+	remove_from(k, index, lookup);
+	lookup->key[index] = *key;
+	lookup->indexed[index] = true;
+	bucket = &k->buckets[index][bucket_of(k, key)];
+	lookup->next[index] = *bucket;
+	*bucket = slot_of(lookup->number) + 1;
+}
+
+/* ---- the ring ---- */
+
+static void forget(struct lookups *k, struct kept *lookup)
+{
+	enum lookup_index i;
+
+	for (i = 0; i < LOOKUP_INDEXES; i++)
+		remove_from(k, i, lookup);
+	if (lookup->is_followed)
+		TAILQ_REMOVE(&k->followed, lookup, by_try);
+}
+
+struct kept *lookups_add(struct lookups *k, bool *forgot)
+{
+	struct kept **chunk = &k->chunks[slot_of(k->next) / LOOKUP_CHUNK];
+	struct kept *lookup;
+
+	*forgot = false;
+	if (!*chunk)
+		*chunk = calloc(LOOKUP_CHUNK, sizeof(**chunk));
+	if (!*chunk)
+		return NULL;
+	lookup = in_slot(k, slot_of(k->next));
+	if (k->next - k->oldest == MAX_LOOKUPS) {
+		*forgot = true;
+		forget(k, lookup);
+		k->oldest++;
+	}
+	memset(lookup, 0, sizeof(*lookup));
+	lookup->number = k->next++;
+	return lookup;
+}
+
+/* ---- keys ---- */
+
+static struct index_key client_part(const struct client_key *client)
+{
+	return (struct index_key){ .address = client->address,
+				   .vlan = { client->vlan[0], client->vlan[1] } };
+}
+
+struct index_key question_key(const struct client_key *client, uint32_t name, uint16_t type,
+			      uint32_t cut)
+{
+	struct index_key key = client_part(client);
+
+	key.part[0] = name;
+	key.part[1] = type;
+	key.part[2] = cut;
+	return key;
+}
+
+struct index_key name_key(const struct client_key *client, uint32_t name)
+{
+	struct index_key key = client_part(client);
+
+	key.part[0] = name;
+	return key;
+}
+
+struct index_key packet_key(const struct endpoint *server, uint16_t id, uint32_t name,
+			    uint16_t type)
+{
+	return (struct index_key){ .address = server->address,
+				   .part = { name, (uint32_t)type << 16 | id, server->port } };
+}
+
+struct index_key label_key(const struct client_key *client, const struct dns_name *name)
+{
+	struct index_key key = client_part(client);
+	uint64_t label = name->length ? hash_bytes(name->wire, name->wire[0] + 1) : 0;
+
+	memcpy(key.part, &label, sizeof(label));
+	return key;
+}
