@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Converts parsed headers into a struct segment: one TCP segment, or one ICMP error about a
- * segment.
+ * Converts parsed headers into a struct segment: one TCP segment, one UDP datagram of DNS, or one
+ * ICMP error about either.
  */
 #pragma once
 
@@ -10,7 +10,12 @@
 #include "record.h"
 #include "tcp_options.h"
 
-enum segment_kind { SEGMENT_TCP, SEGMENT_ICMP_ERROR };
+enum segment_kind {
+	SEGMENT_TCP,
+	SEGMENT_ICMP_ERROR, /* about a TCP segment */
+	SEGMENT_UDP, /* for dns.h only, like the next: no flow is tracked for them */
+	SEGMENT_UDP_ERROR, /* an ICMP error about a UDP datagram */
+};
 
 /* Parts of a packet that are read only for the few segments that need them. */
 enum segment_need {
@@ -20,8 +25,8 @@ enum segment_need {
 };
 
 /*
- * A TCP segment or an ICMP error. In an ICMP error, addresses, ports and seq are those of the
- * quoted segment.
+ * A TCP segment, a UDP datagram or an ICMP error. In an ICMP error, addresses, ports and seq are
+ * those of the quoted segment; about UDP, offset and length of the payload as well.
  */
 struct segment {
 	struct address source;
@@ -33,11 +38,12 @@ struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 payload; /* bytes */
-	__u32 tcp_offset; /* of the TCP header in the packet */
+	__u32 tcp_offset; /* of the TCP or UDP header in the packet */
 	__u16 window;
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 ttl; /* or hop limit */
-	__u8 data_offset; /* byte 12 of the TCP header: its words, in the upper four bits */
+	/* byte 12 of the TCP header: its words, in the upper four bits; UDP_DATA_OFFSET of UDP */
+	__u8 data_offset;
 	__u8 flags; /* all eight: TCP_... */
 	__u8 kind; /* enum segment_kind */
 	bool ip6;
@@ -46,6 +52,7 @@ struct segment {
 	/* the destination MAC is another machine's: this host does not forward the packet */
 	bool other_host;
 	bool has_mac;
+	bool fragment; /* of UDP: the first of several fragments */
 	bool icmp_hard;
 	bool icmp_too_big;
 	__u8 mac[6]; /* source MAC address */
@@ -117,6 +124,8 @@ static __always_inline void segment_set_addresses(const struct headers *h, struc
 }
 
 #define TCP_HEADER 20 /* bytes without options */
+#define UDP_HEADER 8
+#define UDP_DATA_OFFSET (UDP_HEADER / 4 << 4) /* as TCP would write it */
 
 static __always_inline __u32 payload_offset(const struct segment *s)
 {
@@ -141,7 +150,7 @@ static __always_inline bool is_alert(const struct segment *s, int first_byte)
 
 /*
  * Stores the first byte of the payload, and the level of a TLS alert. A negative number stands for
- * a byte that was not captured. No other byte of a payload is ever read.
+ * a byte that was not captured. Of other payload, only that of DNS is read, see dns.h.
  *
  * Buys: distinguishes an answer from a refusal in TLS, and TLS from other protocols.
  * Costs: a helper call for one or two packets of a connection, see tcp_options.h.
@@ -151,6 +160,13 @@ static __always_inline void segment_set_payload(struct segment *s, int first_byt
 	s->has_first_byte = first_byte >= 0;
 	s->first_byte = first_byte < 0 ? 0 : first_byte;
 	s->alert_level = alert_level < 0 ? 0 : alert_level;
+}
+
+static __always_inline void segment_set_mac(struct segment *s, const struct headers *h)
+{
+	s->has_mac = h->ethernet != NULL;
+	if (h->ethernet)
+		__builtin_memcpy(s->mac, h->ethernet + 6, 6);
 }
 
 /*
@@ -185,21 +201,51 @@ static __always_inline void segment_from_tcp(const struct headers *h, struct seg
 	s->flags = tcp[13];
 	s->window = get_be16(tcp + 14);
 	s->has_first_byte = false;
-	s->has_mac = h->ethernet != NULL;
-	if (h->ethernet)
-		__builtin_memcpy(s->mac, h->ethernet + 6, 6);
+	s->fragment = h->fragment;
+	segment_set_mac(s, h);
+}
+
+/*
+ * Sets what *h and the UDP header say about a datagram. The length is that of the UDP header, which
+ * covers all fragments, unless the IP datagram is shorter.
+ */
+static __always_inline void segment_set_udp(const struct headers *h, const __u8 *udp,
+					    struct segment *s)
+{
+	__u32 length = get_be16(udp + 4);
+
+	segment_set_addresses(h, s);
+	s->source_port = get_be16(udp);
+	s->destination_port = get_be16(udp + 2);
+	s->tcp_offset = h->transport_offset;
+	s->data_offset = UDP_DATA_OFFSET;
+	s->fragment = h->fragment;
+	if (length < UDP_HEADER || (length > h->transport_length && !h->fragment))
+		length = h->transport_length;
+	s->payload = length > UDP_HEADER ? length - UDP_HEADER : 0;
+}
+
+/* Fills in *s from headers parsed as PARSE_UDP. The caller sets what segment_from_tcp() leaves. */
+static __always_inline void segment_from_udp(const struct headers *h, struct segment *s)
+{
+	s->kind = SEGMENT_UDP;
+	s->vlan[0] = h->vlan[0];
+	s->vlan[1] = h->vlan[1];
+	segment_set_udp(h, h->transport, s);
+	segment_set_mac(s, h);
 }
 
 /*
  * Fills in *s from headers parsed as PARSE_ICMP. Returns true for an ICMP error that quotes a TCP
- * segment (RFC 792, RFC 4443). At least eight bytes of TCP are quoted: ports and sequence number.
+ * segment or a UDP datagram (RFC 792, RFC 4443). At least eight bytes of these are quoted: ports,
+ * and the sequence number or length.
  */
 static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
 					      struct segment *s)
 {
 	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};
-	const __u8 *tcp;
+	const __u8 *transport;
 
 	if (!is_icmp_error(type, h->ip6))
 		return false;
@@ -214,20 +260,25 @@ static __always_inline bool segment_from_icmp(const struct frame *f, const struc
 		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OK)
 			return false;
 	}
-	if (quoted.protocol != PROTOCOL_TCP)
+	if (quoted.protocol != PROTOCOL_TCP && quoted.protocol != PROTOCOL_UDP)
 		return false;
-	tcp = header_at(f, quoted.transport_offset, 8);
-	if (!tcp)
+	transport = header_at(f, quoted.transport_offset, 8);
+	if (!transport)
 		return false;
-	s->kind = SEGMENT_ICMP_ERROR;
 	s->icmp_type = type;
 	s->icmp_code = code;
 	read_address(&s->icmp_from, h->ip + (h->ip6 ? 8 : 12), h->ip6);
-	segment_set_addresses(&quoted, s);
-	s->source_port = get_be16(tcp);
-	s->destination_port = get_be16(tcp + 2);
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
-	s->seq = get_be32(tcp + 4);
+	if (quoted.protocol == PROTOCOL_UDP) {
+		s->kind = SEGMENT_UDP_ERROR;
+		segment_set_udp(&quoted, transport, s);
+		return true;
+	}
+	s->kind = SEGMENT_ICMP_ERROR;
+	segment_set_addresses(&quoted, s);
+	s->source_port = get_be16(transport);
+	s->destination_port = get_be16(transport + 2);
+	s->seq = get_be32(transport + 4);
 	return true;
 }

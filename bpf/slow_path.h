@@ -110,7 +110,8 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 	if (parsed == PARSE_TCP) {
 		segment_from_tcp(&h, &scratch->segment);
 	} else if (parsed == PARSE_ICMP) {
-		if (!segment_from_icmp(&f, &h, &scratch->segment))
+		if (!segment_from_icmp(&f, &h, &scratch->segment) ||
+		    scratch->segment.kind == SEGMENT_UDP_ERROR)
 			return;
 	} else {
 		count_untracked(skb, &h, parsed, skb->len);

@@ -40,6 +40,7 @@ enum {
 	OPT_HTML,
 	OPT_FOLLOW_PEERS,
 	OPT_FORCE,
+	OPT_DNS_PORT,
 	OPT_USAGE
 }; /* options without a short form */
 
@@ -69,6 +70,9 @@ static const struct argp_option argp_options[] = {
 	  1 },
 	{ "port", 'p', "LIST", 0,
 	  "Watch only connections to these server ports: 80,443,8000-8100; hides attempts at other ports",
+	  1 },
+	{ "dns-port", OPT_DNS_PORT, "LIST", 0,
+	  "Ports at which DNS is asked (default 53): 53,5353; --server and --port do not narrow DNS",
 	  1 },
 	{ NULL, 0, NULL, 0, "Duration and thresholds", 2 },
 	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },
@@ -211,6 +215,41 @@ static bool parse_ports(const char *text, struct selector *selector)
 	return !*end;
 }
 
+static bool has_dns_port(const struct options *o, unsigned long port)
+{
+	size_t i;
+
+	for (i = 0; i < o->dns_port_count; i++)
+		if (o->dns_ports[i] == port)
+			return true;
+	return false;
+}
+
+/* Replaces the default. Returns false unless the text is a list of at most MAX_DNS_PORTS ports. */
+static bool parse_dns_ports(const char *text, struct options *o)
+{
+	const char *p = text;
+	unsigned long port;
+	char *end;
+
+	o->dns_port_count = 0;
+	do {
+		if (!isdigit((unsigned char)*p))
+			return false;
+		errno = 0;
+		port = strtoul(p, &end, 10);
+		if (errno || port < 1 || port > 65535)
+			return false;
+		if (!has_dns_port(o, port)) {
+			if (o->dns_port_count == MAX_DNS_PORTS)
+				return false;
+			o->dns_ports[o->dns_port_count++] = port;
+		}
+		p = end + 1;
+	} while (*end == ',');
+	return !*end;
+}
+
 static void add_read(struct argp_state *state, struct options *o, const char *file)
 {
 	size_t i;
@@ -335,6 +374,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		if (!parse_ports(argument, o->selector))
 			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100",
 				   format_name(argument));
+		break;
+	case OPT_DNS_PORT:
+		if (!parse_dns_ports(argument, o))
+			argp_error(state,
+				   "--dns-port %s: not a list of at most %d ports like 53,5353",
+				   format_name(argument), MAX_DNS_PORTS);
 		break;
 	case 'j':
 		o->json = true;

@@ -166,10 +166,18 @@ def test_completion_arguments():
         if argument.startswith('=') and option not in ('client', 'server', 'read', 'write', 'netns'):
             words = complete('--' + option, '')
             expect(words and not any(word.startswith('-') for word in words), option, words)
-    for option in ('duration', 'stall', 'port', 'max-flows', 'ring-size'):
+    for option in ('duration', 'stall', 'port', 'dns-port', 'max-flows', 'ring-size'):
         for word in complete('--' + option, ''):
             expect(run('--' + option, word, '-r', '/nowhere').returncode == 1,
                        'completion offers a word that the program refuses', option, word)
+
+
+def test_dns_ports():
+    """--dns-port refuses what is no short list of ports: otherwise no question would be seen"""
+    for wrong in ('0', '70000', 'dns', '', '53,', ',53', '53-54', '53 ', '-53', '1,2,3,4,5,6,7,8,9'):
+        done = run('--dns-port=' + wrong, '-r', '/nowhere')
+        expect(done.returncode == 2 and 'not a list' in done.stderr, wrong, done)
+    expect(run('--dns-port', '1,2,3,4,5,6,7,65535,1', '-r', '/nowhere').returncode == 1, 'eight ports, one of them twice')
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root: it makes a network namespace')

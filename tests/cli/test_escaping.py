@@ -239,7 +239,7 @@ def test_arguments():
         for locale in LOCALES:
             for status, arguments in ((2, ('--hook', OUTER)), (2, (b'--' + OUTER,)), (2, (b'-\x1b',)), (2, ('--duration', OUTER)),
                                       (2, ('-i', 'lo', OUTER)), (2, ('--port', INNER)), (2, ('--client', OUTER)),
-                                      (2, (b'--quiet=' + OUTER,)), (1, ('-i', b'x' + OUTER[:9])), (1, ('-i', 'nothing')),
+                                      (2, ('--dns-port', INNER)), (2, (b'--quiet=' + OUTER,)), (1, ('-i', b'x' + OUTER[:9])), (1, ('-i', 'nothing')),
                                       (1, ('-i', 'lo', '--netns', OUTER)), (1, ('--cleanup', '-i', b'x' + INNER)),
                                       (0, ('--cleanup', '-i', OUTER))):
                 done = run(*arguments, locale=locale)

@@ -95,7 +95,7 @@ static uint8_t *put_ip(struct tape *t, uint8_t *p, const uint8_t *from, const ui
 	p = put16(p, t->ip_id);
 	if (!t->repeat_id)
 		t->ip_id++;
-	p = put16(p, 0x4000);
+	p = put16(p, t->more_fragments ? 0x2000 : 0x4000);
 	*p++ = t->ttl;
 	*p++ = protocol;
 	p = put16(p, 0);
@@ -168,6 +168,43 @@ void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq)
 	p = put32(put16(p, 0), 0);
 	p = put_ip(t, p, t->address[CLIENT], t->address[SERVER], PROTOCOL_TCP, 20);
 	finish(t, f, put_tcp(t, p, CLIENT, 0, seq, 0), 0);
+}
+
+static uint8_t *put_udp(const struct tape *t, uint8_t *p, enum end from, const void *payload,
+			uint32_t length)
+{
+	p = put16(put16(p, t->port[from]), t->port[!from]);
+	p = put16(put16(p, 8 + length + t->udp_excess), 0);
+	memcpy(p, payload, length);
+	return p + length;
+}
+
+void udp(struct tape *t, double ms, enum end from, const void *payload, uint32_t length)
+{
+	struct tape_frame *f = next_frame(t, ms);
+	uint8_t *p;
+
+	p = put_ethernet(t, f->bytes, from);
+	p = put_ip(t, p, t->address[from], t->address[!from], PROTOCOL_UDP, 8 + length);
+	finish(t, f, put_udp(t, p, from, payload, length), 0);
+}
+
+void icmp_about_udp(struct tape *t, double ms, enum end to, uint8_t type, uint8_t code,
+		    const void *payload, uint32_t length)
+{
+	static const uint8_t router[16] = { 10, 1, 4, 1 };
+	struct tape_frame *f = next_frame(t, ms);
+	uint32_t quote = (t->ip6 ? 40 + t->extension : 20 + t->options) + 8 + length;
+	uint8_t *p;
+
+	p = put_ethernet(t, f->bytes, !to);
+	p = put_ip(t, p, router, t->address[to], t->ip6 ? PROTOCOL_ICMP6 : PROTOCOL_ICMP4,
+		   8 + quote);
+	*p++ = type;
+	*p++ = code;
+	p = put32(put16(p, 0), 0);
+	p = put_ip(t, p, t->address[to], t->address[!to], PROTOCOL_UDP, 8 + length);
+	finish(t, f, put_udp(t, p, to, payload, length), 0);
 }
 
 void handshake(struct tape *t, double ms)

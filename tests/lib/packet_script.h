@@ -37,6 +37,8 @@ struct tape {
 	uint32_t isn[2];
 	uint16_t ip_id; /* of the next frame; counts up unless repeat_id */
 	bool repeat_id;
+	bool more_fragments; /* IPv4 */
+	uint16_t udp_excess; /* bytes of the datagram that later fragments hold */
 	bool egress;
 	uint16_t vlan[2]; /* tags in the frame, 0 for none */
 	unsigned int options; /* bytes of IPv4 options */
@@ -65,6 +67,13 @@ void set_options(struct tape *t, const void *bytes, unsigned int length);
 
 /* The ICMP error about a segment of the client with this sequence number, relative to its ISN. */
 void icmp(struct tape *t, double ms, uint8_t type, uint8_t code, uint32_t seq);
+
+/* A datagram with this payload. Its UDP length is that of the payload plus udp_excess. */
+void udp(struct tape *t, double ms, enum end from, const void *payload, uint32_t length);
+
+/* The ICMP error to the client, or to the server, about its datagram. */
+void icmp_about_udp(struct tape *t, double ms, enum end to, uint8_t type, uint8_t code,
+		    const void *payload, uint32_t length);
 
 /* Lets the sweep examine all flows at this time. */
 void sweep(struct tape *t, double ms);

@@ -12,8 +12,8 @@ _probe_names() {
 }
 
 _probe() {
-	local options=(--iface --read --netns --follow --follow-peers --client --server --port --duration
-		--stall --exit-code --json= --html --write --force --snap --quiet --verbose --hook --max-flows
+	local options=(--iface --read --netns --follow --follow-peers --client --server --port --dns-port
+		--duration --stall --exit-code --json= --html --write --force --snap --quiet --verbose --hook --max-flows
 		--ring-size --cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 
@@ -37,6 +37,7 @@ _probe() {
 		;;
 	-H | --hook) words=(tcx clsact) ;;
 	-p | --port) words=(22 25 80 443 '80,443') ;;
+	--dns-port) words=(53 '53,5353') ;;
 	-d | --duration) words=(60 600 3600) ;;
 	-s | --stall) words=(0.5 1 2 5) ;;
 	--snap) words=(96 256 1500) ;;

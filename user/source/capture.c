@@ -45,6 +45,7 @@ struct capture {
 	struct offline *offline;
 	struct pcap_reader *pcap_reader;
 	struct pcap_packet pcap_packet; /* the packet being processed */
+	uint32_t stripped; /* bytes of its link-layer header that linktype_strip() removed */
 	uint64_t first; /* time of the first packet, in ns since 1970 */
 	uint64_t now; /* latest time of a packet, in ns: CAPTURE_START is the first packet */
 	uint64_t next_sweep;
@@ -117,6 +118,21 @@ static void on_packet(void *context, const struct packet_head *head)
 			c->pcap_packet.link, false);
 }
 
+/* The sink receives the whole frame, since a saved packet needs its link-layer header. */
+static void on_dns(void *context, const struct dns_head *head, const uint8_t *bytes)
+{
+	struct capture *c = context;
+	struct dns_head whole = *head;
+
+	if (c->stripped > MAX_HEADERS) /* of a netfilter log message, which nobody writes so long */
+		return;
+	whole.offset += c->stripped;
+	whole.length += c->stripped;
+	whole.wire_length += c->stripped;
+	c->sink->dns(c->sink->context, &whole, bytes - c->stripped, CAPTURE_START,
+		     c->pcap_packet.link);
+}
+
 static void begin(struct capture *c, const struct pcap_packet *p)
 {
 	struct session *session = c->session;
@@ -174,6 +190,7 @@ static void feed(struct capture *c, const struct pcap_packet *p)
 		return;
 	c->session->bytes += p->wire_length;
 	linktype_strip(p->link, &f);
+	c->stripped = f.bytes - p->bytes;
 	offline_feed(c->offline, &f);
 }
 
@@ -231,6 +248,8 @@ int capture_run(const struct options *o, struct session *session, const struct s
 	if (c.offline) {
 		if (sink->packet)
 			offline_save_packets(c.offline, on_packet);
+		if (sink->dns)
+			offline_follow_dns(c.offline, on_dns, o->dns_ports, o->dns_port_count);
 		status = read_all(&c);
 	} else {
 		fprintf(stderr, "probe: out of memory\n");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bucket.h"
+#include "dns.h"
 #include "flow_filter.h"
 #include "reset.h"
 #include "selector.h"
@@ -38,6 +39,9 @@ struct offline {
 	const struct selector *selector;
 	record_fn publish;
 	packet_fn save; /* callback of --write, or NULL */
+	dns_fn dns; /* or NULL */
+	const uint16_t *dns_ports;
+	uint32_t dns_port_count;
 	void *context;
 	const struct offline_frame *frame; /* the frame being processed */
 	uint64_t now;
@@ -278,6 +282,44 @@ static void read_options(const struct offline_frame *frame, struct segment *s)
 			return;
 }
 
+static bool is_dns(const struct offline *o, const struct segment *s)
+{
+	return o->dns && is_dns_segment(s, o->dns_ports, o->dns_port_count);
+}
+
+/* The bytes of the frame that user space receives end as in the kernel, or where the capture does. */
+static void set_dns_length(struct dns_head *head, const struct offline_frame *frame)
+{
+	uint32_t wanted = dns_bytes_wanted(head);
+
+	if (wanted > frame->length) {
+		wanted = frame->length;
+		if (frame->length < frame->wire_length)
+			head->flags |= DNS_CUT;
+	}
+	head->length = wanted;
+	if (head->offset > wanted)
+		head->offset = wanted;
+}
+
+/* Passes on the frame of a segment for which is_dns() is true. */
+static void publish_dns(struct offline *o, const struct segment *s)
+{
+	struct dns_head head = { .time = o->now, .wire_length = o->frame->wire_length };
+	const struct address *client;
+	bool is_answer;
+
+	dns_head_of(&head, s);
+	set_dns_length(&head, o->frame);
+	is_answer = dns_flags_offset(&head) < o->frame->length &&
+		    o->frame->bytes[dns_flags_offset(&head)] & DNS_QR;
+	client = dns_client(&head, is_answer, o->dns_ports, o->dns_port_count);
+	if (o->selector && !dns_client_is_selected(o->selector, client))
+		return;
+	o->counters[COUNT_DNS]++;
+	o->dns(o->context, &head, o->frame->bytes);
+}
+
 static void table_read_needs(table_ctx *o, struct segment *s)
 {
 	int first, level = 0;
@@ -286,6 +328,8 @@ static void table_read_needs(table_ctx *o, struct segment *s)
 		read_options(o->frame, s);
 		return;
 	}
+	if (is_dns(o, s))
+		publish_dns(o, s);
 	first = packet_byte(o->frame, payload_offset(s));
 	if (is_alert(s, first))
 		level = packet_byte(o->frame, payload_offset(s) + TLS_ALERT_LEVEL);
@@ -326,6 +370,24 @@ void offline_save_packets(struct offline *o, packet_fn save)
 	o->save = save;
 }
 
+void offline_follow_dns(struct offline *o, dns_fn dns, const uint16_t *ports, size_t count)
+{
+	o->dns = dns;
+	o->dns_ports = ports;
+	o->dns_port_count = count;
+}
+
+/* Handles a UDP datagram, or an ICMP error about one. */
+static void feed_udp(struct offline *o, const struct segment *s)
+{
+	if (!is_dns(o, s))
+		return;
+	if (has_valid_addresses(s))
+		publish_dns(o, s);
+	else
+		o->counters[COUNT_MALFORMED]++;
+}
+
 void offline_feed(struct offline *o, const struct offline_frame *frame)
 {
 	struct frame f = {
@@ -346,14 +408,20 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 			return;
 	} else {
 		count_untracked(o, &h, parsed, f.wire_length);
-		return;
+		if (parsed != PARSE_UDP)
+			return;
+		segment_from_udp(&h, &s);
 	}
 	o->frame = frame;
-	s.hash = segment_hash(&s, &offline_seed);
 	s.egress = frame->egress;
 	s.from_gateway = frame->from_gateway;
 	s.ifindex = frame->ifindex;
 	o->now = frame->time;
+	if (s.kind == SEGMENT_UDP || s.kind == SEGMENT_UDP_ERROR) {
+		feed_udp(o, &s);
+		return;
+	}
+	s.hash = segment_hash(&s, &offline_seed);
 	if (process_segment(o, &s))
 		start_attempt(o, &s);
 }

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "dns_event.h"
 #include "packet_event.h"
 #include "record.h"
 
@@ -51,6 +52,13 @@ void offline_free(struct offline *o);
  */
 typedef void (*packet_fn)(void *context, const struct packet_head *head);
 void offline_save_packets(struct offline *o, packet_fn save);
+
+/*
+ * Sets the callback for DNS and the ports of DNS, which must outlive *o. offline_feed() calls it
+ * with the frame, if that carries, or quotes, a DNS message.
+ */
+typedef void (*dns_fn)(void *context, const struct dns_head *head, const uint8_t *bytes);
+void offline_follow_dns(struct offline *o, dns_fn dns, const uint16_t *ports, size_t count);
 
 void offline_feed(struct offline *o, const struct offline_frame *frame);
 
