@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Writes the first inputs of the fuzzers: every scenario as a tape (DIRECTORY/packets) and as a
- * capture, in the formats and link types in turn (DIRECTORY/files).
+ * capture, in the formats and link types in turn (DIRECTORY/files); and tapes of DNS packets
+ * (DIRECTORY/dns).
  *
  *	seeds DIRECTORY
  */
@@ -15,8 +16,9 @@
 
 #include "input.h"
 #include "packet_script.h"
+#include "seeds.h"
 
-static FILE *create(const char *directory, const char *kind, size_t number)
+FILE *create_seed(const char *directory, const char *kind, size_t number)
 {
 	char path[4096];
 	FILE *f;
@@ -30,7 +32,7 @@ static FILE *create(const char *directory, const char *kind, size_t number)
 	return f;
 }
 
-static void finish(FILE *f)
+void finish_seed(FILE *f)
 {
 	if (fclose(f)) {
 		perror("seeds");
@@ -242,15 +244,18 @@ int main(int argc, char **argv)
 	mkdir(path, 0777);
 	snprintf(path, sizeof(path), "%s/files", argv[1]);
 	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/dns", argv[1]);
+	mkdir(path, 0777);
+	write_dns_seeds(argv[1]);
 	for (i = 0; i < scenario_count; i++) {
 		tape_start(&tape);
 		scenarios[i].make(&tape);
-		f = create(argv[1], "packets", i);
+		f = create_seed(argv[1], "packets", i);
 		write_tape(f, &tape);
-		finish(f);
-		f = create(argv[1], "files", i);
+		finish_seed(f);
+		f = create_seed(argv[1], "files", i);
 		write_capture(f, &tape, i);
-		finish(f);
+		finish_seed(f);
 	}
 	return 0;
 }

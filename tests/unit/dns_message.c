@@ -9,108 +9,11 @@
 #include "dns_packet.h"
 #include "exact.h"
 #include "expect.h"
-
-#define MAX_MESSAGE 4096
-
-/* A message under construction. */
-struct made {
-	uint8_t bytes[MAX_MESSAGE];
-	size_t length;
-};
-
-static void put(struct made *m, const void *bytes, size_t n)
-{
-	memcpy(m->bytes + m->length, bytes, n);
-	m->length += n;
-}
-
-static void put16(struct made *m, unsigned int value)
-{
-	put(m, (uint8_t[]){ value >> 8, value }, 2);
-}
-
-static void put32(struct made *m, uint32_t value)
-{
-	put16(m, value >> 16);
-	put16(m, value & 0xffff);
-}
-
-/* Appends a name such as "www.example.com" without compression. */
-static void put_name(struct made *m, const char *name)
-{
-	while (*name) {
-		uint8_t n = strcspn(name, ".");
-
-		put(m, &n, 1);
-		put(m, name, n);
-		name += n + (name[n] == '.');
-	}
-	put(m, "", 1);
-}
-
-static void put_pointer(struct made *m, size_t target)
-{
-	put16(m, 0xc000 | target);
-}
-
-/* A header with these flags and counts of records. */
-static struct made header(unsigned int flags, unsigned int questions, unsigned int answers,
-			  unsigned int authority, unsigned int additional)
-{
-	struct made m = { .length = 0 };
-
-	put16(&m, 0x1234);
-	put16(&m, flags);
-	put16(&m, questions);
-	put16(&m, answers);
-	put16(&m, authority);
-	put16(&m, additional);
-	return m;
-}
-
-#define ANSWER 0x8180
-#define QUESTION 0x0100
-#define QNAME 12 /* offset of the question's name */
-
-static void put_question(struct made *m, const char *name, unsigned int type)
-{
-	put_name(m, name);
-	put16(m, type);
-	put16(m, 1);
-}
-
-/* Appends a record up to the length of its data; the owner precedes it. */
-static void put_record(struct made *m, unsigned int type, uint32_t ttl, unsigned int length)
-{
-	put16(m, type);
-	put16(m, 1);
-	put32(m, ttl);
-	put16(m, length);
-}
-
-static void put_a(struct made *m, uint32_t ttl, uint32_t address)
-{
-	put_record(m, DNS_A, ttl, 4);
-	put32(m, address);
-}
-
-static void put_cname(struct made *m, uint32_t ttl, const char *name)
-{
-	put_record(m, DNS_CNAME, ttl, strlen(name) + 2);
-	put_name(m, name);
-}
-
-static void put_opt(struct made *m, unsigned int size)
-{
-	put(m, "", 1);
-	put16(m, 41);
-	put16(m, size);
-	put32(m, 0);
-	put16(m, 0);
-}
+#include "made_message.h"
 
 /* Reads the first `length` bytes of it. */
-static enum dns_status read_part(struct dns_message *out, const struct made *m, size_t length)
+static enum dns_status read_part(struct dns_message *out, const struct made_message *m,
+				 size_t length)
 {
 	uint8_t *exact = exact_copy(m->bytes, length);
 	enum dns_status status = dns_message_read(out, exact, length, m->length);
@@ -119,14 +22,14 @@ static enum dns_status read_part(struct dns_message *out, const struct made *m, 
 	return status;
 }
 
-static enum dns_status read_whole(struct dns_message *out, const struct made *m)
+static enum dns_status read_whole(struct dns_message *out, const struct made_message *m)
 {
 	return read_part(out, m, m->length);
 }
 
 static struct dns_name name_of(const char *text)
 {
-	struct made m = { .length = 0 };
+	struct made_message m = { .length = 0 };
 	struct dns_name name = { 0 };
 
 	put_name(&m, text);
@@ -164,7 +67,7 @@ static bool formats_as(const struct dns_name *name, const char *text)
 
 static void test_question(void)
 {
-	struct made m = header(QUESTION, 1, 0, 0, 1);
+	struct made_message m = header(QUESTION, 1, 0, 0, 1);
 	struct dns_message out;
 
 	put_question(&m, "WWW.Example.COM", DNS_AAAA);
@@ -180,7 +83,7 @@ static void test_question(void)
 
 static void test_answer(void)
 {
-	struct made m = header(ANSWER | DNS_NXDOMAIN, 1, 3, 1, 1);
+	struct made_message m = header(ANSWER | DNS_NXDOMAIN, 1, 3, 1, 1);
 	struct dns_message out;
 	size_t length;
 
@@ -212,7 +115,7 @@ static void test_answer(void)
 static void test_ip6_and_reverse_order(void)
 {
 	static const uint8_t six[16] = { 0x20, 1, 0xd, 0xb8, [15] = 7 };
-	struct made m = header(ANSWER, 1, 2, 0, 0);
+	struct made_message m = header(ANSWER, 1, 2, 0, 0);
 	struct dns_message out;
 
 	put_question(&m, "v6.example", DNS_AAAA);
@@ -230,7 +133,7 @@ static void test_ip6_and_reverse_order(void)
 
 static void test_many_addresses(void)
 {
-	struct made m = header(ANSWER | 0x200, 1, 40, 0, 0);
+	struct made_message m = header(ANSWER | 0x200, 1, 40, 0, 0);
 	struct dns_message out;
 	unsigned int i;
 
@@ -248,7 +151,7 @@ static void test_many_addresses(void)
 
 static void test_chain_is_bounded(void)
 {
-	struct made m = header(ANSWER, 1, 41, 0, 0);
+	struct made_message m = header(ANSWER, 1, 41, 0, 0);
 	char name[16], next[16];
 	struct dns_message out;
 	unsigned int i;
@@ -279,7 +182,7 @@ static void test_chain_is_bounded(void)
 
 static void test_malformed_records(void)
 {
-	struct made good = header(ANSWER, 1, 2, 0, 0), m;
+	struct made_message good = header(ANSWER, 1, 2, 0, 0), m;
 	struct dns_message out;
 
 	put_question(&good, "a.example", DNS_A);
@@ -312,7 +215,7 @@ static void test_malformed_records(void)
 /* A question whose name is these bytes. */
 static enum dns_status read_name_of(struct dns_message *out, const void *name, size_t n)
 {
-	struct made m = header(QUESTION, 1, 0, 0, 0);
+	struct made_message m = header(QUESTION, 1, 0, 0, 0);
 
 	put(&m, name, n);
 	put16(&m, DNS_A);
@@ -366,7 +269,7 @@ static void test_hostile_names(void)
 /* Pointers that lead from one to the next, each to one byte before. */
 static void test_pointer_chain(void)
 {
-	struct made m = header(ANSWER, 1, 2, 0, 0);
+	struct made_message m = header(ANSWER, 1, 2, 0, 0);
 	struct dns_message out;
 	size_t i, at;
 
@@ -386,7 +289,7 @@ static void test_pointer_chain(void)
 static void test_other_protocols(void)
 {
 	struct dns_message out;
-	struct made m;
+	struct made_message m;
 
 	m = header(QUESTION, 0, 0, 0, 0);
 	EXPECT(read_whole(&out, &m) == DNS_IS_OTHER, "mDNS announcements are questions");
@@ -412,7 +315,7 @@ static void test_other_protocols(void)
 /* Wherever the capture cuts a message, what was read is a prefix of the whole. */
 static void test_every_cut(void)
 {
-	struct made m = header(ANSWER, 1, 2, 0, 1);
+	struct made_message m = header(ANSWER, 1, 2, 0, 1);
 	struct dns_message whole, out;
 	enum dns_status status;
 	size_t i, question;
@@ -569,7 +472,8 @@ static struct dns_head head_of(bool from_server, uint16_t client_port, uint16_t 
 }
 
 /* Reads it behind 28 bytes of headers; `cut` bytes at its end were not captured. */
-static struct dns_packet read_packet(struct dns_head *head, const struct made *m, size_t cut)
+static struct dns_packet read_packet(struct dns_head *head, const struct made_message *m,
+				     size_t cut)
 {
 	struct dns_packet p;
 	uint8_t *exact;
@@ -594,9 +498,9 @@ static bool is_from_client(const struct dns_packet *p, uint16_t client_port, uin
 	return same_endpoint(&p->client, &c) && same_endpoint(&p->server, &s);
 }
 
-static struct made message(unsigned int flags)
+static struct made_message message(unsigned int flags)
 {
-	struct made m = header(flags, 1, 0, 0, 0);
+	struct made_message m = header(flags, 1, 0, 0, 0);
 
 	put_question(&m, "www.example.com", DNS_A);
 	return m;
@@ -604,7 +508,7 @@ static struct made message(unsigned int flags)
 
 static void test_packets(void)
 {
-	struct made question = message(QUESTION), answer = message(ANSWER);
+	struct made_message question = message(QUESTION), answer = message(ANSWER);
 	struct dns_head head = head_of(false, 40000, 53);
 	struct dns_packet p;
 
@@ -635,7 +539,7 @@ static void test_packets(void)
 
 static void test_packets_of_others(void)
 {
-	struct made question = message(QUESTION), answer = message(ANSWER);
+	struct made_message question = message(QUESTION), answer = message(ANSWER);
 	struct dns_head head = head_of(true, 40000, 53);
 	struct dns_packet p = read_packet(&head, &question, 0);
 
@@ -655,7 +559,7 @@ static void test_packets_of_others(void)
 
 static void test_cut_packets(void)
 {
-	struct made question = message(QUESTION), answer = message(ANSWER);
+	struct made_message question = message(QUESTION), answer = message(ANSWER);
 	struct dns_head head = head_of(true, 40000, 53);
 	struct dns_packet p = read_packet(&head, &answer, answer.length - 2);
 
@@ -681,7 +585,7 @@ static void test_cut_packets(void)
 
 static void test_tcp(void)
 {
-	struct made m = { .length = 0 }, question = message(QUESTION);
+	struct made_message m = { .length = 0 }, question = message(QUESTION);
 	struct dns_head head = head_of(false, 40000, 53);
 	struct dns_packet p;
 
@@ -712,7 +616,7 @@ static void test_tcp(void)
 
 static void test_icmp_errors(void)
 {
-	struct made question = message(QUESTION), answer = message(ANSWER);
+	struct made_message question = message(QUESTION), answer = message(ANSWER);
 	struct dns_head head = head_of(false, 40000, 53);
 	struct dns_packet p;
 
