@@ -165,6 +165,7 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 	memset(d, 0, sizeof(*d));
 	d->session = session;
 	d->facts = facts;
+	d->names = m->names;
 	model_ledger(m, &d->ledger);
 	view_correct_ledger(view, &d->ledger);
 	d->drops = facts->drops;
@@ -180,6 +181,7 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 void diagnosis_free(struct diagnosis *d)
 {
 	free_findings(d);
+	free(d->printed_names);
 	hosts_free(&d->hosts);
 	memset(d, 0, sizeof(*d));
 }

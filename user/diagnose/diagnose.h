@@ -268,6 +268,9 @@ size_t comparison_lines(const struct comparison *r, bool is_wait,
 struct diagnosis {
 	const struct session *session;
 	const struct host_facts *facts;
+	const struct names *names; /* of the model; NULL if nothing is known about names */
+	struct dns_name *printed_names; /* those that findings print, see name_text.h */
+	size_t printed_name_count;
 	struct ledger ledger;
 	struct host_drops drops; /* packets that this host dropped during the run */
 	enum state state;

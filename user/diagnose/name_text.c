@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnose/name_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Maximum number of different names that a run prints in its findings. */
+#define MAX_PRINTED_NAMES 4096
+
+/* Minimum number of further names of an address at which none of them tells what a client wanted. */
+#define MANY_NAMES 4
+
+/* Omits the middle of a long name: its first label and its zone tell it apart. */
+static char *write_name(char out[NAME_TEXT], const struct dns_name *name)
+{
+	char text[FORMAT_DNS_NAME];
+	size_t length, end;
+
+	format_dns_name(text, name);
+	length = strlen(text);
+	end = (NAME_TEXT - 4) / 2;
+	if (length < NAME_TEXT)
+		memcpy(out, text, length + 1);
+	else
+		snprintf(out, NAME_TEXT, "%.*s...%s", (int)(NAME_TEXT - 4 - end), text,
+			 text + length - end);
+	return out;
+}
+
+/* Returns the place of the name, from 1, among those that were printed; 0 when out of memory. */
+static size_t remember(struct diagnosis *d, const struct dns_name *name)
+{
+	struct dns_name *more;
+	size_t i;
+
+	for (i = 0; i < d->printed_name_count; i++)
+		if (!memcmp(&d->printed_names[i], name, sizeof(*name)))
+			return i + 1;
+	if (i == MAX_PRINTED_NAMES)
+		return 0;
+	if (!(i & (i - 1))) {
+		more = reallocarray(d->printed_names, i ? 2 * i : 1, sizeof(*more));
+		if (!more)
+			return 0;
+		d->printed_names = more;
+	}
+	d->printed_names[d->printed_name_count++] = *name;
+	return i + 1;
+}
+
+char *name_text(char out[NAME_TEXT], struct diagnosis *d, const struct dns_name *name)
+{
+	size_t number = remember(d, name);
+
+	if (d->session->names_mode != NAMES_NONE)
+		return write_name(out, name);
+	snprintf(out, NAME_TEXT, "name#%zu", number);
+	return out;
+}
+
+/* Returns the number of the name by which the client, or else any client, knows the address. */
+static uint32_t number_of(const struct names *n, const struct client_key *client,
+			  const struct address *a, unsigned int *others)
+{
+	uint32_t number = client ? names_of_address(n, client, a, others) : 0;
+
+	return number ? number : names_of_address(n, NULL, a, others);
+}
+
+const char *peer_name(char out[PEER_NAME], const struct diagnosis *d,
+		      const struct client_key *client, const struct address *a)
+{
+	unsigned int others = 0;
+	char name[NAME_TEXT];
+	uint32_t number;
+
+	if (!d->names || d->session->names_mode == NAMES_NONE)
+		return NULL;
+	number = number_of(d->names, client, a, &others);
+	if (!number)
+		return NULL;
+	write_name(name, names_name(d->names, number));
+	if (others >= MANY_NAMES)
+		snprintf(out, PEER_NAME, "%u names", others + 1);
+	else if (others)
+		snprintf(out, PEER_NAME, "%s +%u", name, others);
+	else
+		snprintf(out, PEER_NAME, "%s", name);
+	return out;
+}
+
+/* Returns a client that a finding is about, or NULL. key is room for it. */
+static const struct client_key *client_of(const struct finding *f, struct client_key *key)
+{
+	if (f->has_example) {
+		*key = client_key_of(&f->example.client);
+		return key;
+	}
+	return f->affected.named ? &f->affected.at[0] : NULL;
+}
+
+const char *finding_peer_name(char out[PEER_NAME], const struct diagnosis *d,
+			      const struct finding *f, const struct address *a)
+{
+	struct client_key key;
+
+	return peer_name(out, d, client_of(f, &key), a);
+}
+
+/* ---- how many names are printed ---- */
+
+struct name_numbers {
+	uint32_t at[MAX_FINDINGS * (3 + MAX_FINDING_ALSO + MAX_FINDING_PARTS)];
+	size_t count;
+};
+
+static void count_name(struct name_numbers *seen, const struct diagnosis *d,
+		       const struct finding *f, const struct endpoint *e)
+{
+	unsigned int others = 0;
+	struct client_key key;
+	uint32_t number;
+	size_t i;
+
+	number = number_of(d->names, client_of(f, &key), &e->address, &others);
+	if (!number || others >= MANY_NAMES)
+		return;
+	for (i = 0; i < seen->count; i++)
+		if (seen->at[i] == number)
+			return;
+	for (i = 0; i < d->printed_name_count; i++)
+		if (!memcmp(&d->printed_names[i], names_name(d->names, number),
+			    sizeof(struct dns_name)))
+			return;
+	seen->at[seen->count++] = number;
+}
+
+static void count_names_of(struct name_numbers *seen, const struct diagnosis *d,
+			   const struct finding *f)
+{
+	size_t i;
+
+	if (f->has_peer && !f->prefix_length)
+		count_name(seen, d, f, &f->peer);
+	for (i = 0; i < f->also_count; i++)
+		count_name(seen, d, f, &f->also[i]);
+	for (i = 0; i < f->part_count; i++)
+		count_name(seen, d, f, &f->parts[i].server);
+	if (f->has_example)
+		count_name(seen, d, f, &f->example.server);
+	if (f->has_example && f->example.waited_for.port)
+		count_name(seen, d, f, &f->example.waited_for);
+}
+
+size_t names_in_findings(const struct diagnosis *d)
+{
+	struct name_numbers seen;
+	size_t i;
+
+	if (d->session->names_mode == NAMES_NONE || !d->names)
+		return 0;
+	seen.count = 0;
+	for (i = 0; i < d->count; i++)
+		count_names_of(&seen, d, &d->at[i]);
+	return d->printed_name_count + seen.count;
+}
