@@ -41,6 +41,7 @@ enum {
 	OPT_FOLLOW_PEERS,
 	OPT_FORCE,
 	OPT_DNS_PORT,
+	OPT_NAMES,
 	OPT_USAGE
 }; /* options without a short form */
 
@@ -56,7 +57,7 @@ static const struct argp_option argp_options[] = {
 	{ "read", 'r', "FILE", 0,
 	  "Analyse this capture instead (pcap or pcapng, also gzip; - is standard input); may be repeated; a FILTER as for tcpdump may follow",
 	  1 },
-	{ "netns", 'n', "NAME|PID", 0,
+	{ "netns", 'N', "NAME|PID", 0,
 	  "Watch an interface of another network namespace, for example of a container", 1 },
 	{ "follow", 'f', NULL, 0,
 	  "If the interface disappears, wait for one of the same name (ppp0)", 1 },
@@ -87,6 +88,11 @@ static const struct argp_option argp_options[] = {
 	  3 },
 	{ "snap", OPT_SNAP, "BYTES", 0,
 	  "With --write: write this much of each packet (default: its headers)", 3 },
+	{ "names", OPT_NAMES, "MODE", 0,
+	  "Names of DNS in the reports: none, evidence (default: only where a finding needs them) or all",
+	  3 },
+	{ "numeric", 'n', NULL, 0,
+	  "Numbers only: no names of peers and services on screen and page", 3 },
 	{ "force", OPT_FORCE, NULL, 0, "Overwrite files that exist", 3 },
 	{ "quiet", 'q', NULL, 0, "Print only the report", 3 },
 	{ "verbose", 'v', NULL, 0, "Print what is done and what it costs, and all tables", 3 },
@@ -308,6 +314,18 @@ static void set_hook(struct argp_state *state, struct options *o, const char *ki
 		argp_error(state, "--hook %s: there are tcx and clsact", format_name(kind));
 }
 
+static void set_names(struct argp_state *state, struct options *o, const char *mode)
+{
+	size_t i;
+
+	for (i = 0; i < NAMES_MODES; i++)
+		if (!strcmp(mode, names_mode_names[i])) {
+			o->names_mode = i;
+			return;
+		}
+	argp_error(state, "--names %s: there are none, evidence and all", format_name(mode));
+}
+
 static void check_combination(struct argp_state *state, const struct options *o)
 {
 	if (o->snaplen && !o->write_file)
@@ -343,6 +361,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->follow = true;
 		break;
 	case 'n':
+		o->numeric = true;
+		break;
+	case OPT_NAMES:
+		set_names(state, o, argument);
+		break;
+	case 'N':
 		if (!*argument)
 			argp_error(state, "--netns: the namespace has no name");
 		o->netns = argument;

@@ -33,6 +33,12 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_LOST_DNS_BUDGET] = "dns_budget",
 };
 
+const char *const names_mode_names[NAMES_MODES] = {
+	[NAMES_NONE] = "none",
+	[NAMES_EVIDENCE] = "evidence",
+	[NAMES_ALL] = "all",
+};
+
 uint64_t session_losses(const struct session *session)
 {
 	uint64_t sum = 0;

@@ -56,7 +56,9 @@ struct session_iface {
 struct reset_set;
 
 /* Which names of DNS leave the process: in no report, only where a finding needs them, or all. */
-enum names_mode { NAMES_NONE, NAMES_EVIDENCE, NAMES_ALL };
+enum names_mode { NAMES_NONE, NAMES_EVIDENCE, NAMES_ALL, NAMES_MODES };
+
+extern const char *const names_mode_names[NAMES_MODES]; /* as --names has them */
 
 struct session {
 	const char *from; /* names of the interfaces or files, for display */

@@ -231,3 +231,15 @@ def test_kinds_documented():
     with open(MANUAL) as f:
         section = f.read().split('BEGIN KINDS')[1].split('END KINDS')[0]
     expect(re.findall(r'^\.It Cm ([a-z0-9-]+)$', section, re.MULTILINE) == kinds, section)
+
+
+def test_names_options():
+    """-n means numbers as in tcpdump, --netns has moved to -N, and a wrong mode of --names lists the right ones"""
+    expect(helped()['netns'][0] == 'N' and helped()['numeric'] == ('n', ''), helped())
+    done = run('--names', 'foo', '-r', '/nowhere')
+    expect(done.returncode == 2 and '--names foo: there are none, evidence and all' in done.stderr, done.stderr)
+    for words in (('-n',), ('-nn',), ('--names', 'none'), ('--names=evidence',), ('--names', 'all', '-n')):
+        done = run(*words, '-r', '/nowhere')
+        expect(done.returncode == 1 and done.stderr.startswith('probe: cannot read /nowhere'), words, done.stderr)
+    expect(complete('--names', '') == ['none', 'evidence', 'all'], complete('--names', ''))
+    expect('probe: web: unexpected argument' in run('-n', 'web', '-i', 'lo').stderr, 'the old meaning of -n')

@@ -13,8 +13,8 @@ _probe_names() {
 
 _probe() {
 	local options=(--iface --read --netns --follow --follow-peers --client --server --port --dns-port
-		--duration --stall --exit-code --json= --html --write --force --snap --quiet --verbose --hook --max-flows
-		--ring-size --cleanup --help --version)
+		--duration --stall --exit-code --json= --html --write --force --snap --names --numeric --quiet
+		--verbose --hook --max-flows --ring-size --cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 
 	# readline splits --hook=tcx into three words: --hook = tcx
@@ -29,13 +29,14 @@ _probe() {
 	COMPREPLY=()
 	case $before in
 	-i | --iface) _probe_names /sys/class/net ;;
-	-n | --netns) _probe_names /run/netns ;;
+	-N | --netns) _probe_names /run/netns ;;
 	-r | --read | -w | --write | --html | --json)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	-H | --hook) words=(tcx clsact) ;;
+	--names) words=(none evidence all) ;;
 	-p | --port) words=(22 25 80 443 '80,443') ;;
 	--dns-port) words=(53 '53,5353') ;;
 	-d | --duration) words=(60 600 3600) ;;
