@@ -93,7 +93,9 @@ static void lookup_routes(struct host_facts *facts, const struct model *m)
 /* Diagnoses the run and writes the reports. Returns 0, or -1 after an error message. */
 static int conclude(struct pipeline *p, bool *found)
 {
-	struct host_facts facts = { .vendors = p->vendors, .drops = p->drops };
+	struct host_facts facts = { .vendors = p->vendors,
+				    .services = p->services,
+				    .drops = p->drops };
 	struct diagnosis diagnosis;
 	int status = 0;
 

@@ -239,6 +239,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 	p->join = join_new(&p->join_events);
 	p->connects = connects_new(&p->connects_events);
 	p->vendors = mac_vendors_open(MAC_VENDORS_FOLDER);
+	p->services = services_open(SERVICES_FILE);
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)
 		p->evidence = evidence_new(o->stall, o->snaplen);
@@ -247,7 +248,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 		fprintf(stderr, "probe: out of memory\n");
 		return -1;
 	}
-	return reports_open(&p->reports, o, &p->session, p->evidence);
+	return reports_open(&p->reports, o, &p->session, p->model->names, p->evidence);
 }
 
 void pipeline_finish(struct pipeline *p)
@@ -271,5 +272,6 @@ int pipeline_close(struct pipeline *p)
 	join_free(p->join);
 	model_free(p->model);
 	mac_vendors_close(p->vendors);
+	services_close(p->services);
 	return status;
 }

@@ -7,6 +7,7 @@
 
 #include "host/drop_counters.h"
 #include "host/mac_vendors.h"
+#include "host/services.h"
 #include "model/connects.h"
 #include "model/join.h"
 #include "model/model.h"
@@ -28,6 +29,7 @@ struct pipeline {
 	struct evidence *evidence; /* with --write, else NULL */
 	struct reports reports;
 	struct mac_vendors *vendors; /* NULL if no registry is installed */
+	struct services *services; /* NULL if there is no file of them */
 	struct drop_counters *drop_counters; /* of this host; NULL with a capture */
 	struct host_drops drops; /* of this host during the run */
 	uint64_t opening; /* opening attempts seen by the last complete sweep */

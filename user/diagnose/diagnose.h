@@ -303,6 +303,9 @@ size_t diagnosis_of_wait(const struct diagnosis *d, const struct model *m,
 			 const struct endpoint *client, const struct endpoint *server, ns_t start);
 size_t diagnosis_of_server(const struct diagnosis *d, const struct endpoint *server);
 
+/* Returns the first finding that names a problem, which the headline quotes; or NULL. */
+const struct finding *first_problem(const struct diagnosis *d);
+
 /* Stores the traits that a list of hosts shows, the best split first. Returns their number. */
 size_t diagnosis_traits(const struct diagnosis *d, enum trait at[MAX_TRAIT_COLUMNS]);
 

@@ -28,7 +28,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct diagnosis *d, const
 	va_end(arguments);
 }
 
-static const struct finding *first_problem(const struct diagnosis *d)
+const struct finding *first_problem(const struct diagnosis *d)
 {
 	size_t i;
 

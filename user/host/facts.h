@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Facts that packets do not show, gathered once at the end of a run: the routes of this host to the
- * peers that fail, the packets that it dropped, and the registry of MAC addresses. Zeroed facts mean
- * that nothing is known.
+ * peers that fail, the packets that it dropped, the registry of MAC addresses, and names of services.
+ * Zeroed facts mean that nothing is known.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "host/drop_counters.h"
 #include "host/mac_vendors.h"
 #include "host/route.h"
+#include "host/services.h"
 
 /*
  * A query for the route of a packet from source to destination that comes in on ifindex, see
@@ -34,6 +35,7 @@ struct host_facts {
 	struct known_route *routes; /* sorted by the bytes of the destination, for binary search */
 	size_t route_count;
 	const struct mac_vendors *vendors; /* NULL if there is no registry */
+	const struct services *services; /* NULL if there is no file of them */
 	struct host_drops drops;
 };
 

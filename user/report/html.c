@@ -10,6 +10,7 @@
 #include "lib/hash_bytes.h"
 #include "page_source.h" /* page_html, page_css, page_js and their hashes */
 #include "report/json.h"
+#include "report/peer_text.h"
 
 /* The latest failed attempts of all clients that share a hash bucket. */
 struct bucket {
@@ -133,6 +134,13 @@ static void write_report(struct report *r, const struct model *m, const struct d
 	r->error = ENOMEM;
 }
 
+static void write_verdict(FILE *out, const struct diagnosis *d)
+{
+	char text[NOTED_TEXT];
+
+	write_text(out, note_headline(text, d, first_problem(d), d->headline));
+}
+
 static void write_page(struct report *r, const struct model *m, const struct diagnosis *d,
 		       const char *objects)
 {
@@ -157,7 +165,7 @@ static void write_page(struct report *r, const struct model *m, const struct dia
 		else if (!strcmp(name, "objects"))
 			write_json(r->out, objects);
 		else if (!strcmp(name, "verdict"))
-			write_text(r->out, d->headline);
+			write_verdict(r->out, d);
 		else if (!strcmp(name, "report"))
 			write_report(r, m, d);
 	}
@@ -179,6 +187,8 @@ static void html_started(struct report *r)
 		return;
 	}
 	page->objects.session = r->session;
+	page->objects.names = r->names;
+	page->objects.numeric = r->session->numeric;
 	report_json.started(&page->objects);
 }
 
@@ -478,10 +488,10 @@ static void write_objects(struct report *r, const struct model *m, const struct 
 		for (i = 0; i < rows->count; i++)
 			write_row(r, &rows->at[i]);
 		for (i = 0; i < min_size(count, MAX_PAGE_PEERS); i++)
-			json_peer(r->out, &d->hosts, peers[i]);
+			json_peer(r, d, peers[i]);
 	}
 	for (i = 0; i < min_size(d->count, MAX_PAGE_FINDINGS); i++)
-		json_finding(r->out, &d->at[i], i + 1);
+		json_finding(r, d, i + 1);
 	json_summary(r, m, d);
 	free(rows);
 	free(peers);

@@ -11,6 +11,7 @@
 #include "lib/format.h"
 #include "report/json.h"
 #include "report/json_fields.h"
+#include "report/peer_text.h"
 
 static void write_percentiles(FILE *out, const char *name, const struct histogram *h)
 {
@@ -67,6 +68,7 @@ static void json_started(struct report *r)
 	field_string(r->out, "start", format_rfc3339(text, &session->start));
 	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&session->start));
 	field_ns(r->out, "stall", session->stall);
+	field_string(r->out, "names", names_mode_names[session->names_mode]);
 	fputs("}\n", r->out);
 }
 
@@ -105,6 +107,26 @@ static void field_far_side(FILE *out, const struct session *session, const struc
 	fputc('}', out);
 }
 
+/*
+ * Writes the name that the client had asked for, or else by which it knows the server. Only
+ * --names all has this field.
+ */
+static void field_name(struct report *r, const struct connection *c)
+{
+	struct client_key client = client_key_of(&c->client);
+	char name[FORMAT_DNS_NAME];
+	unsigned int others;
+	uint32_t number = c->name;
+
+	if (r->session->names_mode != NAMES_ALL || !r->names)
+		return;
+	if (!number)
+		number = names_of_address(r->names, &client, &c->server.address, &others);
+	field_string(r->out, "name",
+		     number && !r->numeric ? format_dns_name(name, names_name(r->names, number))
+					   : NULL);
+}
+
 static void json_connection(struct report *r, const struct connection *c)
 {
 	FILE *out = r->out;
@@ -122,6 +144,8 @@ static void json_connection(struct report *r, const struct connection *c)
 	field_flag(out, "offloaded", c->offloaded);
 	field_vlans(out, c->client.vlan);
 	field_string(out, "outcome", outcome_names[c->outcome]);
+	field_name(r, c);
+	field_ns(out, "name_wait", stage_duration(c, STAGE_NAME));
 	field_ns(out, "syn", c->syn);
 	fputs(",\"syn_times\":[", out);
 	for (i = 0; i < c->syn_times_count; i++)
@@ -194,17 +218,19 @@ static void json_notice(struct report *r, ns_t now, const char *text)
 	fputs("}\n", r->out);
 }
 
-void json_peer(FILE *out, const struct hosts *hosts, const struct peer *p)
+void json_peer(struct report *r, const struct diagnosis *d, const struct peer *p)
 {
-	struct cohort cohort = model_cohort(hosts, p);
+	struct cohort cohort = model_cohort(&d->hosts, p);
 	const struct pair *pairs[100];
 	char text[FORMAT_ADDRESS];
+	FILE *out = r->out;
 	size_t n, i;
 
 	fputs("{\"type\":\"peer\"", out);
 	field_address(out, "server", &p->server.address);
 	field_count(out, "server_port", p->server.port);
 	field_vlans(out, p->server.vlan);
+	field_string(out, "service", r->numeric ? NULL : peer_service(d, &p->server));
 	field_count(out, "connections", p->connections);
 	field_count(out, "answered", p->answered);
 	field_count(out, "answered_late", p->answered_late);
@@ -438,12 +464,12 @@ static void json_ended(struct report *r, const struct model *m, const struct dia
 	if (!peers || !d->hosts.at)
 		r->error = ENOMEM;
 	for (i = 0; peers && i < count && d->hosts.count; i++)
-		json_peer(r->out, &d->hosts, peers[i]);
+		json_peer(r, d, peers[i]);
 	free(peers);
 	for (i = 0; d->hosts.at && i < d->hosts.count; i++)
 		json_host(r->out, &d->hosts.at[i]);
 	for (i = 0; i < d->count; i++)
-		json_finding(r->out, &d->at[i], i + 1);
+		json_finding(r, d, i + 1);
 	write_causes(r->out, m, d);
 	json_summary(r, m, d);
 }

@@ -6,7 +6,7 @@
 
 /* ended: the client sent payload; otherwise the wait was still open at the end of the run. */
 void json_stall(struct report *r, const struct stall *s, bool ended);
-void json_peer(FILE *out, const struct hosts *hosts, const struct peer *p);
+void json_peer(struct report *r, const struct diagnosis *d, const struct peer *p);
 void json_host(FILE *out, const struct host *h);
-void json_finding(FILE *out, const struct finding *f, size_t number); /* counted from 1 */
+void json_finding(struct report *r, const struct diagnosis *d, size_t number); /* from 1 */
 void json_summary(struct report *r, const struct model *m, const struct diagnosis *d);

@@ -60,7 +60,7 @@ void field_flag(FILE *out, const char *name, bool value)
 	fprintf(out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
-void write_endpoint(FILE *out, const struct endpoint *e)
+void begin_endpoint(FILE *out, const struct endpoint *e)
 {
 	char text[FORMAT_ADDRESS];
 
@@ -70,6 +70,11 @@ void write_endpoint(FILE *out, const struct endpoint *e)
 	else
 		field_string(out, "port", NULL);
 	field_vlans(out, e->vlan);
+}
+
+void write_endpoint(FILE *out, const struct endpoint *e)
+{
+	begin_endpoint(out, e);
 	fputc('}', out);
 }
 

@@ -21,6 +21,9 @@ void field_mac(FILE *out, const char *name, bool has_mac, const uint8_t *mac);
 /* Writes "vlans": the tags of two levels, without those that are 0. */
 void field_vlans(FILE *out, const uint16_t *vlan);
 
+/* Writes an endpoint as an object without its closing brace: the caller adds further fields. */
+void begin_endpoint(FILE *out, const struct endpoint *e);
+
 /* Writes an endpoint as an object, without a name. */
 void write_endpoint(FILE *out, const struct endpoint *e);
 

@@ -6,6 +6,7 @@
 #include "lib/format.h"
 #include "report/json.h"
 #include "report/json_fields.h"
+#include "report/peer_text.h"
 
 static void field_hosts(FILE *out, const char *name, const struct finding_hosts *hosts)
 {
@@ -18,19 +19,39 @@ static void field_hosts(FILE *out, const char *name, const struct finding_hosts 
 	fputc(']', out);
 }
 
-static void field_example(FILE *out, const struct example *e)
+/* Writes a peer of the finding, and what it is called. */
+static void write_peer(struct report *r, const struct diagnosis *d, const struct finding *f,
+		       const struct endpoint *e)
 {
+	char name[PEER_NAME];
+
+	begin_endpoint(r->out, e);
+	field_string(r->out, "service", r->numeric ? NULL : peer_service(d, e));
+	field_string(r->out, "name",
+		     r->numeric ? NULL : finding_peer_name(name, d, f, &e->address));
+	fputc('}', r->out);
+}
+
+static void field_example(struct report *r, const struct diagnosis *d, const struct finding *f)
+{
+	const struct example *e = &f->example;
+	FILE *out = r->out;
 	unsigned int i;
 
 	fputs(",\"example\":{\"client\":", out);
 	write_endpoint(out, &e->client);
 	field_endpoint(out, "behind", e->nat_endpoint.port ? &e->nat_endpoint : NULL);
-	field_endpoint(out, "server", &e->server);
+	fputs(",\"server\":", out);
+	write_peer(r, d, f, &e->server);
 	field_ns(out, "syn", e->syn);
 	field_ns(out, "synack", e->synack);
 	field_ns(out, "ack", e->ack);
 	field_ns(out, "first_payload", e->first);
-	field_endpoint(out, "waited_for", e->waited_for.port ? &e->waited_for : NULL);
+	fputs(",\"waited_for\":", out);
+	if (e->waited_for.port)
+		write_peer(r, d, f, &e->waited_for);
+	else
+		fputs("null", out);
 	fputs(",\"syn_times\":[", out);
 	for (i = 0; i < e->syn_count; i++)
 		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
@@ -39,14 +60,15 @@ static void field_example(FILE *out, const struct example *e)
 	fputc('}', out);
 }
 
-static void field_parts(FILE *out, const struct finding *f)
+static void field_parts(struct report *r, const struct diagnosis *d, const struct finding *f)
 {
+	FILE *out = r->out;
 	size_t i;
 
 	fputs(",\"peers\":[", out);
 	for (i = 0; i < f->part_count; i++) {
 		fprintf(out, "%s{\"peer\":", i ? "," : "");
-		write_endpoint(out, &f->parts[i].server);
+		write_peer(r, d, f, &f->parts[i].server);
 		field_count(out, "connects", f->parts[i].connects);
 		field_count(out, "concerned", f->parts[i].concerned);
 		fputc('}', out);
@@ -54,8 +76,10 @@ static void field_parts(FILE *out, const struct finding *f)
 	fputc(']', out);
 }
 
-void json_finding(FILE *out, const struct finding *f, size_t number)
+void json_finding(struct report *r, const struct diagnosis *d, size_t number)
 {
+	const struct finding *f = &d->at[number - 1];
+	FILE *out = r->out;
 	size_t i;
 
 	fputs("{\"type\":\"finding\"", out);
@@ -63,7 +87,11 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	field_string(out, "kind", finding_kinds[f->kind].name);
 	field_string(out, "confidence", confidence_names[f->confidence]);
 	field_flag(out, "problem", f->is_problem);
-	field_endpoint(out, "peer", f->has_peer ? &f->peer : NULL);
+	fputs(",\"peer\":", out);
+	if (f->has_peer)
+		write_peer(r, d, f, &f->peer);
+	else
+		fputs("null", out);
 	if (f->prefix_length)
 		field_count(out, "prefix_length", f->prefix_length);
 	else
@@ -71,10 +99,10 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	fputs(",\"also\":[", out);
 	for (i = 0; i < f->also_count; i++) {
 		fputs(i ? "," : "", out);
-		write_endpoint(out, &f->also[i]);
+		write_peer(r, d, f, &f->also[i]);
 	}
 	fputc(']', out);
-	field_parts(out, f);
+	field_parts(r, d, f);
 	field_count(out, "stalls", f->stalls);
 	field_count(out, "locked", f->correlated);
 	field_ns(out, "timer", f->timer);
@@ -99,7 +127,7 @@ void json_finding(FILE *out, const struct finding *f, size_t number)
 	}
 	fputc(']', out);
 	if (f->has_example)
-		field_example(out, &f->example);
+		field_example(r, d, f);
 	else
 		fputs(",\"example\":null", out);
 	fputs("}\n", out);

@@ -63,6 +63,7 @@ struct report_format {
 struct report {
 	const struct report_format *format;
 	const struct session *session;
+	const struct names *names; /* of the model */
 	struct evidence *evidence; /* the packets for pcapng; NULL without --write */
 	FILE *out;
 	const char *out_name; /* for error messages */
@@ -71,6 +72,7 @@ struct report {
 	int error; /* errno of the first failure; 0 if there was none */
 	bool quiet; /* print no lines during the run, only the report at its end */
 	bool verbose; /* print the tables as well */
+	bool numeric; /* -n, for JSON lines that become a page: no names of peers and services */
 	void *state; /* owned by the format, from started() to closed() */
 };
 

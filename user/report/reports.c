@@ -113,8 +113,10 @@ static void on_late_answer(void *context, const struct connection *c)
 }
 
 int reports_open(struct reports *all, const struct options *o, const struct session *session,
-		 struct evidence *evidence)
+		 const struct names *names, struct evidence *evidence)
 {
+	int i;
+
 	*all = (struct reports){ .cleanup_fd = -1,
 				 .model_events = { .stall = on_stall,
 						   .late_banner = on_late_banner,
@@ -132,6 +134,8 @@ int reports_open(struct reports *all, const struct options *o, const struct sess
 		return -1;
 	if (o->write_file)
 		all->at[all->count - 1].evidence = evidence;
+	for (i = 0; i < all->count; i++)
+		all->at[i].names = names;
 	return 0;
 }
 

@@ -21,7 +21,7 @@ struct reports {
  * -1 after an error message. In both cases the caller calls reports_close().
  */
 int reports_open(struct reports *all, const struct options *o, const struct session *session,
-		 struct evidence *evidence);
+		 const struct names *names, struct evidence *evidence);
 
 /*
  * Prepares the removal of new files in case the run never starts. Call it before privileges are

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/format.h"
+#include "report/peer_text.h"
 
 /*
  * Maximum number of findings shown, and of hosts named in each finding. A last row counts the
@@ -126,19 +127,23 @@ static void print_wait(struct report *r, const struct example *e)
 }
 
 /* Prints a wait as a time line, with the attempt that was pending at the same time below it. */
-static void print_example(struct report *r, const struct example *e)
+static void print_example(struct report *r, const struct diagnosis *d, const struct finding *f)
 {
+	const struct example *e = &f->example;
 	ns_t start = e->ack != NEVER ? e->ack : e->waited_for.port ? e->syn_times[0] : e->syn;
-	char from[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], clock[FORMAT_TIME];
+	char from[FORMAT_ENDPOINT], to[FORMAT_ENDPOINT], clock[FORMAT_TIME], note[PEER_NOTE];
+	char text[2 * FORMAT_ENDPOINT + PEER_NOTE + FORMAT_TIME + 16];
 	FILE *out = r->out;
 
 	format_endpoint(to, &e->server);
+	finding_peer_note(note, d, f, &e->server);
 	format_run_clock(clock, &r->session->start, r->session->duration, start);
 	if (e->client.port)
 		format_endpoint(from, &e->client);
 	else
 		format_address(from, &e->client.address);
-	fprintf(out, "   %-12s %s %s %s at %s\n", "example", from, glyphs->arrow, to, clock);
+	snprintf(text, sizeof(text), "%s %s %s%s at %s", from, glyphs->arrow, to, note, clock);
+	print_labelled(r, "example", text);
 	if (e->nat_endpoint.port)
 		fprintf(out, "%*sbehind %s\n", LABEL_WIDTH, "",
 			format_endpoint(from, &e->nat_endpoint));
@@ -167,14 +172,16 @@ static void print_affected(struct report *r, const struct finding_hosts *hosts)
 #define MAX_PARTS_NAMED 4
 
 /* Prints the servers of a finding about several, and how many of their connects it concerns. */
-static void print_parts(struct report *r, const struct finding *f)
+static void print_parts(struct report *r, const struct diagnosis *d, const struct finding *f)
 {
-	char text[MAX_PARTS_NAMED * (FORMAT_ENDPOINT + 48) + 32] = "", server[FORMAT_ENDPOINT];
+	char text[MAX_PARTS_NAMED * (FORMAT_ENDPOINT + PEER_NOTE + 48) + 32] = "";
+	char server[FORMAT_ENDPOINT], note[PEER_NOTE];
 	size_t i, n = 0;
 
 	for (i = 0; i < f->part_count && i < MAX_PARTS_NAMED; i++)
-		n += snprintf(text + n, sizeof(text) - n, "%s%s (%" PRIu64 " of %" PRIu64 ")",
+		n += snprintf(text + n, sizeof(text) - n, "%s%s%s (%" PRIu64 " of %" PRIu64 ")",
 			      i ? ", " : "", format_endpoint(server, &f->parts[i].server),
+			      finding_peer_note(note, d, f, &f->parts[i].server),
 			      f->parts[i].concerned, f->parts[i].connects);
 	if (f->part_count > i)
 		snprintf(text + n, sizeof(text) - n, " and %s%zu more",
@@ -183,24 +190,26 @@ static void print_parts(struct report *r, const struct finding *f)
 		print_labelled(r, "servers", text);
 }
 
-static void print_finding(struct report *r, const struct finding *f, size_t number)
+static void print_finding(struct report *r, const struct diagnosis *d, size_t number)
 {
 	const struct colours *colours = text_colours(r);
-	char confidence[64];
+	const struct finding *f = &d->at[number - 1];
+	char confidence[64], headline[NOTED_TEXT];
 	size_t i;
 
 	fputs(f->kind == KIND_NOT_THE_NETWORK ? colours->good : colours->bold, r->out);
-	text_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2, f->text);
+	text_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2,
+		     note_headline(headline, d, f, f->text));
 	fputs(colours->reset, r->out);
 	snprintf(confidence, sizeof(confidence), "%s (%s)", confidence_names[f->confidence],
 		 finding_kinds[f->kind].name);
 	print_labelled(r, "confidence", confidence);
 	for (i = 0; i < f->line_count; i++)
 		print_labelled(r, f->lines[i].label, f->lines[i].text);
-	print_parts(r, f);
+	print_parts(r, d, f);
 	print_affected(r, &f->affected);
 	if (f->has_example)
-		print_example(r, &f->example);
+		print_example(r, d, f);
 }
 
 static void print_findings(struct report *r, const struct diagnosis *d)
@@ -208,7 +217,7 @@ static void print_findings(struct report *r, const struct diagnosis *d)
 	size_t i;
 
 	for (i = 0; i < d->count && (r->verbose || i < MAX_FINDINGS_SHOWN); i++)
-		print_finding(r, &d->at[i], i + 1);
+		print_finding(r, d, i + 1);
 	if (i < d->count)
 		fprintf(r->out, "\nand %zu more finding%s, with -v or --json\n", d->count - i,
 			plural(d->count - i));
@@ -293,7 +302,7 @@ static void print_report(struct report *r, const struct model *m, const struct d
 	if (m->stall_count && (r->verbose || !explains_stalls(d)))
 		text_stalls(r, m, &d->hosts);
 	if (r->verbose && !r->error) {
-		text_peers(r, m, &d->hosts);
+		text_peers(r, m, d);
 		text_hosts(r, &d->hosts);
 	}
 	text_network(r, m);

@@ -86,7 +86,7 @@ void text_blindness(struct report *r);
 void text_nat(struct report *r, const struct model *m);
 void text_idle(struct report *r, const struct model *m);
 void text_stalls(struct report *r, const struct model *m, const struct hosts *hosts);
-void text_peers(struct report *r, const struct model *m, const struct hosts *hosts);
+void text_peers(struct report *r, const struct model *m, const struct diagnosis *d);
 void text_hosts(struct report *r, const struct hosts *hosts);
 void text_network(struct report *r, const struct model *m);
 

@@ -13,6 +13,7 @@
 
 #include "lib/format.h"
 #include "lib/ethertype.h"
+#include "report/peer_text.h"
 
 /* Maximum number of rows; a last row counts the others. */
 #define MAX_AFFECTED 40
@@ -217,17 +218,19 @@ static void format_failures(char *out, size_t room, const struct peer *p)
 	}
 }
 
-static void print_peer(struct report *r, const struct hosts *hosts, const struct peer *p)
+static void print_peer(struct report *r, const struct diagnosis *d, const struct peer *p)
 {
-	char text[FORMAT_ENDPOINT], first[FORMAT_TIME], last[FORMAT_TIME], failures[256];
+	char text[FORMAT_ENDPOINT], note[PEER_NOTE], first[FORMAT_TIME], last[FORMAT_TIME],
+		failures[256];
 	const struct session *s = r->session;
 	struct cohort cohort;
 
 	format_run_clock(first, &s->start, s->duration, p->first_failure);
 	format_run_clock(last, &s->start, s->duration, p->last_failure);
-	text_item(r, "%s failed %u client%s: %" PRIu64 " SYN%s, %s%s%s",
-		  format_endpoint(text, &p->server), p->clients_failed, plural(p->clients_failed),
-		  p->failed_syns, plural(p->failed_syns), first, strcmp(first, last) ? " to " : "",
+	text_item(r, "%s%s failed %u client%s: %" PRIu64 " SYN%s, %s%s%s",
+		  format_endpoint(text, &p->server), peer_note(note, d, &p->server),
+		  p->clients_failed, plural(p->clients_failed), p->failed_syns,
+		  plural(p->failed_syns), first, strcmp(first, last) ? " to " : "",
 		  strcmp(first, last) ? last : "");
 	format_failures(failures, sizeof(failures), p);
 	if (p->answered)
@@ -245,7 +248,7 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 	if (p->answered_late)
 		print_detail(r, "%" PRIu64 " answered only after 3 s or more", p->answered_late);
 	print_pairs(r, p);
-	cohort = model_cohort(hosts, p);
+	cohort = model_cohort(&d->hosts, p);
 	if (cohort.tried_stalled && !cohort.others)
 		print_detail(r, "of the hosts that it failed %zu of %zu stalled",
 			     cohort.tried_stalled, cohort.tried);
@@ -256,7 +259,7 @@ static void print_peer(struct report *r, const struct hosts *hosts, const struct
 			cohort.tried_stalled, cohort.tried, cohort.others_stalled, cohort.others);
 }
 
-void text_peers(struct report *r, const struct model *m, const struct hosts *hosts)
+void text_peers(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	const struct peer **peers;
 	size_t count, i;
@@ -266,7 +269,7 @@ void text_peers(struct report *r, const struct model *m, const struct hosts *hos
 		text_section(r, text_colours(r)->bold, "PEERS THAT FAIL",
 			     "(as servers, by how many clients they failed)");
 	for (i = 0; i < count && i < MAX_PEERS_SHOWN; i++)
-		print_peer(r, hosts, peers[i]);
+		print_peer(r, d, peers[i]);
 	if (i < count)
 		fprintf(r->out, "  and %zu more\n", count - i);
 	free(peers);
