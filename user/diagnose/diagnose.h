@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "diagnose/name_summary.h"
 #include "host/facts.h"
 #include "model/model.h"
 #include "session.h"
@@ -271,6 +272,7 @@ struct diagnosis {
 	const struct names *names; /* of the model; NULL if nothing is known about names */
 	struct dns_name *printed_names; /* those that findings print, see name_text.h */
 	size_t printed_name_count;
+	struct name_summary name_summary;
 	struct ledger ledger;
 	struct host_drops drops; /* packets that this host dropped during the run */
 	enum state state;

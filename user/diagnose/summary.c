@@ -128,7 +128,8 @@ static bool concerns_path(enum finding_kind kind)
 	case KIND_SYN_FLOOD:
 		return false;
 	default:
-		return finding_kinds[kind].family == FAMILY_PATH ||
+		return finding_kinds[kind].family == FAMILY_NAME ||
+		       finding_kinds[kind].family == FAMILY_PATH ||
 		       finding_kinds[kind].family == FAMILY_PEER;
 	}
 }
@@ -282,6 +283,36 @@ static bool is_prompt(const struct model *m)
 	       (m->lost_near + m->lost_far) * 50 <= m->outcomes[OUTCOME_ESTABLISHED];
 }
 
+/*
+ * Returns true if names may have delayed connects. If no DNS was seen, the finding says so and does
+ * not cover them.
+ */
+static bool are_names_suspect(const struct context *g)
+{
+	const struct name_summary *s = &g->d->name_summary;
+
+	return names_were_seen(s) && s->lookups &&
+	       (!names_are_prompt(s, g->m->stall_ns) || s->unanswered_names);
+}
+
+/* Adds how prompt names were, and for whom they were not seen. */
+static void add_names(struct finding *f, const struct name_summary *s)
+{
+	char half[FORMAT_DURATION], most[FORMAT_DURATION], unseen[NAMES_UNSEEN_TEXT];
+
+	if (s->durations.count)
+		finding_line(f, "", "names p50 %s p99 %s, of %" PRIu64 " look-up%s",
+			     format_duration(half, histogram_percentile(&s->durations, 0.5)),
+			     format_duration(most, histogram_percentile(&s->durations, 0.99)),
+			     s->durations.count, plural(s->durations.count));
+	if (!names_were_seen(s))
+		finding_line(f, "not seen", "names (DNS), QUIC and other UDP were not looked at");
+	else if (*names_unseen(unseen, s))
+		finding_line(f, "not seen", "%s; QUIC and other UDP were not looked at", unseen);
+	else
+		finding_line(f, "not seen", "QUIC and other UDP were not looked at");
+}
+
 static void report_not_the_network(struct context *g)
 {
 	const struct model *m = g->m;
@@ -296,7 +327,7 @@ static void report_not_the_network(struct context *g)
 	if (!ledger_row(l, ROW_FAILED) && !ledger_row(l, ROW_LATE))
 		return;
 	if (!is_prompt(m) || is_path_at_fault(g) || is_path_suspect(l) || is_answered_by_proxy(g) ||
-	    may_path_refuse(g))
+	    may_path_refuse(g) || are_names_suspect(g))
 		return;
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
 			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
@@ -310,7 +341,7 @@ static void report_not_the_network(struct context *g)
 		     format_duration(d, histogram_percentile(far, 0.99)));
 	finding_line(f, "", "%" PRIu64 " of %" PRIu64 " handshakes without a loss on the way",
 		     prompt - (m->lost_far < prompt ? m->lost_far : prompt), established);
-	finding_line(f, "not seen", "names (DNS), QUIC and other UDP were not looked at");
+	add_names(f, &g->d->name_summary);
 }
 
 void cause_summary(struct context *g)

@@ -65,7 +65,8 @@ static enum state find_state(const struct diagnosis *d, const struct session *se
 		return STATE_PROBLEM;
 	if (d->failed)
 		return STATE_UNKNOWN;
-	if (ledger_row(&d->ledger, ROW_FAILED) || ledger_row(&d->ledger, ROW_LATE))
+	if (ledger_row(&d->ledger, ROW_FAILED) || ledger_row(&d->ledger, ROW_LATE) ||
+	    (d->name_summary.unanswered_names && ledger_row(&d->ledger, ROW_IN_TIME)))
 		return STATE_FAILURES;
 	if (!ledger_row(&d->ledger, ROW_IN_TIME) || 2 * open >= connects || find_no_verdict(d) ||
 	    was_blind(session))
@@ -93,6 +94,14 @@ static void say_failures(struct diagnosis *d)
 		 failed = ledger_row(&d->ledger, ROW_FAILED),
 		 late = ledger_row(&d->ledger, ROW_LATE);
 
+	if (!failed && !late)
+		add(d,
+		    "%" PRIu64 " of %" PRIu64
+		    " connect%s %s served, but DNS answered nothing about "
+		    "%" PRIu64 " name%s",
+		    ledger_row(&d->ledger, ROW_IN_TIME), connects, plural(connects),
+		    were(ledger_row(&d->ledger, ROW_IN_TIME)), d->name_summary.unanswered_names,
+		    plural(d->name_summary.unanswered_names));
 	if (failed)
 		add(d, "%" PRIu64 " of %" PRIu64 " connect%s failed", failed, connects,
 		    plural(connects));
@@ -114,7 +123,7 @@ static void say_fine(struct diagnosis *d, const struct model *m)
 		 served = ledger_row(&d->ledger, ROW_IN_TIME),
 		 cancelled = ledger_row(&d->ledger, ROW_CANCELLED),
 		 open = ledger_row(&d->ledger, ROW_UNDECIDED) + ledger_row(&d->ledger, ROW_UNSEEN);
-	char slowest[FORMAT_DURATION];
+	char slowest[FORMAT_DURATION], unseen[NAMES_UNSEEN_TEXT];
 
 	add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s served", served, connects, plural(connects),
 	    were(served));
@@ -125,6 +134,8 @@ static void say_fine(struct diagnosis *d, const struct model *m)
 	if (m->slowest_service != NEVER)
 		add(d, "; the slowest took %s to the first answer",
 		    format_duration(slowest, m->slowest_service));
+	if (*names_unseen(unseen, &d->name_summary))
+		add(d, "; %s", unseen);
 }
 
 static void say_unknown(struct diagnosis *d, const struct session *session)

@@ -305,8 +305,8 @@ static void print_report(struct report *r, const struct model *m, const struct d
 		text_peers(r, m, d);
 		text_hosts(r, &d->hosts);
 	}
-	text_network(r, m);
-	text_not_measured(r, m->dropped_details + d->dropped);
+	text_network(r, m, d);
+	text_not_measured(r, d, m->dropped_details + d->dropped);
 	text_losses(r);
 	text_cut(r);
 }

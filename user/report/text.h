@@ -88,10 +88,25 @@ void text_idle(struct report *r, const struct model *m);
 void text_stalls(struct report *r, const struct model *m, const struct hosts *hosts);
 void text_peers(struct report *r, const struct model *m, const struct diagnosis *d);
 void text_hosts(struct report *r, const struct hosts *hosts);
-void text_network(struct report *r, const struct model *m);
+void text_network(struct report *r, const struct model *m, const struct diagnosis *d);
 
 /* unlisted: number of details and findings that found no room in memory */
-void text_not_measured(struct report *r, uint64_t unlisted);
+void text_not_measured(struct report *r, const struct diagnosis *d, uint64_t unlisted);
 
 void text_losses(struct report *r);
+
+/* Prints a row of percentiles, or nothing for an empty histogram. */
+void text_percentiles(FILE *out, const char *name, const struct histogram *h);
+
+/* Prints "3 packets of ...", or nothing for 0. */
+void text_count(struct report *r, uint64_t n, const char *noun, const char *words);
 void text_cut(struct report *r);
+
+/* ---- text_names.c: parts of sections ---- */
+
+/* Print rows of the network section: its first ones, and sentences at its end. */
+void text_stages(struct report *r, const struct model *m, const struct name_summary *s);
+void text_names(struct report *r, const struct name_summary *s);
+
+/* Prints what DNS packets were not read, for the section of what was not measured. */
+void text_names_not_read(struct report *r, const struct name_summary *s);

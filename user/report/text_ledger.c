@@ -113,10 +113,9 @@ void text_result(struct report *r, const struct diagnosis *d)
 	if (d->state == STATE_UNKNOWN && r->session->no_tcp_reason[0])
 		text_wrapped(r, fprintf(r->out, " "), 1, r->session->no_tcp_reason);
 	if (d->state == STATE_FINE)
-		text_wrapped(
-			r, fprintf(r->out, " "), 1,
-			"Not looked at: names (DNS), QUIC and other UDP, and connections after "
-			"their first answer.");
+		text_wrapped(r, fprintf(r->out, " "), 1,
+			     "Not looked at: QUIC and other UDP, and connections after their first "
+			     "answer.");
 	if (d->state == STATE_FAILURES && !r->verbose)
 		text_wrapped(
 			r, fprintf(r->out, " "), 1,

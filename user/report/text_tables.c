@@ -339,7 +339,7 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 			plural(silent));
 }
 
-static void print_percentiles(FILE *out, const char *name, const struct histogram *h)
+void text_percentiles(FILE *out, const char *name, const struct histogram *h)
 {
 	char p50[FORMAT_DURATION], p90[FORMAT_DURATION], p99[FORMAT_DURATION];
 
@@ -353,20 +353,22 @@ static void print_percentiles(FILE *out, const char *name, const struct histogra
 		h->count);
 }
 
-void text_network(struct report *r, const struct model *m)
+void text_network(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	FILE *out = r->out;
 
-	if (!m->server_round_trips.count && !m->retried && !m->late_banners)
+	if (!m->server_round_trips.count && !m->retried && !m->late_banners &&
+	    !d->name_summary.lookups)
 		return;
 	text_heading(r, text_colours(r)->bold, "THE NETWORK");
 	fputc('\n', out);
-	print_percentiles(out, "round trip to the clients", &m->client_round_trips);
-	print_percentiles(out, "round trip to the servers", &m->server_round_trips);
-	print_percentiles(out, "servers answer requests in", &m->answers);
-	print_percentiles(out, "the gateway adds to a SYN", &m->syn_forwarding_delays);
-	print_percentiles(out, "           to a SYN-ACK", &m->synack_forwarding_delays);
-	print_percentiles(out, "           to a request", &m->payload_forwarding_delays);
+	text_stages(r, m, &d->name_summary);
+	text_percentiles(out, "round trip to the clients", &m->client_round_trips);
+	text_percentiles(out, "round trip to the servers", &m->server_round_trips);
+	text_percentiles(out, "servers answer requests in", &m->answers);
+	text_percentiles(out, "the gateway adds to a SYN", &m->syn_forwarding_delays);
+	text_percentiles(out, "           to a SYN-ACK", &m->synack_forwarding_delays);
+	text_percentiles(out, "           to a request", &m->payload_forwarding_delays);
 	if (m->retried)
 		text_item(r,
 			  "%" PRIu64 " connect%s got an answer only after the second SYN or later",
@@ -374,6 +376,7 @@ void text_network(struct report *r, const struct model *m)
 	if (m->late_banners)
 		text_item(r, "%" PRIu64 " greeting%s came late, from servers that speak first",
 			  m->late_banners, plural(m->late_banners));
+	text_names(r, &d->name_summary);
 }
 
 /* Printed before all findings, since missed packets make servers look silent. */
@@ -442,14 +445,13 @@ static void print_ethertype(struct report *r, const struct unknown_ethertype *e)
 		  name ? ")" : "");
 }
 
-/* Prints "3 packets of ...", or nothing for 0. */
-static void print_count(struct report *r, uint64_t n, const char *noun, const char *words)
+void text_count(struct report *r, uint64_t n, const char *noun, const char *words)
 {
 	if (n)
 		text_item(r, "%" PRIu64 " %s%s %s", n, noun, plural(n), words);
 }
 
-void text_not_measured(struct report *r, uint64_t unlisted)
+void text_not_measured(struct report *r, const struct diagnosis *d, uint64_t unlisted)
 {
 	const struct session *session = r->session;
 	const uint64_t *c = session->counters;
@@ -464,29 +466,30 @@ void text_not_measured(struct report *r, uint64_t unlisted)
 			  100.0 * c[COUNT_UDP_BYTES] / session->bytes);
 	text_item(r, "%" PRIu64 " connection%s open before the start (seen to close)",
 		  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
-	print_count(r, c[COUNT_SYNACK_ALONE], "SYN-ACK",
-		    "without a SYN (a reflection attack, or the SYN passes elsewhere)");
-	print_count(r, c[COUNT_RESETS_NOT_COUNTED], "reset",
-		    "of open connections that came too fast, or of too many servers");
+	text_count(r, c[COUNT_SYNACK_ALONE], "SYN-ACK",
+		   "without a SYN (a reflection attack, or the SYN passes elsewhere)");
+	text_count(r, c[COUNT_RESETS_NOT_COUNTED], "reset",
+		   "of open connections that came too fast, or of too many servers");
 	if (session->ambiguous)
 		text_item(r, "%" PRIu64 " attempt%s several others and %s counted separately",
 			  session->ambiguous, session->ambiguous == 1 ? " matches" : "s match",
 			  were(session->ambiguous));
-	print_count(r, c[COUNT_NOT_SELECTED], "SYN", "outside --client, --server, --port");
-	print_count(r, c[COUNT_FRAGMENTS], "later IP fragment", "without port numbers");
-	print_count(r, c[COUNT_MALFORMED], "packet", "with contradictory headers (malformed)");
-	print_count(r, c[COUNT_LOST_TRUNCATED], "packet",
-		    "whose headers could not be read: too short, or cut by the capture");
-	print_count(r, c[COUNT_IP_OTHER], "packet", "of other protocols than TCP, UDP and ICMP");
+	text_count(r, c[COUNT_NOT_SELECTED], "SYN", "outside --client, --server, --port");
+	text_count(r, c[COUNT_FRAGMENTS], "later IP fragment", "without port numbers");
+	text_count(r, c[COUNT_MALFORMED], "packet", "with contradictory headers (malformed)");
+	text_count(r, c[COUNT_LOST_TRUNCATED], "packet",
+		   "whose headers could not be read: too short, or cut by the capture");
+	text_count(r, c[COUNT_IP_OTHER], "packet", "of other protocols than TCP, UDP and ICMP");
 	for (i = 0; i < MAX_ETHERTYPES && session->ethertypes[i].packets; i++) {
 		print_ethertype(r, &session->ethertypes[i]);
 		others -= session->ethertypes[i].packets;
 	}
 	if (others <= c[COUNT_UNKNOWN_LINK])
-		print_count(r, others, "packet", "with a link header that is not understood");
-	print_count(r, unlisted, "detail",
-		    "of hosts, peers and waits found no room in memory: lists may lack "
-		    "entries, the totals include them");
+		text_count(r, others, "packet", "with a link header that is not understood");
+	text_names_not_read(r, &d->name_summary);
+	text_count(r, unlisted, "detail",
+		   "of hosts, peers and waits found no room in memory: lists may lack "
+		   "entries, the totals include them");
 }
 
 void text_losses(struct report *r)
@@ -502,6 +505,9 @@ void text_losses(struct report *r)
 					 "without a handshake, not recorded in a flood" },
 		[COUNT_LOST_PACKETS] = { "packet",
 					 "for --write dropped: this machine was too busy" },
+		[COUNT_LOST_DNS] = { "DNS packet", "dropped: this machine was too busy" },
+		[COUNT_LOST_DNS_BUDGET] = { "DNS packet",
+					    "not looked at: more than the budget of a second" },
 	};
 	int i;
 
@@ -511,7 +517,7 @@ void text_losses(struct report *r)
 	fputc('\n', r->out);
 	for (i = FIRST_LOSS; i < COUNTERS; i++)
 		if (reasons[i].noun)
-			print_count(r, r->session->counters[i], reasons[i].noun, reasons[i].words);
+			text_count(r, r->session->counters[i], reasons[i].noun, reasons[i].words);
 }
 
 void text_cut(struct report *r)
