@@ -288,19 +288,18 @@ static bool has_address(const struct lookup *l, const struct address *a)
 	return false;
 }
 
-void names_connect(struct names *n, struct connection *c)
+/* Marks the episode that the SYN waited for. Returns the lookup that named its address, or NULL. */
+static struct kept *waited_for(struct names *n, const struct connection *c)
 {
 	struct kept *named = naming_lookup(n, c), *k;
 	ns_t used;
 
-	c->name = 0;
-	c->name_asked = NEVER;
-	if (!named || !named->l.name || !follows_episode(n, named, c->syn))
-		return;
+	if (!named || !follows_episode(n, named, c->syn))
+		return NULL;
 	used = used_at(n, named);
 	if (used != NEVER && c->syn > used + PARALLEL_SYNS_NS) {
 		if (named->l.first <= used)
-			return;
+			return NULL;
 		split(n, named);
 	} else if (c->syn <= named->named + NAME_TO_SYN_NS && !is_repeated(n, named)) {
 		split(n, named);
@@ -313,6 +312,22 @@ void names_connect(struct names *n, struct connection *c)
 		    (k->l.syn == NEVER || c->syn < k->l.syn))
 			k->l.syn = c->syn;
 	}
-	c->name = named->l.name;
-	c->name_asked = named->l.episode_first;
+	return named;
+}
+
+void names_connect(struct names *n, struct connection *c)
+{
+	const struct kept *named = waited_for(n, c);
+
+	c->name = named ? named->l.name : 0;
+	c->name_asked = c->name ? named->l.episode_first : NEVER;
+}
+
+/* Sweeps that are later than this show nothing new about the SYN. */
+#define NEW_SYN_NS (2 * (ns_t)SECOND_NS)
+
+void names_opening(struct names *n, const struct connection *c)
+{
+	if (c->watched <= NEW_SYN_NS)
+		waited_for(n, c);
 }

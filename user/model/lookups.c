@@ -168,6 +168,17 @@ struct index_key packet_key(const struct endpoint *server, uint16_t id, uint32_t
 				   .part = { name, (uint32_t)type << 16 | id, server->port } };
 }
 
+struct index_key ports_key(const struct endpoint *client, const struct endpoint *server)
+{
+	struct client_key c = client_key_of(client);
+	struct index_key key = client_part(&c);
+	uint64_t address = hash_bytes(&server->address, sizeof(server->address));
+
+	key.part[0] = (uint32_t)server->port << 16 | client->port;
+	memcpy(&key.part[1], &address, sizeof(address));
+	return key;
+}
+
 struct index_key label_key(const struct client_key *client, const struct dns_name *name)
 {
 	struct index_key key = client_part(client);

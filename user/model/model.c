@@ -252,6 +252,7 @@ void model_opening(struct model *m, const struct connection *c)
 	struct peer *peer;
 
 	note_race(m, c);
+	names_opening(m->names, c);
 	/* an ICMP error is final once the client has had time to retry in spite of it */
 	if (failure == FAILURE_SILENT ||
 	    (failure == FAILURE_UNREACHABLE && c->settled - c->icmp >= (ns_t)SECOND_NS)) {

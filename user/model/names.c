@@ -91,24 +91,31 @@ static bool is_from(const struct dns_try *t, const struct dns_packet *p)
 }
 
 /*
- * Returns the try that the packet answers: the first one without an answer, else the last one with
- * an answer. Some clients keep port and id, so that several fit. Returns NULL if none fits.
+ * Returns the try that the packet answers, else one that was answered before, else NULL. Some
+ * clients keep port and id, so that several tries fit. Then it is the first one, unless the answer
+ * comes right after the last: the earlier ones were lost.
  */
 static struct dns_try *answered_try(struct kept *k, const struct dns_packet *p)
 {
-	struct dns_try *t, *best = NULL;
+	struct dns_try *t, *first = NULL, *last = NULL, *answered = NULL;
 	unsigned int i;
 
 	for (i = 0; i < lookup_tries(&k->l); i++) {
 		t = kept_try(k, i);
-		if (!is_from(t, p) || t->id != p->message.id || t->over_tcp != p->over_tcp)
+		if (!is_from(t, p) || t->over_tcp != p->over_tcp ||
+		    (p->message.has_id && t->id != p->message.id))
 			continue;
-		if (t->result == TRY_OPEN)
-			return t;
-		if (!best || t->result == TRY_FRAGMENT || best->result != TRY_FRAGMENT)
-			best = t;
+		if (t->result == TRY_OPEN) {
+			first = first ? first : t;
+			last = t;
+		} else if (!answered || t->result == TRY_FRAGMENT ||
+			   answered->result != TRY_FRAGMENT) {
+			answered = t;
+		}
 	}
-	return best;
+	if (!first)
+		return answered;
+	return p->time - last->time < AT_ONCE_NS ? last : first;
 }
 
 /* ---- the packet's lookup ---- */
@@ -145,6 +152,38 @@ static struct kept *find_packet(const struct names *n, const struct dns_packet *
 	struct index_key key = packet_key(&p->server, p->message.id, q->name, q->type);
 
 	return lookups_find(&n->lookups, BY_PACKET, &key);
+}
+
+/* A and AAAA may share the ports, and a scan of names may use one port for all. */
+#define MAX_SAME_PORTS 8
+
+/*
+ * Finds the lookup of an answer or error without a question by client, server and ports, and by the
+ * id if there is one.
+ */
+static struct kept *find_ports(const struct names *n, const struct dns_packet *p)
+{
+	struct index_key key = ports_key(&p->client, &p->server);
+	struct kept *k = lookups_find(&n->lookups, BY_PORTS, &key), *answered = NULL;
+	const struct dns_try *t;
+	unsigned int i;
+
+	for (i = 0; k && i < MAX_SAME_PORTS; i++) {
+		t = answered_try(k, p);
+		if (t && t->result == TRY_OPEN)
+			return k;
+		answered = t && !answered ? k : answered;
+		k = lookups_at(&n->lookups, k->same_ports);
+	}
+	return answered;
+}
+
+static struct kept *find_answered(const struct names *n, const struct dns_packet *p,
+				  const struct question *q)
+{
+	struct kept *k = find_question(n, p, q);
+
+	return k || p->message.name.length ? k : find_ports(n, p);
 }
 
 static bool is_same_client(const struct kept *k, const struct dns_packet *p)
@@ -213,11 +252,14 @@ static void note_copy(struct names *n, struct kept *k, const struct dns_packet *
 static bool is_another_try(const struct kept *k, const struct dns_packet *p)
 {
 	const struct lookup *l = &k->l;
+	ns_t since = p->time - l->last.time, usual = 2 * k->gap + AT_ONCE_NS;
 
 	if (lookup_is_final(l) || p->time - l->first > MAX_LOOKUP_NS)
 		return false;
-	return p->time <=
-	       (l->end == NEVER ? l->last.time + RETRY_NS : l->end + RETRY_AFTER_FAILURE_NS);
+	if (l->end != NEVER)
+		return p->time - l->end <= RETRY_AFTER_FAILURE_NS;
+	return since <= RETRY_NS && (l->result == LOOKUP_TRUNCATED || since <= USUAL_RETRY_NS ||
+				     since <= usual || p->message.id == l->last.id);
 }
 
 static void add_try(struct names *n, struct kept *k, const struct dns_packet *p,
@@ -233,6 +275,7 @@ static void add_try(struct names *n, struct kept *k, const struct dns_packet *p,
 			     .id = p->message.id,
 			     .edns_size = p->message.edns_size,
 			     .over_tcp = p->over_tcp };
+	struct kept *before;
 
 	if (l->try_count && t.time - l->last.time >= AT_ONCE_NS)
 		k->gap = t.time - l->last.time;
@@ -247,6 +290,11 @@ static void add_try(struct names *n, struct kept *k, const struct dns_packet *p,
 	k->asked_egress = p->egress;
 	k->translated = (struct endpoint){};
 	lookups_set(&n->lookups, BY_PACKET, k, &key);
+	key = ports_key(&p->client, &p->server);
+	before = lookups_find(&n->lookups, BY_PORTS, &key);
+	if (before != k)
+		k->same_ports = before ? before->number : 0;
+	lookups_set(&n->lookups, BY_PORTS, k, &key);
 	follow(n, k);
 }
 
@@ -303,7 +351,7 @@ static void note_question(struct names *n, const struct dns_packet *p, bool to_o
 static bool is_answer_copy(const struct kept *k, const struct dns_packet *p)
 {
 	return k->answer_time != NEVER && p->time - k->answer_time <= COPY_NS &&
-	       k->l.last.id == p->message.id &&
+	       k->answer_id == p->message.id &&
 	       (k->answer_ifindex != p->ifindex || k->answer_egress != p->egress ||
 		memcmp(k->answer_vlan, p->client.vlan, sizeof(k->answer_vlan)));
 }
@@ -372,7 +420,7 @@ static void end_try(struct names *n, struct kept *k, struct dns_try *t, const st
 static void note_answer(struct names *n, const struct dns_packet *p)
 {
 	struct question q = question_of(n, p, false);
-	struct kept *k = find_question(n, p, &q), *last = find_packet(n, p, &q);
+	struct kept *k = find_answered(n, p, &q), *last = find_packet(n, p, &q);
 	struct dns_try *t = k ? answered_try(k, p) : NULL;
 
 	if (!t && last && is_same_client(last, p)) {
@@ -382,6 +430,7 @@ static void note_answer(struct names *n, const struct dns_packet *p)
 	if (t && !is_answer_copy(k, p) && (t->result == TRY_OPEN || t->result == TRY_FRAGMENT)) {
 		n->totals.answers++;
 		k->answer_time = p->time;
+		k->answer_id = p->message.id;
 		k->answer_ifindex = p->ifindex;
 		k->answer_egress = p->egress;
 		memcpy(k->answer_vlan, p->client.vlan, sizeof(k->answer_vlan));
@@ -398,13 +447,21 @@ static void note_answer(struct names *n, const struct dns_packet *p)
 
 /* ---- ICMP errors ---- */
 
+/* Fragment reassembly time exceeded: RFC 792, RFC 4443 3.3. */
+static bool is_reassembly_error(const struct dns_packet *p)
+{
+	return p->icmp_type == (is_ip4(&p->client.address) ? 11 : 3) && p->icmp_code == 1;
+}
+
 static void note_error(struct names *n, const struct dns_packet *p)
 {
 	struct question q = question_of(n, p, false);
-	struct kept *k = find_question(n, p, &q);
+	struct kept *k = find_answered(n, p, &q);
 	struct dns_try *t = k ? answered_try(k, p) : NULL;
 
 	n->totals.icmp_errors++;
+	if (t && p->is_error_of_answer && is_reassembly_error(p))
+		k->l.incomplete++;
 	if (!t || t->result != TRY_OPEN || p->is_error_of_answer)
 		return;
 	t->answered = p->time;

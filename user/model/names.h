@@ -86,6 +86,8 @@ struct lookup {
 	uint8_t rcode; /* of the last answer */
 	struct address answered_by; /* the server of the try that was answered */
 	unsigned int failures; /* answers with an error */
+	/* ICMP errors of the client: fragments of an answer are missing (RFC 792, code 1 of type 11) */
+	unsigned int incomplete;
 	/* questions or answers may have been lost here meanwhile: silence proves nothing */
 	bool in_gap;
 	struct address addresses[MAX_LOOKUP_ADDRESSES]; /* of the answer */
@@ -140,6 +142,9 @@ void names_end(struct names *n, ns_t now);
  * once for each connect, before the ledger.
  */
 void names_connect(struct names *n, struct connection *c);
+
+/* Called for each attempt that is still opening: its SYN may end an episode long before it settles. */
+void names_opening(struct names *n, const struct connection *c);
 
 /* ---- queries ---- */
 

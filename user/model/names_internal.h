@@ -11,8 +11,14 @@
 #include "lib/hash.h"
 #include "model/names.h"
 
-/* Another try belongs to the same lookup if it comes within this time: resolvers wait up to 8 s. */
+/* Another try belongs to the same lookup at most this time after the last one. */
 #define RETRY_NS (15 * (ns_t)SECOND_NS)
+
+/*
+ * Resolvers ask again within 5 s at first, and then after at most twice their last gap. A question
+ * that comes later is another attempt of a program, unless it has the id of the last one.
+ */
+#define USUAL_RETRY_NS (5600 * (ns_t)MILLISECOND_NS)
 
 /* After an error or SERVFAIL, clients turn to the next server at once. */
 #define RETRY_AFTER_FAILURE_NS (2 * (ns_t)SECOND_NS)
@@ -27,6 +33,7 @@ enum lookup_index {
 	BY_QUESTION, /* client, name and type: the latest lookup */
 	BY_NAME, /* client and name: the latest lookup of any type */
 	BY_PACKET, /* server, id, name and type of the last try, from any client */
+	BY_PORTS, /* client, server and both ports of the last try; see same_ports */
 	BY_LABEL, /* client and first label: the latest lookup that ended without an address */
 	LOOKUP_INDEXES,
 };
@@ -46,7 +53,9 @@ struct kept {
 	uint32_t asked_ifindex, answer_ifindex;
 	bool asked_egress, answer_egress;
 	uint16_t answer_vlan[2];
+	uint16_t answer_id;
 	ns_t answer_time;
+	uint64_t same_ports; /* the lookup that had these ports before: A and AAAA share them */
 	struct endpoint translated; /* the client of the last try behind NAT; port 0 if not seen */
 	ns_t named; /* when its first address was seen, maybe in a fragment; or NEVER */
 	ns_t used; /* the first SYN that waited for the episode; or NEVER */
@@ -96,6 +105,7 @@ struct index_key question_key(const struct client_key *client, uint32_t name, ui
 struct index_key name_key(const struct client_key *client, uint32_t name);
 struct index_key packet_key(const struct endpoint *server, uint16_t id, uint32_t name,
 			    uint16_t type);
+struct index_key ports_key(const struct endpoint *client, const struct endpoint *server);
 struct index_key label_key(const struct client_key *client, const struct dns_name *name);
 
 /* ---- numbers of names ---- */
