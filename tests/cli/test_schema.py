@@ -67,7 +67,8 @@ def spoiled(line):
             yield 'no flag', put(1)
         elif isinstance(value, str):
             yield 'a number instead of a text', put(7)
-            if path[-1] not in ('label', 'text', 'verdict', 'version', 'iface', 'file', 'link', 'kernel', 'cut'):
+            if path[-1] not in ('label', 'text', 'verdict', 'version', 'iface', 'file', 'link', 'kernel', 'cut', 'service',
+                                'name'):
                 yield 'an unknown word', put('nowhere')
         elif isinstance(value, (int, float)):
             yield 'a text instead of a number', put(str(value))

@@ -371,6 +371,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_ledger(out, &d->ledger);
 	field_comparison(out, "contrast", &d->unexplained);
 	field_longest(out, &m->longest);
+	field_names(out, d);
 	field_ns(out, "duration", session->duration);
 	field_count(out, "connections", m->connections);
 	for (i = 0; i < OUTCOMES; i++)
@@ -399,6 +400,10 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	field_count(out, "folded", m->dropped_details + d->dropped);
 	field_count(out, "late_syn_copies", session->counters[COUNT_LATE_SYN_COPIES]);
 	fputs(",\"percentiles\":{", out);
+	write_percentiles(out, "name", &d->name_summary.durations);
+	fputc(',', out);
+	write_percentiles(out, "name_wait", &d->name_summary.waits);
+	fputc(',', out);
 	write_percentiles(out, "wait", &m->waits);
 	fputc(',', out);
 	write_percentiles(out, "answer", &m->answers);

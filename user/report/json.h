@@ -9,4 +9,6 @@ void json_stall(struct report *r, const struct stall *s, bool ended);
 void json_peer(struct report *r, const struct diagnosis *d, const struct peer *p);
 void json_host(FILE *out, const struct host *h);
 void json_finding(struct report *r, const struct diagnosis *d, size_t number); /* from 1 */
+/* A field of the summary. */
+void field_names(FILE *out, const struct diagnosis *d);
 void json_summary(struct report *r, const struct model *m, const struct diagnosis *d);

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What was seen of names, as a part of the summary of --json. */
+#include <inttypes.h>
+
+#include "diagnose/name_text.h"
+#include "report/json.h"
+#include "report/json_fields.h"
+
+static void field_dns_packets(FILE *out, const struct session *session, const struct dns_totals *t)
+{
+	fprintf(out, ",\"packets\":{\"questions\":%" PRIu64, t->questions);
+	field_count(out, "answers", t->answers);
+	field_count(out, "copies", t->copies);
+	field_count(out, "unmatched", t->unmatched);
+	field_count(out, "malformed", t->malformed);
+	field_count(out, "not_dns", t->not_dns);
+	field_count(out, "names_cut", t->names_cut);
+	field_count(out, "by_tcp", t->by_tcp);
+	field_count(out, "icmp_errors", t->icmp_errors);
+	field_count(out, "not_sampled", session->counters[COUNT_DNS_NOT_SAMPLED]);
+	fputc('}', out);
+}
+
+void field_names(FILE *out, const struct diagnosis *d)
+{
+	const struct name_summary *s = &d->name_summary;
+	int i;
+
+	fprintf(out, ",\"names\":{\"hosts_unseen\":%zu", s->hosts_unseen);
+	field_count(out, "connects_unnamed", s->connects_unnamed);
+	field_count(out, "in_findings", names_in_findings(d));
+	field_count(out, "lookups", s->lookups);
+	for (i = 0; i < LOOKUP_RESULTS; i++)
+		field_count(out, lookup_result_names[i], s->results[i]);
+	field_count(out, "silent_in_gap", s->silent_in_gap);
+	field_count(out, "in_vain", s->unanswered_names);
+	field_count(out, "of_gateway", s->of_gateway);
+	field_count(out, "forgotten", s->totals.dropped_lookups);
+	field_dns_packets(out, d->session, &s->totals);
+	fputc('}', out);
+}
