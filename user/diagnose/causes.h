@@ -23,3 +23,6 @@ void cause_path(struct context *g); /* mtu-black-hole, one-direction, slow-acces
 void cause_old_resets(struct context *g); /* old-connections-reset */
 void cause_comparison(struct context *g); /* compares hosts; adds no finding */
 void cause_summary(struct context *g); /* no-verdict, not-the-network */
+
+/* Adds examples to the findings about names. */
+void name_examples(struct context *g);

@@ -136,6 +136,7 @@ static bool find_causes(struct diagnosis *d, const struct model *m, const struct
 			report_view(&g, view);
 		for (i = 0; view == VIEW_WHOLE && i < sizeof(causes) / sizeof(causes[0]); i++)
 			causes[i](&g);
+		name_examples(&g);
 		done = name_summary_finish(&g) && !g.out_of_memory && sort_findings(&g);
 	}
 	context_free(&g);

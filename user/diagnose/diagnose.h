@@ -201,6 +201,7 @@ struct example {
 	ns_t syn_times[SYN_TIMES]; /* SYN times of the pending attempt */
 	unsigned int syn_count; /* number of elements in syn_times */
 	ns_t resolved; /* time when the pending attempt was answered or failed; or NEVER */
+	bool asks_name; /* waited_for is a resolver, and syn_times are those of questions to it */
 };
 
 struct finding {

@@ -110,58 +110,71 @@ const char *finding_peer_name(char out[PEER_NAME], const struct diagnosis *d,
 
 /* ---- how many names are printed ---- */
 
-struct name_numbers {
-	uint32_t at[MAX_FINDINGS * (3 + MAX_FINDING_ALSO + MAX_FINDING_PARTS)];
-	size_t count;
-};
+#define MAX_PEERS_OF_FINDING (3 + MAX_FINDING_ALSO + MAX_FINDING_PARTS)
 
-static void count_name(struct name_numbers *seen, const struct diagnosis *d,
-		       const struct finding *f, const struct endpoint *e)
+static void add_name(uint32_t *numbers, size_t *count, const struct diagnosis *d,
+		     const struct finding *f, const struct endpoint *e)
 {
 	unsigned int others = 0;
 	struct client_key key;
-	uint32_t number;
-	size_t i;
+	uint32_t number = number_of(d->names, client_of(f, &key), &e->address, &others);
 
-	number = number_of(d->names, client_of(f, &key), &e->address, &others);
-	if (!number || others >= MANY_NAMES)
-		return;
-	for (i = 0; i < seen->count; i++)
-		if (seen->at[i] == number)
-			return;
-	for (i = 0; i < d->printed_name_count; i++)
-		if (!memcmp(&d->printed_names[i], names_name(d->names, number),
-			    sizeof(struct dns_name)))
-			return;
-	seen->at[seen->count++] = number;
+	if (number && others < MANY_NAMES)
+		numbers[(*count)++] = number;
 }
 
-static void count_names_of(struct name_numbers *seen, const struct diagnosis *d,
-			   const struct finding *f)
+static void add_names_of(uint32_t *numbers, size_t *count, const struct diagnosis *d,
+			 const struct finding *f)
 {
 	size_t i;
 
 	if (f->has_peer && !f->prefix_length)
-		count_name(seen, d, f, &f->peer);
+		add_name(numbers, count, d, f, &f->peer);
 	for (i = 0; i < f->also_count; i++)
-		count_name(seen, d, f, &f->also[i]);
+		add_name(numbers, count, d, f, &f->also[i]);
 	for (i = 0; i < f->part_count; i++)
-		count_name(seen, d, f, &f->parts[i].server);
+		add_name(numbers, count, d, f, &f->parts[i].server);
 	if (f->has_example)
-		count_name(seen, d, f, &f->example.server);
+		add_name(numbers, count, d, f, &f->example.server);
 	if (f->has_example && f->example.waited_for.port)
-		count_name(seen, d, f, &f->example.waited_for);
+		add_name(numbers, count, d, f, &f->example.waited_for);
 }
 
-size_t names_in_findings(const struct diagnosis *d)
+static bool is_printed(const struct diagnosis *d, uint32_t number)
 {
-	struct name_numbers seen;
+	const struct dns_name *name = names_name(d->names, number);
 	size_t i;
+
+	for (i = 0; i < d->printed_name_count; i++)
+		if (!memcmp(&d->printed_names[i], name, sizeof(*name)))
+			return true;
+	return false;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+size_t names_shown(const struct diagnosis *d, const uint32_t *more, size_t more_count)
+{
+	size_t i, count = 0, shown = d->printed_name_count;
+	uint32_t *numbers;
 
 	if (d->session->names_mode == NAMES_NONE || !d->names)
 		return 0;
-	seen.count = 0;
+	numbers = calloc(d->count * MAX_PEERS_OF_FINDING + more_count + 1, sizeof(*numbers));
+	if (!numbers)
+		return shown;
 	for (i = 0; i < d->count; i++)
-		count_names_of(&seen, d, &d->at[i]);
-	return d->printed_name_count + seen.count;
+		add_names_of(numbers, &count, d, &d->at[i]);
+	for (i = 0; i < more_count; i++)
+		numbers[count++] = more[i];
+	qsort(numbers, count, sizeof(*numbers), by_number);
+	for (i = 0; i < count; i++)
+		shown += (!i || numbers[i] != numbers[i - 1]) && !is_printed(d, numbers[i]);
+	free(numbers);
+	return shown;
 }

@@ -31,6 +31,6 @@ const char *finding_peer_name(char out[PEER_NAME], const struct diagnosis *d,
 
 /*
  * Returns the number of different names that the findings print, in their text and beside the
- * addresses of their peers. Returns 0 with --names none.
+ * addresses of their peers, together with more names of the model. Returns 0 with --names none.
  */
-size_t names_in_findings(const struct diagnosis *d);
+size_t names_shown(const struct diagnosis *d, const uint32_t *more, size_t more_count);

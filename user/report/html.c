@@ -441,6 +441,25 @@ static void write_traits(FILE *out, const struct rows *rows, const struct diagno
 	fputc(']', out);
 }
 
+/* Returns the number of names that the page shows: of its findings and of its connections. */
+static size_t count_names(const struct report *r, const struct rows *rows,
+			  const struct diagnosis *d)
+{
+	uint32_t numbers[MAX_PAGE_HOSTS * MAX_PAGE_ATTEMPTS], number;
+	size_t count = 0;
+	unsigned int i, k;
+
+	if (r->numeric)
+		return r->session->names_mode == NAMES_NONE ? 0 : d->printed_name_count;
+	for (i = 0; r->session->names_mode == NAMES_ALL && i < rows->count; i++)
+		for (k = 0; k < rows->at[i].attempt_count; k++) {
+			number = json_name_of(r->names, rows->at[i].attempts[k]);
+			if (number)
+				numbers[count++] = number;
+		}
+	return names_shown(d, numbers, count);
+}
+
 static void write_left_out(struct report *r, const struct rows *rows, const struct html_state *page,
 			   const struct diagnosis *d, size_t peers)
 {
@@ -451,6 +470,8 @@ static void write_left_out(struct report *r, const struct rows *rows, const stru
 		rows->hosts[HOST_FAILED] - rows->shown[HOST_FAILED],
 		rows->hosts[HOST_WELL] - rows->shown[HOST_WELL],
 		rows->hosts[HOST_SILENT] - rows->shown[HOST_SILENT]);
+	fprintf(r->out, ",\"names\":{\"mode\":\"%s\",\"count\":%zu}",
+		names_mode_names[r->session->names_mode], count_names(r, rows, d));
 	fprintf(r->out, ",\"findings_more\":%zu", d->count - min_size(d->count, MAX_PAGE_FINDINGS));
 	fprintf(r->out, ",\"peers_more\":%zu", peers - min_size(peers, MAX_PAGE_PEERS));
 	fprintf(r->out, ",\"notices_more\":%zu}\n",

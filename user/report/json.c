@@ -107,24 +107,25 @@ static void field_far_side(FILE *out, const struct session *session, const struc
 	fputc('}', out);
 }
 
-/*
- * Writes the name that the client had asked for, or else by which it knows the server. Only
- * --names all has this field.
- */
-static void field_name(struct report *r, const struct connection *c)
+uint32_t json_name_of(const struct names *names, const struct connection *c)
 {
 	struct client_key client = client_key_of(&c->client);
-	char name[FORMAT_DNS_NAME];
 	unsigned int others;
-	uint32_t number = c->name;
 
-	if (r->session->names_mode != NAMES_ALL || !r->names)
-		return;
-	if (!number)
-		number = names_of_address(r->names, &client, &c->server.address, &others);
-	field_string(r->out, "name",
-		     number && !r->numeric ? format_dns_name(name, names_name(r->names, number))
-					   : NULL);
+	if (!names || c->name)
+		return names ? c->name : 0;
+	return names_of_address(names, &client, &c->server.address, &others);
+}
+
+/* Only --names all has this field. */
+static void field_name(struct report *r, const struct connection *c)
+{
+	uint32_t number = r->numeric ? 0 : json_name_of(r->names, c);
+	char name[FORMAT_DNS_NAME];
+
+	if (r->session->names_mode == NAMES_ALL)
+		field_string(r->out, "name",
+			     number ? format_dns_name(name, names_name(r->names, number)) : NULL);
 }
 
 static void json_connection(struct report *r, const struct connection *c)

@@ -57,6 +57,7 @@ static void field_example(struct report *r, const struct diagnosis *d, const str
 		fprintf(out, "%s%" PRId64, i ? "," : "", e->syn_times[i]);
 	fputc(']', out);
 	field_ns(out, "resolved", e->resolved);
+	field_flag(out, "asks_name", e->asks_name);
 	fputc('}', out);
 }
 

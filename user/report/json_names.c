@@ -28,7 +28,7 @@ void field_names(FILE *out, const struct diagnosis *d)
 
 	fprintf(out, ",\"names\":{\"hosts_unseen\":%zu", s->hosts_unseen);
 	field_count(out, "connects_unnamed", s->connects_unnamed);
-	field_count(out, "in_findings", names_in_findings(d));
+	field_count(out, "in_findings", names_shown(d, NULL, 0));
 	field_count(out, "lookups", s->lookups);
 	for (i = 0; i < LOOKUP_RESULTS; i++)
 		field_count(out, lookup_result_names[i], s->results[i]);

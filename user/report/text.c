@@ -66,8 +66,8 @@ static void print_attempts(struct report *r, const struct example *e, ns_t since
 	unsigned int i;
 	int n;
 
-	n = snprintf(text, sizeof(text), "%s SYN to %s at", glyphs->below,
-		     format_endpoint(to, &e->waited_for));
+	n = snprintf(text, sizeof(text), "%s %s to %s at", glyphs->below,
+		     e->asks_name ? "question" : "SYN", format_endpoint(to, &e->waited_for));
 	for (i = 0; i < e->syn_count && i < 3; i++)
 		n += snprintf(text + n, sizeof(text) - n, "%s %s%s", i ? "," : "",
 			      e->syn_times[i] < since ? "" : "+",
@@ -77,7 +77,8 @@ static void print_attempts(struct report *r, const struct example *e, ns_t since
 	if (e->resolved == NEVER)
 		snprintf(text + n, sizeof(text) - n, ": no answer");
 	else
-		snprintf(text + n, sizeof(text) - n, ", resolved at +%s",
+		snprintf(text + n, sizeof(text) - n, ", %s at +%s",
+			 e->asks_name ? "answered" : "resolved",
 			 format_duration(duration, e->resolved - since));
 	text_wrapped(r, fprintf(r->out, "%*s", LABEL_WIDTH - 1, ""), LABEL_WIDTH + 1, text);
 }

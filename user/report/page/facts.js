@@ -12,7 +12,8 @@ const all = (type) => objects.filter((o) => o.type === type);
 
 const run = all('run')[0];
 const summary = all('summary')[0];
-const leftOut = all('page')[0] || { rows: [], traits: [], hosts_more: {} };
+const leftOut = all('page')[0] ||
+	{ rows: [], traits: [], hosts_more: {}, names: {} };
 const spread = summary.percentiles;
 const findings = all('finding');
 const peers = all('peer');
@@ -179,6 +180,27 @@ function bits(address) {
 /* The peer or the network that a finding names. */
 const subject = (finding) =>
 	endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+
+/*
+ * Adds service and name behind the first mention of the finding's peer, as note_headline() of
+ * report/peer_text.c does.
+ */
+function noted(finding, words) {
+	const { peer, prefix_length: prefix } = finding || {};
+	const note = peer && [peer.service, peer.name].filter(Boolean).join(', ');
+
+	if (!note || prefix)
+		return words;
+	const is = endpointOf(peer);
+
+	for (let at = words.indexOf(is); at >= 0; at = words.indexOf(is, at + 1)) {
+		const rest = words.slice(at + is.length);
+
+		if ((!at || words[at - 1] === ' ') && !/^(\w|[:/]| \(|\.\w)/.test(rest))
+			return words.slice(0, at) + is + ' (' + note + ')' + rest;
+	}
+	return words;
+}
 
 /* True for waits after the handshake, false for held connects and for findings about a server. */
 const isAboutWaits = (finding) => finding.example !== null && finding.example.ack !== null;

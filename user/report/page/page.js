@@ -10,11 +10,21 @@ const confidence = (level, ...words) => html('p', { class: 'confidence' },
 	html('span', { class: 'dots', 'aria-hidden': 'true' }, DOTS[level]),
 	' ' + level + ' confidence', words);
 
+/* Names tell who visits what: whoever passes this page on must know whether it has any. */
+function namesShown() {
+	const { mode, count } = leftOut.names;
+
+	if (mode === 'none')
+		return 'names of DNS are hidden';
+	return count > 0 ? plural(count, 'name') + ' of DNS shown' : 'no name of DNS shown';
+}
+
 const facts = () => list('facts', [
 	run.iface ? ['watched on ', html('bdi', {}, run.iface)] : ['read from ', html('bdi', {}, run.file)],
 	day(0) + ' ' + timeOfDay(0) + ' to ' + clock(summary.duration) + ' ' + zone() +
 		' (' + duration(summary.duration) + ')',
 	plural(summary.connections, 'connect') + ' of ' + plural(summary.hosts, 'host'),
+	namesShown(),
 	summary.lost.sum + ' lost',
 ]);
 
@@ -84,7 +94,7 @@ function findingArticle(f) {
 
 	return html('article', { class: 'finding', 'aria-labelledby': id },
 		html('h3', { id }, html('span', { class: 'ordinal' }, String(f.number)),
-			html('span', { class: 'sentence' }, f.text)),
+			html('span', { class: 'sentence' }, noted(f, f.text))),
 		confidence(f.confidence, share, harmless),
 		f.example && waitPicture(f.example, 4),
 		f === firstWait && waitsPicture(4),
@@ -100,7 +110,8 @@ const peerTable = () => peers.length > 0 && html('details', {},
 	html('summary', {}, 'The peers that fail, as a table'),
 	table('Peers that fail', ['Peer', '#Attempts', '#Answered', '#No answer', '#One SYN', '#Refused',
 		'#Unreachable', 'First', 'Last', '#Hosts', '#of these stalled'],
-		peers.map((p) => [endpoint(p.server, p.server_port, p.vlans), p.connections, p.answered,
+		peers.map((p) => [endpoint(p.server, p.server_port, p.vlans) +
+			(p.service ? ' (' + p.service + ')' : ''), p.connections, p.answered,
 			p.unanswered, p.one_syn, p.refused, p.unreachable, clock(p.first_failure),
 			clock(p.last_failure), p.cohort.tried, p.cohort.tried_stalled])),
 	leftOut.peers_more > 0 && html('p', {}, 'and ' + plural(leftOut.peers_more, 'peer') + ' more'));
@@ -120,6 +131,8 @@ const LOSSES = {
 	ring_full: ['record', 'dropped: this machine was too busy'],
 	evicted: ['attempt', 'without a handshake, not recorded in a flood'],
 	evidence_packets: ['packet', 'for --write dropped: this machine was too busy'],
+	dns_ring_full: ['DNS packet', 'dropped: this machine was too busy'],
+	dns_budget: ['DNS packet', 'not looked at: more than the budget of a second'],
 };
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
@@ -129,7 +142,8 @@ const counting = (n, what, words) =>
 	plural(n, what) + ' ' + words.replace(/(\w+)\|(\w+)/g, n === 1 ? '$1' : '$2');
 
 function notMeasured() {
-	const { bytes, not_understood: strange, lost } = summary;
+	const { bytes, not_understood: strange, lost, names } = summary;
+	const { packets } = names;
 	const share = (n) => (100 * n / bytes.all).toFixed(1) + ' %';
 	const counted = [
 		[summary.undecided, 'connection',
@@ -151,10 +165,19 @@ function notMeasured() {
 			[n, 'packet', 'of ethertype ' + type]),
 		[strange.unknown_link - sum(Object.values(strange.ethertypes)), 'packet',
 			'with a link header that is not understood'],
+		[packets.not_dns, 'packet', 'on a port of DNS that is|are not DNS'],
+		[packets.malformed, 'DNS packet', 'with a malformed name or question'],
+		[packets.unmatched, 'DNS answer',
+			'that no question seen here asked for (late, forged, or asked elsewhere)'],
+		[packets.not_sampled, 'DNS packet', 'of hosts that were left out, since there were too many'],
+		[names.forgotten, 'look-up', 'forgotten: too many'],
 		[summary.folded, 'detail', 'of hosts, peers and waits found no room in memory: lists may lack ' +
 			'entries, the totals include them'],
 	].filter(([n]) => n > 0).map(([n, what, words]) => counting(n, what, words));
 
+	if (packets.names_cut)
+		counted.unshift('Names are cut off in ' + packets.names_cut + ' of ' +
+			plural(packets.questions + packets.answers, 'DNS packet') + ': snap length');
 	if (bytes.all)
 		counted.unshift('UDP 443 (QUIC) carried ' + share(bytes.udp_443) + ' of the bytes, other UDP ' +
 			share(bytes.udp_other));
@@ -167,10 +190,46 @@ const lostSection = () => summary.lost.sum > 0 && [
 	list(null, Object.entries(LOSSES).filter(([reason]) => summary.lost[reason])
 		.map(([reason, [what, words]]) => counting(summary.lost[reason], what, words)))];
 
+/* The look-ups that did not end with records, in words that follow their number. */
+const LOOKUPS = {
+	silent: 'without an answer',
+	unreachable: 'unreachable (ICMP)',
+	truncated: 'truncated',
+	failed: 'ended by an error',
+	nxdomain: 'for names that do not exist',
+	empty: 'without a record of their type',
+	open: 'still open at the end',
+};
+
+/* What was seen of names, and for whom none were seen. */
+function namesPart() {
+	const { names } = summary;
+	const asked = names.packets.questions + names.packets.answers > 0;
+	const lines = [];
+
+	if (names.lookups)
+		lines.push(plural(names.lookups, 'look-up') + ', half of them answered within ' +
+			duration(spread.name.p50) + ', the longest after ' + duration(spread.name.max) +
+			Object.entries(LOOKUPS).filter(([result]) => names[result])
+				.map(([result, words]) => ', ' + names[result] + ' ' + words).join(''));
+	if (names.in_vain)
+		lines.push(plural(names.in_vain, 'name') + ' got no answer at all, and no finding explains it');
+	if (!asked)
+		lines.push('No DNS was seen here: names are asked elsewhere (DoH, another path, a cache)');
+	else if (names.hosts_unseen)
+		lines.push('Not seen for ' + names.hosts_unseen + ' of ' + plural(summary.hosts, 'host') +
+			': they ask elsewhere (DoH, another path, a cache)');
+	if (asked && names.connects_unnamed)
+		lines.push(names.connects_unnamed + ' of ' + plural(summary.connections, 'connect') +
+			' went to addresses that no answer seen here named');
+	return [html('h3', { class: 'plain' }, 'Names (DNS)'), list(null, lines)];
+}
+
 const networkSection = () => html('section', { 'aria-labelledby': 'network' },
 	html('h2', { id: 'network' }, 'The network’s own state'),
 	networkPicture(3),
 	!firstWait && spread.wait.count > 0 && waitsPicture(3),
+	namesPart(),
 	html('h3', { class: 'plain' }, 'What was not measured or not understood'),
 	notMeasured(), lostSection());
 
@@ -191,7 +250,7 @@ function build() {
 		html('p', { class: 'kicker' }, 'probe · TCP at the gateway'));
 	document.querySelector('.kicker').after(...present(stateLine()));
 	if (summary.verdict)
-		document.querySelector('h1 bdi').textContent = visible(summary.verdict);
+		document.querySelector('h1 bdi').textContent = visible(noted(leading, summary.verdict));
 	document.querySelector('header').append(
 		...present(leading && confidence(leading.confidence), facts()));
 	document.getElementById('pictures').append(...present(

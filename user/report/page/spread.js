@@ -88,7 +88,10 @@ function waitsPicture(level) {
 
 /* ---- the network's own state ---- */
 
+const THINGS = { name: 'look-up', answer: 'answer' };
+
 const TIMES = [
+	['name', 'Until names are answered', 'from the first DNS question to the answer'],
 	['client_round_trip', 'Between the clients and this gateway', 'round trip, by the handshake'],
 	['server_round_trip', 'Between this gateway and the servers', 'round trip, by the handshake'],
 	['answer', 'Until servers answer a request', 'from its first byte to the answer’s'],
@@ -105,7 +108,7 @@ function drawNetwork(width, label) {
 		const floor = 2 + (i + 1) * tall;
 
 		parts.push(text(0, floor - 66, name, 'caption'), line(0, floor, width, floor, { class: 'row' }),
-			drawBars(i, h.buckets, x, floor - 44, floor, key === 'answer' ? 'answer' : 'round trip',
+			drawBars(i, h.buckets, x, floor - 44, floor, THINGS[key] || 'round trip',
 				() => 'fine'));
 		const shares = [['half', h.p50], ['99 %', h.p99]].map(([share, value]) =>
 			({ at: x(value), words: share + ' ≤ ' + duration(value) }));
@@ -129,6 +132,8 @@ function networkPicture(level) {
 		level, question,
 		answer: 'This gateway measures each side separately.' +
 			(trips.length ? ' Half of the round trips take ' + trips.join(' and ') + '.' : '') +
+			(spread.name.count ? ' Half of the names are answered within ' +
+				duration(spread.name.p50) + '.' : '') +
 			(spread.answer.count ? ' Half of the requests are answered within ' +
 				duration(spread.answer.p50) + '.' : ''),
 		draw: (width) => drawNetwork(width, question),

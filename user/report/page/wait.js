@@ -1,4 +1,4 @@
-/* One wait, and the attempt that was pending meanwhile, on one time axis. */
+/* One wait, and the attempt or the questions that were pending meanwhile, on one time axis. */
 
 /*
  * The parts of an example. Without the ACK of the handshake, the wait lies before the SYN: the client
@@ -17,6 +17,8 @@ function partsOf(e) {
 		client: endpointOf(e.client) + (e.behind ? ' (behind ' + endpointOf(e.behind) + ')' : ''),
 		server: endpointOf(e.server),
 		peer: e.waited_for && endpointOf(e.waited_for),
+		asks: e.asks_name,
+		try: e.asks_name ? 'question' : 'SYN',
 		tries: e.syn_times,
 		answered: e.resolved,
 		since: (at) => (at < began ? '' : '+') + duration(at - began),
@@ -24,9 +26,14 @@ function partsOf(e) {
 }
 
 function waitSentence(e, t) {
-	const count = t.tries.length === 8 ? '8 SYNs or more' : plural(t.tries.length, 'SYN');
+	const count = t.tries.length === 8 ? '8 ' + t.try + 's or more' : plural(t.tries.length, t.try);
 	const tries = count + ' to ' + t.peer;
 
+	if (t.asks)
+		return 'The client asked the resolver ' + t.peer + ' for a name (' + count + '), which ' +
+			(t.answered === null ? 'did not answer' :
+				'answered after ' + duration(t.answered - t.began)) +
+			'. Its SYN to ' + t.server + ' came ' + duration(t.wait) + ' after the first question.';
 	if (t.held)
 		return 'The client asked ' + t.peer + ' first (' + tries + '), and only ' +
 			duration(t.wait) + ' after that began it sent its SYN to ' + t.server + '.';
@@ -91,14 +98,14 @@ function drawSilence(t, x, top, width) {
 function drawPending(t, x, top, width) {
 	const y = top + 26;
 	const over = t.answered ?? Math.max(t.ended, t.tries[t.tries.length - 1]);
-	const parts = [text(0, top, 'SYNs to ' + t.peer, 'caption peer'),
+	const parts = [text(0, top, t.try + 's to ' + t.peer, 'caption peer'),
 		line(x(t.tries[0]), y, x(over), y, { class: 'pending' })];
 	let free = -Infinity;
 
 	t.tries.forEach((at, i) => {
 		const when = t.since(at), half = room(when, 11) / 2;
 
-		parts.push(mark(1, ['SYN ' + (i + 1) + ' to ' + t.peer, fineClock(at), when],
+		parts.push(mark(1, [t.try + ' ' + (i + 1) + ' to ' + t.peer, fineClock(at), when],
 			pad(x(at), y), symbol('syn', x(at), y, 'culprit')));
 		if (x(at) - half > free && x(at) + half < width) {
 			parts.push(text(Math.max(x(at), half), y + 20, when, 'axis', 'middle'));
@@ -106,9 +113,10 @@ function drawPending(t, x, top, width) {
 		}
 	});
 	if (t.answered !== null)
-		parts.push(mark(1, ['the attempt came to an end', fineClock(over), t.since(over)],
+		parts.push(mark(1, [t.asks ? 'the answer' : 'the attempt came to an end', fineClock(over), t.since(over)],
 			pad(x(over), y), dot(x(over), y)));
-	parts.push(text(width, top, t.answered === null ? 'no answer' : 'ends at ' + t.since(over),
+	parts.push(text(width, top, t.answered === null ? 'no answer' :
+		(t.asks ? 'answered at ' : 'ends at ') + t.since(over),
 		'caption peer', 'end'));
 	return parts;
 }
@@ -140,9 +148,9 @@ function waitPicture(e, level) {
 		'What happened on one of these connections?';
 	const rows = [
 		...t.steps.map(([name, at]) => [at, name, t.client, t.server]),
-		...t.tries.map((at, i) => [at, 'SYN ' + (i + 1), endpointOf({ ...e.client, port: 0 }), t.peer]),
+		...t.tries.map((at, i) => [at, t.try + ' ' + (i + 1), endpointOf({ ...e.client, port: 0 }), t.peer]),
 		[t.ended, t.held ? 'SYN' : 'first byte', t.client, t.server],
-		...(t.answered === null ? [] : [[t.answered, 'attempt over', t.peer, '']]),
+		...(t.answered === null ? [] : [[t.answered, t.asks ? 'answer' : 'attempt over', t.peer, '']]),
 	].sort((a, b) => a[0] - b[0]);
 
 	return picture({
