@@ -24,13 +24,17 @@ static bool is_verified(const struct host *h)
 	return false;
 }
 
-/* Forged SYNs never complete a handshake: their sources are on neither side. */
+/*
+ * Forged SYNs never complete a handshake: their sources are on neither side. Neither are hosts that
+ * only asked DNS, which have no traits and come last.
+ */
 static void add_unit(struct context *g, struct comparison_group *group, const struct timeline *host,
 		     enum unit unit)
 {
-	uint8_t *is = host ? &group->unit[host - g->timelines] : NULL;
+	size_t i = host ? (size_t)(host - g->timelines) : g->hosts->all;
+	uint8_t *is = &group->unit[i];
 
-	if (!is || *is >= unit || !is_verified(host->host))
+	if (i >= g->hosts->count || *is >= unit || !is_verified(host->host))
 		return;
 	group->good += unit == UNIT_GOOD;
 	group->good -= *is == UNIT_GOOD;
