@@ -85,15 +85,8 @@ def run(namespace, function, *arguments):
     return fork(namespace, function, *arguments)()
 
 
-class Serve:
-    """A server process with a behaviour for each (address, port), until the end of the with block.
-
-    It accepts at once, or one connection every accept_every seconds; options apply to its listening sockets.
-    """
-
-    def __init__(self, namespace, behaviours, backlog=4096, accept_every=0, options=()):
-        self.namespace, self.behaviours = namespace, behaviours
-        self.backlog, self.accept_every, self.options = backlog, accept_every, options
+class Service:
+    """A process in a namespace, until the end of the with block, which begins when start() has returned there."""
 
     def __enter__(self):
         ready, started = os.pipe()
@@ -101,16 +94,9 @@ class Serve:
         if self.pid == 0:
             try:
                 enter(self.namespace)
-                for (address, port), behaviour in self.behaviours.items():
-                    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    for option in self.options:
-                        s.setsockopt(*option)
-                    s.bind((address, port))
-                    s.listen(self.backlog)
-                    threading.Thread(target=self.accept, args=(s, behaviour), daemon=True).start()
+                self.start()
                 os.write(started, b'x')
-                signal.pause()
+                self.serve()
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -120,6 +106,35 @@ class Serve:
             raise RuntimeError('the server did not start')
         os.close(ready)
         return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+class Serve(Service):
+    """A server process with a behaviour for each (address, port), until the end of the with block.
+
+    It accepts at once, or one connection every accept_every seconds; options apply to its listening sockets.
+    """
+
+    def __init__(self, namespace, behaviours, backlog=4096, accept_every=0, options=()):
+        self.namespace, self.behaviours = namespace, behaviours
+        self.backlog, self.accept_every, self.options = backlog, accept_every, options
+
+    def start(self):
+        for (address, port), behaviour in self.behaviours.items():
+            s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for option in self.options:
+                s.setsockopt(*option)
+            s.bind((address, port))
+            s.listen(self.backlog)
+            threading.Thread(target=self.accept, args=(s, behaviour), daemon=True).start()
+
+    @staticmethod
+    def serve():
+        signal.pause()
 
     def accept(self, listener, behaviour):
         while True:
@@ -134,10 +149,6 @@ class Serve:
                 behaviour(s)
         except OSError:
             pass
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
 
 
 class Background:

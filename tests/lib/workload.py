@@ -1,4 +1,5 @@
 """The clients and servers of an office: they browse, wait for a helper, report in vain, send mail."""
+import collections
 import os
 import random
 import select
@@ -31,24 +32,26 @@ def client(number):
 
 
 class Actors:
-    """Runs functions in clients at the same time; the end of the with block waits for them."""
+    """Runs functions in clients at the same time. The end of the with block waits for them; results has what each
+    client's functions returned.
+    """
 
     def __init__(self):
-        self.waits = []
+        self.waits, self.results = [], collections.defaultdict(list)
 
     def __enter__(self):
         return self
 
     def go(self, number, function, *arguments):
-        self.waits.append(netns.fork(client(number), function, *arguments))
+        self.waits.append((number, netns.fork(client(number), function, *arguments)))
 
     def __exit__(self, kind, *_):
-        for wait in self.waits:
+        for number, wait in self.waits:
             if kind:
                 os.kill(wait.pid, signal.SIGKILL)
                 os.waitpid(wait.pid, 0)
             else:
-                wait()
+                self.results[number].append(wait())
 
 
 source = None  # the source address, if the host has several
