@@ -32,6 +32,14 @@ def join(a, b, network):
         ip(name, 'link set %s up' % device)
 
 
+def swallow(name, address):
+    """Routes packets from a namespace to this address into a tunnel whose other end does not exist any more."""
+    for command in ('link add tunnel type veth peer end', 'link set tunnel up', 'link set end up',
+                    'route add %s dev tunnel' % address,
+                    'neighbour add %s lladdr 02:00:00:00:00:99 dev tunnel' % address):
+        ip(name, command)
+
+
 def far_host():
     """Makes the host 192.0.2.80 behind the wan, and returns its namespace."""
     forwards()

@@ -9,6 +9,7 @@ from dns_server import (AAAA, NameServers, cut, fails, first_time, late, of_type
 from netns import DEAD4, SERVER4, WAN, Probe, Rules, Serve
 from probe import expect
 from resolvers import dnsmasq
+from routers import swallow
 from workload import WEB, Actors, client, greets_again, ip, mail, sysctl
 
 ONE, TWO = '203.0.113.53', '203.0.113.54'
@@ -70,6 +71,7 @@ def test_type_dropped():
        [Finding('not-the-network|resolver-unanswered|type-unanswered')], text=['corp.example'])
 def test_zone_silent():
     ip(WAN, 'address add %s/32 dev lo' % ONE)
+    swallow(WAN, '10.200.7.53')
     options = ['--server=/corp.example/10.200.7.53', '--address=/example.com/' + SERVER4]
     with Serve(WAN, WEB), dnsmasq(WAN, ONE, *options), Probe() as p, Actors() as a:
         for n in (21, 22):
