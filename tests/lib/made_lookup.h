@@ -42,6 +42,7 @@ static inline struct dns_packet made_question(struct endpoint client, struct end
 				.size = 40,
 				.status = DNS_READ };
 
+	p.message.has_id = true;
 	p.message.id = id;
 	p.message.name = made_name(name);
 	p.message.type = type;

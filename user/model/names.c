@@ -481,7 +481,9 @@ void names_packet(struct names *n, const struct dns_packet *p, bool to_own)
 	n->totals.not_dns += p->status == DNS_IS_OTHER;
 	if (p->status != DNS_READ && p->status != DNS_NAME_CUT)
 		return;
-	n->totals.names_cut += p->status == DNS_NAME_CUT;
+	/* errors need not repeat the question */
+	n->totals.names_cut += p->status == DNS_NAME_CUT && !p->is_error &&
+			       !p->is_error_of_answer && !p->message.rcode;
 	n->totals.by_tcp += p->over_tcp;
 	if (p->is_error || p->is_error_of_answer)
 		note_error(n, p);
