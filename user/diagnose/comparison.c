@@ -630,7 +630,7 @@ static bool init_group(struct context *g, struct comparison_group *group, struct
 	group->f = f;
 	group->result = result;
 	group->first = group->last = NEVER;
-	group->unit = calloc(g->hosts->count + 1, sizeof(*group->unit));
+	group->unit = calloc(g->hosts->all + 1, sizeof(*group->unit));
 	group->servers = calloc(g->server_count + 1, sizeof(*group->servers));
 	group->connects = calloc(g->connect_count + 1, sizeof(*group->connects));
 	return group->unit && group->servers && group->connects;

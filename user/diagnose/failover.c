@@ -468,7 +468,7 @@ void cause_failover(struct context *g)
 	struct attempt **order = calloc(room, sizeof(*order));
 	struct candidate *candidates = calloc(room, sizeof(*candidates));
 	struct begin *begins = calloc(count_begins(g) + 1, sizeof(*begins));
-	struct rhythm *rhythms = calloc(g->hosts->count + 1, sizeof(*rhythms));
+	struct rhythm *rhythms = calloc(g->hosts->all + 1, sizeof(*rhythms));
 	struct sequence f = { .g = g, .rhythms = rhythms };
 
 	f.moments = calloc(room, sizeof(*f.moments));

@@ -56,7 +56,7 @@ static void add_observations(const struct context *g, struct stratum *strata,
 
 static struct sizes sizes_of(struct context *g, const struct connect_set *set)
 {
-	struct stratum *strata = calloc(g->hosts->count + 1, sizeof(*strata));
+	struct stratum *strata = calloc(g->hosts->all + 1, sizeof(*strata));
 	struct sizes z = {};
 	size_t i;
 

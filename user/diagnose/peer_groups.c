@@ -40,7 +40,7 @@ static bool is_scanned(const struct failing *at)
 
 void report_scanners(struct context *g, struct failing_list *list, enum finding_kind kind)
 {
-	size_t *tried = calloc(g->hosts->count + 1, sizeof(*tried)), i, kept = 0;
+	size_t *tried = calloc(g->hosts->all + 1, sizeof(*tried)), i, kept = 0;
 
 	if (!tried) {
 		g->out_of_memory = true;
