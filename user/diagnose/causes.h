@@ -7,6 +7,7 @@
 
 #include "diagnose/finding.h"
 
+void cause_silent_resolvers(struct context *g); /* resolver-unanswered */
 void cause_correlation(struct context *g); /* waits-for-peer, slow-helper */
 void cause_failover(struct context *g); /* held-before-connect, failover-chain, broken-ipv6 */
 void cause_gateway_counters(struct context *g); /* gateway-drops */

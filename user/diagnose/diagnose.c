@@ -13,6 +13,7 @@
  * strong evidence comes before weak evidence, and a specific cause before a general cause.
  */
 static void (*const causes[])(struct context *) = {
+	cause_silent_resolvers, /* before single zones and types, which are silent with them */
 	cause_correlation, /* two independent observations agree: the strongest evidence */
 	cause_failover, /* before the SYN; ignores peers that stalls wait for */
 	cause_lost_syns, /* SYNs that share a property: no loss, and not the server */
@@ -37,6 +38,8 @@ static enum finding_rank rank_of(const struct finding *f)
 {
 	enum finding_rank rank = finding_kinds[f->kind].rank;
 
+	if (finding_kinds[f->kind].is_problem && !f->is_problem && rank < RANK_NOTE)
+		return RANK_NOTE;
 	return rank == RANK_CAUSE && f->confidence == CONFIDENCE_LOW ? RANK_FAULT : rank;
 }
 

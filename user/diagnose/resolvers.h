@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Resolvers by what became of the questions that each was asked: the base of the findings about
+ * resolvers. A resolver is an address and port; DNS over TCP is left to the causes of TCP.
+ */
+#pragma once
+
+#include "diagnose/finding.h"
+
+/* A shorter time until the next resolver is asked is no wait: they are asked at the same time. */
+#define MIN_RESOLVER_WAIT_NS (300 * (ns_t)MILLISECOND_NS)
+
+/* A question that is sent again so soon is a copy, or one of several that are sent together. */
+#define MIN_RETRY_NS (100 * (ns_t)MILLISECOND_NS)
+
+/* Fewer look-ups prove nothing about a resolver that answers others. */
+#define MIN_LOOKUPS 3
+
+enum asked_result {
+	ASKED_ANSWERED, /* in any way, also by an error or a part of an answer */
+	ASKED_SILENT,
+	ASKED_REFUSED, /* only ICMP errors came back */
+	ASKED_UNKNOWN, /* too early to say, or packets may have been lost here */
+};
+
+/* What a lookup asked of one resolver, by UDP. */
+struct asked {
+	struct noted_lookup *n;
+	struct endpoint resolver;
+	unsigned int tries;
+	ns_t first, last; /* tries */
+	bool is_first; /* no other resolver was asked before it */
+	/* nobody expects an answer: names of mDNS, or single labels */
+	bool is_local;
+	uint8_t result; /* enum asked_result */
+	uint8_t icmp_type, icmp_code; /* of an ICMP error; else 0 */
+	ns_t answered; /* the first answer; else NEVER */
+	/* from the first try to which this answer can belong, by port and id; else NEVER */
+	ns_t took;
+	ns_t after_last; /* from the last try before the answer to it; else NEVER */
+	bool failed; /* the answer was an error */
+	bool truncated;
+	bool is_marked; /* a cause is about it */
+};
+
+struct resolver {
+	/* without VLAN if it was asked from several */
+	struct endpoint endpoint;
+	bool is_own; /* an address of this gateway */
+	struct asked *asked; /* sorted by their first try */
+	size_t count;
+	size_t asked_first; /* of them */
+	size_t results[ASKED_UNKNOWN + 1]; /* of those that are not local */
+	ns_t median; /* of the times that its answers took; NEVER without an answer */
+};
+
+struct resolvers {
+	struct resolver *at; /* the one that was asked most often first */
+	size_t count;
+	struct asked *asked;
+	size_t asked_count;
+	struct noted_lookup **by_episode; /* all lookups, by episode, name and time */
+	size_t lookup_count;
+	ns_t end; /* of the run */
+};
+
+/* The lookups of an episode: a part of by_episode. */
+struct episode {
+	struct noted_lookup **at;
+	size_t count;
+};
+
+/* Returns false if there is nothing to say, or when out of memory. The caller frees in any case. */
+bool resolvers_of(struct context *g, struct resolvers *r);
+void resolvers_free(struct resolvers *r);
+
+/* Returns NULL if nobody asked it. */
+struct resolver *find_resolver(const struct resolvers *r, const struct address *address,
+			       uint16_t port);
+
+/* Returns the next episode, or one without lookups after the last. *i is 0 at the first call. */
+struct episode next_episode(const struct resolvers *r, size_t *i);
+
+/* Returns the SYN that waited for the episode, or NEVER. */
+ns_t syn_of_episode(const struct episode *e);
+
+/* Returns the number of tries that are kept, and one of them. */
+size_t kept_tries(const struct lookup *l);
+const struct dns_try *kept_try(const struct lookup *l, size_t i);
+
+/* Returns true if both are the same question of a client, perhaps of another type. */
+bool is_same_question(const struct noted_lookup *a, const struct noted_lookup *b);
+
+/* Returns true if any resolver answered, also that there is no such name. */
+bool is_lookup_answered(const struct lookup *l);
+
+/* Returns the last two labels of the name as a number, which is 0 if the name is not known. */
+uint64_t zone_of_lookup(const struct context *g, const struct lookup *l);
+
+/* Returns the index of the host, or g->hosts->all if it was evicted from the model. */
+size_t host_index(const struct context *g, const struct noted_lookup *n);
+
+/*
+ * Makes the finding responsible for the lookups of an episode, and for the connects that are late
+ * because they waited for it.
+ */
+void explain_episode(struct context *g, struct finding *f, const struct episode *e);
+
+/*
+ * Returns a silent resolver that this one asks itself: its questions pass here as well, or it is
+ * this gateway's own. NULL if there is none.
+ */
+struct resolver *silent_upstream(const struct resolvers *r, const struct resolver *of);
+
+/* Returns the software with a resolver that goes on after this time, or NULL. */
+const char *resolver_timer(ns_t timer);
+
+/* Formats as 10.0.0.53; with the port if that is not the one of DNS. */
+char *format_resolver(char out[FORMAT_ENDPOINT], const struct resolver *r);
