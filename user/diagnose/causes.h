@@ -8,6 +8,9 @@
 #include "diagnose/finding.h"
 
 void cause_silent_resolvers(struct context *g); /* resolver-unanswered */
+void cause_blocked_dns_tcp(struct context *g); /* dns-tcp-blocked */
+void cause_lost_dns_answers(struct context *g); /* dns-answers-lost */
+void cause_slow_resolvers(struct context *g); /* resolver-slow */
 void cause_correlation(struct context *g); /* waits-for-peer, slow-helper */
 void cause_failover(struct context *g); /* held-before-connect, failover-chain, broken-ipv6 */
 void cause_gateway_counters(struct context *g); /* gateway-drops */

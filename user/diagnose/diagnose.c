@@ -13,7 +13,10 @@
  * strong evidence comes before weak evidence, and a specific cause before a general cause.
  */
 static void (*const causes[])(struct context *) = {
+	cause_blocked_dns_tcp, /* names come before connections, and explain why they are late */
 	cause_silent_resolvers, /* before single zones and types, which are silent with them */
+	cause_lost_dns_answers, /* losses, before a resolver is called slow */
+	cause_slow_resolvers,
 	cause_correlation, /* two independent observations agree: the strongest evidence */
 	cause_failover, /* before the SYN; ignores peers that stalls wait for */
 	cause_lost_syns, /* SYNs that share a property: no loss, and not the server */
