@@ -126,6 +126,15 @@ def of(objects, kind):
     return [o for o in objects if o['type'] == kind]
 
 
+def noted(finding):
+    """Returns the headline of a finding with the service of its peer, as text and page show it."""
+    peer = finding['peer']
+    if not peer or not peer['service']:
+        return finding['text']
+    number = '%s:%d' % (peer['address'], peer['port'])
+    return finding['text'].replace(number, '%s (%s)' % (number, peer['service']), 1)
+
+
 def texts(browser, selector):
     found = browser.ask('[...document.querySelectorAll(%s)].map((n) => n.textContent)' % json.dumps(selector))
     return [t.replace('\u00a0', ' ') for t in found]
@@ -163,7 +172,7 @@ def test_story():
     findings, summary = of(objects, 'finding'), of(objects, 'summary')[0]
     expect(findings[0]['kind'] == 'waits-for-peer' and summary['verdict'] == findings[0]['text'], findings[0])
     expect(texts(b, 'h1') == [summary['verdict'] + '.'], texts(b, 'h1'))
-    expect(texts(b, '.sentence') == [f['text'] for f in findings], texts(b, '.sentence'))
+    expect(texts(b, '.sentence') == [noted(f) for f in findings], texts(b, '.sentence'))
     for words in [line['text'] for f in findings for line in f['evidence']] + findings[0]['affected']:
         expect(words in texts(b, 'dd, dd li'), words)
     expect(findings[0]['confidence'] + ' confidence' in texts(b, 'header .confidence')[0], texts(b, '.confidence'))
@@ -676,7 +685,7 @@ def test_without_scripts():
     expect(b.ask('document.querySelector("h1").innerText') == of(objects, 'summary')[0]['verdict'] + '.', 'verdict')
     seen = b.ask('document.body.innerText')
     for f in of(objects, 'finding'):
-        expect(f['text'] in seen, f['text'])
+        expect(noted(f) in seen, noted(f))
     for words in ('STALLS', 'PEERS THAT FAIL', 'HOSTS', 'THE NETWORK', 'Fisher', '±', '→') + tuple(host(n) for n in range(8)):
         expect(words in seen, words, seen)
     expect('"type":' not in seen and '{' not in seen, 'input of the script is visible')

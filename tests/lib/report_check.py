@@ -23,6 +23,7 @@ SHOWN_FINDINGS = 12  # the text report ends with a count of the others
 
 # The stages in which the path takes part, and the manners in which it may be the reason; None stands for all.
 PATH = {
+    'name': None,
     'connect': {'silent', 'one_syn', 'no_route', 'prohibited', 'time_exceeded', 'unreachable', 'slow'},
     'finish': None,
     'answer': {'not_acked', 'too_large'},
@@ -153,6 +154,8 @@ def check_state(objects, summary):
     state, verdict, ledger = summary['state'], summary['verdict'], summary['ledger']
     problems = [f for f in of(objects, 'finding') if f['problem']]
     bad = ledger['failed'] + ledger['late']
+    if ledger['in_time']:  # names that nobody answered are failures, if anything else shows that the view is whole
+        bad += summary.get('names', {}).get('in_vain', 0)
     if (state == 'problem') != bool(problems):
         yield 'the state is %s with %d findings that are problems: the headline hides them, or invents one' % (
             state, len(problems))

@@ -82,7 +82,7 @@ const char *peer_name(char out[PEER_NAME], const struct diagnosis *d,
 		return NULL;
 	write_name(name, names_name(d->names, number));
 	if (others >= MANY_NAMES)
-		snprintf(out, PEER_NAME, "%u names", others + 1);
+		snprintf(out, PEER_NAME, "many names");
 	else if (others)
 		snprintf(out, PEER_NAME, "%s +%u", name, others);
 	else

@@ -18,7 +18,7 @@ char *name_text(char out[NAME_TEXT], struct diagnosis *d, const struct dns_name 
 
 /*
  * Writes by which name this client knows the address: "intranet.example", with "+2" if it had two
- * others for it, or the number of names if there are many, as at a CDN. If it had none, or with
+ * others for it, or "many names", as at a CDN. If it had none, or with
  * client NULL, it is the name by which any client knows the address. Returns NULL if no answer named
  * it, and with --names none.
  */
