@@ -13,17 +13,17 @@
 
 /* The kinds of finding; kinds.c has the table that describes them. */
 enum finding_kind {
-	KIND_WAITS_FOR_PEER,
-	KIND_SLOW_HELPER,
-	KIND_HELD_BEFORE_CONNECT,
-	KIND_FAILOVER_CHAIN,
-	KIND_BROKEN_IPV6,
 	KIND_RESOLVER_UNANSWERED,
 	KIND_RESOLVER_SLOW,
 	KIND_TYPE_UNANSWERED,
 	KIND_ZONE_UNANSWERED,
 	KIND_DNS_TCP_BLOCKED,
 	KIND_DNS_ANSWERS_LOST,
+	KIND_WAITS_FOR_PEER,
+	KIND_SLOW_HELPER,
+	KIND_HELD_BEFORE_CONNECT,
+	KIND_FAILOVER_CHAIN,
+	KIND_BROKEN_IPV6,
 	KIND_TIMER_UNEXPLAINED,
 	KIND_STALLS_UNEXPLAINED,
 	KIND_PREFIX_CUT,
@@ -68,8 +68,8 @@ enum finding_kind {
 };
 
 enum finding_family {
-	FAMILY_WAIT, /* waits of clients, and their causes */
 	FAMILY_NAME, /* names and resolvers */
+	FAMILY_WAIT, /* waits of clients, and their causes */
 	FAMILY_PEER, /* peers that fail */
 	FAMILY_SERVER, /* servers that answer late or incorrectly */
 	FAMILY_PATH, /* the path between clients, this gateway and servers */
