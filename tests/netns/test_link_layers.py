@@ -482,9 +482,10 @@ def plain(ethertype, payload=b'\0' * 46):
     return b'\x01\x80\xc2\0\0\x0e\x02\0\0\0\0\x01' + struct.pack('>H', ethertype) + payload
 
 
-def udp(size):
+def udp(size, port=51820, payload=b''):
+    size, payload = size + len(payload), payload + b'\0' * size
     ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 28 + size, 1, 0, 64, 17, 0, socket.inet_aton(C[0]), socket.inet_aton(S[0]))
-    return plain(0x0800, ip + struct.pack('>HHHH', 51820, 51820, 8 + size, 0) + b'\0' * size)
+    return plain(0x0800, ip + struct.pack('>HHHH', 51820, port, 8 + size, 0) + payload)
 
 
 def esp():
@@ -526,6 +527,17 @@ def test_not_understood():
             expect(words in w.probe.of('notice')[0]['text'], name, w.probe.of('notice'))
             report = ' '.join(w.probe.text.split())
             expect('nothing can be said: no new connection was seen' in report and words in report, name, w.probe.text)
+
+
+def test_dns_is_no_tunnel():
+    """where only DNS passes, no message sends the user to a tunnel that does not exist"""
+    question = struct.pack('>HHHHHH', 7, 0x100, 1, 0, 0, 0) + b'\3www\7example\0\0\1\0\1'
+    with VethPair() as w:
+        def said():
+            w.send(*[('far', udp(0, 53, question))] * 10)
+            return 'passed yet' in w.probe.errors
+        wait_for(said, 'a message')
+        expect('packets of DNS among it' in w.probe.errors and 'tunnel' not in w.probe.errors, w.probe.errors)
 
 
 def test_counted():

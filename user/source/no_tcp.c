@@ -77,6 +77,12 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 			 " packets do not match the link type of this interface. Watch the "
 			 "interface below or above it",
 			 c[COUNT_MALFORMED], packets);
+	else if (udp >= bytes / 10 * 9 && c[COUNT_DNS])
+		snprintf(text, room,
+			 "no TCP has passed yet, all is UDP, with %" PRIu64
+			 " packets of DNS among it. Do the clients' connections take another "
+			 "interface?",
+			 c[COUNT_DNS]);
 	else if (udp >= bytes / 10 * 9 && c[COUNT_UDP_BYTES] > c[COUNT_UDP_443_BYTES])
 		snprintf(text, room,
 			 "no TCP has passed yet, all is UDP. If it is a tunnel (WireGuard, VXLAN, "
