@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Decides which packets are DNS, and describes them for user space. Shared by the kernel and by
- * captures; dns_send.h and user/source/offline.c send the result.
+ * captures; dns_send.h and user/source/offline.c send it.
  *
  * Only ports and lengths are checked here: user space reads the message, and counts what is none.
  */
@@ -13,6 +13,10 @@
 #include "shared.h"
 
 #define DNS_HEADER 12 /* RFC 1035 4.1.1 */
+
+/* Maximum number of packets that the host passes to user space in 2^30 ns (about 1 s). */
+#define DNS_BUDGET 20000
+#define MAX_DNS_SAMPLE_SHIFT 12 /* one host in 4096 */
 
 /* ports and count are constants in the kernel: the verifier drops the ports that are not used. */
 static __always_inline bool is_dns_port(__u16 port, const volatile __u16 *ports, __u32 count)
@@ -51,7 +55,7 @@ static __always_inline bool is_dns_segment(const struct segment *s, const volati
 }
 
 /* Fills in *d from a segment for which is_dns_segment() is true, except for what only the source
- * knows: times, interfaces, lengths of the frame and the tag in the skb's metadata.
+ * knows: incoming interface, lengths of the frame and the tag in the skb's metadata.
  */
 static __always_inline void dns_head_of(struct dns_head *d, const struct segment *s)
 {
@@ -64,6 +68,7 @@ static __always_inline void dns_head_of(struct dns_head *d, const struct segment
 	d->vlan[0] = s->vlan[0];
 	d->vlan[1] = s->vlan[1];
 	d->ifindex = s->ifindex;
+	d->time = s->time;
 	d->message_length = s->payload;
 	d->offset = payload_offset(s);
 	d->flags = (s->egress ? DNS_EGRESS : 0) | (s->from_gateway ? DNS_FROM_GATEWAY : 0) |
@@ -88,12 +93,22 @@ static __always_inline void dns_head_of(struct dns_head *d, const struct segment
 	__builtin_memset(d->pad, 0, sizeof(d->pad));
 }
 
-/* Returns the number of bytes of the frame that are passed on, if the frame has as many. */
-static __always_inline __u32 dns_bytes_wanted(const struct dns_head *d)
+/*
+ * Sets d->length to the number of bytes of the frame that are passed on, where the frame has this
+ * many, and keeps d->offset within them. Returns true if the frame has fewer bytes than wanted.
+ */
+static __always_inline bool dns_set_length(struct dns_head *d, __u32 available)
 {
 	__u32 message = d->message_length < MAX_DNS_MESSAGE ? d->message_length : MAX_DNS_MESSAGE;
+	__u32 wanted = d->offset + message, length;
 
-	return d->offset + message < MAX_DNS_BYTES ? d->offset + message : MAX_DNS_BYTES;
+	if (wanted > MAX_DNS_BYTES)
+		wanted = MAX_DNS_BYTES;
+	length = wanted < available ? wanted : available;
+	d->length = length;
+	if (d->offset > length)
+		d->offset = length;
+	return length < wanted;
 }
 
 /* Returns the offset of the byte that has the QR bit (RFC 1035 4.1.1). */

@@ -57,7 +57,7 @@ static __always_inline enum fastpath_result fastpath_ip4(const __u8 *ip,
 {
 	if (unlikely(ip[0] != 0x45))
 		return FASTPATH_SLOW;
-	if (likely(is_plain_tcp4(ip)))
+	if (likely(is_plain_ip4(ip, PROTOCOL_TCP)))
 		return fastpath_tcp(ip, false, filter, seed, copy);
 	if (LOAD(__u16, ip + 6) & cpu_to_be16(0x1fff))
 		return get_be16(ip + 2) < 20 ? FASTPATH_SLOW : FASTPATH_FRAGMENT;

@@ -11,6 +11,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "bucket.h"
+#include "dns.h"
 #include "flow_filter.h"
 #include "packet_event.h"
 #include "reset.h"
@@ -152,6 +153,24 @@ struct {
 	__uint(max_entries, 1);
 } packet_buffer SEC(".maps");
 
+/* Packets of DNS: a struct dns_head and the packet's first bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, DNS_RING_BYTES);
+} dns SEC(".maps");
+
+struct dns_buffer {
+	struct dns_head head;
+	__u8 bytes[MAX_DNS_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct dns_buffer);
+	__uint(max_entries, 1);
+} dns_buffer SEC(".maps");
+
 #define CACHELINE 64
 
 /* One cache line of counters: a single counter would be padded to 8 bytes. */
@@ -232,6 +251,9 @@ const volatile bool save_packets; /* --write */
 const volatile __u32 snaplen = MAX_HEADERS; /* maximum number of bytes of each saved packet */
 const volatile bool multi_iface; /* more than one interface is watched */
 const volatile bool follow_peers; /* --follow-peers */
+const volatile __u16 dns_ports[MAX_DNS_PORTS] = { DNS_PORT }; /* --dns-port */
+const volatile __u32 dns_port_count = 1;
+const volatile __u32 dns_budget_limit = DNS_BUDGET;
 const volatile bool virtual_time; /* tests only: take the time from skb->tstamp */
 
 /* ---- variables ---- */
@@ -264,6 +286,9 @@ bool active[ACTIVITY_FLAGS][2];
  */
 bool egress_syns_incomplete;
 
+struct budget dns_budget; /* dns_budget_limit */
+__u32 dns_sample_shift; /* set by user space: only one host in 2^shift is looked at */
+
 /* ---- access ---- */
 
 static __always_inline struct scratch *this_cpu_scratch(void)
@@ -271,6 +296,13 @@ static __always_inline struct scratch *this_cpu_scratch(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&cpu_scratch, &zero);
+}
+
+static __always_inline struct dns_buffer *this_cpu_dns_buffer(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&dns_buffer, &zero);
 }
 
 static __always_inline struct counters *this_cpu_counters(void)

@@ -2,7 +2,7 @@
 /*
  * Parser: finds the IP and transport headers in the bytes of a frame.
  *
- * parse_headers() parses any frame. parse_plain_tcp() returns the same result for TCP behind plain
+ * parse_headers() parses any frame. parse_plain() returns the same result for TCP or UDP behind plain
  * headers, with less code. Most packets reach neither, since fastpath() decides first.
  *
  * Contract for the verifier and the fuzzer: every access is checked against the frame's end, and
@@ -295,26 +295,29 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 }
 
 /*
- * Returns true for TCP that is not fragmented. Compares fragment offset, flags and protocol in one
- * load.
+ * Returns true for TCP that is not fragmented, or for UDP that is not a later fragment. Compares
+ * fragment offset, flags and protocol in one load.
  */
-static __always_inline bool is_plain_tcp4(const __u8 *ip)
+static __always_inline bool is_plain_ip4(const __u8 *ip, __u8 protocol)
 {
-	return (LOAD(__u32, ip + 6) & cpu_to_be32(0x3fff00ff)) == cpu_to_be32(PROTOCOL_TCP);
+	__u32 mask = protocol == PROTOCOL_UDP ? 0x1fff00ff : 0x3fff00ff;
+
+	return (LOAD(__u32, ip + 6) & cpu_to_be32(mask)) == cpu_to_be32(protocol);
 }
 
 /*
- * Returns PARSE_TCP, with *h as parse_headers() fills it in, or PARSE_SLOW: the caller then calls
- * parse_headers(). Handles Ethernet with up to two VLAN tags, and IP without options or extension
- * headers.
+ * Returns PARSE_TCP or PARSE_UDP, with *h as parse_headers() fills it in, or PARSE_SLOW: the caller
+ * then calls parse_headers(). Handles Ethernet with up to two VLAN tags, and IP without options or
+ * extension headers. protocol is a constant, TCP or UDP.
  *
  * Buys: the hooks' share of a core at 5 000 connections a second is 2.0 instead of 2.3 %.
  * Costs: 70 lines that repeat checks of parse_headers().
  */
-static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, enum link_type link,
-							 __u16 ethertype, struct headers *h)
+static __always_inline enum parse_result parse_plain(const struct frame *f, enum link_type link,
+						     __u16 ethertype, __u8 protocol,
+						     struct headers *h)
 {
-	const __u8 *ip = f->begin, *tcp;
+	const __u8 *ip = f->begin;
 	__u32 offset = 0, header, length;
 	int i;
 
@@ -344,14 +347,16 @@ static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, 
 	h->ip = ip;
 	h->ip6 = ethertype == ETHERTYPE_IP6;
 	h->fragment = false;
-	h->protocol = PROTOCOL_TCP;
+	h->protocol = protocol;
 	if (likely(ethertype == ETHERTYPE_IP4)) {
-		if (ip + 40 > f->end || ip[0] != 0x45 || !is_plain_tcp4(ip))
+		if (ip + 40 > f->end || ip[0] != 0x45 || !is_plain_ip4(ip, protocol))
 			return PARSE_SLOW;
 		header = 20;
 		length = get_be16(ip + 2);
+		if (protocol == PROTOCOL_UDP)
+			h->fragment = ip[6] & 0x20;
 	} else if (h->ip6) {
-		if (ip + 60 > f->end || ip[0] >> 4 != 6 || ip[6] != PROTOCOL_TCP)
+		if (ip + 60 > f->end || ip[0] >> 4 != 6 || ip[6] != protocol)
 			return PARSE_SLOW;
 		header = 40;
 		length = get_be16(ip + 4);
@@ -362,11 +367,18 @@ static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, 
 	}
 	if (!length) /* as in parse_ip4() and parse_ip6() */
 		length = f->wire_length - offset;
-	tcp = ip + header;
-	h->transport = tcp;
+	h->transport = ip + header;
 	h->transport_offset = offset + header;
 	h->transport_length = length - header;
-	header = (tcp[12] >> 4) * 4;
 	/* a length below that of the headers wraps around, and the packet is malformed */
+	if (protocol == PROTOCOL_UDP)
+		return h->transport_length > 0xffffff ? PARSE_SLOW : PARSE_UDP;
+	header = (h->transport[12] >> 4) * 4;
 	return header < 20 || h->transport_length - header > 0xffffff ? PARSE_SLOW : PARSE_TCP;
+}
+
+static __always_inline enum parse_result parse_plain_tcp(const struct frame *f, enum link_type link,
+							 __u16 ethertype, struct headers *h)
+{
+	return parse_plain(f, link, ethertype, PROTOCOL_TCP, h);
 }

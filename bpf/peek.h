@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reads TCP options and single bytes of payload from an skb. The helpers also read outside the
+ * Reads TCP options and single bytes of payload from an skb, and sends the first payload of DNS. The helpers also read outside the
  * linear part, where the stack of this host puts the payload of what it sends.
  *
  * read_needs() is global, so that the verifier examines it once, apart from its callers.
  */
 #pragma once
 
+#include "dns_send.h"
 #include "maps.h"
 #include "skb.h"
 
@@ -67,6 +68,8 @@ __noinline int read_needs(struct __sk_buff *skb)
 		read_options(skb, scratch);
 		return 0;
 	}
+	if (is_dns_segment(s, dns_ports, dns_port_count))
+		send_dns_of_scratch(skb);
 	first = packet_byte(skb, scratch, payload_offset(s));
 	if (is_alert(s, first))
 		level = packet_byte(skb, scratch, payload_offset(s) + TLS_ALERT_LEVEL);

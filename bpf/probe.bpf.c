@@ -19,6 +19,9 @@
 /* ---- hooks ---- */
 
 int slow_path(struct __sk_buff *skb);
+int dns_path(struct __sk_buff *skb);
+
+enum { TAIL_SLOW_PATH, TAIL_DNS_PATH, TAIL_CALLS };
 
 /*
  * All hooks tail-call the slow path. It is verified once (36 000 instructions at the start instead
@@ -28,12 +31,14 @@ int slow_path(struct __sk_buff *skb);
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(key_size, sizeof(__u32));
-	__uint(max_entries, 1);
+	__uint(max_entries, TAIL_CALLS);
 	__array(values, int(struct __sk_buff *skb));
-} slow_path_progs SEC(".maps") = { .values = { [0] = (void *)&slow_path } };
+} tail_calls SEC(".maps") = {
+	.values = { [TAIL_SLOW_PATH] = (void *)&slow_path, [TAIL_DNS_PATH] = (void *)&dns_path }
+};
 
-static __always_inline void tail_call_slow_path(struct __sk_buff *skb, enum link_type link,
-						bool egress)
+static __always_inline void tail_call(struct __sk_buff *skb, enum link_type link, bool egress,
+				      __u32 program)
 {
 	struct scratch *scratch = this_cpu_scratch();
 
@@ -41,7 +46,7 @@ static __always_inline void tail_call_slow_path(struct __sk_buff *skb, enum link
 		return;
 	scratch->link = link;
 	scratch->egress = egress;
-	bpf_tail_call(skb, &slow_path_progs, 0);
+	bpf_tail_call(skb, &tail_calls, program);
 }
 
 /* Writes only once: repeated stores would bounce the cache line between CPUs. */
@@ -73,6 +78,10 @@ static __always_inline int run_hook(struct __sk_buff *skb, enum link_type link, 
 	case FASTPATH_IGNORE:
 		return TC_NEXT;
 	case FASTPATH_UDP:
+		if (unlikely(has_dns_port(transport, dns_ports, dns_port_count))) {
+			tail_call(spilled, link, egress, TAIL_DNS_PATH);
+			return TC_NEXT;
+		}
 		counter_add_fastpath(udp_counter(transport), spilled->len);
 		return TC_NEXT;
 	case FASTPATH_OTHER_PROTO:
@@ -84,7 +93,7 @@ static __always_inline int run_hook(struct __sk_buff *skb, enum link_type link, 
 	case FASTPATH_SLOW:
 		break;
 	}
-	tail_call_slow_path(spilled, link, egress);
+	tail_call(spilled, link, egress, TAIL_SLOW_PATH);
 	return TC_NEXT;
 }
 
@@ -130,6 +139,44 @@ int slow_path(struct __sk_buff *skb)
 
 	if (scratch && !slow_path_linear(skb, scratch))
 		slow_path_copy(skb);
+	return TC_NEXT;
+}
+
+/* ---- UDP with a port of DNS ---- */
+
+/* The fast path sends only packets with plain headers here. Others have contradictory lengths. */
+SEC("tc")
+int dns_path(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct frame f = frame_linear(skb);
+	struct dns_buffer *p = this_cpu_dns_buffer();
+	struct segment s = {};
+	struct headers h;
+
+	if (!scratch || !p)
+		return TC_NEXT;
+	headers_init(&h, skb);
+	if (parse_plain(&f, scratch->link, be16_to_cpu(skb->protocol), PROTOCOL_UDP, &h) !=
+	    PARSE_UDP) {
+		counter_add(COUNT_MALFORMED, 1);
+		return TC_NEXT;
+	}
+	counter_add(udp_counter(h.transport), skb->len);
+	segment_from_udp(&f, &h, &s);
+	segment_read_udp(&s, h.ip, h.transport);
+	if (s.payload < DNS_HEADER)
+		return TC_NEXT;
+	if (!has_valid_addresses(&s)) {
+		counter_add(COUNT_MALFORMED, 1);
+		return TC_NEXT;
+	}
+	if (h.ethernet)
+		__builtin_memcpy(s.mac, h.ethernet + 6, sizeof(s.mac));
+	segment_set_origin(&s, skb, scratch->egress);
+	s.time = table_now(skb);
+	dns_head_of(&p->head, &s);
+	send_dns(skb);
 	return TC_NEXT;
 }
 

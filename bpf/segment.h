@@ -39,6 +39,10 @@ struct segment {
 	__u32 ack;
 	__u32 payload; /* bytes */
 	__u32 tcp_offset; /* of the TCP or UDP header in the packet */
+	/* set by segment_set_place() */
+	__u32 ip_offset; /* of the IP header of the datagram, or of the quoted packet */
+	__u32 icmp_ip_offset, icmp_offset; /* of the IP and ICMP headers of the error */
+	__u8 protocol; /* of the datagram or the quoted packet */
 	__u16 window;
 	__u16 ip_id; /* 0 for IPv6 */
 	__u8 ttl; /* or hop limit */
@@ -162,13 +166,6 @@ static __always_inline void segment_set_payload(struct segment *s, int first_byt
 	s->alert_level = alert_level < 0 ? 0 : alert_level;
 }
 
-static __always_inline void segment_set_mac(struct segment *s, const struct headers *h)
-{
-	s->has_mac = h->ethernet != NULL;
-	if (h->ethernet)
-		__builtin_memcpy(s->mac, h->ethernet + 6, 6);
-}
-
 /*
  * Fills in *s from headers parsed as PARSE_TCP. The caller sets hash, egress, from_gateway, ifindex
  * and other_host.
@@ -202,83 +199,141 @@ static __always_inline void segment_from_tcp(const struct headers *h, struct seg
 	s->window = get_be16(tcp + 14);
 	s->has_first_byte = false;
 	s->fragment = h->fragment;
-	segment_set_mac(s, h);
+	s->has_mac = h->ethernet != NULL;
+	if (h->ethernet)
+		__builtin_memcpy(s->mac, h->ethernet + 6, 6);
 }
 
 /*
- * Sets what *h and the UDP header say about a datagram. The length is that of the UDP header, which
- * covers all fragments, unless the IP datagram is shorter.
+ * Stores where the headers of a UDP datagram, or of a packet that is quoted, are. The caller then
+ * calls segment_read_udp() or segment_read_quote(). There are two steps, since the verifier follows
+ * each path of the parser through the first step.
  */
-static __always_inline void segment_set_udp(const struct headers *h, const __u8 *udp,
-					    struct segment *s)
+static __always_inline void segment_set_place(const struct frame *f, const struct headers *h,
+					      struct segment *s)
+{
+	s->fragment = h->fragment;
+	s->protocol = h->protocol;
+	s->ip_offset = h->ip - f->begin;
+	s->tcp_offset = h->transport_offset;
+	s->payload = h->transport_length;
+}
+
+/* Returns a pointer to the header at an offset that header_at() has checked. */
+static __always_inline const __u8 *place_at(const __u8 *bytes, __u32 offset)
+{
+	return bytes + (offset & (2 * MAX_HEADERS - 1));
+}
+
+static __always_inline void segment_read_ends(struct segment *s, const __u8 *ip,
+					      const __u8 *transport)
+{
+	s->ip6 = ip[0] >> 4 == 6;
+	read_address(&s->source, ip + (s->ip6 ? 8 : 12), s->ip6);
+	read_address(&s->destination, ip + (s->ip6 ? 24 : 16), s->ip6);
+	s->source_port = get_be16(transport);
+	s->destination_port = get_be16(transport + 2);
+}
+
+/*
+ * The length is that of the UDP header, which covers all fragments, unless the IP datagram is
+ * shorter.
+ */
+static __always_inline void segment_set_udp_length(struct segment *s, const __u8 *udp)
 {
 	__u32 length = get_be16(udp + 4);
 
-	segment_set_addresses(h, s);
-	s->source_port = get_be16(udp);
-	s->destination_port = get_be16(udp + 2);
-	s->tcp_offset = h->transport_offset;
-	s->data_offset = UDP_DATA_OFFSET;
-	s->fragment = h->fragment;
-	if (length < UDP_HEADER || (length > h->transport_length && !h->fragment))
-		length = h->transport_length;
+	if (length < UDP_HEADER || (length > s->payload && !s->fragment))
+		length = s->payload;
 	s->payload = length > UDP_HEADER ? length - UDP_HEADER : 0;
+	s->data_offset = UDP_DATA_OFFSET;
 }
 
-/* Fills in *s from headers parsed as PARSE_UDP. The caller sets what segment_from_tcp() leaves. */
-static __always_inline void segment_from_udp(const struct headers *h, struct segment *s)
+/* Completes a UDP datagram, after segment_from_udp(). */
+static __always_inline void segment_read_udp(struct segment *s, const __u8 *ip, const __u8 *udp)
 {
 	s->kind = SEGMENT_UDP;
-	s->vlan[0] = h->vlan[0];
-	s->vlan[1] = h->vlan[1];
-	segment_set_udp(h, h->transport, s);
-	segment_set_mac(s, h);
+	segment_read_ends(s, ip, udp);
+	segment_set_udp_length(s, udp);
 }
 
 /*
- * Fills in *s from headers parsed as PARSE_ICMP. Returns true for an ICMP error that quotes a TCP
- * segment or a UDP datagram (RFC 792, RFC 4443). At least eight bytes of these are quoted: ports,
- * and the sequence number or length.
+ * Fills in *s from headers parsed as PARSE_UDP, up to segment_read_udp(). The caller sets what
+ * segment_from_tcp() leaves.
+ */
+static __always_inline void segment_from_udp(const struct frame *f, const struct headers *h,
+					     struct segment *s)
+{
+	s->vlan[0] = h->vlan[0];
+	s->vlan[1] = h->vlan[1];
+	s->has_mac = h->ethernet != NULL;
+	segment_set_place(f, h, s);
+}
+
+/*
+ * Fills in *s from headers parsed as PARSE_ICMP, up to segment_read_quote(). Returns false if the
+ * message quotes no packet that can be parsed.
  */
 static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
 					      struct segment *s)
 {
-	__u8 type = h->transport[0], code = h->transport[1];
 	struct headers quoted = {};
-	const __u8 *transport;
 
-	if (!is_icmp_error(type, h->ip6))
-		return false;
 	if (h->ip6) {
-		s->icmp_hard = type == ICMP6_UNREACHABLE;
-		s->icmp_too_big = type == ICMP6_TOO_BIG;
 		if (parse_ip6(f, h->transport_offset + 8, &quoted) != PARSE_OK)
 			return false;
 	} else {
-		s->icmp_too_big = type == ICMP4_UNREACHABLE && code == ICMP4_FRAGMENTATION_NEEDED;
-		s->icmp_hard = type == ICMP4_UNREACHABLE && !s->icmp_too_big;
 		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OK)
 			return false;
 	}
-	if (quoted.protocol != PROTOCOL_TCP && quoted.protocol != PROTOCOL_UDP)
-		return false;
-	transport = header_at(f, quoted.transport_offset, 8);
-	if (!transport)
-		return false;
-	s->icmp_type = type;
-	s->icmp_code = code;
-	read_address(&s->icmp_from, h->ip + (h->ip6 ? 8 : 12), h->ip6);
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
-	if (quoted.protocol == PROTOCOL_UDP) {
-		s->kind = SEGMENT_UDP_ERROR;
-		segment_set_udp(&quoted, transport, s);
-		return true;
+	s->icmp_ip_offset = h->ip - f->begin;
+	s->icmp_offset = h->transport_offset;
+	segment_set_place(f, &quoted, s);
+	return true;
+}
+
+static __always_inline void segment_set_icmp_kind(struct segment *s)
+{
+	if (s->ip6) {
+		s->icmp_hard = s->icmp_type == ICMP6_UNREACHABLE;
+		s->icmp_too_big = s->icmp_type == ICMP6_TOO_BIG;
+	} else {
+		s->icmp_too_big = s->icmp_type == ICMP4_UNREACHABLE &&
+				  s->icmp_code == ICMP4_FRAGMENTATION_NEEDED;
+		s->icmp_hard = s->icmp_type == ICMP4_UNREACHABLE && !s->icmp_too_big;
 	}
-	s->kind = SEGMENT_ICMP_ERROR;
-	segment_set_addresses(&quoted, s);
-	s->source_port = get_be16(transport);
-	s->destination_port = get_be16(transport + 2);
+}
+
+/*
+ * Completes an ICMP message in the first length bytes of a frame; in the kernel, scratch->headers.
+ * Returns true for an error that quotes a TCP segment or a UDP datagram (RFC 792, RFC 4443). At
+ * least eight bytes of these are quoted: ports, and the sequence number or length.
+ */
+static __always_inline bool segment_read_quote(struct segment *s, const __u8 *bytes, __u32 length)
+{
+	const __u8 *transport = place_at(bytes, s->tcp_offset), *outer, *icmp;
+
+	if (s->tcp_offset > MAX_HEADERS - 8 || s->tcp_offset + 8 > length)
+		return false;
+	icmp = place_at(bytes, s->icmp_offset);
+	outer = place_at(bytes, s->icmp_ip_offset);
+	s->icmp_type = icmp[0];
+	s->icmp_code = icmp[1];
+	s->has_mac = false;
 	s->seq = get_be32(transport + 4);
+	s->kind = SEGMENT_ICMP_ERROR;
+	segment_read_ends(s, place_at(bytes, s->ip_offset), transport);
+	read_address(&s->icmp_from, outer + (s->ip6 ? 8 : 12), s->ip6);
+	segment_set_icmp_kind(s);
+	if (!is_icmp_error(s->icmp_type, s->ip6))
+		return false;
+	if (s->protocol == PROTOCOL_TCP)
+		return true;
+	if (s->protocol != PROTOCOL_UDP)
+		return false;
+	segment_set_udp_length(s, transport);
+	s->kind = SEGMENT_UDP_ERROR;
 	return true;
 }

@@ -10,6 +10,7 @@
 /* With these sizes all maps fit in 64 MiB, even on machines with hundreds of CPUs. */
 #define DEFAULT_FLOWS 120000
 #define DEFAULT_RING_BYTES (8 << 20)
+#define DNS_RING_BYTES (2 << 20)
 
 #define MAX_TRACKED_FLOWS (1 << 20)
 

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "dns_send.h"
 #include "egress_syn.h"
 #include "flow_table.h"
 #include "packet_save.h"
@@ -98,6 +99,45 @@ static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scrat
 	return true;
 }
 
+/* Counts the UDP datagram in this CPU's scratch, and passes it on if it is DNS. */
+__noinline int process_udp(struct __sk_buff *skb, __u32 egress)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	const __u8 *udp;
+
+	if (!scratch)
+		return 0;
+	udp = place_at(scratch->headers, scratch->segment.tcp_offset);
+	counter_add(udp_counter(udp), skb->len);
+	if (!has_dns_port(udp, dns_ports, dns_port_count))
+		return 0;
+	segment_read_udp(&scratch->segment, place_at(scratch->headers, scratch->segment.ip_offset),
+			 udp);
+	if (scratch->segment.has_mac)
+		__builtin_memcpy(scratch->segment.mac, scratch->headers + 6, 6);
+	segment_set_origin(&scratch->segment, skb, egress);
+	return process_dns(skb);
+}
+
+/*
+ * Reads the packet that an ICMP error quotes. Returns true for a TCP segment. If it is DNS, passes
+ * the error on.
+ */
+__noinline int read_quote(struct __sk_buff *skb, __u32 egress, __u32 length)
+{
+	struct scratch *scratch = this_cpu_scratch();
+
+	if (!scratch)
+		return false;
+	if (!segment_read_quote(&scratch->segment, scratch->headers, length))
+		return false;
+	if (scratch->segment.kind == SEGMENT_ICMP_ERROR)
+		return true;
+	segment_set_origin(&scratch->segment, skb, egress);
+	process_dns(skb);
+	return false;
+}
+
 /* Processes a packet whose first length bytes the caller copied to scratch->headers. */
 static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *scratch,
 					 __u64 length, __u32 link, __u32 egress)
@@ -109,16 +149,20 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 	parsed = parse_copy(skb, scratch, length, link, &f, &h);
 	if (parsed == PARSE_TCP) {
 		segment_from_tcp(&h, &scratch->segment);
+	} else if (parsed == PARSE_UDP) {
+		segment_from_udp(&f, &h, &scratch->segment);
+		process_udp(skb, egress);
+		return;
 	} else if (parsed == PARSE_ICMP) {
 		if (!segment_from_icmp(&f, &h, &scratch->segment) ||
-		    scratch->segment.kind == SEGMENT_UDP_ERROR)
+		    !read_quote(skb, egress, length))
 			return;
 	} else {
 		count_untracked(skb, &h, parsed, skb->len);
 		return;
 	}
-	scratch->segment.hash = segment_hash(&scratch->segment, &run_seed);
 	segment_set_origin(&scratch->segment, skb, egress);
+	scratch->segment.hash = segment_hash(&scratch->segment, &run_seed);
 	if (process_scratch(skb))
 		start_scratch(skb);
 }

@@ -28,6 +28,9 @@
 #define PACKETS 200000 /* in a round of one case */
 #define CONNECTIONS 5000 /* in a round; their records fit into the ring */
 #define FEW 1000
+#define DNS_PACKETS 4000 /* they fit into the ring */
+#define DNS_REPEATS 10
+#define DNS_FRAME 256 /* bytes */
 #define SWEEP_BATCH 4096 /* as user/source/live.c */
 #define STORM 100000 /* pending answered openings */
 
@@ -35,6 +38,8 @@ struct bench {
 	struct probe_bpf *probe;
 	struct drive_bpf *drive;
 	struct ring_buffer *ring;
+	struct ring_buffer *dns_ring;
+	unsigned long dns_packets;
 	unsigned long records;
 	uint64_t seed; /* of the next round */
 	int rounds;
@@ -114,6 +119,32 @@ static void measure_frame(struct bench *b, const char *name, const struct frame_
 		base = run(b->probe->progs.probe_ingress, frame, PACKETS) - base;
 		if (i >= 0)
 			sample[i] = base;
+	}
+	print_median(name, sample, b->rounds, "ns");
+}
+
+/* Like measure_frame(), with a pause after each DNS_PACKETS in which the ring is emptied. */
+static void measure_dns(struct bench *b, const char *name, const struct frame_bytes *frame)
+{
+	unsigned long packets = b->dns_packets;
+	double sample[MAX_ROUNDS], sum;
+	int i, repeat;
+
+	for (i = -1; i < b->rounds; i++) {
+		sum = 0;
+		for (repeat = 0; repeat < DNS_REPEATS; repeat++) {
+			sum -= run(b->drive->progs.empty, frame, DNS_PACKETS);
+			sum += run(b->probe->progs.probe_ingress, frame, DNS_PACKETS);
+			ring_buffer__consume(b->dns_ring);
+		}
+		if (i >= 0)
+			sample[i] = sum / DNS_REPEATS;
+	}
+	packets = b->dns_packets - packets;
+	if (packets != (b->rounds + 1UL) * DNS_REPEATS * DNS_PACKETS) {
+		fprintf(stderr, "cost: %lu DNS packets were lost\n",
+			(b->rounds + 1UL) * DNS_REPEATS * DNS_PACKETS - packets);
+		exit(1);
 	}
 	print_median(name, sample, b->rounds, "ns");
 }
@@ -214,6 +245,16 @@ static int take_record(void *context, void *data, size_t size)
 	return 0;
 }
 
+static int take_dns(void *context, void *data, size_t size)
+{
+	struct bench *b = context;
+
+	(void)data;
+	(void)size;
+	b->dns_packets++;
+	return 0;
+}
+
 static void load(struct bench *b)
 {
 	struct hash_seed seed;
@@ -226,10 +267,12 @@ static void load(struct bench *b)
 		die("random numbers");
 	hash_seed_make_odd(&seed);
 	memcpy((void *)&b->probe->rodata->run_seed, &seed, sizeof(seed));
+	b->probe->rodata->dns_budget_limit = UINT32_MAX;
 	if (probe_bpf__load(b->probe))
 		die("the BPF object does not load");
 	b->ring = ring_buffer__new(bpf_map__fd(b->probe->maps.records), take_record, b, NULL);
-	if (!b->ring)
+	b->dns_ring = ring_buffer__new(bpf_map__fd(b->probe->maps.dns), take_dns, b, NULL);
+	if (!b->ring || !b->dns_ring)
 		die("ring buffer");
 }
 
@@ -250,6 +293,20 @@ static struct frame_bytes segment(bool ip6, uint16_t vlan, uint32_t payload)
 	t.ip6 = ip6;
 	t.vlan[0] = vlan;
 	tcp(&t, 0, CLIENT, TCP_ACK, 1, 1, payload);
+	return frame_of(&t);
+}
+
+/* A DNS packet with a frame of DNS_FRAME bytes. */
+static struct frame_bytes dns_packet(bool ip6, uint16_t vlan)
+{
+	static const uint8_t message[DNS_FRAME] = { 1, 2, 1 };
+	static struct tape t;
+
+	tape_start(&t);
+	t.ip6 = ip6;
+	t.vlan[0] = vlan;
+	t.port[SERVER] = DNS_PORT;
+	udp(&t, 0, CLIENT, message, DNS_FRAME - 14 - (vlan ? 4 : 0) - (ip6 ? 40 : 20) - 8);
 	return frame_of(&t);
 }
 
@@ -334,6 +391,12 @@ int main(int argc, char **argv)
 	measure_frame(&b, "udp_v4", &f);
 	f = with_protocol(data6, true, PROTOCOL_UDP);
 	measure_frame(&b, "udp_v6", &f);
+	f = dns_packet(false, 0);
+	measure_dns(&b, "dns_v4", &f);
+	f = dns_packet(true, 0);
+	measure_dns(&b, "dns_v6", &f);
+	f = dns_packet(false, 7);
+	measure_dns(&b, "vlan_in_dns", &f);
 	f = with_ethertype(data4, ETHERTYPE_ARP);
 	measure_frame(&b, "arp", &f);
 	f = with_protocol(data4, false, PROTOCOL_ICMP4);
@@ -368,6 +431,7 @@ int main(int argc, char **argv)
 	measure_connection(&b, "storm_opening", &data4, OPENING_STEPS);
 
 	ring_buffer__free(b.ring);
+	ring_buffer__free(b.dns_ring);
 	probe_bpf__destroy(b.probe);
 	drive_bpf__destroy(b.drive);
 	return 0;

@@ -15,6 +15,9 @@
 #define MIN_FRAME_IP6 54
 #define MAX_FRAME 1024
 
+static const uint16_t both_dns_ports[] = { 53, 5353 };
+#define BOTH_DNS_PORTS (sizeof(both_dns_ports) / sizeof(both_dns_ports[0]))
+
 static void save(struct records *records, const struct record *r)
 {
 	if (records->count == records->room) {
@@ -78,6 +81,40 @@ static void keep_packet_native(void *context, const struct packet_head *head)
 
 	whole.length = b->frame->length < MAX_HEADERS ? b->frame->length : MAX_HEADERS;
 	keep_packet(&b->packets_from_native, &whole, b->frame->bytes);
+}
+
+static void keep_dns(struct dns_events *e, const struct dns_head *head, const uint8_t *bytes)
+{
+	uint32_t i;
+
+	if (e->count == e->room) {
+		e->room = e->room ? 2 * e->room : 256;
+		e->at = realloc(e->at, e->room * sizeof(*e->at));
+		if (!e->at)
+			abort();
+	}
+	e->at[e->count].head = *head;
+	e->at[e->count].bytes = 0;
+	for (i = 0; i < head->length; i++)
+		e->at[e->count].bytes = e->at[e->count].bytes * 1000003 + bytes[i];
+	e->count++;
+}
+
+static int keep_dns_bpf(void *context, void *data, size_t size)
+{
+	const struct dns_head *head = data;
+
+	if (size != sizeof(*head) + head->length || head->offset > head->length)
+		abort();
+	keep_dns(context, head, (const uint8_t *)(head + 1));
+	return 0;
+}
+
+static void keep_dns_native(void *context, const struct dns_head *head, const uint8_t *bytes)
+{
+	struct both *b = context;
+
+	keep_dns(&b->dns_from_native, head, bytes);
 }
 
 int test_run(const struct bpf_program *program, void *data, uint32_t size, uint64_t now, int repeat)
@@ -162,6 +199,9 @@ static void open_object(struct both *b)
 	memcpy((void *)&b->bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
 	b->bpf->rodata->virtual_time = true;
 	b->bpf->rodata->save_packets = b->keeps_packets;
+	memcpy((void *)b->bpf->rodata->dns_ports, both_dns_ports, sizeof(both_dns_ports));
+	b->bpf->rodata->dns_port_count = BOTH_DNS_PORTS;
+	b->bpf->rodata->dns_budget_limit = UINT32_MAX;
 	bpf_map__set_max_entries(b->bpf->maps.packets, 1 << 20);
 	set_table_sizes(b->bpf, BOTH_FLOWS);
 	if (probe_bpf__load(b->bpf)) {
@@ -169,8 +209,11 @@ static void open_object(struct both *b)
 		exit(1);
 	}
 	b->ring = ring_buffer__new(bpf_map__fd(b->bpf->maps.records), keep_bpf, b, NULL);
-	if (!b->ring || ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets),
-					 keep_packet_bpf, &b->packets_from_bpf))
+	if (!b->ring ||
+	    ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.packets), keep_packet_bpf,
+			     &b->packets_from_bpf) ||
+	    ring_buffer__add(b->ring, bpf_map__fd(b->bpf->maps.dns), keep_dns_bpf,
+			     &b->dns_from_bpf))
 		abort();
 }
 
@@ -225,10 +268,13 @@ void both_begin(struct both *b)
 	b->bpf->bss->run_ending = false;
 	b->packets_from_bpf.count = 0;
 	b->packets_from_native.count = 0;
+	b->dns_from_bpf.count = 0;
+	b->dns_from_native.count = 0;
 	offline_free(b->offline);
 	b->offline = offline_new(131072, NULL, keep_native, b);
 	if (!b->offline)
 		abort();
+	offline_follow_dns(b->offline, keep_dns_native, both_dns_ports, BOTH_DNS_PORTS);
 	if (b->keeps_packets)
 		offline_save_packets(b->offline, keep_packet_native);
 }
@@ -242,6 +288,8 @@ void both_free(struct both *b)
 	free(b->from_native.at);
 	free(b->packets_from_bpf.at);
 	free(b->packets_from_native.at);
+	free(b->dns_from_bpf.at);
+	free(b->dns_from_native.at);
 	free(b);
 }
 
@@ -273,6 +321,25 @@ static const char *packets_differ(const struct both *b)
 	return NULL;
 }
 
+static const char *dns_differs(const struct both *b)
+{
+	const struct dns_events *x = &b->dns_from_bpf, *y = &b->dns_from_native;
+	static char difference[128];
+	size_t i;
+
+	for (i = 0; i < x->count && i < y->count; i++)
+		if (memcmp(&x->at[i], &y->at[i], sizeof(x->at[i]))) {
+			snprintf(difference, sizeof(difference), "DNS packet %zu differs", i);
+			return difference;
+		}
+	if (x->count == y->count)
+		return NULL;
+	snprintf(difference, sizeof(difference),
+		 "%zu DNS packets from the BPF object, %zu from the native build", x->count,
+		 y->count);
+	return difference;
+}
+
 /* Ends the run on both sides. Returns a difference, or NULL. */
 const char *both_finish(struct both *b)
 {
@@ -291,6 +358,8 @@ const char *both_finish(struct both *b)
 	}
 	if (packets_differ(b))
 		return packets_differ(b);
+	if (dns_differs(b))
+		return dns_differs(b);
 	if (resets_differ(b))
 		return resets_differ(b);
 	if (!b->from_bpf.count)

@@ -2,7 +2,7 @@
 /*
  * Feeds the compiled BPF object and the native build with the same packets. The object runs in the
  * kernel through BPF_PROG_TEST_RUN, at the packets' own times. Both must give the same records,
- * kept packets and counters. An error of the kernel ends the program.
+ * kept packets, DNS packets and counters. An error of the kernel ends the program.
  */
 #pragma once
 
@@ -28,11 +28,23 @@ struct packets {
 	size_t room;
 };
 
+/* DNS packets: the heads, and a hash of the bytes. */
+struct dns_events {
+	struct {
+		struct dns_head head;
+		uint64_t bytes;
+	} * at;
+	size_t count;
+	size_t room;
+};
+
 struct both {
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring;
 	struct packets packets_from_bpf;
 	struct packets packets_from_native;
+	struct dns_events dns_from_bpf;
+	struct dns_events dns_from_native;
 	const struct offline_frame *frame; /* the current frame */
 	struct records from_bpf;
 	struct offline *offline;

@@ -287,30 +287,17 @@ static bool is_dns(const struct offline *o, const struct segment *s)
 	return o->dns && is_dns_segment(s, o->dns_ports, o->dns_port_count);
 }
 
-/* The bytes of the frame that user space receives end as in the kernel, or where the capture does. */
-static void set_dns_length(struct dns_head *head, const struct offline_frame *frame)
-{
-	uint32_t wanted = dns_bytes_wanted(head);
-
-	if (wanted > frame->length) {
-		wanted = frame->length;
-		if (frame->length < frame->wire_length)
-			head->flags |= DNS_CUT;
-	}
-	head->length = wanted;
-	if (head->offset > wanted)
-		head->offset = wanted;
-}
-
 /* Passes on the frame of a segment for which is_dns() is true. */
 static void publish_dns(struct offline *o, const struct segment *s)
 {
-	struct dns_head head = { .time = o->now, .wire_length = o->frame->wire_length };
+	struct dns_head head = { .wire_length = o->frame->wire_length };
 	const struct address *client;
 	bool is_answer;
 
 	dns_head_of(&head, s);
-	set_dns_length(&head, o->frame);
+	head.time = o->now;
+	if (dns_set_length(&head, o->frame->length) && o->frame->length < o->frame->wire_length)
+		head.flags |= DNS_CUT;
 	is_answer = dns_flags_offset(&head) < o->frame->length &&
 		    o->frame->bytes[dns_flags_offset(&head)] & DNS_QR;
 	client = dns_client(&head, is_answer, o->dns_ports, o->dns_port_count);
@@ -404,13 +391,17 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 	if (parsed == PARSE_TCP) {
 		segment_from_tcp(&h, &s);
 	} else if (parsed == PARSE_ICMP) {
-		if (!segment_from_icmp(&f, &h, &s))
+		if (!segment_from_icmp(&f, &h, &s) ||
+		    !segment_read_quote(&s, frame->bytes, frame->length))
 			return;
 	} else {
 		count_untracked(o, &h, parsed, f.wire_length);
 		if (parsed != PARSE_UDP)
 			return;
-		segment_from_udp(&h, &s);
+		segment_from_udp(&f, &h, &s);
+		segment_read_udp(&s, h.ip, h.transport);
+		if (h.ethernet)
+			memcpy(s.mac, h.ethernet + 6, sizeof(s.mac));
 	}
 	o->frame = frame;
 	s.egress = frame->egress;

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Sends DNS packets to user space through a ring of their own. The kernel keeps no state for DNS:
+ * a question is asked again from other ports, with other ids and to other servers, so only user
+ * space can join the tries of a lookup.
+ *
+ * Buys: who waits for names.
+ * Costs: 2 MiB, and a clock read and a copy for each packet of DNS; other UDP pays for a comparison.
+ *
+ * A budget of the host bounds the cost. When it is used up, packets are counted, and user space
+ * lets only a sample of hosts pass, so that a host is seen as a whole or not at all.
+ */
+#pragma once
+
+#include "dns.h"
+#include "flow_table.h"
+#include "skb.h"
+
+/* Returns the bit of the message that distinguishes answers from questions. */
+static __always_inline bool is_dns_answer(struct __sk_buff *skb, const struct scratch *scratch,
+					  const struct dns_head *d)
+{
+	__u8 flags = 0;
+
+	load_bytes(skb, scratch->tunnel_length, dns_flags_offset(d), &flags, 1);
+	return flags & DNS_QR;
+}
+
+/* Returns true if --client, the sample and the budget let the packet pass. */
+static __always_inline bool dns_may_pass(struct __sk_buff *skb, const struct scratch *scratch,
+					 const struct dns_head *d)
+{
+	bool is_answer = is_dns_between_servers(d, dns_ports, dns_port_count) &&
+			 is_dns_answer(skb, scratch, d);
+	const struct address *client = dns_client(d, is_answer, dns_ports, dns_port_count);
+
+	if (!dns_client_is_selected(&selector, client))
+		return false;
+	if (dns_sample_shift && !dns_is_sampled(client, dns_sample_shift, &run_seed)) {
+		counter_add(COUNT_DNS_NOT_SAMPLED, 1);
+		return false;
+	}
+	if (!budget_charge(&dns_budget, dns_budget_limit, d->time)) {
+		counter_add(COUNT_LOST_DNS_BUDGET, 1);
+		return false;
+	}
+	return true;
+}
+
+/* Copies the packet behind the head, and sends both. */
+static __always_inline int send_dns_buffer(struct __sk_buff *skb, const struct scratch *scratch,
+					   struct dns_buffer *p)
+{
+	__u64 length = p->head.length;
+
+	if (length > MAX_DNS_BYTES)
+		length = MAX_DNS_BYTES;
+	if (!length)
+		return -1;
+	barrier_var(length); /* see slow_path_copy() */
+	if (load_bytes(skb, scratch->tunnel_length, 0, p->bytes, length))
+		return -1;
+	return bpf_ringbuf_output(&dns, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP);
+}
+
+/* Completes the head in this CPU's dns_buffer, and sends the packet. */
+__noinline int send_dns(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct dns_buffer *p = this_cpu_dns_buffer();
+
+	if (!p || !scratch || !dns_may_pass(skb, scratch, &p->head))
+		return 0;
+	p->head.in_ifindex = p->head.flags & DNS_EGRESS ? skb->ingress_ifindex : 0;
+	p->head.wire_length = skb->len;
+	p->head.vlan_protocol = skb->vlan_present ? be16_to_cpu(skb->vlan_proto) : 0;
+	p->head.vlan_tci = skb->vlan_tci;
+	dns_set_length(&p->head, skb->len);
+	counter_add(send_dns_buffer(skb, scratch, p) ? COUNT_LOST_DNS : COUNT_DNS, 1);
+	return 0;
+}
+
+/* Sends the packet of the segment in this CPU's scratch. segment.time is set. */
+__noinline int send_dns_of_scratch(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct dns_buffer *p = this_cpu_dns_buffer();
+
+	if (!p || !scratch)
+		return 0;
+	dns_head_of(&p->head, &scratch->segment);
+	return send_dns(skb);
+}
+
+/* Handles the UDP datagram, or the ICMP error about one, in this CPU's scratch. */
+__noinline int process_dns(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+
+	if (!scratch || !is_dns_segment(&scratch->segment, dns_ports, dns_port_count))
+		return 0;
+	if (!has_valid_addresses(&scratch->segment)) {
+		counter_add(COUNT_MALFORMED, 1);
+		return 0;
+	}
+	scratch->segment.time = table_now(skb);
+	return send_dns_of_scratch(skb);
+}
