@@ -15,7 +15,7 @@
 #include "privileges.h"
 #include "source/live_internal.h"
 
-#define NEEDED_FILES 48
+#define NEEDED_FILES 52
 #define NEEDED_FILES_PER_IFACE 4
 #define PACKET_RING_BYTES (8 << 20)
 
@@ -209,6 +209,9 @@ static int set_constants(struct live *l)
 	bpf->rodata->follow_peers = l->followed_count;
 	bpf->rodata->multi_iface = l->count > 1;
 	bpf->rodata->ring_bytes = l->options->ring_bytes;
+	memcpy((void *)bpf->rodata->dns_ports, l->options->dns_ports,
+	       sizeof(bpf->rodata->dns_ports));
+	bpf->rodata->dns_port_count = l->options->dns_port_count;
 	if (l->sink->packet) {
 		bpf->rodata->save_packets = true;
 		if (l->options->snaplen)

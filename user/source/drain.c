@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dns.h"
 #include "host/conntrack.h"
 #include "lib/clock.h"
 #include "lib/format.h"
@@ -16,11 +17,63 @@
 #define SWEEP_BATCH 4096 /* flows read at a time */
 #define RECORD_BUDGET 32768 /* records read at a time; more than a ring of the default size holds */
 #define PACKET_BUDGET (8 * RECORD_BUDGET)
+#define DNS_READS RECORD_BUDGET /* more than the ring of DNS packets holds */
 
 /* If conntrack translated none of the first 1000 attempts, it is not read any longer. */
 #define UNTRANSLATED_ENOUGH 1000
 
 #define OWN_ATTEMPTS_NOTICED 3 /* attempts from this host's own address before NAT is reported */
+
+/* Returns the link type of packets that were seen on this interface. */
+static int link_of(struct live *l, uint32_t ifindex)
+{
+	const struct watched *w = watched_of(l, ifindex);
+
+	return (w ? w : l->watched)->netdev.raw_ip ? DLT_RAW : DLT_EN10MB;
+}
+
+/* ---- DNS ---- */
+
+static int take_dns(void *context, void *data, size_t size)
+{
+	const struct dns_head *head = data;
+	struct live *l = context;
+
+	if (size >= sizeof(*head) && head->length <= size - sizeof(*head) &&
+	    head->offset <= head->length)
+		l->sink->dns(l->sink->context, head, (const uint8_t *)(head + 1), l->start,
+			     link_of(l, head->ifindex));
+	return --l->dns_budget > 0 ? 0 : -E2BIG;
+}
+
+static void notice_sample(struct live *l)
+{
+	live_notice(
+		l,
+		"more than %d packets of DNS a second: from here on, DNS of one host in %u is looked at",
+		DNS_BUDGET, 1U << l->dns_sampling.shift);
+}
+
+/*
+ * Passes on pending DNS packets, then reports a gap: the questions whose answers are missing were
+ * passed on before. Called before records are read, since a question precedes its connection.
+ */
+static void drain_dns(struct live *l)
+{
+	uint32_t before = l->dns_sampling.shift;
+	uint64_t now = monotonic_ns(), from;
+	bool is_gap;
+
+	read_counters(l->bpf, l->session->counters);
+	is_gap = dns_sampling_check(&l->dns_sampling, now, l->session->counters, DNS_BUDGET, &from);
+	l->bpf->bss->dns_sample_shift = l->dns_sampling.shift;
+	l->dns_budget = DNS_READS;
+	ring_buffer__consume(l->dns);
+	if (is_gap)
+		l->sink->dns_gap(l->sink->context, from - l->start, now - l->start);
+	if (!before && l->dns_sampling.shift)
+		notice_sample(l);
+}
 
 /* ---- packets for --write ---- */
 
@@ -28,13 +81,10 @@ static int take_packet(void *context, void *data, size_t size)
 {
 	const struct packet_head *head = data;
 	struct live *l = context;
-	const struct watched *w;
 
-	if (size >= sizeof(*head) && head->length <= size - sizeof(*head)) {
-		w = watched_of(l, head->key.ifindex);
+	if (size >= sizeof(*head) && head->length <= size - sizeof(*head))
 		l->sink->packet(l->sink->context, head, (const uint8_t *)(head + 1), l->start,
-				(w ? w : l->watched)->netdev.raw_ip ? DLT_RAW : DLT_EN10MB, true);
-	}
+				link_of(l, head->key.ifindex), true);
 	return --l->packet_budget > 0 ? 0 : -E2BIG;
 }
 
@@ -150,6 +200,7 @@ void drain_records(struct live *l)
 {
 	if (l->conntrack)
 		conntrack_read(l->conntrack);
+	drain_dns(l);
 	l->record_budget = RECORD_BUDGET;
 	l->packet_budget = PACKET_BUDGET;
 	drain_packets(l);
@@ -275,12 +326,13 @@ void read_resets(struct live *l)
 int drain_open(struct live *l)
 {
 	l->ring = ring_buffer__new(bpf_map__fd(l->bpf->maps.records), take_record, l, NULL);
+	l->dns = ring_buffer__new(bpf_map__fd(l->bpf->maps.dns), take_dns, l, NULL);
 	l->slots = calloc(SWEEP_BATCH, sizeof(*l->slots));
 	l->flows = calloc(SWEEP_BATCH, sizeof(*l->flows));
 	if (l->sink->packet)
 		l->packets =
 			ring_buffer__new(bpf_map__fd(l->bpf->maps.packets), take_packet, l, NULL);
-	if (l->ring && (l->packets || !l->sink->packet) && l->slots && l->flows)
+	if (l->ring && l->dns && (l->packets || !l->sink->packet) && l->slots && l->flows)
 		return 0;
 	fprintf(stderr, "probe: out of memory\n");
 	return -1;
@@ -290,6 +342,7 @@ void drain_close(struct live *l)
 {
 	ring_buffer__free(l->ring);
 	ring_buffer__free(l->packets);
+	ring_buffer__free(l->dns);
 	free(l->slots);
 	free(l->flows);
 }

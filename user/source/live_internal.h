@@ -11,6 +11,7 @@
 #include "options.h"
 #include "session.h"
 #include "source/attach.h"
+#include "source/dns_sampling.h"
 #include "source/flow_table.h"
 #include "source/hook_watchdog.h"
 #include "source/sink.h"
@@ -49,6 +50,8 @@ struct live {
 	struct probe_bpf *bpf;
 	struct ring_buffer *ring; /* records */
 	struct ring_buffer *packets; /* with --write, else NULL */
+	struct ring_buffer *dns;
+	struct dns_sampling dns_sampling;
 	struct conntrack *conntrack; /* NULL if conntrack is not used */
 	unsigned int untranslated; /* attempts before the first attempt that conntrack translated */
 	struct watched watched[MAX_IFACES];
@@ -65,7 +68,7 @@ struct live {
 	uint32_t *slots; /* scratch of a sweep */
 	struct flow_entry *flows; /* scratch of a sweep */
 	uint32_t candidates; /* number of candidates collected for settle_candidates() */
-	int record_budget, packet_budget; /* remaining reads of this drain */
+	int record_budget, packet_budget, dns_budget; /* remaining reads of this drain */
 	int64_t suspended; /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC at the last report */
 	bool ended;
 };
