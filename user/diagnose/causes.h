@@ -13,6 +13,7 @@ void cause_lost_dns_answers(struct context *g); /* dns-answers-lost */
 void cause_slow_resolvers(struct context *g); /* resolver-slow */
 void cause_correlation(struct context *g); /* waits-for-peer, slow-helper */
 void cause_failover(struct context *g); /* held-before-connect, failover-chain, broken-ipv6 */
+void cause_silent_zones(struct context *g); /* zone-unanswered, type-unanswered */
 void cause_gateway_counters(struct context *g); /* gateway-drops */
 void cause_loss(struct context *g); /* lossy-client, lossy-far-side */
 void cause_lost_syns(struct context *g); /* syn-filtered, first-syn-lost, port-reuse, ... */

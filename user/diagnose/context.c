@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diagnose/name_operations.h"
+#include "diagnose/zones.h"
 #include "model/coincidence.h"
 
 static int by_end(const void *a, const void *b)
@@ -18,7 +20,7 @@ static int by_end(const void *a, const void *b)
 	return memcmp(&x->from, &y->from, sizeof(x->from));
 }
 
-static int by_start(const void *a, const void *b)
+int pending_by_start(const void *a, const void *b)
 {
 	const struct pending *x = *(struct pending *const *)a, *y = *(struct pending *const *)b;
 
@@ -105,7 +107,7 @@ static void fill_timeline(const struct context *g, struct timeline *t, const str
 	for (i = 0; i < h->client_count; i++)
 		add_client(t, h->clients[i]);
 	qsort(stalls, t->stall_count, sizeof(*stalls), by_end);
-	qsort(pendings, t->pending_count, sizeof(*pendings), by_start);
+	qsort(pendings, t->pending_count, sizeof(*pendings), pending_by_start);
 	for (i = 0; i < h->client_count; i++)
 		if (h->clients[i]->forgot_pending && t->pending_count)
 			t->from = pendings[0]->start;
@@ -277,7 +279,7 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 	}
 	g->stall_count = stalls - g->stalls;
 	add_open_waits(g);
-	return note_connects(g) && note_lookups(g);
+	return note_connects(g) && note_lookups(g) && zones_find(g) && name_operations_add(g);
 }
 
 void context_free(struct context *g)
@@ -293,6 +295,8 @@ void context_free(struct context *g)
 	free(g->greetings);
 	free(g->lookups);
 	free(g->lookups_by_host);
+	name_operations_free(g);
+	zones_free(g);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

@@ -83,6 +83,8 @@ struct context {
 	struct noted_lookup *lookups; /* sorted by their first question */
 	size_t lookup_count;
 	struct noted_lookup **lookups_by_host; /* array shared by all timelines */
+	struct zones *zones; /* see zones.h */
+	struct name_operations *operations; /* see name_operations.h */
 	uint64_t weighings; /* of suspects, see correlate.c */
 	bool out_of_memory; /* diagnose() fails if this is set */
 };
@@ -97,6 +99,9 @@ void context_free(struct context *g);
 
 /* Returns the timeline of the host that a client belongs to. */
 struct timeline *timeline_of(const struct context *g, const struct client *c);
+
+/* Compares elements of timeline.pendings for qsort(), by their start. */
+int pending_by_start(const void *a, const void *b);
 
 /*
  * Marks the host as counted by this counter. Returns false if this counter was the last to mark it.

@@ -239,6 +239,22 @@ struct finding {
 	struct example example;
 };
 
+/*
+ * Names for which a resolver gives no answer although it answers others. The number of a zone is
+ * its place in diagnosis.zones, from 1.
+ */
+struct zone {
+	/* the resolver; server.zone is the number */
+	struct endpoint server;
+	struct dns_name name; /* the names at and below it; the root stands for most names */
+	bool is_one_name; /* no other name below it was asked */
+	uint16_t type; /* only questions of this type; 0 stands for all types */
+	ns_t since, until; /* the first and the last try without an answer */
+	double chance; /* probability that lost packets look like it */
+	/* in words, as "names under corp.example"; empty until a finding needs it; not escaped */
+	char text[160];
+};
+
 /* A stall of the model and the finding that explains it. */
 struct explained_stall {
 	const struct stall *stall;
@@ -284,6 +300,10 @@ struct diagnosis {
 	size_t dropped; /* findings beyond MAX_FINDINGS */
 	struct comparison unexplained; /* of hosts whose connects no finding explains */
 	struct hosts hosts; /* hosts of the model; count is 0 when out of memory */
+	/* the resolver that each of hosts.at[] asked first, all zeros if it asked none; or NULL */
+	struct address *first_resolvers;
+	struct zone *zones;
+	size_t zone_count;
 	struct explained_stall *explained; /* sorted by the address of the stall */
 	size_t explained_count;
 	bool failed; /* out of memory: there are no findings */
@@ -315,3 +335,11 @@ size_t diagnosis_traits(const struct diagnosis *d, enum trait at[MAX_TRAIT_COLUM
 /* Formats the value of a trait as that host has it, such as "20" or "10.2.0.0/24". Unescaped. */
 char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait trait,
 		   const struct host *h);
+
+#define FORMAT_PEER 256
+
+/*
+ * Formats the peer of a finding: an endpoint, or names at a resolver, such as "names under
+ * corp.example at 10.0.0.53". Unescaped.
+ */
+char *format_peer(char out[FORMAT_PEER], const struct diagnosis *d, const struct endpoint *e);

@@ -173,6 +173,8 @@ static void add_forwarding(const struct context *g, struct finding *f, const str
 	const struct route *r = route_to(g, p);
 	bool has_route = r && r->state == ROUTE_FOUND;
 
+	if (!p->connections)
+		return; /* a resolver that is asked by UDP: there are no SYNs */
 	switch (forwarding_of(g, p)) {
 	case FORWARDING_OK:
 		finding_line(f, "", "its SYNs left this gateway%s%s%s", out ? " by " : "",

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What became of the lookups of a zone, and what they cost: evidence for findings about it. */
+#pragma once
+
+#include "diagnose/zones.h"
+
+/*
+ * Adds the evidence that the zone, and not its resolver, is silent: what was asked, what the
+ * resolver answered meanwhile, and since when.
+ */
+void finding_add_zone(struct context *g, struct finding *f, const struct zone *z);
+
+/* Adds the line "action" for such a finding. */
+void finding_add_zone_action(struct context *g, struct finding *f, const struct zone *z);
