@@ -14,6 +14,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/correlate.h"
+#include "diagnose/name_operations.h"
 #include "model/coincidence.h"
 
 /*
@@ -392,6 +393,8 @@ bool has_tried(const struct context *g, const struct suspect *s, const struct ti
 	size_t i, j;
 
 	for (i = 0; i < s->peer_count; i++) {
+		if (has_asked(g, &s->peers[i], t))
+			return true;
 		wanted.who.peer = (struct peer *)model_peer(g->m, &s->peers[i]);
 		for (j = 0; wanted.who.peer && j < t->host->client_count; j++) {
 			wanted.who.client = t->host->clients[j];

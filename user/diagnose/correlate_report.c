@@ -5,6 +5,8 @@
 
 #include "diagnose/correlate.h"
 #include "diagnose/forwarding.h"
+#include "diagnose/name_operations.h"
+#include "diagnose/silent_zones.h"
 #include "model/coincidence.h"
 
 /*
@@ -50,9 +52,12 @@ static void compare_hosts(struct context *g, struct finding *f, const struct sus
 	struct cohort *c = &f->cohort;
 	const struct pair *pair;
 	const struct peer *p;
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < s->peer_count; i++) {
+		for (j = 0; is_name_peer(g, &s->peers[i]) && j < g->hosts->count; j++)
+			if (has_asked(g, &s->peers[i], &g->timelines[j]))
+				count_once(&g->timelines[j], f);
 		p = model_peer(g->m, &s->peers[i]);
 		if (!p)
 			continue;
@@ -171,6 +176,14 @@ static void format_first_request(char out[FORMAT_DURATION + 40], ns_t wait)
 			 format_duration(text, wait));
 }
 
+/* Returns what hosts do with the peer of the finding, in words. */
+static const char *tried_it(const struct context *g, const struct finding *f)
+{
+	if (f->peer.zone)
+		return "asked for them";
+	return is_name_peer(g, &f->peer) ? "asked it" : "tried it";
+}
+
 static void add_cohort(struct context *g, struct finding *f)
 {
 	const struct cohort *c = &f->cohort;
@@ -178,8 +191,8 @@ static void add_cohort(struct context *g, struct finding *f)
 	char first[FORMAT_DURATION + 40];
 
 	format_stalls(first, g, f);
-	finding_line(f, "affected", "%zu host%s that tried it%s", f->affected.count,
-		     plural(f->affected.count), first);
+	finding_line(f, "affected", "%zu host%s that %s%s", f->affected.count,
+		     plural(f->affected.count), tried_it(g, f), first);
 	if (f->unaffected.count < 2) {
 		finding_line(f, "unaffected", "no comparison group%s",
 			     g->session->narrowed_clients
@@ -189,8 +202,8 @@ static void add_cohort(struct context *g, struct finding *f)
 	}
 	format_first_request(first, median_wait(g));
 	if (!tried)
-		finding_line(f, "unaffected", "%zu hosts: none tried it%s", f->unaffected.count,
-			     first);
+		finding_line(f, "unaffected", "%zu hosts: none %s%s", f->unaffected.count,
+			     tried_it(g, f), first);
 	else
 		finding_line(f, "unaffected", "%zu hosts, %zu of them tried it%s",
 			     f->unaffected.count, tried, first);
@@ -212,14 +225,15 @@ static void add_counter_evidence(struct context *g, struct finding *f, const str
 		label = "";
 	}
 	if (s->outside) {
-		finding_line(f, label,
-			     "%zu stall%s the same length and began without an attempt at it",
-			     s->outside, s->outside == 1 ? " has" : "s have");
+		finding_line(f, label, "%zu stall%s the same length and began without %s",
+			     s->outside, s->outside == 1 ? " has" : "s have",
+			     is_name_peer(g, &f->peer) ? "such a question" : "an attempt at it");
 		label = "";
 	}
 	if (c->tried > c->tried_stalled) {
-		finding_line(f, label, "%zu host%s tried it and did not wait",
-			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled));
+		finding_line(f, label, "%zu host%s %s and did not wait",
+			     c->tried - c->tried_stalled, plural(c->tried - c->tried_stalled),
+			     tried_it(g, f));
 		label = "";
 	}
 	if (s->passed)
@@ -233,22 +247,23 @@ static void add_times(struct finding *f, const struct context *g, const struct s
 {
 	const char *pending = extent->has_earlier ? ", or while it was pending," : "";
 	const char *known = known_timer(s->timer);
+	const char *what = is_name_peer(g, &s->peers[0]) ? "such a question" : "a SYN to it";
 	char timer[FORMAT_SPREAD], offset[FORMAT_DURATION];
 
 	finding_format_spread(timer, s->timer, s->correlated > 1 ? s->deviation : NEVER);
 	format_duration(offset, extent->furthest);
 	if (s->by_end)
-		finding_line(f, "",
-			     "%zu of %zu stall%s began within %s of a SYN to it%s and ended when "
-			     "%s, after %s",
-			     s->correlated_stalls, g->stall_count, plural(g->stall_count), offset,
-			     pending, s->failed ? "that attempt failed" : "it answered", timer);
+		finding_line(
+			f, "",
+			"%zu of %zu stall%s began within %s of %s%s and ended when %s, after %s",
+			s->correlated_stalls, g->stall_count, plural(g->stall_count), offset, what,
+			pending, s->failed ? "that attempt failed" : "it answered", timer);
 	else
 		finding_line(f, "",
-			     "%zu of %zu stall%s began within %s of a SYN to it%s and ended %s "
-			     "after it%s%s%s%s",
+			     "%zu of %zu stall%s began within %s of %s%s and ended %s after "
+			     "it%s%s%s%s",
 			     s->correlated_stalls - s->answered_stalls, g->stall_count,
-			     plural(g->stall_count), offset, pending, timer,
+			     plural(g->stall_count), offset, what, pending, timer,
 			     s->correlated >= 3 ? ": a fixed timer, not load" : "",
 			     known ? " (as " : "", known ? known : "", known ? ")" : "");
 	if (!extent->answered)
@@ -331,31 +346,31 @@ static void add_when(const struct context *g, struct finding *f, const struct su
 }
 
 /* Adds the other addresses of the same service. */
-static void add_addresses(struct finding *f, const struct suspect *s)
+static void add_addresses(struct context *g, struct finding *f, const struct suspect *s)
 {
-	char peer[FORMAT_ENDPOINT], text[MAX_FINDING_TEXT];
+	char peer[FORMAT_PEER], text[MAX_FINDING_TEXT];
 	size_t i, n = 0;
 
 	for (i = 1; i < s->peer_count && n < sizeof(text); i++) {
 		finding_add_also(f, &s->peers[i]);
 		n += snprintf(text + n, sizeof(text) - n, "%s%s", i > 1 ? ", " : "",
-			      format_endpoint(peer, &s->peers[i]));
+			      format_finding_peer(peer, g, &s->peers[i]));
 	}
 	if (n)
 		finding_line(f, "likewise",
 			     "%s: these hosts try one of them at a time, and wait for each", text);
 }
 
-static void add_also(struct finding *f, const struct suspect *also, size_t count)
+static void add_also(struct context *g, struct finding *f, const struct suspect *also, size_t count)
 {
-	char text[FORMAT_ENDPOINT];
+	char text[FORMAT_PEER];
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		finding_add_also(f, &also[i].peers[0]);
 		finding_line(f, i ? "" : "or",
 			     "%s, tried at the same moments: the packets cannot distinguish them",
-			     format_endpoint(text, &also[i].peers[0]));
+			     format_finding_peer(text, g, &also[i].peers[0]));
 	}
 }
 
@@ -435,7 +450,7 @@ static unsigned int count_alike(const struct match *m, const ns_t *parts, unsign
 static void add_chain(struct context *g, struct finding *f, const struct suspect *s)
 {
 	const struct match *m = most_frequent_chain(s);
-	char peer[FORMAT_ENDPOINT], part[FORMAT_DURATION], text[MAX_FINDING_TEXT];
+	char peer[FORMAT_PEER], part[FORMAT_DURATION], text[MAX_FINDING_TEXT];
 	ns_t parts[MAX_CHAIN];
 	unsigned int i, alike;
 	size_t n = 0;
@@ -449,7 +464,7 @@ static void add_chain(struct context *g, struct finding *f, const struct suspect
 
 		alike = count_alike(m, parts, i);
 		n += snprintf(text + n, sizeof(text) - n, "%s%s for ", i ? ", then " : "",
-			      format_endpoint(peer, to));
+			      format_finding_peer(peer, g, to));
 		format_duration(part, parts[i]);
 		if (n < sizeof(text) && alike > 1)
 			n += snprintf(text + n, sizeof(text) - n, "%u times %s", alike, part);
@@ -462,7 +477,7 @@ static void add_chain(struct context *g, struct finding *f, const struct suspect
 }
 
 /* Adds the correlated match whose time is closest to the timer. */
-static void add_example(struct finding *f, const struct suspect *s)
+static void add_example(const struct context *g, struct finding *f, const struct suspect *s)
 {
 	const struct match *best = NULL, *m;
 	size_t i;
@@ -478,6 +493,7 @@ static void add_example(struct finding *f, const struct suspect *s)
 	f->has_example = true;
 	example_of_stall(&f->example, best->stall);
 	example_add_attempt(&f->example, best->pending);
+	f->example.asks_name = name_operation_of(g, best->pending);
 }
 
 /* ---- the finding ---- */
@@ -595,10 +611,12 @@ static const char *failure_pattern(const struct context *g, const struct suspect
 							   : "does not answer";
 }
 
-static void add_action(const struct context *g, struct finding *f, const struct suspect *s,
+static void add_action(struct context *g, struct finding *f, const struct suspect *s,
 		       const struct peer *p)
 {
-	if (!s->failed)
+	if (f->peer.zone)
+		finding_add_zone_action(g, f, zone_numbered(g, f->peer.zone));
+	else if (!s->failed)
 		finding_line(f, "action", "find out why it answers late");
 	else if (is_dropped_here(g, p))
 		finding_line(f, "action", "check what drops its packets on this gateway");
@@ -611,11 +629,47 @@ static void add_action(const struct context *g, struct finding *f, const struct 
 			     "(RST) instead of dropped, so that programs do not wait");
 }
 
+/* Sets the headline of a finding about names: "names under corp.example get no answer from ...". */
+static void set_name_text(struct context *g, struct finding *f, const struct suspect *s)
+{
+	char server[FORMAT_ENDPOINT], wait[FORMAT_DURATION];
+	const struct resolver *r =
+		find_resolver(&g->zones->resolvers, &f->peer.address, f->peer.port);
+	const char *what = f->peer.zone ? zone_text(g, f->peer.zone) : "";
+
+	format_resolver(server, r);
+	format_duration(wait, s->timer);
+	if (f->peer.zone)
+		finding_text(f,
+			     "%s get%s no answer from %s, and %zu of %zu host%s wait%s %s for that",
+			     what, zone_is_singular(zone_numbered(g, f->peer.zone)) ? "s" : "",
+			     server, f->hosts_hurt, g->hosts->count, plural(g->hosts->count),
+			     f->hosts_hurt == 1 ? "s" : "", wait);
+	else
+		finding_text(f, "%s %s, and %zu of %zu host%s wait%s %s for it", server,
+			     s->failed ? "does not answer DNS" : "answers DNS late", f->hosts_hurt,
+			     g->hosts->count, plural(g->hosts->count),
+			     f->hosts_hurt == 1 ? "s" : "", wait);
+}
+
+static void set_text(struct context *g, struct finding *f, const struct suspect *s,
+		     const struct peer *p)
+{
+	char peer[FORMAT_ENDPOINT];
+
+	if (is_name_peer(g, &f->peer))
+		set_name_text(g, f, s);
+	else
+		finding_text(f, "%s %s, and %zu of %zu host%s wait%s for it",
+			     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p),
+			     f->hosts_hurt, g->hosts->count, plural(g->hosts->count),
+			     f->hosts_hurt == 1 ? "s" : "");
+}
+
 void report_correlation(struct context *g, const struct suspect *s, const struct suspect *also,
 			size_t count)
 {
-	const struct peer *p = model_peer(g->m, &s->peers[0]);
-	char peer[FORMAT_ENDPOINT];
+	const struct peer *p = peer_of(g, &s->peers[0]);
 	bool proxied = is_proxied(s);
 	struct extent extent;
 	struct finding *f;
@@ -633,17 +687,18 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 	f->deviation = s->deviation;
 	extent = mark_explained(f, s);
 
-	finding_text(f, "%s %s, and %zu of %zu host%s wait%s for it",
-		     format_endpoint(peer, &s->peers[0]), failure_pattern(g, s, p), f->hosts_hurt,
-		     g->hosts->count, plural(g->hosts->count), f->hosts_hurt == 1 ? "s" : "");
+	set_text(g, f, s, p);
 	add_times(f, g, s, &extent);
 	if (median_tries(s) > 1)
 		finding_line(f, "", "they try it %u times in a row, as it fails at once each time",
 			     median_tries(s));
-	add_when(g, f, s, p);
-	add_addresses(f, s);
+	if (f->peer.zone)
+		finding_add_zone(g, f, zone_numbered(g, f->peer.zone));
+	else
+		add_when(g, f, s, p);
+	add_addresses(g, f, s);
 	add_chain(g, f, s);
-	add_also(f, also, count);
+	add_also(g, f, also, count);
 	add_cohort(g, f);
 	if (proxied && !s->several_destinations)
 		finding_line(f, "proxy", "these hosts use one server only: all stalls are on it");
@@ -654,5 +709,5 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 		finding_line(f, "significance",
 			     "%zu coincidence%s; by chance: starts %.1g, ends %.1g", s->correlated,
 			     plural(s->correlated), s->chance_of_starts, s->chance_of_ends);
-	add_example(f, s);
+	add_example(g, f, s);
 }

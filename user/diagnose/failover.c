@@ -9,6 +9,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/failover.h"
+#include "diagnose/name_operations.h"
 
 /*
  * Minimum gap in a chain. After a shorter gap the connection may be the next object of the same
@@ -382,16 +383,21 @@ static int by_destination(const void *a, const void *b)
 
 static size_t collect_failed(const struct context *g, struct attempt *failed)
 {
-	const struct pending *o;
-	size_t n = 0;
+	size_t n = 0, i, j;
 
-	TAILQ_FOREACH(o, &g->m->pendings, by_age)
-		if (o->failed)
-			failed[n++] = (struct attempt){
-				.pending = o,
-				.timeline = timeline_of(g, o->client),
-				.open = !o->resolved && given_up(o) > g->m->last,
-			};
+	for (i = 0; i < g->hosts->count; i++)
+		for (j = 0; j < g->timelines[i].pending_count; j++) {
+			const struct pending *o = g->timelines[i].pendings[j];
+			const struct name_operation *name = name_operation_of(g, o);
+
+			/* what used the answer waited for it in its own name stage */
+			if (o->failed && (!name || name->syn == NEVER))
+				failed[n++] = (struct attempt){
+					.pending = o,
+					.timeline = &g->timelines[i],
+					.open = !o->resolved && given_up(o) > g->m->last,
+				};
+		}
 	qsort(failed, n, sizeof(*failed), by_host);
 	return n;
 }
@@ -406,7 +412,7 @@ static size_t group_by_destination(const struct context *g, struct attempt **ord
 
 		if (!i || !same_endpoint(to, &order[i - 1]->pending->to)) {
 			candidates[count].at = &order[i];
-			candidates[count].peer = model_peer(g->m, to);
+			candidates[count].peer = peer_of(g, to);
 			candidates[count].count = 0;
 			count++;
 		}
@@ -423,7 +429,8 @@ static void examine_ipv6(struct context *g, struct sequence *f, struct attempt *
 	size_t i, before;
 
 	for (i = 0; i < n; i++)
-		if (!is_ip4(&failed[i].pending->to.address))
+		if (!is_ip4(&failed[i].pending->to.address) &&
+		    !name_operation_of(g, failed[i].pending))
 			order[c.count++] = &failed[i];
 	do {
 		before = g->d->count;
@@ -453,7 +460,7 @@ static void examine_all(struct context *g, struct sequence *f, struct attempt *f
 
 static size_t count_begins(const struct context *g)
 {
-	size_t i, j, n = g->m->pending_kept;
+	size_t i, j, n = g->m->pending_kept + g->operations->count;
 
 	for (i = 0; i < g->hosts->count; i++)
 		for (j = 0; j < g->hosts->at[i].client_count; j++)
@@ -463,7 +470,7 @@ static size_t count_begins(const struct context *g)
 
 void cause_failover(struct context *g)
 {
-	size_t room = g->m->pending_kept + 1, n;
+	size_t room = g->m->pending_kept + g->operations->count + 1, n;
 	struct attempt *failed = calloc(room, sizeof(*failed));
 	struct attempt **order = calloc(room, sizeof(*order));
 	struct candidate *candidates = calloc(room, sizeof(*candidates));

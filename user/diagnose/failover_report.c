@@ -5,6 +5,8 @@
 
 #include "diagnose/failover.h"
 #include "diagnose/forwarding.h"
+#include "diagnose/name_operations.h"
+#include "diagnose/silent_zones.h"
 
 /*
  * After a longer gap, people and scheduled jobs start connections for other reasons, so confidence
@@ -219,7 +221,7 @@ static enum confidence chain_confidence(const struct context *g, const struct su
 					const struct chains *c)
 {
 	const struct span *span = &c->span;
-	const struct peer *p = model_peer(g->m, s->members[0].to);
+	const struct peer *p = peer_of(g, s->members[0].to);
 	bool unsteady;
 
 	if (is_clockwork(s, c) || span->ambiguous ||
@@ -242,7 +244,7 @@ static enum confidence chain_confidence(const struct context *g, const struct su
 /* Returns true if each connect that failed at this peer was refused. */
 static bool only_refuses(const struct context *g, const struct endpoint *to)
 {
-	const struct peer *p = model_peer(g->m, to);
+	const struct peer *p = peer_of(g, to);
 
 	return p && p->failures[FAILURE_REFUSED] && !p->failures[FAILURE_SILENT] &&
 	       !p->failures[FAILURE_ONE_SYN];
@@ -251,8 +253,13 @@ static bool only_refuses(const struct context *g, const struct endpoint *to)
 /* Returns what the peer does to connects, in words. */
 static const char *what_happens(const struct context *g, const struct endpoint *to)
 {
-	const struct peer *p = model_peer(g->m, to);
+	const struct peer *p = peer_of(g, to);
 
+	if (to->zone)
+		return zone_is_singular(zone_numbered(g, to->zone)) ? "gets no answer"
+								    : "get no answer";
+	if (is_name_peer(g, to))
+		return "does not answer DNS";
 	if (only_refuses(g, to))
 		return "refuses connections";
 	if (!p || p->failures[FAILURE_SILENT] || p->failures[FAILURE_ONE_SYN])
@@ -280,12 +287,12 @@ static void format_parts(char out[FORMAT_PARTS], const struct summary *s)
 		snprintf(out, FORMAT_PARTS, " (%zu x %s)", s->length, format_duration(t, s->part));
 }
 
-static void set_text(const struct context *g, struct finding *finding, const struct summary *s)
+static void set_text(struct context *g, struct finding *finding, const struct summary *s)
 {
-	char peer[FORMAT_ENDPOINT + 64], to[FORMAT_ENDPOINT], total[FORMAT_DURATION + 8];
-	char parts[FORMAT_PARTS], name[FORMAT_ENDPOINT], t[FORMAT_DURATION];
+	char peer[FORMAT_PEER + 64], to[FORMAT_ENDPOINT], total[FORMAT_DURATION + 8];
+	char parts[FORMAT_PARTS], name[FORMAT_PEER], t[FORMAT_DURATION];
 
-	format_endpoint(name, s->members[0].to);
+	format_finding_peer(name, g, s->members[0].to);
 	if (s->member_count > 1)
 		snprintf(peer, sizeof(peer), "%s and %zu more do not answer", name,
 			 s->member_count - 1);
@@ -308,9 +315,9 @@ static void set_text(const struct context *g, struct finding *finding, const str
 }
 
 /* Adds the part of each peer, if there are several peers or parts. */
-static void add_parts(struct finding *finding, const struct summary *s)
+static void add_parts(struct context *g, struct finding *finding, const struct summary *s)
 {
-	char t[FORMAT_DURATION], name[FORMAT_ENDPOINT], times[32];
+	char t[FORMAT_DURATION], name[FORMAT_PEER], times[32];
 	size_t i, repeats;
 
 	for (i = 0; i < s->member_count && (s->length != 1 || s->member_count > 1); i++) {
@@ -322,37 +329,45 @@ static void add_parts(struct finding *finding, const struct summary *s)
 		else
 			snprintf(times, sizeof(times), " %zu times", repeats);
 		finding_line(finding, i ? "" : "parts", "%s: %s%s, in %zu wait%s",
-			     format_endpoint(name, m->to), format_duration(t, m->duration),
+			     format_finding_peer(name, g, m->to), format_duration(t, m->duration),
 			     repeats > 1 ? times : "", m->chains, plural(m->chains));
 	}
 }
 
-static void add_evidence(const struct context *g, struct finding *finding, const struct summary *s,
+static void add_evidence(struct context *g, struct finding *finding, const struct summary *s,
 			 const struct chains *c)
 {
-	const struct peer *p = model_peer(g->m, s->members[0].to);
+	const struct peer *p = peer_of(g, s->members[0].to);
 	size_t without = c->tried - c->count;
-	char t[FORMAT_SPREAD], what[32] = "such waits";
+	bool is_name = is_name_peer(g, s->members[0].to);
+	char t[FORMAT_SPREAD], what[40] = "such waits";
 
 	if (s->length == 1)
-		snprintf(what, sizeof(what), "connect%s %s", plural(c->tried),
+		snprintf(what, sizeof(what), "%s%s %s", is_name ? "lookup" : "connect",
+			 plural(c->tried),
 			 only_refuses(g, s->members[0].to) ? "that failed" : "without an answer");
 	finding_line(finding, "",
 		     "after %zu of %zu %s a connection to %zu server%s began %s after the first "
-		     "SYN",
+		     "%s",
 		     c->count, c->tried, what, s->destinations, plural(s->destinations),
-		     finding_format_spread(t, s->total, s->length ? s->deviation : NEVER));
-	add_parts(finding, s);
-	if (!c->ipv6 && p)
+		     finding_format_spread(t, s->total, s->length ? s->deviation : NEVER),
+		     is_name ? "question" : "SYN");
+	add_parts(g, finding, s);
+	if (s->members[0].to->zone)
+		finding_add_zone(g, finding, zone_numbered(g, s->members[0].to->zone));
+	else if (!c->ipv6 && p)
 		finding_add_route(g, finding, p);
-	finding_line(
-		finding, "action", "%s",
-		finding->kind == KIND_BROKEN_IPV6
-			? "repair IPv6 to these servers, or stop announcing their IPv6 addresses"
-		: finding->kind == KIND_FAILOVER_CHAIN
-			? "repair the first server, or take it out of the list of the clients"
-			: "restore the way to it; until then let attempts at it be refused "
-			  "(RST) instead of dropped");
+	if (s->members[0].to->zone)
+		finding_add_zone_action(g, finding, zone_numbered(g, s->members[0].to->zone));
+	else
+		finding_line(
+			finding, "action", "%s",
+			finding->kind == KIND_BROKEN_IPV6
+				? "repair IPv6 to these servers, or stop announcing their IPv6 addresses"
+			: finding->kind == KIND_FAILOVER_CHAIN
+				? "repair the first server, or take it out of the list of the clients"
+				: "restore the way to it; until then let attempts at it be refused "
+				  "(RST) instead of dropped");
 	if (is_clockwork(s, c))
 		finding_line(finding, "against",
 			     "the attempts come at regular intervals, so the match may be chance");
@@ -362,8 +377,9 @@ static void add_evidence(const struct context *g, struct finding *finding, const
 			     "clients' own rhythm");
 	if (without)
 		finding_line(finding, finding->confidence == CONFIDENCE_LOW ? "" : "against",
-			     "%zu connect%s without such a connection after %s", without,
-			     plural(without), without == 1 ? "it" : "them");
+			     "%zu %s%s without such a connection after %s", without,
+			     is_name ? "lookup" : "connect", plural(without),
+			     without == 1 ? "it" : "them");
 	finding_line(finding, "significance",
 		     "%zu coincidence%s; by chance: starts %.1g, ends %.1g", c->count,
 		     plural(c->count), c->span.chance_of_starts, c->span.chance_of_ends);
@@ -424,4 +440,5 @@ void report_chain(struct context *g, const struct chains *c)
 	add_evidence(g, finding, &s, c);
 	finding->has_example = true;
 	example_of_chain(&finding->example, &c->at[c->count / 2]);
+	finding->example.asks_name = name_operation_of(g, c->at[c->count / 2].parts[0]->pending);
 }

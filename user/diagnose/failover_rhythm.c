@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "diagnose/failover.h"
+#include "diagnose/name_operations.h"
 
 size_t rhythm_find(const struct rhythm *r, ns_t t)
 {
@@ -78,7 +79,9 @@ static size_t fill_rhythm(struct begin *at, const struct timeline *t, struct att
 		for (j = 0; c->recent && j < kept; j++)
 			at[n++] = (struct begin){ .t = c->recent[j].syn,
 						  .to = &c->recent[j].to,
-						  .recent = &c->recent[j] };
+						  .recent = &c->recent[j],
+						  .explained = waited_for_own_name(
+							  t, c->recent[j].syn, &c->recent[j].to) };
 	}
 	for (i = 0; i < count; i++)
 		at[n++] = (struct begin){ .t = attempts[i].pending->start,
