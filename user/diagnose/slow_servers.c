@@ -5,6 +5,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/connects.h"
+#include "diagnose/reverse_lookups.h"
 
 #define IDENT_PORT 113
 
@@ -166,26 +167,71 @@ static struct questions count_questions(const struct context *g, const struct pe
 	return q;
 }
 
-static void add_lookup(const struct context *g, struct finding *f, const struct peer *p)
-{
-	struct questions q = count_questions(g, p);
+/* Late greetings, by what the server asked DNS about the client before. */
+struct reverse {
+	size_t greetings; /* late ones */
+	size_t waited; /* of these: for a PTR question that was not answered in time */
+	size_t without_answer; /* of these: it got no answer at all, or an error */
+	struct address resolver;
+};
 
-	if (q.all)
-		finding_line(f, "",
-			     "a lookup of the client's name (reverse DNS) is the usual reason: %zu "
-			     "of its %zu connect%s to port 53 failed or %s late; its questions by "
-			     "UDP were not looked at",
-			     q.bad, q.all, plural(q.all), were(q.bad));
-	else
-		finding_line(f, "",
-			     "a lookup of the client's name (reverse DNS) is the usual reason: it "
-			     "asked nobody by TCP here, and its questions by UDP were not looked "
-			     "at");
+static struct reverse count_reverse(const struct context *g, const struct connect_set *set)
+{
+	struct reverse r = { .greetings = set->count };
+	size_t i;
+
+	for (i = 0; i < set->count; i++) {
+		const struct noted_lookup *l = reverse_lookup_of(g, set->at[i]);
+
+		if (!l)
+			continue;
+		r.waited++;
+		r.without_answer += !is_lookup_answered(l->l);
+		r.resolver = l->l->tries[0].server;
+	}
+	return r;
 }
 
-static enum confidence banner_confidence(const struct peer *p, bool timer)
+/* Returns true if the host of the server asked DNS by UDP for anything. */
+static bool has_lookups(const struct context *g, const struct peer *p)
 {
-	bool most = p->late_banners * 2 > p->banners;
+	const struct client *server = as_client(g, p);
+
+	return server && timeline_of(g, server)->lookup_count;
+}
+
+static void add_lookup(const struct context *g, struct finding *f, const struct peer *p,
+		       const struct reverse *r)
+{
+	struct questions q = count_questions(g, p);
+	char resolver[FORMAT_ADDRESS];
+
+	if (r->waited)
+		finding_line(f, "",
+			     "before %zu of these %zu greetings it asks %s for the name of the "
+			     "client's address (PTR): %zu of these questions got no answer, the "
+			     "others a late one",
+			     r->waited, r->greetings, format_address(resolver, &r->resolver),
+			     r->without_answer);
+	else if (q.all)
+		finding_line(f, "",
+			     "a lookup of the client's name (reverse DNS) is the usual reason: %zu "
+			     "of its %zu connect%s to port 53 failed or %s late",
+			     q.bad, q.all, plural(q.all), were(q.bad));
+	else if (has_lookups(g, p))
+		finding_line(f, "",
+			     "a lookup of the client's name (reverse DNS) is the usual reason, but "
+			     "none of its questions that passed here fills these times");
+	else
+		finding_line(f, "",
+			     "a lookup of the client's name (reverse DNS) is the usual reason: no "
+			     "question of it passed here");
+}
+
+/* Most greetings must be late, unless a question of the server tells which ones are. */
+static enum confidence banner_confidence(const struct peer *p, bool timer, const struct reverse *r)
+{
+	bool most = p->late_banners * 2 > p->banners || r->waited * 10 >= p->late_banners * 8;
 
 	if (p->late_banners >= 3 && most && timer)
 		return CONFIDENCE_HIGH;
@@ -198,11 +244,17 @@ static void report_late_banner(struct context *g, const struct peer *p)
 	char peer[FORMAT_ENDPOINT], late[FORMAT_DURATION], spread[FORMAT_DURATION];
 	struct cluster c = samples_cluster(&t->banners);
 	bool timer = is_timer(&c, &t->banners);
-	struct finding *f = finding_new(g, KIND_LATE_BANNER, banner_confidence(p, timer));
 	struct connect_set set = {};
+	struct reverse reverse;
+	struct finding *f;
 
-	if (!f)
+	add_late_greetings(g, &set, p, false);
+	reverse = count_reverse(g, &set);
+	f = finding_new(g, KIND_LATE_BANNER, banner_confidence(p, timer, &reverse));
+	if (!f) {
+		connect_set_free(&set);
 		return;
+	}
 	finding_set_peer(f, &p->server);
 	if (timer) {
 		f->timer = c.median;
@@ -210,7 +262,10 @@ static void report_late_banner(struct context *g, const struct peer *p)
 	}
 	f->stalls = p->banners;
 	format_duration(late, timer ? c.median : t->worst_banner);
-	finding_text(f, "%s greets only after %s", format_endpoint(peer, &p->server), late);
+	finding_text(f, "%s greets only after %s%s", format_endpoint(peer, &p->server), late,
+		     reverse.without_answer * 10 >= reverse.greetings * 8 && reverse.waited
+			     ? ": its question for the name of the client gets no answer"
+			     : "");
 	if (timer)
 		finding_line(f, "", "each time %s ± %s: a lookup by the server that times out",
 			     late, format_duration(spread, c.deviation));
@@ -219,14 +274,13 @@ static void report_late_banner(struct context *g, const struct peer *p)
 	else
 		finding_line(f, "", "%u of its %u greetings %s late; the clients held nothing back",
 			     p->late_banners, p->banners, were(p->late_banners));
-	add_lookup(g, f, p);
-	add_late_greetings(g, &set, p, false);
+	add_lookup(g, f, p, &reverse);
 	explain_greetings(g, f, &set);
 	connect_set_free(&set);
 	finding_line(f, "action",
 		     "on the server, check what it looks up before it greets: DNS of the client's "
 		     "address, ident, a directory");
-	if (p->late_banners * 2 <= p->banners)
+	if (p->late_banners * 2 <= p->banners && !reverse.waited)
 		finding_line(f, "against", "most of its greetings came in time");
 }
 
