@@ -184,6 +184,14 @@ static bool uses_ipv6(const struct host *h)
 	return false;
 }
 
+/* Returns NULL if the host asked no resolver here. */
+static const struct address *first_resolver(const struct diagnosis *d, const struct host *h)
+{
+	const struct address *a = d->first_resolvers ? &d->first_resolvers[h - d->hosts.at] : NULL;
+
+	return a && !is_zero_address(a) ? a : NULL;
+}
+
 char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait trait,
 		   const struct host *h)
 {
@@ -221,6 +229,11 @@ char *format_trait(char out[COMMON_VALUE], const struct diagnosis *d, enum trait
 	case TRAIT_WAY_OUT:
 		iface = watched_iface(d->session, c->way_out);
 		snprintf(out, COMMON_VALUE, "%s", iface ? iface->name : "another interface");
+		break;
+	case TRAIT_RESOLVER:
+		snprintf(out, COMMON_VALUE, "%s",
+			 first_resolver(d, h) ? format_address(text, first_resolver(d, h))
+					      : "none seen");
 		break;
 	default:
 		out[0] = '\0';
@@ -275,7 +288,7 @@ static uint32_t number_trait(enum trait trait, const struct host *h, uint64_t us
 
 static bool is_text_trait(enum trait trait)
 {
-	return trait == TRAIT_SUBNET || trait == TRAIT_VENDOR;
+	return trait == TRAIT_SUBNET || trait == TRAIT_VENDOR || trait == TRAIT_RESOLVER;
 }
 
 static uint32_t text_trait(const struct context *g, struct value **values, enum trait trait,
@@ -286,8 +299,27 @@ static uint32_t text_trait(const struct context *g, struct value **values, enum 
 	/* the vendor of a router says nothing about the hosts behind it */
 	if (trait == TRAIT_VENDOR && (!first_client(h)->has_mac || h->behind_router))
 		return TRAIT_UNKNOWN;
+	if (trait == TRAIT_RESOLVER && !first_resolver(g->d, h))
+		return TRAIT_UNKNOWN;
 	format_trait(text.at, g->d, trait, h);
 	return number_of(values, &text);
+}
+
+/*
+ * Stores which resolver each host asked first: the first try of its first lookup. What it asks
+ * later follows from which one answers. Returns false when out of memory.
+ */
+static bool note_first_resolvers(const struct context *g)
+{
+	struct diagnosis *d = g->d;
+	size_t i;
+
+	free(d->first_resolvers);
+	d->first_resolvers = calloc(g->hosts->all + 1, sizeof(*d->first_resolvers));
+	for (i = 0; d->first_resolvers && i < g->hosts->all; i++)
+		if (g->timelines[i].lookup_count)
+			d->first_resolvers[i] = g->timelines[i].lookups[0]->l->tries[0].server;
+	return d->first_resolvers;
 }
 
 bool traits_of_hosts(struct traits *t, const struct context *g)
@@ -298,6 +330,8 @@ bool traits_of_hosts(struct traits *t, const struct context *g)
 	size_t i;
 
 	*t = (struct traits){ .count = g->hosts->count };
+	if (!note_first_resolvers(g))
+		return false;
 	for (trait = 0; trait < HOST_TRAITS; trait++) {
 		t->value[trait] = calloc(t->count + 1, sizeof(*t->value[trait]));
 		if (!t->value[trait])

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Traits of hosts: properties that do not depend on what goes wrong, by which hosts that wait can
- * differ from hosts that do not. They are fixed by the first SYN of a host.
+ * differ from hosts that do not. They are fixed by the first SYN of a host, and by
+ * its first question of DNS.
  */
 #pragma once
 
