@@ -6,45 +6,18 @@ engineer sees only numbers where a name was needed; or a report says that all is
 import json
 import os
 import re
-import socket
-import struct
 
 import pytest
 
 import report_check
-from captures import START, SYN, Files, checksum, connection, frame, of, pcap, read, run
+from captures import RESOLVER, START, SYN, Files, connection, frame, lookup, of, pcap, read, run
 from probe import ROOT, SECOND, expect
 
 MS = 10**6
-RESOLVER = ('10.1.0.53', 53)
 LDAP = ('10.200.7.9', 636)
 WEB = ('203.0.113.5', 80)
 SECRET = ('203.0.113.77', 80)
 HOSTILE = b'\x1b]0;x\x07</script><b>"\xe2\x80\xae\n'
-
-
-def datagram(source, destination, payload):
-    a, b = socket.inet_aton(source[0]), socket.inet_aton(destination[0])
-    udp = struct.pack('>HHHH', source[1], destination[1], 8 + len(payload), 0) + payload
-    ip = struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(udp), 7, 0x4000, 64, 17, 0) + a + b
-    ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
-    return b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0' + ip + udp
-
-
-def wire(name):
-    labels = name.split(b'.') if isinstance(name, bytes) else name
-    return b''.join(bytes([len(label)]) + label for label in labels) + b'\0'
-
-
-def lookup(at, client, name, address=None, number=1, took=MS, asked=(0,)):
-    """Yields a question for an A record, sent at these seconds, and its answer, if there is one."""
-    question = wire(name) + struct.pack('>HH', 1, 1)
-    for n, after in enumerate(asked):
-        yield at + int(after * SECOND), datagram((client, 40000 + number + n), RESOLVER, struct.pack(
-            '>HHHHHH', number + n, 0x100, 1, 0, 0, 0) + question)
-    if address:
-        yield at + took, datagram(RESOLVER, (client, 40000 + number), struct.pack('>HHHHHH', number, 0x8180, 1, 1, 0, 0) +
-                                  question + b'\xc0\x0c' + struct.pack('>HHIH', 1, 1, 300, 4) + socket.inet_aton(address))
 
 
 def visit(at, client, port, name, server, wait=MS, number=1, took=MS):
@@ -208,6 +181,9 @@ def test_network_section():
     expect('1 of 13 connects (8 %) went to addresses that no answer seen here named' in section, section)
     expect(lines[-1]['state'] == 'fine' and 'not seen for 1 of 2 hosts' in lines[-1]['verdict'], lines[-1]['verdict'])
     expect(lines[-1]['percentiles']['name']['count'] == 12, lines[-1]['percentiles']['name'])
+    expect(re.search(r'^  %s +12 +12 +0 +1\.00 ms +1$' % re.escape(RESOLVER[0]), text, re.M), 'the resolver', text)
+    row = lines[-1]['names']['resolvers'][0]
+    expect((row['lookups'], row['answered'], row['median'], row['hosts']) == (12, 12, MS, 1), row)
 
 
 def test_unanswered_is_not_fine():

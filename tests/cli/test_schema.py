@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 import schema
-from captures import Files, office, pcap, read
+from captures import Files, connection, lookup, office, pcap, read, START
 from probe import PROBE, ROOT, expect
 
 
@@ -18,6 +18,9 @@ def lines():
     """Returns at least one line of each type, including those that only a live run writes."""
     with Files() as files:
         got = read('--read', files.add('office', pcap(office())))
+        packets = [*lookup(START, '10.1.4.1', b'www.example', '198.51.100.7'),
+                   *connection(START + 2 * 10**6, 1000, ('10.1.4.1', 50001))]
+        got += read('--read', files.add('names', pcap(packets)), '--names', 'all')
     live = dict(got[0], iface='eth0', file=None, hook='tcx', kernel='6.12.1', link='ethernet')
     icmp = dict(next(o for o in got if o['type'] == 'connection'), outcome='unreachable',
                 icmp={'time': 5, 'type': 3, 'code': 1, 'from': '10.1.4.1'})

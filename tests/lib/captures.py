@@ -12,6 +12,7 @@ from probe import PROBE, SECOND, expect
 START = 1700000000 * SECOND + 123456789
 CLIENT, SERVER = ('10.1.4.23', 51544), ('198.51.100.7', 80)
 DEAD = ('10.200.7.9', 5274)
+RESOLVER = ('10.1.0.53', 53)
 SYN, SYNACK, ACK, FIN = 2, 18, 16, 17
 
 
@@ -44,6 +45,32 @@ def connection(at, wait, client=CLIENT, server=SERVER, isn=1000):
     yield at + 11000002, frame(client, server, ACK, isn + 1, other + 1, ip_id=3)
     yield at + 11000002 + wait, frame(client, server, ACK, isn + 1, other + 1, b'GET', ip_id=4)
     yield at + 21000003 + wait, frame(server, client, ACK, other + 1, isn + 4, b'200', ip_id=5)
+
+
+def datagram(source, destination, payload):
+    """Returns an Ethernet frame with IPv4 and UDP."""
+    a, b = socket.inet_aton(source[0]), socket.inet_aton(destination[0])
+    udp = struct.pack('>HHHH', source[1], destination[1], 8 + len(payload), 0) + payload
+    ip = struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(udp), 7, 0x4000, 64, 17, 0) + a + b
+    ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+    return b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0' + ip + udp
+
+
+def dns_name(name):
+    """Returns a name as in a message; a list of labels may contain any byte."""
+    labels = name.split(b'.') if isinstance(name, bytes) else name
+    return b''.join(bytes([len(label)]) + label for label in labels) + b'\0'
+
+
+def lookup(at, client, name, address=None, number=1, took=10**6, asked=(0,)):
+    """Yields a question for an A record, sent at these seconds, and its answer, if there is one."""
+    question = dns_name(name) + struct.pack('>HH', 1, 1)
+    for n, after in enumerate(asked):
+        yield at + int(after * SECOND), datagram((client, 40000 + number + n), RESOLVER, struct.pack(
+            '>HHHHHH', number + n, 0x100, 1, 0, 0, 0) + question)
+    if address:
+        yield at + took, datagram(RESOLVER, (client, 40000 + number), struct.pack('>HHHHHH', number, 0x8180, 1, 1, 0, 0) +
+                                  question + b'\xc0\x0c' + struct.pack('>HHIH', 1, 1, 300, 4) + socket.inet_aton(address))
 
 
 def silent(at, client=CLIENT, server=DEAD):

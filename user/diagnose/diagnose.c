@@ -138,13 +138,15 @@ static bool find_causes(struct diagnosis *d, const struct model *m, const struct
 	bool done = false;
 	size_t i;
 
-	if (context_init(&g, d, m, session, facts) && name_summary_fill(&g)) {
+	if (context_init(&g, d, m, session, facts)) {
+		name_summary_fill(&g);
 		if (view != VIEW_WHOLE)
 			report_view(&g, view);
 		for (i = 0; view == VIEW_WHOLE && i < sizeof(causes) / sizeof(causes[0]); i++)
 			causes[i](&g);
 		name_examples(&g);
-		done = name_summary_finish(&g) && !g.out_of_memory && sort_findings(&g);
+		name_summary_finish(&g);
+		done = !g.out_of_memory && sort_findings(&g);
 	}
 	context_free(&g);
 	return done;

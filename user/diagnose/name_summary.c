@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/context.h"
+#include "diagnose/resolvers.h"
 #include "lib/format.h"
 
 #define PROMPT_NAME_NS (200 * (ns_t)MILLISECOND_NS)
@@ -48,48 +48,36 @@ static void count_connects(struct context *g, struct name_summary *s)
 	}
 }
 
-static int by_episode(const void *a, const void *b)
-{
-	const struct noted_lookup *x = *(struct noted_lookup *const *)a,
-				  *y = *(struct noted_lookup *const *)b;
-
-	if (x->l->episode != y->l->episode)
-		return x->l->episode < y->l->episode ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
-/* Returns all lookups, those of an episode in a row; NULL when out of memory. */
-static struct noted_lookup **sort_episodes(const struct context *g)
-{
-	struct noted_lookup **all = calloc(g->lookup_count + 1, sizeof(struct noted_lookup *));
-	size_t i;
-
-	for (i = 0; all && i < g->lookup_count; i++)
-		all[i] = &g->lookups[i];
-	if (all)
-		qsort(all, g->lookup_count, sizeof(struct noted_lookup *), by_episode);
-	return all;
-}
-
-static size_t end_of_episode(struct noted_lookup **all, size_t count, size_t from)
-{
-	size_t i;
-
-	for (i = from; i < count && all[i]->l->episode == all[from]->l->episode; i++)
-		;
-	return i;
-}
-
 /* Several lookups of an episode may know the SYN that waited for it: it counts once. */
-static void add_wait(struct name_summary *s, struct noted_lookup **at, size_t count)
+static void add_wait(struct name_summary *s, const struct episode *e)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (!at[i]->l->from_gateway && at[i]->wait != NEVER) {
-			histogram_add(&s->waits, at[i]->wait);
+	for (i = 0; i < e->count; i++)
+		if (!e->at[i]->l->from_gateway && e->at[i]->wait != NEVER) {
+			histogram_add(&s->waits, e->at[i]->wait);
 			return;
 		}
+}
+
+/* The address of the row marks the hosts that were counted. */
+static void add_row(struct name_summary *s, const struct resolver *r)
+{
+	struct resolver_row *row = &s->resolvers[s->resolver_rows++];
+	size_t i;
+
+	*row = (struct resolver_row){ .endpoint = r->endpoint,
+				      .is_own = r->is_own,
+				      .lookups = r->count,
+				      .median = r->median };
+	for (i = 0; i < r->count; i++) {
+		const struct asked *a = &r->asked[i];
+
+		row->answered += a->result == ASKED_ANSWERED;
+		row->unanswered += a->result == ASKED_SILENT;
+		row->unreachable += a->result == ASKED_REFUSED;
+		row->hosts += a->n->host && count_once(a->n->host, row);
+	}
 }
 
 /* Names of mDNS and single labels are asked without anybody who waits for them. */
@@ -103,50 +91,27 @@ static bool is_wanted(const struct context *g, const struct lookup *l)
 }
 
 /* Returns true if the client got no answer at all, for certain, and no finding explains it. */
-static bool is_in_vain(const struct context *g, struct noted_lookup **at, size_t count)
+static bool is_in_vain(const struct context *g, const struct episode *e)
 {
 	bool is_any_wanted = false;
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const struct lookup *l = at[i]->l;
+	for (i = 0; i < e->count; i++) {
+		const struct lookup *l = e->at[i]->l;
 
-		if (l->result != LOOKUP_SILENT || l->in_gap || l->syn != NEVER || at[i]->explained)
+		if (l->result != LOOKUP_SILENT || l->in_gap || l->syn != NEVER ||
+		    e->at[i]->explained)
 			return false;
 		is_any_wanted |= is_wanted(g, l);
 	}
 	return is_any_wanted;
 }
 
-/* Calls a function for the lookups of each episode. Returns false when out of memory. */
-static bool for_each_episode(struct context *g,
-			     void (*function)(struct context *g, struct noted_lookup **at,
-					      size_t count))
-{
-	struct noted_lookup **all = sort_episodes(g);
-	size_t i, next;
-
-	for (i = 0; all && i < g->lookup_count; i = next) {
-		next = end_of_episode(all, g->lookup_count, i);
-		function(g, all + i, next - i);
-	}
-	free(all);
-	return all != NULL;
-}
-
-static void count_wait(struct context *g, struct noted_lookup **at, size_t count)
-{
-	add_wait(&g->d->name_summary, at, count);
-}
-
-static void count_in_vain(struct context *g, struct noted_lookup **at, size_t count)
-{
-	g->d->name_summary.unanswered_names += is_in_vain(g, at, count);
-}
-
-bool name_summary_fill(struct context *g)
+void name_summary_fill(struct context *g)
 {
 	struct name_summary *s = &g->d->name_summary;
+	struct resolvers r;
+	struct episode e;
 	size_t i;
 
 	s->totals = *names_totals(g->m->names);
@@ -157,12 +122,26 @@ bool name_summary_fill(struct context *g)
 		count_lookup(s, &g->lookups[i]);
 	if (names_were_seen(s))
 		count_connects(g, s);
-	return for_each_episode(g, count_wait);
+	if (resolvers_of(g, &r)) {
+		s->resolver_count = r.count;
+		for (i = 0; i < r.count && i < MAX_RESOLVER_ROWS; i++)
+			add_row(s, &r.at[i]);
+		for (i = 0; (e = next_episode(&r, &i)).count;)
+			add_wait(s, &e);
+	}
+	resolvers_free(&r);
 }
 
-bool name_summary_finish(struct context *g)
+void name_summary_finish(struct context *g)
 {
-	return for_each_episode(g, count_in_vain);
+	struct resolvers r;
+	struct episode e;
+	size_t i = 0;
+
+	if (resolvers_of(g, &r))
+		while ((e = next_episode(&r, &i)).count)
+			g->d->name_summary.unanswered_names += is_in_vain(g, &e);
+	resolvers_free(&r);
 }
 
 bool names_are_prompt(const struct name_summary *s, ns_t stall_ns)

@@ -12,6 +12,20 @@
 struct context;
 struct finding;
 
+#define MAX_RESOLVER_ROWS 16
+
+/* What became of the questions that a resolver was asked by UDP; a lookup counts once. */
+struct resolver_row {
+	struct endpoint endpoint;
+	bool is_own; /* an address of this gateway */
+	uint64_t lookups;
+	uint64_t answered; /* in any way */
+	uint64_t unanswered;
+	uint64_t unreachable; /* only ICMP errors came back */
+	ns_t median; /* of the times to the answer; NEVER without one */
+	size_t hosts; /* that asked it */
+};
+
 /* Lookups of this host itself, such as those of its resolver for its clients, are not in these. */
 struct name_summary {
 	struct dns_totals totals;
@@ -28,17 +42,21 @@ struct name_summary {
 	uint64_t endless; /* questions for an address that are silent for certain */
 	struct histogram durations; /* from the first question to the answer */
 	struct histogram waits; /* from the first question of the episode to the SYN */
+	struct resolver_row
+		resolvers[MAX_RESOLVER_ROWS]; /* the one that was asked most often first */
+	size_t resolver_rows;
+	size_t resolver_count; /* all */
 	size_t hosts; /* hosts with a connect */
 	size_t hosts_unseen; /* those of which no question was seen */
 	uint64_t connects;
 	uint64_t connects_unnamed; /* to addresses that no answer named */
 };
 
-/* Counts the look-ups. Returns false when out of memory. */
-bool name_summary_fill(struct context *g);
+/* Counts the look-ups. Sets g->out_of_memory if that is so. */
+void name_summary_fill(struct context *g);
 
 /* Counts the names that nobody explains. Call it when all findings are made. */
-bool name_summary_finish(struct context *g);
+void name_summary_finish(struct context *g);
 
 /* Returns true if DNS was seen. */
 static inline bool names_were_seen(const struct name_summary *s)

@@ -21,6 +21,28 @@ static void field_dns_packets(FILE *out, const struct session *session, const st
 	fputc('}', out);
 }
 
+static void field_resolvers(FILE *out, const struct name_summary *s)
+{
+	size_t i;
+
+	fputs(",\"resolvers\":[", out);
+	for (i = 0; i < s->resolver_rows; i++) {
+		const struct resolver_row *row = &s->resolvers[i];
+
+		fputs(i ? ",{\"resolver\":" : "{\"resolver\":", out);
+		write_endpoint(out, &row->endpoint);
+		field_flag(out, "of_gateway", row->is_own);
+		field_count(out, "lookups", row->lookups);
+		field_count(out, "answered", row->answered);
+		field_count(out, "unanswered", row->unanswered);
+		field_count(out, "unreachable", row->unreachable);
+		field_ns(out, "median", row->median);
+		field_count(out, "hosts", row->hosts);
+		fputc('}', out);
+	}
+	fprintf(out, "],\"resolvers_more\":%zu", s->resolver_count - s->resolver_rows);
+}
+
 void field_names(FILE *out, const struct diagnosis *d)
 {
 	const struct name_summary *s = &d->name_summary;
@@ -37,5 +59,6 @@ void field_names(FILE *out, const struct diagnosis *d)
 	field_count(out, "of_gateway", s->of_gateway);
 	field_count(out, "forgotten", s->totals.dropped_lookups);
 	field_dns_packets(out, d->session, &s->totals);
+	field_resolvers(out, s);
 	fputc('}', out);
 }

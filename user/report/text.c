@@ -253,6 +253,16 @@ static bool explains_stalls(const struct diagnosis *d)
 	return false;
 }
 
+static bool is_about_names(const struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (finding_kinds[d->at[i].kind].family == FAMILY_NAME)
+			return true;
+	return false;
+}
+
 /* Returns the terminal's width, limited since long rows are hard to read. */
 static int report_columns(FILE *out)
 {
@@ -306,6 +316,8 @@ static void print_report(struct report *r, const struct model *m, const struct d
 		text_peers(r, m, d);
 		text_hosts(r, &d->hosts);
 	}
+	if (!r->error && (r->verbose || is_about_names(d)))
+		text_resolvers(r, &d->name_summary);
 	text_network(r, m, d);
 	text_not_measured(r, d, m->dropped_details + d->dropped);
 	text_losses(r);

@@ -98,11 +98,19 @@ void text_losses(struct report *r);
 /* Prints a row of percentiles, or nothing for an empty histogram. */
 void text_percentiles(FILE *out, const char *name, const struct histogram *h);
 
+/*
+ * Returns the field width for printf(), which counts bytes: width columns, plus one for each UTF-8
+ * continuation byte.
+ */
+int text_field_width(int width, const char *text);
+
 /* Prints "3 packets of ...", or nothing for 0. */
 void text_count(struct report *r, uint64_t n, const char *noun, const char *words);
 void text_cut(struct report *r);
 
 /* ---- text_names.c: parts of sections ---- */
+
+void text_resolvers(struct report *r, const struct name_summary *s);
 
 /* Print rows of the network section: its first ones, and sentences at its end. */
 void text_stages(struct report *r, const struct model *m, const struct name_summary *s);

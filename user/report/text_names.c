@@ -72,6 +72,37 @@ static void print_unseen(struct report *r, const struct name_summary *s)
 			  100.0 * s->connects_unnamed / s->connects);
 }
 
+static void print_resolver(FILE *out, const struct resolver_row *row)
+{
+	char name[FORMAT_ENDPOINT], median[FORMAT_DURATION] = "";
+
+	if (row->endpoint.port == DNS_PORT)
+		format_address(name, &row->endpoint.address);
+	else
+		format_endpoint(name, &row->endpoint);
+	if (row->median != NEVER)
+		format_duration(median, row->median);
+	fprintf(out, "  %-25s %6" PRIu64 " %9" PRIu64 " %11" PRIu64 "  %*s %6zu%s\n", name,
+		row->lookups, row->answered, row->unanswered, text_field_width(9, median), median,
+		row->hosts, row->is_own ? "  this gateway" : "");
+}
+
+void text_resolvers(struct report *r, const struct name_summary *s)
+{
+	size_t i;
+
+	if (!s->resolver_rows)
+		return;
+	text_section(r, text_colours(r)->bold, "RESOLVERS",
+		     "(DNS servers, by how many look-ups asked them)");
+	fprintf(r->out, "  %-25s %6s %9s %11s  %9s %6s\n", "RESOLVER", "ASKED", "ANSWERED",
+		"UNANSWERED", "MEDIAN", "HOSTS");
+	for (i = 0; i < s->resolver_rows; i++)
+		print_resolver(r->out, &s->resolvers[i]);
+	if (s->resolver_count > i)
+		fprintf(r->out, "  and %zu more\n", s->resolver_count - i);
+}
+
 void text_stages(struct report *r, const struct model *m, const struct name_summary *s)
 {
 	if (s->lookups && m->server_round_trips.count)

@@ -30,11 +30,7 @@ static const char *const failure_words[FAILURES] = {
 	[FAILURE_UNREACHABLE] = "unreachable",
 };
 
-/*
- * Returns the field width for printf(), which counts bytes: width columns, plus one for each UTF-8
- * continuation byte.
- */
-static int field_width(int width, const char *text)
+int text_field_width(int width, const char *text)
 {
 	for (; *text; text++)
 		width += (*text & 0xc0) == 0x80;
@@ -145,7 +141,7 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 		else
 			snprintf(length, sizeof(length), "%s to %s",
 				 format_duration(a, g->shortest), format_duration(b, g->longest));
-		fprintf(out, "  %-*s %7zu %6zu\n", field_width(28, length), length, g->count,
+		fprintf(out, "  %-*s %7zu %6zu\n", text_field_width(28, length), length, g->count,
 			g->hosts);
 	}
 	if (i < count)
@@ -349,8 +345,8 @@ void text_percentiles(FILE *out, const char *name, const struct histogram *h)
 	format_duration(p90, histogram_percentile(h, 0.90));
 	format_duration(p99, histogram_percentile(h, 0.99));
 	fprintf(out, "  %-26s p50 %-*s p90 %-*s p99 %-*s n=%" PRIu64 "\n", name,
-		field_width(9, p50), p50, field_width(9, p90), p90, field_width(9, p99), p99,
-		h->count);
+		text_field_width(9, p50), p50, text_field_width(9, p90), p90,
+		text_field_width(9, p99), p99, h->count);
 }
 
 void text_network(struct report *r, const struct model *m, const struct diagnosis *d)

@@ -201,6 +201,12 @@ const LOOKUPS = {
 	open: 'still open at the end',
 };
 
+const resolverTable = () => summary.names.resolvers.length > 0 && [
+	table('Resolvers', ['Resolver', '#Asked', '#Answered', '#Unanswered', '#Unreachable', '#Half ≤', '#Hosts'],
+		summary.names.resolvers.map((r) => [endpointOf(r.resolver) + (r.of_gateway ? ' (this gateway)' : ''),
+			r.lookups, r.answered, r.unanswered, r.unreachable, duration(r.median), r.hosts])),
+	summary.names.resolvers_more > 0 && html('p', {}, 'and ' + summary.names.resolvers_more + ' more')];
+
 /* What was seen of names, and for whom none were seen. */
 function namesPart() {
 	const { names } = summary;
@@ -222,7 +228,7 @@ function namesPart() {
 	if (asked && names.connects_unnamed)
 		lines.push(names.connects_unnamed + ' of ' + plural(summary.connections, 'connect') +
 			' went to addresses that no answer seen here named');
-	return [html('h3', { class: 'plain' }, 'Names (DNS)'), list(null, lines)];
+	return [html('h3', { class: 'plain' }, 'Names (DNS)'), list(null, lines), resolverTable()];
 }
 
 const networkSection = () => html('section', { 'aria-labelledby': 'network' },
