@@ -678,6 +678,45 @@ def test_widths():
         b.quiet()
 
 
+def dead_resolver():
+    """Returns packets: two of four hosts ask a silent resolver first, and another one 5 s later."""
+    dead, packets = ('10.200.7.53', 53), []
+    for n in range(20):
+        client, at = '10.1.4.%d' % (21 + n % 4), START + n * 2 * SECOND
+        name, server = b'n%d.example' % n, ('203.0.113.%d' % (10 + n), 80)
+        if n % 2:
+            packets += captures.lookup(at, client, name, number=10 * n + 1, resolver=dead)
+            at += 5 * SECOND
+        packets += captures.lookup(at, client, name, server[0], number=10 * n + 5)
+        packets += captures.connection(at + 2 * 10**6, 10**6, (client, 51000 + n), server, isn=1000 * n)
+    return sorted(packets)
+
+
+def test_names():
+    """a finding about names draws the questions and the SYN that waited; the head says how many names are shown"""
+    objects, path, page = write('names', dead_resolver())
+    finding = next(f for f in of(objects, 'finding') if f['kind'] == 'resolver-unanswered')
+    expect(finding['example'] and finding['example']['asks_name'], finding)
+    name = finding['example']['server']['name']
+    b = show(path)
+    expect(any('10.200.7.53 for a name (1 question), which did not answer' in t and '(%s) came 5.00' % name in t
+               for t in texts(b, '.answer')), texts(b, '.answer'))
+    expect('questions to 10.200.7.53' in texts(b, '.plot text'), texts(b, '.plot text'))
+    expect('1 name of DNS shown' in texts(b, '.facts li'), texts(b, '.facts li'))
+    cells = texts(b, 'section[aria-labelledby=network] td')
+    row = cells[cells.index('10.200.7.53'):][:4]
+    expect(row == ['10.200.7.53', '10', '0', '10'], 'the table of resolvers', cells)
+    for width in (320, 390, 1280):
+        b = show(path, width=width)
+        expect(b.ask('document.scrollingElement.scrollWidth') <= width, width)
+        b.quiet()
+    _, path, page = write('numbers', dead_resolver(), '-n')
+    expect(name not in re.sub('<script>.*', '', page, flags=re.S), 'a name with -n')
+    expect('no name of DNS shown' in texts(show(path), '.facts li'), '-n')
+    _, path, _ = write('hidden', dead_resolver(), '--names', 'none')
+    expect('names of DNS are hidden' in texts(show(path), '.facts li'), '--names none')
+
+
 def test_without_scripts():
     """without scripts, as in many mail programs, the verdict and the whole report are readable as text"""
     objects, path, _ = write('story', story())

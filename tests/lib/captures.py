@@ -62,14 +62,14 @@ def dns_name(name):
     return b''.join(bytes([len(label)]) + label for label in labels) + b'\0'
 
 
-def lookup(at, client, name, address=None, number=1, took=10**6, asked=(0,)):
+def lookup(at, client, name, address=None, number=1, took=10**6, asked=(0,), resolver=RESOLVER):
     """Yields a question for an A record, sent at these seconds, and its answer, if there is one."""
     question = dns_name(name) + struct.pack('>HH', 1, 1)
     for n, after in enumerate(asked):
-        yield at + int(after * SECOND), datagram((client, 40000 + number + n), RESOLVER, struct.pack(
+        yield at + int(after * SECOND), datagram((client, 40000 + number + n), resolver, struct.pack(
             '>HHHHHH', number + n, 0x100, 1, 0, 0, 0) + question)
     if address:
-        yield at + took, datagram(RESOLVER, (client, 40000 + number), struct.pack('>HHHHHH', number, 0x8180, 1, 1, 0, 0) +
+        yield at + took, datagram(resolver, (client, 40000 + number), struct.pack('>HHHHHH', number, 0x8180, 1, 1, 0, 0) +
                                   question + b'\xc0\x0c' + struct.pack('>HHIH', 1, 1, 300, 4) + socket.inet_aton(address))
 
 

@@ -66,8 +66,12 @@ static void print_attempts(struct report *r, const struct example *e, ns_t since
 	unsigned int i;
 	int n;
 
+	if (e->asks_name && e->waited_for.port == DNS_PORT)
+		format_address(to, &e->waited_for.address);
+	else
+		format_endpoint(to, &e->waited_for);
 	n = snprintf(text, sizeof(text), "%s %s to %s at", glyphs->below,
-		     e->asks_name ? "question" : "SYN", format_endpoint(to, &e->waited_for));
+		     e->asks_name ? "question" : "SYN", to);
 	for (i = 0; i < e->syn_count && i < 3; i++)
 		n += snprintf(text + n, sizeof(text) - n, "%s %s%s", i ? "," : "",
 			      e->syn_times[i] < since ? "" : "+",

@@ -114,6 +114,9 @@ function endpoint(address, port, vlans) {
 
 const endpointOf = (e) => endpoint(e.address, e.port, e.vlans);
 
+/* A resolver; the port of DNS goes without saying. */
+const resolverOf = (e) => endpoint(e.address, e.port === 53 ? 0 : e.port, e.vlans);
+
 /* Puts no-break spaces between numbers and their units. */
 const bindUnits = (text) => text.replace(/(\d) (ns|µs|ms|s|min|h|%)(?!\w)/g, '$1\u00a0$2')
 	.replace(/([±≤]) /g, '$1\u00a0');

@@ -75,9 +75,10 @@ function evidence(finding) {
 		finding.p_value !== null && hostList('not these', finding.unaffected, finding.unaffected_count));
 }
 
-const cohort = ({ tried, tried_stalled, others, others_stalled }) => tried > 0 && others > 0 &&
-	table('Who tried it, and who stalled?', ['Hosts that', '#stalled', '#did not stall'], [
-		['tried it in vain', tried_stalled, tried - tried_stalled],
+const cohort = ({ tried, tried_stalled, others, others_stalled }, asks) => tried > 0 && others > 0 &&
+	table(asks ? 'Who asked it, and who waited?' : 'Who tried it, and who stalled?', ['Hosts that',
+		...(asks ? ['#waited', '#did not wait'] : ['#stalled', '#did not stall'])], [
+		[asks ? 'asked it in vain' : 'tried it in vain', tried_stalled, tried - tried_stalled],
 		['did not', others_stalled, others - others_stalled],
 	]);
 
@@ -103,7 +104,7 @@ function findingArticle(f) {
 			html('p', {}, html('a', { href: '#network' }, 'Drawn below: the network’s own state')),
 		html('h4', { class: 'plain' }, 'Evidence'),
 		evidence(f),
-		f.example && f.locked > 0 && cohort(f.cohort));
+		f.example && f.locked > 0 && cohort(f.cohort, f.example.asks_name));
 }
 
 const peerTable = () => peers.length > 0 && html('details', {},
@@ -203,7 +204,7 @@ const LOOKUPS = {
 
 const resolverTable = () => summary.names.resolvers.length > 0 && [
 	table('Resolvers', ['Resolver', '#Asked', '#Answered', '#Unanswered', '#Unreachable', '#Half ≤', '#Hosts'],
-		summary.names.resolvers.map((r) => [endpointOf(r.resolver) + (r.of_gateway ? ' (this gateway)' : ''),
+		summary.names.resolvers.map((r) => [resolverOf(r.resolver) + (r.of_gateway ? ' (this gateway)' : ''),
 			r.lookups, r.answered, r.unanswered, r.unreachable, duration(r.median), r.hosts])),
 	summary.names.resolvers_more > 0 && html('p', {}, 'and ' + summary.names.resolvers_more + ' more')];
 

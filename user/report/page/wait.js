@@ -16,7 +16,8 @@ function partsOf(e) {
 		steps: held ? [] : handshake.filter(([, at]) => at !== null),
 		client: endpointOf(e.client) + (e.behind ? ' (behind ' + endpointOf(e.behind) + ')' : ''),
 		server: endpointOf(e.server),
-		peer: e.waited_for && endpointOf(e.waited_for),
+		name: e.server.name ? ' (' + e.server.name + ')' : '',
+		peer: e.waited_for && (e.asks_name ? resolverOf(e.waited_for) : endpointOf(e.waited_for)),
 		asks: e.asks_name,
 		try: e.asks_name ? 'question' : 'SYN',
 		tries: e.syn_times,
@@ -33,7 +34,7 @@ function waitSentence(e, t) {
 		return 'The client asked the resolver ' + t.peer + ' for a name (' + count + '), which ' +
 			(t.answered === null ? 'did not answer' :
 				'answered after ' + duration(t.answered - t.began)) +
-			'. Its SYN to ' + t.server + ' came ' + duration(t.wait) + ' after the first question.';
+			'. Its SYN to ' + t.server + t.name + ' came ' + duration(t.wait) + ' after the first question.';
 	if (t.held)
 		return 'The client asked ' + t.peer + ' first (' + tries + '), and only ' +
 			duration(t.wait) + ' after that began it sent its SYN to ' + t.server + '.';
@@ -126,7 +127,7 @@ function drawWait(width, t, label) {
 	const from = Math.min(t.began, ...t.tries), to = Math.max(t.ended, ...t.tries, t.answered ?? 0);
 	const x = scale(from, to, inset + 14, width - 14);
 	const top = 46, bottom = t.peer ? 190 : 120;
-	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server, width, 13), 'caption')];
+	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server + t.name, width, 13), 'caption')];
 
 	for (const at of multiples(from - t.began, to - t.began, stepOf(to - from, width < 560 ? 4 : 10)))
 		parts.push(line(x(t.began + at), top - 12, x(t.began + at), bottom, { class: 'grid' }),
