@@ -99,6 +99,8 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 	struct pending_peer most[MAX_PENDING];
 	char text[FORMAT_ENDPOINT];
 	size_t i, n = count_pending(w, count, most);
+	const char *unseen =
+		names_were_seen(&g->d->name_summary) ? "UDP packets other than DNS" : "UDP and DNS";
 
 	if (g->session->narrowed_servers || g->session->filtered)
 		finding_line(f, "not seen",
@@ -108,8 +110,9 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 	else if (!n)
 		finding_line(
 			f, "checked",
-			"no TCP attempt of these hosts failed or was slow meanwhile; UDP and DNS, "
-			"and what passes elsewhere, were not looked at");
+			"no TCP attempt of these hosts failed or was slow meanwhile; %s, and what "
+			"passes elsewhere, were not looked at",
+			unseen);
 	for (i = 0; i < n; i++)
 		finding_line(f, i ? "" : "meanwhile", "%s failed or was slow during %zu of %zu: %s",
 			     format_endpoint(text, &most[i].to), most[i].stalls, count,
@@ -117,7 +120,7 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 				     ? "they do not begin and end with it often enough"
 				     : "not in most of them");
 	if (n)
-		finding_line(f, "", "UDP and DNS were not looked at");
+		finding_line(f, "", "%s were not looked at", unseen);
 }
 
 /* Sets the counts and hosts of the finding, and adds the lines of evidence about them. */
