@@ -8,7 +8,7 @@ from dns_server import (AAAA, HTTPS, PTR, A, NameServers, no_such_name, of_type,
                         silent, spoofed, under, well, where)
 from netns import WAN, Probe, Serve
 from probe import expect
-from workload import OTHER4, SITES, WEB, Actors, connect, ip, page, rest
+from workload import OTHER4, SITES, WEB, Actors, connect, ip, page, rest, sysctl
 
 ONE, TWO = '203.0.113.53', '203.0.113.54'
 
@@ -20,6 +20,7 @@ def all_prompt(p):
 @cause('F DNS', 'the first resolver\'s port is closed: the system goes on at once', 4, check=all_prompt)
 def test_port_closed():
     ip(WAN, 'address add %s/32 dev lo' % ONE)
+    sysctl(WAN, 'net.ipv4.icmp_ratelimit=0')
     with Serve(WAN, WEB), NameServers(WAN, {TWO: well}), Probe() as p, Actors() as a:
         for n in (21, 22):
             a.go(n, using, [ONE, TWO], surf, sites(n, 12), 0.6)
