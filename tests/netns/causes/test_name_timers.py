@@ -61,7 +61,7 @@ def test_asked_in_parallel():
             unbound(client(24), '127.0.0.1', BOTH), Probe() as p, Actors() as a:
         program = musl_program(folder)
         for n in (21, 22):
-            a.go(n, musl, program, sites(n, 12), 0.8)
+            a.go(n, using, BOTH, musl, program, sites(n, 12), 0.8)
         for n in (23, 24):
             a.go(n, using, ['127.0.0.1'], surf, sites(n, 12), 0.8)
         for n in (25, 26):
@@ -80,7 +80,7 @@ def test_musl_type_dropped():
             NameServers(WAN, {ONE: where(of_type(AAAA), silent), TWO: well}), Probe() as p, Actors() as a:
         program = musl_program(folder)
         for n in (21, 22, 23):
-            a.go(n, musl, program, sites(n, 3), 0.4)
+            a.go(n, using, [ONE], musl, program, sites(n, 3), 0.4)
         for n in (24, 25):
             a.go(n, using, [TWO], surf, sites(n, 12), 1.2)
     return p
