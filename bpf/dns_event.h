@@ -24,7 +24,10 @@ enum dns_flag {
 		1 << 3, /* the message begins with its length in two bytes (RFC 1035 4.2.2) */
 	DNS_ICMP_ERROR = 1 << 4, /* the rest is about the packet that the error quotes */
 	DNS_FIRST_FRAGMENT = 1 << 5, /* of several: the others follow, and are not passed on */
-	/* the frame was captured up to here only because of the snap length of a capture */
+	/*
+	 * the frame ends here because of the snap length of a capture, or in a tunnel before kernel
+	 * 5.14
+	 */
 	DNS_CUT = 1 << 6,
 };
 

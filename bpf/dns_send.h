@@ -47,17 +47,48 @@ static __always_inline bool dns_may_pass(struct __sk_buff *skb, const struct scr
 	return true;
 }
 
+/*
+ * Bytes of a frame that are copied to the ring directly: a size that is constant can be reserved,
+ * which saves 15 ns. The first is that of most questions, the second that of most answers.
+ */
+#define DNS_SMALL 128
+#define DNS_MEDIUM 256
+
+/* Sends the first bytes of the packet, from 1 to room, which is a power of two. */
+static __always_inline int send_dns_reserved(struct __sk_buff *skb, const struct scratch *scratch,
+					     const struct dns_buffer *p, __u64 length, __u32 room)
+{
+	struct dns_buffer *out = bpf_ringbuf_reserve(&dns, sizeof(p->head) + room, 0);
+
+	if (!out)
+		return -1;
+	out->head = p->head;
+	/* clang merges the two calls, so the bound is checked here; see also slow_path_copy() */
+	barrier_var(length);
+	length = ((length - 1) & (room - 1)) + 1;
+	if (load_bytes(skb, scratch->tunnel_length, 0, out->bytes, length)) {
+		bpf_ringbuf_discard(out, BPF_RB_NO_WAKEUP);
+		return -1;
+	}
+	bpf_ringbuf_submit(out, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
 /* Copies the packet behind the head, and sends both. */
 static __always_inline int send_dns_buffer(struct __sk_buff *skb, const struct scratch *scratch,
 					   struct dns_buffer *p)
 {
 	__u64 length = p->head.length;
 
-	if (length > MAX_DNS_BYTES)
-		length = MAX_DNS_BYTES;
 	if (!length)
 		return -1;
-	barrier_var(length); /* see slow_path_copy() */
+	if (length <= DNS_SMALL)
+		return send_dns_reserved(skb, scratch, p, length, DNS_SMALL);
+	if (length <= DNS_MEDIUM)
+		return send_dns_reserved(skb, scratch, p, length, DNS_MEDIUM);
+	barrier_var(length);
+	if (length < 1 || length > MAX_DNS_BYTES)
+		return -1;
 	if (load_bytes(skb, scratch->tunnel_length, 0, p->bytes, length))
 		return -1;
 	return bpf_ringbuf_output(&dns, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP);
@@ -75,7 +106,8 @@ __noinline int send_dns(struct __sk_buff *skb)
 	p->head.wire_length = skb->len;
 	p->head.vlan_protocol = skb->vlan_present ? be16_to_cpu(skb->vlan_proto) : 0;
 	p->head.vlan_tci = skb->vlan_tci;
-	dns_set_length(&p->head, skb->len);
+	if (dns_set_length(&p->head, scratch->tunnel_length ?: skb->len) && scratch->tunnel_length)
+		p->head.flags |= DNS_CUT;
 	counter_add(send_dns_buffer(skb, scratch, p) ? COUNT_LOST_DNS : COUNT_DNS, 1);
 	return 0;
 }

@@ -104,7 +104,7 @@ static int keep_dns_bpf(void *context, void *data, size_t size)
 {
 	const struct dns_head *head = data;
 
-	if (size != sizeof(*head) + head->length || head->offset > head->length)
+	if (size < sizeof(*head) + head->length || head->offset > head->length)
 		abort();
 	keep_dns(context, head, (const uint8_t *)(head + 1));
 	return 0;
