@@ -104,6 +104,7 @@ def spoiled():
         yield 'a finding without a problem', with_summary(problem, state=state)
         yield 'failures, but not the state', with_summary(failures, state=state if state != 'failures' else 'fine')
     yield 'no failure', with_summary(fine, state='failures')
+    yield 'names that nobody answered', with_summary(fine, names={'in_vain': 3})
     yield 'nothing served', with_summary(unknown, state='fine', verdict='0 of 4 connects were served')
     yield 'another headline', with_summary(problem, verdict='something else does not answer')
     yield 'the headline of a later finding', with_summary(problem, verdict='the round trip is long')
@@ -114,7 +115,7 @@ def spoiled():
     yield 'all is well', with_summary(unknown, verdict='nothing can be said, but all is well')
     yield 'unknown, but not said', with_summary(unknown, verdict='3 connects of 4 were not decided')
     yield 'a harmless problem', with_finding(fine, 0, problem=True)
-    for stage, how in (('connect', 'silent'), ('connect', 'no_route'), ('finish', 'syn_again'), ('answer', 'not_acked')):
+    for stage, how in (('connect', 'silent'), ('connect', 'no_route'), ('name', 'slow'), ('finish', 'syn_again'), ('answer', 'not_acked')):
         yield 'the network acquitted', with_part(refused, stage=stage, how=how)
     yield 'no verdict, and certain', problem[:-2] + [
         finding(3, 'no-verdict', False, 'too little was seen'), finding(4, 'slow-access', True, 'the round trip is long', 'high'),
