@@ -23,6 +23,7 @@ import captures
 from captures import ACK, DEAD, SERVER, START, SYN, SYNACK, pcap
 from chromium import Chromium
 from probe import PROBE, SECOND, expect
+from report_check import noted
 
 MOST_BYTES = 3 << 20  # the limit in report/html.h
 SITES = [('198.51.100.%d' % n, 80) for n in range(7, 12)]
@@ -124,15 +125,6 @@ def objects_of(page):
 
 def of(objects, kind):
     return [o for o in objects if o['type'] == kind]
-
-
-def noted(finding):
-    """Returns the headline of a finding with the service of its peer, as text and page show it."""
-    peer = finding['peer']
-    if not peer or not peer['service']:
-        return finding['text']
-    number = '%s:%d' % (peer['address'], peer['port'])
-    return finding['text'].replace(number, '%s (%s)' % (number, peer['service']), 1)
 
 
 def texts(browser, selector):
