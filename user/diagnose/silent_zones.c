@@ -73,7 +73,7 @@ static void add_lookups(struct context *g, struct silence *s, const struct zone 
 		if (zone_of_asked(g->zones, a) == z->server.zone) {
 			s->at[s->count++] = a;
 			s->given_up += is_given_up(g, a);
-		} else if (is_of_zone(g, z, a->n->l)) {
+		} else if (is_of_zone(g, z, a->n->l) && (z->type || z->name.length > 1)) {
 			s->before += is_good_answer(a) && a->first < z->since;
 			s->after += is_good_answer(a) && a->first > z->until;
 		} else if (meanwhile && a->result != ASKED_UNKNOWN && !a->is_local) {

@@ -10,6 +10,9 @@
 /* Fewer lookups may have lost their packets. */
 #define MIN_IN_VAIN 2
 
+/* So many lookups of one zone, and none that was answered, are hardly lost packets. */
+#define MIN_OF_ZONE 3
+
 /* A type is judged by at least so many lookups. */
 #define MIN_OF_TYPE 3
 
@@ -39,9 +42,9 @@ struct search {
 	const struct resolver *resolver;
 	uint16_t type; /* only of this type; 0: of all types */
 	struct suffix *suffixes;
-	size_t in_vain; /* that a zone may explain */
-	size_t lost; /* of these, those that no zone explains */
+	size_t lost; /* lookups in vain of which there are too few to be of a zone */
 	size_t others; /* lookups that were answered */
+	size_t names; /* different ones */
 };
 
 /* ---- lookups ---- */
@@ -234,11 +237,8 @@ static bool count_suffixes(struct search *s)
 	struct asked *a = s->resolver->asked, *end = a + s->resolver->count;
 
 	for (; a < end; a++)
-		if (may_be_explained(s, a)) {
-			s->in_vain++;
-			if (!for_each_suffix(s, a, add_in_vain))
-				return false;
-		}
+		if (may_be_explained(s, a) && !for_each_suffix(s, a, add_in_vain))
+			return false;
 	for (a = s->resolver->asked; a < end; a++)
 		if (is_compared(s, a) && is_good_answer(a)) {
 			s->others++;
@@ -357,17 +357,15 @@ static uint16_t add_zone(const struct search *s, const struct common *c, double 
 }
 
 /*
- * Returns the probability that so many lookups of one zone lose their packets, and others do not,
- * at the rate at which the others do. There are as many such groups as zones.
+ * Returns the probability that so many lookups of one name lose their packets, and none of them does
+ * not, at the rate at which others do; for any of the names.
  */
-static double chance_of(const struct search *s, const struct suffix *suffix, size_t episodes,
-			size_t groups)
+static double chance_of(const struct search *s, size_t episodes)
 {
-	double lost = s->in_vain - suffix->count, n = lost + s->others;
-	double chance = groups;
+	double chance = s->names;
 
 	while (episodes--)
-		chance *= (lost + 1) / (n + 2);
+		chance *= (s->lost + 1.0) / (s->lost + s->others + 2);
 	return chance < 1 ? chance : 1;
 }
 
@@ -382,35 +380,62 @@ static bool is_zone(const struct search *s, const struct suffix *suffix, const s
 	       count_answered(s->resolver, c->since, c->until + LOOKUP_SILENT_NS);
 }
 
-static size_t count_groups(const struct search *s)
+static int by_number(const void *a, const void *b)
 {
-	const struct suffix *suffix;
-	size_t n = 0;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
-	for (suffix = s->suffixes; suffix; suffix = suffix->hh.next)
-		n += suffix->count > 0;
-	return n;
+	return x < y ? -1 : x > y;
 }
 
-static void add_zones(struct search *s)
+/* Counts the names, and the lookups that may have lost their packets. False when out of memory. */
+static bool count_lost(struct search *s)
 {
-	size_t i, groups = count_groups(s);
+	uint32_t *names = calloc(s->resolver->count + 1, sizeof(*names));
 	const struct suffix *suffix;
 	struct common c;
-	uint16_t number;
-	double chance;
+	size_t i;
 
+	if (!names)
+		return false;
+	for (i = 0; i < s->resolver->count; i++)
+		names[i] = s->resolver->asked[i].n->l->name;
+	qsort(names, s->resolver->count, sizeof(*names), by_number);
+	for (i = 0; i < s->resolver->count; i++)
+		s->names += !i || names[i] != names[i - 1];
 	for (suffix = s->suffixes; suffix; suffix = suffix->hh.next) {
 		if (!suffix->count)
 			continue;
 		find_common(s->g, &c, suffix->at, suffix->count);
-		chance = chance_of(s, suffix, c.episodes, groups);
+		if (c.episodes < MIN_OF_ZONE)
+			s->lost += suffix->count;
+	}
+	free(names);
+	return true;
+}
+
+/* Returns false when out of memory. */
+static bool add_zones(struct search *s)
+{
+	const struct suffix *suffix;
+	struct common c;
+	uint16_t number;
+	double chance;
+	size_t i;
+
+	if (!count_lost(s))
+		return false;
+	for (suffix = s->suffixes; suffix; suffix = suffix->hh.next) {
+		if (!suffix->count)
+			continue;
+		find_common(s->g, &c, suffix->at, suffix->count);
+		chance = chance_of(s, c.episodes);
 		if (!is_zone(s, suffix, &c, chance))
 			continue;
 		number = add_zone(s, &c, chance);
 		for (i = 0; i < suffix->count; i++)
 			*number_of(s, suffix->at[i]) = number;
 	}
+	return true;
 }
 
 static void free_suffixes(struct search *s)
@@ -429,9 +454,7 @@ static void find_zones_of(struct context *g, const struct resolver *r, uint16_t 
 {
 	struct search s = { .g = g, .resolver = r, .type = type };
 
-	if (count_suffixes(&s) && group_by_suffix(&s))
-		add_zones(&s);
-	else
+	if (!count_suffixes(&s) || !group_by_suffix(&s) || !add_zones(&s))
 		g->out_of_memory = true;
 	free_suffixes(&s);
 }
