@@ -8,6 +8,7 @@
 
 #include "diagnose/causes.h"
 #include "diagnose/connects.h"
+#include "diagnose/zones.h"
 
 #define MAX_TIMERS 4 /* maximum number of findings */
 #define MAX_PENDING 3 /* maximum number of peers listed that were pending during the stalls */
@@ -93,11 +94,11 @@ static size_t count_pending(const struct open_stall *w, size_t count,
 	return n;
 }
 
-static void add_checked(const struct context *g, struct finding *f, const struct open_stall *w,
+static void add_checked(struct context *g, struct finding *f, const struct open_stall *w,
 			size_t count)
 {
 	struct pending_peer most[MAX_PENDING];
-	char text[FORMAT_ENDPOINT];
+	char text[FORMAT_PEER];
 	size_t i, n = count_pending(w, count, most);
 	const char *unseen =
 		names_were_seen(&g->d->name_summary) ? "UDP packets other than DNS" : "UDP and DNS";
@@ -115,7 +116,7 @@ static void add_checked(const struct context *g, struct finding *f, const struct
 			unseen);
 	for (i = 0; i < n; i++)
 		finding_line(f, i ? "" : "meanwhile", "%s failed or was slow during %zu of %zu: %s",
-			     format_endpoint(text, &most[i].to), most[i].stalls, count,
+			     format_finding_peer(text, g, &most[i].to), most[i].stalls, count,
 			     most[i].stalls * 2 > count
 				     ? "they do not begin and end with it often enough"
 				     : "not in most of them");
