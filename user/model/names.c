@@ -420,10 +420,12 @@ static void end_try(struct names *n, struct kept *k, struct dns_try *t, const st
 static void note_answer(struct names *n, const struct dns_packet *p)
 {
 	struct question q = question_of(n, p, false);
-	struct kept *k = find_answered(n, p, &q), *last = find_packet(n, p, &q);
+	struct kept *k = find_answered(n, p, &q), *last = NULL;
 	struct dns_try *t = k ? answered_try(k, p) : NULL;
 
-	if (!t && last && is_same_client(last, p)) {
+	if (!t)
+		last = find_packet(n, p, &q);
+	if (last && is_same_client(last, p)) {
 		k = last; /* in another VLAN */
 		t = answered_try(k, p);
 	}

@@ -62,7 +62,6 @@ struct kept {
 	bool is_followed; /* in the list of lookups that may have another try */
 	TAILQ_ENTRY(kept) by_try;
 	bool indexed[LOOKUP_INDEXES];
-	uint32_t next[LOOKUP_INDEXES]; /* slot of the next one in its bucket plus 1; 0 at the end */
 	struct index_key key[LOOKUP_INDEXES];
 };
 
@@ -71,6 +70,15 @@ TAILQ_HEAD(kept_list, kept);
 #define LOOKUP_CHUNK 256
 #define LOOKUP_CHUNKS (MAX_LOOKUPS / LOOKUP_CHUNK)
 
+/*
+ * The place of a slot in its bucket. They are apart from the lookups, so that a search touches only
+ * the lookup that it finds.
+ */
+struct index_link {
+	uint32_t next; /* slot plus 1; 0 at the end */
+	uint32_t hash;
+};
+
 /* A ring of the latest lookups. Its memory is allocated in chunks, so that pointers stay valid. */
 struct lookups {
 	struct kept *chunks[LOOKUP_CHUNKS];
@@ -78,6 +86,7 @@ struct lookups {
 	struct kept_list followed; /* by their last try, the oldest first */
 	uint64_t secret; /* keeps attackers from choosing keys that collide */
 	uint32_t buckets[LOOKUP_INDEXES][MAX_LOOKUPS]; /* slot plus 1, or 0 */
+	struct index_link links[LOOKUP_INDEXES][MAX_LOOKUPS]; /* by slot */
 };
 
 bool lookups_init(struct lookups *k);
