@@ -8,10 +8,16 @@
  * only if client, server, both ports, id and question are equal; any other answer is counted and
  * changes nothing (RFC 5452 9.1).
  *
- * Lookups of one client for one name that belong together (A, AAAA and HTTPS; the search list's
- * suffixed forms of one name) are an episode. A connection waited for an episode if its SYN goes to
- * an address of an answer, right after the episode ended. Then its wait is the time from the first
- * question to the SYN. Without a SYN there is no wait.
+ * Lookups of one client that belong together are an episode: A, AAAA and HTTPS of one name, and the
+ * names that a search list makes of one. A connection waited for an episode if its SYN goes to an
+ * address of an answer, right after the episode ended, or when the client may have given up a
+ * question without an answer. Then its wait is the time from the first question to the SYN. Without
+ * a SYN there is no wait.
+ *
+ *	0.000	A?    AAAA?	both to 10.0.0.53, which is silent
+ *	5.005	A?    AAAA?	both to 10.0.0.54: second try of two lookups, one episode
+ *	5.006	A     AAAA	the lookups end
+ *	5.007	SYN		to the address of A: the wait is 5.007 s
  *
  * Memory is bounded by the MAX_ constants. What is dropped is counted.
  */
