@@ -21,7 +21,7 @@ HOSTILE = b'\x1b]0;x\x07</script><b>"\xe2\x80\xae\n'
 
 
 def visit(at, client, port, name, server, wait=MS, number=1, took=MS):
-    """Yields a look-up, and the connection that waits for it."""
+    """Yields a lookup, and the connection that waits for it."""
     yield from lookup(at, client, name, server[0], number, took)
     yield from connection(at + took + MS, wait, (client, port), server, isn=1000 * port)
 
@@ -176,7 +176,7 @@ def test_network_section():
     text, lines, _ = outputs(packets=sorted(packets))
     section = wrapped(text[text.index('THE NETWORK'):])
     expect(section.startswith('THE NETWORK until the first answer, by medians: name 1.00 ms, TCP 10.0 ms, answer'), section)
-    expect('12 look-ups, the longest 1.00 ms' in section, section)
+    expect('12 lookups, the longest 1.00 ms' in section, section)
     expect('names: not seen for 1 of 2 hosts' in section, section)
     expect('1 of 13 connects (8 %) went to addresses that no answer seen here named' in section, section)
     expect(lines[-1]['state'] == 'fine' and 'not seen for 1 of 2 hosts' in lines[-1]['verdict'], lines[-1]['verdict'])
@@ -213,7 +213,7 @@ def test_acquittal_needs_prompt_names():
     """the network is cleared only if names were prompt, and the finding says how prompt"""
     clear = acquittal(MS)
     lines = [line['text'] for line in clear['evidence']] if clear else []
-    expect('names p50 1.00 ms p99 1.00 ms, of 31 look-ups' in lines, lines)
+    expect('names p50 1.00 ms p99 1.00 ms, of 31 lookups' in lines, lines)
     expect('QUIC and other UDP were not looked at' in lines, lines)
     expect(not acquittal(700 * MS), 'names took 0.7 s')
 

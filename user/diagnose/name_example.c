@@ -75,12 +75,15 @@ static bool example_of_lookup(struct example *e, const struct noted_lookup *n)
 	return true;
 }
 
-static ns_t wait_of(const struct example *e)
+/* Prefers questions without an answer, then the longest wait. */
+static bool is_better(const struct example *a, const struct example *b)
 {
-	return e->syn - e->syn_times[0];
+	if ((a->resolved == NEVER) != (b->resolved == NEVER))
+		return a->resolved == NEVER;
+	return a->syn - a->syn_times[0] > b->syn - b->syn_times[0];
 }
 
-/* Gives each finding about names its longest wait as an example. */
+/* Gives each finding about names a wait as an example. */
 void name_examples(struct context *g)
 {
 	struct example example;
@@ -94,7 +97,7 @@ void name_examples(struct context *g)
 		for (i = 0; i < g->lookup_count; i++)
 			if (g->lookups[i].explained == f &&
 			    example_of_lookup(&example, &g->lookups[i]) &&
-			    (!f->has_example || wait_of(&example) > wait_of(&f->example))) {
+			    (!f->has_example || is_better(&example, &f->example))) {
 				f->has_example = true;
 				f->example = example;
 			}

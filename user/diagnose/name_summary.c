@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/resolvers.h"
+#include "diagnose/zones.h"
 #include "lib/format.h"
 
 #define PROMPT_NAME_NS (200 * (ns_t)MILLISECOND_NS)
@@ -90,8 +90,19 @@ static bool is_wanted(const struct context *g, const struct lookup *l)
 	       !dns_name_is_below(name, &local);
 }
 
+/* Returns true if a finding is about the zone that this lookup is of. */
+static bool is_zone_reported(const struct context *g, const struct lookup *l)
+{
+	const struct finding *f;
+
+	for (f = g->d->at; f < g->d->at + g->d->count; f++)
+		if (f->has_peer && f->peer.zone && is_of_zone(g, zone_numbered(g, f->peer.zone), l))
+			return true;
+	return false;
+}
+
 /* Returns true if the client got no answer at all, for certain, and no finding explains it. */
-static bool is_in_vain(const struct context *g, const struct episode *e)
+static bool is_without_answer(const struct context *g, const struct episode *e)
 {
 	bool is_any_wanted = false;
 	size_t i;
@@ -100,7 +111,7 @@ static bool is_in_vain(const struct context *g, const struct episode *e)
 		const struct lookup *l = e->at[i]->l;
 
 		if (l->result != LOOKUP_SILENT || l->in_gap || l->syn != NEVER ||
-		    e->at[i]->explained)
+		    e->at[i]->explained || is_zone_reported(g, l))
 			return false;
 		is_any_wanted |= is_wanted(g, l);
 	}
@@ -140,7 +151,7 @@ void name_summary_finish(struct context *g)
 
 	if (resolvers_of(g, &r))
 		while ((e = next_episode(&r, &i)).count)
-			g->d->name_summary.unanswered_names += is_in_vain(g, &e);
+			g->d->name_summary.unanswered_names += is_without_answer(g, &e);
 	resolvers_free(&r);
 }
 

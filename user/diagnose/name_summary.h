@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The look-ups of a run in numbers: how many were answered, how long they took, and for which hosts
+ * The lookups of a run in numbers: how many were answered, how long they took, and for which hosts
  * and connects no name was seen. The reports and the result of the run read it.
  */
 #pragma once
@@ -52,7 +52,7 @@ struct name_summary {
 	uint64_t connects_unnamed; /* to addresses that no answer named */
 };
 
-/* Counts the look-ups. Sets g->out_of_memory if that is so. */
+/* Counts the lookups. Sets g->out_of_memory if that is so. */
 void name_summary_fill(struct context *g);
 
 /* Counts the names that nobody explains. Call it when all findings are made. */
@@ -65,7 +65,7 @@ static inline bool names_were_seen(const struct name_summary *s)
 }
 
 /*
- * Returns true if look-ups were prompt: 90 % of them within 200 ms and 99 % within a stall's length;
+ * Returns true if lookups were prompt: 90 % of them within 200 ms and 99 % within a stall's length;
  * an address that was never answered counts as endless.
  */
 bool names_are_prompt(const struct name_summary *s, ns_t stall_ns);

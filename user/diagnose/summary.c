@@ -301,7 +301,7 @@ static void add_names(struct finding *f, const struct name_summary *s)
 	char half[FORMAT_DURATION], most[FORMAT_DURATION], unseen[NAMES_UNSEEN_TEXT];
 
 	if (s->durations.count)
-		finding_line(f, "", "names p50 %s p99 %s, of %" PRIu64 " look-up%s",
+		finding_line(f, "", "names p50 %s p99 %s, of %" PRIu64 " lookup%s",
 			     format_duration(half, histogram_percentile(&s->durations, 0.5)),
 			     format_duration(most, histogram_percentile(&s->durations, 0.99)),
 			     s->durations.count, plural(s->durations.count));

@@ -26,6 +26,8 @@ static void write_peer(struct report *r, const struct diagnosis *d, const struct
 	char name[PEER_NAME];
 
 	begin_endpoint(r->out, e);
+	field_string(r->out, "zone",
+		     e->zone && e->zone <= d->zone_count ? d->zones[e->zone - 1].text : NULL);
 	field_string(r->out, "service", r->numeric ? NULL : peer_service(d, e));
 	field_string(r->out, "name",
 		     r->numeric ? NULL : finding_peer_name(name, d, f, &e->address));

@@ -262,7 +262,7 @@ static bool is_about_names(const struct diagnosis *d)
 	size_t i;
 
 	for (i = 0; i < d->count; i++)
-		if (finding_kinds[d->at[i].kind].family == FAMILY_NAME)
+		if (finding_kinds[d->at[i].kind].family == FAMILY_NAME || d->at[i].peer.zone)
 			return true;
 	return false;
 }

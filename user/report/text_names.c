@@ -28,7 +28,7 @@ static void print_stages(struct report *r, const struct model *m, const struct n
 	text_item(r, "until the first answer, by medians: %s", text);
 }
 
-/* Prints how the look-ups ended that were not answered with records. */
+/* Prints how the lookups ended that were not answered with records. */
 static void print_results(struct report *r, const struct name_summary *s)
 {
 	static const char *const words[LOOKUP_RESULTS] = {
@@ -43,7 +43,7 @@ static void print_results(struct report *r, const struct name_summary *s)
 	char text[320], longest[FORMAT_DURATION];
 	int i, n;
 
-	n = snprintf(text, sizeof(text), "%" PRIu64 " look-up%s", s->lookups, plural(s->lookups));
+	n = snprintf(text, sizeof(text), "%" PRIu64 " lookup%s", s->lookups, plural(s->lookups));
 	if (s->durations.count)
 		n += snprintf(text + n, sizeof(text) - n, ", the longest %s",
 			      format_duration(longest, s->durations.max));
@@ -94,7 +94,7 @@ void text_resolvers(struct report *r, const struct name_summary *s)
 	if (!s->resolver_rows)
 		return;
 	text_section(r, text_colours(r)->bold, "RESOLVERS",
-		     "(DNS servers, by how many look-ups asked them)");
+		     "(DNS servers, by how many lookups asked them)");
 	fprintf(r->out, "  %-25s %6s %9s %11s  %9s %6s\n", "RESOLVER", "ASKED", "ANSWERED",
 		"UNANSWERED", "MEDIAN", "HOSTS");
 	for (i = 0; i < s->resolver_rows; i++)
@@ -136,5 +136,5 @@ void text_names_not_read(struct report *r, const struct name_summary *s)
 		   "that no question seen here asked for (late, forged, or asked elsewhere)");
 	text_count(r, r->session->counters[COUNT_DNS_NOT_SAMPLED], "DNS packet",
 		   "of hosts that were left out, since there were too many");
-	text_count(r, t->dropped_lookups, "look-up", "forgotten: too many");
+	text_count(r, t->dropped_lookups, "lookup", "forgotten: too many");
 }

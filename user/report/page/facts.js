@@ -181,8 +181,8 @@ function bits(address) {
 }
 
 /* The peer or the network that a finding names. */
-const subject = (finding) =>
-	endpointOf(finding.peer) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+const subject = (finding) => (finding.peer.zone ?
+	finding.peer.zone + ' at ' + resolverOf(finding.peer) : endpointOf(finding.peer)) + (finding.prefix_length ? '/' + finding.prefix_length : '');
 
 /*
  * Adds service and name behind the first mention of the finding's peer, as note_headline() of

@@ -171,7 +171,7 @@ function notMeasured() {
 		[packets.unmatched, 'DNS answer',
 			'that no question seen here asked for (late, forged, or asked elsewhere)'],
 		[packets.not_sampled, 'DNS packet', 'of hosts that were left out, since there were too many'],
-		[names.forgotten, 'look-up', 'forgotten: too many'],
+		[names.forgotten, 'lookup', 'forgotten: too many'],
 		[summary.folded, 'detail', 'of hosts, peers and waits found no room in memory: lists may lack ' +
 			'entries, the totals include them'],
 	].filter(([n]) => n > 0).map(([n, what, words]) => counting(n, what, words));
@@ -191,7 +191,7 @@ const lostSection = () => summary.lost.sum > 0 && [
 	list(null, Object.entries(LOSSES).filter(([reason]) => summary.lost[reason])
 		.map(([reason, [what, words]]) => counting(summary.lost[reason], what, words)))];
 
-/* The look-ups that did not end with records, in words that follow their number. */
+/* The lookups that did not end with records, in words that follow their number. */
 const LOOKUPS = {
 	silent: 'without an answer',
 	unreachable: 'unreachable (ICMP)',
@@ -215,7 +215,7 @@ function namesPart() {
 	const lines = [];
 
 	if (names.lookups)
-		lines.push(plural(names.lookups, 'look-up') + ', half of them answered within ' +
+		lines.push(plural(names.lookups, 'lookup') + ', half of them answered within ' +
 			duration(spread.name.p50) + ', the longest after ' + duration(spread.name.max) +
 			Object.entries(LOOKUPS).filter(([result]) => names[result])
 				.map(([result, words]) => ', ' + names[result] + ' ' + words).join(''));

@@ -88,7 +88,7 @@ function waitsPicture(level) {
 
 /* ---- the network's own state ---- */
 
-const THINGS = { name: 'look-up', answer: 'answer' };
+const THINGS = { name: 'lookup', answer: 'answer' };
 
 const TIMES = [
 	['name', 'Until names are answered', 'from the first DNS question to the answer'],

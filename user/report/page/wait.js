@@ -30,7 +30,7 @@ function waitSentence(e, t) {
 	const count = t.tries.length === 8 ? '8 ' + t.try + 's or more' : plural(t.tries.length, t.try);
 	const tries = count + ' to ' + t.peer;
 
-	if (t.asks)
+	if (t.asks && t.held)
 		return 'The client asked the resolver ' + t.peer + ' for a name (' + count + '), which ' +
 			(t.answered === null ? 'did not answer' :
 				'answered after ' + duration(t.answered - t.began)) +
