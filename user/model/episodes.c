@@ -103,7 +103,8 @@ static bool takes_more(const struct names *n, struct kept *any, ns_t now)
 
 /*
  * Returns true if a new lookup belongs to the episode of an older one for the same name. A type that
- * was answered is asked again only while the client waits for another type.
+ * was answered is asked again only while the client waits for another type, or by the same program:
+ * systemd-resolved asks a server that it turned to again, with other options and from the same port.
  */
 static bool continues(const struct names *n, struct kept *older, const struct lookup *l)
 {
@@ -114,7 +115,8 @@ static bool continues(const struct names *n, struct kept *older, const struct lo
 		return false;
 	FOREACH_LOOKUP(n, k, older)
 	{
-		again |= k->l.type == l->type && k->l.name == l->name;
+		again |= k->l.type == l->type && k->l.name == l->name &&
+			 k->l.last.client_port != l->last.client_port;
 		follows |= l->first <= later(k->l.end, k->l.last.time) + FOLLOWS_NS;
 		waits |= is_waited_for(k->l.type) &&
 			 l->first <= waits_until(&k->l, k->gap) + FOLLOWS_NS &&

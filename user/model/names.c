@@ -316,6 +316,7 @@ static struct kept *new_lookup(struct names *n, const struct dns_packet *p,
 				.to_gateway = to_own,
 				.ifindex = p->ifindex,
 				.first = p->time,
+				.last.client_port = p->client.port,
 				.end = NEVER,
 				.syn = NEVER };
 	k->named = k->used = k->answer_time = NEVER;
