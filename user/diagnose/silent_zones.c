@@ -437,6 +437,17 @@ static void add_against(struct finding *f, const struct silence *s)
 			     plural(s->others - s->others_answered));
 }
 
+static void explain_lookups(struct context *g, struct finding *f, const struct silence *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->count; i++) {
+		struct episode e = episode_of(g, s->at[i]->n);
+
+		explain_episode(g, f, &e);
+	}
+}
+
 void finding_add_zone(struct context *g, struct finding *f, const struct zone *z)
 {
 	struct silence s;
@@ -445,6 +456,7 @@ void finding_add_zone(struct context *g, struct finding *f, const struct zone *z
 		add_counts(g, f, &s);
 		add_names(g, f, &s);
 		add_when(g, f, &s);
+		explain_lookups(g, f, &s);
 	} else {
 		g->out_of_memory = true;
 	}
@@ -510,13 +522,10 @@ static void mark_explained(struct context *g, struct finding *f, const struct si
 {
 	size_t i;
 
-	for (i = 0; i < s->count; i++) {
-		struct episode e = episode_of(g, s->at[i]->n);
-
-		explain_episode(g, f, &e);
+	explain_lookups(g, f, s);
+	for (i = 0; i < s->count; i++)
 		if (s->at[i]->n->host && count_once(s->at[i]->n->host, f))
 			finding_add_host(g, &f->affected, s->at[i]->n->host->host);
-	}
 }
 
 static void add_servers(struct context *g, struct finding *f, const struct silence *s)

@@ -6,7 +6,7 @@
 
 /*
  * Adds the evidence that the zone, and not its resolver, is silent: what was asked, what the
- * resolver answered meanwhile, and since when.
+ * resolver answered meanwhile, and since when. The finding explains these lookups.
  */
 void finding_add_zone(struct context *g, struct finding *f, const struct zone *z);
 
