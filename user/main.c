@@ -72,12 +72,35 @@ static int run_source(struct pipeline *p)
 	return status;
 }
 
-/* Looks up the routes to the peers that fail. If memory runs out, facts has no routes. */
+#define MAX_RESOLVER_ROUTES 32
+
+/* Adds the resolvers that leave questions unanswered. Peers by TCP are there already. */
+static size_t add_resolvers(struct route_query *queries, size_t count, const struct model *m)
+{
+	struct silent_resolver resolvers[MAX_RESOLVER_ROUTES];
+	size_t i, j, n = model_silent_resolvers(m, resolvers, MAX_RESOLVER_ROUTES);
+
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < count; j++)
+			if (same_endpoint(&queries[j].destination, &resolvers[i].server))
+				break;
+		if (j == count)
+			queries[count++] =
+				(struct route_query){ resolvers[i].server, resolvers[i].asked_by,
+						      resolvers[i].ifindex };
+	}
+	return count;
+}
+
+/*
+ * Looks up the routes to the peers and resolvers that fail. If memory runs out, facts has no
+ * routes.
+ */
 static void lookup_routes(struct host_facts *facts, const struct model *m)
 {
 	size_t count, i;
 	const struct peer **peers = model_failing_peers(m, &count);
-	struct route_query *queries = calloc(count + 1, sizeof(*queries));
+	struct route_query *queries = calloc(count + MAX_RESOLVER_ROUTES + 1, sizeof(*queries));
 
 	if (count > MAX_ROUTE_LOOKUPS)
 		count = MAX_ROUTE_LOOKUPS;
@@ -85,7 +108,7 @@ static void lookup_routes(struct host_facts *facts, const struct model *m)
 		queries[i] = (struct route_query){ peers[i]->server, peers[i]->asked_by,
 						   peers[i]->ifindex };
 	if (queries)
-		host_facts_ask_routes(facts, queries, count);
+		host_facts_ask_routes(facts, queries, add_resolvers(queries, count, m));
 	free(queries);
 	free(peers);
 }

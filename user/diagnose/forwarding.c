@@ -279,8 +279,9 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 		break;
 	case ROUTE_NOT_FORWARDED:
 		finding_line(f, "route",
-			     "forwarding is off where these SYNs come in: either that is the "
-			     "fault, or this host only observes the traffic");
+			     "forwarding is off where these %s come in: either that is the "
+			     "fault, or this host only observes the traffic",
+			     p->connections ? "SYNs" : "questions");
 		break;
 	case ROUTE_UNKNOWN:
 		return;
@@ -291,4 +292,13 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 	if (r->unsure)
 		finding_line(f, "",
 			     "(policy rules that look at marks or ports may choose otherwise)");
+}
+
+void finding_add_resolver_route(const struct context *g, struct finding *f,
+				const struct endpoint *resolver)
+{
+	struct peer p = { .server = *resolver };
+
+	p.server.zone = 0;
+	finding_add_route(g, f, &p);
 }

@@ -32,3 +32,7 @@ const struct session_iface *watched_iface(const struct session *s, uint32_t ifin
 
 /* Adds lines of evidence on the route and on forwarding, if they are known. */
 void finding_add_route(const struct context *g, struct finding *f, const struct peer *p);
+
+/* The same for a resolver that is asked by UDP: whether its packets left this gateway is not known. */
+void finding_add_resolver_route(const struct context *g, struct finding *f,
+				const struct endpoint *resolver);

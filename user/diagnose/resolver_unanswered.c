@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "diagnose/causes.h"
+#include "diagnose/forwarding.h"
 #include "diagnose/silent_resolvers.h"
 
 #define FORMAT_SUBJECT 160
@@ -407,6 +408,7 @@ static void report(struct context *g, const struct resolvers *r, const struct si
 	add_next_lines(f, s);
 	add_cost_lines(g, f, s);
 	add_other_hosts(f, s);
+	finding_add_resolver_route(g, f, &s->members[0]->endpoint);
 	add_action(f, s);
 	explain_lookups(g, f, r, s);
 }

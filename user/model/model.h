@@ -464,3 +464,13 @@ const struct peer **model_failing_peers(const struct model *m, size_t *count);
  * number.
  */
 size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room);
+
+/* A resolver that left a first question without an answer. */
+struct silent_resolver {
+	struct endpoint server;
+	struct address asked_by;
+	uint32_t ifindex;
+};
+
+/* Stores at most `room` of them, each once. Returns their number. */
+size_t model_silent_resolvers(const struct model *m, struct silent_resolver *at, size_t room);

@@ -345,3 +345,31 @@ size_t peer_pairs(const struct peer *p, const struct pair **pairs, size_t room)
 	}
 	return kept;
 }
+
+/* ---- resolvers ---- */
+
+size_t model_silent_resolvers(const struct model *m, struct silent_resolver *at, size_t room)
+{
+	size_t i, j, n = 0;
+
+	for (i = 0; i < names_lookup_count(m->names) && n < room; i++) {
+		const struct lookup *l = names_lookup(m->names, i);
+		const struct dns_try *t = &l->tries[0];
+		struct silent_resolver r = {
+			.server = { .address = t->server,
+				    .port = t->server_port,
+				    .vlan = { l->client.vlan[0], l->client.vlan[1] } },
+			.asked_by = l->client.address,
+			.ifindex = l->ifindex,
+		};
+
+		if ((t->result != TRY_OPEN && t->result != TRY_ERROR) || l->from_gateway)
+			continue;
+		for (j = 0; j < n; j++)
+			if (same_endpoint(&at[j].server, &r.server))
+				break;
+		if (j == n)
+			at[n++] = r;
+	}
+	return n;
+}
