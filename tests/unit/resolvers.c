@@ -386,6 +386,28 @@ static void test_slow(void)
 	end();
 }
 
+/* dnsmasq with --strict-order and a silent first server */
+static void test_second_question(void)
+{
+	const struct finding *f;
+	unsigned int i;
+
+	begin();
+	for (i = 0; i < 9; i++) {
+		struct asker a = asker(i % 3, FIRST, i);
+
+		ask_pair(a, 1 + 9 * i);
+		prompt(a, 6.005 + 9 * i, 0.0008);
+	}
+	judge(99);
+	f = find(KIND_RESOLVER_SLOW);
+	EXPECT(f && f->is_problem && f->confidence >= CONFIDENCE_MEDIUM,
+	       "a forwarder that tries the next server only when it is asked again is missed");
+	EXPECT(mentions(f, "when it is asked again, after 5.00"), "the reason of the wait");
+	EXPECT(!find(KIND_RESOLVER_UNANSWERED), "it answers");
+	end();
+}
+
 static void test_slow_neighbours(void)
 {
 	unsigned int i;
@@ -626,6 +648,7 @@ int main(void)
 	test_asked_beside();
 	test_own_resolver();
 	test_slow();
+	test_second_question();
 	test_slow_neighbours();
 	test_tcp_blocked();
 	test_race();

@@ -19,6 +19,12 @@
 /* An answer to the last try that comes so soon shows that the tries before it were lost. */
 #define PROMPT_NS (20 * (ns_t)MILLISECOND_NS)
 
+/*
+ * Above this share of names that are answered only when they are asked again, it is no random loss:
+ * a forwarder that is not answered keeps silent, and asks another server only then.
+ */
+#define AGAIN_SHARE 0.5
+
 #define MAX_TIMER_DEVIATION_NS (50 * (ns_t)MILLISECOND_NS)
 #define MAX_CHANCE 1e-3
 
@@ -27,6 +33,7 @@ struct lateness {
 	struct resolver *resolver;
 	ns_t usual; /* median of the answers that were not late; NEVER if all were */
 	size_t names, late;
+	bool again; /* most names are answered only when they are asked again */
 	size_t failed; /* late ones that ended with an error */
 	size_t prompt_failed; /* others that did */
 	bool zones_differ;
@@ -57,6 +64,12 @@ static ns_t usual_time(const struct context *g, const struct resolver *s, ns_t *
 	return n ? median(room, n) : NEVER;
 }
 
+/* Log daemons ask for names of addresses, and wait for nothing. */
+static bool is_in_background(const struct asked *a)
+{
+	return a->is_local || (a->n->l->type == DNS_PTR && a->n->wait == NEVER);
+}
+
 /* Returns true if the tries before the last one were lost, and that one was answered as usual. */
 static bool was_lost(const struct lateness *l, const struct asked *a)
 {
@@ -65,11 +78,36 @@ static bool was_lost(const struct lateness *l, const struct asked *a)
 	return a->tries > 1 && a->after_last <= prompt;
 }
 
+/* Finds out whether the resolver leaves most first questions without an answer. */
+static bool answers_second_question(const struct lateness *l)
+{
+	const struct resolver *s = l->resolver;
+	size_t i, n = 0, all = 0;
+
+	for (i = 0; i < s->count; i++) {
+		const struct asked *a = &s->asked[i];
+
+		if (a->result != ASKED_ANSWERED || a->n->explained || is_in_background(a))
+			continue;
+		all++;
+		n += was_lost(l, a) && a->answered - a->first >= MIN_RESOLVER_WAIT_NS;
+	}
+	return n >= MIN_WITHOUT_TIMER && n >= AGAIN_SHARE * all;
+}
+
+/* Returns the time from the first question to the answer, whatever try it answers. */
+static ns_t time_of(const struct asked *a)
+{
+	return a->took == NEVER ? NEVER : a->answered - a->first;
+}
+
 static bool is_answered_late(const struct context *g, const struct lateness *l,
 			     const struct asked *a)
 {
-	return a->took != NEVER && a->took >= threshold(g) &&
-	       (l->usual == NEVER || a->took >= 5 * l->usual) && !was_lost(l, a);
+	ns_t time = l->again ? time_of(a) : a->took;
+
+	return time != NEVER && time >= threshold(g) &&
+	       (l->usual == NEVER || time >= 5 * l->usual) && (l->again || !was_lost(l, a));
 }
 
 /* Returns true if a type of the same name was counted before. */
@@ -85,19 +123,13 @@ static bool is_counted(const struct resolver *s, const struct lateness *l, const
 	return false;
 }
 
-/* Log daemons ask for names of addresses, and wait for nothing. */
-static bool is_in_background(const struct asked *a)
-{
-	return a->is_local || (a->n->l->type == DNS_PTR && a->n->wait == NEVER);
-}
-
 static void add_late(const struct context *g, struct lateness *l, const struct asked *a,
 		     uint64_t *zone)
 {
 	uint64_t this = zone_of_lookup(g, a->n->l);
 
 	l->late_hosts[host_index(g, a->n)] = true;
-	l->times[l->late++] = a->took;
+	l->times[l->late++] = l->again ? time_of(a) : a->took;
 	l->failed += a->failed;
 	l->zones_differ |= *zone && this && this != *zone;
 	if (this)
@@ -182,6 +214,7 @@ static bool measure(struct context *g, const struct resolvers *r, struct resolve
 		return false;
 	}
 	l->usual = usual_time(g, s, l->times);
+	l->again = answers_second_question(l);
 	count_late(g, l);
 	find_timer(l);
 	add_waits(g, r, l);
@@ -221,7 +254,7 @@ static enum confidence confidence_of(const struct context *g, const struct laten
 {
 	if (!is_waited_for_by_anyone(g, l))
 		return CONFIDENCE_LOW;
-	if (l->is_timer && l->hosts_waiting >= 2 && l->zones_differ)
+	if (l->is_timer && l->hosts_waiting >= 2 && (l->zones_differ || l->again))
 		return confidence_by_count(l->wait_count);
 	return l->wait_count == 1 ? CONFIDENCE_LOW : CONFIDENCE_MEDIUM;
 }
@@ -263,7 +296,13 @@ static void add_timer_line(struct finding *f, const struct lateness *l)
 {
 	char spread[FORMAT_SPREAD], least[FORMAT_DURATION], most[FORMAT_DURATION];
 
-	if (l->is_timer)
+	if (l->again)
+		finding_line(f, "",
+			     "it answers when it is asked again, after %s: it forwards to a server "
+			     "that is silent, and tries the next one only then, as dnsmasq does "
+			     "with --strict-order",
+			     finding_format_spread(spread, l->timer.median, l->timer.deviation));
+	else if (l->is_timer)
 		finding_line(f, "", "%zu of %zu took %s: a timer behind it%s", l->timer.count,
 			     l->late,
 			     finding_format_spread(spread, l->timer.median, l->timer.deviation),
@@ -287,7 +326,7 @@ static void add_lines(const struct context *g, struct finding *f, const struct r
 			     plural(prompt), format_duration(time, l->usual),
 			     l->is_timer ? "they are its own, or in its cache"
 					 : "it is up, and the way to it is short");
-	if (!l->zones_differ && l->late)
+	if (!l->zones_differ && !l->again && !upstream)
 		finding_line(f, "against",
 			     "the late names are of one zone, so the servers of that zone may be "
 			     "the cause");

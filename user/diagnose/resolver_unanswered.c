@@ -202,10 +202,14 @@ static enum confidence confidence_of(const struct context *g, const struct silen
 	return confidence_by_count(n);
 }
 
-/* Nobody misses a resolver that only a log daemon asks, or that refuses at once. */
+/*
+ * Nobody misses a resolver that only a log daemon asks, or that refuses at once. If only another
+ * resolver asks it, its clients show whether that matters.
+ */
 static bool is_worth_a_note(const struct silent_group *s)
 {
-	return s->names >= MIN_LOOKUPS && s->reverse < s->lookups && !is_refused(s);
+	return s->names >= MIN_LOOKUPS && s->reverse < s->lookups && s->forwarded < s->lookups &&
+	       !is_refused(s);
 }
 
 static void add_hosts(struct context *g, struct finding *f, const struct silent_group *s)

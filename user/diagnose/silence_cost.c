@@ -26,7 +26,19 @@ static bool is_member(const struct silent_group *s, const struct dns_try *t)
 
 /* ---- what the members were asked ---- */
 
-static void mark_lookups(struct context *g, struct silent_group *s, const struct resolver *member)
+/* Returns true if the client is itself a resolver that others ask. */
+static bool asks_for_others(const struct resolvers *r, const struct lookup *l)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		if (!memcmp(&r->at[i].endpoint.address, &l->client.address, sizeof(struct address)))
+			return true;
+	return false;
+}
+
+static void mark_lookups(struct context *g, const struct resolvers *r, struct silent_group *s,
+			 const struct resolver *member)
 {
 	size_t i;
 
@@ -45,6 +57,7 @@ static void mark_lookups(struct context *g, struct silent_group *s, const struct
 			s->lookups++;
 			s->reverse += a->n->l->type == DNS_PTR;
 			s->refused += a->result == ASKED_REFUSED;
+			s->forwarded += a->n->l->from_gateway || asks_for_others(r, a->n->l);
 		}
 		if (a->result == ASKED_REFUSED) {
 			s->icmp_type = a->icmp_type;
@@ -352,7 +365,7 @@ bool measure_silence(struct context *g, const struct resolvers *r, struct silent
 	if (moves.next && moves.times && moves.intervals && s->marked && s->waits && s->totals &&
 	    s->hosts) {
 		for (i = 0; i < s->member_count; i++)
-			mark_lookups(g, s, s->members[i]);
+			mark_lookups(g, r, s, s->members[i]);
 		for (i = 0; i < s->member_count; i++)
 			add_answers(s, s->members[i]);
 		measure_episodes(g, s, &moves);

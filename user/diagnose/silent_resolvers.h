@@ -38,6 +38,7 @@ struct silent_group {
 	size_t proven; /* lookups that show that an answer was missed */
 	size_t lookups;
 	size_t reverse; /* lookups of type PTR */
+	size_t forwarded; /* lookups that a resolver makes for its clients */
 	size_t refused; /* lookups that got only ICMP errors */
 	uint8_t icmp_type, icmp_code; /* of the last one */
 	/* names for which another resolver was asked later, at once, or first */

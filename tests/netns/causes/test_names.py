@@ -210,7 +210,7 @@ def test_reverse_name():
 def test_own_resolver():
     """dnsmasq with --strict-order asks the next one only when its client asks again"""
     with Serve(WAN, WEB), NameServers(WAN, {ONE: silent, TWO: well}), \
-            dnsmasq(netns.GATEWAY, '10.1.4.1', '--strict-order', '--cache-size=0', '--server=' + TWO, '--server=' + ONE), \
+            dnsmasq(netns.GATEWAY, '10.1.4.1', '--strict-order', '--cache-size=0', '--server=' + ONE, '--server=' + TWO), \
             Probe('--iface', netns.WAN_IFACE) as p, Actors() as a:
         for n in (21, 22, 23):
             a.go(n, using, ['10.1.4.1'], surf, sites(n, 4), 0.4)
