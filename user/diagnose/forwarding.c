@@ -116,8 +116,9 @@ bool is_route_missing(const struct context *g, const struct endpoint *server, co
 		    !in_prefix(&s->endpoint.address, &prefix, bits) &&
 		    answers_behind(s, r->device_index))
 			return false;
-		if (in_prefix(&s->endpoint.address, &prefix, bits) && s->peer && p &&
-		    s->peer->last_answer != NEVER && s->peer->last_answer > p->first_failure)
+		if (in_prefix(&s->endpoint.address, &prefix, bits) && s->peer &&
+		    s->peer->last_answer != NEVER &&
+		    (!p || s->peer->last_answer > p->first_failure))
 			return false;
 	}
 	return true;
