@@ -94,7 +94,7 @@ static void draw_options(struct talk *t)
 /* Few addresses and ports, so that connections affect each other. */
 static void talk_new(struct talk *t)
 {
-	static const uint16_t ports[] = { 0, 7, 80, 443, 51544, 51545, 0xffff };
+	static const uint16_t ports[] = { 0, 7, 53, 80, 443, 5353, 51544, 0xffff };
 	static const uint32_t isns[] = { 0, 1, 0xffffffff, 0xfffffff0, 0x7fffffff, 0x80000000 };
 	int i;
 
@@ -140,6 +140,27 @@ static void segment(struct tape *t, enum end from, uint8_t flags, uint32_t seq, 
 	tcp(t, 0, from, flags, seq, ack, payload);
 }
 
+/* A datagram, mostly of DNS, or an ICMP error about one. */
+static void datagram(struct tape *t)
+{
+	static const uint8_t errors4[] = { 3, 3, 11, 8 }, errors6[] = { 1, 2, 3, 4, 128 };
+	static const uint32_t sizes[] = { 0, 11, 12, 40, 80, 90, 200, 300 };
+	uint8_t message[300];
+	uint32_t size = ONE_OF(sizes), i;
+
+	for (i = 0; i < sizeof(message); i++)
+		message[i] = draw();
+	if (in(80))
+		t->port[SERVER] = in(50) ? 53 : 5353;
+	t->udp_excess = in(10) ? below(2000) - 8 : 0;
+	t->more_fragments = in(10);
+	if (in(70))
+		udp(t, 0, below(2), message, size);
+	else
+		icmp_about_udp(t, 0, below(2), t->ip6 ? ONE_OF(errors6) : ONE_OF(errors4), below(6),
+			       message, size);
+}
+
 /* Makes the next packet of a connection, or any other. */
 static void talk_on(struct talk *talk, struct tape *t)
 {
@@ -147,6 +168,10 @@ static void talk_on(struct talk *talk, struct tape *t)
 	static const uint8_t errors4[] = { 3, 3, 3, 11, 8 }, errors6[] = { 1, 2, 3, 4, 128 };
 	uint32_t size = ONE_OF(sizes);
 
+	if (in(15)) {
+		datagram(t);
+		return;
+	}
 	switch (in(65) ? talk->stage++ : below(16)) {
 	case 0:
 		segment(t, CLIENT, TCP_SYN, 0, 0, in(10) ? size : 0);
@@ -298,11 +323,12 @@ static int64_t pass(bool forwards)
 static const char *counters_wrong(const struct both *b, const uint64_t *before, uint64_t *after)
 {
 	/* The object's first check does not notice contradictory lengths of UDP, for instance. */
-	static const enum counter same[] = { COUNT_ATTEMPTS,	      COUNT_PUBLISHED,
-					     COUNT_LATE_SYN_COPIES,   COUNT_ALREADY_OPEN,
-					     COUNT_SYNACK_ALONE,      COUNT_FRAGMENTS,
-					     COUNT_UNKNOWN_LINK,      COUNT_LOST_MAP,
-					     COUNT_RESETS_NOT_COUNTED };
+	static const enum counter same[] = {
+		COUNT_ATTEMPTS,		 COUNT_PUBLISHED,    COUNT_LATE_SYN_COPIES,
+		COUNT_ALREADY_OPEN,	 COUNT_SYNACK_ALONE, COUNT_FRAGMENTS,
+		COUNT_UNKNOWN_LINK,	 COUNT_LOST_MAP,     COUNT_DNS,
+		COUNT_RESETS_NOT_COUNTED
+	};
 	static char wrong[128];
 	const uint64_t *offline = offline_counters(b->offline);
 	size_t attempts = 0, i;
@@ -319,7 +345,7 @@ static const char *counters_wrong(const struct both *b, const uint64_t *before, 
 		attempts += b->from_native.at[i].end_reason != END_SYNACK_ALONE;
 	if (offline[COUNT_ATTEMPTS] != attempts)
 		return "an attempt without a record";
-	return after[COUNT_LOST_RING] ? "the ring was full" : NULL;
+	return after[COUNT_LOST_RING] || after[COUNT_LOST_DNS] ? "a ring was full" : NULL;
 }
 
 static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
@@ -376,7 +402,7 @@ static const char *play(struct both *b, uint64_t seed, unsigned int *outcomes)
 
 int main(int argc, char **argv)
 {
-	uint64_t packets = 1000000, seed = 1, records = 0, n;
+	uint64_t packets = 1000000, seed = 1, records = 0, dns = 0, n;
 	unsigned int outcomes[OUTCOMES] = {};
 	const char *wrong = NULL;
 	struct both *b;
@@ -399,13 +425,15 @@ int main(int argc, char **argv)
 	for (n = 0; n < packets && !wrong; n += PLAY) {
 		wrong = play(b, seed + n / PLAY, outcomes);
 		records += b->from_native.count;
+		dns += b->dns_from_native.count;
 		if (wrong)
 			printf("FAIL  mutants --packets %d --seed %llu: %s\n", PLAY,
 			       (unsigned long long)(seed + n / PLAY), wrong);
 	}
 	both_free(b);
-	printf("      %llu packets from seed %llu on, %llu records", (unsigned long long)n,
-	       (unsigned long long)seed, (unsigned long long)records);
+	printf("      %llu packets from seed %llu on, %llu records, %llu packets of DNS",
+	       (unsigned long long)n, (unsigned long long)seed, (unsigned long long)records,
+	       (unsigned long long)dns);
 	for (i = 0; i < OUTCOMES; i++)
 		printf(", %u %s", outcomes[i], outcome_names[i]);
 	printf("\nmutants: %d passed, %d failed\n", !wrong, !!wrong);

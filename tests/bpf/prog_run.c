@@ -234,7 +234,7 @@ static const char *play_crowd(struct both *b)
 
 int main(int argc, char **argv)
 {
-	long records, compared = 0, captures = 0;
+	long records, compared = 0, captures = 0, dns = 0;
 	int passed = 0, failed = 0, i;
 	struct both *b;
 	const char *wrong;
@@ -244,6 +244,7 @@ int main(int argc, char **argv)
 	b = both_new(true);
 	for (s = 0; s < scenario_count; s++) {
 		wrong = play_scenario(b, &scenarios[s]);
+		dns += b->dns_from_native.count;
 		printf("%s %s%s%s\n", wrong ? "FAIL " : "ok   ", scenarios[s].name,
 		       wrong ? ": " : "", wrong ? wrong : "");
 		wrong ? failed++ : passed++;
@@ -258,6 +259,7 @@ int main(int argc, char **argv)
 			continue;
 		captures++;
 		compared += records;
+		dns += b->dns_from_native.count;
 		if (wrong)
 			printf("FAIL  %s: %s\n", argv[i], wrong);
 		wrong ? failed++ : passed++;
@@ -271,6 +273,7 @@ int main(int argc, char **argv)
 	both_free(b);
 	if (argc > 1)
 		printf("%ld records of %ld captures compared\n", compared, captures);
+	printf("      %ld packets of DNS compared\n", dns);
 	printf("prog_run: %d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

@@ -27,6 +27,8 @@
 		}                                                    \
 	} while (0)
 
+static const uint16_t dns_ports[] = { 53, 80 };
+
 struct play {
 	struct offline *offline;
 	struct model *model;
@@ -100,6 +102,18 @@ static void save(void *context, const struct packet_head *head)
 	REQUIRE(!(head->roles & ROLE_SYN) || !(head->roles & ~ROLE_SYN));
 }
 
+static void dns(void *context, const struct dns_head *head, const uint8_t *bytes)
+{
+	static const uint8_t *volatile last;
+	struct play *p = context;
+
+	REQUIRE(head->time == p->now && head->offset <= head->length);
+	REQUIRE(head->length <= MAX_DNS_BYTES);
+	if (head->length)
+		last = bytes + bytes[head->length - 1];
+	(void)last;
+}
+
 /* Checks that every attempt is opening or was published; losses must be counted. */
 static void sweep(struct play *p)
 {
@@ -167,7 +181,8 @@ static void compare_parsers(const struct offline_frame *frame)
 		REQUIRE(parsed == PARSE_IGNORE || parsed == PARSE_ICMP ||
 			parsed == PARSE_MALFORMED);
 		if (parsed == PARSE_ICMP)
-			REQUIRE(!segment_from_icmp(&f, &deep, &quoted));
+			REQUIRE(!segment_from_icmp(&f, &deep, &quoted) ||
+				!segment_read_quote(&quoted, frame->bytes, frame->length));
 		break;
 	case FASTPATH_OTHER_PROTO:
 		REQUIRE(parsed == PARSE_OTHER_PROTO);
@@ -244,6 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!p.offline || !p.model)
 		abort();
 	offline_save_packets(p.offline, save);
+	offline_follow_dns(p.offline, dns, dns_ports, 2);
 	data++;
 	while (head_read(&h, &data, end)) {
 		p.now += head_delay(&h);

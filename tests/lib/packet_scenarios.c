@@ -1701,6 +1701,61 @@ CHECK(check_acks_seen)
 	return NULL;
 }
 
+static void add_dns(struct tape *t)
+{
+	static const uint8_t question[40] = { 1, 2, 1, 0, 0, 1 }, answer[200] = { 1, 2, 0x81 };
+
+	udp(t, 0, CLIENT, question, sizeof(question));
+	udp(t, 1, SERVER, answer, sizeof(answer));
+	udp(t, 2, CLIENT, question, 11);
+	udp(t, 2, CLIENT, question, 12);
+	udp(t, 3, SERVER, answer, 86); /* frames at the edges of the sizes in which they are sent */
+	udp(t, 3, SERVER, answer, 87);
+	icmp_about_udp(t, 4, CLIENT, t->ip6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE, 3, question,
+		       sizeof(question));
+	icmp_about_udp(t, 5, SERVER, t->ip6 ? ICMP6_TIME_EXCEEDED : ICMP4_TIME_EXCEEDED, 0,
+		       question, 0);
+}
+
+/* A resolver, behind all kinds of headers. Both builds must pass on the same packets. */
+static void make_dns(struct tape *t)
+{
+	t->port[SERVER] = 53;
+	t->ip6 = false;
+	add_dns(t);
+	t->more_fragments = true;
+	t->udp_excess = 1000;
+	add_dns(t);
+	t->more_fragments = false;
+	add_dns(t);
+	t->udp_excess = 0;
+	t->options = 12;
+	add_dns(t);
+	t->options = 0;
+	t->vlan[0] = 7;
+	t->egress = true;
+	add_dns(t);
+	t->vlan[1] = 8;
+	add_dns(t);
+	t->ip6 = true;
+	add_dns(t);
+	t->extension = 16;
+	t->padding = 9;
+	add_dns(t);
+	t->port[CLIENT] = 5353; /* both ends use a port of DNS */
+	add_dns(t);
+	handshake(t, 10);
+	tcp(t, 30, CLIENT, TCP_ACK, 1, 1, 42);
+	tcp(t, 31, CLIENT, TCP_ACK, 1, 1, 42);
+	tcp(t, 40, SERVER, TCP_ACK, 1, 43, 1000);
+}
+
+static const char *check_dns(const struct connection *c, size_t count, const uint64_t *counters)
+{
+	(void)counters;
+	return count == 1 && c->outcome == OUTCOME_ESTABLISHED ? NULL : "the connection";
+}
+
 const struct scenario scenarios[] = {
 	{ "plain connection", "every number", make_plain, check_plain },
 	{ "plain connection over IPv6", "half of the users would be missing", make_plain6,
@@ -1858,6 +1913,7 @@ const struct scenario scenarios[] = {
 	  make_acks_unseen, check_acks_unseen },
 	{ "acknowledged payload and FINs that were seen", "they would count as not seen",
 	  make_acks_seen, check_acks_seen },
+	{ "DNS", "questions would belong to nobody", make_dns, check_dns },
 	{ "time goes backwards", "a crash, or invented numbers", make_backwards, check_backwards },
 };
 
