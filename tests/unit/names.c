@@ -583,6 +583,47 @@ static void test_parallel_connections(void)
 	model_free(m);
 }
 
+/* An attempt by IPv6 of a host that asks DNS by IPv4, both by way of this MAC address. */
+static ns_t wait_by_ip6(const struct address *askers, size_t count, struct address connects)
+{
+	struct address server = { .word = { cpu_to_be32(0x20010db8), 0, 0, cpu_to_be32(80) } };
+	struct connection c;
+	struct model *m = new_model();
+	struct dns_packet q, a;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct endpoint from = { .address = askers[i], .port = 1000 };
+
+		q = made_question(from, first, 7 + i, HOST, DNS_AAAA, 0);
+		q.has_mac = true;
+		memset(q.mac, 2, sizeof(q.mac));
+		a = made_answer(&q, 5, server);
+		model_dns(m, &q, false);
+		model_dns(m, &a, false);
+	}
+	c = made_handshake((struct endpoint){ .address = connects, .port = 2000 },
+			   (struct endpoint){ .address = server, .port = 443 }, 5.001);
+	c.has_mac = true;
+	memset(c.mac, 2, sizeof(c.mac));
+	names_connect(m->names, &c);
+	model_free(m);
+	return wait_of(&c);
+}
+
+static void test_two_families(void)
+{
+	struct address askers[] = { ip4(0x0a010415), ip4(0x0a010416) };
+	struct address ip6 = { .word = { cpu_to_be32(0x20010db8), 1, 2, 3 } };
+
+	EXPECT(about(wait_by_ip6(askers, 1, ip6), 5.001),
+	       "a host that asks by IPv4 and connects by IPv6 would not have waited");
+	EXPECT(wait_by_ip6(askers, 2, ip6) == NEVER,
+	       "a host behind a router would have waited for the name of another");
+	EXPECT(wait_by_ip6(askers, 1, askers[1]) == NEVER,
+	       "a host behind a router would have waited for the name of another");
+}
+
 /* A program without IPv6 asks for A alone while another one still waits for AAAA. */
 static void test_two_programs(void)
 {
@@ -1254,6 +1295,7 @@ int main(void)
 	test_again();
 	test_cache();
 	test_parallel_connections();
+	test_two_families();
 	test_two_programs();
 	test_opening();
 	test_late_settling();

@@ -174,21 +174,27 @@ void episode_ended(struct names *n, struct kept *k)
 
 /* ---- connections that waited ---- */
 
-/* Returns the latest lookup before the SYN whose answer has the server's address, or NULL. */
-static struct kept *naming_lookup(const struct names *n, const struct connection *c)
+static struct kept *latest_before(const struct names *n, const struct named_address *e, ns_t syn)
 {
-	struct client_key client = client_key_of(&c->client);
-	const struct named_address *e =
-		name_addresses_find(&n->addresses, &client, &c->server.address);
 	struct kept *k;
 	unsigned int i;
 
 	for (i = 0; e && i < ADDRESS_LOOKUPS; i++) {
 		k = lookups_at(&n->lookups, e->lookups[i]);
-		if (k && k->named != NEVER && k->named <= c->syn)
+		if (k && k->named != NEVER && k->named <= syn)
 			return k;
 	}
 	return NULL;
+}
+
+/* Returns the latest lookup before the SYN whose answer has the server's address, or NULL. */
+static struct kept *naming_lookup(const struct names *n, const struct connection *c)
+{
+	struct client_key client = client_key_of(&c->client);
+	struct kept *k = latest_before(
+		n, name_addresses_find(&n->addresses, &client, &c->server.address), c->syn);
+
+	return k ? k : latest_before(n, name_addresses_find_host(&n->addresses, c), c->syn);
 }
 
 /* Returns until when a client that still waits for this lookup at the SYN may give it up. */

@@ -320,6 +320,8 @@ static struct kept *new_lookup(struct names *n, const struct dns_packet *p,
 				.end = NEVER,
 				.syn = NEVER };
 	k->named = k->used = k->answer_time = NEVER;
+	k->has_mac = p->has_mac;
+	memcpy(k->mac, p->mac, sizeof(k->mac));
 	episode_join(n, k);
 	lookups_set(&n->lookups, BY_QUESTION, k, &key);
 	return k;

@@ -27,7 +27,8 @@
 
 #define MAX_LOOKUPS (1 << 16) /* kept lookups, open or ended, the oldest go first */
 #define MAX_NAMES (1 << 16) /* different names */
-#define MAX_NAMED_ADDRESSES (1 << 16) /* (client, address) pairs whose name is known */
+/* Pairs of a client, its MAC address or any client, and an address whose name is known. */
+#define MAX_NAMED_ADDRESSES (1 << 16)
 #define MAX_TRIES 8 /* tries of a lookup that are kept; the counts include all */
 #define MAX_LOOKUP_ADDRESSES 8
 #define MAX_DNS_GAPS 256
@@ -131,7 +132,7 @@ struct names;
 struct names *names_new(ns_t stall_ns); /* NULL when out of memory */
 void names_free(struct names *n);
 
-/* from_own: the server is an address of this host. Packets come in the order of their time. */
+/* to_own: the server is an address of this host. Packets come in the order of their time. */
 void names_packet(struct names *n, const struct dns_packet *p, bool to_own);
 
 /* DNS packets of this period may be missing. */

@@ -48,6 +48,8 @@ struct kept {
 	struct lookup l;
 	uint64_t number; /* counts all lookups from 1 */
 	uint64_t older, newer; /* numbers of lookups of the same episode; 0 at its ends */
+	bool has_mac;
+	uint8_t mac[6]; /* of the client */
 	ns_t gap; /* between the last two tries that were not made at once; 0 if there are none */
 	/* where the last try and the last answer were seen, to recognise copies */
 	uint32_t asked_ifindex, answer_ifindex;
@@ -152,11 +154,21 @@ const struct dns_name *name_table_name(const struct name_table *t, uint32_t numb
 #define ADDRESS_NAMES 8
 #define ADDRESS_LOOKUPS 8
 
+/* Who knows an address: a client, the hosts behind a MAC address, or any client if all is 0. */
+struct knower {
+	struct client_key client; /* of a MAC address only the VLANs */
+	uint8_t mac[6];
+	uint16_t is_mac;
+};
+
 struct named_address {
 	struct {
-		struct client_key client; /* 0 for any client */
+		struct knower by;
 		struct address address;
 	} who;
+	/* with a MAC address: the client that asked, by whether it is IPv4; 0 if none did */
+	struct address asked_by[2];
+	bool is_shared; /* another one asked as well: the MAC address may be a router's */
 	uint32_t names[ADDRESS_NAMES]; /* different ones, the latest first */
 	uint64_t lookups[ADDRESS_LOOKUPS]; /* numbers, the latest first */
 	TAILQ_ENTRY(named_address) by_use;
@@ -181,6 +193,13 @@ void name_addresses_add(struct name_addresses *a, const struct address *address,
 const struct named_address *name_addresses_find(const struct name_addresses *a,
 						const struct client_key *client,
 						const struct address *address);
+
+/*
+ * Finds what the host with this MAC address learned by another address of its own: a host may ask
+ * DNS by IPv4 and connect by IPv6. Returns NULL if the MAC address may be a router's.
+ */
+const struct named_address *name_addresses_find_host(const struct name_addresses *a,
+						     const struct connection *c);
 
 /* ---- the model ---- */
 
