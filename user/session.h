@@ -55,8 +55,8 @@ struct session_iface {
 
 struct reset_set;
 
-/* Which names of DNS leave the process: in no report, only where a finding needs them, or all. */
-enum names_mode { NAMES_NONE, NAMES_EVIDENCE, NAMES_ALL, NAMES_MODES };
+/* Which names of DNS leave the process: only where a finding needs them, none, or all. */
+enum names_mode { NAMES_EVIDENCE, NAMES_NONE, NAMES_ALL, NAMES_MODES };
 
 extern const char *const names_mode_names[NAMES_MODES]; /* as --names has them */
 

@@ -92,6 +92,8 @@ def test_none():
         expect('corp' not in what and 'private' not in what, 'a name', what)
     _, others, _ = outputs()
     expect([f['text'] for f in of(lines, 'finding')] == [f['text'] for f in of(others, 'finding')], 'other findings')
+    expect(all(f['contrast'] is None and not {'in common', 'spread', 'cannot tell'} & {e['label'] for e in f['evidence']}
+               for f in of(lines, 'finding')), 'properties of hosts', of(lines, 'finding'))
     expect(lines[0]['names'] == 'none' and peer_of(lines)['name'] is None, lines[0], peer_of(lines))
     expect(of(page_objects(page), 'page')[0]['names'] == {'mode': 'none', 'count': 0}, 'the head of the page')
 

@@ -680,7 +680,7 @@ static void compare_all(struct context *g, struct comparison_group *groups,
 		if (!group->unit)
 			continue;
 		conclude_group(g, group, traits, tests);
-		if (group->f)
+		if (group->f && g->session->names_mode != NAMES_NONE)
 			comparison_lines(group->result,
 					 finding_kinds[group->f->kind].family == FAMILY_WAIT,
 					 add_finding_line, group->f);

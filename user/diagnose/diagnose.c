@@ -167,6 +167,16 @@ static void free_findings(struct diagnosis *d)
 	d->count = d->explained_count = 0;
 }
 
+/* Properties of hosts tell whose they are, as names do. The findings have used them by now. */
+static void hide_comparisons(struct diagnosis *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		d->at[i].comparison = (struct comparison){};
+	d->unexplained = (struct comparison){};
+}
+
 bool diagnose(struct diagnosis *d, const struct model *m, const struct session *session,
 	      const struct host_facts *facts)
 {
@@ -184,6 +194,8 @@ bool diagnose(struct diagnosis *d, const struct model *m, const struct session *
 		!model_hosts(m, &d->hosts) || !d->at || !find_causes(d, m, session, facts, view);
 	if (d->failed)
 		free_findings(d);
+	if (session->names_mode == NAMES_NONE)
+		hide_comparisons(d);
 	diagnosis_conclude(d, m, session);
 	return !d->failed;
 }
