@@ -24,8 +24,6 @@ NOT_DECIDED = 0.05  # at most this share of the connects is undecided or unseen
 # Cases whose state is not the right one yet: the state now, and the kind of finding that they wait for. This table
 # must shrink: test_state fails for a case that is here and has its right state.
 AWAITED = {
-    'story-dns-dead': ('fine', 'resolver-unanswered'),
-    'story-dns-aaaa': ('fine', 'type-unanswered'),
 }
 
 
