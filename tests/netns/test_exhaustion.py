@@ -15,6 +15,8 @@ import time
 import netns
 import schema
 from captures import office, pcap
+from dns_clients import sites, surf, using
+from dns_server import NameServers, well
 from netns import CLIENTS, GATEWAY, LAN_IFACE, SERVER4, SERVER6, WAN, WEB, Probe, Serve, require_lab
 from probe import PROBE, ROOT, expect
 
@@ -253,3 +255,39 @@ def test_full_ring():
         expect(lost and len(p.connections(server=SERVER4)) + lost == 5000, p.summary)
         expect(len(p.connections(server=SERVER6)) == 1, 'the run does not continue')
         expect('%d lost' % lost in p.text and 'lost by this tool' in p.text, p.text)
+
+
+# ---- names ----
+
+FLOODED, QUESTIONS, FLOOD_SECONDS = '203.0.113.53', 100000, 5
+
+
+def test_dns_flood():
+    """100 000 questions a second beside TCP connections: none of those is lost, lost DNS is said, nobody is accused"""
+    def browse(count):
+        for _ in range(count):
+            netns.browse(SERVER4, 80)
+            time.sleep(0.03)
+        return count
+
+    def flood():
+        return int(subprocess.run([os.path.join(ROOT, 'build', 'dns-flood'), FLOODED, str(QUESTIONS), str(FLOOD_SECONDS)],
+                                  capture_output=True, text=True, check=True).stdout)
+
+    with NameServers(WAN, {FLOODED: well}), Serve(WAN, WEB), Probe() as p:
+        floods = netns.fork(A, flood)
+        browsing = [netns.fork(name, browse, 100) for name in CLIENTS[1:4]]
+        opened = sum(wait() for wait in browsing)
+        sent = floods()
+        netns.run(B, using, [FLOODED], surf, sites(22, 3), 0.1)
+    expect(sent > QUESTIONS * FLOOD_SECONDS / 4, 'only', sent, 'questions were sent')
+    web = p.connections(server=SERVER4)
+    expect(len(web) >= opened and all(c['outcome'] == 'established' for c in web), len(web), 'of', opened)
+    lost, read = p.summary['lost'], p.summary['names']['packets']['questions']
+    expect(lost['map_full'] == lost['ring_full'] == lost['evicted'] == 0, 'TCP was lost', lost)
+    print(sent, 'questions sent,', read, 'read', lost)
+    expect(read + lost['dns_ring_full'] + lost['dns_budget'] >= 0.9 * sent, sent, 'questions', read, 'read', lost)
+    expect(lost['dns_budget'] + lost['dns_ring_full'] > 0 and 'DNS' in p.text, p.text)
+    accused = [f for f in p.of('finding') if f['kind'] in ('resolver-unanswered', 'resolver-slow', 'zone-unanswered',
+                                                           'type-unanswered', 'dns-answers-lost')]
+    expect(not accused, accused)

@@ -1,11 +1,12 @@
 """Names that are not resolved, or late: the resolver, the type, the zone, DNS over TCP, and helpers that ask by DNS."""
+import contextlib
 import socket
 import time
 
 import netns
 from causes import Finding, cause
-from dns_clients import WINDOWS_ONE, WINDOWS_TWO, by, follow, glibc, resolv_conf, sites, surf, using
-from dns_server import (AAAA, NameServers, cut, fails, first_time, late, of_type, silent, under, well, where)
+from dns_clients import WINDOWS_ONE, Schedule, by, follow, glibc, resolv_conf, sites, surf, using
+from dns_server import AAAA, A, NameServers, cut, fails, late, of_type, silent, under, well, where
 from netns import DEAD4, SERVER4, WAN, Probe, Rules, Serve
 from probe import expect
 from resolvers import dnsmasq
@@ -49,7 +50,7 @@ def test_only_resolver_dead():
 
 
 @cause('N3', 'questions for AAAA are dropped: glibc asks four times, and connects after 15 s', 5,
-       [Finding('type-unanswered', ONE, 'high', hosts=(21, 22), others=(23, 24, 25))], [],
+       [Finding('type-unanswered', ONE, 'high', hosts=(21, 22, 23))], [],
        [Finding('not-the-network|resolver-unanswered|zone-unanswered')], text=['AAAA'])
 def test_type_dropped():
     """programs that ask for A alone do not wait, and neither do those that have another resolver"""
@@ -57,12 +58,11 @@ def test_type_dropped():
         return surf(names, pause, lambda name: [socket.gethostbyname(name)])
 
     with Serve(WAN, WEB), NameServers(WAN, {ONE: where(of_type(AAAA), silent), TWO: well}), Probe() as p, Actors() as a:
-        for n in (21, 22):
+        for n in (21, 22, 23):
             a.go(n, using, [ONE], surf, sites(n, 2), 0.4)
-        a.go(23, using, [ONE], only_a, sites(23, 14), 1.4)
-        for n in (24, 25):
-            a.go(n, using, [TWO], surf, sites(n, 14), 1.4)
-    about(15, a.results[21][0][0], a.results[22][0][0])
+        a.go(24, using, [ONE], only_a, sites(24, 14), 1.4)
+        a.go(25, using, [TWO], surf, sites(25, 14), 1.4)
+    about(15, *[a.results[n][0][0] for n in (21, 22, 23)])
     return p
 
 
@@ -144,30 +144,17 @@ def test_race():
     return p
 
 
-def asks_first(zone, resolver, seconds, stop=0.0):
+def asks_first(zone, resolver, seconds):
     """Returns the hold() of a helper: it asks for the fingerprint of what opens a connection, as a name of its vendor's
     zone, and lets the request pass after the answer or after this time.
     """
-    def hold():
-        began = time.monotonic()
-        asked = Limited(WINDOWS_ONE, seconds)
-        follow(asked, [resolver], 'a%d.%s' % (time.monotonic_ns(), zone), [1])
-        time.sleep(max(0.0, stop - (time.monotonic() - began)))
-    return hold
-
-
-class Limited:
-    """A schedule that ends early."""
-
-    def __init__(self, schedule, end):
-        self.tries, self.fresh, self.end = schedule.tries, schedule.fresh, end
-
-
-GATE = [Finding('waits-for-peer|zone-unanswered', None, 'medium', hosts=(21, 22, 23))]
+    schedule = Schedule(WINDOWS_ONE.tries, seconds, fresh=False)
+    return lambda: follow(schedule, [resolver], 'a%d.%s' % (time.monotonic_ns(), zone), [A])
 
 
 @cause('N7 D4', 'a scanner asks its vendor by DNS, whose zone gets no answer, and holds each request for 5 s', 6,
-       GATE, [Finding('zone-unanswered')], [Finding('not-the-network|resolver-unanswered')], text=['rep.vendor.example'])
+       [Finding('waits-for-peer', None, 'medium', hosts=(21, 22, 23), timer=5)], [Finding('zone-unanswered')],
+       [Finding('not-the-network|resolver-unanswered')], text=['rep.vendor.example'])
 def test_reputation_zone():
     zone = 'rep.vendor.example'
     with Serve(WAN, WEB), NameServers(WAN, {ONE: where(under(zone), silent)}), Probe() as p, Actors() as a:
@@ -185,11 +172,12 @@ def test_reverse_name():
     resolver = '10.1.4.24'
 
     def asks_name(s):
-        socket.getnameinfo((s.getpeername()[0], 0), 0)
+        with contextlib.suppress(socket.gaierror):
+            socket.getnameinfo((s.getpeername()[0], 0), 0)
 
     class Mail(Serve):
         def start(self):
-            resolv_conf([resolver])
+            resolv_conf([resolver], 'options attempts:1')
             super().start()
 
     knows = where(lambda q: q.name.startswith(('21.', '22.')), silent)
@@ -199,13 +187,13 @@ def test_reverse_name():
             a.go(n, mail, 2, 0.4)
         a.go(23, mail, 12, 1.5)
     late_greetings = [c for c in p.connections(server=SERVER4, server_port=25)
-                      if c['server_first'] and c['server_first'] - c['ack'] > 9 * 10 ** 9]
-    expect(len(late_greetings) == 4, 'late greetings', late_greetings)
+                      if c['server_first'] and c['server_first'] - c['ack'] > 4 * 10 ** 9]
+    expect(len(late_greetings) >= 4, 'only', len(late_greetings), 'greetings are late')
     return p
 
 
 @cause('N1', 'the gateway is the resolver of its clients, and what it asks itself is silent (both sides watched)', 4,
-       [Finding('resolver-unanswered|resolver-slow', None, 'medium')], [Finding(NAMES)], [Finding('not-the-network')],
+       [Finding('resolver-unanswered|resolver-slow', None, 'low')], [Finding(NAMES)], [Finding('not-the-network')],
        text=[ONE])
 def test_own_resolver():
     """dnsmasq with --strict-order asks the next one only when its client asks again"""
