@@ -32,7 +32,7 @@ static __always_inline bool is_dns_port(__u16 port, const volatile __u16 *ports,
 	return false;
 }
 
-/* udp points to a UDP or TCP header. */
+/* transport points to a UDP or TCP header. */
 static __always_inline bool has_dns_port(const __u8 *transport, const volatile __u16 *ports,
 					 __u32 count)
 {
@@ -54,7 +54,8 @@ static __always_inline bool is_dns_segment(const struct segment *s, const volati
 	       s->payload >= (s->kind == SEGMENT_UDP ? DNS_HEADER : 1);
 }
 
-/* Fills in *d from a segment for which is_dns_segment() is true, except for what only the source
+/*
+ * Fills in *d from a segment for which is_dns_segment() is true, except for what only the source
  * knows: incoming interface, lengths of the frame and the tag in the skb's metadata.
  */
 static __always_inline void dns_head_of(struct dns_head *d, const struct segment *s)
