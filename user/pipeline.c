@@ -100,10 +100,11 @@ static void on_dns(void *context, const struct dns_head *head, const uint8_t *by
 	const struct session *session = &p->session;
 	struct dns_packet packet;
 
-	(void)link;
 	dns_packet_of(&packet, head, bytes, start, session->dns_ports, session->dns_port_count);
 	packet.seen_before = packet.in_ifindex && packet.in_ifindex != packet.ifindex &&
 			     session_iface_name(session, packet.in_ifindex);
+	if (p->evidence)
+		evidence_dns(p->evidence, head, bytes, &packet, link, !session->is_capture);
 	model_dns(p->model, &packet, session_is_own_address(session, &packet.server.address));
 }
 

@@ -102,6 +102,37 @@ def test_snap():
             expect(done.returncode == 2 and b'--snap ' + wrong.encode() in done.stderr, wrong, done.stderr)
 
 
+def dead_resolver():
+    """6 hosts ask a resolver that is silent, and after 5 s another one that answers; then they connect."""
+    answering, packets = ('10.1.0.54', 53), []
+    for i in range(18):
+        client, at, name = '10.1.4.%d' % (1 + i % 6), START + i * 7 * SECOND, b'www%d.example' % i
+        packets += captures.lookup(at, client, name)
+        packets += captures.lookup(at + 5 * SECOND, client, name, SERVER[0], number=2, resolver=answering)
+        packets += connection(at + 5 * SECOND + 2 * 10**6, 10**6, (client, 50000 + i))
+        packets += captures.lookup(at + SECOND, '10.1.5.%d' % (i % 6), name, SERVER[0], resolver=answering)
+    return sorted(packets)
+
+
+def test_dns():
+    """with --snap, the file has the questions that a finding explains, with their answers, and no others"""
+    with Files() as files:
+        objects, path = write(files, dead_resolver(), '--snap', '600')
+        kinds = [f['kind'] for f in of(objects, 'finding')]
+        expect(kinds[:1] == ['resolver-unanswered'], kinds)
+        rows = tshark(path, 'ip.src', 'ip.dst', 'dns.qry.name', 'frame.comment', wanted='dns')
+        expect(len(rows) == 3 * 18, len(rows), 'packets of 18 look-ups with two questions and one answer')
+        expect(not any(row[i].startswith('10.1.5.') for row in rows for i in (0, 1)), 'packets of prompt look-ups')
+        expect([row[2:] for row in rows[:3]] == [
+            ['www0.example', 'question 1 of 2 of this lookup: not answered: finding 1'],
+            ['www0.example', 'question 2 of 2 of this lookup: answered after 1.00 ms: finding 1'],
+            ['www0.example', 'answer to question 2 of 2, 5.001 s after the first question: finding 1']], rows[:3])
+        _, path = write(files, dead_resolver())
+        expect(not tshark(path, 'frame.number', wanted='udp'), 'DNS without --snap')
+        with open(path, 'rb') as f:
+            expect(b'www0' not in f.read(), 'a name without --snap')
+
+
 def test_icmp():
     """an ICMP error is in the file with the headers that it quotes, and the comment explains it"""
     syn = captures.frame(CLIENT, DEAD, SYN, 9, 0)

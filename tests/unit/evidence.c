@@ -164,6 +164,71 @@ static const char *check_frozen_clock(void)
 	return NULL;
 }
 
+/* The question number n, or its answer 1 ms later. */
+static void give_dns(struct evidence *e, uint32_t n, bool is_answer)
+{
+	static const uint8_t bytes[90];
+	struct dns_head head = { .length = sizeof(bytes), .wire_length = sizeof(bytes) };
+	struct dns_packet p = { .time = n * (ns_t)SECOND_NS,
+				.client = { .port = 1000 + n % 60000 },
+				.server = { .port = 53 },
+				.status = DNS_READ };
+
+	p.message.id = n;
+	p.message.is_answer = is_answer;
+	p.time += is_answer ? MILLISECOND_NS : 0;
+	evidence_dns(e, &head, bytes, &p, DLT_EN10MB, false);
+}
+
+static struct lookup lookup_of(uint32_t n)
+{
+	struct lookup l = { .try_count = 1, .first = n * (ns_t)SECOND_NS };
+
+	l.tries[0] = (struct dns_try){ .time = l.first,
+				       .answered = l.first + (ns_t)MILLISECOND_NS,
+				       .server_port = 53,
+				       .client_port = 1000 + n % 60000,
+				       .id = n };
+	return l;
+}
+
+/* DNS packets of a long run: the latest ones are there, and dropped ones are counted. */
+static const char *check_dns(void)
+{
+	struct evidence *e = evidence_new(SECOND_NS, 600);
+	const struct kept_packet **packets;
+	uint32_t n, total = 100000;
+	struct lookup l;
+	size_t count;
+
+	for (n = 0; n < total; n++) {
+		give_dns(e, n, false);
+		give_dns(e, n, true);
+	}
+	l = lookup_of(total - 2);
+	evidence_lookup(e, &l, 3);
+	EXPECT(!evidence_lost(e));
+	l = lookup_of(5);
+	evidence_lookup(e, &l, 1);
+	EXPECT(evidence_lost(e) == 1);
+	packets = evidence_packets(e, &count);
+	EXPECT(packets && count == 2);
+	EXPECT(packets[0]->time == lookup_of(total - 2).first && !packets[0]->dns.is_answer);
+	EXPECT(packets[1]->dns.is_answer && packets[1]->dns.finding == 3);
+	free(packets);
+	evidence_free(e);
+
+	e = evidence_new(SECOND_NS, 0);
+	give_dns(e, 7, false);
+	l = lookup_of(7);
+	evidence_lookup(e, &l, 1);
+	packets = evidence_packets(e, &count);
+	EXPECT(packets && !count && !evidence_lost(e));
+	free(packets);
+	evidence_free(e);
+	return NULL;
+}
+
 int main(void)
 {
 	static const struct {
@@ -173,6 +238,7 @@ int main(void)
 		{ "a clock that stops", check_frozen_clock },
 		{ "two million connections without a problem, one with a stall", check_churn },
 		{ "a scan that exceeds the memory", check_scan },
+		{ "questions of DNS of a long run", check_dns },
 	};
 	int passed = 0, failed = 0;
 	const char *wrong;

@@ -102,7 +102,25 @@ static bool collect_explained(struct context *g, const size_t *numbers)
 	return true;
 }
 
-/* Sorts the findings and stores which stalls they explain. Returns false when out of memory. */
+/* Like collect_explained(), for lookups. */
+static bool collect_lookups(struct context *g, const size_t *numbers)
+{
+	struct diagnosis *d = g->d;
+	size_t i;
+
+	d->lookups = calloc(g->lookup_count + 1, sizeof(*d->lookups));
+	if (!d->lookups)
+		return false;
+	for (i = 0; i < g->lookup_count; i++)
+		if (g->lookups[i].explained)
+			d->lookups[d->lookup_count++] = (struct explained_lookup){
+				.lookup = g->lookups[i].l,
+				.finding = numbers[g->lookups[i].explained - d->at],
+			};
+	return true;
+}
+
+/* Sorts the findings and stores which stalls and lookups they explain. Returns false when out of memory. */
 static bool sort_findings(struct context *g)
 {
 	struct finding *order[MAX_FINDINGS], *sorted = calloc(MAX_FINDINGS, sizeof(*sorted));
@@ -120,7 +138,7 @@ static bool sort_findings(struct context *g)
 		sort_hosts(&sorted[i].affected);
 		sort_hosts(&sorted[i].unaffected);
 	}
-	if (!collect_explained(g, numbers)) {
+	if (!collect_explained(g, numbers) || !collect_lookups(g, numbers)) {
 		free(sorted);
 		return false;
 	}
@@ -162,9 +180,11 @@ static void free_findings(struct diagnosis *d)
 	}
 	free(d->at);
 	free(d->explained);
+	free(d->lookups);
 	d->at = NULL;
 	d->explained = NULL;
-	d->count = d->explained_count = 0;
+	d->lookups = NULL;
+	d->count = d->explained_count = d->lookup_count = 0;
 }
 
 /* Properties of hosts tell whose they are, as names do. The findings have used them by now. */

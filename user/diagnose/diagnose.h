@@ -261,6 +261,12 @@ struct explained_stall {
 	size_t finding; /* number of the finding, from 1 */
 };
 
+/* The same for a lookup. */
+struct explained_lookup {
+	const struct lookup *lookup;
+	size_t finding;
+};
+
 /* The result of the run as a whole. It follows from the findings and the ledger. */
 enum state {
 	STATE_PROBLEM, /* a finding names a problem */
@@ -306,6 +312,8 @@ struct diagnosis {
 	size_t zone_count;
 	struct explained_stall *explained; /* sorted by the address of the stall */
 	size_t explained_count;
+	struct explained_lookup *lookups; /* sorted by their first question */
+	size_t lookup_count;
 	bool failed; /* out of memory: there are no findings */
 };
 

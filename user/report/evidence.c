@@ -9,6 +9,7 @@
 #include "lib/hash.h"
 #include "model/coincidence.h"
 #include "model/ledger.h"
+#include "report/dns_evidence.h"
 #include "source/linktype.h"
 
 /*
@@ -73,6 +74,7 @@ struct evidence {
 	size_t pending_bytes; /* bytes of attempts that are OPEN or SETTLED */
 	size_t kept_bytes;
 	uint64_t lost; /* attempts whose packets were dropped */
+	struct dns_evidence *dns; /* NULL without payload */
 };
 
 struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
@@ -84,6 +86,13 @@ struct evidence *evidence_new(ns_t stall_ns, uint32_t snaplen)
 		return NULL;
 	e->stall_ns = stall_ns;
 	e->snaplen = snaplen;
+	if (snaplen) {
+		e->dns = dns_evidence_new();
+		if (!e->dns) {
+			free(e);
+			return NULL;
+		}
+	}
 	for (i = 0; i <= KEPT; i++)
 		TAILQ_INIT(&e->lists[i]);
 	return e;
@@ -165,6 +174,7 @@ void evidence_free(struct evidence *e)
 		HASH_DEL(e->stalled_hosts, h);
 		free(h);
 	}
+	dns_evidence_free(e->dns);
 	free(e);
 }
 
@@ -289,12 +299,12 @@ static uint32_t header_bytes(int link, const uint8_t *bytes, uint32_t length)
 }
 
 /* Copies a frame, and restores the VLAN tag that the kernel has moved into the skb's metadata. */
-static void copy_frame(struct kept_packet *p, const struct packet_head *head, const uint8_t *bytes)
+static void copy_frame(struct kept_packet *p, uint16_t vlan_protocol, uint16_t vlan_tci,
+		       const uint8_t *bytes)
 {
-	const uint8_t tag[] = { head->vlan_protocol >> 8, head->vlan_protocol, head->vlan_tci >> 8,
-				head->vlan_tci };
+	const uint8_t tag[] = { vlan_protocol >> 8, vlan_protocol, vlan_tci >> 8, vlan_tci };
 
-	if (!head->vlan_protocol) {
+	if (!vlan_protocol) {
 		memcpy(p->bytes, bytes, p->length);
 		return;
 	}
@@ -405,12 +415,45 @@ void evidence_packet(struct evidence *e, const struct packet_head *head, const u
 		.has_direction = has_direction,
 		.egress = head->flags & PACKET_EGRESS,
 	};
-	copy_frame(p, head, bytes);
+	copy_frame(p, head->vlan_protocol, head->vlan_tci, bytes);
 	a->packets = p;
 	a->packet_count++;
 	a->bytes += sizeof(*p) + p->length;
 	*(a->state == KEPT ? &e->kept_bytes : &e->pending_bytes) += sizeof(*p) + p->length;
 	evict_pending(e);
+}
+
+void evidence_dns(struct evidence *e, const struct dns_head *head, const uint8_t *bytes,
+		  const struct dns_packet *p, int link, bool has_direction)
+{
+	uint32_t length = head->length < e->snaplen ? head->length : e->snaplen;
+	struct kept_packet *kept;
+
+	if (!e->dns || (length < 12 && head->vlan_protocol) ||
+	    (p->status != DNS_READ && p->status != DNS_NAME_CUT))
+		return;
+	kept = malloc(sizeof(*kept) + length + 4);
+	if (!kept) {
+		e->lost++;
+		return;
+	}
+	*kept = (struct kept_packet){
+		.time = p->time,
+		.ifindex = p->ifindex,
+		.link = link,
+		.length = length,
+		.wire_length = head->wire_length > head->length ? head->wire_length : head->length,
+		.has_direction = has_direction,
+		.egress = p->egress,
+	};
+	copy_frame(kept, head->vlan_protocol, head->vlan_tci, bytes);
+	dns_evidence_add(e->dns, kept, p);
+}
+
+void evidence_lookup(struct evidence *e, const struct lookup *l, size_t finding)
+{
+	if (e->dns && !dns_evidence_use(e->dns, l, finding))
+		e->lost++;
 }
 
 static enum reason reason_of(const struct evidence *e, const struct connection *c)
@@ -499,6 +542,7 @@ const struct kept_packet **evidence_packets(struct evidence *e, size_t *count)
 		attempt_decide(e, a);
 	TAILQ_FOREACH(a, &e->lists[KEPT], list)
 		n += a->packet_count;
+	n += e->dns ? dns_evidence_used(e->dns, NULL) : 0;
 	packets = calloc(n + 1, sizeof(struct kept_packet *));
 	if (!packets)
 		return NULL;
@@ -506,6 +550,7 @@ const struct kept_packet **evidence_packets(struct evidence *e, size_t *count)
 	TAILQ_FOREACH(a, &e->lists[KEPT], list)
 		for (p = a->packets; p; p = p->next)
 			packets[n++] = p;
+	n += e->dns ? dns_evidence_used(e->dns, packets + n) : 0;
 	qsort(packets, n, sizeof(struct kept_packet *), by_time);
 	*count = n;
 	return packets;

@@ -7,12 +7,15 @@
  * is open. Once it has settled, the packets of a stalled, late or failed attempt are kept to the
  * end of the run. All others are kept for another minute, since a stalled client may have waited
  * for one of these attempts. Memory is bounded, and attempts that exceed it are counted.
+ *
+ * The latest DNS packets are kept as well, if the snap length allows payload: a DNS packet without
+ * its payload says nothing. At the end, those of lookups that a finding explains are used.
  */
 #pragma once
 
 #include <stddef.h>
 
-#include "connection.h"
+#include "model/names.h"
 #include "packet_event.h"
 
 struct evidence;
@@ -30,8 +33,21 @@ enum reason {
 
 struct kept_attempt;
 
+/* The place of a DNS packet in a lookup that a finding explains. */
+struct dns_role {
+	size_t finding; /* number of the finding, from 1 */
+	unsigned int number; /* of the question, from 1 */
+	unsigned int count; /* of questions */
+	ns_t first; /* time of the first question */
+	ns_t answered; /* of this question: when the answer or error came; or NEVER */
+	enum try_result result; /* of this question */
+	bool is_answer;
+	bool is_error; /* an ICMP error */
+};
+
 struct kept_packet {
-	const struct kept_attempt *attempt;
+	const struct kept_attempt *attempt; /* NULL if it is a DNS packet */
+	struct dns_role dns;
 	struct kept_packet *next;
 	ns_t time; /* since the start of the run */
 	uint32_t ifindex;
@@ -72,6 +88,13 @@ void evidence_free(struct evidence *e);
 void evidence_packet(struct evidence *e, const struct packet_head *head, const uint8_t *bytes,
 		     uint64_t start, int link, bool has_direction);
 
+/* Adds a DNS packet: the frame, and what was read from it. */
+void evidence_dns(struct evidence *e, const struct dns_head *head, const uint8_t *bytes,
+		  const struct dns_packet *p, int link, bool has_direction);
+
+/* Keeps the packets of a lookup that this finding explains. Call it at the end of the run. */
+void evidence_lookup(struct evidence *e, const struct lookup *l, size_t finding);
+
 /* Keeps, holds or drops the packets of an attempt that has settled. */
 void evidence_settled(struct evidence *e, const struct connection *c);
 
@@ -90,5 +113,5 @@ void evidence_swept(struct evidence *e, ns_t now);
  */
 const struct kept_packet **evidence_packets(struct evidence *e, size_t *count);
 
-/* Returns the number of attempts whose packets were dropped for lack of memory. */
+/* Returns the number of attempts and lookups whose packets were dropped for lack of memory. */
 uint64_t evidence_lost(const struct evidence *e);

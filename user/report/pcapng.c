@@ -105,12 +105,16 @@ static void end_block(struct block *b, struct report *r)
 
 /* ---- comments ---- */
 
-/* Returns the number of the finding that an attempt belongs to, counted from 1, or 0. */
+/* Returns the number of the finding that a packet belongs to, counted from 1, or 0. */
 static size_t finding_of(const struct diagnosis *d, const struct model *m,
-			 const struct kept_attempt *a)
+			 const struct kept_packet *p)
 {
-	const struct connection *c = &a->connection;
+	const struct kept_attempt *a = p->attempt;
+	const struct connection *c;
 
+	if (!a)
+		return p->dns.finding;
+	c = &a->connection;
 	if (a->reason == REASON_STALL)
 		return diagnosis_of_wait(d, m, &c->client, &c->server, c->ack);
 	if (a->reason == REASON_IDLE)
@@ -144,8 +148,41 @@ static void comment_on_failure(char out[COMMENT], const struct kept_packet *p)
 	}
 }
 
+/* What came of a question, before the words "after 20 ms". */
+static const char *const try_words[] = {
+	[TRY_OPEN] = "not answered",
+	[TRY_ANSWERED] = "answered",
+	[TRY_FAILED] = "an error was the answer",
+	[TRY_TRUNCATED] = "truncated answer",
+	[TRY_FRAGMENT] = "first fragment of the answer",
+	[TRY_ERROR] = "ICMP error",
+};
+
+static void comment_on_dns(char out[COMMENT], const struct kept_packet *p)
+{
+	const struct dns_role *r = &p->dns;
+	char since[FORMAT_DURATION], took[FORMAT_DURATION];
+
+	format_duration(since, p->time - r->first);
+	if (r->is_error)
+		snprintf(out, COMMENT, "ICMP error, %s after the first question", since);
+	else if (r->is_answer)
+		snprintf(out, COMMENT, "%s %u of %u, %s after the first question",
+			 r->result == TRY_FRAGMENT    ? "first fragment of the answer to question"
+			 : r->result == TRY_TRUNCATED ? "truncated answer to question"
+						      : "answer to question",
+			 r->number, r->count, since);
+	else if (r->answered == NEVER)
+		snprintf(out, COMMENT, "question %u of %u of this lookup: %s", r->number, r->count,
+			 try_words[TRY_OPEN]);
+	else
+		snprintf(out, COMMENT, "question %u of %u of this lookup: %s after %s", r->number,
+			 r->count, try_words[r->result],
+			 format_duration(took, r->answered - p->time));
+}
+
 /* Writes into out why this packet matters; "" for all other packets of the attempt. */
-static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, size_t finding)
+static void comment_on_attempt(char out[COMMENT], const struct kept_packet *p)
 {
 	const struct connection *c = &p->attempt->connection;
 	const struct silence *ended = &p->attempt->ended;
@@ -198,6 +235,14 @@ static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, si
 	default:
 		break;
 	}
+}
+
+static void comment_on_packet(char out[COMMENT], const struct kept_packet *p, size_t finding)
+{
+	if (p->attempt)
+		comment_on_attempt(out, p);
+	else
+		comment_on_dns(out, p);
 	if (*out && finding)
 		snprintf(out + strlen(out), COMMENT - strlen(out), ": finding %zu", finding);
 }
@@ -305,6 +350,8 @@ static void pcapng_ended(struct report *r, const struct model *m, const struct d
 	size_t n = 0, i;
 	uint64_t lost;
 
+	for (i = 0; i < d->lookup_count; i++)
+		evidence_lookup(r->evidence, d->lookups[i].lookup, d->lookups[i].finding);
 	packets = evidence_packets(r->evidence, &n);
 	block.failed = !packets;
 	write_section(r, m, d, &block);
@@ -320,7 +367,7 @@ static void pcapng_ended(struct report *r, const struct model *m, const struct d
 			interfaces[count++] = p;
 			write_interface(r, p->link, p->ifindex, &block);
 		}
-		write_packet(r, p, finding_of(d, m, p->attempt), j, &block);
+		write_packet(r, p, finding_of(d, m, p), j, &block);
 	}
 	if (!n) /* readers reject a file without an interface */
 		write_interface(r, DLT_EN10MB, 0, &block);
