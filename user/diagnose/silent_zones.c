@@ -528,6 +528,19 @@ static void mark_explained(struct context *g, struct finding *f, const struct si
 			finding_add_host(g, &f->affected, s->at[i]->n->host->host);
 }
 
+/* Adds the hosts that asked for nothing of the zone. Those that did have been counted by f. */
+static void add_unaffected(struct context *g, struct finding *f)
+{
+	size_t i;
+
+	for (i = 0; i < g->hosts->count; i++)
+		if (g->timelines[i].counted != f)
+			finding_add_host(g, &f->unaffected, g->timelines[i].host);
+	if (f->unaffected.count)
+		finding_line(f, "unaffected", "%zu host%s: none asked for them meanwhile",
+			     f->unaffected.count, plural(f->unaffected.count));
+}
+
 static void add_servers(struct context *g, struct finding *f, const struct silence *s)
 {
 	size_t i;
@@ -589,9 +602,10 @@ static void report_zone(struct context *g, const struct zone *z)
 		add_names(g, f, &s);
 		add_when(g, f, &s);
 		add_costs(f, &s);
+		mark_explained(g, f, &s);
+		add_unaffected(g, f);
 		add_action(g, f, &s);
 		add_against(f, &s);
-		mark_explained(g, f, &s);
 	}
 	free_silence(&s);
 }

@@ -55,9 +55,25 @@ bool is_given_up(const struct context *g, const struct asked *a)
 	       a->took >= g->m->stall_ns / 10 * 8;
 }
 
+/*
+ * Returns true if the lookup was still open at the end of the run, but the client had waited for it
+ * and connected without it. So the moment at which the run ends decides nothing.
+ */
+static bool is_overtaken(const struct context *g, const struct asked *a)
+{
+	struct episode e;
+	ns_t syn;
+
+	if (a->result != ASKED_UNKNOWN || a->n->l->result != LOOKUP_OPEN || a->n->l->in_gap)
+		return false;
+	e = episode_of(g, a->n);
+	syn = syn_of_episode(&e);
+	return syn != NEVER && syn - a->last >= LOOKUP_SILENT_NS;
+}
+
 bool is_in_vain(const struct context *g, const struct asked *a)
 {
-	return a->result == ASKED_SILENT || is_given_up(g, a);
+	return a->result == ASKED_SILENT || is_given_up(g, a) || is_overtaken(g, a);
 }
 
 bool is_good_answer(const struct asked *a)
