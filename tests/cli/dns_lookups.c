@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Prints what the probe makes of the DNS packets of a capture, for test_dns_oracle.py: a line for
- * each packet, then one for each try of each look-up, with tabs between the fields.
+ * each packet, then one for each try of each lookup, with tabs between the fields.
  *
  *	dns-lookups FILE
  */

@@ -17,7 +17,7 @@ SHARED = os.path.join(ROOT, '..', 'shared')
 FOLDERS = [os.path.join(SHARED, 'cases'), os.path.join(SHARED, 'captures', 'pcaps')]
 CAPTURE_ENDINGS = '.pcap', '.pcapng', '.cap'
 PROGRAM = os.path.join(ROOT, 'build', 'dns-lookups')
-MAX_TRIES = 8  # tries of a look-up that the probe keeps, besides the last one
+MAX_TRIES = 8  # tries of a lookup that the probe keeps, besides the last one
 COPY = 20 * 10**6  # ns within which an equal question is a copy, of another interface or VLAN
 
 FIELDS = ('frame.time_relative', 'frame.number', 'frame.protocols', 'ip.src', 'ip.dst', 'ipv6.src', 'ipv6.dst',
@@ -34,7 +34,7 @@ TRY_OPEN, TRY_ANSWERED, TRY_FAILED, TRY_TRUNCATED, TRY_FRAGMENT, TRY_ERROR = ran
 
 
 class Ours:
-    """What the probe makes of a capture: packets, errors, and tries of look-ups."""
+    """What the probe makes of a capture: packets, errors, and tries of lookups."""
 
     def __init__(self, path):
         self.packets, self.errors, self.tries, self.statuses = [], [], [], collections.Counter()

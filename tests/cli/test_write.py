@@ -121,8 +121,8 @@ def test_dns():
         kinds = [f['kind'] for f in of(objects, 'finding')]
         expect(kinds[:1] == ['resolver-unanswered'], kinds)
         rows = tshark(path, 'ip.src', 'ip.dst', 'dns.qry.name', 'frame.comment', wanted='dns')
-        expect(len(rows) == 3 * 18, len(rows), 'packets of 18 look-ups with two questions and one answer')
-        expect(not any(row[i].startswith('10.1.5.') for row in rows for i in (0, 1)), 'packets of prompt look-ups')
+        expect(len(rows) == 3 * 18, len(rows), 'packets of 18 lookups with two questions and one answer')
+        expect(not any(row[i].startswith('10.1.5.') for row in rows for i in (0, 1)), 'packets of prompt lookups')
         expect([row[2:] for row in rows[:3]] == [
             ['www0.example', 'question 1 of 2 of this lookup: not answered: finding 1'],
             ['www0.example', 'question 2 of 2 of this lookup: answered after 1.00 ms: finding 1'],

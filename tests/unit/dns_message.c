@@ -300,7 +300,7 @@ static void test_other_protocols(void)
 	m = header(5 << 11, 1, 0, 0, 0);
 	put_question(&m, "dynamic.update", DNS_SOA);
 	EXPECT(read_whole(&out, &m) == DNS_IS_OTHER && !out.has_id && !out.type,
-	       "updates of zones are look-ups");
+	       "updates of zones are lookups");
 	m = header(QUESTION, 1, 0, 0, 0);
 	m.length = 11;
 	EXPECT(read_whole(&out, &m) == DNS_IS_OTHER, "keep-alive packets are questions");

@@ -523,7 +523,7 @@ static void test_schedules(void)
 	}
 }
 
-/* The same look-up again and again must give the same wait, not a growing one. */
+/* The same lookup again and again must give the same wait, not a growing one. */
 static void test_again(void)
 {
 	const struct schedule *s;
@@ -1077,7 +1077,7 @@ static void test_not_dns(void)
 
 /* ---- episodes ---- */
 
-/* A loop of look-ups that are answered at once must not become one long wait. */
+/* A loop of lookups that are answered at once must not become one long wait. */
 static void test_loop(void)
 {
 	struct model *m = new_model();
@@ -1087,10 +1087,10 @@ static void test_loop(void)
 	for (i = 0; i < 1000; i++)
 		ask(m, first, 1000 + i, i, HOST, DNS_A, 0.02 * i, 0.001);
 	c = make_connect(m, client, web, 0.02 * 999 + 0.002);
-	EXPECT(about(wait_of(&c), 0.002), "a loop of look-ups would be one long wait");
+	EXPECT(about(wait_of(&c), 0.002), "a loop of lookups would be one long wait");
 	EXPECT(names_lookup_count(m->names) == 1000, "lookups would be missing");
 	EXPECT(lookup(m, 999)->episode_first == lookup(m, 999)->first,
-	       "a loop of look-ups would be one episode");
+	       "a loop of lookups would be one episode");
 	model_free(m);
 }
 
@@ -1141,7 +1141,7 @@ static void test_dead_name_again(void)
 		ask(m, first, 1000 + i, 7 * i, HOST, DNS_PTR, 17.0 * i + 5, SILENT);
 	}
 	EXPECT(names_lookup_count(m->names) == 3 && lookup(m, 2)->try_count == 2,
-	       "look-ups of one dead name would be one");
+	       "lookups of one dead name would be one");
 	model_free(m);
 }
 

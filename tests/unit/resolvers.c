@@ -149,7 +149,7 @@ static void test_since(void)
 	f = find(KIND_RESOLVER_UNANSWERED);
 	EXPECT(f && f->is_problem && !strncmp(f->text, "since ", 6),
 	       "since when it is silent would not be said");
-	EXPECT(mentions(f, "before that, 24 look-ups were answered"), "that it once worked");
+	EXPECT(mentions(f, "before that, 24 lookups were answered"), "that it once worked");
 	end();
 }
 
@@ -483,8 +483,8 @@ static void test_tcp_blocked(void)
 	}
 	judge(60);
 	f = find(KIND_DNS_TCP_BLOCKED);
-	EXPECT(f && f->confidence == CONFIDENCE_HIGH, "look-ups that hang would be missed");
-	EXPECT(mentions(f, "TCP port 53 of it is silent: 3 look-ups of 3 hosts hang"),
+	EXPECT(f && f->confidence == CONFIDENCE_HIGH, "lookups that hang would be missed");
+	EXPECT(mentions(f, "TCP port 53 of it is silent: 3 lookups of 3 hosts hang"),
 	       "what hangs would not be said");
 	EXPECT(!find(KIND_PEER_UNANSWERED) && !find(KIND_RESOLVER_UNANSWERED),
 	       "one fault, one finding");

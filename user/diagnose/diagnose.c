@@ -19,7 +19,7 @@ static void (*const causes[])(struct context *) = {
 	cause_correlation, /* two independent observations agree: the strongest evidence */
 	cause_failover, /* before the SYN; ignores peers that stalls wait for */
 	cause_silent_zones, /* leaves alone what locks name already */
-	cause_slow_resolvers, /* other look-ups that took long */
+	cause_slow_resolvers, /* other lookups that took long */
 	cause_lost_syns, /* SYNs that share a property: no loss, and not the server */
 	cause_duplicate_address, /* two hosts with one address fail in many ways */
 	cause_openings, /* openings that failed, by stage; leaves alone what traits of SYNs explain */

@@ -439,7 +439,7 @@ static void report_fragments(struct context *g, const struct resolvers *r, struc
 		     "of %zu answers in one datagram %zu %s asked again; the largest had %" PRIu32
 		     " bytes",
 		     v->small, v->small_again, were(v->small_again), v->largest);
-	finding_line(f, "cost", "each such look-up takes %s more (median)", time);
+	finding_line(f, "cost", "each such lookup takes %s more (median)", time);
 	finding_line(f, "action",
 		     "let IP fragments pass in the firewalls on the way to the client, or limit "
 		     "its EDNS buffer to 1232 bytes, so that large answers come by TCP");

@@ -133,11 +133,11 @@ static void add_lines(struct context *g, struct finding *f, const struct blocked
 
 	format_resolver(name, b->resolver);
 	finding_line(f, "",
-		     "%zu look-up%s got a truncated answer (TC), so the client asks again by TCP "
+		     "%zu lookup%s got a truncated answer (TC), so the client asks again by TCP "
 		     "(RFC 7766)",
 		     b->truncated, plural(b->truncated));
 	if (b->small)
-		finding_line(f, "", "%zu other look-up%s %s answered whole by UDP", b->small,
+		finding_line(f, "", "%zu other lookup%s %s answered whole by UDP", b->small,
 			     plural(b->small), were(b->small));
 	if (b->way == WAY_SILENT)
 		finding_line(f, "cost",
@@ -167,7 +167,7 @@ static void report(struct context *g, const struct resolvers *r, struct blocked 
 	finding_add_connects(g, f, &b->set);
 	f->stalls = b->truncated;
 	finding_text(f,
-		     "large answers of %s are truncated and TCP port %u of it %s: %zu look-up%s of "
+		     "large answers of %s are truncated and TCP port %u of it %s: %zu lookup%s of "
 		     "%zu host%s %s",
 		     format_resolver(name, b->resolver), b->resolver->endpoint.port,
 		     words_of_way(b->way), hung, plural(hung), f->hosts_hurt, plural(f->hosts_hurt),

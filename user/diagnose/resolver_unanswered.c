@@ -258,7 +258,7 @@ static void add_silence_lines(const struct context *g, struct finding *f, const 
 	finding_line(f, "", "none of %zu question%s about %zu name%s was answered", s->tries,
 		     plural(s->tries), s->names, plural(s->names));
 	if (s->silence == SILENT_FOR_A_TIME && s->before)
-		finding_line(f, "", "before that, %zu look-up%s %s answered, the last at %s",
+		finding_line(f, "", "before that, %zu lookup%s %s answered, the last at %s",
 			     s->before, plural(s->before), were(s->before),
 			     format_clock(at, &g->session->start, s->answered_before));
 	if (s->silence == SILENT_TO_HOSTS)
@@ -319,7 +319,7 @@ static void add_cost_lines(const struct context *g, struct finding *f, const str
 			     all);
 	if (hurt_hosts(s) && s->failed)
 		finding_line(f, s->wait_count ? "" : "cost",
-			     "nobody answered %zu look-up%s, although %s repeated", s->failed,
+			     "nobody answered %zu lookup%s, although %s repeated", s->failed,
 			     plural(s->failed), s->failed == 1 ? "it was" : "they were");
 }
 

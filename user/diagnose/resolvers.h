@@ -13,7 +13,7 @@
 /* A question that is sent again so soon is a copy, or one of several that are sent together. */
 #define MIN_RETRY_NS (100 * (ns_t)MILLISECOND_NS)
 
-/* Fewer look-ups prove nothing about a resolver that answers others. */
+/* Fewer lookups prove nothing about a resolver that answers others. */
 #define MIN_LOOKUPS 3
 
 enum asked_result {

@@ -39,7 +39,7 @@ def test_first_resolver_dead():
        [Finding('resolver-unanswered', '10.200.7.53', 'high', hosts=(21, 22))], [Finding('peer-unanswered', DEAD4)],
        [Finding('not-the-network')])
 def test_only_resolver_dead():
-    """nothing follows the look-ups, so that no connect is late"""
+    """nothing follows the lookups, so that no connect is late"""
     with Serve(WAN, WEB), NameServers(WAN, {TWO: well}), Probe() as p, Actors() as a:
         a.go(21, using, ['10.200.7.53'], surf, sites(21, 2), 0.4)
         a.go(22, surf, sites(22, 2), 0.4, by(WINDOWS_ONE, ['10.200.7.53']))

@@ -1,4 +1,4 @@
-"""Look-ups that fail, are slow or are repeated, and make nobody wait; and names that are not seen here."""
+"""Lookups that fail, are slow or are repeated, and make nobody wait; and names that are not seen here."""
 import socket
 import time
 
