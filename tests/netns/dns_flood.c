@@ -5,7 +5,6 @@
  * Sends so many questions a second to port 53 of an IPv4 address, from many ports, each for another
  * name. Prints the number of questions that were sent.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
