@@ -1115,9 +1115,11 @@ static void test_search_list_again(void)
 	unsigned int i;
 
 	for (i = 0; i < 4; i++) {
+		struct endpoint from = client;
 		struct dns_packet q, a;
 
-		q = made_question(client, first, i, i % 2 ? "host.b.example" : "host.a.example",
+		from.port += i;
+		q = made_question(from, first, i, i % 2 ? "host.b.example" : "host.a.example",
 				  DNS_A, 0.01 * i);
 		a = made_reply(&q, 0.001, DNS_NXDOMAIN);
 		model_dns(m, &q, false);
