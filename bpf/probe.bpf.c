@@ -166,7 +166,7 @@ int dns_path(struct __sk_buff *skb)
 		counter_add(COUNT_MALFORMED, 1);
 		return TC_NEXT;
 	}
-	counter_add(udp_counter(h.transport), skb->len);
+	counter_add(COUNT_UDP_DNS_BYTES, skb->len);
 	segment_from_udp(&f, &h, &s);
 	segment_read_udp(&s, h.ip, h.transport);
 	if (s.payload < DNS_HEADER)

@@ -278,6 +278,7 @@ enum counter {
 	COUNT_RESETS_NOT_COUNTED,
 	COUNT_NOT_SELECTED, /* SYNs that --client, --server and --port do not select */
 	COUNT_UDP_443_BYTES,
+	COUNT_UDP_DNS_BYTES, /* bytes of UDP on the ports of DNS */
 	COUNT_UDP_BYTES, /* bytes of UDP to and from other ports */
 	COUNT_IP_OTHER, /* neither TCP, UDP nor ICMP */
 	COUNT_FRAGMENTS, /* fragments other than the first: they carry no ports */

@@ -108,9 +108,11 @@ __noinline int process_udp(struct __sk_buff *skb, __u32 egress)
 	if (!scratch)
 		return 0;
 	udp = place_at(scratch->headers, scratch->segment.tcp_offset);
-	counter_add(udp_counter(udp), skb->len);
-	if (!has_dns_port(udp, dns_ports, dns_port_count))
+	if (!has_dns_port(udp, dns_ports, dns_port_count)) {
+		counter_add(udp_counter(udp), skb->len);
 		return 0;
+	}
+	counter_add(COUNT_UDP_DNS_BYTES, skb->len);
 	segment_read_udp(&scratch->segment, place_at(scratch->headers, scratch->segment.ip_offset),
 			 udp);
 	if (scratch->segment.has_mac)

@@ -17,6 +17,7 @@ const char *const counter_names[COUNTERS] = {
 	[COUNT_RESETS_NOT_COUNTED] = "resets_not_counted",
 	[COUNT_NOT_SELECTED] = "narrowed",
 	[COUNT_UDP_443_BYTES] = "udp_443_bytes",
+	[COUNT_UDP_DNS_BYTES] = "udp_dns_bytes",
 	[COUNT_UDP_BYTES] = "udp_bytes",
 	[COUNT_IP_OTHER] = "ip_other",
 	[COUNT_FRAGMENTS] = "fragments",

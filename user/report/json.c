@@ -420,6 +420,7 @@ void json_summary(struct report *r, const struct model *m, const struct diagnosi
 	write_percentiles(out, "payload_crossing", &m->payload_forwarding_delays);
 	fprintf(out, "},\"bytes\":{\"all\":%" PRIu64, session->bytes);
 	field_count(out, "udp_443", session->counters[COUNT_UDP_443_BYTES]);
+	field_count(out, "udp_dns", session->counters[COUNT_UDP_DNS_BYTES]);
 	field_count(out, "udp_other", session->counters[COUNT_UDP_BYTES]);
 	fprintf(out, "},\"not_understood\":{\"fragments\":%" PRIu64,
 		session->counters[COUNT_FRAGMENTS]);

@@ -58,7 +58,7 @@ bool explain_no_tcp(const struct session *session, uint64_t packets, uint64_t by
 {
 	const uint64_t *c = session->counters;
 	uint64_t tunnels = c[COUNT_IP_OTHER], unknown = c[COUNT_UNKNOWN_LINK];
-	uint64_t udp = c[COUNT_UDP_BYTES] + c[COUNT_UDP_443_BYTES];
+	uint64_t udp = c[COUNT_UDP_BYTES] + c[COUNT_UDP_443_BYTES] + c[COUNT_UDP_DNS_BYTES];
 
 	if (packets < MIN_PACKETS || c[COUNT_ATTEMPTS] || c[COUNT_ALREADY_OPEN] ||
 	    c[COUNT_SYNACK_ALONE] || c[COUNT_NOT_SELECTED])

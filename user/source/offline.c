@@ -394,14 +394,16 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 		if (!segment_from_icmp(&f, &h, &s) ||
 		    !segment_read_quote(&s, frame->bytes, frame->length))
 			return;
-	} else {
-		count_untracked(o, &h, parsed, f.wire_length);
-		if (parsed != PARSE_UDP)
-			return;
+	} else if (parsed == PARSE_UDP &&
+		   has_dns_port(h.transport, o->dns_ports, o->dns_port_count)) {
+		table_count(o, COUNT_UDP_DNS_BYTES, f.wire_length);
 		segment_from_udp(&f, &h, &s);
 		segment_read_udp(&s, h.ip, h.transport);
 		if (h.ethernet)
 			memcpy(s.mac, h.ethernet + 6, sizeof(s.mac));
+	} else {
+		count_untracked(o, &h, parsed, f.wire_length);
+		return;
 	}
 	o->frame = frame;
 	s.egress = frame->egress;
