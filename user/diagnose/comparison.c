@@ -34,7 +34,7 @@ static void add_unit(struct context *g, struct comparison_group *group, const st
 	size_t i = host ? (size_t)(host - g->timelines) : g->hosts->all;
 	uint8_t *is = &group->unit[i];
 
-	if (i >= g->hosts->count || *is >= unit || !is_verified(host->host))
+	if (!host || i >= g->hosts->count || *is >= unit || !is_verified(host->host))
 		return;
 	group->good += unit == UNIT_GOOD;
 	group->good -= *is == UNIT_GOOD;

@@ -424,6 +424,8 @@ void report_chain(struct context *g, const struct chains *c)
 		g->out_of_memory = true;
 		return;
 	}
+	if (!s.members[0].to)
+		return; /* not so: each chain has a first part */
 	finding = finding_new(g, chain_kind(&s, c), chain_confidence(g, &s, c));
 	if (!finding)
 		return;

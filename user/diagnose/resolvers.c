@@ -215,6 +215,8 @@ static void fill_resolver(const struct context *g, struct resolver *s, ns_t *tim
 {
 	size_t i, n = 0;
 
+	if (!s->asked)
+		return;
 	s->endpoint = s->asked[0].resolver;
 	s->is_own = session_is_own_address(g->session, &s->endpoint.address);
 	for (i = 0; i < s->count; i++) {
