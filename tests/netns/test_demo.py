@@ -1,4 +1,4 @@
-"""Checks the demo: which clients stall, for how long, and which peer does not answer."""
+"""Checks both demos: which clients stall, for how long, and which peer or zone does not answer."""
 import json
 import os
 import subprocess
@@ -77,3 +77,30 @@ def test_story():
     expect(p['cohort'] == {'tried': 6, 'tried_stalled': 6, 'others': 6, 'others_stalled': 0}, p)
     expect(lines[-1]['lost']['sum'] == 0, lines[-1])
     expect('10.200.7.9:5274' in r.stdout and 'no answer' in r.stdout, r.stdout)
+
+
+def test_dns():
+    """demo dns names the zone for which exactly the hosts with the helper wait, and accuses no host beside them"""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, 'demo.json')
+        r = subprocess.run([os.path.join(ROOT, 'scripts', 'demo'), 'dns', '--json=' + out],
+                           capture_output=True, text=True, cwd=folder)
+        expect(r.returncode == 0, r.stdout, r.stderr)
+        with open(out) as f:
+            lines = schema.load(f)
+    print(r.stdout, end='')
+    helped = {netns.CLIENT4 % n for n in range(21, 33, 2)}
+    stalls = [o for o in lines if o['type'] == 'stall']
+    expect(len(stalls) >= 12, 'stalls', len(stalls))
+    hosts = {o['host']: o for o in lines if o['type'] == 'host'}
+    expect(len(hosts) == 12 and {name for name, h in hosts.items() if h['stalls']} == helped, 'who stalled', hosts)
+    findings = [o for o in lines if o['type'] == 'finding']
+    expect(findings, 'no finding', r.stdout)
+    first = findings[0]
+    expect(first['kind'] in ('waits-for-peer', 'zone-unanswered') and first['confidence'] == 'high', first)
+    expect('reputation.example' in first['text'] and 'reputation.example' in first['peer']['zone'], first)
+    expect(sorted(first['affected']) == sorted(helped) and first['affected_count'] == 6, 'the wrong hosts', first)
+    for f in findings:
+        expect(set(f['affected']) <= helped and f['affected_count'] <= 6, 'a host without the helper is accused', f)
+    expect(lines[-1]['lost']['sum'] == 0, lines[-1])
+    expect('reputation.example' in ' '.join(r.stdout.split('LEDGER')[1].split('confidence')[0].split()), r.stdout)
