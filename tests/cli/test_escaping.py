@@ -1,8 +1,9 @@
-"""Hostile names of interfaces and files, hostile arguments and environment, in every output.
+"""Hostile names of interfaces, files and DNS, hostile arguments and environment, in every output.
 
 If this fails, the author of a name or a capture can move the terminal's cursor, forge a line of the report, or run
 a script in the page.
 """
+import html
 import json
 import os
 import pty
@@ -14,9 +15,9 @@ import subprocess
 import threading
 
 import schema
-from captures import Files, pcap, story
+from captures import DEAD, SERVER, START, SYN, Files, connection, frame, lookup, of, pcap, story
 from netns import require_own_network
-from probe import PROBE, expect
+from probe import PROBE, SECOND, expect
 
 require_own_network()
 
@@ -26,6 +27,19 @@ OUTER = b'\x1b]0;\x07\xe2\x80\xae\xff<b>"'
 INNER = b"\xc2\x9b5n\\\xe2\x80\x8b'&\x7f"
 # file names may contain more: a forged line, a format, an escape sequence cut in the middle
 FILE = b'\nprobe: all is well\n\x1b[2J%n%s\xe2\x80<script>alert(1)<!--\xf0\x9f'.replace(b'/', b'')
+
+# Names of DNS, by their labels: any byte may be in one.
+NAMES = (
+    [b'\x1b]0;x\x07\x1b[2j\x1b[1a\r', b'example'],
+    [b'\nprobe: all is well\n\n1  nobody fails', b'\t\x00\x08\x7f', b'example'],
+    [b'\'"`\\', b'"}\n{"type":"finding"', b'${x}$(x)%n%s', b'example'],
+    [b'</script><script>alert(1)<!--', b'&lt;b&gt;<b>"\' onclick=x', b']]>--></title></pre>'],
+    [b'\xff\xfe\xc2\x9b5n', b'\xe2\x80\xae\xe2\x80\x8b\xe2\x80', b'\xc0\xae\xed\xa0\x80\xf0\x9f'],
+    [b'www.example.com', b'.', b'..', b'10.0.0.1:80'],
+    [b'\x1b' * 63, b'\xc2\x9b' * 31 + b'\n', b'example'],
+    [b'<b>"' * 15, b'\x9b' * 63, b'\xe2\x80\xae' * 21, b'\n' * 60],  # with the label before it: 255 bytes
+    [b'x' * 63, b'\x00' * 63, b'"' * 63, b'.' * 57],
+)
 
 LOCALES = ({'LC_ALL': 'C.UTF-8'}, {'LC_ALL': 'C'}, {'LANG': '\x1b[2J', 'TERM': '\x1b[2J', 'LC_ALL': ''})
 
@@ -53,6 +67,10 @@ def environment(locale):
 
 def run(*arguments, locale=LOCALES[0], **how):
     return subprocess.run([PROBE] + list(arguments), capture_output=True, env=environment(locale), **how)
+
+
+# the escape sequences of the probe itself
+OWN = re.compile(rb'\x1b\[(0|1|7|31|32|33)?m|\x1b\[J|\r')
 
 
 class Interfaces:
@@ -105,6 +123,34 @@ def texts_of(pcapng):
 def content(path):
     with open(path, 'rb') as f:
         return f.read()
+
+
+def zone_and_peer(labels):
+    """A zone that is not answered, and a silent peer, both with this name: four hosts wait for each of them."""
+    packets = []
+    for n in range(12):
+        client, at = '10.1.4.%d' % (1 + n % 4), START + 15 * n * SECOND
+        packets += lookup(at, client, b'www%d.good.test' % n, SERVER[0], number=1)
+        packets += connection(at + 2 * 10**6, 10**6, (client, 50000 + n), SERVER, isn=1000 * n)
+        packets += lookup(at + SECOND, client, [b'%03d' % n] + labels, number=10, asked=(0, 2, 4))
+        packets += lookup(at + 8 * SECOND, client, labels, DEAD[0], number=20, resolver=('10.1.0.54', 53))
+        for i, after in enumerate((0, 1, 3)):
+            packets.append((at + (8 + after) * SECOND + 3 * 10**6, frame((client, 52000 + n), DEAD, SYN, 5, 0, ip_id=20 + i)))
+    return sorted(packets)
+
+
+def escaped(labels):
+    """Returns how a name is shown: each byte that is not of a usual host name as a number of three digits."""
+    return '.'.join(re.sub(rb'[^a-z0-9_-]', lambda m: b'\\%03d' % m[0][0], label).decode() for label in labels)
+
+
+def expect_shown(labels, what, where):
+    """The text has the escaped name, or the beginning and the end of one that is too long for a sentence."""
+    name, what = escaped(labels), ''.join(what.split())
+    if len(name) < 96:
+        expect(name in what, where, name, what)
+    else:
+        expect(re.search(r'\.\.\.\S*' + re.escape(name[-40:]), what), where, name, what)
 
 
 def watch(*arguments, locale):
@@ -169,29 +215,36 @@ def test_notices():
         schema.load(harmless(content(out), 'JSON', True))
 
 
+def on_terminal(*arguments):
+    """Runs the probe on a terminal. Returns the completed process and the bytes that the terminal got."""
+    master, slave = pty.openpty()
+    seen = []
+
+    def read():
+        try:
+            while True:
+                seen.append(os.read(master, 65536))
+        except OSError:
+            pass
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    done = subprocess.run([PROBE] + list(arguments), stdin=slave, stdout=slave, stderr=slave,
+                          env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'))
+    os.close(slave)
+    reader.join(20)
+    os.close(master)
+    expect(not reader.is_alive(), 'the terminal was not closed')
+    return done, b''.join(seen)
+
+
 def test_terminal():
     """on a terminal with colours, the output contains no escape sequences except the probe's own"""
-    own = re.compile(rb'\x1b\[(0|1|7|31|32|33)?m|\x1b\[J|\r')
     with Interfaces():
-        master, slave = pty.openpty()
-        seen = []
-
-        def read():
-            try:
-                while True:
-                    seen.append(os.read(master, 65536))
-            except OSError:
-                pass
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        done = subprocess.run([PROBE, '-i', OUTER, '-v', '-d', '2'], stdin=slave, stdout=slave, stderr=slave,
-                              env=dict(os.environ, LC_ALL='C.UTF-8', TERM='xterm'), check=True)
-        os.close(slave)
-        reader.join(20)
-        expect(done.returncode == 0 and not reader.is_alive(), 'the terminal was not closed')
-        text = harmless(own.sub(b'', b''.join(seen)), 'terminal')
-        expect('\\x1b]0;\\x07\\u202e\\xff<b>"' in text and own.search(b''.join(seen)), text)
+        done, seen = on_terminal('-i', OUTER, '-v', '-d', '2')
+        expect(done.returncode == 0, done)
+        text = harmless(OWN.sub(b'', seen), 'terminal')
+        expect('\\x1b]0;\\x07\\u202e\\xff<b>"' in text and OWN.search(seen), text)
 
 
 def test_files():
@@ -265,3 +318,52 @@ def test_long():
         expect(done.returncode == 1 and 'No such file' in done.stderr.decode() and len(done.stderr) < 600, done.stderr)
         done = run('--read', capture, '--json')
         expect(json.loads(done.stdout.splitlines()[0])['file'] == capture, 'the JSON lines contain the whole name')
+
+
+def test_dns_names():
+    """a hostile name of a silent zone or peer is escaped in text, page, JSON lines and comments of the evidence"""
+    with Files() as files:
+        names = [os.path.join(files.folder.name, name) for name in ('out.json', 'out.html', 'out.pcapng')]
+        for labels in NAMES:
+            capture = files.add('capture', pcap(zone_and_peer(labels)))
+            for locale, mode in ((LOCALES[0], 'evidence'), (LOCALES[0], 'all'), (LOCALES[1], 'all'), (LOCALES[2], 'evidence')):
+                done = run('--read', capture, '-v', '--names', mode, '--json=' + names[0], '--html', names[1],
+                           '--write', names[2], '--snap', '600', '--force', locale=locale)
+                expect(done.returncode == 0, labels, done)
+                text = harmless(done.stdout, labels, locale is not LOCALES[0])
+                harmless(done.stderr, labels, locale is not LOCALES[0])
+                expect_shown(labels, text, 'text')
+                expect(not re.search('^(probe: all is well|1  nobody)', text, re.M), text)
+                objects = schema.load(harmless(content(names[0]), labels, True))
+                findings = of(objects, 'finding')
+                zone = next(f for f in findings if f['kind'] in ('zone-unanswered', 'waits-for-peer'))
+                peer = next(f['peer'] for f in findings if f['peer'] and f['peer']['address'] == DEAD[0])
+                for what in (zone['text'], peer['name']):
+                    harmless(what.encode(), labels)
+                    expect_shown(labels, what, 'JSON')
+                expect(len(peer['name']) < 100, 'no room for the sentence', peer)
+                check_dns_page(labels, harmless(content(names[1]).replace(b'\t', b' '), labels))
+                comments = [harmless(c, labels) for c in texts_of(content(names[2]))]
+                expect_shown(labels, comments[0], 'comment of the file')
+                expect(any('of this lookup: not answered' in c for c in comments), comments)
+
+
+def check_dns_page(labels, page):
+    """The name is in the page, as text only."""
+    expect(page.count('</script') == 2 and '<b>' not in page and 'alert(1)<' not in page, labels, 'a name inserts markup')
+    block = re.search(r'<script type="application/x-ndjson" id="objects">\n(.*?)</script>', page, re.S)
+    objects = [json.loads(line) for line in block[1].splitlines()]
+    for f in of(objects, 'finding'):
+        harmless('\n'.join([f['text']] + [e['text'] for e in f['evidence']]).encode(), labels)
+    shown = re.sub('<(script|style)[ >].*?</\\1>', '', page, flags=re.S)
+    expect_shown(labels, html.unescape(re.sub('<[^>]*>', '', shown)), 'page')
+
+
+def test_dns_names_on_terminal():
+    """on a terminal with colours, names of DNS add no escape sequence to the probe's own"""
+    with Files() as files:
+        for labels in NAMES:
+            capture = files.add('capture', pcap(zone_and_peer(labels)))
+            done, seen = on_terminal('--read', capture, '-v', '--names', 'all')
+            expect(done.returncode == 0 and OWN.search(seen), done, seen)
+            expect_shown(labels, harmless(OWN.sub(b'', seen), labels), 'terminal')
