@@ -397,18 +397,20 @@ def test_already_open():
 
 
 def test_udp():
-    """the share of bytes in UDP, and in QUIC's port, is reported"""
+    """the share of bytes in UDP, on QUIC's port and on that of DNS, is reported; what is no DNS there is counted"""
     def send(port):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for _ in range(10):
             s.sendto(b'x' * 1000, (DEAD4, port))
 
     with Probe() as p:
-        netns.run(A, send, 443)
-        netns.run(A, send, 53)
+        for port in (443, 53, 4500):
+            netns.run(A, send, port)
         p.stop()
-        expect(p.summary['bytes']['udp_443'] == p.summary['bytes']['udp_other'] == 10 * 1042, p.summary)
-        expect(p.summary['bytes']['all'] >= 20 * 1042, p.summary)
+        carried = p.summary['bytes']
+        expect(carried['udp_443'] == carried['udp_dns'] == carried['udp_other'] == 10 * 1042, p.summary)
+        expect(carried['all'] >= 30 * 1042, p.summary)
+        expect(p.summary['names']['packets']['not_dns'] == 10, p.summary)
 
 
 def test_ends():
