@@ -86,8 +86,12 @@ static __always_inline int send_dns_buffer(struct __sk_buff *skb, const struct s
 		return send_dns_reserved(skb, scratch, p, length, DNS_SMALL);
 	if (length <= DNS_MEDIUM)
 		return send_dns_reserved(skb, scratch, p, length, DNS_MEDIUM);
+	/* one check of both bounds would be a subtraction, which kernels before 6.8 do not follow */
 	barrier_var(length);
-	if (length < 1 || length > MAX_DNS_BYTES)
+	if (length > MAX_DNS_BYTES)
+		return -1;
+	barrier_var(length);
+	if (length <= DNS_MEDIUM)
 		return -1;
 	if (load_bytes(skb, scratch->tunnel_length, 0, p->bytes, length))
 		return -1;
@@ -95,13 +99,11 @@ static __always_inline int send_dns_buffer(struct __sk_buff *skb, const struct s
 }
 
 /* Completes the head in this CPU's dns_buffer, and sends the packet. */
-__noinline int send_dns(struct __sk_buff *skb)
+static __always_inline void complete_dns(struct __sk_buff *skb, const struct scratch *scratch,
+					 struct dns_buffer *p)
 {
-	struct scratch *scratch = this_cpu_scratch();
-	struct dns_buffer *p = this_cpu_dns_buffer();
-
-	if (!p || !scratch || !dns_may_pass(skb, scratch, &p->head))
-		return 0;
+	if (!dns_may_pass(skb, scratch, &p->head))
+		return;
 	p->head.in_ifindex = p->head.flags & DNS_EGRESS ? skb->ingress_ifindex : 0;
 	p->head.wire_length = skb->len;
 	p->head.vlan_protocol = skb->vlan_present ? be16_to_cpu(skb->vlan_proto) : 0;
@@ -109,10 +111,23 @@ __noinline int send_dns(struct __sk_buff *skb)
 	if (dns_set_length(&p->head, scratch->tunnel_length ?: skb->len) && scratch->tunnel_length)
 		p->head.flags |= DNS_CUT;
 	counter_add(send_dns_buffer(skb, scratch, p) ? COUNT_LOST_DNS : COUNT_DNS, 1);
+}
+
+/* Sends the packet of the head in this CPU's dns_buffer. */
+__noinline int send_dns(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct dns_buffer *p = this_cpu_dns_buffer();
+
+	if (p && scratch)
+		complete_dns(skb, scratch, p);
 	return 0;
 }
 
-/* Sends the packet of the segment in this CPU's scratch. segment.time is set. */
+/*
+ * Sends the packet of the segment in this CPU's scratch. segment.time is set. It does not call
+ * send_dns(): before 6.10, the functions of a call chain share a stack of 512 bytes in steps of 32.
+ */
 __noinline int send_dns_of_scratch(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
@@ -121,7 +136,8 @@ __noinline int send_dns_of_scratch(struct __sk_buff *skb)
 	if (!p || !scratch)
 		return 0;
 	dns_head_of(&p->head, &scratch->segment);
-	return send_dns(skb);
+	complete_dns(skb, scratch, p);
+	return 0;
 }
 
 /* Handles the UDP datagram, or the ICMP error about one, in this CPU's scratch. */

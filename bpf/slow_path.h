@@ -140,6 +140,22 @@ __noinline int read_quote(struct __sk_buff *skb, __u32 egress, __u32 length)
 	return false;
 }
 
+/*
+ * Counts a packet that is neither TCP, UDP nor ICMP, or cannot be parsed. This function is global, so
+ * that the verifier does not examine it for each way through the parser.
+ */
+__noinline int count_other(__u32 parsed)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct headers h = {};
+
+	if (!scratch || parsed == PARSE_UDP)
+		return 0;
+	h.ethertype = scratch->ethertype;
+	count_untracked(NULL, &h, parsed, 0);
+	return 0;
+}
+
 /* Processes a packet whose first length bytes the caller copied to scratch->headers. */
 static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *scratch,
 					 __u64 length, __u32 link, __u32 egress)
@@ -160,7 +176,8 @@ static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *
 		    !read_quote(skb, egress, length))
 			return;
 	} else {
-		count_untracked(skb, &h, parsed, skb->len);
+		scratch->ethertype = h.ethertype;
+		count_other(parsed);
 		return;
 	}
 	segment_set_origin(&scratch->segment, skb, egress);
