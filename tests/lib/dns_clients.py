@@ -32,7 +32,18 @@ def own_mounts():
     """Gives this process a view of its own on the files, for mount() and replace()."""
     if netns.libc.unshare(NEW_MOUNTS):
         raise OSError(netns.ctypes.get_errno(), 'unshare')
-    mount('none', '/', flags=RECURSIVE | PRIVATE)
+    try:
+        mount('none', '/', flags=RECURSIVE | PRIVATE)
+    except OSError:
+        # In a chroot the root is no mount point: go on in a private copy of the tree.
+        folder = os.getcwd()
+        mount('copy', '/mnt', 'tmpfs')
+        mount('none', '/mnt', flags=PRIVATE)
+        os.mkdir('/mnt/root')
+        mount('/', '/mnt/root', flags=BIND | RECURSIVE)
+        mount('none', '/mnt/root', flags=RECURSIVE | PRIVATE)
+        os.chroot('/mnt/root')
+        os.chdir(folder)
 
 
 def replace(path, text):

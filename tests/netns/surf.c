@@ -5,7 +5,6 @@
  * Resolves each name with the C library, opens a page of its first address, and prints the seconds
  * until the name was resolved. For C libraries other than that of Python.
  */
-#define _GNU_SOURCE
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
