@@ -120,7 +120,8 @@ def test_f4():
 
 
 @cause('F3 F4 F6', 'Chromium with its spare sockets, pages read for 2 to 5 s, telemetry to a dead server', 4,
-       may=[DEAD, CUT, Finding('peer-refused', ':443')])
+       may=[DEAD, CUT, Finding('peer-refused', ':443'),
+            Finding('resolver-unanswered')])  # the browser asks this machine's resolver, which is out of reach here
 def test_chromium():
     """connections that a browser opens in advance are no stalls, even while others fail"""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
