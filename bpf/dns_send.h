@@ -49,7 +49,7 @@ static __always_inline bool dns_may_pass(struct __sk_buff *skb, const struct scr
 
 /*
  * Bytes of a frame that are copied to the ring directly: a size that is constant can be reserved,
- * which saves 15 ns. The first is that of most questions, the second that of most answers.
+ * which saves a copy. The first is that of most questions, the second that of most answers.
  */
 #define DNS_SMALL 128
 #define DNS_MEDIUM 256
