@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 				   .dns_ports = { DNS_PORT },
 				   .dns_port_count = 1 };
 	struct session session = { .stall = SECOND_NS };
-	struct names *names = names_new(SECOND_NS);
+	struct names *names = names_new();
 	struct sink sink = { .started = on_started,
 			     .settled = on_record,
 			     .synack_alone = on_record,

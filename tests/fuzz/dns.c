@@ -286,7 +286,7 @@ static void finish(struct play *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *end = data + size;
-	struct play p = { .names = names_new(SECOND_NS) };
+	struct play p = { .names = names_new() };
 	struct head h;
 
 	while (head_read(&h, &data, end)) {

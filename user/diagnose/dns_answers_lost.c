@@ -53,10 +53,10 @@ static const struct dns_try *first_try_at(const struct asked *a)
 {
 	size_t i;
 
-	for (i = 0; i < kept_tries(a->n->l); i++)
-		if (kept_try(a->n->l, i)->time == a->first)
-			return kept_try(a->n->l, i);
-	return kept_try(a->n->l, 0);
+	for (i = 0; i < lookup_tries(a->n->l); i++)
+		if (lookup_try(a->n->l, i)->time == a->first)
+			return lookup_try(a->n->l, i);
+	return lookup_try(a->n->l, 0);
 }
 
 /* The first question got no answer, and the same question got one when it was sent again. */
@@ -65,7 +65,7 @@ static bool was_lost(const struct resolver *s, const struct asked *a)
 	ns_t prompt = PROMPT_NS + (s->median == NEVER ? 0 : 2 * s->median);
 
 	if (a->result == ASKED_SILENT)
-		return a->tries == 1 && is_lookup_answered(a->n->l);
+		return a->tries == 1 && lookup_is_answered(a->n->l);
 	return a->result == ASKED_ANSWERED && a->answered - a->first >= MIN_RETRY_NS &&
 	       a->after_last <= prompt;
 }
@@ -96,9 +96,9 @@ static ns_t gap_after(const struct asked *a)
 {
 	size_t i;
 
-	for (i = 0; i < kept_tries(a->n->l); i++)
-		if (kept_try(a->n->l, i)->time - a->first >= MIN_RETRY_NS)
-			return kept_try(a->n->l, i)->time - a->first;
+	for (i = 0; i < lookup_tries(a->n->l); i++)
+		if (lookup_try(a->n->l, i)->time - a->first >= MIN_RETRY_NS)
+			return lookup_try(a->n->l, i)->time - a->first;
 	return 0;
 }
 
@@ -274,7 +274,7 @@ static void explain_lookups(struct context *g, struct finding *f, const struct r
 	while (e = next_episode(r, &i), e.count)
 		for (j = 0; j < e.count; j++)
 			if (lookups[e.at[j] - g->lookups]) {
-				explain_episode(g, f, &e);
+				explain_episode(f, &e);
 				break;
 			}
 }
@@ -368,20 +368,20 @@ static const struct dns_try *first_fragment(const struct lookup *l)
 {
 	size_t i;
 
-	for (i = 0; i < kept_tries(l); i++)
-		if (kept_try(l, i)->result == TRY_FRAGMENT)
-			return kept_try(l, i);
+	for (i = 0; i < lookup_tries(l); i++)
+		if (lookup_try(l, i)->result == TRY_FRAGMENT)
+			return lookup_try(l, i);
 	return NULL;
 }
 
 static void add_small(struct fragments *v, const struct lookup *l)
 {
-	const struct dns_try *t = kept_try(l, kept_tries(l) - 1);
+	const struct dns_try *t = lookup_try(l, lookup_tries(l) - 1);
 
 	if (t->result != TRY_ANSWERED || t->over_tcp)
 		return;
 	v->small++;
-	v->small_again += kept_tries(l) > 1;
+	v->small_again += lookup_tries(l) > 1;
 	if (t->answer_size > v->largest)
 		v->largest = t->answer_size;
 }

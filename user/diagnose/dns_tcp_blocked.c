@@ -122,7 +122,7 @@ static void explain_lookups(struct context *g, struct finding *f, const struct r
 	while (e = next_episode(r, &i), e.count)
 		for (j = 0; j < e.count; j++)
 			if (b->lookups[e.at[j] - g->lookups]) {
-				explain_episode(g, f, &e);
+				explain_episode(f, &e);
 				break;
 			}
 }

@@ -17,20 +17,20 @@
 /* Returns the latest time at which the client may have waited for an answer, as for SYNs. */
 static ns_t given_up_at(const struct lookup *l)
 {
-	size_t n = kept_tries(l);
+	size_t n = lookup_tries(l);
 
 	if (n < 2)
 		return l->first + ONE_TRY_NS;
-	return l->last.time + 2 * (l->last.time - kept_try(l, n - 2)->time);
+	return l->last.time + 2 * (l->last.time - lookup_try(l, n - 2)->time);
 }
 
 static void add_times(struct pending *o, const struct lookup *l)
 {
 	size_t i;
 
-	for (i = 0; i < kept_tries(l); i++)
+	for (i = 0; i < lookup_tries(l); i++)
 		if (o->syn_count < SYN_TIMES)
-			o->syn_times[o->syn_count++] = kept_try(l, i)->time;
+			o->syn_times[o->syn_count++] = lookup_try(l, i)->time;
 	o->syn_last = l->last.time;
 }
 

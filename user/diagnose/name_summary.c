@@ -80,14 +80,9 @@ static void add_row(struct name_summary *s, const struct resolver *r)
 	}
 }
 
-/* Names of mDNS and single labels are asked without anybody who waits for them. */
 static bool is_wanted(const struct context *g, const struct lookup *l)
 {
-	static const struct dns_name local = { .length = 7, .wire = "\005local" };
-	const struct dns_name *name = names_name(g->m->names, l->name);
-
-	return asks_address(l) && !l->from_gateway && dns_name_labels(name) > 1 &&
-	       !dns_name_is_below(name, &local);
+	return asks_address(l) && !l->from_gateway && l->name && !is_local_name(g, l);
 }
 
 /* Returns true if a finding is about the zone that this lookup is of. */

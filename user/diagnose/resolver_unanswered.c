@@ -24,9 +24,9 @@ static bool belongs_to(const struct silent_group *s, const struct resolver *othe
 		if (!a->is_marked)
 			continue;
 		all++;
-		for (j = 0; j < kept_tries(a->n->l); j++)
+		for (j = 0; j < lookup_tries(a->n->l); j++)
 			for (k = 0; k < s->member_count; k++)
-				in_both |= !memcmp(&kept_try(a->n->l, j)->server,
+				in_both |= !memcmp(&lookup_try(a->n->l, j)->server,
 						   &s->members[k]->endpoint.address,
 						   sizeof(struct address));
 		both += in_both;
@@ -244,7 +244,7 @@ static void explain_lookups(struct context *g, struct finding *f, const struct r
 	while (e = next_episode(r, &i), e.count)
 		for (j = 0; j < e.count; j++)
 			if (s->marked[e.at[j] - g->lookups]) {
-				explain_episode(g, f, &e);
+				explain_episode(f, &e);
 				break;
 			}
 }

@@ -5,18 +5,9 @@
 #include <string.h>
 
 #include "diagnose/connects.h"
+#include "lib/hash_bytes.h"
 
 /* ---- tries ---- */
-
-size_t kept_tries(const struct lookup *l)
-{
-	return l->try_count > MAX_TRIES ? MAX_TRIES + 1 : l->try_count;
-}
-
-const struct dns_try *kept_try(const struct lookup *l, size_t i)
-{
-	return i < MAX_TRIES ? &l->tries[i] : &l->last;
-}
 
 static bool is_to(const struct dns_try *t, const struct endpoint *resolver)
 {
@@ -37,8 +28,8 @@ static ns_t time_of_answer(const struct lookup *l, const struct dns_try *answere
 {
 	size_t i;
 
-	for (i = 0; i < kept_tries(l); i++) {
-		const struct dns_try *t = kept_try(l, i);
+	for (i = 0; i < lookup_tries(l); i++) {
+		const struct dns_try *t = lookup_try(l, i);
 
 		if (t->id == answered->id && t->client_port == answered->client_port &&
 		    t->server_port == answered->server_port &&
@@ -82,8 +73,8 @@ static void fill_asked(const struct resolvers *r, struct asked *a)
 	size_t i;
 
 	a->answered = a->took = a->after_last = NEVER;
-	for (i = 0; i < kept_tries(l); i++) {
-		const struct dns_try *t = kept_try(l, i);
+	for (i = 0; i < lookup_tries(l); i++) {
+		const struct dns_try *t = lookup_try(l, i);
 
 		if (!is_to(t, &a->resolver))
 			continue;
@@ -93,9 +84,9 @@ static void fill_asked(const struct resolvers *r, struct asked *a)
 		errors += t->result == TRY_ERROR;
 		note_answer(a, t);
 	}
-	for (i = 0; i < kept_tries(l) && a->answered != NEVER; i++)
-		if (is_to(kept_try(l, i), &a->resolver) && kept_try(l, i)->time <= a->answered)
-			a->after_last = a->answered - kept_try(l, i)->time;
+	for (i = 0; i < lookup_tries(l) && a->answered != NEVER; i++)
+		if (is_to(lookup_try(l, i), &a->resolver) && lookup_try(l, i)->time <= a->answered)
+			a->after_last = a->answered - lookup_try(l, i)->time;
 	a->is_first = a->first - l->first < MIN_RETRY_NS;
 	a->result = result_of(r, a, errors);
 }
@@ -107,20 +98,15 @@ uint64_t zone_of_lookup(const struct context *g, const struct lookup *l)
 	const struct dns_name *name = names_name(g->m->names, l->name);
 	unsigned int labels;
 	struct dns_name zone;
-	uint64_t hash = 14695981039346656037U; /* FNV-1a, of trusted length */
-	size_t i;
 
 	if (!l->name || !name || !name->length)
 		return 0;
 	labels = dns_name_labels(name);
 	dns_name_parent(&zone, name, labels > 2 ? labels - 2 : 0);
-	for (i = 0; i < zone.length; i++)
-		hash = (hash ^ zone.wire[i]) * 1099511628211U;
-	return hash | 1;
+	return hash_bytes(zone.wire, zone.length) | 1;
 }
 
-/* Names under .local belong to mDNS (RFC 6762 3), single labels to the search list or to LLMNR. */
-static bool is_local_name(const struct context *g, const struct lookup *l)
+bool is_local_name(const struct context *g, const struct lookup *l)
 {
 	static const struct dns_name local = { .length = 7, .wire = "\5local" };
 	const struct dns_name *name = names_name(g->m->names, l->name);
@@ -133,12 +119,6 @@ bool is_same_question(const struct noted_lookup *a, const struct noted_lookup *b
 {
 	return a->l->episode == b->l->episode && a->l->name == b->l->name &&
 	       !memcmp(&a->l->client, &b->l->client, sizeof(a->l->client));
-}
-
-bool is_lookup_answered(const struct lookup *l)
-{
-	return l->result == LOOKUP_ANSWERED || l->result == LOOKUP_EMPTY ||
-	       l->result == LOOKUP_NXDOMAIN;
 }
 
 size_t host_index(const struct context *g, const struct noted_lookup *n)
@@ -190,8 +170,8 @@ static void add_asked(const struct context *g, struct resolvers *r, struct noted
 {
 	size_t i, j, first = r->asked_count;
 
-	for (i = 0; i < kept_tries(n->l); i++) {
-		const struct dns_try *t = kept_try(n->l, i);
+	for (i = 0; i < lookup_tries(n->l); i++) {
+		const struct dns_try *t = lookup_try(n->l, i);
 		struct asked *a = &r->asked[r->asked_count];
 
 		for (j = first; j < r->asked_count; j++)
@@ -259,7 +239,7 @@ static size_t count_tries(const struct context *g)
 	size_t i, n = 0;
 
 	for (i = 0; i < g->lookup_count; i++)
-		n += kept_tries(g->lookups[i].l);
+		n += lookup_tries(g->lookups[i].l);
 	return n;
 }
 
@@ -348,11 +328,10 @@ static void explain_connects(struct finding *f, const struct noted_lookup *n, ns
 	}
 }
 
-void explain_episode(struct context *g, struct finding *f, const struct episode *e)
+void explain_episode(struct finding *f, const struct episode *e)
 {
 	size_t i;
 
-	(void)g;
 	for (i = 0; i < e->count; i++) {
 		if (!e->at[i]->explained)
 			e->at[i]->explained = f;

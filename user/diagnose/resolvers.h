@@ -30,8 +30,7 @@ struct asked {
 	unsigned int tries;
 	ns_t first, last; /* tries */
 	bool is_first; /* no other resolver was asked before it */
-	/* nobody expects an answer: names of mDNS, or single labels */
-	bool is_local;
+	bool is_local; /* see is_local_name() */
 	uint8_t result; /* enum asked_result */
 	uint8_t icmp_type, icmp_code; /* of an ICMP error; else 0 */
 	ns_t answered; /* the first answer; else NEVER */
@@ -84,15 +83,14 @@ struct episode next_episode(const struct resolvers *r, size_t *i);
 /* Returns the SYN that waited for the episode, or NEVER. */
 ns_t syn_of_episode(const struct episode *e);
 
-/* Returns the number of tries that are kept, and one of them. */
-size_t kept_tries(const struct lookup *l);
-const struct dns_try *kept_try(const struct lookup *l, size_t i);
-
 /* Returns true if both are the same question of a client, perhaps of another type. */
 bool is_same_question(const struct noted_lookup *a, const struct noted_lookup *b);
 
-/* Returns true if any resolver answered, also that there is no such name. */
-bool is_lookup_answered(const struct lookup *l);
+/*
+ * Returns true if nobody expects an answer: names under .local belong to mDNS (RFC 6762 3), single
+ * labels to the search list or to LLMNR.
+ */
+bool is_local_name(const struct context *g, const struct lookup *l);
 
 /* Returns the last two labels of the name as a number, which is 0 if the name is not known. */
 uint64_t zone_of_lookup(const struct context *g, const struct lookup *l);
@@ -104,7 +102,7 @@ size_t host_index(const struct context *g, const struct noted_lookup *n);
  * Makes the finding responsible for the lookups of an episode, and for the connects that are late
  * because they waited for it.
  */
-void explain_episode(struct context *g, struct finding *f, const struct episode *e);
+void explain_episode(struct finding *f, const struct episode *e);
 
 /*
  * Returns a silent resolver that this one asks itself: its questions pass here as well, or it is

@@ -101,8 +101,8 @@ static void add_lookup(const struct silent_group *s, const struct lookup *l, str
 	ns_t asked = NEVER;
 	size_t i;
 
-	for (i = 0; i < kept_tries(l); i++) {
-		const struct dns_try *t = kept_try(l, i);
+	for (i = 0; i < lookup_tries(l); i++) {
+		const struct dns_try *t = lookup_try(l, i);
 
 		if (is_member(s, t)) {
 			if (asked == NEVER)
@@ -293,7 +293,7 @@ static void count_questions(const struct context *g, struct silent_group *s,
 		if (n->l->first < s->from || n->l->first > s->until || n->l->from_gateway)
 			continue;
 		host->questions += !i || !is_same_question(n, e->at[i - 1]);
-		host->answered += is_lookup_answered(n->l);
+		host->answered += lookup_is_answered(n->l);
 	}
 }
 

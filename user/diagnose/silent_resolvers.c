@@ -46,7 +46,7 @@ static bool is_answer_missed(const struct asked *a)
 {
 	const struct lookup *l = a->n->l;
 
-	if (is_lookup_answered(l) || l->result == LOOKUP_FAILED || l->result == LOOKUP_TRUNCATED ||
+	if (lookup_is_answered(l) || l->result == LOOKUP_FAILED || l->result == LOOKUP_TRUNCATED ||
 	    l->result == LOOKUP_UNREACHABLE)
 		return true;
 	return l->last.time - l->first >= MIN_RETRY_NS && !went_on(a->n);

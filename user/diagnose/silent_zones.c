@@ -326,7 +326,7 @@ static void add_schedule(struct finding *f, const struct silence *s)
 
 	for (i = 0; gaps && i < s->count; i++)
 		if (s->at[i]->n->l->try_count > 1)
-			gaps[n++] = kept_try(s->at[i]->n->l, 1)->time - s->at[i]->n->l->first;
+			gaps[n++] = lookup_try(s->at[i]->n->l, 1)->time - s->at[i]->n->l->first;
 	if (n) {
 		middle = median(gaps, n);
 		for (i = same = 0; i < n; i++)
@@ -444,7 +444,7 @@ static void explain_lookups(struct context *g, struct finding *f, const struct s
 	for (i = 0; i < s->count; i++) {
 		struct episode e = episode_of(g, s->at[i]->n);
 
-		explain_episode(g, f, &e);
+		explain_episode(f, &e);
 	}
 }
 

@@ -186,7 +186,7 @@ static struct reverse count_reverse(const struct context *g, const struct connec
 		if (!l)
 			continue;
 		r.waited++;
-		r.without_answer += !is_lookup_answered(l->l);
+		r.without_answer += !lookup_is_answered(l->l);
 		r.resolver = l->l->tries[0].server;
 	}
 	return r;

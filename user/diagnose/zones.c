@@ -118,7 +118,7 @@ static bool has_other_answer(const struct context *g, const struct asked *a)
 
 	for (i = 0; i < e.count; i++)
 		if (e.at[i]->l->type != a->n->l->type && is_same_question(e.at[i], a->n) &&
-		    is_lookup_answered(e.at[i]->l))
+		    lookup_is_answered(e.at[i]->l))
 			return true;
 	return false;
 }

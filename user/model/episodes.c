@@ -120,7 +120,7 @@ static bool continues(const struct names *n, struct kept *older, const struct lo
 		follows |= l->first <= later(k->l.end, k->l.last.time) + FOLLOWS_NS;
 		waits |= is_waited_for(k->l.type) &&
 			 l->first <= waits_until(&k->l, k->gap) + FOLLOWS_NS &&
-			 !lookup_is_final(&k->l);
+			 !lookup_is_answered(&k->l);
 	}
 	return waits || (follows && !again);
 }

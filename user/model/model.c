@@ -57,7 +57,7 @@ struct model *model_new(ns_t stall_ns, const struct model_events *events)
 		TAILQ_INIT(&m->pairs_by_use[i]);
 	}
 	m->siblings = siblings_new();
-	m->names = names_new(stall_ns);
+	m->names = names_new();
 	if (!m->siblings || !m->names) {
 		model_free(m);
 		return NULL;

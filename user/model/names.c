@@ -29,11 +29,10 @@ const char *const lookup_result_names[LOOKUP_RESULTS] = {
 	[LOOKUP_SILENT] = "silent",
 };
 
-struct names *names_new(ns_t stall_ns)
+struct names *names_new(void)
 {
 	struct names *n = calloc(1, sizeof(*n));
 
-	(void)stall_ns;
 	if (!n)
 		return NULL;
 	name_addresses_init(&n->addresses);
@@ -56,7 +55,7 @@ void names_free(struct names *n)
 
 /* ---- tries ---- */
 
-bool lookup_is_final(const struct lookup *l)
+bool lookup_is_answered(const struct lookup *l)
 {
 	return l->result == LOOKUP_ANSWERED || l->result == LOOKUP_EMPTY ||
 	       l->result == LOOKUP_NXDOMAIN;
@@ -213,7 +212,7 @@ static void end_lookup(struct names *n, struct kept *k, enum lookup_result resul
 	k->l.result = result;
 	k->l.end = when;
 	episode_ended(n, k);
-	if (lookup_is_final(&k->l))
+	if (lookup_is_answered(&k->l))
 		stop_following(n, k);
 }
 
@@ -254,7 +253,7 @@ static bool is_another_try(const struct kept *k, const struct dns_packet *p)
 	const struct lookup *l = &k->l;
 	ns_t since = p->time - l->last.time, usual = 2 * k->gap + AT_ONCE_NS;
 
-	if (lookup_is_final(l) || p->time - l->first > MAX_LOOKUP_NS)
+	if (lookup_is_answered(l) || p->time - l->first > MAX_LOOKUP_NS)
 		return false;
 	if (l->end != NEVER)
 		return p->time - l->end <= RETRY_AFTER_FAILURE_NS;
@@ -396,7 +395,7 @@ static void end_try(struct names *n, struct kept *k, struct dns_try *t, const st
 	t->answer_size = p->size;
 	update_last(k);
 	l->failures += t->result == TRY_FAILED;
-	if (lookup_is_final(l))
+	if (lookup_is_answered(l))
 		return;
 	l->rcode = m->rcode;
 	l->answered_by = t->server;
@@ -474,7 +473,7 @@ static void note_error(struct names *n, const struct dns_packet *p)
 	t->icmp_type = p->icmp_type;
 	t->icmp_code = p->icmp_code;
 	update_last(k);
-	if (!lookup_is_final(&k->l))
+	if (!lookup_is_answered(&k->l))
 		k->l.end = p->time;
 }
 

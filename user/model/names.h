@@ -129,7 +129,7 @@ struct dns_gap {
 
 struct names;
 
-struct names *names_new(ns_t stall_ns); /* NULL when out of memory */
+struct names *names_new(void); /* NULL when out of memory */
 void names_free(struct names *n);
 
 /* to_own: the server is an address of this host. Packets come in the order of their time. */
@@ -160,6 +160,13 @@ const struct dns_totals *names_totals(const struct names *n);
 /* The kept lookups in the order of their first try. The pointers are valid until the next packet. */
 size_t names_lookup_count(const struct names *n);
 const struct lookup *names_lookup(const struct names *n, size_t i);
+
+/* Returns the number of tries that are kept, and the try with an index below that. */
+unsigned int lookup_tries(const struct lookup *l);
+const struct dns_try *lookup_try(const struct lookup *l, unsigned int i);
+
+/* Returns true if records or a denial ended the lookup: NOERROR or NXDOMAIN. */
+bool lookup_is_answered(const struct lookup *l);
 
 /* Returns the name with this number, or an empty name for 0. */
 const struct dns_name *names_name(const struct names *n, uint32_t number);

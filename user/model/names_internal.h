@@ -213,13 +213,6 @@ struct names {
 	size_t gap_count;
 };
 
-/* Returns true if records or a denial ended the lookup: NOERROR or NXDOMAIN. */
-bool lookup_is_final(const struct lookup *l);
-
-/* Returns the number of tries that are kept, and the try with an index below that. */
-unsigned int lookup_tries(const struct lookup *l);
-const struct dns_try *lookup_try(const struct lookup *l, unsigned int i);
-
 /* Gives a new lookup its episode. */
 void episode_join(struct names *n, struct kept *lookup);
 
