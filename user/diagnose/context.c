@@ -279,7 +279,8 @@ bool context_init(struct context *g, struct diagnosis *d, const struct model *m,
 	}
 	g->stall_count = stalls - g->stalls;
 	add_open_waits(g);
-	return note_connects(g) && note_lookups(g) && zones_find(g) && name_operations_add(g);
+	return note_connects(g) && note_lookups(g) && resolvers_find(g) && zones_find(g) &&
+	       name_operations_add(g);
 }
 
 void context_free(struct context *g)
@@ -296,7 +297,8 @@ void context_free(struct context *g)
 	free(g->lookups);
 	free(g->lookups_by_host);
 	name_operations_free(g);
-	zones_free(g);
+	free(g->zone_of_asked);
+	resolvers_free(g);
 }
 
 struct timeline *timeline_of(const struct context *g, const struct client *c)

@@ -83,7 +83,8 @@ struct context {
 	struct noted_lookup *lookups; /* sorted by their first question */
 	size_t lookup_count;
 	struct noted_lookup **lookups_by_host; /* array shared by all timelines */
-	struct zones *zones; /* see zones.h */
+	struct resolvers *resolvers; /* see resolvers.h */
+	uint16_t *zone_of_asked; /* for each of resolvers->asked: see zones.h */
 	struct name_operations *operations; /* see name_operations.h */
 	uint64_t weighings; /* of suspects, see correlate.c */
 	bool out_of_memory; /* diagnose() fails if this is set */

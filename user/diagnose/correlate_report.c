@@ -633,8 +633,7 @@ static void add_action(struct context *g, struct finding *f, const struct suspec
 static void set_name_text(struct context *g, struct finding *f, const struct suspect *s)
 {
 	char server[FORMAT_ENDPOINT], wait[FORMAT_DURATION];
-	const struct resolver *r =
-		find_resolver(&g->zones->resolvers, &f->peer.address, f->peer.port);
+	const struct resolver *r = find_resolver(g->resolvers, &f->peer.address, f->peer.port);
 	const char *what = f->peer.zone ? zone_text(g, f->peer.zone) : "";
 
 	format_resolver(server, r);

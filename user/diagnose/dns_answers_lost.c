@@ -174,22 +174,6 @@ static void count_others(const struct context *g, struct pairs *p)
 	}
 }
 
-static void add_waits(const struct context *g, const struct resolvers *r, struct pairs *p)
-{
-	struct episode e;
-	size_t i = 0, j;
-
-	while (e = next_episode(r, &i), e.count) {
-		ns_t syn = syn_of_episode(&e);
-
-		for (j = 0; j < e.count && !p->lookups[e.at[j] - g->lookups]; j++)
-			;
-		if (j < e.count && syn != NEVER &&
-		    syn - e.at[j]->l->episode_first >= MIN_RESOLVER_WAIT_NS)
-			p->waits[p->wait_count++] = syn - e.at[j]->l->episode_first;
-	}
-}
-
 static double chance_of(const struct pairs *p)
 {
 	size_t lost = p->one_lost + 2 * p->both_lost;
@@ -265,31 +249,7 @@ static void add_race_lines(const struct context *g, struct finding *f, const str
 		     "resolv.conf, avoids the race");
 }
 
-static void explain_lookups(struct context *g, struct finding *f, const struct resolvers *r,
-			    const bool *lookups)
-{
-	struct episode e;
-	size_t i = 0, j;
-
-	while (e = next_episode(r, &i), e.count)
-		for (j = 0; j < e.count; j++)
-			if (lookups[e.at[j] - g->lookups]) {
-				explain_episode(f, &e);
-				break;
-			}
-}
-
-static void add_marked_hosts(struct context *g, struct finding *f, const bool *hosts)
-{
-	size_t i;
-
-	for (i = 0; i < g->hosts->all; i++)
-		if (hosts[i])
-			finding_add_host(g, &f->affected, &g->hosts->at[i]);
-	f->hosts_hurt = f->affected.count;
-}
-
-static void report_race(struct context *g, const struct resolvers *r, struct pairs *p)
+static void report_race(struct context *g, struct pairs *p)
 {
 	bool is_here = failed_insertions(g) >= p->one_lost;
 	char name[FORMAT_ENDPOINT], time[FORMAT_DURATION];
@@ -302,7 +262,8 @@ static void report_race(struct context *g, const struct resolvers *r, struct pai
 		return;
 	f->is_problem = p->wait_count || !g->m->connections;
 	finding_set_peer(f, &p->resolver->endpoint);
-	add_marked_hosts(g, f, p->hosts);
+	finding_add_marked_hosts(g, f, p->hosts);
+	f->hosts_hurt = f->affected.count;
 	p->timer = cluster_of(p->gaps, p->one_lost);
 	f->timer = p->timer.median;
 	f->deviation = p->timer.deviation;
@@ -317,10 +278,10 @@ static void report_race(struct context *g, const struct resolvers *r, struct pai
 	if (p->wait_count)
 		qsort(p->waits, p->wait_count, sizeof(*p->waits), compare_ns);
 	add_race_lines(g, f, p);
-	explain_lookups(g, f, r, p->lookups);
+	explain_marked(g, f, p->lookups);
 }
 
-static void examine_pairs(struct context *g, const struct resolvers *r, struct resolver *s)
+static void examine_pairs(struct context *g, struct resolver *s)
 {
 	struct pairs p = {
 		.resolver = s,
@@ -335,9 +296,9 @@ static void examine_pairs(struct context *g, const struct resolvers *r, struct r
 	if (p.gaps && p.hosts && p.asking && p.lookups && p.paired && p.waits) {
 		count_pairs(g, &p);
 		count_others(g, &p);
-		add_waits(g, r, &p);
+		p.wait_count = marked_waits(g, p.lookups, MIN_RESOLVER_WAIT_NS, p.waits, NULL);
 		if (is_race(&p))
-			report_race(g, r, &p);
+			report_race(g, &p);
 	} else {
 		g->out_of_memory = true;
 	}
@@ -410,7 +371,7 @@ static bool are_fragments_lost(const struct fragments *v)
 		       MAX_CHANCE;
 }
 
-static void report_fragments(struct context *g, const struct resolvers *r, struct fragments *v)
+static void report_fragments(struct context *g, struct fragments *v)
 {
 	char time[FORMAT_DURATION], name[FORMAT_ADDRESS];
 	struct finding *f = finding_new(g, KIND_DNS_ANSWERS_LOST,
@@ -418,7 +379,8 @@ static void report_fragments(struct context *g, const struct resolvers *r, struc
 
 	if (!f)
 		return;
-	add_marked_hosts(g, f, v->hosts);
+	finding_add_marked_hosts(g, f, v->hosts);
+	f->hosts_hurt = f->affected.count;
 	if (v->servers == 1)
 		finding_set_peer(f, &v->server);
 	f->stalls = v->cut + v->whole;
@@ -443,10 +405,10 @@ static void report_fragments(struct context *g, const struct resolvers *r, struc
 	finding_line(f, "action",
 		     "let IP fragments pass in the firewalls on the way to the client, or limit "
 		     "its EDNS buffer to 1232 bytes, so that large answers come by TCP");
-	explain_lookups(g, f, r, v->lookups);
+	explain_marked(g, f, v->lookups);
 }
 
-static void examine_fragments(struct context *g, const struct resolvers *r)
+static void examine_fragments(struct context *g)
 {
 	struct fragments v = {
 		.costs = calloc(g->lookup_count + 1, sizeof(*v.costs)),
@@ -467,7 +429,7 @@ static void examine_fragments(struct context *g, const struct resolvers *r)
 			add_fragmented(g, &v, n);
 	}
 	if (!g->out_of_memory && are_fragments_lost(&v))
-		report_fragments(g, r, &v);
+		report_fragments(g, &v);
 	free(v.costs);
 	free(v.hosts);
 	free(v.lookups);
@@ -475,13 +437,10 @@ static void examine_fragments(struct context *g, const struct resolvers *r)
 
 void cause_lost_dns_answers(struct context *g)
 {
-	struct resolvers r;
+	const struct resolvers *r = g->resolvers;
 	size_t i;
 
-	if (resolvers_of(g, &r)) {
-		examine_fragments(g, &r);
-		for (i = 0; i < r.count && !g->out_of_memory; i++)
-			examine_pairs(g, &r, &r.at[i]);
-	}
-	resolvers_free(&r);
+	examine_fragments(g);
+	for (i = 0; i < r->count && !g->out_of_memory; i++)
+		examine_pairs(g, &r->at[i]);
 }

@@ -113,20 +113,6 @@ static ns_t longest_hang(const struct connect_set *set)
 	return most;
 }
 
-static void explain_lookups(struct context *g, struct finding *f, const struct resolvers *r,
-			    const struct blocked *b)
-{
-	struct episode e;
-	size_t i = 0, j;
-
-	while (e = next_episode(r, &i), e.count)
-		for (j = 0; j < e.count; j++)
-			if (b->lookups[e.at[j] - g->lookups]) {
-				explain_episode(f, &e);
-				break;
-			}
-}
-
 static void add_lines(struct context *g, struct finding *f, const struct blocked *b)
 {
 	char name[FORMAT_ENDPOINT], time[FORMAT_DURATION];
@@ -154,7 +140,7 @@ static void add_lines(struct context *g, struct finding *f, const struct blocked
 		     b->resolver->endpoint.port, name, name);
 }
 
-static void report(struct context *g, const struct resolvers *r, struct blocked *b)
+static void report(struct context *g, struct blocked *b)
 {
 	size_t hung = b->set.count;
 	char name[FORMAT_ENDPOINT];
@@ -174,7 +160,7 @@ static void report(struct context *g, const struct resolvers *r, struct blocked 
 		     b->way == WAY_SILENT ? (hung == 1 ? "hangs" : "hang")
 					  : (hung == 1 ? "fails" : "fail"));
 	add_lines(g, f, b);
-	explain_lookups(g, f, r, b);
+	explain_marked(g, f, b->lookups);
 }
 
 /* One SYN without an answer proves little. */
@@ -190,7 +176,7 @@ static bool is_proven(const struct blocked *b)
 	return false;
 }
 
-static void examine(struct context *g, const struct resolvers *r, struct resolver *s)
+static void examine(struct context *g, struct resolver *s)
 {
 	struct blocked b = { .resolver = s, .lookups = calloc(g->lookup_count + 1, sizeof(bool)) };
 	size_t i;
@@ -206,7 +192,7 @@ static void examine(struct context *g, const struct resolvers *r, struct resolve
 			b.small++;
 	if (is_proven(&b)) {
 		count_served_later(g, &b);
-		report(g, r, &b);
+		report(g, &b);
 	}
 	connect_set_free(&b.set);
 	free(b.lookups);
@@ -214,11 +200,9 @@ static void examine(struct context *g, const struct resolvers *r, struct resolve
 
 void cause_blocked_dns_tcp(struct context *g)
 {
-	struct resolvers r;
+	const struct resolvers *r = g->resolvers;
 	size_t i;
 
-	if (resolvers_of(g, &r))
-		for (i = 0; i < r.count && !g->out_of_memory; i++)
-			examine(g, &r, &r.at[i]);
-	resolvers_free(&r);
+	for (i = 0; i < r->count && !g->out_of_memory; i++)
+		examine(g, &r->at[i]);
 }

@@ -78,7 +78,7 @@ static bool fill_operation(const struct context *g, struct name_operation *o,
 			   const struct resolver *r, const struct asked *a)
 {
 	const struct lookup *l = a->n->l;
-	uint16_t zone = zone_of_asked(g->zones, a);
+	uint16_t zone = zone_of_asked(g, a);
 
 	*o = (struct name_operation){
 		.host = a->n->host,
@@ -174,7 +174,7 @@ static void join_episodes(struct name_operations *n)
 /* Returns false when out of memory. */
 static bool collect_operations(const struct context *g, struct name_operations *n)
 {
-	const struct resolvers *r = &g->zones->resolvers;
+	const struct resolvers *r = g->resolvers;
 	size_t i, j;
 
 	n->at = calloc(r->asked_count + 1, sizeof(*n->at));
@@ -298,7 +298,7 @@ static void add_askers(const struct context *g, struct name_operations *n, const
 		const struct asked *a = &r->asked[i];
 
 		if (a->n->host && a->result != ASKED_UNKNOWN &&
-		    zone_of_asked(g->zones, a) == p->server.zone && a->last >= p->first_failure &&
+		    zone_of_asked(g, a) == p->server.zone && a->last >= p->first_failure &&
 		    a->first <= p->last_failure)
 			n->askers[n->asker_count++] = (struct asker){ p, a->n->host };
 	}
@@ -307,15 +307,14 @@ static void add_askers(const struct context *g, struct name_operations *n, const
 static void fill_peer(const struct context *g, struct name_operations *n, struct peer *p)
 {
 	const struct zone *z = zone_numbered(g, p->server.zone);
-	const struct resolver *r =
-		find_resolver(&g->zones->resolvers, &p->server.address, p->server.port);
+	const struct resolver *r = find_resolver(g->resolvers, &p->server.address, p->server.port);
 	size_t i;
 
 	p->first_failure = p->last_failure = p->first_answer = p->last_answer = NEVER;
 	for (i = 0; r && i < r->count; i++) {
 		const struct asked *a = &r->asked[i];
 
-		if (is_in_vain(g, a) && zone_of_asked(g->zones, a) == p->server.zone)
+		if (is_in_vain(g, a) && zone_of_asked(g, a) == p->server.zone)
 			add_failure(p, a);
 		else if (is_good_answer(a) && (!z || is_of_zone(g, z, a->n->l)))
 			add_answer(p, a);
@@ -329,7 +328,7 @@ static bool fill_peers(const struct context *g, struct name_operations *n)
 	size_t i, kept = 0;
 
 	n->peers = calloc(n->count + 1, sizeof(*n->peers));
-	n->askers = calloc(g->zones->resolvers.asked_count + 1, sizeof(*n->askers));
+	n->askers = calloc(g->resolvers->asked_count + 1, sizeof(*n->askers));
 	if (!n->peers || !n->askers)
 		return false;
 	for (i = 0; i < n->count; i++)
@@ -351,7 +350,7 @@ bool name_operations_add(struct context *g)
 
 	if (!n)
 		return false;
-	if (!g->zones->resolvers.asked_count)
+	if (!g->resolvers->asked_count)
 		return true;
 	return collect_operations(g, n) && fill_peers(g, n) && (!n->count || add_to_timelines(g));
 }

@@ -116,7 +116,7 @@ static bool is_without_answer(const struct context *g, const struct episode *e)
 void name_summary_fill(struct context *g)
 {
 	struct name_summary *s = &g->d->name_summary;
-	struct resolvers r;
+	const struct resolvers *r = g->resolvers;
 	struct episode e;
 	size_t i;
 
@@ -128,26 +128,20 @@ void name_summary_fill(struct context *g)
 		count_lookup(s, &g->lookups[i]);
 	if (names_were_seen(s))
 		count_connects(g, s);
-	if (resolvers_of(g, &r)) {
-		s->resolver_count = r.count;
-		for (i = 0; i < r.count && i < MAX_RESOLVER_ROWS; i++)
-			add_row(s, &r.at[i]);
-		for (i = 0; (e = next_episode(&r, &i)).count;)
-			add_wait(s, &e);
-	}
-	resolvers_free(&r);
+	s->resolver_count = r->count;
+	for (i = 0; i < r->count && i < MAX_RESOLVER_ROWS; i++)
+		add_row(s, &r->at[i]);
+	for (i = 0; (e = next_episode(r, &i)).count;)
+		add_wait(s, &e);
 }
 
 void name_summary_finish(struct context *g)
 {
-	struct resolvers r;
 	struct episode e;
 	size_t i = 0;
 
-	if (resolvers_of(g, &r))
-		while ((e = next_episode(&r, &i)).count)
-			g->d->name_summary.unanswered_names += is_without_answer(g, &e);
-	resolvers_free(&r);
+	while ((e = next_episode(g->resolvers, &i)).count)
+		g->d->name_summary.unanswered_names += is_without_answer(g, &e);
 }
 
 bool names_are_prompt(const struct name_summary *s, ns_t stall_ns)

@@ -52,7 +52,7 @@ struct name_summary {
 	uint64_t connects_unnamed; /* to addresses that no answer named */
 };
 
-/* Counts the lookups. Sets g->out_of_memory if that is so. */
+/* Counts the lookups. */
 void name_summary_fill(struct context *g);
 
 /* Counts the names that nobody explains. Call it when all findings are made. */

@@ -162,23 +162,6 @@ static void count_late(const struct context *g, struct lateness *l)
 
 /* ---- the cost ---- */
 
-static void add_waits(const struct context *g, const struct resolvers *r, struct lateness *l)
-{
-	struct episode e;
-	size_t i = 0, j;
-	ns_t syn;
-
-	while (e = next_episode(r, &i), e.count) {
-		for (j = 0; j < e.count && !l->lookups[e.at[j] - g->lookups]; j++)
-			;
-		syn = syn_of_episode(&e);
-		if (j == e.count || syn == NEVER || syn - e.at[j]->l->episode_first < threshold(g))
-			continue;
-		l->waits[l->wait_count++] = syn - e.at[j]->l->episode_first;
-		l->waiting[host_index(g, e.at[j])] = true;
-	}
-}
-
 static size_t count_hosts(const struct context *g, const bool *hosts)
 {
 	size_t i, n = 0;
@@ -197,8 +180,7 @@ static void find_timer(struct lateness *l)
 		      l->timer.chance <= MAX_CHANCE && l->timer.deviation <= MAX_TIMER_DEVIATION_NS;
 }
 
-static bool measure(struct context *g, const struct resolvers *r, struct resolver *s,
-		    struct lateness *l)
+static bool measure(struct context *g, struct resolver *s, struct lateness *l)
 {
 	*l = (struct lateness){
 		.resolver = s,
@@ -217,7 +199,7 @@ static bool measure(struct context *g, const struct resolvers *r, struct resolve
 	l->again = answers_second_question(l);
 	count_late(g, l);
 	find_timer(l);
-	add_waits(g, r, l);
+	l->wait_count = marked_waits(g, l->lookups, threshold(g), l->waits, l->waiting);
 	l->hosts_waiting = count_hosts(g, l->waiting);
 	l->hosts_asking = count_hosts(g, l->asking);
 	l->hosts_late = count_hosts(g, l->late_hosts);
@@ -313,10 +295,9 @@ static void add_timer_line(struct finding *f, const struct lateness *l)
 			     format_duration(most, l->times[l->late - 1]));
 }
 
-static void add_lines(const struct context *g, struct finding *f, const struct resolvers *r,
-		      const struct lateness *l)
+static void add_lines(const struct context *g, struct finding *f, const struct lateness *l)
 {
-	const struct resolver *upstream = silent_upstream(r, l->resolver);
+	const struct resolver *upstream = silent_upstream(g->resolvers, l->resolver);
 	char time[FORMAT_DURATION], name[FORMAT_ENDPOINT];
 	size_t prompt = l->names - l->late;
 
@@ -350,30 +331,11 @@ static void add_lines(const struct context *g, struct finding *f, const struct r
 
 static void add_hosts(struct context *g, struct finding *f, const struct lateness *l)
 {
-	const bool *hurt = l->wait_count ? l->waiting : l->late_hosts;
-	size_t i;
-
-	for (i = 0; i < g->hosts->all; i++)
-		if (hurt[i])
-			finding_add_host(g, &f->affected, &g->hosts->at[i]);
+	finding_add_marked_hosts(g, f, l->wait_count ? l->waiting : l->late_hosts);
 	f->hosts_hurt = l->wait_count || f->is_problem ? f->affected.count : 0;
 }
 
-static void explain_lookups(struct context *g, struct finding *f, const struct resolvers *r,
-			    const struct lateness *l)
-{
-	struct episode e;
-	size_t i = 0, j;
-
-	while (e = next_episode(r, &i), e.count)
-		for (j = 0; j < e.count; j++)
-			if (l->lookups[e.at[j] - g->lookups]) {
-				explain_episode(f, &e);
-				break;
-			}
-}
-
-static void report(struct context *g, const struct resolvers *r, struct lateness *l)
+static void report(struct context *g, struct lateness *l)
 {
 	struct finding *f = finding_new(g, KIND_RESOLVER_SLOW, confidence_of(g, l));
 
@@ -391,22 +353,20 @@ static void report(struct context *g, const struct resolvers *r, struct lateness
 	}
 	add_hosts(g, f, l);
 	set_headline(f, l);
-	add_lines(g, f, r, l);
-	explain_lookups(g, f, r, l);
+	add_lines(g, f, l);
+	explain_marked(g, f, l->lookups);
 }
 
 void cause_slow_resolvers(struct context *g)
 {
-	struct resolvers r;
+	const struct resolvers *r = g->resolvers;
 	size_t i;
 
-	if (resolvers_of(g, &r))
-		for (i = 0; i < r.count && !g->out_of_memory; i++) {
-			struct lateness l;
+	for (i = 0; i < r->count && !g->out_of_memory; i++) {
+		struct lateness l;
 
-			if (measure(g, &r, &r.at[i], &l) && is_slow(&l))
-				report(g, &r, &l);
-			lateness_free(&l);
-		}
-	resolvers_free(&r);
+		if (measure(g, &r->at[i], &l) && is_slow(&l))
+			report(g, &l);
+		lateness_free(&l);
+	}
 }

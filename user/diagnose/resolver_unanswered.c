@@ -116,17 +116,33 @@ static void format_time(char out[FORMAT_CLAUSE], const struct context *g,
 		snprintf(out, FORMAT_CLAUSE, "since %s ", from);
 }
 
-/* Most names of the hosts that wait go to the silent resolvers first. */
-static bool is_asked_first(const struct context *g, const struct silent_group *s)
+/* The names of the hosts that wait. */
+struct asked_names {
+	size_t first; /* they ask the silent resolvers for these first */
+	size_t all;
+};
+
+static struct asked_names names_of_waiting(const struct context *g, const struct silent_group *s)
 {
-	size_t i, first = 0, all = 0;
+	struct asked_names n = {};
+	size_t i;
 
 	for (i = 0; i < g->hosts->all; i++)
 		if (s->hosts[i].waits) {
-			first += s->hosts[i].here_first;
-			all += s->hosts[i].questions;
+			n.first += s->hosts[i].here_first;
+			n.all += s->hosts[i].questions;
 		}
-	return first * 5 >= all * 4;
+	return n;
+}
+
+static bool is_asked_first(const struct asked_names *n)
+{
+	return n->first * 5 >= n->all * 4;
+}
+
+static size_t hurt_hosts(const struct silent_group *s)
+{
+	return s->hosts_waiting + s->hosts_without_names + s->hosts_with_failures;
 }
 
 static ns_t usual_wait(const struct silent_group *s)
@@ -137,8 +153,8 @@ static ns_t usual_wait(const struct silent_group *s)
 static void format_cost(char out[FORMAT_CLAUSE], const struct context *g,
 			const struct silent_group *s)
 {
-	size_t hurt = s->hosts_waiting + s->hosts_without_names + s->hosts_with_failures;
-	size_t without = s->hosts_without_names + s->hosts_with_failures;
+	size_t hurt = hurt_hosts(s), without = hurt - s->hosts_waiting;
+	struct asked_names names = names_of_waiting(g, s);
 	bool one = hurt == 1;
 	char wait[FORMAT_DURATION] = "";
 
@@ -149,7 +165,7 @@ static void format_cost(char out[FORMAT_CLAUSE], const struct context *g,
 			 "and %zu of %zu hosts ask %s: %zu wait%s %s, %zu get%s no answer", hurt,
 			 s->hosts_all, s->member_count > 1 ? "them" : "it", s->hosts_waiting,
 			 s->hosts_waiting == 1 ? "s" : "", wait, without, without == 1 ? "s" : "");
-	else if (s->hosts_waiting && is_asked_first(g, s))
+	else if (s->hosts_waiting && is_asked_first(&names))
 		snprintf(out, FORMAT_CLAUSE, "and %zu of %zu host%s ask%s %s first and wait%s %s",
 			 hurt, s->hosts_all, plural(s->hosts_all), one ? "s" : "",
 			 s->member_count > 1 ? "them" : "it", one ? "s" : "", wait);
@@ -166,11 +182,6 @@ static void format_cost(char out[FORMAT_CLAUSE], const struct context *g,
 }
 
 /* ---- the finding ---- */
-
-static size_t hurt_hosts(const struct silent_group *s)
-{
-	return s->hosts_waiting + s->hosts_without_names + s->hosts_with_failures;
-}
 
 /* Where no connection passes, as in a capture of DNS alone, no SYN can show who waited. */
 static bool is_only_dns(const struct context *g, const struct silent_group *s)
@@ -235,25 +246,11 @@ static void add_hosts(struct context *g, struct finding *f, const struct silent_
 					  f->cohort.others_stalled, f->cohort.others);
 }
 
-static void explain_lookups(struct context *g, struct finding *f, const struct resolvers *r,
-			    const struct silent_group *s)
-{
-	struct episode e;
-	size_t i = 0, j;
-
-	while (e = next_episode(r, &i), e.count)
-		for (j = 0; j < e.count; j++)
-			if (s->marked[e.at[j] - g->lookups]) {
-				explain_episode(f, &e);
-				break;
-			}
-}
-
-static void add_silence_lines(const struct context *g, struct finding *f, const struct resolvers *r,
+static void add_silence_lines(const struct context *g, struct finding *f,
 			      const struct silent_group *s)
 {
 	char at[FORMAT_TIME], name[FORMAT_ENDPOINT];
-	const struct resolver *upstream = silent_upstream(r, s->members[0]);
+	const struct resolver *upstream = silent_upstream(g->resolvers, s->members[0]);
 
 	finding_line(f, "", "none of %zu question%s about %zu name%s was answered", s->tries,
 		     plural(s->tries), s->names, plural(s->names));
@@ -298,8 +295,8 @@ static void add_next_lines(struct finding *f, const struct silent_group *s)
 
 static void add_cost_lines(const struct context *g, struct finding *f, const struct silent_group *s)
 {
+	struct asked_names names = names_of_waiting(g, s);
 	char total[FORMAT_DURATION], each[FORMAT_DURATION];
-	size_t i, first = 0, all = 0;
 
 	if (s->wait_count)
 		finding_line(f, "cost",
@@ -309,14 +306,9 @@ static void add_cost_lines(const struct context *g, struct finding *f, const str
 	if (s->chained * 2 > s->wait_count)
 		finding_line(f, "", "%zu names of %s each: the search list", s->chain,
 			     format_duration(each, s->timer.median));
-	for (i = 0; i < g->hosts->all; i++)
-		if (s->hosts[i].waits) {
-			first += s->hosts[i].here_first;
-			all += s->hosts[i].questions;
-		}
-	if (s->wait_count && first * 5 < all * 4)
-		finding_line(f, "", "%zu of %zu names of these hosts are asked of it first", first,
-			     all);
+	if (s->wait_count && !is_asked_first(&names))
+		finding_line(f, "", "%zu of %zu names of these hosts are asked of it first",
+			     names.first, names.all);
 	if (hurt_hosts(s) && s->failed)
 		finding_line(f, s->wait_count ? "" : "cost",
 			     "nobody answered %zu lookup%s, although %s repeated", s->failed,
@@ -385,7 +377,7 @@ static void set_headline(struct context *g, struct finding *f, const struct sile
 	}
 }
 
-static void report(struct context *g, const struct resolvers *r, const struct silent_group *s)
+static void report(struct context *g, const struct silent_group *s)
 {
 	bool is_problem = hurt_hosts(s) || is_only_dns(g, s);
 	struct finding *f;
@@ -408,13 +400,13 @@ static void report(struct context *g, const struct resolvers *r, const struct si
 		f->deviation = s->timer.deviation;
 	}
 	set_headline(g, f, s);
-	add_silence_lines(g, f, r, s);
+	add_silence_lines(g, f, s);
 	add_next_lines(f, s);
 	add_cost_lines(g, f, s);
 	add_other_hosts(f, s);
 	finding_add_resolver_route(g, f, &s->members[0]->endpoint);
 	add_action(f, s);
-	explain_lookups(g, f, r, s);
+	explain_marked(g, f, s->marked);
 }
 
 /* The silence of what a silent resolver asks itself is part of that resolver's finding. */
@@ -430,8 +422,9 @@ static void leave_out_upstreams(const struct resolvers *r, enum silence *silence
 	}
 }
 
-static void report_groups(struct context *g, struct resolvers *r, enum silence *silences)
+static void report_groups(struct context *g, enum silence *silences)
 {
+	const struct resolvers *r = g->resolvers;
 	size_t i;
 
 	leave_out_upstreams(r, silences);
@@ -441,23 +434,18 @@ static void report_groups(struct context *g, struct resolvers *r, enum silence *
 		if (silences[i] == NOT_SILENT)
 			continue;
 		collect_members(r, &s, i, silences);
-		if (measure_silence(g, r, &s))
-			report(g, r, &s);
+		if (measure_silence(g, &s))
+			report(g, &s);
 		silent_group_free(&s);
 	}
 }
 
 void cause_silent_resolvers(struct context *g)
 {
-	enum silence *silences;
-	struct resolvers r;
+	enum silence *silences = calloc(g->resolvers->count + 1, sizeof(*silences));
 
-	if (resolvers_of(g, &r)) {
-		silences = calloc(r.count + 1, sizeof(*silences));
-		if (silences && find_silent(g, &r, silences))
-			report_groups(g, &r, silences);
-		g->out_of_memory |= !silences;
-		free(silences);
-	}
-	resolvers_free(&r);
+	if (silences && find_silent(g, silences))
+		report_groups(g, silences);
+	g->out_of_memory |= !silences;
+	free(silences);
 }

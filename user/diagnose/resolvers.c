@@ -243,36 +243,36 @@ static size_t count_tries(const struct context *g)
 	return n;
 }
 
-bool resolvers_of(struct context *g, struct resolvers *r)
+bool resolvers_find(struct context *g)
 {
+	struct resolvers *r = g->resolvers = calloc(1, sizeof(*r));
 	size_t i, room = count_tries(g) + 1;
 
-	memset(r, 0, sizeof(*r));
-	if (!g->lookup_count)
+	if (!r)
 		return false;
 	r->end = g->m->last > g->session->duration ? g->m->last : g->session->duration;
 	r->at = calloc(room, sizeof(*r->at));
 	r->asked = calloc(room, sizeof(*r->asked));
-	r->by_episode = calloc(g->lookup_count, sizeof(struct noted_lookup *));
-	if (!r->at || !r->asked || !r->by_episode) {
-		g->out_of_memory = true;
+	r->by_episode = calloc(g->lookup_count + 1, sizeof(struct noted_lookup *));
+	if (!r->at || !r->asked || !r->by_episode)
 		return false;
-	}
 	r->lookup_count = g->lookup_count;
 	for (i = 0; i < g->lookup_count; i++) {
 		r->by_episode[i] = &g->lookups[i];
 		add_asked(g, r, &g->lookups[i]);
 	}
 	qsort(r->by_episode, r->lookup_count, sizeof(struct noted_lookup *), by_episode);
-	g->out_of_memory |= !group_by_resolver(g, r);
-	return !g->out_of_memory;
+	return group_by_resolver(g, r);
 }
 
-void resolvers_free(struct resolvers *r)
+void resolvers_free(struct context *g)
 {
-	free(r->at);
-	free(r->asked);
-	free(r->by_episode);
+	if (!g->resolvers)
+		return;
+	free(g->resolvers->at);
+	free(g->resolvers->asked);
+	free(g->resolvers->by_episode);
+	free(g->resolvers);
 }
 
 /* ---- queries ---- */
@@ -337,6 +337,55 @@ void explain_episode(struct finding *f, const struct episode *e)
 			e->at[i]->explained = f;
 		explain_connects(f, e->at[i], syn_of_episode(e));
 	}
+}
+
+const struct noted_lookup *marked_lookup(const struct context *g, const struct episode *e,
+					 const bool *lookups)
+{
+	size_t i;
+
+	for (i = 0; i < e->count; i++)
+		if (lookups[e->at[i] - g->lookups])
+			return e->at[i];
+	return NULL;
+}
+
+void explain_marked(const struct context *g, struct finding *f, const bool *lookups)
+{
+	struct episode e;
+	size_t i = 0;
+
+	while (e = next_episode(g->resolvers, &i), e.count)
+		if (marked_lookup(g, &e, lookups))
+			explain_episode(f, &e);
+}
+
+size_t marked_waits(const struct context *g, const bool *lookups, ns_t least, ns_t *waits,
+		    bool *hosts)
+{
+	size_t i = 0, n = 0;
+	struct episode e;
+
+	while (e = next_episode(g->resolvers, &i), e.count) {
+		const struct noted_lookup *marked = marked_lookup(g, &e, lookups);
+		ns_t syn = syn_of_episode(&e);
+
+		if (!marked || syn == NEVER || syn - marked->l->episode_first < least)
+			continue;
+		waits[n++] = syn - marked->l->episode_first;
+		if (hosts)
+			hosts[host_index(g, marked)] = true;
+	}
+	return n;
+}
+
+void finding_add_marked_hosts(struct context *g, struct finding *f, const bool *hosts)
+{
+	size_t i;
+
+	for (i = 0; i < g->hosts->all; i++)
+		if (hosts[i])
+			finding_add_host(g, &f->affected, &g->hosts->at[i]);
 }
 
 static bool asks_upstream(const struct resolver *of, const struct asked *a)

@@ -39,7 +39,7 @@ struct asked {
 	ns_t after_last; /* from the last try before the answer to it; else NEVER */
 	bool failed; /* the answer was an error */
 	bool truncated;
-	bool is_marked; /* a cause is about it */
+	bool is_marked; /* by silent_resolvers.c: it shows the resolver's silence */
 };
 
 struct resolver {
@@ -69,9 +69,9 @@ struct episode {
 	size_t count;
 };
 
-/* Returns false if there is nothing to say, or when out of memory. The caller frees in any case. */
-bool resolvers_of(struct context *g, struct resolvers *r);
-void resolvers_free(struct resolvers *r);
+/* Fills in g->resolvers. Returns false when out of memory. */
+bool resolvers_find(struct context *g);
+void resolvers_free(struct context *g);
 
 /* Returns NULL if nobody asked it. */
 struct resolver *find_resolver(const struct resolvers *r, const struct address *address,
@@ -103,6 +103,24 @@ size_t host_index(const struct context *g, const struct noted_lookup *n);
  * because they waited for it.
  */
 void explain_episode(struct finding *f, const struct episode *e);
+
+/* Returns the first lookup of the episode that is marked, by its index in g->lookups; or NULL. */
+const struct noted_lookup *marked_lookup(const struct context *g, const struct episode *e,
+					 const bool *lookups);
+
+/* Makes the finding responsible for the episodes with a marked lookup. */
+void explain_marked(const struct context *g, struct finding *f, const bool *lookups);
+
+/*
+ * Adds to waits[] the time from the first question to the SYN of each episode with a marked lookup,
+ * if it is at least this long, and marks the hosts that waited; hosts may be NULL. Returns the number
+ * of waits.
+ */
+size_t marked_waits(const struct context *g, const bool *lookups, ns_t least, ns_t *waits,
+		    bool *hosts);
+
+/* Adds the hosts that are marked, by host_index(), to f->affected. */
+void finding_add_marked_hosts(struct context *g, struct finding *f, const bool *hosts);
 
 /*
  * Returns a silent resolver that this one asks itself: its questions pass here as well, or it is

@@ -55,7 +55,7 @@ static bool is_held_by(const struct context *g, const struct noted_lookup *n, ui
 	size_t i;
 
 	for (i = 0; i < r->count; i++)
-		if (r->asked[i].n == n && zone_of_asked(g->zones, &r->asked[i]) == zone)
+		if (r->asked[i].n == n && zone_of_asked(g, &r->asked[i]) == zone)
 			return true;
 	return false;
 }

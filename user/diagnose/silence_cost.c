@@ -347,8 +347,9 @@ static void measure_episodes(struct context *g, struct silent_group *s, const st
 	}
 }
 
-bool measure_silence(struct context *g, const struct resolvers *r, struct silent_group *s)
+bool measure_silence(struct context *g, struct silent_group *s)
 {
+	const struct resolvers *r = g->resolvers;
 	struct moves moves = {
 		.r = r,
 		.next = calloc(r->count + 1, sizeof(*moves.next)),

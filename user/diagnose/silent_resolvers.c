@@ -290,8 +290,9 @@ static enum silence silence_of(struct context *g, struct resolver *s)
 	return NOT_SILENT;
 }
 
-bool find_silent(struct context *g, struct resolvers *r, enum silence *silences)
+bool find_silent(struct context *g, enum silence *silences)
 {
+	const struct resolvers *r = g->resolvers;
 	size_t i;
 
 	for (i = 0; i < r->count; i++)

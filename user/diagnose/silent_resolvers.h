@@ -58,13 +58,17 @@ struct silent_group {
 	size_t hosts_waiting, hosts_without_names, hosts_with_failures;
 };
 
-/* Finds the resolvers that are silent: fills in silences[] by the index of r->at[], and marks what
- * they were asked. Returns false when out of memory. */
-bool find_silent(struct context *g, struct resolvers *r, enum silence *silences);
+/*
+ * Finds the resolvers that are silent: fills in silences[] by the index of g->resolvers->at[], and
+ * marks what they were asked. Returns false when out of memory.
+ */
+bool find_silent(struct context *g, enum silence *silences);
 
-/* Fills in the cost of the group's silence. Returns false when out of memory. The caller frees in
- * any case. */
-bool measure_silence(struct context *g, const struct resolvers *r, struct silent_group *s);
+/*
+ * Fills in the cost of the group's silence. Returns false when out of memory. The caller frees in
+ * any case.
+ */
+bool measure_silence(struct context *g, struct silent_group *s);
 void silent_group_free(struct silent_group *s);
 
 /* Returns true if the host waited for the silent resolvers, or got no names. */

@@ -70,7 +70,7 @@ static void add_lookups(struct context *g, struct silence *s, const struct zone 
 		struct asked *a = &r->asked[i];
 		bool meanwhile = a->first >= z->since && a->first <= z->until;
 
-		if (zone_of_asked(g->zones, a) == z->server.zone) {
+		if (zone_of_asked(g, a) == z->server.zone) {
 			s->at[s->count++] = a;
 			s->given_up += is_given_up(g, a);
 		} else if (is_of_zone(g, z, a->n->l) && (z->type || z->name.length > 1)) {
@@ -136,23 +136,36 @@ static bool is_used_later(const struct noted_lookup *n)
 	return false;
 }
 
+static bool is_useful(const struct noted_lookup *n, const struct noted_lookup *of)
+{
+	return is_same_question(n, of) && n->l->result == LOOKUP_ANSWERED;
+}
+
 /* Returns when the episode had its first useful answer about this name; or NEVER. */
-static ns_t first_answer(const struct episode *e, const struct noted_lookup *of, bool *used)
+static ns_t first_answer(const struct episode *e, const struct noted_lookup *of)
 {
 	ns_t first = NEVER;
 	size_t i;
 
-	*used = false;
 	for (i = 0; i < e->count; i++) {
 		const struct lookup *l = e->at[i]->l;
 
-		if (!is_same_question(e->at[i], of) || l->result != LOOKUP_ANSWERED)
-			continue;
-		if (l->end != NEVER && (first == NEVER || l->end < first))
+		if (is_useful(e->at[i], of) && l->end != NEVER &&
+		    (first == NEVER || l->end < first))
 			first = l->end;
-		*used |= is_used_later(e->at[i]);
 	}
 	return first;
+}
+
+/* Returns true if the host used such an answer after all. */
+static bool is_any_used(const struct episode *e, const struct noted_lookup *of)
+{
+	size_t i;
+
+	for (i = 0; i < e->count; i++)
+		if (is_useful(e->at[i], of) && is_used_later(e->at[i]))
+			return true;
+	return false;
 }
 
 /* Returns the time until the client asked for the last time, or got the last error. */
@@ -178,18 +191,25 @@ static bool has_retries(const struct context *g, const struct asked *a)
 	return a->n->l->try_count > 1 || is_given_up(g, a);
 }
 
+/* Returns true if the client asked again, got no address at all, and did not connect. */
+static bool has_given_up(const struct context *g, const struct silence *s, const struct episode *e,
+			 const struct asked *a)
+{
+	return syn_of_episode(e) == NEVER && is_for_connect(g, a) && has_retries(g, a) &&
+	       (s->zone->type || first_answer(e, a->n) == NEVER) && !is_any_used(e, a->n);
+}
+
 /*
  * Adds the cost of an episode, whose first lookup of the zone this is: measured by the SYN that used
- * it. Without a SYN, a client that asks again and gets no address at all gives up.
+ * it, or by the questions of a client that gives up.
  */
 static void add_cost(struct context *g, struct silence *s, const struct asked *a)
 {
 	struct episode e = episode_of(g, a->n);
 	ns_t syn = syn_of_episode(&e), answer;
 	struct cost *c = &s->cost;
-	bool used;
 
-	answer = first_answer(&e, a->n, &used);
+	answer = first_answer(&e, a->n);
 	if (syn != NEVER) {
 		/* after the answer that it used, the client waited for the missing one */
 		if (syn - a->n->l->episode_first >= g->m->stall_ns &&
@@ -201,28 +221,21 @@ static void add_cost(struct context *g, struct silence *s, const struct asked *a
 		} else {
 			c->prompt_waits[c->prompt++] = syn - a->n->l->episode_first;
 		}
-		return;
+	} else if (has_given_up(g, s, &e, a)) {
+		c->vain[c->vain_count++] = time_in_vain(&e, a);
 	}
-	if (used)
-		return;
-	if (!is_for_connect(g, a) || !has_retries(g, a) || (answer != NEVER && !s->zone->type))
-		return;
-	c->vain[c->vain_count++] = time_in_vain(&e, a);
 }
 
 /* Counts the hosts that gave up and that did not wait otherwise. */
 static void count_vain_hosts(struct context *g, struct silence *s)
 {
 	size_t i;
-	bool used;
 
 	for (i = 0; i < s->count; i++) {
 		const struct asked *a = s->at[i];
 		struct episode e = episode_of(g, a->n);
-		ns_t answer = first_answer(&e, a->n, &used);
 
-		if (syn_of_episode(&e) == NEVER && !used && is_for_connect(g, a) &&
-		    has_retries(g, a) && (answer == NEVER || s->zone->type) && a->n->host)
+		if (a->n->host && has_given_up(g, s, &e, a))
 			s->cost.hosts_vain += count_once(a->n->host, &s->cost.hosts_vain);
 	}
 }
@@ -261,7 +274,7 @@ static bool find_silence(struct context *g, struct silence *s, const struct zone
 	size_t i;
 
 	*s = (struct silence){ .zone = z, .until = z->until };
-	s->at = calloc(g->zones->resolvers.asked_count + 1, sizeof(struct asked *));
+	s->at = calloc(g->resolvers->asked_count + 1, sizeof(struct asked *));
 	if (!s->at)
 		return false;
 	for (i = 0; i < g->d->zone_count; i++)

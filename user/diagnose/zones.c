@@ -88,14 +88,14 @@ static const struct dns_name *name_of(const struct context *g, const struct aske
 
 static uint16_t *number_of(const struct search *s, const struct asked *a)
 {
-	struct zones *z = s->g->zones;
+	const struct context *g = s->g;
 
-	return &z->of_asked[a - z->resolvers.asked];
+	return &g->zone_of_asked[a - g->resolvers->asked];
 }
 
 struct episode episode_of(const struct context *g, const struct noted_lookup *n)
 {
-	const struct resolvers *r = &g->zones->resolvers;
+	const struct resolvers *r = g->resolvers;
 	size_t low = 0, high = r->lookup_count, middle;
 
 	while (low < high) {
@@ -482,7 +482,7 @@ static void find_zones_of(struct context *g, const struct resolver *r, uint16_t 
 static void join_zones(struct context *g, const struct resolver *r, size_t first)
 {
 	struct diagnosis *d = g->d;
-	uint16_t *of = g->zones->of_asked + (r->asked - g->zones->resolvers.asked);
+	uint16_t *of = g->zone_of_asked + (r->asked - g->resolvers->asked);
 	struct zone *all = &d->zones[first];
 	size_t i;
 
@@ -612,18 +612,14 @@ static void find_types(struct context *g, const struct resolver *r)
 
 bool zones_find(struct context *g)
 {
-	struct zones *z = g->zones = calloc(1, sizeof(*z));
+	const struct resolvers *all = g->resolvers;
 	size_t i, first;
 
-	if (!z)
+	g->zone_of_asked = calloc(all->asked_count + 1, sizeof(*g->zone_of_asked));
+	if (!g->zone_of_asked)
 		return false;
-	if (!resolvers_of(g, &z->resolvers))
-		return !g->out_of_memory;
-	z->of_asked = calloc(z->resolvers.asked_count + 1, sizeof(*z->of_asked));
-	if (!z->of_asked)
-		return false;
-	for (i = 0; i < z->resolvers.count; i++) {
-		const struct resolver *r = &z->resolvers.at[i];
+	for (i = 0; i < all->count; i++) {
+		const struct resolver *r = &all->at[i];
 
 		if (!r->results[ASKED_ANSWERED])
 			continue;
@@ -635,15 +631,6 @@ bool zones_find(struct context *g)
 	return !g->out_of_memory;
 }
 
-void zones_free(struct context *g)
-{
-	if (!g->zones)
-		return;
-	resolvers_free(&g->zones->resolvers);
-	free(g->zones->of_asked);
-	free(g->zones);
-}
-
 /* ---- queries ---- */
 
 struct zone *zone_numbered(const struct context *g, uint16_t number)
@@ -653,7 +640,7 @@ struct zone *zone_numbered(const struct context *g, uint16_t number)
 
 const struct resolver *resolver_of_zone(const struct context *g, const struct zone *z)
 {
-	return find_resolver(&g->zones->resolvers, &z->server.address, z->server.port);
+	return find_resolver(g->resolvers, &z->server.address, z->server.port);
 }
 
 bool is_of_zone(const struct context *g, const struct zone *z, const struct lookup *l)

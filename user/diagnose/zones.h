@@ -10,19 +10,13 @@
 
 #define MAX_ZONES 1024
 
-struct zones {
-	struct resolvers resolvers;
-	uint16_t *of_asked; /* for each of resolvers.asked: the number of its zone, or 0 */
-};
-
-/* Fills in g->zones and g->d->zones. Returns false when out of memory. */
+/* Fills in g->zone_of_asked and g->d->zones. Returns false when out of memory. */
 bool zones_find(struct context *g);
-void zones_free(struct context *g);
 
 /* Returns the number of the zone that explains why this got no answer; 0 if there is none. */
-static inline uint16_t zone_of_asked(const struct zones *z, const struct asked *a)
+static inline uint16_t zone_of_asked(const struct context *g, const struct asked *a)
 {
-	return z->of_asked[a - z->resolvers.asked];
+	return g->zone_of_asked[a - g->resolvers->asked];
 }
 
 /* Returns NULL for 0. */
