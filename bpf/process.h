@@ -226,14 +226,14 @@ static __always_inline enum counter udp_counter(const __u8 *udp)
 								: COUNT_UDP_BYTES;
 }
 
-/* Counts a packet that is neither a TCP segment nor an ICMP error. */
-static __always_inline void count_untracked(table_ctx *ctx, const struct headers *h,
-					    enum parse_result parsed, __u32 bytes)
+/*
+ * Counts a packet that is neither a TCP segment, a UDP datagram nor an ICMP error. The ethertype is
+ * that of struct headers.
+ */
+static __always_inline void count_untracked(table_ctx *ctx, enum parse_result parsed,
+					    __u16 ethertype)
 {
 	switch (parsed) {
-	case PARSE_UDP:
-		table_count(ctx, udp_counter(h->transport), bytes);
-		return;
 	case PARSE_OTHER_PROTO:
 		table_count(ctx, COUNT_IP_OTHER, 1);
 		return;
@@ -241,7 +241,7 @@ static __always_inline void count_untracked(table_ctx *ctx, const struct headers
 		table_count(ctx, COUNT_FRAGMENTS, 1);
 		return;
 	case PARSE_UNKNOWN_LINK:
-		table_count_ethertype(ctx, h->ethertype);
+		table_count_ethertype(ctx, ethertype);
 		table_count(ctx, COUNT_UNKNOWN_LINK, 1);
 		return;
 	case PARSE_MALFORMED:

@@ -147,12 +147,10 @@ __noinline int read_quote(struct __sk_buff *skb, __u32 egress, __u32 length)
 __noinline int count_other(__u32 parsed)
 {
 	struct scratch *scratch = this_cpu_scratch();
-	struct headers h = {};
 
-	if (!scratch || parsed == PARSE_UDP)
-		return 0;
-	h.ethertype = scratch->ethertype;
-	count_untracked(NULL, &h, parsed, 0);
+	/* nothing below reads the context, so clang would pass garbage in its place */
+	if (scratch)
+		count_untracked(NULL, parsed, scratch->ethertype);
 	return 0;
 }
 

@@ -401,8 +401,11 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 		segment_read_udp(&s, h.ip, h.transport);
 		if (h.ethernet)
 			memcpy(s.mac, h.ethernet + 6, sizeof(s.mac));
+	} else if (parsed == PARSE_UDP) {
+		table_count(o, udp_counter(h.transport), f.wire_length);
+		return;
 	} else {
-		count_untracked(o, &h, parsed, f.wire_length);
+		count_untracked(o, parsed, h.ethertype);
 		return;
 	}
 	o->frame = frame;
