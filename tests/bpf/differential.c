@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "filter_cells.h"
+#include "lib/hash_bytes.h"
 
 /* BPF_PROG_TEST_RUN needs the Ethernet and IP headers, and takes at most a page. */
 #define MIN_FRAME 34
@@ -18,14 +19,21 @@
 static const uint16_t both_dns_ports[] = { 53, 5353 };
 #define BOTH_DNS_PORTS (sizeof(both_dns_ports) / sizeof(both_dns_ports[0]))
 
+/* Returns the array, with room for one more element of this size. */
+static void *grow(void *at, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return at;
+	*room = *room ? 2 * *room : 256;
+	at = realloc(at, *room * size);
+	if (!at)
+		abort();
+	return at;
+}
+
 static void save(struct records *records, const struct record *r)
 {
-	if (records->count == records->room) {
-		records->room = records->room ? 2 * records->room : 256;
-		records->at = realloc(records->at, records->room * sizeof(*r));
-		if (!records->at)
-			abort();
-	}
+	records->at = grow(records->at, records->count, &records->room, sizeof(*r));
 	records->at[records->count++] = *r;
 }
 
@@ -49,19 +57,9 @@ static void keep_native(void *context, const struct record *r)
 
 static void keep_packet(struct packets *p, const struct packet_head *head, const uint8_t *bytes)
 {
-	uint32_t i;
-
-	if (p->count == p->room) {
-		p->room = p->room ? 2 * p->room : 256;
-		p->at = realloc(p->at, p->room * sizeof(*p->at));
-		if (!p->at)
-			abort();
-	}
+	p->at = grow(p->at, p->count, &p->room, sizeof(*p->at));
 	p->at[p->count].head = *head;
-	p->at[p->count].bytes = 0;
-	for (i = 0; i < head->length; i++)
-		p->at[p->count].bytes = p->at[p->count].bytes * 1000003 + bytes[i];
-	p->count++;
+	p->at[p->count++].bytes = hash_bytes(bytes, head->length);
 }
 
 static int keep_packet_bpf(void *context, void *data, size_t size)
@@ -85,19 +83,9 @@ static void keep_packet_native(void *context, const struct packet_head *head)
 
 static void keep_dns(struct dns_events *e, const struct dns_head *head, const uint8_t *bytes)
 {
-	uint32_t i;
-
-	if (e->count == e->room) {
-		e->room = e->room ? 2 * e->room : 256;
-		e->at = realloc(e->at, e->room * sizeof(*e->at));
-		if (!e->at)
-			abort();
-	}
+	e->at = grow(e->at, e->count, &e->room, sizeof(*e->at));
 	e->at[e->count].head = *head;
-	e->at[e->count].bytes = 0;
-	for (i = 0; i < head->length; i++)
-		e->at[e->count].bytes = e->at[e->count].bytes * 1000003 + bytes[i];
-	e->count++;
+	e->at[e->count++].bytes = hash_bytes(bytes, head->length);
 }
 
 static int keep_dns_bpf(void *context, void *data, size_t size)

@@ -91,7 +91,7 @@ static bool is_of_try(const struct entry *e, const struct lookup *l, const struc
 
 /* Marks the packet of this time as the question or as the answer of a try. */
 static bool use_packet(struct dns_evidence *d, const struct lookup *l, const struct dns_try *t,
-		       bool is_question, const struct dns_role *role)
+		       bool is_question, struct dns_role *role)
 {
 	ns_t time = is_question ? t->time : t->answered;
 	uint64_t i;
@@ -104,12 +104,9 @@ static bool use_packet(struct dns_evidence *d, const struct lookup *l, const str
 			return false;
 		if (!is_of_try(e, l, t) || (r->is_answer || r->is_error) == is_question)
 			continue;
-		r->finding = role->finding;
-		r->number = role->number;
-		r->count = role->count;
-		r->first = role->first;
-		r->answered = role->answered;
-		r->result = role->result;
+		role->is_answer = r->is_answer;
+		role->is_error = r->is_error;
+		*r = *role;
 		return true;
 	}
 	return false;
@@ -136,10 +133,9 @@ bool dns_evidence_use(struct dns_evidence *d, const struct lookup *l, size_t fin
 	bool whole = true;
 	unsigned int i;
 
-	for (i = 0; i < l->try_count && i < MAX_TRIES; i++)
-		whole &= use_try(d, l, &l->tries[i], i + 1, finding);
-	if (l->try_count > MAX_TRIES)
-		whole &= use_try(d, l, &l->last, l->try_count, finding);
+	for (i = 0; i < lookup_tries(l); i++)
+		whole &= use_try(d, l, lookup_try(l, i), i < MAX_TRIES ? i + 1 : l->try_count,
+				 finding);
 	/* nothing was dropped: the clock went backwards */
 	return whole || !d->oldest;
 }
