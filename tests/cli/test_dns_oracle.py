@@ -34,7 +34,7 @@ TRY_OPEN, TRY_ANSWERED, TRY_FAILED, TRY_TRUNCATED, TRY_FRAGMENT, TRY_ERROR = ran
 
 
 class Ours:
-    """What the probe makes of a capture: packets, errors, and tries of lookups."""
+    """Holds the packets, errors and tries of lookups that the probe finds in a capture."""
 
     def __init__(self, path):
         self.packets, self.errors, self.tries, self.statuses = [], [], [], collections.Counter()
@@ -72,7 +72,7 @@ def name_of(text):
 
 
 class Theirs:
-    """What tshark makes of it: packets by frame, and the question of each answer."""
+    """Holds the packets that tshark finds, by frame, and the question of each answer."""
 
     def __init__(self, path):
         command = ['tshark', '-n', '-r', path, '-Y', 'dns', '-T', 'fields', '-E', 'occurrence=a',

@@ -65,7 +65,7 @@ static ns_t wait_of(const struct connection *c)
 
 #define MAX_PACKETS 24
 
-/* What a resolver asks, and what comes back. */
+/* A schedule lists the questions of a resolver and their answers. */
 struct scheduled {
 	double at;
 	unsigned int resolver; /* 1 or 2; 0 ends the list */
@@ -674,7 +674,7 @@ static void test_late_settling(void)
 	model_free(m);
 }
 
-/* Nobody waits for HTTPS records, and answers name nothing before they come. */
+/* A client connects before its HTTPS question is answered, and no answer names an address early. */
 static void test_no_wait(void)
 {
 	struct model *m = new_model();

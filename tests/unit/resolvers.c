@@ -171,7 +171,7 @@ static void test_some_hosts(void)
 	end();
 }
 
-/* What is behind the resolver, or a filter, is silent: other causes report that. */
+/* Other causes report a zone or a type that gets no answer. */
 static void test_zone_or_type(void)
 {
 	unsigned int i;
@@ -305,7 +305,7 @@ static void test_gap(void)
 	end();
 }
 
-/* Another device asks an address that drops everything, and gets its names elsewhere. */
+/* A device also asks an address that drops everything, and gets its names from another one. */
 static void test_asked_beside(void)
 {
 	const struct finding *f;

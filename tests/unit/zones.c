@@ -77,7 +77,7 @@ static void test_siblings(void)
 	end();
 }
 
-/* Nobody owns co.uk: the names below it have nothing in common. */
+/* Names below co.uk have different owners, so they share no zone. */
 static void test_registry(void)
 {
 	const struct finding *f;
@@ -371,7 +371,7 @@ static void test_no_lock(void)
 	end();
 }
 
-/* What waits in its own name stage was not held by another lookup. */
+/* A connect that waits for the name of its server is not held by another lookup. */
 static void test_own_name(void)
 {
 	struct asker a;

@@ -425,7 +425,7 @@ void report_chain(struct context *g, const struct chains *c)
 		return;
 	}
 	if (!s.members[0].to)
-		return; /* not so: each chain has a first part */
+		return; /* the analyzer does not see that each chain has a first part */
 	finding = finding_new(g, chain_kind(&s, c), chain_confidence(g, &s, c));
 	if (!finding)
 		return;

@@ -14,7 +14,7 @@ struct finding;
 
 #define MAX_RESOLVER_ROWS 16
 
-/* What became of the questions that a resolver was asked by UDP; a lookup counts once. */
+/* The results of the questions to a resolver by UDP; a lookup counts once. */
 struct resolver_row {
 	struct endpoint endpoint;
 	bool is_own; /* an address of this gateway */

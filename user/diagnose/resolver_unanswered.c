@@ -214,8 +214,8 @@ static enum confidence confidence_of(const struct context *g, const struct silen
 }
 
 /*
- * Nobody misses a resolver that only a log daemon asks, or that refuses at once. If only another
- * resolver asks it, its clients show whether that matters.
+ * Returns false if clients do not miss the resolver: only a log daemon asks it, it refuses at once,
+ * or only another resolver asks it, whose clients show whether that matters.
  */
 static bool is_worth_a_note(const struct silent_group *s)
 {

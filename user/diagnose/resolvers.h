@@ -23,7 +23,7 @@ enum asked_result {
 	ASKED_UNKNOWN, /* too early to say, or packets may have been lost here */
 };
 
-/* What a lookup asked of one resolver, by UDP. */
+/* The questions of a lookup to one resolver by UDP, and their result. */
 struct asked {
 	struct noted_lookup *n;
 	struct endpoint resolver;

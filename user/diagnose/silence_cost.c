@@ -240,7 +240,7 @@ static void add_wait(struct silent_group *s, struct host_part *host, const struc
 	}
 }
 
-/* What the members were asked for. */
+/* Counts the names of the episode for which the members were asked. */
 static void count_names(const struct context *g, struct silent_group *s, const struct moves *moves,
 			const struct episode *e)
 {

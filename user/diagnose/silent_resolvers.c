@@ -10,7 +10,7 @@
 /* Lookups without an answer in a row that are an outage of a resolver that answers otherwise. */
 #define MIN_IN_A_ROW 5
 
-/* What marked lookups prove. */
+/* The evidence in the marked lookups of a resolver. */
 struct proof {
 	size_t lookups, names, tries;
 	size_t missed; /* lookups that show that an answer was missed */

@@ -13,7 +13,7 @@ enum silence {
 	SILENT_FOR_A_TIME, /* it answered before or after */
 };
 
-/* What a host had of the silent resolvers. */
+/* The lookups of a host while the resolvers were silent. */
 struct host_part {
 	size_t questions; /* names that it asked meanwhile, of any resolver */
 	size_t here_first; /* of these: it asked the silent resolvers first */

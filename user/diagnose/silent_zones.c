@@ -16,7 +16,7 @@
 /* Answers to other names by which the resolver is known to live. */
 #define MIN_OTHERS 3
 
-/* What lookups without an answer cost. */
+/* The cost of lookups without an answer. */
 struct cost {
 	ns_t *waits; /* until a SYN */
 	size_t wait_count;

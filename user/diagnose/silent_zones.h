@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What became of the lookups of a zone, and what they cost: evidence for findings about it. */
+/* The evidence for findings about a zone: the results of its lookups, and their cost. */
 #pragma once
 
 #include "diagnose/zones.h"

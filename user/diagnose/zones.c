@@ -282,7 +282,7 @@ static bool group_by_suffix(struct search *s)
 	return true;
 }
 
-/* What the lookups in vain of a zone have in common. */
+/* Properties that the lookups in vain of a zone share. */
 struct common {
 	struct dns_name name; /* the longest zone that all names are in */
 	bool is_one_name;
