@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "pipeline.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -241,6 +242,9 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 	p->connects = connects_new(&p->connects_events);
 	p->vendors = mac_vendors_open(MAC_VENDORS_FOLDER);
 	p->services = services_open(SERVICES_FILE);
+	if (!p->services && errno != ENOENT)
+		fprintf(stderr, "probe: %s: %s; services are shown by their ports only\n",
+			SERVICES_FILE, strerror(errno));
 	p->model = model_new(o->stall, &p->reports.model_events);
 	if (o->write_file)
 		p->evidence = evidence_new(o->stall, o->snaplen);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "host/services.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,9 +82,11 @@ struct services *services_read(FILE *file)
 	char *line = NULL;
 
 	for (one.line = 0; s && one.line < MAX_SERVICES; one.line++) {
-		if (getline(&line, &room, file) < 0)
+		bool is_read = getline(&line, &room, file) >= 0;
+
+		if (!is_read && feof(file))
 			break;
-		if (parse_line(&one, line) && !add(s, &one)) {
+		if (!is_read || (parse_line(&one, line) && !add(s, &one))) {
 			services_close(s);
 			s = NULL;
 		}
@@ -107,17 +110,23 @@ struct services *services_open(const char *path)
 	struct services *s = NULL;
 	/* a named pipe must not block the start */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	FILE *file;
+	FILE *file = NULL;
+	int error;
 
 	if (fd < 0)
 		return NULL;
-	file = is_small_file(fd) ? fdopen(fd, "r") : NULL;
-	if (!file) {
+	if (is_small_file(fd))
+		file = fdopen(fd, "r");
+	else
+		errno = EFBIG;
+	if (file)
+		s = services_read(file);
+	error = errno;
+	if (file)
+		fclose(file);
+	else
 		close(fd);
-		return NULL;
-	}
-	s = services_read(file);
-	fclose(file);
+	errno = error;
 	return s;
 }
 

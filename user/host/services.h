@@ -15,14 +15,15 @@
 struct services;
 
 /*
- * Returns NULL if the file cannot be read, if it is no regular file of at most 1 MiB, or when out of
- * memory.
+ * Returns NULL, with errno set, if the file cannot be read, if it is no regular file of at most 1 MiB
+ * (EFBIG), or when out of memory.
  */
 struct services *services_open(const char *path);
 
 /*
  * Reads lines as in services(5), at most 65 536 of them. Malformed lines are left out; if a port has
- * several names, the first one counts. Returns NULL when out of memory.
+ * several names, the first one counts. Returns NULL, with errno set, if it cannot be read or when out
+ * of memory: a table with a part of the names would hide the loss.
  */
 struct services *services_read(FILE *file);
 void services_close(struct services *s);
