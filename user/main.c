@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "diagnose/diagnose.h"
+#include "doctor/doctor.h"
+#include "doctor/interfaces.h"
 #include "host/facts.h"
 #include "host/netns.h"
 #include "pipeline.h"
@@ -154,6 +156,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (options.cleanup)
 		return cleanup_only(&options);
+	if (options.list_interfaces)
+		return interfaces_list() ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (options.doctor)
+		return doctor_run(options.doctor, &options) ? EXIT_FAILURE : EXIT_SUCCESS;
 
 	status = pipeline_open(&pipeline, &options);
 	if (!status)

@@ -42,6 +42,8 @@ enum {
 	OPT_FORCE,
 	OPT_DNS_PORT,
 	OPT_NAMES,
+	OPT_CLIENT,
+	OPT_DOCTOR,
 	OPT_USAGE
 }; /* options without a short form */
 
@@ -65,7 +67,8 @@ static const struct argp_option argp_options[] = {
 	  "Watch the other interfaces of this host as well, to see whether the SYNs to peers that "
 	  "do not answer leave there",
 	  1 },
-	{ "client", 'c', "CIDR", 0, "Watch only connections from clients in this network", 1 },
+	{ "client", OPT_CLIENT, "CIDR", 0, "Watch only connections from clients in this network",
+	  1 },
 	{ "server", 'S', "CIDR", 0,
 	  "Watch only connections to servers in this network; hides attempts at other servers that clients may wait for",
 	  1 },
@@ -75,8 +78,12 @@ static const struct argp_option argp_options[] = {
 	{ "dns-port", OPT_DNS_PORT, "LIST", 0,
 	  "Ports at which DNS is asked (default 53): 53,5353; --server and --port do not narrow DNS",
 	  1 },
+	{ "list-interfaces", 'D', NULL, 0, "List the interfaces of this host, and exit", 1 },
+	{ "doctor", OPT_DOCTOR, "NAME", 0,
+	  "Check what a run on this interface would need and see, and exit", 1 },
 	{ NULL, 0, NULL, 0, "Duration and thresholds", 2 },
 	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },
+	{ "count", 'c', "COUNT", 0, "End the run after this many connects", 2 },
 	{ "stall", 's', "SECONDS", 0, "Threshold of a stall (default 1)", 2 },
 	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "Exit with status 3 if a problem was found", 2 },
 	{ NULL, 0, NULL, 0, "Output", 3 },
@@ -221,6 +228,17 @@ static bool parse_ports(const char *text, struct selector *selector)
 	return !*end;
 }
 
+/* -c was the short form of --client in earlier versions: scripts may still have it. */
+static unsigned long parse_count(struct argp_state *state, const char *text)
+{
+	struct address net, mask;
+
+	if (text[strspn(text, "0123456789")] && parse_cidr(text, &net, &mask))
+		argp_error(state, "-c %s: -c is a number of connects; use --client %s",
+			   format_name(text), format_name(text));
+	return parse_number(state, "-c", text, "connects", 1, 1000000000);
+}
+
 static bool has_dns_port(const struct options *o, unsigned long port)
 {
 	size_t i;
@@ -337,7 +355,7 @@ static void check_combination(struct argp_state *state, const struct options *o)
 			state,
 			"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
 			"not about --read FILE");
-	if (!o->iface_count && !o->read_count && !o->cleanup)
+	if (!o->iface_count && !o->read_count && !o->cleanup && !o->list_interfaces && !o->doctor)
 		argp_error(state, "nothing to watch: give --iface NAME or --read FILE");
 	if (o->iface_count && o->filter)
 		argp_error(
@@ -387,6 +405,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
 		break;
 	case 'c':
+		o->connect_count = parse_count(state, argument);
+		break;
+	case 'D':
+		o->list_interfaces = true;
+		break;
+	case OPT_DOCTOR:
+		o->doctor = argument;
+		break;
+	case OPT_CLIENT:
 		set_network(state, "--client", argument, &o->selector->client,
 			    &o->selector->client_mask);
 		break;

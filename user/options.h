@@ -22,7 +22,10 @@ struct options {
 	bool follow_peers; /* watch the other interfaces for SYNs that leave */
 	/* only remove filters of killed runs, on ifaces, or on all interfaces if there are none */
 	bool cleanup;
+	bool list_interfaces; /* -D: only list the interfaces */
+	const char *doctor; /* only examine this interface, or NULL */
 	double duration; /* seconds; 0 runs until a signal */
+	uint64_t connect_count; /* end after this many settled connects; 0 for no limit */
 	ns_t stall; /* ns; a longer silence of a client is a stall */
 	bool json;
 	const char *json_file; /* NULL for standard output */

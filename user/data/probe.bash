@@ -13,8 +13,8 @@ _probe_names() {
 
 _probe() {
 	local options=(--iface --read --netns --follow --follow-peers --client --server --port --dns-port
-		--duration --stall --exit-code --json= --html --write --force --snap --names --numeric --quiet
-		--verbose --hook --max-flows --ring-size --cleanup --help --version)
+		--list-interfaces --doctor --duration --count --stall --exit-code --json= --html --write --force
+		--snap --names --numeric --quiet --verbose --hook --max-flows --ring-size --cleanup --help --version)
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=() word
 
 	# readline splits --hook=tcx into three words: --hook = tcx
@@ -28,7 +28,7 @@ _probe() {
 
 	COMPREPLY=()
 	case $before in
-	-i | --iface) _probe_names /sys/class/net ;;
+	-i | --iface | --doctor) _probe_names /sys/class/net ;;
 	-N | --netns) _probe_names /run/netns ;;
 	-r | --read | -w | --write | --html | --json)
 		compopt -o filenames 2>/dev/null
@@ -40,11 +40,12 @@ _probe() {
 	-p | --port) words=(22 25 80 443 '80,443') ;;
 	--dns-port) words=(53 '53,5353') ;;
 	-d | --duration) words=(60 600 3600) ;;
+	-c | --count) words=(100 1000 10000) ;;
 	-s | --stall) words=(0.5 1 2 5) ;;
 	--snap) words=(96 256 1500) ;;
 	--max-flows) words=(120000 500000 1000000) ;;
 	--ring-size) words=(8 16 32 64) ;;
-	-c | --client | -S | --server) ;; # a network: nothing to suggest
+	--client | -S | --server) ;; # a network: nothing to suggest
 	*)
 		words=("${options[@]}")
 		# a capture may be followed by a filter of pcap-filter(7)
