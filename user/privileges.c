@@ -4,6 +4,7 @@
 #include <cap-ng.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -42,6 +43,19 @@ static uint64_t capabilities_in(capng_type_t set)
 uint64_t privileges_missing(uint64_t of)
 {
 	return load_capabilities() ? of & ~capabilities_in(CAPNG_EFFECTIVE) : of;
+}
+
+bool privileges_are_namespaced(void)
+{
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	uint32_t count = UINT32_MAX;
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%*u %*u %" SCNu32, &count) != 1)
+		count = UINT32_MAX;
+	fclose(f);
+	return count != UINT32_MAX;
 }
 
 /* Clears the inheritable and ambient sets, so that no other program inherits a capability. */

@@ -17,6 +17,12 @@
 uint64_t privileges_missing(uint64_t of);
 
 /*
+ * Returns true in a rootless container: its root has all capabilities, but only in its own
+ * namespace.
+ */
+bool privileges_are_namespaced(void);
+
+/*
  * Prints which capabilities are needed and which are missing. A second line explains how to get
  * them.
  */

@@ -49,6 +49,7 @@ struct session_iface {
 	const char *hook_reason; /* why the preferred hook is not used, or NULL */
 	const char *link; /* name of the link layer, for display */
 	ns_t blind[DIRECTIONS]; /* time during which packets passed that the hook did not see */
+	bool seen[DIRECTIONS]; /* the hook saw packets */
 	bool was_away; /* the interface was missing for part of the run */
 	bool is_part; /* member of a bridge or bond, which forwards in its place */
 };

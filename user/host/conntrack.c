@@ -316,7 +316,7 @@ static long read_setting(const char *name)
  * Returns true if the flowtable module is loaded or built in. /proc/net/stat/nf_flowtable exists
  * since kernel 6.0.
  */
-static bool has_flowtables(void)
+bool conntrack_has_flowtables(void)
 {
 	return !access("/sys/module/nf_flow_table", F_OK) ||
 	       !access("/proc/net/stat/nf_flowtable", F_OK);
@@ -358,7 +358,7 @@ struct conntrack *conntrack_open(const char **why)
 	*why = NULL;
 	filter_tcp(k->events);
 	setsockopt(mnl_socket_get_fd(k->events), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	if (has_flowtables())
+	if (conntrack_has_flowtables())
 		k->queries = netlink_open(NETLINK_NETFILTER);
 	return k;
 }

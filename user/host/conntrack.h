@@ -26,6 +26,9 @@ struct conntrack;
 struct conntrack *conntrack_open(const char **why);
 void conntrack_close(struct conntrack *k);
 
+/* Returns true if this kernel has loaded flowtables, which may carry flows past the hooks. */
+bool conntrack_has_flowtables(void);
+
 /* Returns true if conntrack_complete() will need CAP_NET_ADMIN. */
 bool conntrack_needs_privileges(const struct conntrack *k);
 

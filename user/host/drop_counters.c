@@ -398,6 +398,48 @@ static uint64_t number_in(const char *text)
 	return text && counter_value(FORMAT_NUMBER, NULL, text, &value) ? value : 0;
 }
 
+/* ---- totals ---- */
+
+static void total_files(char *const texts[FILES], struct host_drops *drops)
+{
+	struct drop_growth g;
+	size_t i;
+	int file;
+
+	for (i = 0; i < sizeof(file_counters) / sizeof(file_counters[0]); i++) {
+		g = (struct drop_growth){ .counter = file_counters[i].counter };
+		file = file_counters[i].file;
+		if (!texts[file] || !counter_value(files[file].format, file_counters[i].name,
+						   texts[file], &g.count))
+			continue;
+		drops->available[g.counter] = true;
+		add_growth(drops, &g);
+	}
+}
+
+void drop_counters_totals(const struct drop_counters *d, int ifindex, struct host_drops *drops)
+{
+	struct drop_growth g;
+	const struct row *row;
+
+	*drops = (struct host_drops){ .is_read = true };
+	total_files(d->before, drops);
+	for (row = d->rows.at; row < d->rows.at + d->rows.count; row++) {
+		if (row->ifindex && row->ifindex != ifindex)
+			continue;
+		drops->available[row->counter] = true;
+		g = (struct drop_growth){ .counter = row->counter,
+					  .ifindex = row->ifindex,
+					  .count = row->value,
+					  .passed = row->passed };
+		memcpy(g.iface, row->iface, sizeof(g.iface));
+		memcpy(g.kind, row->kind, sizeof(g.kind));
+		add_growth(drops, &g);
+	}
+	drops->omitted += d->rows.omitted;
+	qsort(drops->grown, drops->count, sizeof(drops->grown[0]), by_counter);
+}
+
 /* ---- open, read, close ---- */
 
 struct drop_counters *drop_counters_open(void)

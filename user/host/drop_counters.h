@@ -101,5 +101,11 @@ void drop_counters_sample(struct drop_counters *d);
 /* Reads the counters again, and stores which of them grew. */
 void drop_counters_end(struct drop_counters *d, struct host_drops *drops);
 
+/*
+ * Stores the counters of drop_counters_start() as they are, since the start of the host: those of
+ * this interface, of the namespace and of the host.
+ */
+void drop_counters_totals(const struct drop_counters *d, int ifindex, struct host_drops *drops);
+
 /* Frees d, which may be NULL. */
 void drop_counters_close(struct drop_counters *d);

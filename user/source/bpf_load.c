@@ -87,23 +87,6 @@ static void print_verifier_failure(const char *release, char *log)
 		PROBE_VERSION);
 }
 
-/*
- * Returns true in a rootless container: its root has all capabilities, but only in its own
- * namespace.
- */
-static bool is_in_user_namespace(void)
-{
-	FILE *f = fopen("/proc/self/uid_map", "re");
-	uint32_t count = UINT32_MAX;
-
-	if (!f)
-		return false;
-	if (fscanf(f, "%*u %*u %" SCNu32, &count) != 1)
-		count = UINT32_MAX;
-	fclose(f);
-	return count != UINT32_MAX;
-}
-
 static void print_why_refused(const char *release)
 {
 	int version = 0, patch = 0;
@@ -111,7 +94,7 @@ static void print_why_refused(const char *release)
 	char lockdown[128];
 	FILE *f;
 
-	if (is_in_user_namespace()) {
+	if (privileges_are_namespaced()) {
 		fprintf(stderr,
 			"this is a user namespace (a rootless container?), whose root may not; run "
 			"it on the host, with --netns PID of the container's process\n");

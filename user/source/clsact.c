@@ -70,30 +70,21 @@ static void unlock_interface(int fd)
 
 /* ---- filters and qdiscs of the interface ---- */
 
-#define MAX_NAME 64
-#define MAX_FILTERS 256
-
-struct filter {
-	uint32_t handle;
-	uint32_t priority;
-	char kind[16];
-	char name[MAX_NAME];
-	bool ours; /* a probe attached it */
-};
-
-struct filters {
-	struct filter at[MAX_FILTERS];
-	int count;
-	bool others; /* other programs have filters, in at[] or beyond its end */
-	int direction;
-};
+static void read_bpf_option(struct clsact_filter *f, const struct nlattr *a)
+{
+	if (mnl_attr_get_type(a) == TCA_BPF_NAME)
+		snprintf(f->name, sizeof(f->name), "%s", mnl_attr_get_str(a));
+	if (mnl_attr_get_type(a) == TCA_BPF_ID)
+		f->program = mnl_attr_get_u32(a);
+}
 
 static int read_filter(const struct nlmsghdr *h, void *context)
 {
 	const struct tcmsg *t = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a, *inner;
-	struct filters *all = context;
-	struct filter f = { .handle = t->tcm_handle, .priority = TC_H_MAJ(t->tcm_info) >> 16 };
+	struct clsact_filters *all = context;
+	struct clsact_filter f = { .handle = t->tcm_handle,
+				   .priority = TC_H_MAJ(t->tcm_info) >> 16 };
 	const char *name;
 
 	if (h->nlmsg_type != RTM_NEWTFILTER)
@@ -104,9 +95,7 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 			snprintf(f.kind, sizeof(f.kind), "%s", mnl_attr_get_str(a));
 		/* the kernel sends kind before options */
 		if (mnl_attr_get_type(a) == TCA_OPTIONS && !strcmp(f.kind, "bpf"))
-			mnl_attr_for_each_nested(inner,
-						 a) if (mnl_attr_get_type(inner) == TCA_BPF_NAME)
-				snprintf(f.name, sizeof(f.name), "%s", mnl_attr_get_str(inner));
+			mnl_attr_for_each_nested(inner, a) read_bpf_option(&f, inner);
 	}
 	/* skip the message with handle 0 that the dump contains for each priority */
 	if (!f.handle)
@@ -115,12 +104,12 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 	f.ours = f.priority == PRIORITY && !strncmp(f.name, name, strlen(name));
 	if (!f.ours)
 		all->others = true;
-	if (all->count < MAX_FILTERS)
+	if (all->count < CLSACT_MAX_FILTERS)
 		all->at[all->count++] = f;
 	return MNL_CB_OK;
 }
 
-static int list_filters(int ifindex, int direction, struct filters *all)
+int clsact_list(int ifindex, int direction, struct clsact_filters *all)
 {
 	struct netlink_request r;
 	struct tcmsg *t = netlink_begin(&r, RTM_GETTFILTER, sizeof(*t));
@@ -136,7 +125,7 @@ static int list_filters(int ifindex, int direction, struct filters *all)
 
 struct qdisc {
 	int ifindex;
-	char kind[MAX_NAME];
+	char kind[CLSACT_MAX_NAME];
 };
 
 static int read_qdisc(const struct nlmsghdr *h, void *context)
@@ -165,6 +154,33 @@ static int find_qdisc(int ifindex, struct qdisc *q)
 	return netlink_dump(NETLINK_ROUTE, &r, read_qdisc, q);
 }
 
+int clsact_qdisc(int ifindex, char kind[CLSACT_MAX_NAME])
+{
+	struct qdisc q;
+	int error = find_qdisc(ifindex, &q);
+
+	strcpy(kind, q.kind);
+	return error;
+}
+
+bool clsact_runs_before(const struct clsact_filter *f)
+{
+	return f->priority < PRIORITY;
+}
+
+bool clsact_is_leftover(int ifindex, const struct clsact_filter *f)
+{
+	int owner;
+
+	if (!f->ours)
+		return false;
+	owner = claim_name("owner", ifindex, f->handle);
+	if (owner < 0)
+		return false; /* the owner of the filter is alive */
+	close(owner);
+	return true;
+}
+
 /* ---- changes ---- */
 
 static struct bpf_tc_hook hook_at(int ifindex, int direction)
@@ -187,11 +203,11 @@ static int remove_filter(int ifindex, int direction, uint32_t handle)
 static bool remove_qdisc(int ifindex)
 {
 	struct bpf_tc_hook hook = hook_at(ifindex, INGRESS);
-	struct filters all;
+	struct clsact_filters all;
 	int d;
 
 	for (d = 0; d < DIRECTIONS; d++)
-		if (list_filters(ifindex, d, &all) || all.count)
+		if (clsact_list(ifindex, d, &all) || all.count)
 			return false;
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	return !bpf_tc_hook_destroy(&hook);
@@ -201,7 +217,7 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 {
 	struct bpf_tc_hook hook = hook_at(c->ifindex, INGRESS);
 	struct bpf_tc_opts opts;
-	struct filters all;
+	struct clsact_filters all;
 	struct qdisc there;
 	int d, i, error;
 
@@ -219,7 +235,7 @@ static int attach_filters(struct clsact *c, const int program[DIRECTIONS], const
 		return -EEXIST; /* an ingress qdisc would run filters for egress at ingress */
 	*tried = "attach a bpf filter to the clsact qdisc";
 	for (d = 0; d < DIRECTIONS; d++) {
-		error = list_filters(c->ifindex, d, &all);
+		error = clsact_list(c->ifindex, d, &all);
 		if (error)
 			return error;
 		for (i = 0; i < all.count; i++)
@@ -292,7 +308,7 @@ void clsact_detach(struct clsact *c)
 
 static int reap(int ifindex, int *filters, bool *qdisc)
 {
-	struct filters all;
+	struct clsact_filters all;
 	int d, i, owner, error;
 	struct qdisc there;
 	bool made = false;
@@ -301,7 +317,7 @@ static int reap(int ifindex, int *filters, bool *qdisc)
 	if (error || strcmp(there.kind, "clsact"))
 		return error;
 	for (d = 0; d < DIRECTIONS; d++) {
-		error = list_filters(ifindex, d, &all);
+		error = clsact_list(ifindex, d, &all);
 		if (error)
 			return error;
 		for (i = 0; i < all.count; i++) {
@@ -336,17 +352,17 @@ int clsact_reap(int ifindex, int *filters, bool *qdisc)
 int clsact_others(const struct clsact *c, int ifindex, int direction, char *text, size_t size,
 		  bool *ours_missing)
 {
-	struct filters all;
+	struct clsact_filters all;
 	size_t used = 0;
 	int i, error, count = 0;
 
 	*ours_missing = c->owner >= 0;
 	text[0] = '\0';
-	error = list_filters(ifindex, direction, &all);
+	error = clsact_list(ifindex, direction, &all);
 	if (error)
 		return error;
 	for (i = 0; i < all.count; i++) {
-		const struct filter *f = &all.at[i];
+		const struct clsact_filter *f = &all.at[i];
 
 		if (c->owner >= 0 && f->priority == PRIORITY && f->handle == c->handle)
 			*ours_missing = false;

@@ -26,6 +26,26 @@ struct clsact {
 	int owner; /* the owner's socket; -1 if not attached */
 };
 
+#define CLSACT_MAX_NAME 64
+#define CLSACT_MAX_FILTERS 256
+
+struct clsact_filter {
+	uint32_t handle;
+	uint32_t priority;
+	char kind[16]; /* "bpf", "flower", ... */
+	char name[CLSACT_MAX_NAME]; /* of a BPF program, as its owner named it */
+	uint32_t program; /* id of a BPF program, or 0 */
+	bool ours; /* a probe attached it */
+};
+
+/* The filters of one direction, in the order in which they run. */
+struct clsact_filters {
+	struct clsact_filter at[CLSACT_MAX_FILTERS];
+	int count;
+	bool others; /* other programs have filters, in at[] or beyond its end */
+	int direction;
+};
+
 #define CLSACT_NONE ((struct clsact){ .owner = -1 })
 
 /*
@@ -53,3 +73,18 @@ int clsact_reap(int ifindex, int *filters, bool *qdisc);
  */
 int clsact_others(const struct clsact *c, int ifindex, int direction, char *text, size_t size,
 		  bool *ours_missing);
+
+/* Lists the filters of a direction. Returns 0 or a negative errno. */
+int clsact_list(int ifindex, int direction, struct clsact_filters *all);
+
+/*
+ * Stores the kind of the qdisc that holds the filters: "clsact", "ingress", or "" if there is none.
+ * Returns 0 or a negative errno.
+ */
+int clsact_qdisc(int ifindex, char kind[CLSACT_MAX_NAME]);
+
+/* Returns true if the filter runs before those of a probe. */
+bool clsact_runs_before(const struct clsact_filter *f);
+
+/* Returns true if a run that was killed left this filter. */
+bool clsact_is_leftover(int ifindex, const struct clsact_filter *f);

@@ -149,7 +149,8 @@ static int start_watching(struct live *l, struct watched *w)
 	struct netdev_state link;
 	bool qdisc;
 
-	w->leftover.error = clsact_reap(w->netdev.index, &w->leftover.filters, &qdisc);
+	if (!l->options->doctor) /* which changes nothing */
+		w->leftover.error = clsact_reap(w->netdev.index, &w->leftover.filters, &qdisc);
 	if (netdev_query(&link, w->netdev.index, NULL))
 		link = (struct netdev_state){ .up = true };
 	start_watchdogs(l, w, &link);
@@ -284,6 +285,7 @@ static void poll_iface(struct live *l, struct watched *w, const bool *active)
 	l->packets_passed += link.packets[INGRESS] + link.packets[EGRESS] - w->packets_before;
 	l->bytes_passed += link.bytes - w->bytes_before;
 	for (d = 0; d < DIRECTIONS; d++) {
+		w->session_iface->seen[d] |= active[d];
 		switch (hook_watchdog_check(&w->watchdog[d], active[d], link.packets[d], now)) {
 		case HOOK_BLIND:
 			notice_blind(l, w, &link, d);
