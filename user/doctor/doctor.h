@@ -5,7 +5,8 @@
 struct options;
 
 /*
- * Prints what probe would find on this interface, for --doctor. Returns 0, or -1 after an error
- * message.
+ * Prints what a run on this interface needs and sees, in words with what to do, for --doctor. It
+ * runs the probe for two seconds (or --duration), and changes nothing. The output has no addresses
+ * and no names of hosts. Returns 0, or -1 if something prevents or blinds a run.
  */
 int doctor_run(const char *iface, const struct options *o);
