@@ -17,18 +17,19 @@
 
 #define SECONDS 2.0 /* duration of the trial, unless --duration sets it */
 #define SIGNIFICANT 20 /* packets of which the hook must have seen one */
+#define ONE_SIDED 20 /* times as many packets in one direction as in the other */
 
 struct trial {
 	struct session session;
 	struct drop_counters *drops;
 	uint64_t syns[DIRECTIONS];
 	uint64_t synacks[DIRECTIONS];
+	uint64_t synacks_alone; /* whose SYN was not seen */
 	uint64_t attempts;
 	uint64_t dns[DIRECTIONS];
 	uint64_t of_other_hosts; /* attempts whose SYN was sent to another machine's MAC */
 	uint64_t from_this_host; /* attempts whose client has an address of this host */
 	uint64_t translated; /* such attempts whose client conntrack knows */
-	bool has_no_tcp_notice;
 };
 
 /* ---- the sink of the run ---- */
@@ -60,7 +61,8 @@ static void on_synack_alone(void *context, const struct connection *c)
 {
 	struct trial *t = context;
 
-	t->synacks[c->synack_egress ? EGRESS : INGRESS]++;
+	(void)c;
+	t->synacks_alone++;
 }
 
 static void on_dns(void *context, const struct dns_head *head, const uint8_t *bytes, uint64_t start,
@@ -143,28 +145,30 @@ static void report_blind(struct sheet *s, const struct trial *t, const struct li
 	}
 }
 
+/*
+ * Reports that (nearly) all packets pass in one direction. Only SYNs without answers make it a
+ * warning: a stream of UDP may be one-way.
+ */
 static void report_direction(struct sheet *s, const struct trial *t, const struct link *l,
 			     const uint64_t packets[DIRECTIONS])
 {
-	const bool *seen = t->session.interfaces[0].seen;
+	int most = packets[EGRESS] > packets[INGRESS] ? EGRESS : INGRESS;
+	bool is_limited = t->syns[most] && !t->synacks[!most];
 
-	if (seen[INGRESS] == seen[EGRESS] || packets[INGRESS] + packets[EGRESS] < SIGNIFICANT)
+	if (packets[most] < SIGNIFICANT || packets[!most] * ONE_SIDED > packets[most])
 		return;
-	if (seen[INGRESS] && packets[EGRESS] < SIGNIFICANT) {
-		sheet_remark(s, LEVEL_WARNING,
-			     "packets come in on %s, and none leave: a mirror port, or the answers "
-			     "take another interface",
-			     format_name(l->name));
-		sheet_action(s, "on a mirror port, mirror both directions; else watch the other "
-				"interface as well (-i A -i B)");
-	} else if (seen[EGRESS] && packets[INGRESS] < SIGNIFICANT) {
-		sheet_remark(s, LEVEL_WARNING,
-			     "packets leave on %s, and none come in: the other end is silent, or "
-			     "the answers take another interface",
-			     format_name(l->name));
-		sheet_action(s, "check the cable, the port and the routes; watch the other "
-				"interface as well (-i A -i B)");
-	}
+	sheet_remark(s, is_limited ? LEVEL_WARNING : LEVEL_NOTE,
+		     most == INGRESS
+			     ? "packets come in on %s, and hardly any leave: a mirror port, or "
+			       "the answers take another interface"
+			     : "packets leave on %s, and hardly any come in: the other end is "
+			       "silent, or the answers take another interface",
+		     format_name(l->name));
+	sheet_action(s, most == INGRESS
+				? "on a mirror port, mirror both directions; else watch the "
+				  "other interface as well (-i A -i B)"
+				: "check the cable, the port and the routes; or watch the other "
+				  "interface as well (-i A -i B)");
 }
 
 static void report_syns(struct sheet *s, const struct trial *t)
@@ -172,7 +176,12 @@ static void report_syns(struct sheet *s, const struct trial *t)
 	uint64_t syns = t->syns[INGRESS] + t->syns[EGRESS];
 	uint64_t synacks = t->synacks[INGRESS] + t->synacks[EGRESS];
 
-	if (!syns && !synacks)
+	if (t->synacks_alone >= SIGNIFICANT && !syns)
+		sheet_remark(s, LEVEL_WARNING,
+			     "%" PRIu64 " SYN-ACKs without SYNs: the SYNs take another interface "
+			     "(asymmetric routing)",
+			     t->synacks_alone);
+	if (!syns)
 		return;
 	sheet_remark(s, LEVEL_OK,
 		     "%" PRIu64 " SYN%s in, %" PRIu64 " out; %" PRIu64 " SYN-ACK%s in, %" PRIu64
@@ -184,10 +193,6 @@ static void report_syns(struct sheet *s, const struct trial *t)
 		sheet_remark(s, LEVEL_WARNING,
 			     "no SYN is answered here: the servers are silent, or the answers take "
 			     "another interface (asymmetric routing)");
-	if (synacks >= SIGNIFICANT && !syns)
-		sheet_remark(s, LEVEL_WARNING,
-			     "SYN-ACKs without SYNs: the SYNs take another interface (asymmetric "
-			     "routing)");
 	if (t->of_other_hosts * 2 > t->attempts)
 		sheet_remark(s, LEVEL_NOTE,
 			     "most SYNs are sent to other machines: this is a mirror port or a "
@@ -209,7 +214,7 @@ static void report_nat(struct sheet *s, const struct trial *t)
 			"that conntrack does not know%s%s",
 			t->session.nat.unknown ? ": " : "",
 			t->session.nat.unknown ? t->session.nat.unknown : "");
-	else if (!t->session.nat.known && t->session.nat.unknown)
+	else if (!t->attempts && t->session.nat.unknown)
 		sheet_remark(s, LEVEL_NOTE, "%s", t->session.nat.unknown);
 }
 
@@ -319,11 +324,11 @@ static void report_drops(struct sheet *s, const struct trial *t, const struct li
 		if (!is_about(g, l) || (!info->is_loss && !growth))
 			continue;
 		sheet_remark(s, growth && info->is_loss ? LEVEL_WARNING : LEVEL_NOTE,
-			     "%" PRIu64 " %s%s%s%s since the start (%s), %" PRIu64
-			     " more during the trial",
-			     g->count, info->text, g->kind[0] ? " (" : "",
+			     "%s%s%s%s: %" PRIu64 " since the start, %" PRIu64
+			     " more during the trial (%s)",
+			     info->text, g->kind[0] ? " (" : "",
 			     g->kind[0] ? format_name(g->kind) : "", g->kind[0] ? ")" : "",
-			     info->name, growth ? growth->count : 0);
+			     g->count, growth ? growth->count : 0, info->name);
 		if (growth && info->is_loss)
 			sheet_action(s, "%s", info->action);
 		shown++;
