@@ -69,6 +69,7 @@ struct session {
 	char names[MAX_IFACES * (IFNAMSIZ + 2)]; /* storage of `from` in a live run */
 	const char *link; /* name of a capture's link type, for display */
 	char kernel[65]; /* kernel release */
+	char gateway[65]; /* host name; "" for a capture, which may be another machine's */
 	struct timespec start; /* wall-clock time */
 	ns_t duration;
 	uint16_t dns_ports[MAX_DNS_PORTS];

@@ -9,7 +9,9 @@
 #include "lib/format.h"
 #include "lib/hash_bytes.h"
 #include "page_source.h" /* page_html, page_css, page_js and their hashes */
+#include "report/html_connects.h"
 #include "report/json.h"
+#include "report/json_fields.h"
 #include "report/peer_text.h"
 
 /* The latest failed attempts of all clients that share a hash bucket. */
@@ -44,7 +46,7 @@ struct row {
 
 enum host_kind {
 	HOST_STALLED,
-	HOST_FAILED, /* has failed attempts or open waits */
+	HOST_FAILED, /* has late or failed connects, or open waits */
 	HOST_WELL,
 	HOST_SILENT, /* had no payload on any connection */
 	HOST_KINDS,
@@ -102,12 +104,38 @@ static void write_json(FILE *out, const char *json)
 
 /* ---- the template ---- */
 
+/* Returns the name of a capture without its folders; names of interfaces have no slash. */
+static const char *file_name(const char *from)
+{
+	const char *slash = strrchr(from, '/');
+
+	return slash && slash[1] ? slash + 1 : from;
+}
+
+/* Writes the start of the run as zone() of page/facts.js has it: "2026-01-31 12:00 UTC+05:45". */
+static void write_date(FILE *out, const struct timespec *start)
+{
+	long offset = format_utc_offset(start) / 60, minutes = labs(offset);
+	char date[FORMAT_TIME];
+	struct tm tm;
+
+	if (!localtime_r(&start->tv_sec, &tm) ||
+	    !strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm))
+		return;
+	fprintf(out, ", %s UTC", date);
+	if (offset)
+		fprintf(out, "%s%02ld:%02ld", offset < 0 ? "−" : "+", minutes / 60, minutes % 60);
+}
+
+/* Writes the gateway, the interfaces or the capture, and the start of the run. */
 static void write_title(FILE *out, const struct session *session)
 {
-	char clock[FORMAT_TIME];
-
-	write_text(out, session->from);
-	fprintf(out, ", %s", format_run_clock(clock, &session->start, session->duration, 0));
+	if (session->gateway[0]) {
+		write_text(out, session->gateway);
+		fputc(' ', out);
+	}
+	write_text(out, file_name(session->from));
+	write_date(out, &session->start);
 }
 
 /* Writes the text report with all tables. */
@@ -223,13 +251,15 @@ static void html_connection(struct report *r, const struct connection *c)
 
 /* ---- selection of hosts, and of stalls and attempts of each ---- */
 
-static enum host_kind host_kind(const struct host *h)
+static enum host_kind host_kind(const struct host *h, bool has_trouble)
 {
 	const struct pair *pair;
 	size_t i;
 
 	if (h->stalls)
 		return HOST_STALLED;
+	if (has_trouble)
+		return HOST_FAILED;
 	for (i = 0; i < h->client_count; i++)
 		LIST_FOREACH(pair, &h->clients[i]->pairs, of_client)
 			if (pair->failures)
@@ -396,28 +426,34 @@ static void share_rows(struct rows *rows)
 	shown[HOST_SILENT] = min_size(of[HOST_SILENT], room);
 }
 
-static void choose_rows(struct rows *rows, const struct hosts *hosts, const struct model *m,
+/* Returns false when out of memory. */
+static bool choose_rows(struct rows *rows, const struct model *m, const struct diagnosis *d,
 			struct html_state *page)
 {
+	const struct hosts *hosts = &d->hosts;
+	bool *has_trouble = hosts_with_trouble(m, d);
 	size_t i, n[HOST_KINDS] = {};
 	int kind;
 
 	memset(rows, 0, sizeof(*rows));
-	for (i = 0; i < hosts->count; i++)
-		rows->hosts[host_kind(&hosts->at[i])]++;
+	for (i = 0; has_trouble && i < hosts->count; i++)
+		rows->hosts[host_kind(&hosts->at[i], has_trouble[i])]++;
 	share_rows(rows);
-	for (kind = 0; kind < HOST_KINDS; kind++)
+	for (kind = 0; has_trouble && kind < HOST_KINDS; kind++)
 		for (i = 0; i < hosts->count && n[kind] < rows->shown[kind]; i++)
-			if ((int)host_kind(&hosts->at[i]) == kind) {
+			if ((int)host_kind(&hosts->at[i], has_trouble[i]) == kind) {
 				row_fill(&rows->at[rows->count++], &hosts->at[i], m, page);
 				n[kind]++;
 			}
+	free(has_trouble);
+	return has_trouble;
 }
 
 /* ---- the JSON objects ---- */
 
-/* Writes the names of the traits that the rows show, and the values of each row. */
-static void write_traits(FILE *out, const struct rows *rows, const struct diagnosis *d)
+/* Writes the names of the traits that the rows show, and the values and connects of each row. */
+static void write_rows(FILE *out, const struct rows *rows, const struct host_connects *connects,
+		       const struct diagnosis *d)
 {
 	enum trait traits[MAX_TRAIT_COLUMNS];
 	size_t i, k, n = diagnosis_traits(d, traits);
@@ -436,7 +472,9 @@ static void write_traits(FILE *out, const struct rows *rows, const struct diagno
 					   format_trait(value, d, traits[k], rows->at[i].host));
 			fputc('"', out);
 		}
-		fputs("]}", out);
+		fputc(']', out);
+		write_connects(out, &connects[i]);
+		fputc('}', out);
 	}
 	fputc(']', out);
 }
@@ -460,10 +498,27 @@ static size_t count_names(const struct report *r, const struct rows *rows,
 	return names_shown(d, numbers, count);
 }
 
+/* Selects the connects of the rows, and writes the rows. */
+static void write_rows_of(struct report *r, const struct rows *rows, const struct model *m,
+			  const struct diagnosis *d)
+{
+	struct host_connects *connects = calloc(rows->count + 1, sizeof(*connects));
+	const struct host *hosts[MAX_PAGE_HOSTS];
+	unsigned int i;
+
+	for (i = 0; i < rows->count; i++)
+		hosts[i] = rows->at[i].host;
+	if (connects && select_connects(connects, hosts, rows->count, m, d))
+		write_rows(r->out, rows, connects, d);
+	else
+		r->error = ENOMEM;
+	free(connects);
+}
+
 static void write_left_out(struct report *r, const struct rows *rows, const struct html_state *page,
 			   const struct diagnosis *d, size_t peers)
 {
-	write_traits(r->out, rows, d);
+	field_string(r->out, "gateway", r->session->gateway[0] ? r->session->gateway : NULL);
 	fprintf(r->out,
 		",\"hosts_more\":{\"stalled\":%zu,\"failed\":%zu,\"well\":%zu,\"speechless\":%zu}",
 		rows->hosts[HOST_STALLED] - rows->shown[HOST_STALLED],
@@ -504,7 +559,9 @@ static void write_objects(struct report *r, const struct model *m, const struct 
 	if (!rows || !peers || !d->hosts.at) {
 		r->error = ENOMEM;
 	} else {
-		choose_rows(rows, &d->hosts, m, page);
+		if (!choose_rows(rows, m, d, page))
+			r->error = ENOMEM;
+		write_rows_of(r, rows, m, d);
 		write_left_out(r, rows, page, d, count);
 		for (i = 0; i < rows->count; i++)
 			write_row(r, &rows->at[i]);

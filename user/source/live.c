@@ -124,6 +124,7 @@ static void start_clocks(struct live *l)
 
 	uname(&u);
 	snprintf(l->session->kernel, sizeof(l->session->kernel), "%s", u.release);
+	snprintf(l->session->gateway, sizeof(l->session->gateway), "%s", u.nodename);
 	clock_gettime(CLOCK_REALTIME, &l->session->start);
 	l->start = monotonic_ns();
 	l->suspended = clock_ns(CLOCK_BOOTTIME) - l->start;
