@@ -66,7 +66,7 @@ build/probe.skel.h: build/probe.bpf.o
 	$(call show,SKEL,$@)$(BPFTOOL) gen skeleton $< name probe_bpf > $@.tmp && mv $@.tmp $@
 
 # The page of --html; its scripts are in the order of their dependencies.
-PAGE := user/report/page/page.html user/report/page/page.css $(addprefix user/report/page/,facts.js draw.js wait.js hosts.js spread.js ledger.js page.js)
+PAGE := user/report/page/page.html user/report/page/page.css $(addprefix user/report/page/,facts.js draw.js wait.js hosts.js shares.js spread.js ledger.js page.js)
 
 build/page_source.h: scripts/page-source $(PAGE) | build
 	$(call show,PAGE,$@)scripts/page-source $(PAGE) > $@.tmp && mv $@.tmp $@

@@ -166,7 +166,9 @@ def test_story():
     expect(texts(b, 'h1') == [summary['verdict'] + '.'], texts(b, 'h1'))
     expect(texts(b, '.sentence') == [noted(f) for f in findings], texts(b, '.sentence'))
     for words in [line['text'] for f in findings for line in f['evidence']] + findings[0]['affected']:
-        expect(words in texts(b, 'dd, dd li'), words)
+        expect(words in texts(b, 'dd, dd li, article .action span'), words)
+    action = [line['text'] for line in findings[0]['evidence'] if line['label'] == 'action']
+    expect(action and texts(b, 'header .action')[0] == 'What to do: ' + action[0], 'the action is in the head', action)
     expect(findings[0]['confidence'] + ' confidence' in texts(b, 'header .confidence')[0], texts(b, '.confidence'))
 
     stalls, hosts = of(objects, 'stall'), of(objects, 'host')
@@ -217,9 +219,9 @@ def test_tables():
         expect(sum(n for _, _, n in h['buckets']) == h['count'], key, h)
         for _, _, n in h['buckets']:
             expect(any(c.endswith('| %d' % n) for c in cells), key, n)
-    shown = b.ask('[...document.querySelectorAll("article .mark .fine, article .mark rect.stall")].length')
+    shown = b.ask('[...document.querySelectorAll("article figure:has(.threshold) .mark rect:not(.pad)")].length')
     waits = len(summary['percentiles']['wait']['buckets'])
-    expect(shown == waits + 1, 'bars for the waits and for the silence', shown, waits)
+    expect(shown == waits, 'bars for the waits', shown, waits)
     # The page formats durations as the report does.
     words = texts(b, 'pre')[0]
     for p in ('p50', 'p90', 'p99'):
@@ -371,7 +373,7 @@ def test_open_wait_alone():
     b = show(path)
     expect(texts(b, '.overview h2') == ['Who waited, and when?'], texts(b, '.overview h2'))
     expect(len(labels(b, '.overview .mark rect.undecided')) == 1, 'the open wait')
-    expect(any(t == '1 host with failures or open waits' for t in texts(b, '.overview svg text')), 'its group')
+    expect(any(t == '1 host with late or failed connects or open waits' for t in texts(b, '.overview svg text')), 'its group')
     b.quiet()
 
 
@@ -401,7 +403,8 @@ def test_well():
     objects, path, _ = write('well', office(6, set(), pages=3))
     b = show(path)
     expect(not of(objects, 'stall') and texts(b, 'h1')[0] == of(objects, 'summary')[0]['verdict'] + '.', texts(b, 'h1'))
-    expect(not texts(b, '.overview') and len(texts(b, ':not(.ledger) > figure')) == 2, texts(b, 'figure h3'))
+    expect(texts(b, '.overview h2') == ['Who connected, and when?'], texts(b, '.overview h2'))
+    expect(len(texts(b, ':not(.ledger) > figure')) == 3, texts(b, 'figure h3'))
     expect('None of them waited 1 s.' in texts(b, 'main')[0], 'the longest wait')
     b.quiet()
     _, path, _ = write('nothing', [(START, captures.frame((host(1), 5), SERVER, ACK, 5, 5, b'x'))])
@@ -521,6 +524,155 @@ def test_labels():
             for i, (left, right, top, bottom) in enumerate(group):
                 expect(not any(left < r and l < right and top < u and o < bottom for l, r, o, u in group[:i]), width, group)
     expect(len([t for t in texts(show(path), 'svg .strong') if '(' in t]) == 3, 'each timer has a label')
+    b.quiet()
+
+
+OVERLAPS = """[...document.querySelectorAll('.plot svg')].flatMap((s) => {
+    const boxes = [...s.querySelectorAll('text')].filter((t) => t.textContent)
+        .map((t) => [t.getBoundingClientRect(), t.textContent]);
+    const apart = (a, b) => a.right <= b.left + 0.5 || b.right <= a.left + 0.5 || a.bottom <= b.top + 2 ||
+        b.bottom <= a.top + 2;
+    const all = s.getBoundingClientRect();
+    return boxes.flatMap(([a, words], i) => [
+        ...boxes.slice(0, i).filter(([b]) => !apart(a, b)).map(([, other]) => words + ' / ' + other),
+        ...(a.left < all.left - 1 || a.right > all.right + 1 ? ['cut off: ' + words] : [])]);
+})"""
+
+
+def slow_server():
+    """Returns packets: eight hosts wait 3 s for the answers of one of two servers."""
+    packets = []
+    for n in range(40):
+        server = (('192.0.2.80', 80), SERVER)[n // 8 % 2]
+        for at, frame in visit(START + n * SECOND // 4, 10**6, (host(n % 8), 6000 + n), server):
+            packets.append((at + (3 * SECOND if server != SERVER and frame.endswith(b'200') else 0), frame))
+    return packets
+
+
+def unreachable():
+    """Returns packets: six hosts get no answer from two servers, and a refusal from a third, and are served by others."""
+    packets = list(office(8, set()))
+    for n in range(6):
+        for i in range(4):
+            at = START + i * 3 * SECOND + n * 10**8
+            packets += list(silent(at, (host(n), 5000 + i), ('192.0.2.%d' % (9 + i % 2), 443), syns=3))
+            packets += list(refused(at, (host(n), 5100 + i)))
+    return packets
+
+
+def many_hosts():
+    return [p for n in range(120) for p in office(1, set(), pages=2, start=START + n * 10**8)] + \
+        [p for n in range(400) for p in visit(START + n * 10**7, (n % 3) * SECOND, (host(n), 7000), SITES[n % 5])]
+
+
+REPORTS = {'story': story, 'slow-server': slow_server, 'unreachable': unreachable, 'well': lambda: office(6, set(), pages=3),
+           'many-hosts': many_hosts}
+
+
+def test_labels_apart():
+    """no label of any picture lies on another one or leaves the picture, on a phone, a window and a wide screen"""
+    REPORTS['names'] = dead_resolver
+    for name, packets in REPORTS.items():
+        _, path, _ = write(name, packets())
+        for width in (390, 900, 1600):
+            b = show(path, width=width)
+            found = b.ask(OVERLAPS)
+            expect(not found, name, width, found)
+            expect(b.ask('document.querySelectorAll(".plot text").length') > 10, name, 'no labels')
+            b.quiet()
+
+
+def test_columns():
+    """on a phone, a wide table scrolls by itself: each column can be reached, and no address is broken"""
+    _, path, _ = write('columns', unreachable())
+    b = show(path, width=390)
+    b.ask('document.querySelectorAll("details").forEach((d) => { d.open = true; })')
+    hidden = b.ask("""[...document.querySelectorAll('.scroll')].filter((s) => {
+        s.scrollLeft = s.scrollWidth;
+        const last = s.querySelector('tr').lastElementChild.getBoundingClientRect(), frame = s.getBoundingClientRect();
+        return last.right > frame.right + 1 || frame.right > innerWidth;
+    }).map((s) => s.getAttribute('aria-label'))""")
+    expect(not hidden, hidden)
+    broken = b.ask("""[...document.querySelectorAll('td')].filter((t) => /^\\d+\\.\\d+\\.\\d+\\.[\\d:]+$/.test(t.textContent))
+        .filter((t) => { const r = document.createRange(); r.selectNodeContents(t);
+            return r.getBoundingClientRect().height > 30; }).map((t) => t.textContent)""")
+    expect(not broken, 'addresses on several lines', broken[:5])
+    b.quiet()
+
+
+def test_prompt():
+    """healthy hosts look alive: each of their connects is a tick, in the overview and beside the failures of a server"""
+    objects, path, page = write('prompt', story())
+    rows = of(objects_of(page), 'page')[0]['rows']
+    expect(all(row['ledger']['in_time'] == len(row['prompt']) for row in rows), rows)
+    served = of(objects, 'summary')[0]['ledger']
+    expect(sum(row['ledger']['in_time'] for row in rows) == served['in_time'] > 0, served)
+    b = show(path)
+    ticks = labels(b, '.overview .mark path.prompt')
+    expect(any(t.startswith(host(0) + ': 4 connects served in time') for t in ticks), ticks)
+    expect('connect served in time' in texts(b, '.overview .legend li'), texts(b, '.overview .legend li'))
+    b.quiet()
+
+
+def test_slow_server_picture():
+    """a server that answers late has a picture of who waited for it, without columns of stalls"""
+    objects, path, _ = write('slow-picture', slow_server())
+    finding = of(objects, 'finding')[0]
+    expect(finding['kind'] == 'slow-server', finding)
+    b = show(path)
+    bars = labels(b, 'article .mark rect.late')
+    late = of(objects, 'summary')[0]['ledger']['late']
+    expect(len(bars) == late > 8 and all('served late: 3.0' in t and 'until the first answer' in t for t in bars), late, bars)
+    expect('8 hosts waited for 192.0.2.80:80' in texts(b, 'article svg text'), texts(b, 'article svg text'))
+    expect(not [t for t in texts(b, 'svg text') if t in ('stalled', 'longest wait')], 'columns of stalls')
+    expect(texts(b, '.overview h2') == ['Whose connects failed or were late, and when?'], texts(b, '.overview h2'))
+    b.quiet()
+
+
+def test_failures_picture():
+    """a picture of failures counts failed connects, not stalls, and shows the hosts in the same order as the overview"""
+    objects, path, _ = write('failures-picture', unreachable())
+    expect(of(objects, 'summary')[0]['stalls'] == 0 and of(objects, 'finding'), of(objects, 'finding'))
+    b = show(path)
+    words = texts(b, '.overview svg text')
+    expect('late or failed' in words and 'stalled' not in words and 'longest wait' not in words, words)
+    orders = b.ask("""[...document.querySelectorAll('.overview svg, article figure svg')].map((s) =>
+        [...s.querySelectorAll('text')].map((t) => t.textContent).filter((t) => t.startsWith('10.1.')))""")
+    for order in orders:
+        common = [h for h in orders[0] if h in order]
+        expect([h for h in order if h in common] == common, order, orders[0])
+    b.quiet()
+
+
+def test_confidence():
+    """a finding below high confidence says why, and the page explains each level in print, too"""
+    _, path, page = write('confidence', story())
+    changed = os.path.join(folder, 'reason.html')
+
+    def lower(found):
+        o = json.loads(found[0])
+        return json.dumps({**o, 'confidence': 'medium', 'confidence_reason': 'only <b>two</b> coincidences'}).replace('<', '\\u003c')
+    with open(changed, 'w', encoding='utf-8') as f:
+        f.write(re.sub(r'^{"type":"finding".*$', lower, page, flags=re.M))
+    b = show(changed)
+    expect(texts(b, 'header .confidence')[0].endswith('medium confidence: only <b>two</b> coincidences'),
+           texts(b, 'header .confidence'))
+    expect(any(t.startswith('Confidence. Medium: ') for t in texts(b, '.notes')), texts(b, '.notes'))
+    b.quiet()
+
+
+def test_gateway():
+    """the page of a live run names its gateway in title and head; that of a capture names the file, and no machine"""
+    _, path, page = write('gateway', story())
+    expect(re.search(r'<title>probe: capture, 2023-11-15 03:58 UTC\+05:45</title>', page), page[:1500])
+    expect(of(objects_of(page), 'page')[0]['gateway'] is None, 'the name of the reader’s machine')
+    named = os.path.join(folder, 'named.html')
+    with open(named, 'w', encoding='utf-8') as f:
+        page = page.replace('"gateway":null', '"gateway":"gw-\\u003cb>"')
+        f.write(re.sub(r'"iface":null,"file":"[^"]*"', '"iface":"eth0","file":null', page, count=1))
+    b = show(named)
+    expect(texts(b, '.facts li')[0] == 'watched on eth0 of gw-<b>', texts(b, '.facts li'))
+    expect(texts(b, '.kicker')[0].endswith('gateway gw-<b>'), texts(b, '.kicker'))
     b.quiet()
 
 

@@ -28,17 +28,27 @@ const line = (x1, y1, x2, y2, attributes) => svg('line', { x1, y1, x2, y2, ...at
 const rect = (x, y, width, height, attributes) =>
 	svg('rect', { x, y, width: Math.max(width, 0), height: Math.max(height, 0), ...attributes });
 
-/* Estimates the width of words in pixels. */
-const room = (words, size = 12) => words.length * size * 0.6;
+const ruler = document.createElement('canvas').getContext('2d');
+const FONT = getComputedStyle(document.body).fontFamily;
+
+/* Returns the width of words in pixels; estimates it if the browser does not measure. */
+function room(words, size = 12, weight = 400) {
+	const shown = bindUnits(visible(words));
+
+	if (!ruler)
+		return shown.length * size * 0.62;
+	ruler.font = weight + ' ' + size + 'px ' + FONT;
+	return ruler.measureText(shown).width;
+}
 
 /* Cuts out the middle of long words, since the ends distinguish addresses. */
-function shorten(words, width, size = 12) {
-	const most = Math.max(Math.floor(width / room('n', size)), 5);
+function shorten(words, width, size = 12, weight = 400) {
+	let short = words;
 
-	if (words.length <= most)
-		return words;
-	return words.slice(0, Math.ceil((most - 1) / 2)) + '…' +
-		words.slice(words.length - Math.floor((most - 1) / 2));
+	for (let most = words.length; room(short, size, weight) > width && most > 5; most--)
+		short = words.slice(0, Math.ceil((most - 1) / 2)) + '…' +
+			words.slice(words.length - Math.floor((most - 1) / 2));
+	return short;
 }
 
 /* ---- shapes ---- */
@@ -176,7 +186,7 @@ function table(title, head, rows) {
  */
 function placeLabels(labels, size, left, right) {
 	const gap = 8;
-	const placed = labels.map((l) => ({ ...l, half: room(l.words, size) / 2 }))
+	const placed = labels.map((l) => ({ ...l, half: room(l.words, size, size > 13 ? 700 : 400) / 2 }))
 		.sort((a, b) => a.at - b.at);
 	let free = left, limit = right;
 
@@ -199,9 +209,10 @@ let pictures = 0;
 
 /*
  * Returns a figure: a question as heading of that level, a sentence that answers it, a legend of
- * [shape, words], the svg that draw(width) returns, and tables with the figures behind it.
+ * [shape, words], the svg that draw(width) returns, notes about how to read it, and tables with the
+ * figures behind it.
  */
-function picture({ level, question, answer, legend = [], draw, tables }) {
+function picture({ level, question, answer, notes, legend = [], draw, tables }) {
 	const id = 'picture-' + ++pictures;
 	const plot = html('div', { class: 'plot' });
 
@@ -214,6 +225,7 @@ function picture({ level, question, answer, legend = [], draw, tables }) {
 			svg('svg', { width: 18, height: 14, viewBox: '0 0 18 14', 'aria-hidden': 'true' }, shape),
 			words))),
 		plot,
+		notes && html('p', { class: 'notes' }, notes),
 		html('details', {}, html('summary', {}, 'The figures of this picture'), tables));
 }
 
@@ -270,24 +282,43 @@ function brief(ns) {
 		return ns / 1000 + ' µs';
 	if (ns && Math.abs(ns) < SECOND)
 		return ns / MS + ' ms';
-	if (Math.abs(ns) < 60 * SECOND)
+	if (Math.abs(ns) < 60 * SECOND || ns % (60 * SECOND))
 		return ns / SECOND + ' s';
-	if (Math.abs(ns) < 3600 * SECOND)
+	if (Math.abs(ns) < 3600 * SECOND || ns % (3600 * SECOND))
 		return ns / 60 / SECOND + ' min';
 	return ns / 3600 / SECOND + ' h';
 }
 
+/*
+ * Labels [at, words] of an axis, moved inside its ends. One that would touch the label before it is left
+ * out; its line stays.
+ */
+function axisLabels(labels, y, left, right) {
+	let free = -Infinity;
+
+	return labels.map(([at, words]) => {
+		const half = room(words, 11) / 2;
+		const middle = Math.min(Math.max(at, left + half), right - half);
+
+		if (middle - half < free)
+			return false;
+		free = middle + half + 6;
+		return text(middle, y, words, 'axis', 'middle');
+	});
+}
+
 /* A logarithmic axis of durations below y: a number at each decade, short ticks between. */
-function logAxis(from, to, x, y, height) {
-	const parts = [];
+function logAxis(from, to, x, y, height, width) {
+	const parts = [], labels = [];
 
 	for (let decade = LEAST; decade <= to; decade *= 10) {
 		for (let at = 2 * decade; at < 10 * decade; at += decade)
 			if (at >= from && at <= to)
 				parts.push(line(x(at), y, x(at), y + 3, { class: 'tick' }));
-		if (decade >= from)
-			parts.push(line(x(decade), y - height, x(decade), y + 6, { class: 'grid' }),
-				text(Math.max(x(decade), 16), y + 19, brief(decade), 'axis', 'middle'));
+		if (decade >= from) {
+			parts.push(line(x(decade), y - height, x(decade), y + 6, { class: 'grid' }));
+			labels.push([x(decade), brief(decade)]);
+		}
 	}
-	return parts;
+	return [...parts, axisLabels(labels, y + 19, 0, width)];
 }

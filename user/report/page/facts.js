@@ -13,7 +13,7 @@ const all = (type) => objects.filter((o) => o.type === type);
 const run = all('run')[0];
 const summary = all('summary')[0];
 const leftOut = all('page')[0] ||
-	{ rows: [], traits: [], hosts_more: {}, names: {} };
+	{ rows: [], traits: [], hosts_more: {}, names: {}, gateway: null };
 const spread = summary.percentiles;
 const findings = all('finding');
 const peers = all('peer');
@@ -127,16 +127,37 @@ const plural = (n, word) => n + ' ' + word + (n === 1 ? '' : 's');
 
 const clientKey = (address, vlans) => address + ' ' + vlans.join('.');
 
-const hosts = all('host').map((host, i) => ({
-	...host,
-	name: host.host + (host.vlans.length ? ' vlan ' + host.vlans.join('.') : '') +
-		(host.addresses.length > 1 ? ' +' + (host.addresses.length - 1) : ''),
-	since: leftOut.rows[i] ? leftOut.rows[i].since : 0,
-	traits: leftOut.rows[i] ? leftOut.rows[i].traits : [],
-	stalled: host.stalls,
-	stalls: [],
-	attempts: [],
-}));
+/*
+ * A row of the page object: traits and connects of a host. `prompt` are connects that were served in
+ * time, `bad` those that were late or failed after the SYN-ACK.
+ */
+const NO_ROW = { since: 0, traits: [], servers: [], prompt: [], bad: [],
+	ledger: { in_time: 0, late: 0, failed: 0, cancelled: 0, undecided: 0, unseen: 0 } };
+
+/* The server of a mark, as concerns() reads it. */
+const serverOf = (e) => ({ server: e.address, server_port: e.port, server_vlans: e.vlans });
+
+const byName = (a, b) => a.localeCompare(b, 'en', { numeric: true });
+
+/* The hosts of the page, in the order of each list and picture: by address. */
+const hosts = all('host').map((host, i) => {
+	const row = leftOut.rows[i] || NO_ROW;
+
+	return {
+		...host,
+		name: host.host + (host.vlans.length ? ' vlan ' + host.vlans.join('.') : '') +
+			(host.addresses.length > 1 ? ' +' + (host.addresses.length - 1) : ''),
+		since: row.since,
+		traits: row.traits,
+		ledger: row.ledger,
+		prompt: row.prompt.map(([at, to]) => ({ at, ...serverOf(row.servers[to]) })),
+		promptKept: row.prompt.length,
+		bad: row.bad.map((c) => ({ ...c, ...serverOf(c.to) })),
+		stalled: host.stalls,
+		stalls: [],
+		attempts: [],
+	};
+}).sort((a, b) => byName(a.name, b.name));
 
 const hostAt = new Map();
 
@@ -167,6 +188,21 @@ function failure(c) {
 	return 'no answer: ' + tries;
 }
 
+/* Names such as "one_syn", as words. */
+const nameWords = (name) => name ? String(name).replace(/[_-]/g, ' ') : '';
+
+/* Describes a connect that was late or failed after the SYN-ACK. */
+function trouble(c) {
+	const stage = { name: 'until its name was answered', connect: 'until the SYN-ACK',
+		finish: 'until the ACK', hold: 'until the client’s first byte',
+		greeting: 'until the server’s greeting', answer: 'until the first answer' }[c.stage];
+
+	if (c.row === 'late')
+		return 'served late: ' + duration(c.end - c.start) + ' ' + stage;
+	return 'failed' + (c.how && c.how !== 'none' ? ' (' + nameWords(c.how) + ')' : '') + ': ' +
+		(c.end > c.start ? duration(c.end - c.start) + ' of waiting ' : 'waiting ') + stage;
+}
+
 /* ---- addresses, for findings about a network ---- */
 
 /* Returns the 128 bits of an IPv6 address, or the 32 of an IPv4 address, as a string of 0 and 1. */
@@ -181,8 +217,9 @@ function bits(address) {
 }
 
 /* The peer or the network that a finding names. */
-const subject = (finding) => (finding.peer.zone ?
-	finding.peer.zone + ' at ' + resolverOf(finding.peer) : endpointOf(finding.peer)) + (finding.prefix_length ? '/' + finding.prefix_length : '');
+const subject = (finding) => !finding.peer ? plural(finding.peers.length, 'server') : (finding.peer.zone ?
+	finding.peer.zone + ' at ' + resolverOf(finding.peer) : endpointOf(finding.peer)) +
+	(finding.prefix_length ? '/' + finding.prefix_length : '');
 
 /*
  * Adds service and name behind the first mention of the finding's peer, as note_headline() of
@@ -213,7 +250,7 @@ function concerns(finding, attempt) {
 	const is = (e) => e.address === attempt.server && (!e.port || e.port === attempt.server_port);
 
 	if (!finding.peer)
-		return false;
+		return finding.peers.some(({ peer }) => is(peer));
 	if (finding.prefix_length)
 		return finding.peer.address.includes(':') === attempt.server.includes(':') &&
 			bits(attempt.server).startsWith(

@@ -17,9 +17,6 @@ const STATES = {
 	unknown: ['○', 'nothing can be said'],
 };
 
-/* Names such as "one_syn", as words. */
-const nameWords = (name) => name ? String(name).replace(/[_-]/g, ' ') : '';
-
 /* The rows that are not empty: { count, words, kind, height, details }. */
 function ledgerRows(ledger) {
 	return LEDGER_ROWS.filter(([row]) => ledger[row] > 0).map(([row, words, kind, height]) => ({

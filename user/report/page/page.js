@@ -6,9 +6,40 @@ const list = (kind, items) => html('ul', { class: kind }, items.map((item) => ht
 
 const DOTS = { high: '●●●', medium: '●●○', low: '●○○' };
 
-const confidence = (level, ...words) => html('p', { class: 'confidence' },
-	html('span', { class: 'dots', 'aria-hidden': 'true' }, DOTS[level]),
-	' ' + level + ' confidence', words);
+const MEANINGS = {
+	high: 'several independent observations, and no contradiction',
+	medium: 'more than a hint, but verify it before you act',
+	low: 'chance, or a gap in the view, may explain it',
+};
+
+const confidence = (finding, ...words) => html('p', { class: 'confidence' },
+	html('span', { class: 'dots', 'aria-hidden': 'true' }, DOTS[finding.confidence]),
+	' ',
+	html('span', { title: MEANINGS[finding.confidence] }, finding.confidence + ' confidence'),
+	finding.confidence_reason ? ': ' + finding.confidence_reason : '', words);
+
+/* The levels that occur on this page, in words; a printed page has no tooltips. */
+const confidenceLevels = () => findings.length > 0 && html('p', { class: 'notes' }, 'Confidence. ' +
+	Object.keys(MEANINGS).filter((level) => findings.some((f) => f.confidence === level))
+		.map((level) => level[0].toUpperCase() + level.slice(1) + ': ' + MEANINGS[level] + '.').join(' '));
+
+/* Returns the evidence of a finding as [label, lines]; a line without a label continues the one before. */
+function labelled(finding) {
+	const groups = [];
+
+	for (const { label, text: words } of finding.evidence)
+		if (label || !groups.length)
+			groups.push([label || 'seen', [words]]);
+		else
+			groups[groups.length - 1][1].push(words);
+	return groups;
+}
+
+const isAction = ([label]) => label === 'action';
+
+const actionOf = (finding) => labelled(finding).filter(isAction).map(([, lines]) =>
+	html('p', { class: 'action' }, html('b', {}, 'What to do: '),
+		lines.map((words, i) => html('span', {}, (i ? ' ' : '') + words))));
 
 /* Names tell who visits what: whoever passes this page on must know whether it has any. */
 function namesShown() {
@@ -19,8 +50,18 @@ function namesShown() {
 	return count > 0 ? plural(count, 'name') + ' of DNS shown' : 'no name of DNS shown';
 }
 
+/* The interfaces of the gateway, or the capture, with the interfaces that it names. */
+function source() {
+	const named = (run.interfaces || []).map((i) => i.name).join(', ');
+	const bold = (words) => html('bdi', {}, words);
+
+	if (run.iface)
+		return ['watched on ', bold(run.iface), leftOut.gateway ? [' of ', bold(leftOut.gateway)] : ''];
+	return ['read from ', bold(run.file), named ? [' (captured on ', bold(named), ')'] : ''];
+}
+
 const facts = () => list('facts', [
-	run.iface ? ['watched on ', html('bdi', {}, run.iface)] : ['read from ', html('bdi', {}, run.file)],
+	source(),
 	day(0) + ' ' + timeOfDay(0) + ' to ' + clock(summary.duration) + ' ' + zone() +
 		' (' + duration(summary.duration) + ')',
 	plural(summary.connections, 'connect') + ' of ' + plural(summary.hosts, 'host'),
@@ -61,29 +102,20 @@ function hostList(label, names, count) {
 }
 
 function evidence(finding) {
-	const groups = [];
+	const sorted = (names) => [...names].sort(byName);
 
-	for (const { label, text: words } of finding.evidence)
-		if (label || !groups.length)
-			groups.push([label || 'seen', [words]]);
-		else /* a continuation of the line before */
-			groups[groups.length - 1][1].push(words);
 	return html('dl', {},
-		groups.map(([label, lines]) =>
+		labelled(finding).filter((group) => !isAction(group)).map(([label, lines]) =>
 			[html('dt', {}, label), lines.map((words) => html('dd', {}, words))]),
-		hostList('these hosts', finding.affected, finding.affected_count),
-		finding.p_value !== null && hostList('not these', finding.unaffected, finding.unaffected_count));
+		hostList('these hosts', sorted(finding.affected), finding.affected_count),
+		finding.p_value !== null && hostList('not these', sorted(finding.unaffected), finding.unaffected_count));
 }
-
-const cohort = ({ tried, tried_stalled, others, others_stalled }, asks) => tried > 0 && others > 0 &&
-	table(asks ? 'Who asked it, and who waited?' : 'Who tried it, and who stalled?', ['Hosts that',
-		...(asks ? ['#waited', '#did not wait'] : ['#stalled', '#did not stall'])], [
-		[asks ? 'asked it in vain' : 'tried it in vain', tried_stalled, tried - tried_stalled],
-		['did not', others_stalled, others - others_stalled],
-	]);
 
 /* The first finding about a wait shows the distribution of the waits. */
 const firstWait = findings.find(isAboutWaits);
+
+/* The first finding about names shows the resolvers. */
+const firstName = findings.find(isAboutNames);
 
 /* Findings that the picture of round trips and answers illustrates. */
 const SHOWN_BELOW = ['not-the-network', 'slow-access', 'slow-server'];
@@ -96,15 +128,19 @@ function findingArticle(f) {
 	return html('article', { class: 'finding', 'aria-labelledby': id },
 		html('h3', { id }, html('span', { class: 'ordinal' }, String(f.number)),
 			html('span', { class: 'sentence' }, noted(f, f.text))),
-		confidence(f.confidence, share, harmless),
+		confidence(f, share, harmless),
+		actionOf(f),
 		f.example && waitPicture(f.example, 4),
 		f === firstWait && waitsPicture(4),
-		!f.example && f.peer && triedPicture(f, 4),
+		!f.example && (f.peer || f.peers.length > 0) && triedPicture(f, 4),
+		f === firstName && resolverPicture(4),
+		f.example && f.locked > 0 && cohortPicture(f.cohort, f.example.asks_name, 4),
+		contrastPicture(f.contrast, 4),
+		partsPicture(f, 4),
 		SHOWN_BELOW.includes(f.kind) &&
 			html('p', {}, html('a', { href: '#network' }, 'Drawn below: the network’s own state')),
 		html('h4', { class: 'plain' }, 'Evidence'),
-		evidence(f),
-		f.example && f.locked > 0 && cohort(f.cohort, f.example.asks_name));
+		evidence(f));
 }
 
 const peerTable = () => peers.length > 0 && html('details', {},
@@ -120,6 +156,7 @@ const peerTable = () => peers.length > 0 && html('details', {},
 const findingsSection = () => findings.length > 0 && html('section', { 'aria-labelledby': 'findings' },
 	html('h2', { id: 'findings' },
 		findings.length === 1 ? 'The finding' : 'The findings, the most important first'),
+	confidenceLevels(),
 	findings.map(findingArticle),
 	leftOut.findings_more > 0 && html('p', {}, 'and ' + plural(leftOut.findings_more, 'finding') +
 		' more: see the report in words'),
@@ -229,7 +266,8 @@ function namesPart() {
 	if (asked && names.connects_unnamed)
 		lines.push(names.connects_unnamed + ' of ' + plural(summary.connections, 'connect') +
 			' went to addresses that no answer seen here named');
-	return [html('h3', { class: 'plain' }, 'Names (DNS)'), list(null, lines), resolverTable()];
+	return [html('h3', { class: 'plain' }, 'Names (DNS)'), list(null, lines),
+		!firstName && resolverPicture(4), resolverTable()];
 }
 
 const networkSection = () => html('section', { 'aria-labelledby': 'network' },
@@ -250,20 +288,21 @@ function collapseWords() {
 }
 
 function build() {
-	const isEventful = hosts.some((h) => h.stalls.length || h.attempts.length);
+	const isEventful = hosts.some((h) => h.stalls.length || hasTrouble(h) || h.prompt.length);
 	const present = (...parts) => parts.filter(Boolean);
 
 	document.getElementById('sure').replaceWith(
-		html('p', { class: 'kicker' }, 'probe · TCP at the gateway'));
+		html('p', { class: 'kicker' }, 'probe · TCP at the gateway ' + (leftOut.gateway ?? '')));
 	document.querySelector('.kicker').after(...present(stateLine()));
 	if (summary.verdict)
 		document.querySelector('h1 bdi').textContent = visible(noted(leading, summary.verdict));
 	document.querySelector('header').append(
-		...present(leading && confidence(leading.confidence), facts()));
+		...present(leading && confidence(leading), ...(leading ? actionOf(leading) : []), facts()));
 	document.getElementById('pictures').append(...present(
 		warnings(),
 		summary.ledger?.connects > 0 && html('section', { class: 'ledger' }, ledgerPicture(2)),
-		isEventful && html('section', { class: 'overview' }, overviewPicture(2)),
+		isEventful && html('section', { class: 'overview' }, overviewPicture(2),
+			contrastPicture(summary.contrast, 3)),
 		findingsSection(),
 		networkSection()));
 	collapseWords();

@@ -29,6 +29,8 @@ function drawBars(row, buckets, x, top, base, what, kind) {
 const bucketTable = (title, spread, what) => table(title, ['#From', '#To', '#' + what],
 	spread.buckets.map(([from, to, n]) => [duration(from), duration(to), n]));
 
+const LOG_NOTE = 'The axis of time is logarithmic: each number is ten times the one before.';
+
 /* ---- the waits of the clients ---- */
 
 const isStall = (from) => from >= run.stall * 0.99; /* its bucket may begin below the threshold */
@@ -38,19 +40,28 @@ const timers = findings.filter((f) => isAboutWaits(f) && f.kind !== 'slow-helper
 	f.deviation <= Math.max(50 * MS, f.timer / 50)).sort((a, b) => a.timer - b.timer);
 const answered = findings.find((f) => f.kind === 'slow-helper');
 
+/* The threshold's label is left of its line, or right of it if it would touch the label of the axis. */
+function stallLabel(at, y, width) {
+	const words = 'a stall from ' + brief(run.stall) + ' on', has = room(words, 11);
+	const isLeft = at - 5 - has > room('connections', 11) + 8;
+	const isRight = !isLeft && at + 5 + has < width;
+
+	return isLeft || isRight ? text(isLeft ? at - 5 : at + 5, y, words, 'axis', isLeft ? 'end' : 'start') : [];
+}
+
 function drawWaits(width, label) {
 	const buckets = spread.wait.buckets;
 	const [from, longest] = endsOf(buckets);
 	const to = Math.max(longest * 1.25, run.stall * 2);
-	const left = 34, right = width - 8, top = 40, base = 190;
+	const left = 34, right = width - 8, top = 54, base = 204;
 	const x = logScale(from, to, left, right), y = heightScale(mostOf(buckets), top, base);
-	const parts = [logAxis(from, to, x, base, base - top), text(0, top - 12, 'connections', 'axis')];
+	const parts = [logAxis(from, to, x, base, base - top, width), text(0, top - 12, 'connections', 'axis')];
 
 	for (let n = 1; n <= mostOf(buckets); n *= 10)
 		parts.push(line(left, y(n), right, y(n), { class: 'grid' }),
 			text(left - 6, y(n) + 4, String(n), 'axis', 'end'));
 	parts.push(line(x(run.stall), top - 8, x(run.stall), base, { class: 'threshold' }),
-		text(x(run.stall) - 5, top - 12, 'a stall from ' + brief(run.stall) + ' on', 'axis', 'end'),
+		stallLabel(x(run.stall), top - 12, width),
 		drawBars(0, buckets, x, top, base, 'connection', (low) => isStall(low) ? 'stall' : 'fine'));
 	const needles = timers.filter(({ timer }) => timer >= from && timer <= to).map((f) => ({
 		at: x(f.timer),
@@ -79,6 +90,7 @@ function waitsPicture(level) {
 		level, question,
 		answer: plural(spread.wait.count, 'connection') +
 			' by the time from the handshake to the client’s first byte. ' + (needle || blunt),
+		notes: LOG_NOTE + ' The height is logarithmic as well: one wait among thousands is visible.',
 		legend: [[rect(3, 2, 5, 12, { class: 'fine' }), 'prompt'],
 			late > 0 && [rect(3, 2, 5, 12, { class: 'stall' }), 'stalls']],
 		draw: (width) => drawWaits(width, question),
@@ -101,7 +113,7 @@ function drawNetwork(width, label) {
 	const [from, longest] = endsOf(...TIMES.map(([key]) => spread[key].buckets));
 	const x = logScale(from, longest * 1.3, 8, width - 8);
 	const tall = 96, base = 14 + TIMES.length * tall;
-	const parts = [logAxis(from, longest * 1.3, x, base, base - 10)];
+	const parts = [logAxis(from, longest * 1.3, x, base, base - 10, width)];
 
 	TIMES.forEach(([key, name], i) => {
 		const h = spread[key];
@@ -136,6 +148,7 @@ function networkPicture(level) {
 				duration(spread.name.p50) + '.' : '') +
 			(spread.answer.count ? ' Half of the requests are answered within ' +
 				duration(spread.answer.p50) + '.' : ''),
+		notes: LOG_NOTE + ' “half ≤ 2 ms”: half of the times are 2 ms or shorter.',
 		draw: (width) => drawNetwork(width, question),
 		tables: [
 			table('Times in the network',

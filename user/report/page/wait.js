@@ -77,7 +77,8 @@ function drawSilence(t, x, top, width) {
 	const from = x(t.began), to = x(t.ended), height = 30;
 	const what = t.held ? ' before the SYN' : ' of silence';
 	const words = duration(t.wait) + (to - from > 300 ? what : '');
-	const half = room(words, 14) / 2;
+	const half = room(words, 14, 700) / 2;
+	const middle = Math.min((from + to) / 2, width - half - 8);
 	const end = t.held ? 'SYN' : 'first byte';
 
 	return [defs,
@@ -85,9 +86,9 @@ function drawSilence(t, x, top, width) {
 			'from ' + fineClock(t.began) + ' to ' + fineClock(t.ended), t.client + ' → ' + t.server],
 			rect(from, top, to - from, height, { class: 'stall', rx: 3 }),
 			rect(from, top, to - from, height, { fill: 'url(#' + hatch + ')', rx: 3 }),
-			rect((from + to) / 2 - half - 8, top + 5, 2 * half + 16, height - 10,
+			rect(middle - half - 8, top + 5, 2 * half + 16, height - 10,
 				{ class: 'plate', rx: 3 }),
-			text((from + to) / 2, top + height / 2 + 5, words, 'strong', 'middle')),
+			text(middle, top + height / 2 + 5, words, 'strong', 'middle')),
 		mark(0, [end + ' to ' + t.server, fineClock(t.ended), t.since(t.ended)],
 			pad(to, top + height / 2),
 			line(to, top - 8, to, top + height + 8, { class: 'event' }),
@@ -99,7 +100,10 @@ function drawSilence(t, x, top, width) {
 function drawPending(t, x, top, width) {
 	const y = top + 26;
 	const over = t.answered ?? Math.max(t.ended, t.tries[t.tries.length - 1]);
-	const parts = [text(0, top, t.try + 's to ' + t.peer, 'caption peer'),
+	const result = t.answered === null ? 'no answer' :
+		(t.asks ? 'answered at ' : 'ends at ') + t.since(over);
+	const parts = [text(0, top, shorten(t.try + 's to ' + t.peer, width - room(result, 13, 600) - 12, 13, 600),
+		'caption peer'),
 		line(x(t.tries[0]), y, x(over), y, { class: 'pending' })];
 	let free = -Infinity;
 
@@ -116,9 +120,7 @@ function drawPending(t, x, top, width) {
 	if (t.answered !== null)
 		parts.push(mark(1, [t.asks ? 'the answer' : 'the attempt came to an end', fineClock(over), t.since(over)],
 			pad(x(over), y), dot(x(over), y)));
-	parts.push(text(width, top, t.answered === null ? 'no answer' :
-		(t.asks ? 'answered at ' : 'ends at ') + t.since(over),
-		'caption peer', 'end'));
+	parts.push(text(width, top, result, 'caption peer', 'end'));
 	return parts;
 }
 
@@ -127,16 +129,19 @@ function drawWait(width, t, label) {
 	const from = Math.min(t.began, ...t.tries), to = Math.max(t.ended, ...t.tries, t.answered ?? 0);
 	const x = scale(from, to, inset + 14, width - 14);
 	const top = 46, bottom = t.peer ? 190 : 120;
-	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server + t.name, width, 13), 'caption')];
+	const parts = [text(0, 16, shorten(t.client + ' → ' + t.server + t.name, width, 13, 600), 'caption')];
 
-	for (const at of multiples(from - t.began, to - t.began, stepOf(to - from, width < 560 ? 4 : 10)))
-		parts.push(line(x(t.began + at), top - 12, x(t.began + at), bottom, { class: 'grid' }),
-			text(x(t.began + at), bottom + 18, brief(at), 'axis', 'middle'));
+	const steps = multiples(from - t.began, to - t.began, stepOf(to - from, width < 560 ? 4 : 10));
+	const axis = inset < 190 ? 'since the ACK' : 'time since the handshake’s ACK';
+
+	for (const at of steps)
+		parts.push(line(x(t.began + at), top - 12, x(t.began + at), bottom, { class: 'grid' }));
+	parts.push(axisLabels(steps.map((at) => [x(t.began + at), brief(at)]), bottom + 18,
+		inset ? room(axis, 11) + 8 : 0, width));
 	if (inset)
 		parts.push(drawHandshake(t, inset, top - 14),
 			line(inset, top + 15, x(t.began), top + 15, { class: 'thread' }),
-			text(0, bottom + 18, inset < 190 ? 'since the ACK' : 'time since the handshake’s ACK',
-				'axis'));
+			text(0, bottom + 18, axis, 'axis'));
 	parts.push(drawSilence(t, x, top, width));
 	if (t.peer)
 		parts.push(drawPending(t, x, 130, width));
