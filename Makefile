@@ -17,7 +17,8 @@ PREFIX ?= /usr/local
 
 export PATH := $(PATH):/usr/sbin:/sbin # the path of bpftool, which a user's PATH lacks
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || \
+	sed -n 's/^probe .\([0-9.]*\).*/\1/p;q' scripts/debian/changelog)
 
 CFLAGS ?= -O2 -g
 # Hardening, since root runs the program on hostile traffic: the flags that this compiler supports
