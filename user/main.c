@@ -15,6 +15,7 @@
 #include "doctor/interfaces.h"
 #include "host/facts.h"
 #include "host/netns.h"
+#include "interim.h"
 #include "pipeline.h"
 #include "privileges.h"
 #include "report/glyphs.h"
@@ -50,6 +51,7 @@ static void prepare_process(void)
 	/* a closed pipe or a file size limit must be a write error, and not end the process */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	interim_init();
 }
 
 /* --cleanup: removes the filters and qdiscs that killed runs left. Returns the exit status. */
@@ -168,6 +170,8 @@ int main(int argc, char **argv)
 		status = conclude(&pipeline, &found);
 	if (pipeline_close(&pipeline))
 		status = -1;
+	if (pipeline.session.is_interim) /* what is left belongs to the process that goes on */
+		_exit(status ? EXIT_FAILURE : EXIT_SUCCESS);
 
 	if (status)
 		return EXIT_FAILURE;

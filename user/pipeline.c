@@ -2,10 +2,13 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "interim.h"
 #include "lib/address.h"
+#include "lib/format.h"
 #include "privileges.h"
 #include "report/status.h"
 #include "seccomp_filter.h"
@@ -28,38 +31,42 @@ static void on_started(void *context)
 
 	if (p->drop_counters)
 		drop_counters_start(p->drop_counters);
-	if (!p->session.is_capture)
+	if (!p->session.is_capture && !p->options->quiet)
 		status_print_watching(&p->session);
 	if (!p->session.is_capture && p->session.interface_count > 1)
 		join_set_multi_iface(p->join);
 	reports_started(&p->reports);
 }
 
-static bool on_swept(void *context, ns_t now)
+/*
+ * Tables of vendors are read before the fork, since the two processes share the position in an open
+ * file. Reading a capture can wait for the screen; a live run cannot.
+ */
+static bool on_interim(void *context)
 {
 	struct pipeline *p = context;
 
-	if (p->drop_counters)
-		drop_counters_sample(p->drop_counters);
-	join_swept(p->join);
-	connects_swept(p->connects, now);
-	model_swept(p->model);
-	names_swept(p->model->names, now);
-	p->opening = p->opening_so_far;
-	p->opening_so_far = 0;
-	if (p->evidence)
-		evidence_swept(p->evidence, now);
-	reports_swept(&p->reports, now);
-	if (!p->session.is_capture)
-		status_update(&p->session, p->model, p->opening, now, NULL);
-	return reports_flush(&p->reports);
+	interim_poll();
+	if (!interim_is_due())
+		return false;
+	if (p->vendors)
+		mac_vendors_read(p->vendors);
+	if (!interim_fork()) {
+		if (p->session.is_capture)
+			interim_wait();
+		return false;
+	}
+	p->session.is_interim = true;
+	reports_keep_screen(&p->reports, p->options, &p->session, p->model->names);
+	return true;
 }
 
 static void on_notice(void *context, ns_t now, const char *text)
 {
 	struct pipeline *p = context;
 
-	status_print_notice(text);
+	if (!p->options->quiet) /* else it is in the report */
+		status_print_notice(text);
 	reports_notice(&p->reports, now, text);
 }
 
@@ -189,6 +196,40 @@ static void on_connect(void *context, const struct connection *c)
 	struct pipeline *p = context;
 
 	model_settled(p->model, c);
+	p->settled++;
+}
+
+/* Returns true once --count is reached. */
+static bool is_counted_out(struct pipeline *p, ns_t now)
+{
+	char text[96];
+
+	if (!p->options->connect_count || p->settled < p->options->connect_count)
+		return false;
+	snprintf(text, sizeof(text), "the run ended after %" PRIu64 " connect%s (--count)",
+		 p->settled, plural(p->settled));
+	on_notice(p, now, text);
+	return true;
+}
+
+static bool on_swept(void *context, ns_t now)
+{
+	struct pipeline *p = context;
+
+	if (p->drop_counters)
+		drop_counters_sample(p->drop_counters);
+	join_swept(p->join);
+	connects_swept(p->connects, now);
+	model_swept(p->model);
+	names_swept(p->model->names, now);
+	p->opening = p->opening_so_far;
+	p->opening_so_far = 0;
+	if (p->evidence)
+		evidence_swept(p->evidence, now);
+	reports_swept(&p->reports, now);
+	if (!p->session.is_capture)
+		status_update(&p->session, p->model, p->opening, now, NULL);
+	return reports_flush(&p->reports) && !is_counted_out(p, now);
 }
 
 static void on_connect_opening(void *context, const struct connection *c)
@@ -222,6 +263,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 			  .dns_gap = on_dns_gap,
 			  .opening = on_opening,
 			  .swept = on_swept,
+			  .is_interim = on_interim,
 			  .notice = on_notice,
 			  .progress = on_progress,
 			  .context = p },
@@ -258,6 +300,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 
 void pipeline_finish(struct pipeline *p)
 {
+	interim_wait();
 	join_end(p->join);
 	connects_end(p->connects);
 	names_end(p->model->names, p->session.duration);

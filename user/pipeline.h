@@ -32,6 +32,7 @@ struct pipeline {
 	struct services *services; /* NULL if there is no file of them */
 	struct drop_counters *drop_counters; /* of this host; NULL with a capture */
 	struct host_drops drops; /* of this host during the run */
+	uint64_t settled; /* connects */
 	uint64_t opening; /* opening attempts seen by the last complete sweep */
 	uint64_t opening_so_far; /* opening attempts seen by the current sweep so far */
 };

@@ -7,7 +7,9 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -87,6 +89,8 @@ static const struct {
 	{ EVERY, CALL(gettid) },
 	{ EVERY, CALL(getpgrp) },
 	{ EVERY, CALL(getpgid) },
+	{ EVERY, CALL(getppid) },
+	{ EVERY, CALL(set_robust_list) }, /* fork(), see interim.c */
 	{ EVERY, CALL(capget) },
 	{ EVERY, CALL(wait4) }, /* see outfile_cleanup() */
 	{ EVERY, CALL(exit) },
@@ -137,6 +141,10 @@ static const struct {
 	{ EVERY, CALL(fcntl64), 1, { IS(1, F_GETFL) } },
 	{ EVERY, CALL(fcntl64), 1, { IS(1, F_GETFD) } },
 	{ EVERY, CALL(fcntl64), 1, { IS(1, F_DUPFD_CLOEXEC) } },
+
+	/* fork(), and the end of the child with its parent: see interim.c */
+	{ EVERY, CALL(clone), 1, { IS(0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD) } },
+	{ EVERY, CALL(prctl), 1, { IS(0, PR_SET_PDEATHSIG) } },
 
 	/* a terminal: its width, attributes and foreground process group, but not TIOCSTI */
 	{ EVERY, CALL(ioctl), 1, { IS(1, TIOCGWINSZ) } },

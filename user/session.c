@@ -116,6 +116,17 @@ void session_set_resets(struct session *session, const struct reset_set *sets, u
 				keep_resets(session, &sets[set].ways[way], start);
 }
 
+ns_t session_down_time(const struct session *session)
+{
+	ns_t longest = 0;
+	unsigned int i;
+
+	for (i = 0; i < session->interface_count; i++)
+		if (session->interfaces[i].down > longest)
+			longest = session->interfaces[i].down;
+	return longest;
+}
+
 bool session_is_own_address(const struct session *session, const struct address *a)
 {
 	unsigned int i;

@@ -49,6 +49,7 @@ struct session_iface {
 	const char *hook_reason; /* why the preferred hook is not used, or NULL */
 	const char *link; /* name of the link layer, for display */
 	ns_t blind[DIRECTIONS]; /* time during which packets passed that the hook did not see */
+	ns_t down; /* time during which the interface was down, had no carrier, or was missing */
 	bool seen[DIRECTIONS]; /* the hook saw packets */
 	bool was_away; /* the interface was missing for part of the run */
 	bool is_part; /* member of a bridge or bond, which forwards in its place */
@@ -99,6 +100,7 @@ struct session {
 	struct address own_addresses[MAX_OWN_ADDRESSES]; /* addresses of this host */
 	unsigned int own_address_count;
 	struct nat nat;
+	bool is_interim; /* the report is an interim report: the run goes on */
 	const char *cut; /* why the source ended early; NULL if it did not */
 };
 
@@ -129,6 +131,9 @@ const char *session_iface_name(const struct session *session, uint32_t ifindex);
 
 /* Returns the longest time that an interface was blind in this direction. */
 ns_t session_blind_time(const struct session *session, int direction);
+
+/* Returns the longest time that an interface was down. */
+ns_t session_down_time(const struct session *session);
 
 bool session_is_own_address(const struct session *session, const struct address *a);
 

@@ -8,7 +8,9 @@
 
 #include "lib/format.h"
 
-/* Share of the run in which an interface may be blind before its silence proves nothing. */
+/*
+ * Share of the run in which an interface may be blind, or down, before its silence proves nothing.
+ */
 #define BLIND_SHARE 0.1
 
 const char *const state_names[STATE_COUNT] = {
@@ -69,7 +71,7 @@ static enum state find_state(const struct diagnosis *d, const struct session *se
 	    (d->name_summary.unanswered_names && ledger_row(&d->ledger, ROW_IN_TIME)))
 		return STATE_FAILURES;
 	if (!ledger_row(&d->ledger, ROW_IN_TIME) || 2 * open >= connects || find_no_verdict(d) ||
-	    was_blind(session))
+	    was_blind(session) || session_down_time(session) > BLIND_SHARE * session->duration)
 		return STATE_UNKNOWN;
 	return STATE_FINE;
 }
@@ -167,6 +169,9 @@ static void say_unknown(struct diagnosis *d, const struct session *session)
 		else if (unseen)
 			add(d, "%" PRIu64 " of %" PRIu64 " connect%s %s not seen whole", unseen,
 			    connects, plural(connects), were(unseen));
+	} else if (!was_blind(session)) {
+		add(d, "an interface was down for %s",
+		    format_duration(blind, session_down_time(session)));
 	} else {
 		add(d, "packets passed unseen for %s",
 		    format_duration(blind, session_blind_time(session, INGRESS) >

@@ -178,6 +178,12 @@ void conntrack_read(struct conntrack *k)
 	read_events(k);
 }
 
+void conntrack_freeze(struct conntrack *k)
+{
+	k->events_left = 0;
+	k->query_count = MAX_QUERIES;
+}
+
 void conntrack_unsubscribe(struct conntrack *k)
 {
 	if (k->events)

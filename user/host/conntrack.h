@@ -35,6 +35,12 @@ bool conntrack_needs_privileges(const struct conntrack *k);
 /* Reads at most some thousand pending events. Never blocks. */
 void conntrack_read(struct conntrack *k);
 
+/*
+ * Answers from what is known, without reading the sockets, until the next conntrack_read(). For a
+ * copy of this process, whose sockets are its parent's.
+ */
+void conntrack_freeze(struct conntrack *k);
+
 /* Stops receiving events, each of which takes about 6 us to read. */
 void conntrack_unsubscribe(struct conntrack *k);
 

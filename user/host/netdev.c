@@ -67,6 +67,9 @@ static int parse_link(const struct nlmsghdr *h, void *context)
 			l->packets[EGRESS] = stats.tx_packets;
 			l->bytes = stats.rx_bytes + stats.tx_bytes;
 			break;
+		case IFLA_MTU:
+			l->mtu = mnl_attr_get_u32(a);
+			break;
 		case IFLA_XDP:
 			mnl_attr_for_each_nested(inner, a) if (mnl_attr_get_type(inner) ==
 							       IFLA_XDP_PROG_ID) l->xdp =

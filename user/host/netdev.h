@@ -21,6 +21,7 @@ struct netdev_state {
 	bool moved; /* gone, because it was moved to another network namespace */
 	uint64_t packets[DIRECTIONS];
 	uint64_t bytes; /* bytes received and sent */
+	uint32_t mtu; /* bytes */
 	uint32_t xdp; /* id of the interface's XDP program, or 0 */
 	int master; /* index of the device that this one is a member of, or 0 */
 	char master_kind[IFNAMSIZ]; /* kind of the master: "bond", "bridge", "team", "vrf" */

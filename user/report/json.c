@@ -45,6 +45,7 @@ static void field_interfaces(FILE *out, const struct session *session, bool ende
 		if (ended) {
 			field_ns(out, "blind_received", w->blind[INGRESS]);
 			field_ns(out, "blind_sent", w->blind[EGRESS]);
+			field_ns(out, "down", w->down);
 		}
 		fputc('}', out);
 	}

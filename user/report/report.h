@@ -47,7 +47,7 @@ struct report_format {
 	void (*failing)(struct report *r, const struct connection *c, enum failure failure);
 	void (*late_answer)(struct report *r, const struct connection *c);
 
-	/* The source has a message for the user, which is printed on standard error as well. */
+	/* The source has a message for the user, also on standard error unless --quiet. */
 	void (*notice)(struct report *r, ns_t now, const char *text);
 
 	/* The model has seen all opening attempts. Called several times a second. */

@@ -213,19 +213,56 @@ void reports_swept(struct reports *all, ns_t now)
 	FOR_EACH_REPORT(all, swept, now);
 }
 
+/*
+ * Returns true if the reader of standard output has closed its pipe. It has all that it wanted, as
+ * with `head`: that is no error.
+ */
+static bool has_left(const struct report *r)
+{
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+
+	return r->out == stdout && (r->error == EPIPE || terminal_error() == EPIPE ||
+				    (poll(&reader, 1, 0) > 0 && reader.revents & POLLERR));
+}
+
 bool reports_flush(struct reports *all)
 {
-	bool writable = true;
-	int i;
+	int i, read = 0;
 
-	for (i = 0; i < all->count; i++)
-		writable &= is_writable(&all->at[i]);
-	return writable && !terminal_error();
+	for (i = 0; i < all->count; i++) {
+		if (has_left(&all->at[i]))
+			continue;
+		if (!is_writable(&all->at[i]))
+			return false;
+		read++;
+	}
+	return read && (!terminal_error() || terminal_error() == EPIPE);
 }
 
 void reports_ended(struct reports *all, struct model *m, const struct diagnosis *d)
 {
 	FOR_EACH_REPORT(all, ended, m, d);
+}
+
+void reports_keep_screen(struct reports *all, const struct options *o,
+			 const struct session *session, const struct names *names)
+{
+	int i;
+
+	for (i = 0; i < all->count; i++)
+		if (all->at[i].format == &report_text)
+			break;
+	if (i < all->count) {
+		all->at[0] = all->at[i];
+		all->count = 1;
+		return;
+	}
+	all->count = 0;
+	add_report(all, &report_text, o, session, NULL);
+	all->at[0].out = stderr;
+	all->at[0].out_name = "standard error";
+	all->at[0].names = names;
+	FOR_EACH_REPORT(all, started);
 }
 
 /* ---- close ---- */
@@ -246,7 +283,7 @@ static int close_report(struct report *r, bool remove)
 		r->error = errno;
 	if (r->out == stdout && terminal_error())
 		r->error = terminal_error();
-	if (!r->error)
+	if (!r->error || (r->error == EPIPE && r->out == stdout))
 		return 0;
 	fprintf(stderr, "probe: could not write all of the report to %s: %s\n",
 		format_name(r->out_name), strerror(r->error));

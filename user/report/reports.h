@@ -38,12 +38,19 @@ void reports_notice(struct reports *all, ns_t now, const char *text);
 void reports_swept(struct reports *all, ns_t now);
 
 /*
- * Writes buffered output. Returns false if a report can no longer be written: the disk is full, or
- * a reader has closed its pipe.
+ * Writes buffered output. Returns false if a report can no longer be written, as on a full disk, or
+ * if no report has a reader: a closed pipe ends only the report on standard output.
  */
 bool reports_flush(struct reports *all);
 
 void reports_ended(struct reports *all, struct model *m, const struct diagnosis *d);
+
+/*
+ * In the process that prints an interim report: keeps the text report, and forgets the others, whose
+ * files are its parent's. Without a text report, standard error gets one.
+ */
+void reports_keep_screen(struct reports *all, const struct options *o,
+			 const struct session *session, const struct names *names);
 
 /* Closes all reports. Returns 0, or -1 after an error message if a report is incomplete. */
 int reports_close(struct reports *all);

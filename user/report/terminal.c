@@ -54,6 +54,7 @@ static struct stream *output, *errors;
 static struct stream *status_stream; /* NULL if there is no status line */
 static bool use_colours;
 static bool blocking;
+static bool held; /* another process prints: lines are buffered, and no status line is drawn */
 static char status[512];
 static volatile sig_atomic_t is_drawn; /* the status line is on the screen */
 
@@ -124,6 +125,8 @@ static void flush_buffer(struct stream *s, bool block)
 	size_t done = 0;
 	ssize_t n;
 
+	if (held)
+		return;
 	while (done < s->used) {
 		n = (block ? write_blocking : write_nonblocking)(s, s->buffer + done,
 								 s->used - done);
@@ -181,7 +184,7 @@ static void draw_status(void)
 	char line[sizeof(status) + 32];
 	struct stream *s = status_stream;
 
-	if (!s || is_drawn || s->used || !status[0] || is_in_background(s->out))
+	if (!s || held || is_drawn || s->used || !status[0] || is_in_background(s->out))
 		return;
 	snprintf(line, sizeof(line), CLEAR "%s%.*s%s\r", use_colours ? "\033[7m" : "",
 		 (int)format_cut(status, terminal_status_columns()), status,
@@ -303,6 +306,22 @@ void terminal_status(const char *text)
 	}
 }
 
+void terminal_hold(void)
+{
+	size_t i;
+
+	for (i = 0; i < 2 && output; i++) {
+		erase_status(&streams[i]);
+		flush_buffer(&streams[i], blocking);
+	}
+	held = true;
+}
+
+void terminal_release(void)
+{
+	held = false;
+}
+
 int terminal_error(void)
 {
 	return output ? output->error : streams[0].error;
@@ -366,6 +385,7 @@ void terminal_close(void)
 	struct stream *s;
 	size_t i;
 
+	held = false;
 	if (!output)
 		return;
 	if (status_stream)

@@ -33,6 +33,13 @@ void terminal_status(const char *text);
 /* Returns the width of the status line in columns, or 0 if there is no status line. */
 int terminal_status_columns(void);
 
+/*
+ * Holds output back in the buffers while another process prints to the same terminal, and removes
+ * the status line. terminal_close() prints it in any case.
+ */
+void terminal_hold(void);
+void terminal_release(void);
+
 /* Returns the errno of the first line that could not be written to stdout, or 0. */
 int terminal_error(void);
 

@@ -281,6 +281,8 @@ static void print_first_line(struct report *r, const struct model *m, const stru
 {
 	char duration[FORMAT_DURATION];
 
+	if (r->session->is_interim)
+		fprintf(r->out, "INTERIM REPORT, the run goes on %s ", glyphs->dot);
 	fprintf(r->out, "%s on %s %s %" PRIu64 " connect%s %s %zu host%s %s %" PRIu64 " lost\n",
 		format_duration(duration, r->session->duration), format_name(r->session->from),
 		glyphs->dot, m->connections, plural(m->connections), glyphs->dot, hosts->count,
@@ -304,6 +306,7 @@ static void print_report(struct report *r, const struct model *m, const struct d
 {
 	print_first_line(r, m, &d->hosts);
 	text_ledger(r, m, d);
+	text_notices(r);
 	text_blindness(r);
 	text_nat(r, m);
 	if (d->failed || r->error)
@@ -355,14 +358,28 @@ static void text_ended(struct report *r, const struct model *m, const struct dia
 	free(text);
 }
 
+static void text_notice(struct report *r, ns_t now, const char *text)
+{
+	struct text_state *t = r->state;
+
+	if (t && t->notice_count++ < MAX_NOTICES_SHOWN)
+		t->notices[t->notice_count - 1] = (struct notice){ now, strdup(text) };
+}
+
 static void text_closed(struct report *r)
 {
+	struct text_state *t = r->state;
+	unsigned int i;
+
+	for (i = 0; t && i < t->notice_count && i < MAX_NOTICES_SHOWN; i++)
+		free(t->notices[i].text);
 	free(r->state);
 	r->state = NULL;
 }
 
 const struct report_format report_text = {
 	.started = text_started,
+	.notice = text_notice,
 	.swept = text_swept,
 	.stall = text_stall,
 	.late_banner = text_late_banner,

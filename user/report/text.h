@@ -22,6 +22,14 @@ enum line_kind {
 	LINE_KINDS,
 };
 
+#define MAX_NOTICES_SHOWN 20
+
+/* An event of the run itself. */
+struct notice {
+	ns_t when;
+	char *text; /* NULL when out of memory */
+};
+
 /* r->state of a text report. */
 struct text_state {
 	const struct colours *colours;
@@ -29,6 +37,8 @@ struct text_state {
 	ns_t now; /* time of the last sweep */
 	int client_columns, server_columns; /* widths of columns in the lines */
 	bool has_heading; /* the heading of the lines has been printed */
+	struct notice notices[MAX_NOTICES_SHOWN];
+	unsigned int notice_count; /* of all, also of those that are not kept */
 	int columns; /* width of the final report, in columns */
 };
 
@@ -74,6 +84,9 @@ void text_late_answer(struct report *r, const struct connection *c);
  */
 
 void text_heading(struct report *r, const char *colour, const char *words);
+
+/* Prints what befell the interfaces and the run. */
+void text_notices(struct report *r);
 
 /* Prints a heading and a sentence, which begins in the same row. */
 void text_section(struct report *r, const char *colour, const char *heading, const char *format,

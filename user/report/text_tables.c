@@ -376,6 +376,34 @@ void text_network(struct report *r, const struct model *m, const struct diagnosi
 }
 
 /* Printed before all findings, since missed packets make servers look silent. */
+void text_notices(struct report *r)
+{
+	const struct text_state *t = r->state;
+	char clock[FORMAT_TIME], *text;
+	unsigned int i;
+	size_t size;
+	FILE *out;
+
+	if (!t->notice_count)
+		return;
+	text_heading(r, text_colours(r)->bold, "DURING THE RUN");
+	for (i = 0; i < t->notice_count && i < MAX_NOTICES_SHOWN; i++) {
+		out = open_memstream(&text, &size);
+		if (!out)
+			return;
+		fprintf(out, "%s ",
+			format_run_clock(clock, &r->session->start, r->session->duration,
+					 t->notices[i].when));
+		if (t->notices[i].text)
+			format_text(out, t->notices[i].text);
+		if (!fclose(out))
+			text_item(r, "%s", text);
+		free(text);
+	}
+	if (t->notice_count > i)
+		text_item(r, "and %u more, with --json", t->notice_count - i);
+}
+
 void text_blindness(struct report *r)
 {
 	static const char *const directions[DIRECTIONS] = { "received", "sent" };

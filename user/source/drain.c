@@ -285,6 +285,26 @@ void sweep_flows(struct live *l)
 	l->bpf->bss->under_pressure = opening > l->options->max_flows / 4 * 3;
 }
 
+void settle_copies(struct live *l)
+{
+	struct record r = { .version = RECORD_VERSION, .end_reason = END_OF_RUN };
+	struct connection connection;
+	uint32_t slot = 1;
+	int count, i;
+
+	r.settled = monotonic_ns();
+	while ((count = read_flows(l->bpf, &slot, l->flows, l->slots, SWEEP_BATCH)) > 0) {
+		for (i = 0; i < count; i++) {
+			if (!is_consistent_copy(l->bpf, &l->flows[i]))
+				continue;
+			r.key = l->flows[i].key;
+			r.flow = l->flows[i].flow;
+			to_connection(l, &connection, &r);
+			l->sink->settled(l->sink->context, &connection);
+		}
+	}
+}
+
 /* ---- counters ---- */
 
 bool is_any_opening(struct live *l)

@@ -185,14 +185,16 @@ void live_tick(struct live *l)
 	notice_suspend(l);
 	if (!l->sink->swept(l->sink->context, now - l->start))
 		l->ended = true;
+	else if (l->sink->is_interim && l->sink->is_interim(l->sink->context))
+		l->is_interim = l->ended = true;
 	took = monotonic_ns() - now;
 	l->next_sweep = now + (took * 10 > SWEEP_NS ? took * 10 : SWEEP_NS);
 }
 
 /* ---- end ---- */
 
-/* Settles all remaining flows, and completes the session. */
-static void stop(struct live *l)
+/* Detaches, and settles all remaining flows. */
+static void settle_all(struct live *l)
 {
 	poll_ifaces(l);
 	l->detaching = live_now(l);
@@ -201,6 +203,10 @@ static void stop(struct live *l)
 	drain_records(l);
 	l->bpf->bss->run_ending = true;
 	sweep_flows(l);
+}
+
+static void complete_session(struct live *l)
+{
 	read_counters(l->bpf, l->session->counters);
 	l->session->nat.lost = conntrack_lost(l->conntrack);
 	read_ethertypes(l);
@@ -231,8 +237,16 @@ int live_run(const struct options *o, struct session *session, const struct sink
 	bpf_load_init(o->verbose);
 	if (!find_ifaces(&l) && !start(&l)) {
 		status = run_event_loop(&l);
-		stop(&l);
+		if (l.is_interim) {
+			if (l.conntrack)
+				conntrack_freeze(l.conntrack);
+			settle_copies(&l);
+		} else {
+			settle_all(&l);
+		}
+		complete_session(&l);
 	}
-	release(&l);
+	if (!l.is_interim) /* whose hooks are its parent's */
+		release(&l);
 	return status;
 }

@@ -29,6 +29,8 @@ struct watched {
 	struct hook hook;
 	struct leftover leftover;
 	bool up; /* state in the last report */
+	ns_t down_since; /* NEVER while it is up */
+	uint32_t mtu, xdp; /* of the last report, see struct netdev_state */
 	bool away; /* --follow: the interface is gone and may come back */
 	struct hook_watchdog watchdog[DIRECTIONS];
 	uint64_t bytes; /* the interface's counter at the last poll */
@@ -71,6 +73,7 @@ struct live {
 	int record_budget, packet_budget, dns_budget; /* remaining reads of this drain */
 	int64_t suspended; /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC at the last report */
 	bool ended;
+	bool is_interim; /* this process is a copy, see sink.h */
 };
 
 /* ---- live.c ---- */
@@ -114,6 +117,9 @@ bool is_any_opening(struct live *l);
 
 /* Passes every opening flow to the sink, and settles those that are due. */
 void sweep_flows(struct live *l);
+
+/* Passes copies of all open flows to the sink as if they settled now. */
+void settle_copies(struct live *l);
 
 void read_ethertypes(struct live *l);
 void read_resets(struct live *l);

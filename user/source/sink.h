@@ -43,6 +43,13 @@ struct sink {
 	/* A sweep is complete. Returns false to end the run. */
 	bool (*swept)(void *context, ns_t now);
 
+	/*
+	 * Called after each sweep. Returns true in a copy of this process that prints an interim
+	 * report: it ends as if the run ended now, and leaves maps, rings, hooks and sockets alone.
+	 * May be NULL.
+	 */
+	bool (*is_interim)(void *context);
+
 	/* An event of the run itself, as a sentence. */
 	void (*notice)(void *context, ns_t now, const char *text);
 

@@ -140,6 +140,9 @@ static void start_watchdogs(struct live *l, struct watched *w, const struct netd
 	w->bytes = w->bytes_before = link->bytes;
 	w->packets_before = link->packets[INGRESS] + link->packets[EGRESS];
 	w->up = link->up;
+	w->down_since = link->up ? NEVER : live_now(l);
+	w->mtu = link->mtu;
+	w->xdp = link->xdp;
 	for (d = 0; d < DIRECTIONS; d++)
 		hook_watchdog_start(&w->watchdog[d], link->packets[d], live_now(l));
 }
@@ -230,6 +233,8 @@ void notice_ifaces(struct live *l)
 	unsigned int i;
 
 	for (i = 0; i < l->count; i++) {
+		if (!l->watched[i].up)
+			live_notice(l, "%s is down: no packets pass", l->watched[i].netdev.name);
 		notice_member(l, &l->watched[i]);
 		notice_leftover(l, &l->watched[i]);
 	}
@@ -291,8 +296,7 @@ static void poll_iface(struct live *l, struct watched *w, const bool *active)
 			notice_blind(l, w, &link, d);
 			break;
 		case HOOK_SEES_AGAIN:
-			live_notice(l, "the hook the hook sees again what %s %s", w->netdev.name,
-				    verbs[d]);
+			live_notice(l, "the hook sees again what %s %s", w->netdev.name, verbs[d]);
 			break;
 		case HOOK_UNCHANGED:
 			break;
@@ -329,16 +333,25 @@ void poll_ifaces(struct live *l)
 	check_traffic(l);
 }
 
+static void end_downtime(struct watched *w, ns_t now)
+{
+	if (w->down_since != NEVER && now > w->down_since)
+		w->session_iface->down += now - w->down_since;
+	w->down_since = NEVER;
+}
+
 void summarize_ifaces(struct live *l)
 {
 	struct watched *w;
 	unsigned int i;
 	int d;
 
-	for (w = l->watched; w < l->watched + l->count; w++)
+	for (w = l->watched; w < l->watched + l->count; w++) {
+		end_downtime(w, l->session->duration);
 		for (d = 0; d < DIRECTIONS; d++)
 			w->session_iface->blind[d] =
 				hook_watchdog_blind_time(&w->watchdog[d], l->session->duration);
+	}
 	for (i = 0; i < l->followed_count && l->bpf->bss->egress_syns_incomplete; i++)
 		add_unwatched(l->session, l->followed[i].netdev.name);
 }
@@ -351,6 +364,8 @@ static void went_away(struct live *l, struct watched *w, const struct netdev_sta
 	int d;
 
 	w->session_iface->was_away = true;
+	if (w->down_since == NEVER)
+		w->down_since = live_now(l);
 	for (d = 0; d < DIRECTIONS; d++) /* an interface that is gone is not blind */
 		hook_watchdog_start(&w->watchdog[d], 0, live_now(l));
 	/* the event for the removal has the final counters */
@@ -375,9 +390,36 @@ static void came_back(struct live *l, struct watched *w, const struct netdev_sta
 		return;
 	}
 	w->away = false;
+	end_downtime(w, live_now(l));
 	netdev_own_addresses(l->session);
 	start_watchdogs(l, w, link);
 	live_notice(l, "%s is back (%s, %s)", w->netdev.name, w->netdev.link, w->hook.name);
+}
+
+/* Reports changes of what passes: the state, the MTU, and an XDP program. */
+static void notice_changes(struct live *l, struct watched *w, const struct netdev_state *link)
+{
+	const char *name = w->netdev.name;
+
+	if (link->up && !w->up) {
+		live_notice(l, "%s is up again", name);
+		end_downtime(w, live_now(l));
+	} else if (!link->up && w->up) {
+		live_notice(l, "%s is down", name);
+		w->down_since = live_now(l);
+	}
+	if (link->mtu != w->mtu)
+		live_notice(l, "the MTU of %s changed from %u to %u", name, w->mtu, link->mtu);
+	if (link->xdp && link->xdp != w->xdp)
+		live_notice(l,
+			    "the XDP program with id %u was attached to %s: what it drops or "
+			    "redirects is not seen here",
+			    link->xdp, name);
+	else if (!link->xdp && w->xdp)
+		live_notice(l, "the XDP program was removed from %s", name);
+	w->up = link->up;
+	w->mtu = link->mtu;
+	w->xdp = link->xdp;
 }
 
 static void update_watched(struct live *l, struct watched *w, const struct netdev_state *link)
@@ -401,9 +443,7 @@ static void update_watched(struct live *l, struct watched *w, const struct netde
 		live_notice(l, "%s was renamed to %s", w->netdev.name, link->name);
 		strcpy(w->netdev.name, link->name);
 	}
-	if (link->up != w->up)
-		live_notice(l, "%s is %s", w->netdev.name, link->up ? "up again" : "down");
-	w->up = link->up;
+	notice_changes(l, w, link);
 }
 
 static void on_link_event(void *context, const struct netdev_state *link)
