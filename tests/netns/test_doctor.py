@@ -4,11 +4,13 @@ If this fails, a user watches the wrong interface, searches for a cause that the
 addresses of his network with a bug report.
 """
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -86,6 +88,19 @@ def test_list():
     says(links['eth1'], '198.51.100.1/24', 'WAN side: default route')
     says(links['lo'], 'loopback: nothing to see')
     expect(sum('best choice' in text for text in links.values()) == 1, links)
+
+
+def test_other_namespace():
+    """-D and --doctor with --netns look at that namespace, and a reader such as head may leave at any time"""
+    command = [PROBE, '-N', GATEWAY]
+    got = subprocess.run(command + ['-D'], capture_output=True, text=True)
+    expect(got.returncode == 0 and got.stdout == ask(GATEWAY, '-D')[1], got)
+    got = subprocess.run(command + ['--doctor', 'eth1'], capture_output=True, text=True)
+    expect(got.returncode == 0 and 'WAN side' in got.stdout, got)
+    for what in ['-D'], ['--doctor', 'eth0', '-d', '0.2']:
+        p = subprocess.Popen(command + what, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p.stdout.close()
+        expect(p.stderr.read() == '' and p.wait(60) == 0, what, p.returncode)
 
 
 RELATED = '''link add near type veth peer name far
@@ -203,6 +218,22 @@ def test_other_probe():
     """another probe on the hooks is recognised as one"""
     with Probe():
         says(doctor(GATEWAY, 'eth0'), 'another probe runs here')
+
+
+def test_full_name():
+    """a program is called by its complete name in BTF, where the kernel keeps 15 characters"""
+    with Devices() as devices, netns.Background(devices.name, hold_tun):
+        wait_for(lambda: 'tun7' in sh(devices.name, 'ip', 'link'), 'the device')
+        sh(devices.name, 'ip', 'link', 'set', 'tun7', 'up')
+        with Probe(namespace=devices.name, iface='tun7'):
+            text = doctor(devices.name, 'tun7')
+            expect(re.search(r'1\. probe_ingress_ip \(id', text), text)
+
+
+def hold_tun():
+    with open('/dev/net/tun', 'r+b', buffering=0) as f:
+        fcntl.ioctl(f, 0x400454ca, struct.pack('16sH22x', b'tun7', 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+        time.sleep(1000)
 
 
 def test_xdp():

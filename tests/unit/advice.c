@@ -49,6 +49,10 @@ static void test_gateway(void)
 	EXPECT(!strcmp(best(at, 5), "lan0"), "another side than that of the clients is chosen");
 	EXPECT(!strcmp(best(at, 3), "dmz0"), "the WAN side is chosen for its many neighbours");
 	EXPECT(!strcmp(best(at, 2), "wan0"), "a host without a LAN has no choice");
+	at[2].neighbours = 12;
+	EXPECT(!strcmp(best(at, 5), "dmz0"), "the order of the interfaces does not decide a tie");
+	at[3].has_private_address = true;
+	EXPECT(!strcmp(best(at, 5), "lan0"), "public addresses are taken for the clients' side");
 	EXPECT(!strcmp(best(at, 1), ""), "the loopback is chosen");
 }
 
@@ -68,7 +72,7 @@ static void test_members(void)
 	EXPECT(advised(at, 8, 1) == LINK_PART && has("watch bond0, since this one carries only"),
 	       "half of the packets are missing");
 	EXPECT(advised(at, 8, 0) == LINK_LAN && has("members: eth0"), "the bond is not explained");
-	EXPECT(advised(at, 8, 3) == LINK_PART && has("watch br0, or this one"),
+	EXPECT(advised(at, 8, 3) == LINK_OTHER && has("watch br0, or this one"),
 	       "the bridge is not found");
 	EXPECT(advised(at, 8, 2) == LINK_LAN && has("members: p1"), "the bridge is useless");
 	EXPECT(advised(at, 8, 4) == LINK_USELESS && has("watch its members"), "the VRF is watched");

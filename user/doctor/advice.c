@@ -107,11 +107,11 @@ static bool advise_member(char *text, const struct link *l, const struct links *
 		return false;
 	append(text, "member of %s: watch %s", format_name(master->name),
 	       format_name(master->name));
-	if (is_kind(master, "bridge"))
+	*role = is_kind(master, "bridge") ? LINK_OTHER : LINK_PART;
+	if (*role == LINK_OTHER)
 		append(text, ", or this one for the hosts behind this port only");
 	else
 		append(text, ", since this one carries only some of its packets");
-	*role = LINK_PART;
 	return true;
 }
 
@@ -214,6 +214,17 @@ enum role advise(char *text, const struct link *l, const struct links *all)
 	return role;
 }
 
+/* Returns true if a is a better choice than b, whose roles these are. */
+static bool is_better(const struct link *a, enum role role_a, const struct link *b,
+		      enum role role_b)
+{
+	if (role_a != role_b)
+		return role_a == LINK_LAN;
+	if (a->neighbours != b->neighbours)
+		return a->neighbours > b->neighbours;
+	return a->has_private_address && !b->has_private_address;
+}
+
 const struct link *best_link(const struct links *all)
 {
 	const struct link *best = NULL, *l;
@@ -224,9 +235,7 @@ const struct link *best_link(const struct links *all)
 		role = advise(text, l, all);
 		if (role != LINK_LAN && role != LINK_WAN)
 			continue;
-		/* a tunnel has no neighbours to count, and is a choice only if there is no LAN */
-		if (!best || (role > best_role) ||
-		    (role == best_role && l->neighbours > best->neighbours)) {
+		if (!best || is_better(l, role, best, best_role)) {
 			best = l;
 			best_role = role;
 		}

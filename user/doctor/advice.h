@@ -8,10 +8,10 @@
 
 enum role {
 	LINK_USELESS, /* nothing to see: down, the loopback, or an unknown link type */
-	LINK_PART, /* member of a bond, team or VRF, or below a tunnel: watch another interface */
+	LINK_PART, /* member of a bond or team: carries only some packets */
 	LINK_WAN, /* has a default route */
 	LINK_LAN, /* has neighbours or addresses, and no default route */
-	LINK_OTHER, /* may be watched, but neither side is known */
+	LINK_OTHER, /* may be watched, but it is neither side, such as a port of a bridge */
 };
 
 /*

@@ -64,7 +64,7 @@ static int examine(const struct link *l, const struct links *all, const struct o
 	check_nat(&s, l, all);
 	check_packets(&s, l, o, may_run && link_is_understood(l));
 	print_result(&s, l);
-	if (fflush(stdout)) {
+	if (fflush(stdout) && errno != EPIPE) { /* a reader such as head may leave */
 		fprintf(stderr, "probe: cannot print: %s\n", strerror(errno));
 		return -1;
 	}

@@ -105,7 +105,7 @@ int interfaces_list(void)
 		print_link(&all.at[i], &all, best_link(&all), addresses);
 	freeifaddrs(addresses);
 	links_free(&all);
-	if (fflush(stdout)) {
+	if (fflush(stdout) && errno != EPIPE) { /* a reader such as head may leave */
 		fprintf(stderr, "probe: cannot print the list: %s\n", strerror(errno));
 		return -1;
 	}

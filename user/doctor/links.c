@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connection.h"
 #include "host/netlink.h"
 
 #define IFF_LOWER_UP 0x10000 /* from linux/if.h, which conflicts with net/if.h */
@@ -228,17 +229,25 @@ static void find_default_routes(struct links *all)
 	}
 }
 
-static bool is_beyond_link(const struct sockaddr *a)
+/* Returns false for an address of link-local scope, and for other families. */
+static bool read_address(struct address *to, const struct sockaddr *from)
 {
-	if (a && a->sa_family == AF_INET)
-		return true;
-	return a && a->sa_family == AF_INET6 &&
-	       !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)a)->sin6_addr);
+	if (from && from->sa_family == AF_INET)
+		*to = (struct address){
+			.word = { 0, 0, IP4_PREFIX,
+				  ((const struct sockaddr_in *)from)->sin_addr.s_addr }
+		};
+	else if (from && from->sa_family == AF_INET6)
+		memcpy(to->word, &((const struct sockaddr_in6 *)from)->sin6_addr, sizeof(to->word));
+	else
+		return false;
+	return from->sa_family == AF_INET || !IN6_IS_ADDR_LINKLOCAL((struct in6_addr *)to->word);
 }
 
 static void find_addresses(struct links *all)
 {
 	struct ifaddrs *addresses, *i;
+	struct address address;
 	char name[IFNAMSIZ];
 	struct link *l;
 
@@ -248,8 +257,10 @@ static void find_addresses(struct links *all)
 		/* the name may be an address label, such as eth0:1 */
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(i->ifa_name, ":"), i->ifa_name);
 		l = (struct link *)links_by_name(all, name);
-		if (l && is_beyond_link(i->ifa_addr))
-			l->has_address = true;
+		if (!l || !read_address(&address, i->ifa_addr))
+			continue;
+		l->has_address = true;
+		l->has_private_address |= is_private(&address);
 	}
 	freeifaddrs(addresses);
 }

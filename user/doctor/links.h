@@ -25,6 +25,7 @@ struct link {
 	unsigned int neighbours; /* in the neighbour table, without those that failed */
 	bool has_default_route; /* IPv4 or IPv6, in any routing table */
 	bool has_address; /* beyond link-local scope */
+	bool has_private_address; /* see is_private() */
 };
 
 struct links {

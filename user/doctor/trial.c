@@ -195,12 +195,15 @@ static void report_syns(struct sheet *s, const struct trial *t)
 			     "another interface (asymmetric routing)");
 	if (t->of_other_hosts * 2 > t->attempts)
 		sheet_remark(s, LEVEL_NOTE,
-			     "most SYNs are sent to other machines: this is a mirror port or a "
-			     "bridge, and the routes of this host do not matter");
+			     "most SYNs are sent to the MACs of other machines: a mirror port, a "
+			     "bridge, or the device below a macvlan");
 }
 
 static void report_nat(struct sheet *s, const struct trial *t)
 {
+	if (t->session.nat.known)
+		sheet_remark(s, LEVEL_OK,
+			     "conntrack can be read: clients behind this host's NAT are known");
 	if (t->translated)
 		sheet_remark(
 			s, LEVEL_OK,
