@@ -17,7 +17,7 @@
 
 static const char *prefix_length(const struct ifaddrs *a)
 {
-	const unsigned char *bytes = (const void *)a->ifa_netmask;
+	const unsigned char *bytes;
 	size_t size, i;
 	static char text[16];
 	int bits = 0;

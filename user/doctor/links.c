@@ -113,7 +113,10 @@ static int parse_link(const struct nlmsghdr *h, void *context)
 			    .is_up = info->ifi_flags & IFF_UP,
 			    .has_carrier = info->ifi_flags & IFF_LOWER_UP,
 			    .is_loopback = info->ifi_flags & IFF_LOOPBACK };
-	mnl_attr_for_each(a, h, sizeof(*info)) parse_attribute(l, a);
+	mnl_attr_for_each(a, h, sizeof(*info))
+	{
+		parse_attribute(l, a);
+	}
 	if (l->lower < 0 || l->lower == l->index || !strcmp(l->kind, "veth"))
 		l->lower = 0; /* the other end of a veth pair is beside it, not below */
 	return MNL_CB_OK;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "doctor/checks.h"
+#include "host/counter_text.h"
 #include "host/drop_counters.h"
 #include "host/netdev.h"
 #include "lib/ethertype.h"
@@ -342,42 +343,53 @@ static void report_drops(struct sheet *s, const struct trial *t, const struct li
 
 /* ---- the check ---- */
 
-static void count_packets(uint64_t packets[DIRECTIONS], const struct link *l, bool is_after)
+static void read_packets(uint64_t packets[DIRECTIONS], const struct link *l)
 {
 	struct netdev_state state;
-	int d;
 
 	if (netdev_query(&state, l->index, NULL))
 		state = (struct netdev_state){};
+	memcpy(packets, state.packets, sizeof(state.packets));
+}
+
+/* Runs the trial. Returns its status, and the packets of the interface meanwhile. */
+static int measure(struct trial *t, const struct link *l, const struct options *o,
+		   uint64_t packets[DIRECTIONS])
+{
+	uint64_t before[DIRECTIONS];
+	int d, status;
+
+	read_packets(before, l);
+	status = run_trial(t, l, o);
+	read_packets(packets, l);
 	for (d = 0; d < DIRECTIONS; d++)
-		packets[d] = is_after ? state.packets[d] - packets[d] : state.packets[d];
+		packets[d] = growth_between(before[d], packets[d], 64);
+	return status;
 }
 
 void check_packets(struct sheet *s, const struct link *l, const struct options *o, bool may_run)
 {
 	static struct trial t; /* the session is large */
-	uint64_t packets[DIRECTIONS];
+	uint64_t packets[DIRECTIONS] = {};
 	int status = -1;
 
 	sheet_section(s, "Packets");
-	if (!may_run)
-		sheet_remark(s, LEVEL_NOTE, "not tried: see the errors above");
 	fflush(s->out); /* a message of the trial goes to standard error */
 	t.drops = drop_counters_open();
-	count_packets(packets, l, false);
 	if (may_run)
-		status = run_trial(&t, l, o);
-	count_packets(packets, l, true);
-	if (may_run && !status && !t.session.cut)
+		status = measure(&t, l, o, packets);
+	if (!may_run)
+		sheet_remark(s, LEVEL_NOTE, "not tried: see the errors above");
+	else if (status)
+		sheet_remark(s, LEVEL_ERROR, "the trial run failed: see the message of probe");
+	else if (t.session.cut)
+		sheet_remark(s, LEVEL_ERROR, "the trial run ended early: %s", t.session.cut);
+	else
 		report_seen(s, &t, l, packets);
-	else if (may_run)
-		sheet_remark(s, LEVEL_ERROR, "the trial run failed%s%s: see the message of probe",
-			     t.session.cut ? ": " : "", t.session.cut ? t.session.cut : "");
 	sheet_section(s, "Drops of this host");
-	if (t.drops) {
-		if (!may_run || status)
-			drop_counters_start(t.drops);
+	if (t.drops && status) /* the trial did not start them */
+		drop_counters_start(t.drops);
+	if (t.drops)
 		report_drops(s, &t, l);
-	}
 	drop_counters_close(t.drops);
 }
