@@ -644,6 +644,43 @@ def test_failures_picture():
     b.quiet()
 
 
+def test_too_early():
+    """an attempt that the end of the run cut off is not counted or drawn as a failed one"""
+    packets = unreachable()
+    end = max(at for at, _ in packets)
+    packets += list(silent(end - SECOND, (host(7), 5900), ('192.0.2.9', 443), syns=2))
+    objects, path, _ = write('early', packets)
+    peer = next(p for p in of(objects, 'peer') if p['server'] == '192.0.2.9')
+    expect(peer['too_early'] == 1 and peer['unanswered'] == 12, peer)
+    b = show(path)
+    said = [t for t in texts(b, 'article .answer') if '192.0.2.9:443' in t]
+    expect(said == ['12 failed attempts at 192.0.2.9:443, by 6 hosts.'], said)
+    drawn = [t for t in labels(b, '.overview .mark path.early') if '192.0.2.9:443' in t]
+    expect(len(drawn) == 1 and 'too early to say' in drawn[0], drawn)
+    expect('2 hosts with neither' in texts(b, '.overview svg text'), texts(b, '.overview svg text'))
+    b.quiet()
+
+
+def test_contrast():
+    """what distinguishes the hosts that are hit is drawn beside those that are not"""
+    _, path, page = write('contrast', story())
+    changed = os.path.join(folder, 'traits.html')
+    common = {'comparisons': 4, 'hosts_bad': 5, 'hosts_good': 12, 'spread': [], 'same': [], 'common': [
+        {'trait': 'vlan', 'value': '20<b>' + 60 * 'x', 'unit': 'host', 'bad_with': 5, 'bad': 5, 'good_with': 1, 'good': 12, 'p': 1e-3}]}
+
+    def compare(found):
+        return json.dumps({**json.loads(found[0]), 'contrast': common}).replace('<', '\\u003c')
+    with open(changed, 'w', encoding='utf-8') as f:
+        f.write(re.sub(r'^{"type":"finding".*$', compare, page, count=1, flags=re.M))
+    for width in (390, 1280):
+        b = show(changed, width=width)
+        marks = labels(b, 'article .mark rect.culprit')
+        expect(any(t.startswith('hosts with vlan 20<b>') and t.endswith('5 of 6 hit') for t in marks), marks)
+        expect('other hosts, 0 of 11 hit' in marks, marks)
+        expect(not b.ask(OVERLAPS), b.ask(OVERLAPS))
+        b.quiet()
+
+
 def test_confidence():
     """a finding below high confidence says why, and the page explains each level in print, too"""
     _, path, page = write('confidence', story())

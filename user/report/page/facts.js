@@ -156,6 +156,7 @@ const hosts = all('host').map((host, i) => {
 		stalled: host.stalls,
 		stalls: [],
 		attempts: [],
+		early: [],
 	};
 }).sort((a, b) => byName(a.name, b.name));
 
@@ -172,8 +173,11 @@ const hostOf = (o) => hostAt.get(clientKey(o.client, o.vlans)) || hostAt.get(o.c
 
 for (const stall of all('stall'))
 	hostOf(stall)?.stalls.push(stall);
+/* The run ended, or the table was full, before silence means anything: SILENT_NS of connection.h. */
+const isEarly = (c) => c.outcome === 'unanswered' && c.watched < 3 * SECOND;
+
 for (const attempt of all('connection'))
-	hostOf(attempt)?.attempts.push(attempt);
+	hostOf(attempt)?.[isEarly(attempt) ? 'early' : 'attempts'].push(attempt);
 
 /* Describes how an attempt failed. */
 function failure(c) {
@@ -185,7 +189,7 @@ function failure(c) {
 	if (c.outcome === 'unreachable')
 		return 'unreachable, reported by ' + (c.from_gateway ? 'this gateway' : c.icmp.from) +
 			' (ICMP type ' + c.icmp.type + ' code ' + c.icmp.code + ')';
-	return 'no answer: ' + tries;
+	return 'no answer: ' + tries + (isEarly(c) ? ', too early to say' : '');
 }
 
 /* Names such as "one_syn", as words. */

@@ -9,7 +9,7 @@ function viewOf(rows) {
 	const since = rows.filter((h) => h.stalls.length || h.attempts.length).map((h) => h.since)
 		.sort((a, b) => a - b);
 	const from = since[Math.floor(since.length / 2)] ?? 0;
-	const ends = rows.flatMap((h) => h.attempts.map((c) => c.syn_last));
+	const ends = rows.flatMap((h) => [...h.attempts, ...h.early].map((c) => c.syn_last));
 
 	return { from, to: Math.max(summary.duration, from + MS, ...ends) };
 }
@@ -84,13 +84,14 @@ function drawHost(h, row, y, height, x, view, isCulprit) {
 			rect(edge(s.start), y + 2, width, height >= 20 ? 10 : 7,
 				{ class: s.ended ? 'stall' : 'undecided', rx: 2 }))];
 	});
-	const attempts = h.attempts.filter((c) => isInside(c.syn, c.syn_last)).map((c) => {
+	const attempts = [...h.attempts, ...h.early].filter((c) => isInside(c.syn, c.syn_last)).map((c) => {
 		const is = isCulprit(c);
+		const kind = isEarly(c) ? 'early' : is ? 'culprit' : 'failed';
 
 		return [c.syn, mark(row, attemptLines(h, c),
 			line(edge(c.syn), below, edge(c.syn_last), below, { class: is ? 'tries peer' : 'tries' }),
 			pad(edge(c.syn), below, 10),
-			symbol(is ? 'syn' : 'cross', edge(c.syn), below, is ? 'culprit' : 'failed'))];
+			symbol(kind === 'failed' ? 'cross' : 'syn', edge(c.syn), below, kind))];
 	});
 	const bad = h.bad.filter((c) => isInside(c.start, c.end))
 		.map((c) => drawBad(h, row, y + 3, below, edge, c, isCulprit(c)));
@@ -212,6 +213,7 @@ const LEGEND = {
 	culprit: (words) => [symbol('syn', 9, 7, 'culprit'), words],
 	failed: (words) => [symbol('cross', 9, 7, 'failed'), words],
 	late: (words, isPeer) => [rect(1, 4, 16, 6, { class: isPeer ? 'late peer' : 'late' }), words],
+	early: () => [symbol('syn', 9, 7, 'early'), 'attempt without an answer so far: too early to say'],
 	lost: (words) => [symbol('cross', 9, 7, 'failed peer'), words],
 	prompt: () => [svg('path', { d: 'M4,3.5v7M9,3.5v7M14,3.5v7', class: 'prompt' }),
 		'connect served in time'],
@@ -231,7 +233,7 @@ function hostNotes(rows) {
 }
 
 function hostTables(rows) {
-	const stalls = rows.flatMap((h) => h.stalls), attempts = rows.flatMap((h) => h.attempts);
+	const stalls = rows.flatMap((h) => h.stalls), attempts = rows.flatMap((h) => [...h.attempts, ...h.early]);
 	const bad = rows.flatMap((h) => h.bad.map((c) => [h, c]));
 
 	return [
@@ -243,7 +245,7 @@ function hostTables(rows) {
 		stalls.length > 0 && table('Stalls', ['From', 'Client', 'Server', '#Wait'],
 			stalls.map((s) => [fineClock(s.start), endpoint(s.client, s.client_port, s.vlans),
 				endpoint(s.server, s.server_port), duration(s.wait) + (s.ended ? '' : ' so far')])),
-		attempts.length > 0 && table('Attempts that failed',
+		attempts.length > 0 && table('Attempts that were not answered, or refused',
 			['First SYN', 'Client', 'Server', '#SYNs', 'What became of it'],
 			attempts.map((c) => [fineClock(c.syn), endpoint(c.client, 0, c.vlans),
 				endpoint(c.server, c.server_port), c.syn_count, failure(c)])),
@@ -324,6 +326,7 @@ function overviewPicture(level) {
 			late.some((c) => !isCulprit(c)) && LEGEND.late(names ? 'served late by another server' : 'served late'),
 			attempts.some(isCulprit) && LEGEND.culprit('attempt at ' + names + ' that failed'),
 			lost.some(isCulprit) && LEGEND.lost('connect to ' + names + ' that failed after the SYN-ACK'),
+			hosts.some((h) => h.early.length) && LEGEND.early(),
 			crosses.length > 0 && LEGEND.failed((names ? 'another ' : 'an ') + 'attempt that failed'),
 		],
 		notes: hostNotes(hosts),
@@ -367,16 +370,18 @@ function triedSentence(finding, rows, hostCount) {
 const sumOf = (rows, list) => rows.reduce((n, h) => n + h[list].length, 0);
 
 /* At the end of a row is how much of what is drawn went wrong. */
+const wentWrong = (h) => h.attempts.length + h.bad.length;
+
 const PEER_COLUMNS = [{ name: 'late or failed',
-	of: (h) => h.attempts.length + h.bad.length + ' of ' + (h.attempts.length + h.bad.length + h.prompt.length) }];
+	of: (h) => wentWrong(h) + ' of ' + (wentWrong(h) + h.prompt.length + h.early.length) }];
 
 /* What the hosts did at the peer of a finding; false if the page holds none of its failures. */
 function triedPicture(finding, level) {
 	const isCulprit = (c) => concerns(finding, c);
 	const at = hosts.map((h) => ({ ...h, stalls: [], attempts: h.attempts.filter(isCulprit),
-		bad: h.bad.filter(isCulprit), prompt: h.prompt.filter(isCulprit) }));
-	const tried = at.filter((h) => h.attempts.length + h.bad.length > 0);
-	const well = at.filter((h) => h.attempts.length + h.bad.length === 0 && h.prompt.length > 0);
+		early: h.early.filter(isCulprit), bad: h.bad.filter(isCulprit), prompt: h.prompt.filter(isCulprit) }));
+	const tried = at.filter((h) => wentWrong(h) > 0);
+	const well = at.filter((h) => wentWrong(h) === 0 && h.prompt.length > 0);
 	const rows = tried.slice(0, MOST_ROWS), wellRows = well.slice(0, MOST_WELL);
 	const name = subject(finding);
 	const late = rows.some((h) => h.bad.some((c) => c.row === 'late'));
@@ -397,6 +402,7 @@ function triedPicture(finding, level) {
 			sumOf([...rows, ...wellRows], 'prompt') > 0 && LEGEND.prompt(),
 			sumOf(rows, 'attempts') > 0 &&
 				LEGEND.culprit('attempt that failed, and how long its SYNs went on'),
+			sumOf([...rows, ...wellRows], 'early') > 0 && LEGEND.early(),
 			late && LEGEND.late('served late: how long it took', true),
 			lost && LEGEND.lost('failed after the SYN-ACK, and how long it went on'),
 		],

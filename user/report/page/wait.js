@@ -78,7 +78,8 @@ function drawSilence(t, x, top, width) {
 	const what = t.held ? ' before the SYN' : ' of silence';
 	const words = duration(t.wait) + (to - from > 300 ? what : '');
 	const half = room(words, 14, 700) / 2;
-	const middle = Math.min((from + to) / 2, width - half - 8);
+	const fits = to - from > 2 * half + 20; /* else the words stand beside the bar */
+	const middle = fits ? (from + to) / 2 : to + 2 * half + 28 < width ? to + half + 18 : from - half - 18;
 	const end = t.held ? 'SYN' : 'first byte';
 
 	return [defs,
