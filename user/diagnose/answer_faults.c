@@ -51,18 +51,26 @@ static bool is_acked(const struct noted_connect *n)
  * Without a common timer, users may have gone on, or a long poll was ended by its client. The same
  * may be where the same hosts are served meanwhile.
  */
-static enum confidence confidence_of_silence(const struct silence *s, const struct requests *r)
+static struct certainty certainty_of_silence(const struct silence *s, const struct requests *r)
 {
-	enum confidence confidence = confidence_of_failures(s->count, r), most = CONFIDENCE_HIGH;
+	struct certainty certainty = certainty_of_failures(s->count, r);
+	static const char *const no_answers =
+		"it answered nobody in this run: its protocol may have no answers";
 
 	if (!r->served)
-		most = s->count >= 3 && s->patience.is_timer &&
-				       s->patience.median >= MIN_PATIENCE_NS
-			       ? CONFIDENCE_MEDIUM
-			       : CONFIDENCE_LOW;
-	else if (!s->patience.is_timer || (r->hosts_served && !s->is_most))
-		most = CONFIDENCE_MEDIUM;
-	return at_most(confidence, most);
+		return at_most(certainty,
+			       s->count >= 3 && s->patience.is_timer &&
+					       s->patience.median >= MIN_PATIENCE_NS
+				       ? CONFIDENCE_MEDIUM
+				       : CONFIDENCE_LOW,
+			       no_answers);
+	if (!s->patience.is_timer)
+		return at_most(certainty, CONFIDENCE_MEDIUM,
+			       "the clients gave up after different times: they may have gone on");
+	if (r->hosts_served && !s->is_most)
+		return at_most(certainty, CONFIDENCE_MEDIUM,
+			       "the same hosts were served as well, and more often");
+	return certainty;
 }
 
 static ns_t time_to_answer(const struct noted_connect *n)
@@ -177,7 +185,7 @@ void report_no_answer(struct context *g, const struct failure_group *group)
 
 	if (is_everyday(g, group, &s, &r) || is_queue_full(group))
 		return;
-	f = finding_of_group(g, group, KIND_NO_ANSWER, confidence_of_silence(&s, &r), &r);
+	f = finding_of_group(g, group, KIND_NO_ANSWER, certainty_of_silence(&s, &r), &r);
 	if (!f)
 		return;
 	set_no_answer_text(g, f, group, &r, &s);
@@ -318,12 +326,15 @@ static bool may_be_without_answers(const struct requests *r, const struct ending
 	return !r->served && !e->resets;
 }
 
-static enum confidence confidence_of_ending(size_t count, const struct requests *r,
+static struct certainty certainty_of_ending(size_t count, const struct requests *r,
 					    const struct endings *e)
 {
-	enum confidence confidence = confidence_of_failures(count, r);
+	struct certainty certainty = certainty_of_failures(count, r);
 
-	return may_be_without_answers(r, e) ? at_most(confidence, CONFIDENCE_MEDIUM) : confidence;
+	if (may_be_without_answers(r, e))
+		return at_most(certainty, CONFIDENCE_MEDIUM,
+			       "it answered nobody in this run: its protocol may have no answers");
+	return certainty;
 }
 
 void report_reset_after_request(struct context *g, const struct failure_group *group)
@@ -336,7 +347,7 @@ void report_reset_after_request(struct context *g, const struct failure_group *g
 	if (group->set.count < MIN_FAILURES)
 		return;
 	f = finding_of_group(g, group, KIND_RESET_AFTER_REQUEST,
-			     confidence_of_ending(group->set.count, &r, &e), &r);
+			     certainty_of_ending(group->set.count, &r, &e), &r);
 	if (!f)
 		return;
 	set_reset_text(g, f, group, &r, &e);
@@ -368,7 +379,7 @@ void report_refused_in_answer(struct context *g, const struct failure_group *gro
 	if (group->set.count < MIN_FAILURES)
 		return;
 	f = finding_of_group(g, group, KIND_REFUSED_IN_ANSWER,
-			     confidence_of_failures(group->set.count, &r), &r);
+			     certainty_of_failures(group->set.count, &r), &r);
 	if (!f)
 		return;
 	finding_text(f,

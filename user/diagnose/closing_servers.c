@@ -96,7 +96,7 @@ static void report_closes(struct context *g, const struct failure_group *group)
 {
 	struct durations d = durations_of(g, &group->set, time_to_close);
 	bool resets = count_if(&group->set, is_ended_by_rst) == group->set.count;
-	enum confidence confidence = confidence_by_count(group->set.count);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	char servers[FORMAT_SERVERS], counts[FORMAT_COUNTS], after[FORMAT_SPREAD];
 	struct finding *f;
 
@@ -104,8 +104,9 @@ static void report_closes(struct context *g, const struct failure_group *group)
 	if (group->set.count < MIN_CONNECTS || group->set.count * 100 < group->connects || !d.count)
 		return;
 	if (group->set.count * 2 < group->connects)
-		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
-	f = begin_finding(g, group, KIND_SERVER_CLOSES, confidence);
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM,
+				    "it serves more connects than it closes");
+	f = begin_finding(g, group, KIND_SERVER_CLOSES, certainty);
 	if (!f)
 		return;
 	if (d.is_timer) {
@@ -152,17 +153,19 @@ void report_no_greeting(struct context *g, const struct failure_group *group)
 	char servers[FORMAT_SERVERS], counts[FORMAT_COUNTS], gave_up[FORMAT_SPREAD];
 	struct durations d = durations_of(g, &group->set, time_to_close);
 	struct span span = span_of(g, &group->set);
-	enum confidence confidence = confidence_by_count(group->set.count);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	struct finding *f;
 
 	if (!d.count || group->set.count < (has_greeted ? 2 : MIN_CONNECTS))
 		return;
 	/* other servers on its port greet: it may speak another protocol there */
 	if (!has_greeted)
-		confidence = CONFIDENCE_LOW;
+		certainty = doubtful(CONFIDENCE_LOW, "it was never seen to greet: it may speak "
+						     "another protocol on this port");
 	if (span.meanwhile)
-		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
-	f = begin_finding(g, group, KIND_NO_GREETING, confidence);
+		certainty =
+			at_most(certainty, CONFIDENCE_MEDIUM, "it served other connects meanwhile");
+	f = begin_finding(g, group, KIND_NO_GREETING, certainty);
 	if (!f)
 		return;
 	finding_text(f,

@@ -125,12 +125,14 @@ void report_answered_elsewhere(struct context *g, const struct failure_group *gr
 	const struct connection *seen = find_seen_answer(&group->set);
 	const struct endpoint *server = other_server(seen ? seen : group->set.at[0]->c);
 	bool beside = count_if(&group->set, is_client_beside) == group->set.count;
-	enum confidence confidence = confidence_by_count(group->set.count), most;
+	struct certainty certainty = certainty_by_count(group->set.count);
 	char meant[FORMAT_ENDPOINT], other[FORMAT_ENDPOINT];
 	struct finding *f;
 
-	most = seen ? CONFIDENCE_HIGH : beside ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
-	f = finding_new(g, KIND_ANSWERED_ELSEWHERE, confidence < most ? confidence : most);
+	if (!seen)
+		certainty = at_most(certainty, beside ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW,
+				    "the answers do not pass here: a silent server looks alike");
+	f = finding_new(g, KIND_ANSWERED_ELSEWHERE, certainty);
 	if (!f)
 		return;
 	finding_set_peer(f, &group->server->endpoint);
@@ -254,7 +256,7 @@ void report_routing_loop(struct context *g, const struct failure_group *group)
 	struct finding *f;
 
 	loop.set = without_traceroutes(g, &group->set);
-	f = loop.set.count ? finding_new(g, KIND_ROUTING_LOOP, confidence_by_count(loop.set.count))
+	f = loop.set.count ? finding_new(g, KIND_ROUTING_LOOP, certainty_by_count(loop.set.count))
 			   : NULL;
 	if (!f) {
 		connect_set_free(&loop.set);
@@ -433,6 +435,15 @@ static const char *shared_property(const struct connect_set *set)
 					 : NULL;
 }
 
+static struct certainty certainty_of_late(const struct connect_set *set, const char *property)
+{
+	if (property)
+		return doubtful(CONFIDENCE_LOW, "a filter of what these SYNs ask for looks alike");
+	if (set->count <= MIN_LATE)
+		return doubtful(CONFIDENCE_MEDIUM, "few connects only");
+	return certain();
+}
+
 /* Returns false if these connects have neither the time nor the number of the SYN in common. */
 static bool report_late(struct context *g, const struct connect_set *set,
 			const struct server *server, enum scope scope, uint64_t others)
@@ -443,17 +454,14 @@ static bool report_late(struct context *g, const struct connect_set *set,
 	char who[96], spread[FORMAT_SPREAD];
 	struct finding *f;
 
-	f = d.is_timer || syn ? finding_new(g, KIND_SLOW_CONNECT,
-					    property		    ? CONFIDENCE_LOW
-					    : set->count > MIN_LATE ? CONFIDENCE_HIGH
-								    : CONFIDENCE_MEDIUM)
+	f = d.is_timer || syn ? finding_new(g, KIND_SLOW_CONNECT, certainty_of_late(set, property))
 			      : NULL;
 	if (!f)
 		return false;
 	finding_set_peer(f, &server->endpoint);
 	finding_add_connects(g, f, set);
 	if (f->hosts_hurt < 2 && !property)
-		f->confidence = CONFIDENCE_MEDIUM;
+		finding_limit(f, CONFIDENCE_MEDIUM, "one host only: the reason may be with it");
 	f->timer = d.is_timer ? d.median : NEVER;
 	f->deviation = d.is_timer ? d.deviation : NEVER;
 	format_scope(who, &server->endpoint, scope);

@@ -819,13 +819,39 @@ static bool is_unlikely_by_chance(const struct suspect *s)
 		       (s->by_end ? HIGH_CHANCE_OF_RESOLVED_ENDS : HIGH_CHANCE_OF_TIMED_ENDS);
 }
 
+/* Says which of the conditions of is_contradicted() holds. */
+static const char *reason_against(const struct suspect *s, const struct cohort *c)
+{
+	if (c->tried > 2 * c->tried_stalled)
+		return "most hosts that tried it did not wait";
+	if (s->outside * 4 > s->correlated_stalls)
+		return "waits as long began without an attempt at it";
+	return "waits and attempts coincide hardly more often than by chance";
+}
+
+/* Says which of the conditions of high confidence is missing. spread: see its caller. */
+static const char *reason_not_high(const struct suspect *s, const struct cohort *c, bool spread)
+{
+	if (s->correlated < HIGH_CORRELATED)
+		return s->correlated == 1 ? "one coincidence only, three make it high"
+					  : "two coincidences only, three make it high";
+	if (s->correlated * 2 <= s->strong)
+		return "most attempts at it coincide with no wait";
+	if (!spread)
+		return "all waits are at one server: an application with its own timer looks alike";
+	if (is_doubtful(s, c))
+		return has_comparison(c) ? "hosts that did not try it wait as well"
+					 : "no hosts to compare with, and the timer is not steady";
+	return "the coincidences may be chance";
+}
+
 /*
- * Stores the confidence in *confidence. Returns false if the peer must not be reported at all.
+ * Stores the confidence in *certainty. Returns false if the peer must not be reported at all.
  * High confidence takes observations at more than one destination, or through a proxy: one
  * application with a timer of its own looks the same at many hosts, to one server.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
-			    bool prompt, enum confidence *confidence)
+			    bool prompt, struct certainty *certainty)
 {
 	bool spread = s->several_destinations || proxied;
 	bool many_hosts = s->hosts > 1 && s->passed <= 2 * s->correlated_stalls;
@@ -833,16 +859,17 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 	if (s->correlated < MIN_CORRELATED || s->chance_of_starts > MAX_CHANCE_OF_STARTS ||
 	    s->chance_of_ends > MAX_CHANCE_OF_ENDS)
 		return false;
-	*confidence = CONFIDENCE_LOW;
 	if (is_contradicted(s, c))
-		return true;
-	if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong &&
-	    (spread || prompt) && is_unlikely_by_chance(s) && !is_doubtful(s, c))
-		*confidence = CONFIDENCE_HIGH;
+		*certainty = doubtful(CONFIDENCE_LOW, reason_against(s, c));
+	else if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong &&
+		 (spread || prompt) && is_unlikely_by_chance(s) && !is_doubtful(s, c))
+		*certainty = certain();
 	else if (!(is_doubtful(s, c) && has_comparison(c)) &&
 		 s->chance_of_starts * s->chance_of_ends <= MEDIUM_CHANCE &&
 		 s->correlated * 3 > s->strong && (spread || many_hosts))
-		*confidence = CONFIDENCE_MEDIUM;
+		*certainty = doubtful(CONFIDENCE_MEDIUM, reason_not_high(s, c, spread || prompt));
+	else
+		*certainty = doubtful(CONFIDENCE_LOW, reason_not_high(s, c, spread || many_hosts));
 	return true;
 }
 
@@ -1025,10 +1052,10 @@ static bool shares_address(const struct suspect *s, const struct suspect *other)
 
 static bool is_sufficient(const struct suspect *s)
 {
-	enum confidence confidence;
+	struct certainty certainty;
 	struct cohort none = {};
 
-	return correlation_confidence(s, &none, false, false, &confidence);
+	return correlation_confidence(s, &none, false, false, &certainty);
 }
 
 /*

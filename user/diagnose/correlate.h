@@ -106,7 +106,7 @@ bool is_undecided(const struct context *g, const struct suspect *s, const struct
  * hosts have only one destination; prompt: others used the destination without a delay.
  */
 bool correlation_confidence(const struct suspect *s, const struct cohort *c, bool proxied,
-			    bool prompt, enum confidence *confidence);
+			    bool prompt, struct certainty *certainty);
 
 /*
  * Creates the finding, and marks the stalls that it explains. also[] holds count suspects that are

@@ -669,17 +669,20 @@ void report_correlation(struct context *g, const struct suspect *s, const struct
 			size_t count)
 {
 	const struct peer *p = peer_of(g, &s->peers[0]);
+	struct certainty certainty = doubtful(CONFIDENCE_LOW, "");
 	bool proxied = is_proxied(s);
 	struct extent extent;
 	struct finding *f;
 
-	f = p ? finding_new(g, s->failed ? KIND_WAITS_FOR_PEER : KIND_SLOW_HELPER, CONFIDENCE_LOW)
+	f = p ? finding_new(g, s->failed ? KIND_WAITS_FOR_PEER : KIND_SLOW_HELPER, certainty)
 	      : NULL;
 	if (!f)
 		return;
 	finding_set_peer(f, &s->peers[0]);
 	compare_hosts(g, f, s);
-	correlation_confidence(s, &f->cohort, proxied, is_prompt_otherwise(g, s), &f->confidence);
+	correlation_confidence(s, &f->cohort, proxied, is_prompt_otherwise(g, s), &certainty);
+	f->confidence = certainty.level;
+	f->confidence_reason = certainty.reason;
 	f->stalls = g->stall_count;
 	f->correlated = s->correlated_stalls;
 	f->timer = s->timer;

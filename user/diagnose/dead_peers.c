@@ -79,7 +79,8 @@ static void set_silent_text(struct context *g, struct finding *f, const struct f
 		return;
 	}
 	if (has_accepted_since(s, since))
-		f->confidence = CONFIDENCE_LOW;
+		finding_limit(f, CONFIDENCE_LOW,
+			      "it served connects meanwhile: these may be lost packets");
 	if (separates_hosts(g, s, &at->set, named, &others))
 		finding_text(f,
 			     "%s answers none of the %zu connects of %s, and those of %zu other "
@@ -93,7 +94,7 @@ static void set_silent_text(struct context *g, struct finding *f, const struct f
 static void report_silent(struct context *g, const struct failing *at)
 {
 	uint64_t proven = count_proven(&at->set);
-	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(proven));
+	struct finding *f = finding_new(g, KIND_PEER_UNANSWERED, certainty_by_count(proven));
 
 	if (!f)
 		return;
@@ -126,7 +127,7 @@ static void report_ignored_synacks(struct context *g)
 	for (i = 0; i < list.count; i++) {
 		const struct failing *at = &list.at[i];
 
-		f = finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(at->set.count));
+		f = finding_new(g, KIND_PEER_UNANSWERED, certainty_by_count(at->set.count));
 		if (!f)
 			break;
 		finding_set_peer(f, &at->server->endpoint);
@@ -188,7 +189,7 @@ static void explain_flood(struct context *g, const struct finding *f, const stru
 static void report_flood(struct context *g, const struct peer *p)
 {
 	uint64_t half_open = p->anomalies ? p->anomalies->half_open : 0;
-	struct finding *f = finding_new(g, KIND_SYN_FLOOD, CONFIDENCE_HIGH);
+	struct finding *f = finding_new(g, KIND_SYN_FLOOD, certain());
 	char peer[FORMAT_ENDPOINT];
 
 	if (!f)

@@ -100,6 +100,12 @@ enum confidence { CONFIDENCE_LOW, CONFIDENCE_MEDIUM, CONFIDENCE_HIGH, CONFIDENCE
 
 extern const char *const confidence_names[CONFIDENCES];
 
+/* How far a finding can be trusted. */
+struct certainty {
+	enum confidence level;
+	const char *reason; /* what keeps it below high, a static clause; NULL if it is high */
+};
+
 #define MAX_FINDING_HOSTS 256 /* hosts listed; the counts include all */
 #define MAX_FINDING_ALSO 8
 #define MAX_FINDING_PARTS 16
@@ -207,6 +213,7 @@ struct example {
 struct finding {
 	enum finding_kind kind;
 	enum confidence confidence;
+	const char *confidence_reason; /* see struct certainty */
 	bool is_problem; /* it says that something is wrong, see struct finding_kind_info */
 	bool has_peer;
 	struct endpoint peer; /* port 0 stands for several ports */

@@ -249,14 +249,20 @@ static void add_race_lines(const struct context *g, struct finding *f, const str
 		     "resolv.conf, avoids the race");
 }
 
+/* The shape of the race, without the counter of a conntrack that lost it. */
+static struct certainty certainty_of_race(const struct pairs *p)
+{
+	if (is_random_loss_excluded(p))
+		return doubtful(CONFIDENCE_MEDIUM, "no counter shows where they are lost");
+	return doubtful(CONFIDENCE_LOW, "random loss is not excluded");
+}
+
 static void report_race(struct context *g, struct pairs *p)
 {
 	bool is_here = failed_insertions(g) >= p->one_lost;
 	char name[FORMAT_ENDPOINT], time[FORMAT_DURATION];
-	struct finding *f = finding_new(g, KIND_DNS_ANSWERS_LOST,
-					is_here			     ? CONFIDENCE_HIGH
-					: is_random_loss_excluded(p) ? CONFIDENCE_MEDIUM
-								     : CONFIDENCE_LOW);
+	struct finding *f =
+		finding_new(g, KIND_DNS_ANSWERS_LOST, is_here ? certain() : certainty_of_race(p));
 
 	if (!f)
 		return;
@@ -375,7 +381,9 @@ static void report_fragments(struct context *g, struct fragments *v)
 {
 	char time[FORMAT_DURATION], name[FORMAT_ADDRESS];
 	struct finding *f = finding_new(g, KIND_DNS_ANSWERS_LOST,
-					v->cut >= 6 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+					v->cut >= 6 ? certain()
+						    : doubtful(CONFIDENCE_MEDIUM,
+							       "few large answers were lost"));
 
 	if (!f)
 		return;

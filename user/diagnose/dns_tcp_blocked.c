@@ -144,8 +144,10 @@ static void report(struct context *g, struct blocked *b)
 {
 	size_t hung = b->set.count;
 	char name[FORMAT_ENDPOINT];
-	struct finding *f = finding_new(g, KIND_DNS_TCP_BLOCKED,
-					b->served ? CONFIDENCE_LOW : confidence_by_count(hung));
+	struct finding *f =
+		finding_new(g, KIND_DNS_TCP_BLOCKED,
+			    b->served ? doubtful(CONFIDENCE_LOW, "later connects to it were served")
+				      : certainty_by_count(hung));
 
 	if (!f)
 		return;

@@ -212,15 +212,23 @@ static void add_failed(struct context *g, struct finding *f, struct noted_connec
 	connect_set_free(&set);
 }
 
+static struct certainty certainty_of_alternation(bool other, bool fails)
+{
+	if (other && fails)
+		return certain();
+	if (other)
+		return doubtful(CONFIDENCE_MEDIUM, "fewer than two of the connects failed");
+	return doubtful(fails ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW,
+			"the SYNs of both are alike: one host with two cards looks the same");
+}
+
 /* at[]: the connects of one client, sorted by their SYN. */
 static void report_alternation(struct context *g, const struct alternation *a,
 			       struct noted_connect **at, size_t count)
 {
 	bool other = is_other_system(a), fails = a->failed >= 2;
-	struct finding *f = finding_new(g, KIND_DUPLICATE_ADDRESS,
-					other && fails	 ? CONFIDENCE_HIGH
-					: other || fails ? CONFIDENCE_MEDIUM
-							 : CONFIDENCE_LOW);
+	struct finding *f =
+		finding_new(g, KIND_DUPLICATE_ADDRESS, certainty_of_alternation(other, fails));
 	char address[FORMAT_ADDRESS], first[FORMAT_MAC], second[FORMAT_MAC];
 
 	if (!f)

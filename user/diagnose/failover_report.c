@@ -217,26 +217,35 @@ static bool is_unlikely_by_chance(const struct chains *c)
 	       s->chance_of_ends <= HIGH_CHANCE_OF_ENDS;
 }
 
-static enum confidence chain_confidence(const struct context *g, const struct summary *s,
+static struct certainty chain_certainty(const struct context *g, const struct summary *s,
 					const struct chains *c)
 {
 	const struct span *span = &c->span;
 	const struct peer *p = peer_of(g, s->members[0].to);
 	bool unsteady;
 
-	if (is_clockwork(s, c) || span->ambiguous ||
-	    span->chance_of_starts * span->chance_of_ends > MEDIUM_CHANCE)
-		return CONFIDENCE_LOW;
+	if (is_clockwork(s, c))
+		return doubtful(CONFIDENCE_LOW, "the attempts come at regular intervals");
+	if (span->ambiguous)
+		return doubtful(CONFIDENCE_LOW, "it may be the clients' own rhythm");
+	if (span->chance_of_starts * span->chance_of_ends > MEDIUM_CHANCE)
+		return doubtful(CONFIDENCE_LOW, "too few coincidences: they may be chance");
 	/* clients do not wait for a server that answers other clients */
 	if (!c->ipv6 && p && p->answered > p->failures[FAILURE_SILENT] &&
 	    p->last_answer > p->first_failure)
-		return CONFIDENCE_LOW;
+		return doubtful(CONFIDENCE_LOW, "it answers other clients");
 	/* the errors of the parts add up in the whole chain */
 	unsteady = span->deviation > UNSTEADY_NS || (s->length == 1 && s->deviation > UNSTEADY_NS);
-	if (span->median > LATE_NS || span->late || !is_unlikely_by_chance(c) ||
-	    (!c->ipv6 && (unsteady || span->continues)))
-		return CONFIDENCE_MEDIUM;
-	return CONFIDENCE_HIGH;
+	if (!is_unlikely_by_chance(c))
+		return doubtful(CONFIDENCE_MEDIUM, "few coincidences: more make it high");
+	if (span->median > LATE_NS || span->late)
+		return doubtful(CONFIDENCE_MEDIUM,
+				"the connections follow the end of the attempts with a delay");
+	if (!c->ipv6 && unsteady)
+		return doubtful(CONFIDENCE_MEDIUM, "the waits are not equally long");
+	if (!c->ipv6 && span->continues)
+		return doubtful(CONFIDENCE_MEDIUM, "attempts go on after the connections begin");
+	return certain();
 }
 
 /* ---- the text ---- */
@@ -426,7 +435,7 @@ void report_chain(struct context *g, const struct chains *c)
 	}
 	if (!s.members[0].to)
 		return; /* the analyzer does not see that each chain has a first part */
-	finding = finding_new(g, chain_kind(&s, c), chain_confidence(g, &s, c));
+	finding = finding_new(g, chain_kind(&s, c), chain_certainty(g, &s, c));
 	if (!finding)
 		return;
 	finding_set_peer(finding, s.members[0].to);

@@ -107,9 +107,9 @@ struct served_hosts count_served(const struct connect_set *set, bool elsewhere)
 }
 
 struct finding *begin_finding(struct context *g, const struct failure_group *group,
-			      enum finding_kind kind, enum confidence confidence)
+			      enum finding_kind kind, struct certainty certainty)
 {
-	struct finding *f = finding_new(g, kind, confidence);
+	struct finding *f = finding_new(g, kind, certainty);
 
 	if (!f)
 		return NULL;

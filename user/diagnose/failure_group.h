@@ -62,12 +62,7 @@ struct served_hosts count_served(const struct connect_set *set, bool elsewhere);
  * NULL if there are too many findings.
  */
 struct finding *begin_finding(struct context *g, const struct failure_group *group,
-			      enum finding_kind kind, enum confidence confidence);
-
-static inline enum confidence at_most(enum confidence confidence, enum confidence most)
-{
-	return confidence < most ? confidence : most;
-}
+			      enum finding_kind kind, struct certainty certainty);
 
 /* ---- words ---- */
 

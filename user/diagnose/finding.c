@@ -8,7 +8,7 @@
 
 /* ---- construction ---- */
 
-struct finding *finding_new(struct context *g, enum finding_kind kind, enum confidence confidence)
+struct finding *finding_new(struct context *g, enum finding_kind kind, struct certainty certainty)
 {
 	struct finding *f;
 
@@ -19,7 +19,8 @@ struct finding *finding_new(struct context *g, enum finding_kind kind, enum conf
 	f = &g->d->at[g->d->count++];
 	memset(f, 0, sizeof(*f));
 	f->kind = kind;
-	f->confidence = confidence;
+	f->confidence = certainty.level;
+	f->confidence_reason = certainty.reason;
 	f->is_problem = finding_kinds[kind].is_problem;
 	f->timer = NEVER;
 	f->deviation = NEVER;
@@ -159,9 +160,26 @@ void example_add_attempt(struct example *e, const struct pending *o)
 	memcpy(e->syn_times, o->syn_times, sizeof(e->syn_times));
 }
 
-enum confidence confidence_by_count(uint64_t n)
+struct certainty certainty_by_count(uint64_t n)
 {
-	return n >= 3 ? CONFIDENCE_HIGH : n == 2 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	switch (n) {
+	case 0:
+		return doubtful(CONFIDENCE_LOW, "no case proves it");
+	case 1:
+		return doubtful(CONFIDENCE_LOW, "one case only, three make it high");
+	case 2:
+		return doubtful(CONFIDENCE_MEDIUM, "two cases only, three make it high");
+	default:
+		return certain();
+	}
+}
+
+void finding_limit(struct finding *f, enum confidence most, const char *reason)
+{
+	if (f->confidence <= most)
+		return;
+	f->confidence = most;
+	f->confidence_reason = reason;
 }
 
 /* ---- queries ---- */

@@ -8,7 +8,37 @@
 #include "lib/statistics.h"
 
 /* Adds a finding. If there are MAX_FINDINGS already, counts it as dropped and returns NULL. */
-struct finding *finding_new(struct context *g, enum finding_kind kind, enum confidence confidence);
+struct finding *finding_new(struct context *g, enum finding_kind kind, struct certainty certainty);
+
+/* ---- confidence ---- */
+
+static inline struct certainty certain(void)
+{
+	return (struct certainty){ CONFIDENCE_HIGH, NULL };
+}
+
+static inline struct certainty doubtful(enum confidence level, const char *reason)
+{
+	return (struct certainty){ level, reason };
+}
+
+/* Lowers the confidence to `most`, for this reason, unless it is as low already. */
+static inline struct certainty at_most(struct certainty certainty, enum confidence most,
+				       const char *reason)
+{
+	return certainty.level > most ? doubtful(most, reason) : certainty;
+}
+
+/* Does the same for a finding. */
+void finding_limit(struct finding *f, enum confidence most, const char *reason);
+
+/*
+ * Returns the confidence that n observations give: low for one, medium for two, high for three or
+ * more.
+ */
+struct certainty certainty_by_count(uint64_t n);
+
+/* ---- contents ---- */
 
 void finding_set_peer(struct finding *f, const struct endpoint *peer);
 
@@ -45,12 +75,6 @@ size_t finding_add_failed_hosts(struct context *g, struct finding *f, const stru
 
 void example_of_stall(struct example *e, const struct stall *s);
 void example_add_attempt(struct example *e, const struct pending *o);
-
-/*
- * Returns the confidence that n observations give: low for one, medium for two, high for three or
- * more.
- */
-enum confidence confidence_by_count(uint64_t n);
 
 /* ---- queries ---- */
 

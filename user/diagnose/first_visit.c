@@ -86,9 +86,11 @@ static void report_first_visits(struct context *g, struct failure_group *group,
 	struct requests r = requests_of(g, group);
 	char late[FORMAT_DURATION], spread[FORMAT_SPREAD], least[FORMAT_DURATION],
 		most[FORMAT_DURATION];
-	struct finding *f = finding_of_group(
-		g, group, KIND_FIRST_VISIT_SLOW,
-		v->servers >= 5 && d->is_timer ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM, &r);
+	struct certainty certainty =
+		v->servers < 5 ? doubtful(CONFIDENCE_MEDIUM, "few servers only, five make it high")
+		: !d->is_timer ? doubtful(CONFIDENCE_MEDIUM, "the waits are not equally long")
+			       : certain();
+	struct finding *f = finding_of_group(g, group, KIND_FIRST_VISIT_SLOW, certainty, &r);
 
 	if (!f)
 		return;

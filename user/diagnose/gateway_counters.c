@@ -329,9 +329,12 @@ static void report(struct context *g, const struct suspects *s)
 {
 	const struct drop_growth *growth = s->growth;
 	/* conntrack drops cannot be compared with the packets of an interface: a flood counts too */
-	bool sure = s->set.count >= CERTAIN && growth->counter == DROP_QDISC;
-	struct finding *f =
-		finding_new(g, KIND_GATEWAY_DROPS, sure ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+	struct certainty certainty =
+		growth->counter != DROP_QDISC
+			? doubtful(CONFIDENCE_MEDIUM, "the counter counts other packets as well")
+		: s->set.count < CERTAIN ? doubtful(CONFIDENCE_MEDIUM, "few connects only")
+					 : certain();
+	struct finding *f = finding_new(g, KIND_GATEWAY_DROPS, certainty);
 	char where[2 * IFNAMSIZ + 64];
 
 	if (!f)

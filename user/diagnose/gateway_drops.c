@@ -101,12 +101,12 @@ static bool has_sent_to(const struct context *g, uint32_t ifindex)
 }
 
 /* Adds a doubt about the finding, and limits its confidence to `most`. */
-static void add_doubt(struct finding *f, const char **label, enum confidence most, const char *text)
+static void add_doubt(struct finding *f, const char **label, enum confidence most,
+		      const char *reason, const char *text)
 {
 	finding_line(f, *label, "%s", text);
 	*label = "";
-	if (f->confidence > most)
-		f->confidence = most;
+	finding_limit(f, most, reason);
 }
 
 /* Adds the reasons why the packets may not have been dropped. r is the route to p. */
@@ -117,22 +117,22 @@ static void add_drop_doubts(const struct context *g, struct finding *f, const st
 
 	if (!has_sent_to(g, p->in_ifindex))
 		add_doubt(
-			f, &label, CONFIDENCE_LOW,
+			f, &label, CONFIDENCE_LOW, "this may be a mirror port",
 			"no connection that came in there was answered there: possibly a mirror port");
 	if (g->session->ipsec)
 		add_doubt(
-			f, &label, CONFIDENCE_LOW,
+			f, &label, CONFIDENCE_LOW, "they may have left encrypted",
 			"IPsec policies exist: encrypted packets leave as ESP and are not recognised");
 	if (r->state == ROUTE_FOUND && !r->via_next_hop && r->neighbour == NEIGHBOUR_UNKNOWN) {
 		snprintf(text, sizeof(text),
 			 "it is not known whether a neighbour on %s has that address", r->device);
-		add_doubt(f, &label, CONFIDENCE_LOW, text);
+		add_doubt(f, &label, CONFIDENCE_LOW, "the next hop may not exist", text);
 	}
 	if (g->session->unwatched[0]) {
 		snprintf(text, sizeof(text),
 			 "NAT may have sent them out on %s, which is not watched",
 			 g->session->unwatched);
-		add_doubt(f, &label, CONFIDENCE_MEDIUM, text);
+		add_doubt(f, &label, CONFIDENCE_MEDIUM, "not all interfaces are watched", text);
 	}
 }
 
@@ -247,7 +247,7 @@ static void report_drops(struct context *g, const struct drop_group *group)
 	for (i = group->first; i < group->count; i++)
 		if (is_in_group(group, i))
 			add_dropped(g, &set, &group->all[i]);
-	f = set.count ? finding_new(g, KIND_DROPPED_IN_GATEWAY, confidence_by_count(set.count))
+	f = set.count ? finding_new(g, KIND_DROPPED_IN_GATEWAY, certainty_by_count(set.count))
 		      : NULL;
 	first->reported = true;
 	if (f) {

@@ -208,7 +208,7 @@ static void report_unfinished(struct context *g, const struct failure_group *gro
 {
 	enum manner manner = group->set.at[0]->entry.manner;
 	bool is_client = group->servers > 1 && is_one_client(&group->set);
-	enum confidence confidence = confidence_by_count(group->set.count);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	bool is_repeated = count_if(&group->set, is_synack_repeated) > 0;
 	struct served_hosts served;
 	struct finding *f;
@@ -216,11 +216,13 @@ static void report_unfinished(struct context *g, const struct failure_group *gro
 	if (group->set.count < MIN_CONNECTS)
 		return;
 	if (manner == MANNER_CLIENT_SILENT && !is_repeated)
-		confidence = CONFIDENCE_LOW;
+		certainty = doubtful(CONFIDENCE_LOW, "the server repeats no SYN-ACK: the ACK may "
+						     "have taken another way");
 	/* now and then, a client is switched off, or leaves the Wi-Fi */
 	if (group->set.count * 2 < group->connects)
-		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
-	f = begin_finding(g, group, KIND_HANDSHAKE_UNFINISHED, confidence);
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM,
+				    "most handshakes with it are finished");
+	f = begin_finding(g, group, KIND_HANDSHAKE_UNFINISHED, certainty);
 	if (!f)
 		return;
 	set_unfinished_text(g, f, group, manner, is_client);
@@ -320,15 +322,16 @@ void report_syn_proxy(struct context *g, const struct failure_group *group)
 	bool is_here = count_if(&group->set, is_from_gateway) > 0 ||
 		       count_if(&group->set, is_answered_before_asked) > 0;
 	bool all_idle = count_if(&group->set, is_idle) == group->set.count;
-	enum confidence confidence = confidence_by_count(group->set.count);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	char servers[FORMAT_SERVERS], counts[FORMAT_COUNTS];
 	struct finding *f;
 
 	if (group->set.count < 2)
 		return;
 	if (all_idle)
-		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
-	f = begin_finding(g, group, KIND_SYN_PROXY, confidence);
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM,
+				    "no client has sent or closed: they may be spare connections");
+	f = begin_finding(g, group, KIND_SYN_PROXY, certainty);
 	if (!f)
 		return;
 	finding_text(f, "%s answers the handshakes with %s, and no byte of the server follows: %s",

@@ -84,10 +84,12 @@ static bool is_size_the_reason(const struct sizes *z)
  * Hosts that differ in the size of their requests may differ in more. Where the same hosts fail and
  * succeed, size alone decides.
  */
-static enum confidence confidence_of_size(const struct sizes *z)
+static struct certainty certainty_of_size(const struct sizes *z)
 {
-	return z->hosts.informative >= 2 && z->hosts.within <= MAX_CHANCE ? CONFIDENCE_HIGH
-									  : CONFIDENCE_MEDIUM;
+	if (z->hosts.informative >= 2 && z->hosts.within <= MAX_CHANCE)
+		return certain();
+	return doubtful(CONFIDENCE_MEDIUM,
+			"other hosts send the small ones: they may differ in more");
 }
 
 static bool is_hello(const struct noted_connect *n)
@@ -160,7 +162,7 @@ static void report_size(struct context *g, const struct failure_group *group, co
 	struct endings e = endings_of(g, &group->set);
 	struct requests r = requests_of(g, group);
 	struct durations d = durations_of(g, &group->set, time_to_end);
-	struct finding *f = finding_of_group(g, group, KIND_LARGE_HELLO, confidence_of_size(z), &r);
+	struct finding *f = finding_of_group(g, group, KIND_LARGE_HELLO, certainty_of_size(z), &r);
 	bool are_hellos = count_if(&group->set, is_hello) == group->set.count;
 	bool is_nearer = e.nearer * 2 > group->set.count;
 	char servers[FORMAT_SERVERS];

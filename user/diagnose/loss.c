@@ -100,8 +100,9 @@ static void report_lossy_client(struct context *g, struct timeline *t, const str
 	if (chance > LOSS_CHANCE)
 		return;
 	f = finding_new(g, KIND_LOSSY_CLIENT,
-			l.lost >= 5 && chance <= LOSS_CERTAIN ? CONFIDENCE_HIGH
-							      : CONFIDENCE_MEDIUM);
+			l.lost >= 5 && chance <= LOSS_CERTAIN
+				? certain()
+				: doubtful(CONFIDENCE_MEDIUM, "few losses only"));
 	if (!f)
 		return;
 	waits = explain_short_stalls(t, f);
@@ -175,8 +176,9 @@ static void report_lossy_far_side(struct context *g)
 	    worst * 10 > lost * 8 || has_finding(g, KIND_GATEWAY_DROPS))
 		return;
 	f = finding_new(g, KIND_LOSSY_FAR_SIDE,
-			servers >= 3 && lost >= 2 * LOSS_LEAST ? CONFIDENCE_HIGH
-							       : CONFIDENCE_MEDIUM);
+			servers >= 3 && lost >= 2 * LOSS_LEAST
+				? certain()
+				: doubtful(CONFIDENCE_MEDIUM, "few losses only"));
 	if (!f)
 		return;
 	finding_text(f,

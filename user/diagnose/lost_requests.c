@@ -77,7 +77,7 @@ static void report_stayed(struct context *g, const struct failure_group *group)
 
 	if (group->set.count < 2)
 		return;
-	f = begin_finding(g, group, KIND_DROPPED_IN_GATEWAY, confidence_by_count(group->set.count));
+	f = begin_finding(g, group, KIND_DROPPED_IN_GATEWAY, certainty_by_count(group->set.count));
 	if (!f)
 		return;
 	finding_text(f,
@@ -136,16 +136,19 @@ static void add_lost_evidence(struct finding *f, const struct failure_group *gro
 static void report_lost(struct context *g, const struct failure_group *group, bool left)
 {
 	char servers[FORMAT_SERVERS], counts[FORMAT_COUNTS];
-	enum confidence confidence = confidence_by_count(group->set.count);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	bool others = group->facts.served > 0;
 	struct finding *f;
 
 	/* a path that was cut for a moment loses what is under way */
 	if (group->set.count < 2 || !is_lasting(&group->set))
 		return;
-	if (others || !count_if(&group->set, is_synack_repeated_after_ack))
-		confidence = at_most(confidence, CONFIDENCE_MEDIUM);
-	f = begin_finding(g, group, KIND_REQUEST_LOST, confidence);
+	if (others)
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM, "it served other connects");
+	if (!count_if(&group->set, is_synack_repeated_after_ack))
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM,
+				    "no repeated SYN-ACK shows that the ACKs are lost as well");
+	f = begin_finding(g, group, KIND_REQUEST_LOST, certainty);
 	if (!f)
 		return;
 	finding_text(f,
@@ -236,6 +239,7 @@ void report_accept_queue(struct context *g, const struct failure_group *group)
 {
 	size_t repeated = count_if(&group->set, is_synack_repeated_after_ack),
 	       ignored = count_if(&group->set, is_syn_unanswered);
+	struct certainty certainty = certainty_by_count(group->set.count);
 	char servers[FORMAT_SERVERS];
 	struct finding *f;
 
@@ -246,10 +250,11 @@ void report_accept_queue(struct context *g, const struct failure_group *group)
 	if (!repeated || group->set.count < 2 || may_be_loss(g, group, repeated))
 		return;
 	/* a single SYN may have been lost on the way */
-	f = begin_finding(g, group, KIND_ACCEPT_QUEUE,
-			  !group->facts.ignores_syns ? CONFIDENCE_LOW
-			  : ignored < 2		     ? CONFIDENCE_MEDIUM
-						     : confidence_by_count(group->set.count));
+	if (!group->facts.ignores_syns)
+		certainty = doubtful(CONFIDENCE_LOW, "loss on the way to it looks alike");
+	else if (ignored < 2)
+		certainty = doubtful(CONFIDENCE_MEDIUM, "one SYN without an answer may be lost");
+	f = begin_finding(g, group, KIND_ACCEPT_QUEUE, certainty);
 	if (!f)
 		return;
 	finding_set_peer(f, &group->server->endpoint);

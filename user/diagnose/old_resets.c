@@ -181,7 +181,8 @@ static void report_resets(struct context *g, const struct reset_server *r)
 	if (resets < MIN_RESETS || client_bits(r) < MIN_CLIENTS ||
 	    ((uint64_t)resets * MIN_SHARE < connects && !is_burst(r)))
 		return;
-	f = finding_new(g, KIND_OLD_RESET, CONFIDENCE_MEDIUM);
+	f = finding_new(g, KIND_OLD_RESET,
+			doubtful(CONFIDENCE_MEDIUM, "why they were reset is not on the wire"));
 	if (!f)
 		return;
 	finding_set_peer(f, &server);

@@ -99,14 +99,15 @@ static const char *format_black_holed(char out[80], const struct black_holes *b)
 static void report_black_holes(struct context *g, const struct black_holes *b)
 {
 	struct requests r = requests_of(g, &b->group);
-	enum confidence confidence = confidence_by_count(b->group.set.count);
+	struct certainty certainty = certainty_by_count(b->group.set.count);
 	char servers[FORMAT_SERVERS], segments[80];
 	struct finding *f;
 
 	/* such packets pass on another path, or at another time */
-	if (b->full_acked && confidence == CONFIDENCE_HIGH)
-		confidence = CONFIDENCE_MEDIUM;
-	f = finding_of_group(g, &b->group, KIND_MTU_BLACK_HOLE, confidence, &r);
+	if (b->full_acked)
+		certainty = at_most(certainty, CONFIDENCE_MEDIUM,
+				    "other full-size packets to it were acknowledged");
+	f = finding_of_group(g, &b->group, KIND_MTU_BLACK_HOLE, certainty, &r);
 	if (!f)
 		return;
 	finding_text(f,
@@ -163,7 +164,8 @@ static void report_one_direction(struct context *g)
 	if (!m->no_synack)
 		return;
 	f = finding_new(g, KIND_ONE_DIRECTION,
-			is_usual ? confidence_by_count(m->no_synack) : CONFIDENCE_LOW);
+			is_usual ? certainty_by_count(m->no_synack)
+				 : doubtful(CONFIDENCE_LOW, "both directions were seen of most"));
 	if (!f)
 		return;
 	f->correlated = m->no_synack;
@@ -203,7 +205,8 @@ static void report_slow_access(struct context *g)
 
 		if (s.count < 3 || middle < SLOW_ACCESS_NS || middle < SLOW_ACCESS_TIMES * usual)
 			continue;
-		f = finding_new(g, KIND_SLOW_ACCESS, CONFIDENCE_MEDIUM);
+		f = finding_new(g, KIND_SLOW_ACCESS,
+				doubtful(CONFIDENCE_MEDIUM, "the host itself may answer late"));
 		if (!f)
 			return;
 		finding_add_host(g, &f->affected, h);

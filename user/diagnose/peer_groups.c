@@ -18,7 +18,8 @@
 static void report_scanner(struct context *g, const struct host *h, size_t peers,
 			   enum finding_kind kind)
 {
-	struct finding *f = finding_new(g, kind, CONFIDENCE_LOW);
+	struct finding *f = finding_new(
+		g, kind, doubtful(CONFIDENCE_LOW, "these connects show nothing about the peers"));
 	char text[FORMAT_ADDRESS];
 
 	if (!f)
@@ -182,7 +183,7 @@ static void add_cut_connects(struct context *g, struct finding *f, struct connec
 
 static void report_cut(struct context *g, const struct cut *cut, struct failing_list *list)
 {
-	struct finding *f = finding_new(g, KIND_PREFIX_CUT, CONFIDENCE_LOW);
+	struct finding *f = finding_new(g, KIND_PREFIX_CUT, certain());
 	const struct server *first = cut->first->server;
 	struct connect_set set = {};
 	char text[FORMAT_ADDRESS], hosts[32];
@@ -193,8 +194,10 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 	f->peer.address = cut->prefix;
 	f->prefix_length = cut->bits;
 	add_cut_connects(g, f, &set, cut, list);
-	if (f->hosts_hurt > 1)
-		f->confidence = set.count >= 2 * MIN_TOGETHER ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	if (f->hosts_hurt <= 1)
+		finding_limit(f, CONFIDENCE_LOW, "one host only: it may be a scan");
+	else if (set.count < 2 * MIN_TOGETHER)
+		finding_limit(f, CONFIDENCE_MEDIUM, "few connects only");
 	finding_text(f, "nothing in %s/%u answers: %zu servers, %zu connects%s",
 		     format_address(text, &cut->prefix), cut->bits, cut->addresses, set.count,
 		     format_of_hosts(hosts, f->hosts_hurt));
@@ -284,7 +287,9 @@ void report_port(struct context *g, struct failing_list *list, const struct fail
 		n += !list->at[i].grouped && list->at[i].proven &&
 		     list->at[i].server->endpoint.port == port;
 	f = n >= MIN_TOGETHER && !does_port_answer(g, port, first->set.at[0]->c->syn)
-		    ? finding_new(g, KIND_PEER_UNANSWERED, CONFIDENCE_MEDIUM)
+		    ? finding_new(g, KIND_PEER_UNANSWERED,
+				  doubtful(CONFIDENCE_MEDIUM,
+					   "these servers have only the port in common"))
 		    : NULL;
 	if (!f)
 		return;
@@ -331,7 +336,7 @@ void report_host(struct context *g, struct failing_list *list, const struct fail
 			connect_set_join(g, &set, &list->at[i].set);
 		}
 	f = n > 1 && !does_address_answer(g, server, first->set.at[0]->c->syn)
-		    ? finding_new(g, KIND_PEER_UNANSWERED, confidence_by_count(set.count))
+		    ? finding_new(g, KIND_PEER_UNANSWERED, certainty_by_count(set.count))
 		    : NULL;
 	if (f) {
 		finding_set_peer(f, server);

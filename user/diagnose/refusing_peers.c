@@ -223,7 +223,7 @@ static void add_refused_action(struct finding *f, const struct refusing *r)
 /* The confidence is high if the RSTs are many: they are facts, whoever sends them. */
 static void report_refusing(struct context *g, struct refusing *r)
 {
-	struct finding *f = finding_new(g, KIND_PEER_REFUSED, confidence_by_count(r->set.count));
+	struct finding *f = finding_new(g, KIND_PEER_REFUSED, certainty_by_count(r->set.count));
 	struct span span = span_of(g, &r->set);
 	const struct server *last = r->server;
 	size_t i;

@@ -102,10 +102,10 @@ static char *format_flights(char out[FORMAT_FLIGHTS], struct flights f)
 }
 
 struct finding *finding_of_group(struct context *g, const struct failure_group *group,
-				 enum finding_kind kind, enum confidence confidence,
+				 enum finding_kind kind, struct certainty certainty,
 				 const struct requests *r)
 {
-	struct finding *f = begin_finding(g, group, kind, confidence);
+	struct finding *f = begin_finding(g, group, kind, certainty);
 
 	if (!f)
 		return NULL;
@@ -152,11 +152,11 @@ void add_flights_line(struct finding *f, const struct connect_set *set, const st
 			     b, a);
 }
 
-enum confidence confidence_of_failures(uint64_t failures, const struct requests *r)
+struct certainty certainty_of_failures(uint64_t failures, const struct requests *r)
 {
 	if (failures < 10 && failures * RARE < r->all)
-		return CONFIDENCE_LOW;
-	return confidence_by_count(failures);
+		return doubtful(CONFIDENCE_LOW, "it failed only now and then");
+	return certainty_by_count(failures);
 }
 
 /* ---- who ended the connections ---- */

@@ -33,11 +33,11 @@ struct requests {
 struct requests requests_of(const struct context *g, const struct failure_group *group);
 
 /* Returns the confidence that the number of failures gives, low if they are few among many. */
-enum confidence confidence_of_failures(uint64_t failures, const struct requests *r);
+struct certainty certainty_of_failures(uint64_t failures, const struct requests *r);
 
 /* Adds a finding about all connects of the group, at the server with the most of them. */
 struct finding *finding_of_group(struct context *g, const struct failure_group *group,
-				 enum finding_kind kind, enum confidence confidence,
+				 enum finding_kind kind, struct certainty certainty,
 				 const struct requests *r);
 
 /* Adds whether the hosts of the group were served on other connects, or only other hosts were. */

@@ -232,13 +232,19 @@ static bool is_waited_for_by_anyone(const struct context *g, const struct latene
 	return l->wait_count || !g->m->connections || l->failed * 2 > l->late;
 }
 
-static enum confidence confidence_of(const struct context *g, const struct lateness *l)
+static struct certainty certainty_of(const struct context *g, const struct lateness *l)
 {
 	if (!is_waited_for_by_anyone(g, l))
-		return CONFIDENCE_LOW;
+		return doubtful(CONFIDENCE_LOW, "nobody is seen to wait for these names");
 	if (l->is_timer && l->hosts_waiting >= 2 && (l->zones_differ || l->again))
-		return confidence_by_count(l->wait_count);
-	return l->wait_count == 1 ? CONFIDENCE_LOW : CONFIDENCE_MEDIUM;
+		return certainty_by_count(l->wait_count);
+	if (l->wait_count == 1)
+		return doubtful(CONFIDENCE_LOW, "one wait only");
+	return doubtful(CONFIDENCE_MEDIUM,
+			!l->is_timer ? "the delays are not equally long"
+			: l->hosts_waiting < 2
+				? "fewer than two hosts are seen to wait"
+				: "all are names of one zone: its servers may be slow");
 }
 
 static const char *timer_behind(ns_t timer)
@@ -337,7 +343,7 @@ static void add_hosts(struct context *g, struct finding *f, const struct latenes
 
 static void report(struct context *g, struct lateness *l)
 {
-	struct finding *f = finding_new(g, KIND_RESOLVER_SLOW, confidence_of(g, l));
+	struct finding *f = finding_new(g, KIND_RESOLVER_SLOW, certainty_of(g, l));
 
 	if (!f)
 		return;

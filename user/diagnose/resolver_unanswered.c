@@ -199,18 +199,20 @@ static size_t asking_hosts(const struct context *g, const struct silent_group *s
 	return n;
 }
 
-static enum confidence confidence_of(const struct context *g, const struct silent_group *s)
+static struct certainty certainty_of(const struct context *g, const struct silent_group *s)
 {
 	size_t hosts = hurt_hosts(s), n = s->wait_count + s->failed;
 
 	if (!hosts)
-		return s->names >= MIN_LOOKUPS && asking_hosts(g, s) >= 2 ? CONFIDENCE_MEDIUM
-									  : CONFIDENCE_LOW;
+		return doubtful(s->names >= MIN_LOOKUPS && asking_hosts(g, s) >= 2
+					? CONFIDENCE_MEDIUM
+					: CONFIDENCE_LOW,
+				"nobody is seen to wait for it");
 	if (s->wait_count && !s->failed && usual_wait(s) < g->session->stall)
-		return CONFIDENCE_LOW;
+		return doubtful(CONFIDENCE_LOW, "the waits are short");
 	if (n >= 3 && hosts < 2)
-		return CONFIDENCE_MEDIUM;
-	return confidence_by_count(n);
+		return doubtful(CONFIDENCE_MEDIUM, "one host only");
+	return certainty_by_count(n);
 }
 
 /*
@@ -385,7 +387,7 @@ static void report(struct context *g, const struct silent_group *s)
 
 	if (!is_problem && !is_worth_a_note(s))
 		return;
-	f = finding_new(g, KIND_RESOLVER_UNANSWERED, confidence_of(g, s));
+	f = finding_new(g, KIND_RESOLVER_UNANSWERED, certainty_of(g, s));
 	if (!f)
 		return;
 	f->is_problem = is_problem;

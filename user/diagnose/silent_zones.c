@@ -478,7 +478,7 @@ void finding_add_zone(struct context *g, struct finding *f, const struct zone *z
 
 /* ---- the findings ---- */
 
-static enum confidence zone_confidence(const struct silence *s)
+static struct certainty zone_certainty(const struct silence *s)
 {
 	const struct zone *z = s->zone;
 	bool is_high = z->chance <= HIGH_CHANCE && s->episodes >= 3 &&
@@ -487,9 +487,15 @@ static enum confidence zone_confidence(const struct silence *s)
 
 	if (is_high && has_cost(s) &&
 	    (s->cost.held.count >= 3 || s->cost.prompt <= s->cost.wait_count + s->cost.vain_count))
-		return CONFIDENCE_HIGH;
-	return z->chance <= MEDIUM_CHANCE && s->others_answered ? CONFIDENCE_MEDIUM
-								: CONFIDENCE_LOW;
+		return certain();
+	if (z->chance > MEDIUM_CHANCE)
+		return doubtful(CONFIDENCE_LOW, "few questions only: random loss is not excluded");
+	if (!s->others_answered)
+		return doubtful(CONFIDENCE_LOW, "no other names were asked meanwhile");
+	return doubtful(CONFIDENCE_MEDIUM, is_high	     ? "most of these lookups cost nothing"
+					   : s->episodes < 3 ? "fewer than three lookups"
+					   : s->hosts < 2    ? "one host only"
+							     : "few questions only");
 }
 
 /* Formats " and 8 hosts wait 5.0 s", or what the lookups cost otherwise. */
@@ -602,7 +608,7 @@ static void report_zone(struct context *g, const struct zone *z)
 		return;
 	}
 	f = finding_new(g, is_type ? KIND_TYPE_UNANSWERED : KIND_ZONE_UNANSWERED,
-			zone_confidence(&s));
+			zone_certainty(&s));
 	if (f) {
 		f->is_problem = has_cost(&s);
 		f->stalls = s.count;

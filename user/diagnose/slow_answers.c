@@ -156,7 +156,8 @@ static void report_slow_answers(struct context *g, const struct server *s, const
 	if (usual == NEVER || (a->delays.median / TIMES_SLOWER < usual && !most))
 		return;
 	f = finding_new(g, KIND_SLOW_SERVER,
-			most ? confidence_by_count(a->late.count) : CONFIDENCE_LOW);
+			most ? certainty_by_count(a->late.count)
+			     : doubtful(CONFIDENCE_LOW, "most of its answers came in time"));
 	if (!f)
 		return;
 	finding_set_peer(f, &s->endpoint);

@@ -116,7 +116,9 @@ static void report_ident(struct context *g, const struct peer *p, const struct i
 	struct connect_set set = {};
 	struct finding *f;
 
-	f = finding_new(g, KIND_IDENT, most ? confidence_by_count(ident->late) : CONFIDENCE_LOW);
+	f = finding_new(g, KIND_IDENT,
+			most ? certainty_by_count(ident->late)
+			     : doubtful(CONFIDENCE_LOW, "most of its greetings came in time"));
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);
@@ -229,13 +231,15 @@ static void add_lookup(const struct context *g, struct finding *f, const struct 
 }
 
 /* Most greetings must be late, unless a question of the server tells which ones are. */
-static enum confidence banner_confidence(const struct peer *p, bool timer, const struct reverse *r)
+static struct certainty banner_certainty(const struct peer *p, bool timer, const struct reverse *r)
 {
 	bool most = p->late_banners * 2 > p->banners || r->waited * 10 >= p->late_banners * 8;
 
-	if (p->late_banners >= 3 && most && timer)
-		return CONFIDENCE_HIGH;
-	return p->late_banners >= 2 && most ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	if (!most)
+		return doubtful(CONFIDENCE_LOW, "most of its greetings came in time");
+	return at_most(certainty_by_count(p->late_banners),
+		       timer ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM,
+		       "the delays are not equally long");
 }
 
 static void report_late_banner(struct context *g, const struct peer *p)
@@ -250,7 +254,7 @@ static void report_late_banner(struct context *g, const struct peer *p)
 
 	add_late_greetings(g, &set, p, false);
 	reverse = count_reverse(g, &set);
-	f = finding_new(g, KIND_LATE_BANNER, banner_confidence(p, timer, &reverse));
+	f = finding_new(g, KIND_LATE_BANNER, banner_certainty(p, timer, &reverse));
 	if (!f) {
 		connect_set_free(&set);
 		return;
@@ -340,7 +344,7 @@ static void report_deferred(struct context *g, const struct peer *p)
 
 	if (!d.count || d.failed)
 		return;
-	f = finding_new(g, KIND_DEFERRED_ACCEPT, confidence_by_count(d.count));
+	f = finding_new(g, KIND_DEFERRED_ACCEPT, certainty_by_count(d.count));
 	if (!f)
 		return;
 	finding_set_peer(f, &p->server);

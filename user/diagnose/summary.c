@@ -85,8 +85,11 @@ static void report_no_verdict(struct context *g)
 		return;
 	for (i = 0; i < g->d->count; i++)
 		if (g->d->at[i].kind != KIND_ONE_DIRECTION)
-			g->d->at[i].confidence = CONFIDENCE_LOW;
-	f = finding_new(g, KIND_NO_VERDICT, CONFIDENCE_HIGH);
+			finding_limit(&g->d->at[i], CONFIDENCE_LOW,
+				      outer_side ? "clients behind a NAT look like one"
+				      : lossy	 ? "this tool lost attempts"
+						 : "most connections show one direction only");
+	f = finding_new(g, KIND_NO_VERDICT, certain());
 	if (!f)
 		return;
 	if (outer_side)
@@ -330,7 +333,9 @@ static void report_not_the_network(struct context *g)
 	    may_path_refuse(g) || are_names_suspect(g))
 		return;
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
-			established >= 100 ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM);
+			established >= 100
+				? certain()
+				: doubtful(CONFIDENCE_MEDIUM, "fewer than 100 connections"));
 	if (!f)
 		return;
 	finding_text(f, "the network that passes here is not the problem: it is prompt both ways");

@@ -325,28 +325,38 @@ static bool is_burst(const struct syn_comparison *c, const struct syn_question_i
 	       c->hosts_hit >= LEAST_BURST && c->hosts_hit == c->hosts_with && is_clean_split(c);
 }
 
+static struct certainty certainty_of_split(const struct syn_comparison *c)
+{
+	bool is_medium = (c->hosts_hit >= 2 || c->within) && c->bad_without * 10 <= c->without;
+
+	if (c->hosts_hit < LEAST_UNITS && c->within < LEAST_UNITS)
+		return doubtful(is_medium ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW, "few hosts only");
+	if (c->p.adjusted > SYN_CERTAIN)
+		return doubtful(is_medium ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW,
+				"few SYNs only: the difference may be chance");
+	if (!is_clean_split(c))
+		return doubtful(is_medium ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW,
+				"some SYNs do not fit the pattern");
+	return certain();
+}
+
 static void settle(struct syn_comparison *c, const struct syn_question_info *info)
 {
-	bool certain = c->hosts_hit >= LEAST_UNITS || c->within >= LEAST_UNITS;
-
 	c->stands = false;
 	if (!is_split(c))
 		return;
 	if (c->p.adjusted <= SYN_CHANCE && is_spread_in_time(c)) {
 		c->stands = true;
-		c->confidence = CONFIDENCE_LOW;
-		if ((c->hosts_hit >= 2 || c->within) && c->bad_without * 10 <= c->without)
-			c->confidence = CONFIDENCE_MEDIUM;
-		if (c->p.adjusted <= SYN_CERTAIN && certain && is_clean_split(c))
-			c->confidence = CONFIDENCE_HIGH;
+		c->certainty = certainty_of_split(c);
 	} else if (is_confounded(c, info)) {
 		c->stands = true;
 		c->confounded = true;
-		c->confidence = CONFIDENCE_LOW;
+		c->certainty =
+			doubtful(CONFIDENCE_LOW, "hosts with and without it may differ in more");
 	} else if (is_burst(c, info)) {
 		c->stands = true;
 		c->burst = true;
-		c->confidence = CONFIDENCE_LOW;
+		c->certainty = doubtful(CONFIDENCE_LOW, "all at one time: an outage looks alike");
 	}
 }
 
@@ -354,9 +364,10 @@ static void settle(struct syn_comparison *c, const struct syn_question_info *inf
 static void settle_paths(struct syn_comparison *c)
 {
 	c->stands = c->episodes >= LEAST_UNITS && c->p.adjusted <= SYN_CERTAIN;
-	c->confidence = c->hosts_hit >= LEAST_UNITS && c->episodes >= 2 * LEAST_UNITS
-				? CONFIDENCE_HIGH
-				: CONFIDENCE_MEDIUM;
+	c->certainty = c->hosts_hit < LEAST_UNITS ? doubtful(CONFIDENCE_MEDIUM, "few hosts only")
+		       : c->episodes < 2 * LEAST_UNITS
+			       ? doubtful(CONFIDENCE_MEDIUM, "few ports or pairs only")
+			       : certain();
 }
 
 /* Returns true if a lost first SYN of a host lacks the property. */

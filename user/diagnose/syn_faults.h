@@ -72,7 +72,7 @@ struct syn_comparison {
 	bool burst; /* all at one time: an outage looks the same */
 	bool also_first; /* all bad SYNs are the first of their hosts as well */
 	bool stands; /* the property decides */
-	enum confidence confidence;
+	struct certainty certainty;
 };
 
 struct syn_question_info {

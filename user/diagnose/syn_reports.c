@@ -284,7 +284,8 @@ static void report_challenged(struct context *g, const struct report *r)
 	char to[FORMAT_ENDPOINT + 8];
 	size_t n = r->set->count;
 
-	r->f->confidence = confidence_by_count(n);
+	r->f->confidence = certainty_by_count(n).level;
+	r->f->confidence_reason = certainty_by_count(n).reason;
 	set_servers(g, r, to);
 	/* without " to " */
 	finding_text(r->f,
@@ -370,7 +371,7 @@ void report_lost_syns(struct context *g, const struct syn_faults *x, enum syn_qu
 			    .c = &x->comparisons[question],
 			    .set = set };
 
-	r.f = finding_new(g, r.info->kind, r.c->confidence);
+	r.f = finding_new(g, r.info->kind, r.c->certainty);
 	if (!r.f)
 		return;
 	r.f->stalls = r.info->with ? r.c->with + r.c->without : set->count;

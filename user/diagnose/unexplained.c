@@ -202,7 +202,8 @@ static bool report_timer(struct context *g, const struct open_stall *w, size_t c
 	size_t i;
 
 	f = c.count ? finding_new(g, KIND_TIMER_UNEXPLAINED,
-				  c.chance <= 1e-4 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW)
+				  doubtful(c.chance <= 1e-4 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW,
+					   "what they wait for is not on this wire"))
 		    : NULL;
 	if (!f)
 		return false;
@@ -233,7 +234,8 @@ static void report_others(struct context *g, const struct open_stall *w, size_t 
 
 	if (!count || w[count - 1].stall->wait < NOTABLE_NS)
 		return;
-	f = finding_new(g, KIND_STALLS_UNEXPLAINED, CONFIDENCE_LOW);
+	f = finding_new(g, KIND_STALLS_UNEXPLAINED,
+			doubtful(CONFIDENCE_LOW, "what they wait for is not on this wire"));
 	if (!f)
 		return;
 	finding_text(f, "the cause of %zu stall%s is not visible in TCP", count, plural(count));

@@ -40,15 +40,15 @@ static void add_connects_of(struct context *g, struct unreachable *u, const stru
 }
 
 /* Peers that answer between their failures are unreachable only now and then. */
-static enum confidence confidence_of(const struct unreachable *u)
+static struct certainty certainty_of(const struct unreachable *u)
 {
-	enum confidence confidence = confidence_by_count(u->set.count);
+	struct certainty certainty = certainty_by_count(u->set.count);
 
 	if (u->answered > u->set.count)
-		return CONFIDENCE_LOW;
-	if (confidence == CONFIDENCE_HIGH && u->answered_since)
-		return CONFIDENCE_MEDIUM;
-	return confidence;
+		return at_most(certainty, CONFIDENCE_LOW, "it answered more connects than failed");
+	if (u->answered_since)
+		return at_most(certainty, CONFIDENCE_MEDIUM, "it answered meanwhile");
+	return certainty;
 }
 
 static void add_silent_ones(struct finding *f, const struct unreachable *u)
@@ -144,15 +144,16 @@ static void report_route(struct context *g, const struct unreachable *u, const s
 {
 	bool is_silent = r->state == ROUTE_BLACKHOLE;
 	struct finding *f = finding_new(
-		g, is_silent ? KIND_DROPPED_IN_GATEWAY : KIND_PEER_UNREACHABLE, confidence_of(u));
+		g, is_silent ? KIND_DROPPED_IN_GATEWAY : KIND_PEER_UNREACHABLE, certainty_of(u));
 	const struct connection *c = u->set.at[0]->c;
 	const char *words;
 
 	if (!f)
 		return;
 	/* the route was looked up at the end of the run; ICMP errors show that it was there */
-	if (f->confidence == CONFIDENCE_HIGH && (r->unsure || !u->by_icmp))
-		f->confidence = CONFIDENCE_MEDIUM;
+	if (r->unsure || !u->by_icmp)
+		finding_limit(f, CONFIDENCE_MEDIUM,
+			      "the route was looked up only at the end of the run");
 	set_route_peer(f, u, r);
 	finding_add_connects(g, f, &u->set);
 	set_route_text(f, u, r);
@@ -407,7 +408,7 @@ static void add_error_action(struct finding *f, const struct unreachable *u)
 /* Returns false if there is no room for more findings. */
 static bool report_error(struct context *g, const struct unreachable *u)
 {
-	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE, confidence_of(u));
+	struct finding *f = finding_new(g, KIND_PEER_UNREACHABLE, certainty_of(u));
 	const struct server *last = u->server;
 	size_t i;
 

@@ -94,7 +94,7 @@ void report_view(struct context *g, enum view view)
 		[VIEW_ANSWERS] = "this capture holds only answers: the packets of the clients were "
 				 "not seen",
 	};
-	struct finding *f = finding_new(g, KIND_NO_VERDICT, CONFIDENCE_HIGH);
+	struct finding *f = finding_new(g, KIND_NO_VERDICT, certain());
 
 	if (!f)
 		return;

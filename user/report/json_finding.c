@@ -89,6 +89,7 @@ void json_finding(struct report *r, const struct diagnosis *d, size_t number)
 	field_count(out, "number", number);
 	field_string(out, "kind", finding_kinds[f->kind].name);
 	field_string(out, "confidence", confidence_names[f->confidence]);
+	field_string(out, "confidence_reason", f->confidence_reason);
 	field_flag(out, "problem", f->is_problem);
 	fputs(",\"peer\":", out);
 	if (f->has_peer)

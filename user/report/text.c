@@ -199,15 +199,16 @@ static void print_finding(struct report *r, const struct diagnosis *d, size_t nu
 {
 	const struct colours *colours = text_colours(r);
 	const struct finding *f = &d->at[number - 1];
-	char confidence[64], headline[NOTED_TEXT];
+	char confidence[256], headline[NOTED_TEXT];
 	size_t i;
 
 	fputs(f->kind == KIND_NOT_THE_NETWORK ? colours->good : colours->bold, r->out);
 	text_wrapped(r, fprintf(r->out, "\n%zu ", number) - 1, 2,
 		     note_headline(headline, d, f, f->text));
 	fputs(colours->reset, r->out);
-	snprintf(confidence, sizeof(confidence), "%s (%s)", confidence_names[f->confidence],
-		 finding_kinds[f->kind].name);
+	snprintf(confidence, sizeof(confidence), "%s (%s)%s%s", confidence_names[f->confidence],
+		 finding_kinds[f->kind].name, f->confidence_reason ? ": " : "",
+		 f->confidence_reason ? f->confidence_reason : "");
 	print_labelled(r, "confidence", confidence);
 	for (i = 0; i < f->line_count; i++)
 		print_labelled(r, f->lines[i].label, f->lines[i].text);
