@@ -149,13 +149,15 @@ def test_relations():
     with Devices() as devices:
         links = listed(devices.name)
         expect(set(links) == set(devices.there), links)
+        if 'near.7' not in links:  # this kernel has no VLANs
+            del wanted['near']
         found = [iface for iface in wanted if iface in links]
         expect('LAB_MUST_HAVE' not in os.environ or len(found) == len(wanted), 'missing devices', links)
         for iface in found:
             says(links[iface], wanted[iface])
 
 
-def test_names_of_peers():
+def test_bridge_alone():
     """a switch without addresses still has a best choice: the bridge"""
     links = listed(SWITCH)
     says(links['br0'], 'bridge without an address', 'best choice: probe -i br0')
@@ -174,6 +176,15 @@ def test_well():
         says(wan, 'WAN side: default route')
         expect(re.search(r' [1-9]\d* SYNs? in, 0 out; 0 SYN-ACKs in, [1-9]\d* out', lan), lan)
         expect(re.search(r' 0 SYNs in, [1-9]\d* out; [1-9]\d* SYN-ACKs? in, 0 out', wan), wan)
+
+
+def test_nat():
+    """on the outer side of NAT it says so, finds the clients by conntrack, and names the better side"""
+    rules = 'chain n { type nat hook postrouting priority 100; oifname "eth1" masquerade }'
+    with netns.Rules(GATEWAY, rules), traffic():
+        text = doctor(GATEWAY, 'eth1')
+    says(text, 'nf_conntrack is loaded', 'where only conntrack knows the clients. The other side is better: probe -i eth0')
+    expect(re.search("outer side of this host's NAT: conntrack knows the clients of [1-9]", text), text)
 
 
 def test_result():

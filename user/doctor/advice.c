@@ -173,7 +173,8 @@ static void append_side(char *text, const struct link *l, enum role role)
 		append_neighbours(text, l);
 		break;
 	default:
-		append(text, "no address, no route and no neighbours here");
+		append(text,
+		       "no address, no route and no neighbours here: a mirror port, or unused");
 		break;
 	}
 }
