@@ -8,7 +8,7 @@
  *
  * - the style;
  * - the --json objects that the pictures need, written by the functions of json.h, and an object of
- *   type "page" that counts the omitted objects;
+ *   type "page" with the traits and connects of each host, which also counts the omitted objects;
  * - the verdict and the text report, for viewers that run no script, such as mail programs;
  * - the script, which draws the pictures from the objects and sends no request.
  *
@@ -29,6 +29,9 @@
 #define MAX_PAGE_STALLS 32 /* latest stalls of each host */
 #define MAX_PAGE_OPEN_WAITS 16 /* latest open waits of each host */
 #define MAX_PAGE_ATTEMPTS 32 /* latest failed attempts of each host */
+#define MAX_PAGE_PROMPT 48 /* latest connects of each host that were served in time */
+#define MAX_PAGE_BAD \
+	32 /* latest connects of each host that were late or failed after the SYN-ACK */
 #define MAX_PAGE_PEERS 32
 #define MAX_PAGE_FINDINGS 12
 #define MAX_PAGE_NOTICES 32 /* the first notices of the run */

@@ -94,16 +94,6 @@ static uint32_t *index_hosts(const struct host *const *hosts, size_t count,
 	return shown;
 }
 
-static struct host_connects *connects_of(struct host_connects *of, const uint32_t *shown,
-					 const struct connection *c, const struct model *m,
-					 const struct diagnosis *d)
-{
-	const struct host *host = host_at(c, m, d);
-	uint32_t number = host ? shown[host - d->hosts.at] : 0;
-
-	return number ? &of[number - 1] : NULL;
-}
-
 bool select_connects(struct host_connects *of, const struct host *const *hosts, size_t count,
 		     const struct model *m, const struct diagnosis *d)
 {
@@ -111,17 +101,20 @@ bool select_connects(struct host_connects *of, const struct host *const *hosts, 
 	int64_t *greetings = model_greetings(m);
 	struct ledger journal = {};
 	const struct journal_ring *ring;
-	struct host_connects *one;
+	const struct host *host;
 	struct ledger_entry e;
+	uint32_t number;
 	size_t i;
 
 	for (ring = m->journal.rings; shown && ring < m->journal.rings + JOURNAL_CLASSES; ring++)
 		for (i = 0; i < ring->count; i++) {
 			e = model_entry(m, greetings, &ring->at[i]);
 			ledger_add(&journal, e, 1);
-			one = connects_of(of, shown, &ring->at[i].c, m, d);
-			if (one)
-				add_connect(one, (struct page_connect){ &ring->at[i].c, e });
+			host = host_at(&ring->at[i].c, m, d);
+			number = host ? shown[host - d->hosts.at] : 0;
+			if (number)
+				add_connect(&of[number - 1],
+					    (struct page_connect){ &ring->at[i].c, e });
 		}
 	if (!agrees(&journal, &d->ledger))
 		memset(of, 0, count * sizeof(*of));

@@ -6,10 +6,7 @@
 #pragma once
 
 #include "diagnose/diagnose.h"
-#include "report/report.h"
-
-#define MAX_PAGE_PROMPT 48 /* latest connects of each host that were served in time */
-#define MAX_PAGE_BAD 32 /* latest other connects of each host */
+#include "report/html.h"
 
 struct page_connect {
 	const struct connection *c;
