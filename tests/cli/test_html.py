@@ -698,6 +698,22 @@ def test_confidence():
     b.quiet()
 
 
+def test_notices():
+    """what befell the interface during the run is in the head and on the time axis of the hosts"""
+    _, path, page = write('notices', unreachable())
+    changed = os.path.join(folder, 'noticed.html')
+    notices = ''.join(json.dumps({'type': 'notice', 'time': at * SECOND, 'text': 'eth0 went %s' % how}) + '\n'
+                      for at, how in ((4, 'down'), (6, 'up')))
+    with open(changed, 'w', encoding='utf-8') as f:
+        f.write(page.replace('{"type":"page"', notices + '{"type":"page"', 1))
+    b = show(changed)
+    expect(texts(b, '.warnings li') == ['03:58:24  eth0 went down', '03:58:26  eth0 went up'], texts(b, '.warnings li'))
+    marks = labels(b, '.overview .mark path.notice')
+    expect(marks == ['eth0 went down, at 03:58:24.123', 'eth0 went up, at 03:58:26.123'], marks)
+    expect(not b.ask(OVERLAPS), b.ask(OVERLAPS))
+    b.quiet()
+
+
 def test_gateway():
     """the page of a live run names its gateway in title and head; that of a capture names the file, and no machine"""
     _, path, page = write('gateway', story())

@@ -53,7 +53,8 @@ function shorten(words, width, size = 12, weight = 400) {
 
 /* ---- shapes ---- */
 
-const SYMBOLS = { syn: 'M-4.5,-4 L4.5,-4 L0,4.5 Z', cross: 'M-3.5,-3.5 L3.5,3.5 M3.5,-3.5 L-3.5,3.5' };
+const SYMBOLS = { syn: 'M-4.5,-4 L4.5,-4 L0,4.5 Z', cross: 'M-3.5,-3.5 L3.5,3.5 M3.5,-3.5 L-3.5,3.5',
+	diamond: 'M0,-4.5 L4.5,0 L0,4.5 L-4.5,0 Z' };
 
 const symbol = (shape, x, y, kind) => svg('path', { d: SYMBOLS[shape], class: kind,
 	transform: 'translate(' + x.toFixed(1) + ' ' + y.toFixed(1) + ')' });

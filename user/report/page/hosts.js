@@ -157,6 +157,15 @@ function placeColumns(columns, rows, width, isWide) {
 const namesWidth = (rows, isWide) => Math.min(isWide ? 250 : 132,
 	Math.max(60, ...rows.map((h) => room(h.name) + 14)));
 
+const notices = all('notice');
+
+/* What befell the interface during the run: a line through all rows, with its mark on the time axis. */
+const drawNotices = (row, view, x, top, y) => notices
+	.filter(({ time }) => time >= view.from && time <= view.to)
+	.map(({ time, text: words }) => mark(row, [words, 'at ' + fineClock(time)],
+		line(x(time), top, x(time), y - 4, { class: 'notice' }), pad(x(time), y, 12),
+		symbol('diamond', x(time), y, 'notice')));
+
 /* groups: { title, hosts, isHurt, more }; more is the line about hosts that are left out. */
 function drawHosts(width, groups, isCulprit, label, columns) {
 	const all = groups.flatMap((g) => g.hosts);
@@ -201,7 +210,8 @@ function drawHosts(width, groups, isCulprit, label, columns) {
 			parts.push(text(0, y + 14, group.more, 'small'));
 		y += group.more ? 26 : 10;
 	}
-	return canvas(width, y + 24, label, ground, timeAxis(view, x, 4, y, left, right), parts);
+	return canvas(width, y + 24, label, ground, timeAxis(view, x, 4, y, left, right), parts,
+		drawNotices(row, view, x, 4, y - 2));
 }
 
 const LEGEND = {
@@ -213,6 +223,8 @@ const LEGEND = {
 	culprit: (words) => [symbol('syn', 9, 7, 'culprit'), words],
 	failed: (words) => [symbol('cross', 9, 7, 'failed'), words],
 	late: (words, isPeer) => [rect(1, 4, 16, 6, { class: isPeer ? 'late peer' : 'late' }), words],
+	notice: () => notices.length > 0 && [symbol('diamond', 9, 7, 'notice'),
+		'notice about the measurement, as listed above'],
 	early: () => [symbol('syn', 9, 7, 'early'), 'attempt without an answer so far: too early to say'],
 	lost: (words) => [symbol('cross', 9, 7, 'failed peer'), words],
 	prompt: () => [svg('path', { d: 'M4,3.5v7M9,3.5v7M14,3.5v7', class: 'prompt' }),
@@ -328,6 +340,7 @@ function overviewPicture(level) {
 			lost.some(isCulprit) && LEGEND.lost('connect to ' + names + ' that failed after the SYN-ACK'),
 			hosts.some((h) => h.early.length) && LEGEND.early(),
 			crosses.length > 0 && LEGEND.failed((names ? 'another ' : 'an ') + 'attempt that failed'),
+			LEGEND.notice(),
 		],
 		notes: hostNotes(hosts),
 		draw: (width) => drawHosts(width, groups, isCulprit, question, columns),
@@ -405,6 +418,7 @@ function triedPicture(finding, level) {
 			sumOf([...rows, ...wellRows], 'early') > 0 && LEGEND.early(),
 			late && LEGEND.late('served late: how long it took', true),
 			lost && LEGEND.lost('failed after the SYN-ACK, and how long it went on'),
+			LEGEND.notice(),
 		],
 		notes: hostNotes([...rows, ...wellRows]),
 		draw: (width) => drawHosts(width, groups, isCulprit, question, PEER_COLUMNS),

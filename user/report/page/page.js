@@ -72,7 +72,7 @@ const facts = () => list('facts', [
 /* Limits of this run that make the findings doubtful; they come first. */
 function warnings() {
 	const { blind, lost, cut } = summary;
-	const lines = all('notice').map((n) => clock(n.time) + '  ' + n.text);
+	const lines = notices.map((n) => clock(n.time) + '  ' + n.text);
 
 	if (leftOut.notices_more)
 		lines.push('and ' + plural(leftOut.notices_more, 'notice') + ' more');
