@@ -17,8 +17,9 @@ PROBLEM = '10.200.7.9:5274 does not answer 2 of 2 connects'
 
 
 def finding(number, kind, problem, text, confidence='medium'):
-    return {'type': 'finding', 'number': number, 'kind': kind, 'problem': problem, 'confidence': confidence, 'text': text,
-            'evidence': [{'label': 'against', 'text': '5 hosts do not wait'}]}
+    return {'type': 'finding', 'number': number, 'kind': kind, 'problem': problem, 'confidence': confidence,
+            'confidence_reason': None if confidence == 'high' else 'two cases only', 'text': text,
+            'evidence': [{'label': 'against', 'text': '5 hosts do not wait'}, {'label': 'action', 'text': 'restore it'}]}
 
 
 def report(state, verdict, counts, findings=(), parts=None):
@@ -114,6 +115,9 @@ def spoiled():
     yield 'an acquittal', with_summary(fine, verdict='nothing wrong was found: 44 connects')
     yield 'all is well', with_summary(unknown, verdict='nothing can be said, but all is well')
     yield 'unknown, but not said', with_summary(unknown, verdict='3 connects of 4 were not decided')
+    yield 'confidence below high without a reason', with_finding(problem, 0, confidence_reason=None)
+    yield 'a reason against high confidence', with_finding(problem, 0, confidence='high')
+    yield 'a problem without an action', with_finding(problem, 1, evidence=[])
     yield 'a harmless problem', with_finding(fine, 0, problem=True)
     for stage, how in (('connect', 'silent'), ('connect', 'no_route'), ('name', 'slow'), ('finish', 'syn_again'), ('answer', 'not_acked')):
         yield 'the network acquitted', with_part(refused, stage=stage, how=how)

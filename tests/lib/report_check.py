@@ -181,6 +181,11 @@ def check_findings(objects, summary):
     findings = of(objects, 'finding')
     kinds = {f['kind'] for f in findings}
     for f in findings:
+        if (f['confidence'] == 'high') != (f['confidence_reason'] is None):
+            yield '%s: a confidence below high needs a reason, and no other has one: %s, %s' % (
+                f['kind'], f['confidence'], f['confidence_reason'])
+        if f['problem'] and not any(line['label'] == 'action' for line in f['evidence']):
+            yield '%s: the engineer is not told what to do' % f['kind']
         if f['problem'] and f['kind'] in HARMLESS:
             yield '%s is a problem here, and harmless in the table of kinds: --exit-code would cry wolf' % f['kind']
     if 'not-the-network' in kinds:

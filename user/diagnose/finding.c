@@ -166,9 +166,9 @@ struct certainty certainty_by_count(uint64_t n)
 	case 0:
 		return doubtful(CONFIDENCE_LOW, "no case proves it");
 	case 1:
-		return doubtful(CONFIDENCE_LOW, "one case only, three make it high");
+		return doubtful(CONFIDENCE_LOW, "one case only: a longer run may show three");
 	case 2:
-		return doubtful(CONFIDENCE_MEDIUM, "two cases only, three make it high");
+		return doubtful(CONFIDENCE_MEDIUM, "two cases only: a longer run may show three");
 	default:
 		return certain();
 	}

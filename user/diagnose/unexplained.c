@@ -218,6 +218,9 @@ static bool report_timer(struct context *g, const struct open_stall *w, size_t c
 		     known ? known : "");
 	describe_stalls(g, f, w + c.first, c.count);
 	add_checked(g, f, w + c.first, c.count);
+	finding_line(f, "action",
+		     "on one of these hosts, find out what the program does meanwhile: tcpdump of "
+		     "all its packets (UDP too), strace -f -tt, its log");
 	f->has_example = true;
 	example_of_stall(&f->example, w[c.first + c.count / 2].stall);
 	for (i = c.first; i < c.first + c.count; i++)

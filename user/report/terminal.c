@@ -80,6 +80,15 @@ int terminal_width(FILE *out)
 	return size.ws_col ? size.ws_col : 80; /* a serial line has no size */
 }
 
+int terminal_rows(FILE *out)
+{
+	struct winsize size;
+
+	if (ioctl(fd_of(out), TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_row ? size.ws_row : 24;
+}
+
 const struct colours *terminal_colours(FILE *out)
 {
 	return out == stdout && use_colours ? &ansi_colours : &no_colours;

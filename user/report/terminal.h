@@ -46,6 +46,9 @@ int terminal_error(void);
 /* Removes the status line, and waits until all lines are written. */
 void terminal_close(void);
 
+/* Returns the current height of the stream's terminal in rows, or 0 if it is not a terminal. */
+int terminal_rows(FILE *out);
+
 /* Returns the current width of the stream's terminal in columns, or 0 if it is not a terminal. */
 int terminal_width(FILE *out);
 

@@ -218,15 +218,33 @@ static void print_finding(struct report *r, const struct diagnosis *d, size_t nu
 		print_example(r, d, f);
 }
 
+/* Prints findings of low confidence or the others, as far as room is left. Returns their number. */
+static size_t print_findings_of(struct report *r, const struct diagnosis *d, bool low, size_t room)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < d->count && n < room; i++) {
+		if ((d->at[i].confidence == CONFIDENCE_LOW) != low)
+			continue;
+		if (low && !n)
+			text_section(r, text_colours(r)->bold, "HINTS",
+				     "of low confidence: check them before you act");
+		print_finding(r, d, i + 1);
+		n++;
+	}
+	return n;
+}
+
+/* Findings of low confidence stand apart. All keep the numbers that they have in other reports. */
 static void print_findings(struct report *r, const struct diagnosis *d)
 {
-	size_t i;
+	size_t room = r->verbose ? d->count : MAX_FINDINGS_SHOWN;
+	size_t n = print_findings_of(r, d, false, room);
 
-	for (i = 0; i < d->count && (r->verbose || i < MAX_FINDINGS_SHOWN); i++)
-		print_finding(r, d, i + 1);
-	if (i < d->count)
-		fprintf(r->out, "\nand %zu more finding%s, with -v or --json\n", d->count - i,
-			plural(d->count - i));
+	n += print_findings_of(r, d, true, room - n);
+	if (n < d->count)
+		fprintf(r->out, "\nand %zu more finding%s, with -v or --json\n", d->count - n,
+			plural(d->count - n));
 }
 
 static void print_comparison_line(void *context, const char *label, const char *text)
@@ -332,6 +350,25 @@ static void print_report(struct report *r, const struct model *m, const struct d
 	text_cut(r);
 }
 
+/* Prints the headline again below a report that is longer than the screen. */
+static void repeat_headline(struct report *r, const struct diagnosis *d, FILE *out,
+			    const char *text)
+{
+	const struct finding *f = first_problem(d);
+	char headline[NOTED_TEXT];
+	int rows = 0;
+
+	for (; *text; text++)
+		rows += *text == '\n';
+	if (!terminal_rows(out) || rows < terminal_rows(out))
+		return;
+	r->out = out;
+	fprintf(out, "\n%s", text_colours(r)->bold);
+	text_wrapped(r, fprintf(out, "RESULT"), 2,
+		     f ? note_headline(headline, d, f, d->headline) : d->headline);
+	fputs(text_colours(r)->reset, out);
+}
+
 static void text_ended(struct report *r, const struct model *m, const struct diagnosis *d)
 {
 	struct text_state *t = r->state;
@@ -350,8 +387,10 @@ static void text_ended(struct report *r, const struct model *m, const struct dia
 	r->out = open_memstream(&text, &size);
 	if (r->out) {
 		print_report(r, m, d);
-		if (!fclose(r->out) && text)
+		if (!fclose(r->out) && text) {
 			fputs(transliterate(text), out);
+			repeat_headline(r, d, out, text);
+		}
 	}
 	r->out = out;
 	if (!text)

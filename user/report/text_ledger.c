@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Prints what came of the connects: the ledger below the first line, and the result of the run. */
 #include "report/text.h"
+#include "report/peer_text.h"
 
 #include <inttypes.h>
 
@@ -105,11 +106,18 @@ void text_ledger(struct report *r, const struct model *m, const struct diagnosis
 void text_result(struct report *r, const struct diagnosis *d)
 {
 	const struct colours *colours = text_colours(r);
+	const struct finding *f = first_problem(d);
+	char headline[NOTED_TEXT];
 
-	if (d->state == STATE_PROBLEM) /* the first problem's own sentence follows */
+	/* the first problem's own sentence follows, unless it stands apart below */
+	if (f && f->confidence > CONFIDENCE_LOW)
 		return;
 	text_heading(r, d->state == STATE_FINE ? colours->good : colours->bold, "RESULT");
-	text_wrapped(r, fprintf(r->out, " ") + 6, 1, d->headline);
+	text_wrapped(r, fprintf(r->out, " ") + 6, 1,
+		     f ? note_headline(headline, d, f, d->headline) : d->headline);
+	if (f)
+		text_wrapped(r, fprintf(r->out, " "), 1,
+			     "That has low confidence: check it before you act.");
 	if (d->state == STATE_UNKNOWN && r->session->no_tcp_reason[0])
 		text_wrapped(r, fprintf(r->out, " "), 1, r->session->no_tcp_reason);
 	if (d->state == STATE_FINE)
