@@ -570,7 +570,7 @@ REPORTS = {'story': story, 'slow-server': slow_server, 'unreachable': unreachabl
 
 
 def test_labels_apart():
-    """no label of any picture lies on another one or leaves the picture, on a phone, a window and a wide screen"""
+    """no label of any picture lies on another one or leaves it, on a phone, a window, a wide screen and paper"""
     REPORTS['names'] = dead_resolver
     for name, packets in REPORTS.items():
         _, path, _ = write(name, packets())
@@ -580,6 +580,9 @@ def test_labels_apart():
             expect(not found, name, width, found)
             expect(b.ask('document.querySelectorAll(".plot text").length') > 10, name, 'no labels')
             b.quiet()
+        b.ask('dispatchEvent(new Event("beforeprint"))')
+        b.medium('print')
+        expect(not b.ask(OVERLAPS), name, 'paper', b.ask(OVERLAPS))
 
 
 def test_columns():
