@@ -21,7 +21,7 @@ import traceback
 import report_check
 import schema
 from captures import checksum
-from probe import PROBE, ROOT, SECOND, expect, wait_for  # other programs import these from here
+from probe import PROBE, ROOT, SECOND, expect, wait_for, wait_until_watching  # other programs import these from here
 
 GATEWAY = os.environ.get('LAB_GW')
 WAN = os.environ.get('LAB_WAN')
@@ -253,9 +253,13 @@ class Probe:
         self.process = subprocess.Popen(['nsenter', '--net=/run/netns/' + self.namespace] + self.command,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env=dict(os.environ, LC_ALL='C.UTF-8'))
-        self.errors = self.process.stderr.readline()
-        if not self.errors.startswith('probe: watching'):
-            raise RuntimeError(self.errors + self.process.stderr.read())
+        self.errors = ''
+        if '--quiet' in self.command:
+            wait_until_watching(self.process.pid)
+        else:
+            self.errors = self.process.stderr.readline()
+            if not self.errors.startswith('probe: watching'):
+                raise RuntimeError(self.errors + self.process.stderr.read())
         self.lines = []
         self.readers = [threading.Thread(target=read, daemon=True) for read in (self.read, self.read_errors)]
         for reader in self.readers:

@@ -8,7 +8,7 @@ import time
 import netns
 import schema
 from netns import CLIENTS, GATEWAY, SERVER4, WAN, WEB, Probe, Serve, require_lab
-from probe import PROBE, SECOND, expect
+from probe import PROBE, SECOND, expect, wait_until_watching
 
 require_lab(clients=4)
 
@@ -57,7 +57,7 @@ def test_quiet():
         evidence = os.path.join(folder, 'evidence')
         with subprocess.Popen(INSIDE + [PROBE, '-i', 'eth0', '-q', '-w', evidence], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as p:
-            time.sleep(1)
+            wait_until_watching(p.pid)
             netns.run(A, netns.browse, SERVER4, 80)
             netns.run(A, netns.try_connect, '10.200.7.9', 5274, 4)
             link('mtu', '1400')
