@@ -56,7 +56,7 @@ build/%.o: user/%.c | build
 # Sources that include the BPF object's skeleton.
 LOADER := $(addprefix user/source/,bpf_load.c drain.c event_loop.c flow_table.c live.c watch_ifaces.c)
 
-build/session.o build/source/bpf_load.o build/options.o build/report/json.o build/report/pcapng.o build/doctor/doctor.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
+build/session.o build/source/bpf_load.o build/options_parse.o build/report/json.o build/report/pcapng.o build/doctor/doctor.o: CPPFLAGS += -DPROBE_VERSION='"$(VERSION)"'
 $(LOADER:user/%.c=build/%.o): build/probe.skel.h
 build/report/html.o: build/page_source.h
 

@@ -146,7 +146,7 @@ static __always_inline const struct address *dns_client(const struct dns_head *d
 static __always_inline bool dns_client_is_selected(const volatile struct selector *n,
 						   const struct address *client)
 {
-	return address_matches(client, &n->client, &n->client_mask);
+	return networks_select(&n->clients, client);
 }
 
 /*

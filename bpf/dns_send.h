@@ -26,7 +26,33 @@ static __always_inline bool is_dns_answer(struct __sk_buff *skb, const struct sc
 	return flags & DNS_QR;
 }
 
-/* Returns true if --client, the sample and the budget let the packet pass. */
+/* Returns true if --client selects the host that asks. */
+static __always_inline bool dns_is_selected(struct __sk_buff *skb, const struct scratch *scratch,
+					    const struct dns_head *d)
+{
+	bool is_answer = is_dns_between_servers(d, dns_ports, dns_port_count) &&
+			 is_dns_answer(skb, scratch, d);
+
+	return dns_client_is_selected(&selector,
+				      dns_client(d, is_answer, dns_ports, dns_port_count));
+}
+
+/*
+ * The same for the segment in this CPU's scratch. A function of its own, beside
+ * send_dns_of_scratch(): the loop over networks needs stack.
+ */
+__noinline int dns_scratch_is_selected(struct __sk_buff *skb)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct dns_buffer *p = this_cpu_dns_buffer();
+
+	if (!p || !scratch)
+		return 0;
+	dns_head_of(&p->head, &scratch->segment);
+	return dns_is_selected(skb, scratch, &p->head);
+}
+
+/* Returns true if the sample and the budget let the packet pass. */
 static __always_inline bool dns_may_pass(struct __sk_buff *skb, const struct scratch *scratch,
 					 const struct dns_head *d)
 {
@@ -34,8 +60,6 @@ static __always_inline bool dns_may_pass(struct __sk_buff *skb, const struct scr
 			 is_dns_answer(skb, scratch, d);
 	const struct address *client = dns_client(d, is_answer, dns_ports, dns_port_count);
 
-	if (!dns_client_is_selected(&selector, client))
-		return false;
 	if (dns_sample_shift && !dns_is_sampled(client, dns_sample_shift, &run_seed)) {
 		counter_add(COUNT_DNS_NOT_SAMPLED, 1);
 		return false;
@@ -119,13 +143,14 @@ __noinline int send_dns(struct __sk_buff *skb)
 	struct scratch *scratch = this_cpu_scratch();
 	struct dns_buffer *p = this_cpu_dns_buffer();
 
-	if (p && scratch)
+	if (p && scratch && (!selector.clients.count || dns_is_selected(skb, scratch, &p->head)))
 		complete_dns(skb, scratch, p);
 	return 0;
 }
 
 /*
- * Sends the packet of the segment in this CPU's scratch. segment.time is set. It does not call
+ * Sends the packet of the segment in this CPU's scratch. segment.time is set. --client selects the
+ * host: of TCP, only selected connections are tracked. It does not call
  * send_dns(): before 6.10, the functions of a call chain share a stack of 512 bytes in steps of 32.
  */
 __noinline int send_dns_of_scratch(struct __sk_buff *skb)
@@ -152,5 +177,7 @@ __noinline int process_dns(struct __sk_buff *skb)
 		return 0;
 	}
 	scratch->segment.time = table_now(skb);
+	if (selector.clients.count && !dns_scratch_is_selected(skb))
+		return 0;
 	return send_dns_of_scratch(skb);
 }

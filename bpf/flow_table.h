@@ -429,9 +429,20 @@ static __always_inline void table_count_ethertype(table_ctx *ctx, __u16 ethertyp
 		__sync_fetch_and_add(&row->packets[ethertype % (CACHELINE / sizeof(__u32))], 1);
 }
 
+/*
+ * Returns true if the segment in this CPU's scratch belongs to a selected connection. from_server
+ * says whether a server sent it. A function of its own: the loop over networks needs stack.
+ */
+__noinline int scratch_is_selected(__u32 from_server)
+{
+	struct scratch *scratch = this_cpu_scratch();
+
+	return scratch && segment_is_selected(&selector, &scratch->segment, from_server);
+}
+
 static __always_inline bool table_selects(table_ctx *ctx, const struct segment *s)
 {
-	return selector_matches(&selector, &s->source, &s->destination, s->destination_port);
+	return !selector_is_used(&selector) || scratch_is_selected(false);
 }
 
 static __always_inline struct reset_guard *table_reset_guard(table_ctx *ctx)
@@ -453,8 +464,6 @@ __noinline int count_reset(__u64 now, __u32 opened_here)
 	if (!scratch)
 		return 0;
 	reset_of(&r, &scratch->segment, opened_here, &run_seed);
-	if (!reset_is_selected(&selector, &scratch->segment, r.from_server))
-		return 0;
 	set = bpf_map_lookup_elem(&resets, &r.set);
 	if (!set)
 		return 0;
@@ -469,7 +478,8 @@ __noinline int count_reset(__u64 now, __u32 opened_here)
 static __always_inline void table_count_reset(table_ctx *ctx, const struct segment *s,
 					      bool opened_here, __u64 now)
 {
-	count_reset(now, opened_here);
+	if (!selector_is_used(&selector) || scratch_is_selected(is_from_server(s)))
+		count_reset(now, opened_here);
 }
 
 /* Publishes the SYN-ACK in this CPU's scratch, unless attempts need the room in the ring. */

@@ -113,10 +113,15 @@ struct reset {
  * The SYN of an old connection is unknown. The end with the lower port is taken for the server:
  * ephemeral ports are above the ports of services.
  */
+static __always_inline bool is_from_server(const struct segment *s)
+{
+	return s->source_port <= s->destination_port;
+}
+
 static __always_inline void reset_of(struct reset *r, const struct segment *s, bool opened_here,
 				     const volatile struct hash_seed *seed)
 {
-	bool from_server = s->source_port <= s->destination_port;
+	bool from_server = is_from_server(s);
 
 	r->server = from_server ? s->source : s->destination;
 	r->place = (__u64)(from_server ? s->source_port : s->destination_port) << 32 | s->ifindex;

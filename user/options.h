@@ -33,6 +33,7 @@ struct options {
 	const char *write_file; /* pcapng file; NULL without --write */
 	uint32_t snaplen; /* bytes written of each packet; 0 for its headers */
 	struct selector *selector; /* --client, --server, --port */
+	char *client_text, *server_text, *port_text; /* the same as text; NULL without the option */
 	uint32_t max_flows; /* attempts tracked at the same time */
 	uint32_t ring_bytes; /* size of the ring buffer of records */
 	uint16_t dns_ports[MAX_DNS_PORTS];

@@ -244,39 +244,40 @@ static void on_connect_opening(void *context, const struct connection *c)
 
 int pipeline_open(struct pipeline *p, const struct options *o)
 {
-	*p = (struct pipeline){
-		.options = o,
-		.session = { .stall = o->stall,
-			     .dns_port_count = o->dns_port_count,
-			     .names_mode = o->names_mode,
-			     .numeric = o->numeric,
-			     .narrowed_clients = !is_zero_address(&o->selector->client_mask),
-			     .narrowed_servers = !is_zero_address(&o->selector->server_mask) ||
-						 o->selector->by_port,
-			     .filtered = o->filter },
-		.sink = { .opened = on_opened,
-			  .started = on_started,
-			  .packet = o->write_file ? on_packet : NULL,
-			  .settled = on_settled,
-			  .synack_alone = on_synack_alone,
-			  .dns = on_dns,
-			  .dns_gap = on_dns_gap,
-			  .opening = on_opening,
-			  .swept = on_swept,
-			  .is_interim = on_interim,
-			  .notice = on_notice,
-			  .progress = on_progress,
-			  .context = p },
-		.join_events = { .settled = on_joined,
-				 .other_side = on_other_side,
-				 .opening = on_joined_opening,
-				 .context = p },
-		.connects_events = { .attempt = on_attempt,
-				     .connect = on_connect,
-				     .opening = on_connect_opening,
-				     .context = p },
-		.reports.cleanup_fd = -1
-	};
+	*p = (struct pipeline){ .options = o,
+				.session = { .stall = o->stall,
+					     .dns_port_count = o->dns_port_count,
+					     .names_mode = o->names_mode,
+					     .numeric = o->numeric,
+					     .narrowed_clients = o->selector->clients.count,
+					     .filtered = o->filter },
+				.sink = { .opened = on_opened,
+					  .started = on_started,
+					  .packet = o->write_file ? on_packet : NULL,
+					  .settled = on_settled,
+					  .synack_alone = on_synack_alone,
+					  .dns = on_dns,
+					  .dns_gap = on_dns_gap,
+					  .opening = on_opening,
+					  .swept = on_swept,
+					  .is_interim = on_interim,
+					  .notice = on_notice,
+					  .progress = on_progress,
+					  .context = p },
+				.join_events = { .settled = on_joined,
+						 .other_side = on_other_side,
+						 .opening = on_joined_opening,
+						 .context = p },
+				.connects_events = { .attempt = on_attempt,
+						     .connect = on_connect,
+						     .opening = on_connect_opening,
+						     .context = p },
+				.reports.cleanup_fd = -1 };
+	p->session.narrowed_servers = o->selector->servers.count || o->selector->by_port;
+	p->session.client_list = o->client_text;
+	p->session.server_list = o->server_text;
+	p->session.port_list = o->port_text;
+	p->session.capture_filter = o->filter;
 	memcpy(p->session.dns_ports, o->dns_ports, sizeof(p->session.dns_ports));
 	if (!o->read_count)
 		p->drop_counters = drop_counters_open();

@@ -78,6 +78,8 @@ struct session {
 	enum names_mode names_mode;
 	bool numeric; /* no names and services on the screen and the page */
 	ns_t stall; /* threshold of --stall, in ns */
+	/* lists of --client, --server and --port, and the filter of a capture; or NULL */
+	const char *client_list, *server_list, *port_list, *capture_filter;
 	bool narrowed_clients; /* --client: other clients are not seen */
 	bool narrowed_servers; /* --server or --port: other servers are not seen */
 	bool filtered; /* a capture filter may hide any packet */

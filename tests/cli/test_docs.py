@@ -168,7 +168,7 @@ def test_completion_arguments():
             expect(words and not any(word.startswith('-') for word in words), option, words)
     for option in ('duration', 'stall', 'port', 'dns-port', 'max-flows', 'ring-size'):
         for word in complete('--' + option, ''):
-            expect(run('--' + option, word, '-r', '/nowhere').returncode == 1,
+            expect(run('--' + option, word, '-i', 'no-such-iface').returncode == 1,
                        'completion offers a word that the program refuses', option, word)
 
 

@@ -38,6 +38,8 @@ static int print_log(enum libbpf_print_level level, const char *format, va_list 
 static void narrow_all(struct selector *n)
 {
 	memset(n, 0xff, sizeof(*n));
+	n->clients.included = n->servers.included = MAX_NETWORKS / 2;
+	n->clients.count = n->servers.count = MAX_NETWORKS;
 	n->by_port = 1;
 }
 

@@ -258,6 +258,15 @@ static void test_ports(void)
 	       "a resolver at another port is not seen");
 }
 
+static struct network_list one_address(uint32_t ip4)
+{
+	struct network_list l = { .included = 1, .count = 1 };
+
+	l.at[0].net = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(ip4) } };
+	memset(&l.at[0].mask, 0xff, sizeof(l.at[0].mask));
+	return l;
+}
+
 static void test_selection(void)
 {
 	static struct selector selector;
@@ -266,24 +275,21 @@ static void test_selection(void)
 
 	begin(&t);
 	memset(&selector, 0, sizeof(selector));
-	selector.server = (struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(0x01020304) } };
-	memset(&selector.server_mask, 0xff, sizeof(selector.server_mask));
+	selector.servers = one_address(0x01020304);
 	selector.by_port = 1;
 	udp(&t, 0, CLIENT, question, 40);
 	play(&t, &n);
 	EXPECT(seen.count == 1, "waits for names are not seen with --port");
 
 	memset(&selector, 0, sizeof(selector));
-	selector.client =
-		(struct address){ .word = { 0, 0, IP4_PREFIX, cpu_to_be32(CLIENT_ADDRESS) } };
-	memset(&selector.client_mask, 0xff, sizeof(selector.client_mask));
+	selector.clients = one_address(CLIENT_ADDRESS);
 	udp(&t, 1, SERVER, answer, 40);
 	t.port[CLIENT] = 53;
 	udp(&t, 2, CLIENT, question, 40);
 	udp(&t, 3, SERVER, answer, 40);
 	play(&t, &n);
 	EXPECT(seen.count == 4, "a watched host's questions are missing");
-	selector.client.word[3] = cpu_to_be32(SERVER_ADDRESS);
+	selector.clients = one_address(SERVER_ADDRESS);
 	play(&t, &n);
 	EXPECT(!seen.count, "questions of other hosts are in the report");
 }

@@ -37,11 +37,11 @@ _probe() {
 		;;
 	-H | --hook) words=(tcx clsact) ;;
 	--names) words=(none evidence all) ;;
-	-p | --port) words=(22 25 80 443 '80,443') ;;
+	-p | --port) words=(22 25 80 443 https '80,443') ;;
 	--dns-port) words=(53 '53,5353') ;;
-	-d | --duration) words=(60 600 3600) ;;
+	-d | --duration) words=(60 10m 1h 8h) ;;
 	-c | --count) words=(100 1000 10000) ;;
-	-s | --stall) words=(0.5 1 2 5) ;;
+	-s | --stall) words=(200ms 0.5 1 2 5) ;;
 	--snap) words=(96 256 1500) ;;
 	--max-flows) words=(120000 500000 1000000) ;;
 	--ring-size) words=(8 16 32 64) ;;

@@ -151,3 +151,13 @@ const char *services_name(const struct services *s, uint16_t port, bool is_udp)
 	}
 	return s && first < s->count && s->at[first].key == key ? s->at[first].name : NULL;
 }
+
+uint16_t services_port(const struct services *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; s && i < s->count; i++)
+		if (!(s->at[i].key & 1) && !strcmp(s->at[i].name, name))
+			return s->at[i].key >> 1;
+	return 0;
+}

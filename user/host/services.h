@@ -30,3 +30,6 @@ void services_close(struct services *s);
 
 /* Returns the name of a port of TCP or UDP; NULL if it has none, or s is NULL. */
 const char *services_name(const struct services *s, uint16_t port, bool is_udp);
+
+/* Returns the port of the TCP service of this name; 0 if there is none, or s is NULL. */
+uint16_t services_port(const struct services *s, const char *name);

@@ -70,6 +70,10 @@ static void json_started(struct report *r)
 	fprintf(r->out, ",\"utc_offset\":%ld", format_utc_offset(&session->start));
 	field_ns(r->out, "stall", session->stall);
 	field_string(r->out, "names", names_mode_names[session->names_mode]);
+	field_string(r->out, "client_list", session->client_list);
+	field_string(r->out, "server_list", session->server_list);
+	field_string(r->out, "port_list", session->port_list);
+	field_string(r->out, "filter", session->capture_filter);
 	fputs("}\n", r->out);
 }
 

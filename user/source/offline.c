@@ -212,7 +212,7 @@ static void table_count_reset(table_ctx *o, const struct segment *s, bool opened
 	struct reset r;
 
 	reset_of(&r, s, opened_here, &offline_seed);
-	if (!o->selector || reset_is_selected(o->selector, s, r.from_server))
+	if (!o->selector || segment_is_selected(o->selector, s, r.from_server))
 		o->counters[COUNT_RESETS_NOT_COUNTED] +=
 			reset_set_count(&o->resets[r.set], &r, now);
 }

@@ -2,50 +2,36 @@
 #include "options.h"
 
 #include <argp.h>
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/address.h"
 #include "lib/format.h"
+#include "options_internal.h"
+#include "options_values.h"
 #include "packet_event.h"
-#include "selector.h"
 #include "shared.h"
 
 static const char doc[] =
 	"Reports, on the gateway itself, why it is slow for some users: which TCP connections stalled after the handshake, which peers do not answer, and which of these peers the stalled clients waited for. It watches how connections open, and lets every packet pass unchanged.\v"
 	"Examples:\n"
-	"  probe --iface eth0                  until Ctrl-C, then the report\n"
-	"  probe --iface eth0 --client 10.1.4.0/24     only these clients\n"
-	"  probe --iface ppp0 --follow --duration 28800 --json=night.json\n"
-	"  probe --iface eth0 --write evidence.pcapng      packets for Wireshark\n"
+	"  probe eth0                          until Ctrl-C, then the report\n"
+	"  probe eth0 --client '10.1.4.0/24,!10.1.4.7'     only these clients\n"
+	"  probe ppp0 --follow --duration 8h --json=night.json\n"
+	"  probe eth0 --write evidence.pcapng      packets for Wireshark\n"
 	"  probe --read incident.pcap --html incident.html      pictures for a browser\n"
-	"  probe --netns web --iface eth0 --duration 60 --quiet --exit-code\n"
+	"  probe eth0 --netns web --duration 60 --quiet --exit-code\n"
 	"  probe --read incident.pcap          no root needed\n"
 	"  probe --read a.pcap --read b.pcap.gz net 10.1.4.0/24\n"
 	"\n"
-	"Choose the interface on the clients' side. On the outer side of this host's NAT, conntrack names the clients.\n"
+	"Choose the interface on the clients' side; -D lists them. On the outer side of this host's NAT, conntrack names the clients.\n"
 	"Exit status: 0 the run ended normally, 1 an error, 2 wrong usage, 3 with --exit-code if a problem was found.";
 
-enum {
-	OPT_SNAP = 0x100,
-	OPT_CLEANUP,
-	OPT_MAX_FLOWS,
-	OPT_RING_SIZE,
-	OPT_EXIT_CODE,
-	OPT_HTML,
-	OPT_FOLLOW_PEERS,
-	OPT_FORCE,
-	OPT_DNS_PORT,
-	OPT_NAMES,
-	OPT_CLIENT,
-	OPT_DOCTOR,
-	OPT_USAGE
-}; /* options without a short form */
+#define TCPDUMP(letter)                                    \
+	{                                                  \
+		NULL, letter, NULL, OPTION_HIDDEN, NULL, 5 \
+	}
 
 /*
  * A test compares the manual page, the completion and the README with --help. An entry without a
@@ -54,8 +40,9 @@ enum {
 static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "What to watch", 1 },
 	{ "iface", 'i', "NAME", 0,
-	  "Watch this interface, best the one on the LAN side; repeat it for the WAN side, to see what the gateway itself adds and drops",
+	  "Watch this interface, best the one on the LAN side; repeat it for the WAN side, to see what the gateway itself adds and drops; --iface may be left out",
 	  1 },
+	{ "interface", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 1 },
 	{ "read", 'r', "FILE", 0,
 	  "Analyse this capture instead (pcap or pcapng, also gzip; - is standard input); may be repeated; a FILTER as for tcpdump may follow",
 	  1 },
@@ -67,13 +54,14 @@ static const struct argp_option argp_options[] = {
 	  "Watch the other interfaces of this host as well, to see whether the SYNs to peers that "
 	  "do not answer leave there",
 	  1 },
-	{ "client", OPT_CLIENT, "CIDR", 0, "Watch only connections from clients in this network",
+	{ "client", OPT_CLIENT, "LIST", 0,
+	  "Watch only connections from clients in these networks: 10.1.4.0/24,fd00::/8; '!10.1.4.7' leaves out (! needs single quotes)",
 	  1 },
-	{ "server", 'S', "CIDR", 0,
-	  "Watch only connections to servers in this network; hides attempts at other servers that clients may wait for",
+	{ "server", 'S', "LIST", 0,
+	  "Watch only connections to servers in these networks; hides attempts at other servers that clients may wait for",
 	  1 },
 	{ "port", 'p', "LIST", 0,
-	  "Watch only connections to these server ports: 80,443,8000-8100; hides attempts at other ports",
+	  "Watch only connections to these server ports: https,80,8000-8100 or '!22'; hides attempts at other ports",
 	  1 },
 	{ "dns-port", OPT_DNS_PORT, "LIST", 0,
 	  "Ports at which DNS is asked (default 53): 53,5353; --server and --port do not narrow DNS",
@@ -82,9 +70,9 @@ static const struct argp_option argp_options[] = {
 	{ "doctor", OPT_DOCTOR, "NAME", 0,
 	  "Check what a run on this interface would need and see, and exit", 1 },
 	{ NULL, 0, NULL, 0, "Duration and thresholds", 2 },
-	{ "duration", 'd', "SECONDS", 0, "End the run after this time", 2 },
+	{ "duration", 'd', "TIME", 0, "End the run after this time: 90, 10m, 8h", 2 },
 	{ "count", 'c', "COUNT", 0, "End the run after this many connects", 2 },
-	{ "stall", 's', "SECONDS", 0, "Threshold of a stall (default 1)", 2 },
+	{ "stall", 's', "TIME", 0, "Threshold of a stall: 200ms, 2s (default 1s)", 2 },
 	{ "exit-code", OPT_EXIT_CODE, NULL, 0, "Exit with status 3 if a problem was found", 2 },
 	{ NULL, 0, NULL, 0, "Output", 3 },
 	{ "json", 'j', "FILE", OPTION_ARG_OPTIONAL,
@@ -114,164 +102,180 @@ static const struct argp_option argp_options[] = {
 	{ "help", 'h', NULL, 0, "Print this", 5 },
 	/* argp's error messages refer to it */
 	{ "usage", OPT_USAGE, NULL, OPTION_HIDDEN, NULL, 5 },
+	/* tcpdump's: -l has its effect in any case, the others are explained */
+	TCPDUMP('l'),
+	TCPDUMP('A'),
+	TCPDUMP('B'),
+	TCPDUMP('C'),
+	TCPDUMP('E'),
+	TCPDUMP('F'),
+	TCPDUMP('G'),
+	TCPDUMP('I'),
+	TCPDUMP('J'),
+	TCPDUMP('K'),
+	TCPDUMP('L'),
+	TCPDUMP('M'),
+	TCPDUMP('O'),
+	TCPDUMP('Q'),
+	TCPDUMP('R'),
+	TCPDUMP('T'),
+	TCPDUMP('U'),
+	TCPDUMP('W'),
+	TCPDUMP('X'),
+	TCPDUMP('Z'),
+	TCPDUMP('a'),
+	TCPDUMP('b'),
+	TCPDUMP('e'),
+	TCPDUMP('t'),
+	TCPDUMP('u'),
+	TCPDUMP('x'),
+	TCPDUMP('y'),
+	TCPDUMP('z'),
 	{ "version", 'V', NULL, 0, "Print the version", 5 },
 	{ 0 },
 };
 
-/* Exits with a usage error unless all of the text is a number in the range. */
-static double parse_seconds(struct argp_state *state, const char *option, const char *text,
-			    double least, double most)
+static const struct argp_option *find_option(int key)
 {
-	double seconds;
-	char *end;
+	const struct argp_option *option;
 
-	errno = 0;
-	seconds = strtod(text, &end);
-	if (end == text || *end || errno || !isfinite(seconds) || seconds < least || seconds > most)
-		argp_error(state, "%s %s: not a number of seconds from %.10g to %.10g", option,
-			   format_name(text), least, most);
+	for (option = argp_options; option->name || option->key || option->doc; option++)
+		if (option->key == key && option->name)
+			return option;
+	return NULL;
+}
+
+static bool adds_up(int key)
+{
+	return key == 'i' || key == 'r' || key == OPT_CLIENT || key == 'S' || key == 'p' ||
+	       key == OPT_DNS_PORT;
+}
+
+/* The rule for repeated options: lists add up, flags may be repeated, other values may not. */
+static void note_option(struct argp_state *state, struct parser *p, int key, const char *argument)
+{
+	const struct argp_option *option = find_option(key);
+
+	if (!option)
+		return;
+	if (argument && *argument == '-' && tcpdump_flag(key))
+		argp_error(state, "--%s %s: it needs a value (%s). %s", option->name,
+			   format_name(argument), option->arg, tcpdump_flag(key));
+	if (p->seen[key] && option->arg && !adds_up(key))
+		argp_error(state, "--%s may be given once", option->name);
+	p->seen[key] = true;
+}
+
+static double parse_seconds(struct argp_state *state, const char *option, const char *text,
+			    double least, double most, bool *has_unit)
+{
+	double seconds = 0;
+
+	if (!parse_duration(text, &seconds, has_unit) || seconds < least || seconds > most)
+		argp_error(
+			state,
+			"%s %s: not a number of seconds from %.10g to %.10g, nor a time with one "
+			"unit like 200ms, 10m or 8h",
+			option, format_name(text), least, most);
 	return seconds;
+}
+
+#define MAX_PLAIN_STALL 60 /* seconds; a larger threshold needs a unit */
+
+/* tcpdump's -s is the snap length. */
+static ns_t parse_stall(struct argp_state *state, const char *text)
+{
+	bool has_unit;
+	double seconds;
+
+	if (!strcmp(text, "0"))
+		argp_error(state, "--stall 0: -s is the threshold of a stall, not the snap length: "
+				  "leave it out, or use --write FILE --snap BYTES");
+	seconds = parse_seconds(state, "--stall", text, 0.001, 1e6, &has_unit);
+	if (!has_unit && seconds > MAX_PLAIN_STALL)
+		argp_error(
+			state,
+			"--stall %s: -s is the threshold of a stall, not the snap length: -s %ss "
+			"if you mean %s seconds; --snap %s for the snap length of --write",
+			text, text, text, text);
+	return seconds * SECOND_NS;
 }
 
 static unsigned long parse_number(struct argp_state *state, const char *option, const char *text,
 				  const char *of, unsigned long least, unsigned long most)
 {
 	unsigned long number;
-	char *end;
 
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end || errno || number < least || number > most)
+	if (!parse_whole(text, &number) || number < least || number > most)
 		argp_error(state, "%s %s: not a number of %s from %lu to %lu", option,
 			   format_name(text), of, least, most);
 	return number;
 }
 
-static bool parse_cidr(const char *text, struct address *net, struct address *mask)
-{
-	char address[64], *slash, *end;
-	struct in6_addr ip6;
-	struct in_addr ip4;
-	long bits = -1;
-	int i, width;
-
-	if (strlen(text) >= sizeof(address))
-		return false;
-	strcpy(address, text);
-	slash = strchr(address, '/');
-	if (slash) {
-		*slash++ = '\0';
-		errno = 0;
-		bits = strtol(slash, &end, 10);
-		if (!isdigit((unsigned char)*slash) || *end || errno)
-			return false;
-	}
-	if (inet_pton(AF_INET, address, &ip4) == 1) {
-		*net = (struct address){ .word = { 0, 0, IP4_PREFIX, ip4.s_addr } };
-		width = 32;
-	} else if (inet_pton(AF_INET6, address, &ip6) == 1) {
-		memcpy(net->word, &ip6, sizeof(net->word));
-		width = 128;
-	} else {
-		return false;
-	}
-	if (bits > width)
-		return false;
-	if (bits < 0)
-		bits = width;
-	bits += 128 - width; /* IPv4 addresses are IPv4-mapped, behind 96 bits of prefix */
-	for (i = 0; i < 4; i++, bits -= 32) {
-		mask->word[i] = bits >= 32 ? ~0U : bits <= 0 ? 0 : htonl(~0U << (32 - bits));
-		net->word[i] &= mask->word[i];
-	}
-	return true;
-}
-
-/*
- * Parses the argument of --client or --server. The mask of ::/0 is zero, like the mask of an absent
- * option.
- */
-static void set_network(struct argp_state *state, const char *option, const char *text,
-			struct address *net, struct address *mask)
-{
-	if (!is_zero_address(mask))
-		argp_error(state, "%s may be given once", option);
-	if (!parse_cidr(text, net, mask))
-		argp_error(state, "%s %s: not an address or network like 10.1.4.0/24 or fd00::/8",
-			   option, format_name(text));
-}
-
-static bool parse_ports(const char *text, struct selector *selector)
-{
-	const char *p = text;
-	long from, to;
-	char *end;
-
-	do {
-		if (!isdigit((unsigned char)*p))
-			return false;
-		errno = 0;
-		from = to = strtol(p, &end, 10);
-		if (*end == '-') {
-			p = end + 1;
-			if (!isdigit((unsigned char)*p))
-				return false;
-			to = strtol(p, &end, 10);
-		}
-		if (errno || from < 1 || to > 65535 || from > to)
-			return false;
-		for (; from <= to; from++)
-			selector->ports[from >> 3] |= 1 << (from & 7);
-		p = end + 1;
-	} while (*end == ',');
-	selector->by_port = 1;
-	return !*end;
-}
-
 /* -c was the short form of --client in earlier versions: scripts may still have it. */
 static unsigned long parse_count(struct argp_state *state, const char *text)
 {
-	struct address net, mask;
+	unsigned long number;
+	struct network network;
 
-	if (text[strspn(text, "0123456789")] && parse_cidr(text, &net, &mask))
-		argp_error(state, "-c %s: -c is a number of connects; use --client %s",
-			   format_name(text), format_name(text));
-	return parse_number(state, "-c", text, "connects", 1, 1000000000);
+	if (!parse_whole(text, &number) && parse_network(text, &network))
+		argp_error(state, "-c %s: -c is a number of connects; use --client %s", text, text);
+	return parse_number(state, "--count", text, "connects", 1, 1000000000);
 }
 
-static bool has_dns_port(const struct options *o, unsigned long port)
+static void add_networks(struct argp_state *state, const char *option, struct network_list *l,
+			 const char *text, char **all)
+{
+	char error[SELECTOR_ERROR];
+
+	if (!selector_add_networks(l, text, error))
+		argp_error(state, "%s %s", option, error);
+	options_join_text(state, all, text, ",");
+}
+
+static void add_ports(struct argp_state *state, struct parser *p, const char *text)
+{
+	char error[SELECTOR_ERROR];
+
+	if (!selector_add_ports(&p->selector, text, error))
+		argp_error(state, "--port %s", error);
+	options_join_text(state, &p->options->port_text, text, ",");
+}
+
+static bool add_dns_port(struct options *o, uint16_t port)
 {
 	size_t i;
 
 	for (i = 0; i < o->dns_port_count; i++)
 		if (o->dns_ports[i] == port)
 			return true;
-	return false;
+	if (o->dns_port_count == MAX_DNS_PORTS)
+		return false;
+	o->dns_ports[o->dns_port_count++] = port;
+	return true;
 }
 
-/* Replaces the default. Returns false unless the text is a list of at most MAX_DNS_PORTS ports. */
-static bool parse_dns_ports(const char *text, struct options *o)
+/* Returns false unless the text is a list of ports, at most MAX_DNS_PORTS with those before. */
+static bool add_dns_ports(struct parser *p, const char *text)
 {
-	const char *p = text;
-	unsigned long port;
-	char *end;
+	char item[sizeof("65535")];
+	uint16_t port, last;
+	size_t length;
 
-	o->dns_port_count = 0;
-	do {
-		if (!isdigit((unsigned char)*p))
+	if (!p->has_dns_port)
+		p->options->dns_port_count = 0;
+	p->has_dns_port = true;
+	for (;; text += length + 1) {
+		length = strcspn(text, ",");
+		if (length >= sizeof(item))
 			return false;
-		errno = 0;
-		port = strtoul(p, &end, 10);
-		if (errno || port < 1 || port > 65535)
+		snprintf(item, sizeof(item), "%.*s", (int)length, text);
+		if (!parse_port_range(item, &port, &last) || strchr(item, '-') ||
+		    !add_dns_port(p->options, port))
 			return false;
-		if (!has_dns_port(o, port)) {
-			if (o->dns_port_count == MAX_DNS_PORTS)
-				return false;
-			o->dns_ports[o->dns_port_count++] = port;
-		}
-		p = end + 1;
-	} while (*end == ',');
-	return !*end;
+		if (!text[length])
+			return true;
+	}
 }
 
 static void add_read(struct argp_state *state, struct options *o, const char *file)
@@ -289,36 +293,16 @@ static void add_read(struct argp_state *state, struct options *o, const char *fi
 	o->reads[o->read_count++] = file;
 }
 
-static void add_iface(struct argp_state *state, struct options *o, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < o->iface_count; i++)
-		if (!strcmp(o->ifaces[i], name))
-			argp_error(state, "--iface %s is given twice", format_name(name));
-	if (o->iface_count == MAX_IFACES)
-		argp_error(state, "--iface %s: no more than %d interfaces at once",
-			   format_name(name), MAX_IFACES);
-	o->ifaces[o->iface_count++] = name;
-}
-
-/* Joins the words of the filter by spaces, as tcpdump does. */
-static void add_filter(struct argp_state *state, struct options *o, const char *word)
-{
-	char *before = o->filter;
-
-	if (asprintf(&o->filter, "%s%s%s", before ? before : "", before ? " " : "", word) < 0)
-		argp_failure(state, 1, errno, "%s", word);
-	free(before);
-}
-
 static void set_output(struct argp_state *state, const char *option, const char **file,
 		       const char *argument)
 {
-	if (*file)
-		argp_error(state, "%s may be given once", option);
-	if (!*argument || !strcmp(argument, "-"))
+	if (!*argument)
 		argp_error(state, "%s FILE: it needs the name of a file", option);
+	if (!strcmp(argument, "-"))
+		argp_error(
+			state,
+			"%s -: it needs the name of a file, because standard output has the report",
+			option);
 	*file = argument;
 }
 
@@ -344,33 +328,17 @@ static void set_names(struct argp_state *state, struct options *o, const char *m
 	argp_error(state, "--names %s: there are none, evidence and all", format_name(mode));
 }
 
-static void check_combination(struct argp_state *state, const struct options *o)
-{
-	if (o->snaplen && !o->write_file)
-		argp_error(state, "--snap is for --write FILE");
-	if (o->iface_count && o->read_count)
-		argp_error(state, "--iface or --read, not both");
-	if (o->read_count && (o->netns || o->hook || o->follow || o->follow_peers || o->cleanup))
-		argp_error(
-			state,
-			"--netns, --hook, --follow, --follow-peers and --cleanup are about an interface, "
-			"not about --read FILE");
-	if (!o->iface_count && !o->read_count && !o->cleanup && !o->list_interfaces && !o->doctor)
-		argp_error(state, "nothing to watch: give --iface NAME or --read FILE");
-	if (o->iface_count && o->filter)
-		argp_error(
-			state,
-			"%s: unexpected argument. A filter applies to --read; for --iface use --client, --server and --port",
-			format_name(o->filter));
-}
-
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
-	struct options *o = state->input;
+	struct parser *p = state->input;
+	struct options *o = p->options;
+	bool has_unit;
 
+	if (key > 0 && key < OPT_KEYS)
+		note_option(state, p, key, argument);
 	switch (key) {
 	case 'i':
-		add_iface(state, o, argument);
+		options_add_iface(state, o, argument);
 		break;
 	case 'r':
 		add_read(state, o, argument);
@@ -399,10 +367,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->cleanup = true;
 		break;
 	case 'd':
-		o->duration = parse_seconds(state, "--duration", argument, 0.1, 1e8);
+		o->duration = parse_seconds(state, "--duration", argument, 0.1, 1e8, &has_unit);
 		break;
 	case 's':
-		o->stall = parse_seconds(state, "--stall", argument, 0.001, 1e6) * SECOND_NS;
+		o->stall = parse_stall(state, argument);
 		break;
 	case 'c':
 		o->connect_count = parse_count(state, argument);
@@ -411,23 +379,21 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->list_interfaces = true;
 		break;
 	case OPT_DOCTOR:
+		if (!*argument)
+			argp_error(state, "--doctor: the interface has no name");
 		o->doctor = argument;
 		break;
 	case OPT_CLIENT:
-		set_network(state, "--client", argument, &o->selector->client,
-			    &o->selector->client_mask);
+		add_networks(state, "--client", &p->selector.clients, argument, &o->client_text);
 		break;
 	case 'S':
-		set_network(state, "--server", argument, &o->selector->server,
-			    &o->selector->server_mask);
+		add_networks(state, "--server", &p->selector.servers, argument, &o->server_text);
 		break;
 	case 'p':
-		if (!parse_ports(argument, o->selector))
-			argp_error(state, "--port %s: not a list of ports like 80,443,8000-8100",
-				   format_name(argument));
+		add_ports(state, p, argument);
 		break;
 	case OPT_DNS_PORT:
-		if (!parse_dns_ports(argument, o))
+		if (!add_dns_ports(p, argument))
 			argp_error(state,
 				   "--dns-port %s: not a list of at most %d ports like 53,5353",
 				   format_name(argument), MAX_DNS_PORTS);
@@ -435,6 +401,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'j':
 		o->json = true;
 		o->json_file = argument;
+		p->after_json = argument ? NULL : state->argv[state->next];
 		if (argument && !*argument)
 			argp_error(state, "--json=FILE: the file has no name");
 		break;
@@ -479,13 +446,17 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		o->verbose = true;
 		break;
 	case ARGP_KEY_ARG:
-		add_filter(state, o, argument);
+		options_add_word(state, p, argument);
 		break;
 	case ARGP_KEY_END:
-		check_combination(state, o);
+		options_finish(state, p, argp_options);
+		break;
+	case 'l': /* standard output is written line by line */
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		if (!tcpdump_option(key))
+			return ARGP_ERR_UNKNOWN;
+		argp_error(state, "-%c is tcpdump's: %s", key, tcpdump_option(key));
 	}
 	return 0;
 }
@@ -494,9 +465,10 @@ void options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct argp argp = { .options = argp_options,
 					  .parser = parse_option,
-					  .args_doc = "[FILTER...]",
+					  .args_doc = "[IFACE...]\n--read FILE [FILTER...]",
 					  .doc = doc };
 	static struct selector selector;
+	static struct parser parser;
 	error_t error;
 
 	*o = (struct options){ .stall = SECOND_NS,
@@ -506,9 +478,10 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .dns_ports = { DNS_PORT },
 			       .dns_port_count = 1,
 			       .names_mode = NAMES_EVIDENCE };
+	parser = (struct parser){ .options = o };
 	argp_err_exit_status = EXIT_USAGE;
 	/* ARGP_NO_HELP: argp_options has --help and --usage */
-	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, o);
+	error = argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &parser);
 	if (error) {
 		fprintf(stderr, "probe: cannot read the options: %s\n", strerror(error));
 		exit(EXIT_FAILURE);
