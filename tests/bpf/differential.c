@@ -186,6 +186,8 @@ static void open_object(struct both *b)
 	/* The same seed, since the slots of the fast path's counters must be equal as well. */
 	memcpy((void *)&b->bpf->rodata->run_seed, &offline_seed, sizeof(offline_seed));
 	b->bpf->rodata->virtual_time = true;
+	if (b->selector)
+		memcpy((void *)&b->bpf->rodata->selector, b->selector, sizeof(*b->selector));
 	b->bpf->rodata->save_packets = b->keeps_packets;
 	memcpy((void *)b->bpf->rodata->dns_ports, both_dns_ports, sizeof(both_dns_ports));
 	b->bpf->rodata->dns_port_count = BOTH_DNS_PORTS;
@@ -205,13 +207,14 @@ static void open_object(struct both *b)
 		abort();
 }
 
-struct both *both_new(bool keeps_packets)
+struct both *both_new(bool keeps_packets, const struct selector *selector)
 {
 	struct both *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		abort();
 	b->keeps_packets = keeps_packets;
+	b->selector = selector;
 	open_object(b);
 	return b;
 }
@@ -259,7 +262,7 @@ void both_begin(struct both *b)
 	b->dns_from_bpf.count = 0;
 	b->dns_from_native.count = 0;
 	offline_free(b->offline);
-	b->offline = offline_new(131072, NULL, keep_native, b);
+	b->offline = offline_new(131072, b->selector, keep_native, b);
 	if (!b->offline)
 		abort();
 	offline_follow_dns(b->offline, keep_dns_native, both_dns_ports, BOTH_DNS_PORTS);

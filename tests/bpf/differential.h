@@ -52,9 +52,11 @@ struct both {
 	uint64_t now;
 	unsigned int frames;
 	bool keeps_packets;
+	const struct selector *selector; /* NULL for all connections */
 };
 
-struct both *both_new(bool keeps_packets);
+/* The selector has to outlive the result. */
+struct both *both_new(bool keeps_packets, const struct selector *selector);
 void both_free(struct both *b);
 
 /*

@@ -421,7 +421,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	libbpf_set_print(NULL);
-	b = both_new(true);
+	b = both_new(true, NULL);
 	for (n = 0; n < packets && !wrong; n += PLAY) {
 		wrong = play(b, seed + n / PLAY, outcomes);
 		records += b->from_native.count;

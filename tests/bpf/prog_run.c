@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "differential.h"
+#include "options_selector.h"
 #include "packet_script.h"
 
 static const char *play_scenario(struct both *b, const struct scenario *s)
@@ -232,16 +233,112 @@ static const char *play_crowd(struct both *b)
 	return both_finish(b);
 }
 
+#define SELECTION_CONNECTIONS 400
+
+/* Gives the tape the addresses of connection i: near the borders of the networks of selections. */
+static void set_ends(struct tape *t, unsigned int i)
+{
+	static const uint8_t nets[][6] = { { 0x20, 0x01, 0x0d, 0xb8, 0, 1 },
+					   { 0x20, 0x01, 0x0d, 0xb8, 0x80, 0 },
+					   { 0xfd, 0, 0, 0, 0, 0 },
+					   { 0xfe, 0, 0, 0, 0, 0 } };
+	static const uint16_t ports[] = { 21, 80, 443, 8000, 8100, 8101, 53 };
+
+	t->ip6 = i % 3 == 0;
+	memset(t->address, 0, sizeof(t->address));
+	if (t->ip6) {
+		memcpy(t->address[CLIENT], nets[i / 3 % 4], sizeof(nets[0]));
+		memcpy(t->address[SERVER], nets[i / 12 % 2], sizeof(nets[0]));
+		t->address[SERVER][15] = 1;
+	} else {
+		memcpy(t->address[CLIENT],
+		       (uint8_t[]){ 10 + i % 2, i / 2 % 2, i / 4 % 4, i / 16 % 4 }, 4);
+		memcpy(t->address[SERVER], (uint8_t[]){ 203, 0, 113, i / 8 % 4 }, 4);
+	}
+	t->address[CLIENT][15] = t->ip6 ? 2 : 0;
+	t->port[CLIENT] = 20000 + i;
+	t->port[SERVER] = ports[i % 7];
+	t->isn[CLIENT] = i * 7919;
+}
+
+/* Feeds refused attempts, RSTs of old connections, and questions of DNS. */
+static const char *play_selection(struct both *b)
+{
+	static const uint8_t question[40];
+	static struct tape t;
+	unsigned int i;
+
+	both_begin(b);
+	tape_start(&t);
+	for (i = 0; i < SELECTION_CONNECTIONS; i++) {
+		set_ends(&t, i);
+		t.count = 0;
+		tcp(&t, i, i % 2 ? CLIENT : SERVER, TCP_RST, 0, 0, 0);
+		feed_last(b, &t);
+		tcp(&t, i + .1, CLIENT, TCP_SYN, 0, 0, 0);
+		feed_last(b, &t);
+		tcp(&t, i + .2, SERVER, TCP_RST | TCP_ACK, 0, 1, 0);
+		feed_last(b, &t);
+		t.port[SERVER] = 53;
+		udp(&t, i + .3, CLIENT, question, sizeof(question));
+		feed_last(b, &t);
+	}
+	if (!b->from_native.count || b->from_native.count == SELECTION_CONNECTIONS)
+		return "the selection has no effect";
+	return both_finish(b);
+}
+
+static const struct {
+	const char *clients, *servers, *ports;
+} selections[] = {
+	{ "10.1.0.0/16,2001:db8:1::/48", NULL, NULL },
+	{ "!10.1.2.0/24,!2001:db8::/33", NULL, "!443" },
+	{ "10.0.0.0/8,!10.1.2.3,fd00::/8", "!203.0.113.2", "80,8000-8100,!8050" },
+	{ "::/0", NULL, NULL },
+	{ NULL, "!::/0,!203.0.113.0/31", NULL },
+};
+#define SELECTIONS (sizeof(selections) / sizeof(selections[0]))
+
+/* Plays each selection to an object of its own: its lists are constants for the verifier. */
+static int play_selections(void)
+{
+	static struct selector selector;
+	char error[SELECTOR_ERROR];
+	int failed = 0;
+	size_t i;
+
+	for (i = 0; i < SELECTIONS; i++) {
+		struct selector_options s = {};
+		const char *c = selections[i].clients, *v = selections[i].servers,
+			   *p = selections[i].ports, *wrong;
+		struct both *b;
+
+		if ((c && !selector_add_networks(&s.clients, c, error)) ||
+		    (v && !selector_add_networks(&s.servers, v, error)) ||
+		    (p && !selector_add_ports(&s, p, error)) || selector_finish(&selector, &s))
+			abort();
+		b = both_new(true, &selector);
+		wrong = play_selection(b);
+		printf("%s --client %s --server %s --port %s: %zu of %d%s%s\n",
+		       wrong ? "FAIL " : "ok   ", c ?: "-", v ?: "-", p ?: "-",
+		       b->from_native.count, SELECTION_CONNECTIONS, wrong ? ": " : "",
+		       wrong ? wrong : "");
+		failed += wrong != NULL;
+		both_free(b);
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	long records, compared = 0, captures = 0, dns = 0;
-	int passed = 0, failed = 0, i;
+	int passed = 0, failed = 0, failed_selections, i;
 	struct both *b;
 	const char *wrong;
 	size_t s;
 
 	libbpf_set_print(NULL);
-	b = both_new(true);
+	b = both_new(true, NULL);
 	for (s = 0; s < scenario_count; s++) {
 		wrong = play_scenario(b, &scenarios[s]);
 		dns += b->dns_from_native.count;
@@ -265,12 +362,15 @@ int main(int argc, char **argv)
 		wrong ? failed++ : passed++;
 	}
 	both_free(b);
-	b = both_new(true); /* its counters begin at zero */
+	b = both_new(true, NULL); /* its counters begin at zero */
 	wrong = play_flood(b);
 	printf("%s SYN flood%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
 	       wrong ? wrong : "");
 	wrong ? failed++ : passed++;
 	both_free(b);
+	failed_selections = play_selections();
+	failed += failed_selections;
+	passed += SELECTIONS - failed_selections;
 	if (argc > 1)
 		printf("%ld records of %ld captures compared\n", compared, captures);
 	printf("      %ld packets of DNS compared\n", dns);
