@@ -10,6 +10,7 @@
 #include "lib/address.h"
 #include "lib/format.h"
 #include "privileges.h"
+#include "report/outlook.h"
 #include "report/status.h"
 #include "seccomp_filter.h"
 #include "selector.h"
@@ -237,6 +238,7 @@ static void on_connect_opening(void *context, const struct connection *c)
 	struct pipeline *p = context;
 
 	p->opening_so_far++;
+	outlook_opening(c);
 	model_opening(p->model, c);
 }
 

@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -25,7 +26,7 @@ require_lab(clients=2)
 
 EVENT = re.compile(r'(?:\d\d-\d\d )?\d\d:\d\d:\d\d (\S+|\d+\+? clients) +(→|->) +(\S+|\d+\+? servers) +(stall|waiting|no answer|refused|late greeting|'
                    r'unreachable|answers after all|[a-z ]+, reported by).*$')
-STATUS = re.compile(r'[^·|]+ (·|\|) .*stalls? .* lost$')
+STATUS = re.compile(r'[^·|]+ (·|\|) .*stalls? .* lost( (·|\|) .*coincidences: \S+)?$')
 HEADING = re.compile(r'TIME +CLIENT +SERVER +WHAT$')
 
 
@@ -305,6 +306,37 @@ def test_narrow_status():
     """on a narrow terminal the status line keeps the most important counts"""
     with Terminal(columns=44) as t:
         t.wait(lambda s: re.match(r'\d s · 0 stalls · 0 failing · 0 lost$', s.rows[-1]), 'the short status line')
+        t.stop()
+
+
+def wait_for_dead(address, pause):
+    """A client of which each page waits for an attempt at a dead server, and then does without."""
+    for _ in range(3):
+        with socket.create_connection((SERVER4, 80)) as s:
+            netns.try_connect(address, 5274, pause)
+            s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+            s.recv(1000)
+
+
+def test_coincidences():
+    """the status line tells while the run goes on how often waits coincided with attempts at a dead server"""
+    with servers(), Terminal(columns=60) as t:
+        waits = [netns.fork(client, lambda: wait_for_dead(DEAD4, 4)) for client in CLIENTS[:2]]
+        shown = re.compile(r'\d+ s · (\d stalls · \d failing · )?0 lost · (\d of 3|\d) coincidences: %s:5274$' % re.escape(DEAD4))
+        t.wait(lambda s: shown.match(s.rows[-1]), 'the coincidences', 30)
+        for wait in waits:
+            wait()
+        t.stop()
+    expect(t.status == 0 and 'coincidences: ' not in t.screen.text, t.screen.text)
+
+    with servers(), Terminal(columns=60) as t:  # attempts at a dead server that nothing waits for
+        waits = [netns.fork(client, lambda: netns.try_connect(DEAD4, 5274, 9)) for client in CLIENTS[:2]]
+        time.sleep(1)
+        some_stalls(2, 5)
+        time.sleep(1)
+        expect('coincidences' not in t.screen.rows[-1] and '4 stalls' in t.screen.rows[-1], t.screen.text)
+        for wait in waits:
+            wait()
         t.stop()
 
 

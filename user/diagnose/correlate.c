@@ -631,7 +631,6 @@ static bool is_coupled(const struct suspect *s, ns_t *waits)
 #define HIGH_CHANCE_OF_STARTS 1e-3
 #define HIGH_CHANCE_OF_RESOLVED_ENDS 1e-3 /* the stalls end when the attempts are resolved */
 #define HIGH_CHANCE_OF_TIMED_ENDS 1e-6 /* the stalls end a fixed time after the attempts */
-#define HIGH_CORRELATED 3 /* observations */
 #define COMPARISON_CHANCE 0.05 /* of Fisher's exact test, for an unsteady or shared timer */
 
 /* ---- weighing a suspect ---- */
@@ -697,7 +696,7 @@ static void find_timer(struct suspect *s, ns_t *times, size_t timed, ns_t *ends,
 		c = cluster_of(times, timed);
 	s->by_end = ended >= c.count;
 	/* a dead peer that is back: it is the SYN that is answered late */
-	if (c.count >= HIGH_CORRELATED && c.chance <= HIGH_CHANCE_OF_TIMED_ENDS &&
+	if (c.count >= HIGH_COINCIDENCES && c.chance <= HIGH_CHANCE_OF_TIMED_ENDS &&
 	    answered * 2 > ended)
 		s->by_end = false;
 	if (s->by_end) {
@@ -832,7 +831,7 @@ static const char *reason_against(const struct suspect *s, const struct cohort *
 /* Says which of the conditions of high confidence is missing. spread: see its caller. */
 static const char *reason_not_high(const struct suspect *s, const struct cohort *c, bool spread)
 {
-	if (s->correlated < HIGH_CORRELATED)
+	if (s->correlated < HIGH_COINCIDENCES)
 		return s->correlated == 1 ? "one coincidence only: a longer run may show three"
 					  : "two coincidences only: a longer run may show three";
 	if (s->correlated * 2 <= s->strong)
@@ -861,7 +860,7 @@ bool correlation_confidence(const struct suspect *s, const struct cohort *c, boo
 		return false;
 	if (is_contradicted(s, c))
 		*certainty = doubtful(CONFIDENCE_LOW, reason_against(s, c));
-	else if (s->correlated >= HIGH_CORRELATED && s->correlated * 2 > s->strong &&
+	else if (s->correlated >= HIGH_COINCIDENCES && s->correlated * 2 > s->strong &&
 		 (spread || prompt) && is_unlikely_by_chance(s) && !is_doubtful(s, c))
 		*certainty = certain();
 	else if (!(is_doubtful(s, c) && has_comparison(c)) &&

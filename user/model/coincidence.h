@@ -16,3 +16,6 @@
  */
 #define LEAD_NS (250 * (ns_t)MILLISECOND_NS)
 #define LAG_NS (50 * (ns_t)MILLISECOND_NS)
+
+/* High confidence that clients wait for a peer takes at least so many coincidences. */
+#define HIGH_COINCIDENCES 3

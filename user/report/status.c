@@ -8,6 +8,7 @@
 
 #include "lib/format.h"
 #include "report/glyphs.h"
+#include "report/outlook.h"
 #include "report/terminal.h"
 
 static void __attribute__((format(printf, 1, 2))) print_line(const char *format, ...)
@@ -53,13 +54,59 @@ void status_print_notice(const char *text)
 	print_line("probe: %s\n", text);
 }
 
+#define LINE_BYTES 512
+
+struct status_line {
+	const char *time;
+	const struct model *m;
+	uint64_t opening, lost;
+	const char *points_to; /* see outlook.h; may be empty */
+};
+
+static void print_counts(FILE *out, const struct status_line *l, bool is_short)
+{
+	const struct model *m = l->m;
+	const char *dot = glyphs->dot;
+
+	if (is_short)
+		fprintf(out, "%s %" PRIu64 " stall%s %s %" PRIu64 " failing ", dot, m->stall_count,
+			plural(m->stall_count), dot, m->failing_now);
+	else
+		fprintf(out,
+			"%s %" PRIu64 " connection%s, %" PRIu64 " opening %s %" PRIu64
+			" stall%s %s %" PRIu64 " peer%s failing ",
+			dot, m->connections, plural(m->connections), l->opening, dot,
+			m->stall_count, plural(m->stall_count), dot, m->failing_now,
+			plural(m->failing_now));
+}
+
+/* What a narrow terminal has no room for is left out in this order. */
+enum length { WHOLE, SHORT_COUNTS, NO_COUNTS, NO_OUTLOOK, LENGTHS };
+
+static void fill_line(char line[LINE_BYTES], const struct status_line *l, enum length length)
+{
+	FILE *out = fmemopen(line, LINE_BYTES, "w");
+
+	line[0] = '\0';
+	if (!out)
+		return;
+	fprintf(out, "%s ", l->time);
+	if (length != NO_COUNTS || !*l->points_to)
+		print_counts(out, l, length != WHOLE);
+	fprintf(out, "%s %" PRIu64 " lost", glyphs->dot, l->lost);
+	if (length != NO_OUTLOOK && *l->points_to)
+		fprintf(out, " %s %s", glyphs->dot, l->points_to);
+	fclose(out);
+}
+
 void status_update(const struct session *session, const struct model *m, uint64_t opening, ns_t now,
 		   const char *progress)
 {
-	const char *dot = glyphs->dot;
-	char time[FORMAT_DURATION], line[512];
+	char time[FORMAT_DURATION], line[LINE_BYTES];
+	struct status_line l = { progress ? progress : time, m, opening, session_losses(session),
+				 "" };
 	int columns = terminal_status_columns();
-	uint64_t lost = session_losses(session);
+	enum length length;
 
 	if (!columns) {
 		terminal_status("");
@@ -69,16 +116,12 @@ void status_update(const struct session *session, const struct model *m, uint64_
 		snprintf(time, sizeof(time), "%.0f s", now / 1e9);
 	else if (!progress)
 		format_duration(time, now);
-	snprintf(line, sizeof(line),
-		 "%s %s %" PRIu64 " connection%s, %" PRIu64 " opening %s %" PRIu64
-		 " stall%s %s %" PRIu64 " peer%s failing %s %" PRIu64 " lost",
-		 progress ? progress : time, dot, m->connections, plural(m->connections), opening,
-		 dot, m->stall_count, plural(m->stall_count), dot, m->failing_now,
-		 plural(m->failing_now), dot, lost);
-	if (format_columns(line) > columns)
-		snprintf(line, sizeof(line),
-			 "%s %s %" PRIu64 " stall%s %s %" PRIu64 " failing %s %" PRIu64 " lost",
-			 progress ? progress : time, dot, m->stall_count, plural(m->stall_count),
-			 dot, m->failing_now, dot, lost);
+	if (!progress)
+		l.points_to = outlook(m, now);
+	for (length = WHOLE; length < LENGTHS; length++) {
+		fill_line(line, &l, length);
+		if (format_columns(line) <= columns)
+			break;
+	}
 	terminal_status(line);
 }
