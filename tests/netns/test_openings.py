@@ -373,6 +373,20 @@ def test_narrow():
         expect(p.summary['narrowed'] == 3 and p.summary['already_open'] == 0, p.summary)
 
 
+def test_exclude():
+    """an exclusion leaves out one host and one service, also of IPv6, and nothing else"""
+    with Serve(WAN, WEB), Probe('--client', '!10.1.4.22', '--server', '!::/0', '--port', '!http', '--port', '!81-94') as p:
+        netns.run(A, netns.browse, SERVER4, 80)
+        netns.run(A, netns.browse, SERVER6, 80)
+        for client in A, B:
+            netns.run(client, netns.try_connect, SERVER4, 95, 1)
+            netns.run(client, netns.try_connect, SERVER4, 94, 1)
+            netns.run(client, netns.try_connect, SERVER6, 95, 1)
+        p.stop()
+        got = [(c['client'], c['server_port']) for c in p.connections()]
+        expect(got == [(A4, 95)] and p.summary['narrowed'] == 7, got, p.summary)
+
+
 def test_already_open():
     """connections from before the start are counted when they close, and not judged"""
     open_read, open_write = os.pipe()
