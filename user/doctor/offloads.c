@@ -37,14 +37,17 @@ static int ethtool(const struct link *l, void *command)
 
 static size_t count_features(const struct link *l)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
-	} query = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1 << ETH_SS_FEATURES } };
+	struct ethtool_sset_info *query = calloc(1, sizeof(*query) + sizeof(query->data[0]));
+	size_t count = 0;
 
-	if (ethtool(l, &query) || !query.info.sset_mask || query.count > MAX_FEATURES)
+	if (!query)
 		return 0;
-	return query.count;
+	query->cmd = ETHTOOL_GSSET_INFO;
+	query->sset_mask = 1 << ETH_SS_FEATURES;
+	if (!ethtool(l, query) && query->sset_mask && query->data[0] <= MAX_FEATURES)
+		count = query->data[0];
+	free(query);
+	return count;
 }
 
 static bool read_names(struct features *f, const struct link *l)
