@@ -29,5 +29,8 @@ void cause_old_resets(struct context *g); /* old-connections-reset */
 void cause_comparison(struct context *g); /* compares hosts; adds no finding */
 void cause_summary(struct context *g); /* no-verdict, not-the-network */
 
+/* Adds which option, or which capture, would tell more. Call it after the causes. */
+void add_next_steps(struct context *g);
+
 /* Adds examples to the findings about names. */
 void name_examples(struct context *g);

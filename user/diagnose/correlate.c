@@ -832,8 +832,9 @@ static const char *reason_against(const struct suspect *s, const struct cohort *
 static const char *reason_not_high(const struct suspect *s, const struct cohort *c, bool spread)
 {
 	if (s->correlated < HIGH_COINCIDENCES)
-		return s->correlated == 1 ? "one coincidence only: a longer run may show three"
-					  : "two coincidences only: a longer run may show three";
+		return s->correlated == 1
+			       ? "one coincidence only: a longer run or capture may show three"
+			       : "two coincidences only: a longer run or capture may show three";
 	if (s->correlated * 2 <= s->strong)
 		return "most attempts at it coincide with no wait";
 	if (!spread)

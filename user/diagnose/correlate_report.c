@@ -617,9 +617,15 @@ static void add_action(struct context *g, struct finding *f, const struct suspec
 	if (f->peer.zone)
 		finding_add_zone_action(g, f, zone_numbered(g, f->peer.zone));
 	else if (!s->failed)
-		finding_line(f, "action", "find out why it answers late");
+		finding_line(
+			f, "action",
+			"find out on it why it answers late: its load, its log, and what it asks "
+			"in turn (a name server, a database)");
 	else if (is_dropped_here(g, p))
-		finding_line(f, "action", "check what drops its packets on this gateway");
+		finding_line(
+			f, "action",
+			"check what drops its packets on this gateway: nft list ruleset, ip rule, "
+			"ip route get ADDRESS, rp_filter");
 	else if (s->by_end || median_tries(s) > 1)
 		finding_line(f, "action",
 			     "restore it, or have the programs of these hosts stop asking it");

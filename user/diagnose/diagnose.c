@@ -163,6 +163,7 @@ static bool find_causes(struct diagnosis *d, const struct model *m, const struct
 		for (i = 0; view == VIEW_WHOLE && i < sizeof(causes) / sizeof(causes[0]); i++)
 			causes[i](&g);
 		name_examples(&g);
+		add_next_steps(&g);
 		name_summary_finish(&g);
 		done = !g.out_of_memory && sort_findings(&g);
 	}

@@ -166,9 +166,11 @@ struct certainty certainty_by_count(uint64_t n)
 	case 0:
 		return doubtful(CONFIDENCE_LOW, "no case proves it");
 	case 1:
-		return doubtful(CONFIDENCE_LOW, "one case only: a longer run may show three");
+		return doubtful(CONFIDENCE_LOW,
+				"one case only: a longer run or capture may show three");
 	case 2:
-		return doubtful(CONFIDENCE_MEDIUM, "two cases only: a longer run may show three");
+		return doubtful(CONFIDENCE_MEDIUM,
+				"two cases only: a longer run or capture may show three");
 	default:
 		return certain();
 	}
