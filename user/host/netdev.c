@@ -178,13 +178,18 @@ struct link_listener {
 	void *context;
 };
 
+/*
+ * Bridges and wireless drivers send messages of their own, without the XDP program or the MTU: those
+ * are ignored, since an absent attribute would be taken for a change.
+ */
 static int notify_link(const struct nlmsghdr *h, void *context)
 {
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(h);
 	const struct link_listener *listener = context;
 	struct netdev_state l = {};
 
 	parse_link(h, &l);
-	if (l.index)
+	if (l.index && info->ifi_family == AF_UNSPEC && (l.mtu || l.gone))
 		listener->notify(listener->context, &l);
 	return MNL_CB_OK;
 }
