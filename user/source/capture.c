@@ -216,7 +216,8 @@ static int read_all(struct capture *c)
 			session->cut ? "" : ": holds no packet");
 		return -1;
 	}
-	sweep(c);
+	if (!c->ended) /* else a sweep has just ended it, and said why */
+		sweep(c);
 	offline_end(c->offline, c->now);
 	session->duration = c->now - CAPTURE_START;
 	memcpy(session->counters, offline_counters(c->offline), sizeof(session->counters));
