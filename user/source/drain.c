@@ -292,8 +292,8 @@ void settle_copies(struct live *l)
 	uint32_t slot = 1;
 	int count, i;
 
-	r.settled = monotonic_ns();
 	while ((count = read_flows(l->bpf, &slot, l->flows, l->slots, SWEEP_BATCH)) > 0) {
+		r.settled = monotonic_ns(); /* the flows went on since the fork */
 		for (i = 0; i < count; i++) {
 			if (!is_consistent_copy(l->bpf, &l->flows[i]))
 				continue;
@@ -303,6 +303,7 @@ void settle_copies(struct live *l)
 			l->sink->settled(l->sink->context, &connection);
 		}
 	}
+	l->session->duration = live_now(l);
 }
 
 /* ---- counters ---- */

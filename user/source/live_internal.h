@@ -118,7 +118,7 @@ bool is_any_opening(struct live *l);
 /* Passes every opening flow to the sink, and settles those that are due. */
 void sweep_flows(struct live *l);
 
-/* Passes copies of all open flows to the sink as if they settled now. */
+/* Passes copies of all open flows to the sink as if they settled now, where the copy's run ends. */
 void settle_copies(struct live *l);
 
 void read_ethertypes(struct live *l);
