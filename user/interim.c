@@ -36,11 +36,14 @@ bool interim_is_due(void)
 static void prepare_child(pid_t parent)
 {
 	static const int ignored[] = { SIGUSR1, SIGINT, SIGHUP };
+	struct sigaction before;
 	size_t i;
 
 	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
+	if (!sigaction(SIGTSTP, NULL, &before) && before.sa_handler != SIG_IGN)
+		signal(SIGTSTP, SIG_DFL); /* the parent's handler cannot stop the child */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -50,8 +53,9 @@ bool interim_fork(void)
 {
 	pid_t parent = getpid();
 
+	if (!terminal_hold()) /* later, when the screen is read again */
+		return false;
 	is_wanted = false;
-	terminal_hold();
 	child = fork();
 	if (!child) {
 		prepare_child(parent);
@@ -68,10 +72,16 @@ bool interim_fork(void)
 
 static void wait_child(int flags)
 {
-	if (!child || !waitpid(child, NULL, flags))
+	int status = 0;
+
+	if (!child || !waitpid(child, &status, flags))
 		return;
 	child = 0;
 	terminal_release();
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "probe: the interim report was ended by signal %d (%s)%s\n",
+			WTERMSIG(status), strsignal(WTERMSIG(status)),
+			WTERMSIG(status) == SIGKILL ? ": is memory short?" : "");
 }
 
 void interim_poll(void)

@@ -15,7 +15,7 @@ void interim_init(void);
 bool interim_is_due(void);
 
 /*
- * Forks. Returns true in the child, which must not change what it shares with its parent: maps,
+ * Forks, unless earlier output is still unread. Returns true in the child, which must not change what it shares with its parent: maps,
  * rings, hooks, sockets and files. In the parent, screen output is held back until the child has
  * ended. Call it while no stream has buffered output.
  */

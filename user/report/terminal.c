@@ -315,15 +315,20 @@ void terminal_status(const char *text)
 	}
 }
 
-void terminal_hold(void)
+bool terminal_hold(void)
 {
 	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (!blocking && streams[i].used)
+			return false;
 
 	for (i = 0; i < 2 && output; i++) {
 		erase_status(&streams[i]);
 		flush_buffer(&streams[i], blocking);
 	}
-	held = true;
+	held = !streams[0].used && !streams[1].used;
+	return held;
 }
 
 void terminal_release(void)

@@ -35,9 +35,10 @@ int terminal_status_columns(void);
 
 /*
  * Holds output back in the buffers while another process prints to the same terminal, and removes
- * the status line. terminal_close() prints it in any case.
+ * the status line. Returns false, and holds nothing back, while earlier output cannot be written:
+ * both processes would print it. terminal_close() prints what is held in any case.
  */
-void terminal_hold(void);
+bool terminal_hold(void);
 void terminal_release(void);
 
 /* Returns the errno of the first line that could not be written to stdout, or 0. */
