@@ -202,6 +202,9 @@ static void report_flood(struct context *g, const struct peer *p)
 		     " answered by a SYN-ACK and never completed",
 		     count_clients(p), half_open);
 	finding_line(f, "", "the sources are usually forged, so no client is accused");
+	finding_line(f, "action",
+		     "let the server, or a firewall before it, answer by SYN cookies (sysctl "
+		     "net.ipv4.tcp_syncookies, nft synproxy), and limit the rate further out");
 	explain_flood(g, f, p);
 }
 

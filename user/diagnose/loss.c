@@ -123,6 +123,9 @@ static void report_lossy_client(struct context *g, struct timeline *t, const str
 		finding_line(f, "", "%zu stall%s of up to 3 s %s such a loss: cable, Wi-Fi, duplex",
 			     waits, plural(waits),
 			     waits == 1 ? "has the shape of" : "have the shape of");
+	finding_line(f, "action",
+		     "check this host's link: errors of its switch port and its interface (ethtool "
+		     "-S), cable, duplex, Wi-Fi signal");
 }
 
 static void report_lossy_clients(struct context *g)
@@ -192,6 +195,9 @@ static void report_lossy_far_side(struct context *g)
 		"most of it",
 		servers);
 	add_lost_connects(g, f);
+	finding_line(f, "action",
+		     "look for losses on the way out: errors and drops of the outer interface (ip "
+		     "-s link, tc -s qdisc), the line of the provider (mtr to several servers)");
 	f->stalls = established;
 }
 

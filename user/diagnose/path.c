@@ -217,6 +217,9 @@ static void report_slow_access(struct context *g)
 		finding_line(f, "",
 			     "half of all handshakes here take %s; its link is loaded or far",
 			     format_duration(other, usual));
+		finding_line(f, "action",
+			     "ping it from here, and look at the load of its link (Wi-Fi, VPN, "
+			     "DSL) at that time");
 	}
 }
 
