@@ -47,30 +47,30 @@ static bool is_acked(const struct noted_connect *n)
  */
 #define MIN_PATIENCE_NS (4 * (ns_t)SECOND_NS)
 
+#define NO_ANSWERS "it answered nobody in this run: its protocol may have no answers"
+
 /*
  * Without a common timer, users may have gone on, or a long poll was ended by its client. The same
  * may be where the same hosts are served meanwhile.
  */
 static struct certainty certainty_of_silence(const struct silence *s, const struct requests *r)
 {
-	struct certainty certainty = certainty_of_failures(s->count, r);
-	static const char *const no_answers =
-		"it answered nobody in this run: its protocol may have no answers";
+	struct certainty limit = certain();
 
 	if (!r->served)
-		return at_most(certainty,
-			       s->count >= 3 && s->patience.is_timer &&
-					       s->patience.median >= MIN_PATIENCE_NS
-				       ? CONFIDENCE_MEDIUM
-				       : CONFIDENCE_LOW,
-			       no_answers);
-	if (!s->patience.is_timer)
-		return at_most(certainty, CONFIDENCE_MEDIUM,
-			       "the clients gave up after different times: they may have gone on");
-	if (r->hosts_served && !s->is_most)
-		return at_most(certainty, CONFIDENCE_MEDIUM,
-			       "the same hosts were served as well, and more often");
-	return certainty;
+		limit = doubtful(s->count >= 3 && s->patience.is_timer &&
+						 s->patience.median >= MIN_PATIENCE_NS
+					 ? CONFIDENCE_MEDIUM
+					 : CONFIDENCE_LOW,
+				 NO_ANSWERS);
+	else if (!s->patience.is_timer)
+		limit = doubtful(
+			CONFIDENCE_MEDIUM,
+			"the clients gave up after different times: they may have gone on");
+	else if (r->hosts_served && !s->is_most)
+		limit = doubtful(CONFIDENCE_MEDIUM,
+				 "the same hosts were served as well, and more often");
+	return at_most(certainty_of_failures(s->count, r), limit.level, limit.reason);
 }
 
 static ns_t time_to_answer(const struct noted_connect *n)
@@ -329,12 +329,9 @@ static bool may_be_without_answers(const struct requests *r, const struct ending
 static struct certainty certainty_of_ending(size_t count, const struct requests *r,
 					    const struct endings *e)
 {
-	struct certainty certainty = certainty_of_failures(count, r);
-
-	if (may_be_without_answers(r, e))
-		return at_most(certainty, CONFIDENCE_MEDIUM,
-			       "it answered nobody in this run: its protocol may have no answers");
-	return certainty;
+	return at_most(certainty_of_failures(count, r),
+		       may_be_without_answers(r, e) ? CONFIDENCE_MEDIUM : CONFIDENCE_HIGH,
+		       NO_ANSWERS);
 }
 
 void report_reset_after_request(struct context *g, const struct failure_group *group)
