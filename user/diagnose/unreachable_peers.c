@@ -42,13 +42,13 @@ static void add_connects_of(struct context *g, struct unreachable *u, const stru
 /* Peers that answer between their failures are unreachable only now and then. */
 static struct certainty certainty_of(const struct unreachable *u)
 {
-	struct certainty certainty = certainty_by_count(u->set.count);
+	struct certainty limit = certain();
 
 	if (u->answered > u->set.count)
-		return at_most(certainty, CONFIDENCE_LOW, "it answered more connects than failed");
-	if (u->answered_since)
-		return at_most(certainty, CONFIDENCE_MEDIUM, "it answered meanwhile");
-	return certainty;
+		limit = doubtful(CONFIDENCE_LOW, "it answered more connects than failed");
+	else if (u->answered_since)
+		limit = doubtful(CONFIDENCE_MEDIUM, "it answered meanwhile");
+	return at_most(certainty_by_count(u->set.count), limit.level, limit.reason);
 }
 
 static void add_silent_ones(struct finding *f, const struct unreachable *u)
