@@ -152,9 +152,8 @@ static void sweep(struct capture *c)
 {
 	c->opening = 0;
 	offline_sweep(c->offline, c->now, on_opening, c);
-	if (!c->sink->swept(c->sink->context, c->now - CAPTURE_START))
-		c->ended = true;
-	else if (c->sink->is_interim && c->sink->is_interim(c->sink->context))
+	if (!c->sink->swept(c->sink->context, c->now - CAPTURE_START) ||
+	    (c->sink->is_interim && c->sink->is_interim(c->sink->context)))
 		c->ended = true;
 	c->next_sweep = c->now + SWEEP_NS;
 	c->swept_at = c->packets;
