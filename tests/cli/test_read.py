@@ -182,6 +182,13 @@ def test_filter():
         expect(done.returncode == 1 and 'it needs its own --read' in done.stderr.decode(), done.stderr.decode())
 
 
+def test_count():
+    """--count with a capture says once, not twice, why the run ended"""
+    with Files() as files:
+        done = run('--read', files.add('office', pcap(office())), '--count', '3')
+        expect(done.returncode == 0 and done.stderr.decode().count('(--count)') == 1, done.stderr.decode())
+
+
 def test_short_frames():
     """frames that end within their link header are counted, not ignored"""
     with Files() as files:
