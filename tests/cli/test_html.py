@@ -949,6 +949,22 @@ def drain(terminal):
             pass
 
 
+def test_cut():
+    """a page that is cut anywhere in its body says so, with and without scripts, and a whole page does not"""
+    _, _, page = write('story', story())
+    path = os.path.join(folder, 'cut.html')
+    notice = 'getComputedStyle(document.body, "::before").display'
+    begin = page.index('<body>')
+    for part in (0.01, 0.3, 0.6, 0.9, 0.99, 1):
+        size = begin + len('<body>') + int(part * (len(page) - begin - len('<body>')))
+        size = min(size, page.index('<style>body::before') if part < 1 else size)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(page[:size])
+        for scripts in (True, False):
+            b = show(path, scripts=scripts)
+            expect((b.ask(notice) == 'none') == (part == 1), part, scripts, b.ask(notice))
+
+
 def test_failures():
     """a page that cannot be written is an error, reported before the run where possible"""
     capture = os.path.join(folder, 'capture')
