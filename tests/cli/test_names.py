@@ -178,7 +178,7 @@ def test_network_section():
     text, lines, _ = outputs(packets=sorted(packets))
     section = wrapped(text[text.index('THE NETWORK'):])
     expect(section.startswith('THE NETWORK until the first answer, by medians: name 1.00 ms, TCP 10.0 ms, answer'), section)
-    expect('12 lookups, the longest 1.00 ms' in section, section)
+    expect('12 lookups, the longest answered one 1.00 ms' in section, section)
     expect('names: not seen for 1 of 2 hosts' in section, section)
     expect('1 of 13 connects (8 %) went to addresses that no answer seen here named' in section, section)
     expect(lines[-1]['state'] == 'fine' and 'not seen for 1 of 2 hosts' in lines[-1]['verdict'], lines[-1]['verdict'])

@@ -556,7 +556,7 @@ static void add_unaffected(struct context *g, struct finding *f)
 		if (g->timelines[i].counted != f)
 			finding_add_host(g, &f->unaffected, g->timelines[i].host);
 	if (f->unaffected.count)
-		finding_line(f, "unaffected", "%zu host%s: none asked for them meanwhile",
+		finding_line(f, "unaffected", "%zu host%s: none asked for these names meanwhile",
 			     f->unaffected.count, plural(f->unaffected.count));
 }
 

@@ -305,8 +305,40 @@ static uint32_t text_trait(const struct context *g, struct value **values, enum 
 	return number_of(values, &text);
 }
 
+#define MAX_FIRST_RESOLVERS 8
+
 /*
- * Stores which resolver each host asked first: the first try of its first lookup. What it asks
+ * Returns the resolver that most of the host's lookups ask first. A single lookup may begin with a
+ * retry, if the run began during it.
+ */
+static struct address usual_first_resolver(const struct timeline *t)
+{
+	struct {
+		struct address server;
+		size_t lookups;
+	} seen[MAX_FIRST_RESOLVERS];
+	size_t count = 0, best = 0, i, j;
+
+	for (i = 0; i < t->lookup_count; i++) {
+		const struct address *first = &t->lookups[i]->l->tries[0].server;
+
+		for (j = 0; j < count; j++)
+			if (!memcmp(&seen[j].server, first, sizeof(*first)))
+				break;
+		if (j == MAX_FIRST_RESOLVERS)
+			continue;
+		if (j == count) {
+			seen[count].server = *first;
+			seen[count++].lookups = 0;
+		}
+		if (++seen[j].lookups > seen[best].lookups)
+			best = j;
+	}
+	return seen[best].server;
+}
+
+/*
+ * Stores which resolver each host asks first. What it asks
  * later follows from which one answers. Returns false when out of memory.
  */
 static bool note_first_resolvers(const struct context *g)
@@ -318,7 +350,7 @@ static bool note_first_resolvers(const struct context *g)
 	d->first_resolvers = calloc(g->hosts->all + 1, sizeof(*d->first_resolvers));
 	for (i = 0; d->first_resolvers && i < g->hosts->all; i++)
 		if (g->timelines[i].lookup_count)
-			d->first_resolvers[i] = g->timelines[i].lookups[0]->l->tries[0].server;
+			d->first_resolvers[i] = usual_first_resolver(&g->timelines[i]);
 	return d->first_resolvers;
 }
 

@@ -395,12 +395,13 @@ static void add_error_action(struct finding *f, const struct unreachable *u)
 			     "up (ip neigh)");
 	else if (is_prohibited(n))
 		finding_line(f, "action", "look for the filter rule on %s", from);
+	else if (is_from_server(n->c))
+		finding_line(f, "action", "check the service and the firewall on %s, which is up",
+			     from);
 	else if (is_about_host(n->c))
 		finding_line(f, "action",
 			     "check whether the host is up, and on %s whether it answers there",
 			     from);
-	else if (is_from_server(n->c))
-		finding_line(f, "action", "check the service and the firewall on %s", from);
 	else
 		finding_line(f, "action", "check the route to it on %s", from);
 }

@@ -260,8 +260,15 @@ static void print_unexplained(struct report *r, const struct diagnosis *d)
 	if (!c->bad || (d->state != STATE_FAILURES && !c->common_count))
 		return;
 	text_heading(r, text_colours(r)->bold, "HOSTS WITHOUT A FINDING");
-	fprintf(r->out, "\n   %zu host%s whose connects failed or were late, and %zu others:\n",
-		c->bad, plural(c->bad), c->good);
+	if (!c->good) {
+		fprintf(r->out,
+			"\n   %zu host%s whose connects failed or were late, and none to compare "
+			"with\n",
+			c->bad, plural(c->bad));
+		return;
+	}
+	fprintf(r->out, "\n   %zu host%s whose connects failed or were late, and %zu other%s:\n",
+		c->bad, plural(c->bad), c->good, plural(c->good));
 	comparison_lines(c, false, print_comparison_line, r);
 }
 

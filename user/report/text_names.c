@@ -33,7 +33,7 @@ static void print_results(struct report *r, const struct name_summary *s)
 {
 	static const char *const words[LOOKUP_RESULTS] = {
 		[LOOKUP_OPEN] = "still open at the end",
-		[LOOKUP_EMPTY] = "without a record of their type",
+		[LOOKUP_EMPTY] = "told that there is no such record",
 		[LOOKUP_NXDOMAIN] = "for names that do not exist",
 		[LOOKUP_FAILED] = "ended by an error",
 		[LOOKUP_TRUNCATED] = "truncated",
@@ -45,7 +45,7 @@ static void print_results(struct report *r, const struct name_summary *s)
 
 	n = snprintf(text, sizeof(text), "%" PRIu64 " lookup%s", s->lookups, plural(s->lookups));
 	if (s->durations.count)
-		n += snprintf(text + n, sizeof(text) - n, ", the longest %s",
+		n += snprintf(text + n, sizeof(text) - n, ", the longest answered one %s",
 			      format_duration(longest, s->durations.max));
 	for (i = LOOKUP_RESULTS - 1; i >= 0; i--)
 		if (words[i] && s->results[i])

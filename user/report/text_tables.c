@@ -488,10 +488,12 @@ void text_not_measured(struct report *r, const struct diagnosis *d, uint64_t unl
 		text_item(r, "UDP 443 (QUIC) carried %.1f %% of the bytes, other UDP %.1f %%",
 			  100.0 * c[COUNT_UDP_443_BYTES] / session->bytes,
 			  100.0 * c[COUNT_UDP_BYTES] / session->bytes);
-	text_item(r, "%" PRIu64 " connection%s open before the start (seen to close)",
-		  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
+	if (c[COUNT_ALREADY_OPEN] || r->verbose)
+		text_item(r, "%" PRIu64 " connection%s open before the start (seen to close)",
+			  c[COUNT_ALREADY_OPEN], c[COUNT_ALREADY_OPEN] == 1 ? " was" : "s were");
 	text_count(r, c[COUNT_SYNACK_ALONE], "SYN-ACK",
-		   "without a SYN (a reflection attack, or the SYN passes elsewhere)");
+		   "without a SYN (it came before the start or passes elsewhere; many: a "
+		   "reflection attack)");
 	text_count(r, c[COUNT_RESETS_NOT_COUNTED], "reset",
 		   "of open connections that came too fast, or of too many servers");
 	if (session->ambiguous)
