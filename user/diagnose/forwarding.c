@@ -295,6 +295,17 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 			     "(policy rules that look at marks or ports may choose otherwise)");
 }
 
+void finding_add_route_action(struct finding *f, const struct route *r)
+{
+	finding_line(
+		f, "action", "%s",
+		r->state == ROUTE_NONE
+			? "add the route, or bring back the link or tunnel that had it (ip "
+			  "route get ADDRESS)"
+			: "remove that route if it is not meant, or bring back the tunnel or "
+			  "routing daemon whose route it stands in for (ip route get ADDRESS)");
+}
+
 void finding_add_resolver_route(const struct context *g, struct finding *f,
 				const struct endpoint *resolver)
 {

@@ -36,3 +36,6 @@ void finding_add_route(const struct context *g, struct finding *f, const struct 
 /* The same for a resolver that is asked by UDP: whether its packets left this gateway is not known. */
 void finding_add_resolver_route(const struct context *g, struct finding *f,
 				const struct endpoint *resolver);
+
+/* Adds what to do about a route of this gateway that leads nowhere: none, blackhole, prohibit, ... */
+void finding_add_route_action(struct finding *f, const struct route *r);

@@ -183,11 +183,15 @@ static void set_drop_text(struct finding *f, const struct drop_group *group, uin
 static void add_advice(const struct context *g, struct finding *f,
 		       const struct dropped_peer *dropped)
 {
+	const struct route *r = route_to(g, dropped->peer);
+
 	if (dropped->forwarding == FORWARDING_ANSWERS_DROPPED)
 		finding_line(
 			f, "action",
 			"check rp_filter, packets that conntrack calls invalid, and the forward chain");
-	else if (route_to(g, dropped->peer)->state == ROUTE_FOUND)
+	else if (r->state == ROUTE_BLACKHOLE)
+		finding_add_route_action(f, r);
+	else
 		finding_line(
 			f, "action",
 			"check the forward chain of its firewall (nft list ruleset), its policy rules, and rp_filter");

@@ -168,13 +168,7 @@ static void report_route(struct context *g, const struct unreachable *u, const s
 	finding_add_span(g, f, &u->set);
 	if (u->server->peer)
 		finding_add_route(g, f, u->server->peer);
-	finding_line(
-		f, "action", "%s",
-		r->state == ROUTE_NONE
-			? "add the route, or bring back the link or tunnel that had it (ip "
-			  "route get ADDRESS)"
-			: "remove that route if it is not meant, or bring back the tunnel or "
-			  "routing daemon whose route it stands in for (ip route get ADDRESS)");
+	finding_add_route_action(f, r);
 }
 
 /* Reports connects that a route of this gateway explains: all of them are one fault. */
