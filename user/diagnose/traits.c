@@ -316,7 +316,7 @@ static struct address usual_first_resolver(const struct timeline *t)
 	struct {
 		struct address server;
 		size_t lookups;
-	} seen[MAX_FIRST_RESOLVERS];
+	} seen[MAX_FIRST_RESOLVERS] = {};
 	size_t count = 0, best = 0, i, j;
 
 	for (i = 0; i < t->lookup_count; i++) {
@@ -327,10 +327,8 @@ static struct address usual_first_resolver(const struct timeline *t)
 				break;
 		if (j == MAX_FIRST_RESOLVERS)
 			continue;
-		if (j == count) {
-			seen[count].server = *first;
-			seen[count++].lookups = 0;
-		}
+		if (j == count)
+			seen[count++].server = *first;
 		if (++seen[j].lookups > seen[best].lookups)
 			best = j;
 	}
@@ -338,8 +336,8 @@ static struct address usual_first_resolver(const struct timeline *t)
 }
 
 /*
- * Stores which resolver each host asks first. What it asks
- * later follows from which one answers. Returns false when out of memory.
+ * Stores which resolver each host asks first. What it asks later follows from which one answers.
+ * Returns false when out of memory.
  */
 static bool note_first_resolvers(const struct context *g)
 {

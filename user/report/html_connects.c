@@ -182,7 +182,7 @@ static bool is_same(const struct endpoint *a, const struct endpoint *b)
 static void write_prompt(FILE *out, const struct host_connects *of)
 {
 	const struct endpoint *servers[MAX_PAGE_PROMPT];
-	unsigned int server[MAX_PAGE_PROMPT], count = 0, i, k;
+	unsigned int server[MAX_PAGE_PROMPT] = {}, count = 0, i, k;
 
 	fputs(",\"servers\":[", out);
 	for (i = 0; i < of->prompt_count; i++) {

@@ -92,7 +92,7 @@ static int by_wait(const void *a, const void *b)
 /* Returns the largest number of waits of equal length that began with attempts at one server. */
 static size_t count_coincidences(const struct endpoint **server)
 {
-	const struct attempt *sorted[ATTEMPTS];
+	const struct attempt *sorted[ATTEMPTS] = {};
 	size_t i, first = 0, count = 0, most = 0;
 
 	for (i = 0; i < ATTEMPTS; i++)

@@ -95,7 +95,10 @@ static int read_filter(const struct nlmsghdr *h, void *context)
 			snprintf(f.kind, sizeof(f.kind), "%s", mnl_attr_get_str(a));
 		/* the kernel sends kind before options */
 		if (mnl_attr_get_type(a) == TCA_OPTIONS && !strcmp(f.kind, "bpf"))
-			mnl_attr_for_each_nested(inner, a) read_bpf_option(&f, inner);
+			mnl_attr_for_each_nested(inner, a)
+			{
+				read_bpf_option(&f, inner);
+			}
 	}
 	/* skip the message with handle 0 that the dump contains for each priority */
 	if (!f.handle)
