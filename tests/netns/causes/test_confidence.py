@@ -66,9 +66,10 @@ def some_locked(count):
     return p
 
 
-@cause('F14', 'only two waits that coincide with attempts: medium confidence', 4,
-       [Finding('waits-for-peer', '10.200.7.9:5274', 'medium', 'medium', hosts=(21,))], [DEAD, CUT])
+@cause('F14', 'only two waits that coincide with attempts: at most medium confidence', 4,
+       [Finding('waits-for-peer', '10.200.7.9:5274', 'low', 'medium', hosts=(21,))], [DEAD, CUT])
 def test_f14_two():
+    """on a loaded machine the waits differ by so much that chance explains two of them"""
     return some_locked(2)
 
 
