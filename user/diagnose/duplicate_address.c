@@ -199,14 +199,20 @@ static const char *format_mac(char out[FORMAT_MAC], const struct mac *m)
 	return out;
 }
 
-static void add_failed(struct context *g, struct finding *f, struct noted_connect **at,
-		       size_t count)
+/* Answers for the one go to the other: connects fail, and others have to be tried again. */
+static bool has_trouble(const struct noted_connect *n)
+{
+	return is_failed(n) || connection_lost_far(n->c) || connection_lost_near(n->c);
+}
+
+static void add_troubled(struct context *g, struct finding *f, struct noted_connect **at,
+			 size_t count)
 {
 	struct connect_set set = {};
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (is_failed(at[i]) && !at[i]->explained)
+		if (has_trouble(at[i]) && !at[i]->explained)
 			connect_set_add(g, &set, at[i]);
 	finding_add_connects(g, f, &set);
 	connect_set_free(&set);
@@ -249,7 +255,7 @@ static void report_alternation(struct context *g, const struct alternation *a,
 	finding_line(
 		f, "action",
 		"find both in the tables of the switches, and give one of them another address");
-	add_failed(g, f, at, count);
+	add_troubled(g, f, at, count);
 	if (at[0]->host && count_once(at[0]->host, f))
 		finding_add_host(g, &f->affected, at[0]->host->host);
 	f->hosts_hurt = fails ? f->affected.count : 0;
