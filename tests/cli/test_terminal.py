@@ -26,7 +26,7 @@ require_lab(clients=2)
 
 EVENT = re.compile(r'(?:\d\d-\d\d )?\d\d:\d\d:\d\d (\S+|\d+\+? clients) +(→|->) +(\S+|\d+\+? servers) +(stall|waiting|no answer|refused|late greeting|'
                    r'unreachable|answers after all|[a-z ]+, reported by).*$')
-STATUS = re.compile(r'[^·|]+ (·|\|) .*stalls? .* lost( (·|\|) .*coincidences: \S+)?$')
+STATUS = re.compile(r'[^·|]+ (·|\|) .*late.* lost( (·|\|) .*coincidences: \S+)?$')
 HEADING = re.compile(r'TIME +CLIENT +SERVER +WHAT$')
 
 
@@ -245,8 +245,8 @@ def test_status_line():
     with servers(), Terminal() as t:
         t.wait(status_is_shown, 'the status line')
         some_stalls()
-        t.wait(lambda s: status_is_shown(s) and '8 stalls' in s.rows[-1], '8 stalls')
-        expect('connections, 0 opening' in t.screen.rows[-1] and '0 lost' in t.screen.rows[-1], t.screen.rows[-1])
+        t.wait(lambda s: status_is_shown(s) and '8 late' in s.rows[-1], '8 late')
+        expect('connects, 0 opening' in t.screen.rows[-1] and '0 lost' in t.screen.rows[-1], t.screen.rows[-1])
         t.stop()
     expect(t.status == 0 and len(events(t.screen.rows)) == 8, t.screen.text)
     expect(not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)
@@ -299,7 +299,7 @@ def test_resize():
                 t.wait(lambda s: status_is_shown(s) and len(s.rows[-1]) < s.columns, 'the status line', 10)
                 time.sleep(0.2)
             working.join()
-            t.wait(lambda s: '12 stalls' in s.rows[-1], '12 stalls')
+            t.wait(lambda s: '12 late' in s.rows[-1], '12 late')
             t.stop()
         expect(len(events(t.screen.logical())) == 12, t.screen.text)
 
@@ -307,7 +307,7 @@ def test_resize():
 def test_narrow_status():
     """on a narrow terminal the status line keeps the most important counts"""
     with Terminal(columns=44) as t:
-        t.wait(lambda s: re.match(r'\d s · 0 stalls · 0 failing · 0 lost$', s.rows[-1]), 'the short status line')
+        t.wait(lambda s: re.match(r'\d s · 0 late · 0 failing · 0 lost$', s.rows[-1]), 'the short status line')
         t.stop()
 
 
@@ -324,7 +324,7 @@ def test_coincidences():
     """the status line tells while the run goes on how often waits coincided with attempts at a dead server"""
     with servers(), Terminal(columns=60) as t:
         waits = [netns.fork(client, lambda: wait_for_dead(DEAD4, 4)) for client in CLIENTS[:2]]
-        shown = re.compile(r'\d+ s · (\d stalls · \d failing · )?0 lost · (\d of 3|\d) coincidences: %s:5274$' % re.escape(DEAD4))
+        shown = re.compile(r'\d+ s · (\d late · \d failing · )?0 lost · (\d of 3|\d) coincidences: %s:5274$' % re.escape(DEAD4))
         t.wait(lambda s: shown.match(s.rows[-1]), 'the coincidences', 30)
         for wait in waits:
             wait()
@@ -336,7 +336,7 @@ def test_coincidences():
         time.sleep(1)
         some_stalls(2, 5)
         time.sleep(1)
-        expect('coincidences' not in t.screen.rows[-1] and '4 stalls' in t.screen.rows[-1], t.screen.text)
+        expect('coincidences' not in t.screen.rows[-1] and '4 late' in t.screen.rows[-1], t.screen.text)
         for wait in waits:
             wait()
         t.stop()
@@ -476,7 +476,7 @@ def test_terminal_that_stands_still():
             raise AssertionError('the run has stopped as well')
         expect(len(t.output) == before, 'Ctrl-S did not stop the screen', t.output[before:])
         t.type(b'\x11')
-        t.wait(lambda s: '8 stalls' in s.rows[-1], '8 stalls')
+        t.wait(lambda s: '8 late' in s.rows[-1], '8 late')
         t.stop()
     expect(len(events(t.screen.rows)) == 8, t.screen.text)
     # Waits this short give no finding, but the report must still state their sum.
@@ -501,7 +501,7 @@ def test_progress():
                     f.write(stream[24:])
                     f.flush()
                     if where != 'pipe':
-                        t.wait(lambda s: re.match(r'[1-9]\d* packets?, at \d\d:\d\d:\d\d · \d+ connections?, \d+ opening', s.rows[-1]), 'how far')
+                        t.wait(lambda s: re.match(r'[1-9]\d* packets?, at \d\d:\d\d:\d\d · \d+ connects?, \d+ opening', s.rows[-1]), 'how far')
                 t.status = t.process.wait(30)
                 t.reader.join(30)
             expect(t.status == 0 and not any(STATUS.match(row) for row in t.screen.rows), t.screen.text)

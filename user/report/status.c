@@ -63,21 +63,25 @@ struct status_line {
 	const char *points_to; /* see outlook.h; may be empty */
 };
 
+/*
+ * Late and failed connects are those that have settled: a silent peer counts as failing long before
+ * its connects count as failed.
+ */
 static void print_counts(FILE *out, const struct status_line *l, bool is_short)
 {
-	const struct model *m = l->m;
+	uint64_t late = ledger_row(&l->m->ledger, ROW_LATE);
+	uint64_t failed = ledger_row(&l->m->ledger, ROW_FAILED), failing = l->m->failing_now;
 	const char *dot = glyphs->dot;
 
 	if (is_short)
-		fprintf(out, "%s %" PRIu64 " stall%s %s %" PRIu64 " failing ", dot, m->stall_count,
-			plural(m->stall_count), dot, m->failing_now);
+		fprintf(out, "%s %" PRIu64 " late %s %" PRIu64 " failing ", dot, late, dot,
+			failing);
 	else
 		fprintf(out,
-			"%s %" PRIu64 " connection%s, %" PRIu64 " opening %s %" PRIu64
-			" stall%s %s %" PRIu64 " peer%s failing ",
-			dot, m->connections, plural(m->connections), l->opening, dot,
-			m->stall_count, plural(m->stall_count), dot, m->failing_now,
-			plural(m->failing_now));
+			"%s %" PRIu64 " connect%s, %" PRIu64 " opening %s %" PRIu64
+			" late, %" PRIu64 " failed %s %" PRIu64 " peer%s failing ",
+			dot, l->m->connections, plural(l->m->connections), l->opening, dot, late,
+			failed, dot, failing, plural(failing));
 }
 
 /* What a narrow terminal has no room for is left out in this order. */
