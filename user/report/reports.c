@@ -242,6 +242,7 @@ bool reports_flush(struct reports *all)
 void reports_ended(struct reports *all, struct model *m, const struct diagnosis *d)
 {
 	FOR_EACH_REPORT(all, ended, m, d);
+	all->ended = true;
 }
 
 void reports_keep_screen(struct reports *all, const struct options *o,
@@ -290,14 +291,25 @@ static int close_report(struct report *r, bool remove)
 	return -1;
 }
 
+/* Tells a user at a terminal that a file is complete. pcapng.c does it for --write. */
+static void print_written(const struct report *r)
+{
+	if (r->file.stream && r->format != &report_pcapng && !r->quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "probe: wrote %s\n", format_name(r->out_name));
+}
+
 int reports_close(struct reports *all)
 {
 	int status = 0, i;
 
-	for (i = 0; i < all->count; i++)
-		if (close_report(&all->at[i],
-				 all->at[i].file.is_new && !all->started && all->cleanup_fd < 0))
+	for (i = 0; i < all->count; i++) {
+		struct report *r = &all->at[i];
+
+		if (close_report(r, r->file.is_new && !all->started && all->cleanup_fd < 0))
 			status = -1;
+		else if (all->ended)
+			print_written(r);
+	}
 	outfile_cleanup(all->cleanup_fd, false);
 	return status;
 }

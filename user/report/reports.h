@@ -11,6 +11,7 @@ struct reports {
 	struct report at[MAX_REPORTS];
 	int count;
 	bool started;
+	bool ended; /* reports_ended() was called */
 	int cleanup_fd; /* result of outfile_cleanup_later(), or -1 */
 	/* for model_new(): callbacks that pass each event to all reports */
 	struct model_events model_events;
