@@ -99,6 +99,7 @@ struct cut {
 	const struct failing *first; /* the first server in the prefix */
 	struct address prefix;
 	unsigned int bits;
+	bool spreads; /* the servers are in more than one /24 or /64 */
 	size_t addresses;
 	ns_t since;
 	uint64_t answered; /* connects answered before the prefix was cut off */
@@ -126,6 +127,7 @@ static void count_cut(struct cut *cut, const struct failing_list *list)
 		for (j = 0; j < i && !known; j++)
 			known = same_address(&list->at[j].server->endpoint, &at->server->endpoint);
 		cut->addresses += !known;
+		cut->spreads |= !is_near(&cut->first->server->endpoint, &at->server->endpoint);
 		if (at->set.at[0]->c->syn < cut->since)
 			cut->since = at->set.at[0]->c->syn;
 	}
@@ -204,7 +206,7 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 	finding_add_span(g, f, &set);
 	finding_line(f, "", "%s",
 		     cut->answered ? "before that it answered: a tunnel or a route was cut"
-				   : "it never answered in this run");
+				   : "nothing in it answered during this run");
 	if (first->peer)
 		finding_add_route(g, f, first->peer);
 	finding_line(f, "action",
@@ -223,8 +225,13 @@ void report_prefix(struct context *g, struct failing_list *list, const struct fa
 
 	prefix_of(&cut.prefix, &first->server->endpoint.address, cut.bits);
 	count_cut(&cut, list);
-	if (cut.addresses >= MIN_TOGETHER && is_cut_off(&cut, g))
-		report_cut(g, &cut, list);
+	if (cut.addresses < MIN_TOGETHER || !is_cut_off(&cut, g))
+		return;
+	if (!cut.spreads) { /* say no more than was seen */
+		cut.bits = network_bits(&first->server->endpoint.address);
+		prefix_of(&cut.prefix, &first->server->endpoint.address, cut.bits);
+	}
+	report_cut(g, &cut, list);
 }
 
 /* ---- ports ---- */
