@@ -184,10 +184,10 @@ static void print_parts(struct report *r, const struct diagnosis *d, const struc
 	size_t i, n = 0;
 
 	for (i = 0; i < f->part_count && i < MAX_PARTS_NAMED; i++)
-		n += snprintf(text + n, sizeof(text) - n, "%s%s%s (%" PRIu64 " of %" PRIu64 ")",
+		n += snprintf(text + n, sizeof(text) - n, "%s%s%s (%" PRIu64 " of %" PRIu64 "%s)",
 			      i ? ", " : "", format_endpoint(server, &f->parts[i].server),
 			      finding_peer_note(note, d, f, &f->parts[i].server),
-			      f->parts[i].concerned, f->parts[i].connects);
+			      f->parts[i].concerned, f->parts[i].connects, i ? "" : " connects");
 	if (f->part_count > i)
 		snprintf(text + n, sizeof(text) - n, " and %s%zu more",
 			 f->part_count == MAX_FINDING_PARTS ? "at least " : "", f->part_count - i);
