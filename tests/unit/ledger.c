@@ -795,6 +795,46 @@ static void test_result(void)
 	model_free(m);
 }
 
+/* A connect to this port whose SYN-ACK takes that long. */
+static struct connection connect_in(double at, uint16_t port, double seconds)
+{
+	struct connection c = served(at);
+
+	c.server.port = port;
+	c.synack = c.syn + SECONDS(seconds);
+	c.ack = c.synack;
+	return c;
+}
+
+static void test_worst_server(void)
+{
+	struct model *m = model_new(SECOND_NS, NULL);
+	struct connection c;
+	unsigned int i;
+
+	for (i = 0; i < 12; i++) {
+		c = connect_in(2 * i, i % 3 ? 80 : 81, i % 6 ? 0.001 : 1.1 + i * 0.1);
+		model_settled(m, &c);
+	}
+	EXPECT(concludes(m, STATE_FAILURES, "2 of 12 connects were late; no cause stands out") &&
+		       !concludes(m, STATE_FAILURES, "are to"),
+	       "two connects would point to a server");
+	for (i = 0; i < 3; i++) {
+		c = connect_in(30 + 2 * i, 81, 1.3 + i * 0.2);
+		model_settled(m, &c);
+	}
+	EXPECT(concludes(m, STATE_FAILURES,
+			 "5 of 15 connects were late; no cause stands out, but 5 of these 5 are to"),
+	       "the user would not learn where most late connects went");
+	for (i = 0; i < 9; i++) {
+		c = connect_in(40 + 2 * i, 80, 1.3 + i * 0.2);
+		model_settled(m, &c);
+	}
+	EXPECT(!concludes(m, STATE_FAILURES, "are to"),
+	       "a server would stand out that is no worse than the others");
+	model_free(m);
+}
+
 int main(void)
 {
 	test_served();
@@ -814,6 +854,7 @@ int main(void)
 	test_view();
 	test_journal();
 	test_result();
+	test_worst_server();
 	printf("ledger: %d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

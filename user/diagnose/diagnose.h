@@ -312,6 +312,9 @@ struct diagnosis {
 	size_t count;
 	size_t dropped; /* findings beyond MAX_FINDINGS */
 	struct comparison unexplained; /* of hosts whose connects no finding explains */
+	/* the server of most connects that failed or were late, and their number; 0 if none stands out */
+	struct endpoint worst_server;
+	uint64_t worst_count;
 	struct hosts hosts; /* hosts of the model; count is 0 when out of memory */
 	/* the resolver that each of hosts.at[] asked first, all zeros if it asked none; or NULL */
 	struct address *first_resolvers;

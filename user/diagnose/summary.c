@@ -349,8 +349,41 @@ static void report_not_the_network(struct context *g)
 	add_names(f, &g->d->name_summary);
 }
 
+#define WORST_LEAST 3 /* connects */
+
+/*
+ * Notes the server of half or more of the connects that failed or were late, if its share of such
+ * connects is twice that of all others. It is no finding: the way to it may be at fault.
+ */
+static void note_worst_server(struct context *g)
+{
+	uint64_t bad = 0, all = g->connect_count, worst = 0, of_worst = 0;
+	const struct server *server = NULL;
+	size_t i, j;
+
+	for (i = 0; i < g->server_count; i++) {
+		const struct server *s = &g->servers[i];
+		uint64_t n = 0;
+
+		for (j = 0; j < s->count; j++)
+			n += is_failed(&s->connects[j]) || s->connects[j].entry.row == ROW_LATE;
+		bad += n;
+		if (n > worst) {
+			worst = n;
+			of_worst = s->count;
+			server = s;
+		}
+	}
+	if (worst < WORST_LEAST || 2 * worst < bad || of_worst == all ||
+	    worst * (all - of_worst) < 2 * (bad - worst) * of_worst)
+		return;
+	g->d->worst_server = server->endpoint;
+	g->d->worst_count = worst;
+}
+
 void cause_summary(struct context *g)
 {
+	note_worst_server(g);
 	report_no_verdict(g);
 	report_not_the_network(g);
 }

@@ -95,6 +95,7 @@ static void say_failures(struct diagnosis *d)
 	uint64_t connects = ledger_connects(&d->ledger),
 		 failed = ledger_row(&d->ledger, ROW_FAILED),
 		 late = ledger_row(&d->ledger, ROW_LATE);
+	char server[FORMAT_ENDPOINT];
 
 	if (!failed && !late)
 		add(d,
@@ -117,6 +118,9 @@ static void say_failures(struct diagnosis *d)
 		add(d, ", but %zu of %zu %s have in common: %s%s%s", shared->bad_with, shared->bad,
 		    shared->of_connects ? "of these connects" : "hosts concerned",
 		    trait_names[shared->trait], shared->value[0] ? " " : "", shared->value);
+	else if (d->worst_count)
+		add(d, ", but %" PRIu64 " of these %" PRIu64 " are to %s", d->worst_count,
+		    failed + late, format_endpoint(server, &d->worst_server));
 }
 
 static void say_fine(struct diagnosis *d, const struct model *m)
