@@ -87,7 +87,7 @@ EMPTY = Variant('empty', 'an empty program on the same hooks', HOLD, 'ready')
 VARIANTS = [
     Variant('control', 'the empty program again: the noise', HOLD, 'ready'),
     Variant('none', 'no program'),
-    Variant('probe', 'probe', [netns.PROBE, '-q', '--iface', LAN_IFACE], 'watching'),
+    Variant('probe', 'probe', [netns.PROBE, '--iface', LAN_IFACE], 'watching'),
     Variant('tcpdump_syn', 'tcpdump, SYNs only',
             ['tcpdump', '-n', '-i', LAN_IFACE, '-w', '/dev/null', 'tcp[tcpflags] & tcp-syn != 0'], 'listening'),
     Variant('tcpdump', 'tcpdump, everything', ['tcpdump', '-n', '-i', LAN_IFACE, '-w', '/dev/null'], 'listening'),
@@ -323,7 +323,7 @@ def start_time(count):
 
 def user_side(rate, seconds):
     """Lets the real probe read this many records a second. Returns its CPU share of one core, and the losses."""
-    process = start(GATEWAY, netns.PROBE, '-q', '--iface', LAN_IFACE, ready='watching')
+    process = start(GATEWAY, netns.PROBE, '--iface', LAN_IFACE, ready='watching')
     before = cpu_seconds(process.pid)
     output = netns.sh(GATEWAY, 'taskset', '-c', str(CORE), os.path.join(BUILD, 'bench-rate'), str(rate), str(seconds))
     share = (cpu_seconds(process.pid) - before) / seconds

@@ -102,7 +102,7 @@ def trafgen(client):
 def measure(running):
     netns.sh(GATEWAY, 'nft', '-f', '-', text=COUNTER)
     going = tempfile.NamedTemporaryFile(delete=False)
-    with netns.Serve(WAN, {(SERVER4, PORT): netns.answers}), running('-q') as p:
+    with netns.Serve(WAN, {(SERVER4, PORT): netns.answers}), running() as p:
         real = [netns.fork(c, browse_until, going.name) for c in CLIENTS[:2]]
         time.sleep(BEFORE)
         vain = netns.fork(CLIENTS[0], try_in_vain, 4.5)

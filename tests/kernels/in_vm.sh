@@ -7,7 +7,7 @@
 start() {
 	rm -f err.txt out.txt out.json
 	: >err.txt
-	"$@" -q >out.txt 2>err.txt &
+	"$@" >out.txt 2>err.txt &
 	run=$!
 	until grep -q '^probe: watching' err.txt; do
 		kill -0 $run 2>/dev/null || return 1
