@@ -480,7 +480,7 @@ def test_terminal_that_stands_still():
         t.stop()
     expect(len(events(t.screen.rows)) == 8, t.screen.text)
     # Waits this short give no finding, but the report must still state their sum.
-    expect('STALLS  8 connections of 2 hosts waited 1 s or more' in t.screen.text, t.screen.text)
+    expect('STALLS  8 connects of 2 hosts waited 1 s or more' in t.screen.text, t.screen.text)
 
 
 def test_progress():

@@ -168,7 +168,7 @@ def test_waiting():
         waiting = p.of('stall')
         expect(len(waiting) == 1 and not waiting[0]['ended'] and waiting[0]['client'] == A4, waiting)
         expect(p.summary['stalls'] == 0 and p.summary['undecided'] == 1 and p.summary['unused'] == 1, p.summary)
-        expect('UNDECIDED' in p.text, p.text)
+        expect('STILL WAITING' in p.text, p.text)
 
 
 def test_banner():

@@ -530,8 +530,7 @@ static void test_first_visit(void)
 	EXPECT(f && f->confidence == CONFIDENCE_HIGH && strstr(f->text, "14 of 14") &&
 		       llabs(f->timer - SECONDS(5)) < SECONDS(0.1),
 	       "first visits wait");
-	EXPECT(f && mentions(f, "14 first connections on other ports 0 were late"),
-	       "HTTP does not");
+	EXPECT(f && mentions(f, "14 first connects on other ports 0 were late"), "HTTP does not");
 	EXPECT(!find(KIND_SLOW_SERVER), "the servers are not slow");
 	end();
 

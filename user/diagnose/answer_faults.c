@@ -380,7 +380,7 @@ void report_refused_in_answer(struct context *g, const struct failure_group *gro
 	if (!f)
 		return;
 	finding_text(f,
-		     "%s refuse%s %zu of %" PRIu64 " TLS connections of %zu host%s in the first "
+		     "%s refuse%s %zu of %" PRIu64 " TLS connects of %zu host%s in the first "
 		     "answer: a fatal alert",
 		     format_with_others(servers, group), group->servers > 1 ? "" : "s",
 		     group->set.count, r.all, r.hosts, plural(r.hosts));

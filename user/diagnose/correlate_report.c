@@ -237,8 +237,7 @@ static void add_counter_evidence(struct context *g, struct finding *f, const str
 		label = "";
 	}
 	if (s->passed)
-		finding_line(f, label,
-			     "%zu connection%s of these hosts got through during the waits",
+		finding_line(f, label, "%zu connect%s of these hosts got through during the waits",
 			     s->passed, plural(s->passed));
 }
 

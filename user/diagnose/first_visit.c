@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reports first visits that are late: the first connection to each server waits a steady time for
+ * Reports first visits that are late: the first connect to each server waits a steady time for
  * its answer, later ones do not. Devices that inspect TLS do so while they fetch and judge the
  * certificate of a server they do not know yet.
  */
@@ -97,18 +97,18 @@ static void report_first_visits(struct context *g, struct failure_group *group,
 	f->timer = d->median;
 	f->deviation = d->deviation;
 	finding_text(f,
-		     "the first connection to each server on port %u waits %s for its answer, %zu "
+		     "the first connect to each server on port %u waits %s for its answer, %zu "
 		     "of %zu; later ones do not",
 		     group->server->endpoint.port, format_duration(late, d->median), v->first_late,
 		     v->first);
 	finding_line(f, "",
-		     "%zu servers; the first answer took %s, %s to %s; of %zu later connections to "
+		     "%zu servers; the first answer took %s, %s to %s; of %zu later connects to "
 		     "them %zu %s late",
 		     v->servers, finding_format_spread(spread, d->median, d->deviation),
 		     format_duration(least, d->shortest), format_duration(most, d->longest),
 		     v->again, v->again_late, were(v->again_late));
 	if (v->elsewhere)
-		finding_line(f, "", "of %zu first connections on other ports %zu %s late",
+		finding_line(f, "", "of %zu first connects on other ports %zu %s late",
 			     v->elsewhere, v->elsewhere_late, were(v->elsewhere_late));
 	finding_line(f, "",
 		     "different servers with the same delay: something between them and the "

@@ -76,7 +76,7 @@ const struct finding_kind_info finding_kinds[KINDS] = {
 	[KIND_SYN_PROXY] = { "syn-proxy", FAMILY_SERVER, RANK_FAULT, true,
 		"a device in front of a server completes handshakes that the server does not" },
 	[KIND_FIRST_VISIT_SLOW] = { "first-visit-slow", FAMILY_SERVER, RANK_FAULT, true,
-		"only the first connection to each server is late" },
+		"only the first connect to each server is late" },
 	[KIND_MTU_BLACK_HOLE] = { "mtu-black-hole", FAMILY_PATH, RANK_FAULT, true,
 		"large packets are lost and no ICMP error reaches their sender" },
 	[KIND_LARGE_HELLO] = { "large-hello", FAMILY_PATH, RANK_FAULT, true,

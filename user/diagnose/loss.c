@@ -114,8 +114,7 @@ static void report_lossy_client(struct context *g, struct timeline *t, const str
 		     format_address(name, &t->host->clients[0]->key.address));
 	gateway_drops_line(g, f);
 	finding_line(f, "",
-		     "on %" PRIu64 " of %" PRIu64
-		     " connections the handshake had to be repeated on "
+		     "on %" PRIu64 " of %" PRIu64 " connects the handshake had to be repeated on "
 		     "this side, or the first payload came with a hole before it; of the other "
 		     "hosts on %" PRIu64 " of %" PRIu64,
 		     l.lost, l.established, others, established);
@@ -186,7 +185,7 @@ static void report_lossy_far_side(struct context *g)
 		return;
 	finding_text(f,
 		     "packets are lost behind this gateway: %" PRIu64 " of %" PRIu64
-		     " connections had to try again",
+		     " connects had to try again",
 		     lost, established);
 	gateway_drops_line(g, f);
 	finding_line(

@@ -169,12 +169,12 @@ static void report_one_direction(struct context *g)
 	if (!f)
 		return;
 	f->correlated = m->no_synack;
-	finding_text(f, "%" PRIu64 " connection%s went on although no SYN-ACK was captured here",
+	finding_text(f, "%" PRIu64 " connect%s went on although no SYN-ACK was captured here",
 		     m->no_synack, plural(m->no_synack));
 	finding_line(f, "",
 		     "either the answers take another path, or the capture misses packets: nothing "
 		     "more can be said about %s",
-		     m->no_synack == 1 ? "this connection" : "these connections");
+		     m->no_synack == 1 ? "this connect" : "these connects");
 	finding_line(f, "action",
 		     "watch the way of the answers as well; check the capture's "
 		     "number of dropped packets");

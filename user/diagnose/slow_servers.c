@@ -353,7 +353,7 @@ static void report_deferred(struct context *g, const struct peer *p)
 		     "%s repeats SYN-ACKs to idle clients: %sit waits for data (deferred accept)",
 		     format_endpoint(peer, &p->server), d.served ? "harmless, " : "");
 	finding_line(f, "",
-		     "%" PRIu64 " connection%s on which the client had sent nothing yet; %" PRIu64
+		     "%" PRIu64 " connect%s on which the client had sent nothing yet; %" PRIu64
 		     " of them spoke later and %s served",
 		     d.count, plural(d.count), d.served, were(d.served));
 	if (!d.served)

@@ -335,7 +335,7 @@ static void report_not_the_network(struct context *g)
 	f = finding_new(g, KIND_NOT_THE_NETWORK,
 			established >= 100
 				? certain()
-				: doubtful(CONFIDENCE_MEDIUM, "fewer than 100 connections"));
+				: doubtful(CONFIDENCE_MEDIUM, "fewer than 100 connects"));
 	if (!f)
 		return;
 	finding_text(f, "the network that passes here is not the problem: it is prompt both ways");

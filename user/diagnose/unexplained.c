@@ -143,11 +143,11 @@ static void describe_stalls(struct context *g, struct finding *f, const struct o
 	}
 	f->hosts_hurt = f->affected.count;
 	if (f->affected.count == 1)
-		finding_line(f, "share", "%s of this host's connections stall",
+		finding_line(f, "share", "%s of this host's connects stall",
 			     mostly ? "most" : "less than half");
 	else
-		finding_line(f, "share", "for %zu of these %zu hosts most connections stall",
-			     mostly, f->affected.count);
+		finding_line(f, "share", "for %zu of these %zu hosts most connects stall", mostly,
+			     f->affected.count);
 	if (tls)
 		finding_line(f, "",
 			     "%zu stall%s on port 443, where a client that is silent is not normal",

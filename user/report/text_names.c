@@ -94,7 +94,9 @@ void text_resolvers(struct report *r, const struct name_summary *s)
 	if (!s->resolver_rows)
 		return;
 	text_section(r, text_colours(r)->bold, "RESOLVERS",
-		     "(DNS servers, by how many lookups asked them)");
+		     "(DNS servers, by how many lookups%s asked them over UDP; one lookup may ask "
+		     "several)",
+		     s->of_gateway ? " of clients and of this gateway" : "");
 	fprintf(r->out, "  %-25s %6s %9s %11s  %9s %6s\n", "RESOLVER", "ASKED", "ANSWERED",
 		"UNANSWERED", "MEDIAN", "HOSTS");
 	for (i = 0; i < s->resolver_rows; i++)

@@ -122,7 +122,7 @@ void text_stalls(struct report *r, const struct model *m, const struct hosts *ho
 	size_t count, i;
 
 	text_section(r, text_colours(r)->bold, "STALLS",
-		     "%" PRIu64 " connection%s of %zu host%s waited %g s or more between the "
+		     "%" PRIu64 " connect%s of %zu host%s waited %g s or more between the "
 		     "handshake and the client's first byte",
 		     m->stall_count, plural(m->stall_count), hosts->affected,
 		     plural(hosts->affected), r->session->stall / 1e9);
@@ -156,9 +156,11 @@ void text_idle(struct report *r, const struct model *m)
 
 	if (!m->idle.count)
 		return;
-	text_section(r, text_colours(r)->bold, "UNDECIDED",
-		     "%zu connection%s still waiting at the end: a stall, or a spare socket",
-		     m->idle.count, m->idle.count == 1 ? " was" : "s were");
+	text_section(r, text_colours(r)->bold, "STILL WAITING",
+		     "%zu connect%s without a byte at the end, for %g s or more: a stall, or a "
+		     "spare socket",
+		     m->idle.count, m->idle.count == 1 ? " was" : "s were",
+		     r->session->stall / 1e9);
 	for (i = 0; i < m->idle.count && i < MAX_IDLE_SHOWN; i++)
 		text_item(r, "%s %s %s waiting for %s so far",
 			  format_endpoint(from, &m->idle.at[i].from), glyphs->arrow,
@@ -313,10 +315,10 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 		return;
 	text_section(r, text_colours(r)->bold, "HOSTS",
 		     "%zu of %zu with a stall (+1: one more address; stalled: among the "
-		     "connections with payload)",
+		     "connects with payload)",
 		     hosts->affected, hosts->count);
 	if (silent < hosts->count)
-		fprintf(out, "  %-25s %8s  %18s  %10s\n", "HOST", "ATTEMPTS", "STALLED",
+		fprintf(out, "  %-25s %8s  %18s  %10s\n", "HOST", "CONNECTS", "STALLED",
 			"WORST WAIT");
 	for (i = 0; i < hosts->count; i++) {
 		const struct host *h = &hosts->at[i];
@@ -331,7 +333,7 @@ void text_hosts(struct report *r, const struct hosts *hosts)
 	if (unaffected > MAX_UNAFFECTED)
 		fprintf(out, "  and %zu more without a stall\n", unaffected - MAX_UNAFFECTED);
 	if (silent)
-		fprintf(out, "  and %zu host%s without payload on any connection\n", silent,
+		fprintf(out, "  and %zu host%s without payload on any connect\n", silent,
 			plural(silent));
 }
 
@@ -423,7 +425,7 @@ void text_blindness(struct report *r)
 					format_duration(duration, w->blind[d]),
 					format_name(w->name), directions[d]);
 	text_item(r, "Packets passed the interface and did not reach the probe: during that time "
-		     "servers may wrongly appear silent, and connections are missing. The reason "
+		     "servers may wrongly appear silent, and connects are missing. The reason "
 		     "was reported when it began.");
 }
 
@@ -454,7 +456,7 @@ void text_nat(struct report *r, const struct model *m)
 		print_nat(r, &r->session->nat);
 	if (m->offloaded)
 		text_section(r, text_colours(r)->bold, "OFFLOADED",
-			     "%" PRIu64 " connection%s went on in a flowtable, where no packet was "
+			     "%" PRIu64 " connect%s went on in a flowtable, where no packet was "
 			     "seen: %s not judged.",
 			     m->offloaded, plural(m->offloaded),
 			     m->offloaded == 1 ? "it is" : "they are");

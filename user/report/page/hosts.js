@@ -249,8 +249,8 @@ function hostTables(rows) {
 	const bad = rows.flatMap((h) => h.bad.map((c) => [h, c]));
 
 	return [
-		table('Hosts', ['Host', 'Addresses', 'MAC', ...leftOut.traits, '#Attempts', '#Stalled', '#of',
-			'#Longest wait', '#Undecided', '#In time', '#Late', '#Failed'],
+		table('Hosts', ['Host', 'Addresses', 'MAC', ...leftOut.traits, '#Connects', '#Stalled', '#of',
+			'#Longest wait', '#Still waiting', '#In time', '#Late', '#Failed'],
 			rows.map((h) => [h.name, h.addresses.join(' '), h.mac ?? '', ...h.traits, h.connections,
 				h.stalled, h.decided, duration(h.worst_wait), h.undecided,
 				h.ledger.in_time, h.ledger.late, h.ledger.failed])),
@@ -297,7 +297,7 @@ function overviewKind(attempts, stalls) {
 		return ['Who waited, and when?', STALL_COLUMNS,
 			(summary.hosts_stalled ? summary.hosts_stalled + ' of ' + plural(summary.hosts, 'host') +
 				' had to wait ' + brief(run.stall) + ' or more; a' : 'No host is known to stall; a') +
-			' row is a host, at its end how many of its connections stalled.'];
+			' row is a host, at its end how many of its connects stalled.'];
 	if (hosts.some(hasTrouble))
 		return ['Whose connects failed or were late, and when?', LEDGER_COLUMNS,
 			'A row is a host, at its end how many of its connects were late or failed.'];

@@ -80,7 +80,7 @@ function warnings() {
 		if (ns)
 			lines.push('For ' + duration(ns) + ' the packets that were ' + direction +
 				' did not reach the probe: during that time servers may wrongly appear silent,' +
-				' and connections are missing.');
+				' and connects are missing.');
 	if (lost.sum)
 		lines.push(lost.sum + ' lost, as listed at the end of this page: the counts are too low,' +
 			' and peers that seem silent may not be.');
@@ -184,12 +184,12 @@ function notMeasured() {
 	const { packets } = names;
 	const share = (n) => (100 * n / bytes.all).toFixed(1) + ' %';
 	const counted = [
-		[summary.undecided, 'connection',
+		[summary.undecided, 'connect',
 			'was|were still waiting at the end: a stall, or a spare socket'],
 		[summary.retried, 'connect', 'got an answer only after the second SYN or later'],
 		[summary.late_banners, 'greeting', 'came late, from servers that speak first'],
 		[summary.nat.behind, 'attempt', 'came through this gateway’s NAT; conntrack named the clients'],
-		[summary.offloaded, 'connection',
+		[summary.offloaded, 'connect',
 			'went on in a flowtable, where no packet was seen: it|they is|are not judged'],
 		[summary.synack_alone, 'SYN-ACK',
 			'without a SYN (a reflection attack, or the SYN passes elsewhere)'],

@@ -43,7 +43,7 @@ const answered = findings.find((f) => f.kind === 'slow-helper');
 /* The threshold's label is left of its line, or right of it if it would touch the label of the axis. */
 function stallLabel(at, y, width) {
 	const words = 'a stall from ' + brief(run.stall) + ' on', has = room(words, 11);
-	const isLeft = at - 5 - has > room('connections', 11) + 8;
+	const isLeft = at - 5 - has > room('connects', 11) + 8;
 	const isRight = !isLeft && at + 5 + has < width;
 
 	return isLeft || isRight ? text(isLeft ? at - 5 : at + 5, y, words, 'axis', isLeft ? 'end' : 'start') : [];
@@ -55,14 +55,14 @@ function drawWaits(width, label) {
 	const to = Math.max(longest * 1.25, run.stall * 2);
 	const left = 34, right = width - 8, top = 54, base = 204;
 	const x = logScale(from, to, left, right), y = heightScale(mostOf(buckets), top, base);
-	const parts = [logAxis(from, to, x, base, base - top, width), text(0, top - 12, 'connections', 'axis')];
+	const parts = [logAxis(from, to, x, base, base - top, width), text(0, top - 12, 'connects', 'axis')];
 
 	for (let n = 1; n <= mostOf(buckets); n *= 10)
 		parts.push(line(left, y(n), right, y(n), { class: 'grid' }),
 			text(left - 6, y(n) + 4, String(n), 'axis', 'end'));
 	parts.push(line(x(run.stall), top - 8, x(run.stall), base, { class: 'threshold' }),
 		stallLabel(x(run.stall), top - 12, width),
-		drawBars(0, buckets, x, top, base, 'connection', (low) => isStall(low) ? 'stall' : 'fine'));
+		drawBars(0, buckets, x, top, base, 'connect', (low) => isStall(low) ? 'stall' : 'fine'));
 	const needles = timers.filter(({ timer }) => timer >= from && timer <= to).map((f) => ({
 		at: x(f.timer),
 		words: duration(f.timer) + (timers.length > 1 ? ' (' + f.number + ')' : ''),
@@ -88,13 +88,13 @@ function waitsPicture(level) {
 
 	return picture({
 		level, question,
-		answer: plural(spread.wait.count, 'connection') +
+		answer: plural(spread.wait.count, 'connect') +
 			' by the time from the handshake to the client’s first byte. ' + (needle || blunt),
 		notes: LOG_NOTE + ' The height is logarithmic as well: one wait among thousands is visible.',
 		legend: [[rect(3, 2, 5, 12, { class: 'fine' }), 'prompt'],
 			late > 0 && [rect(3, 2, 5, 12, { class: 'stall' }), 'stalls']],
 		draw: (width) => drawWaits(width, question),
-		tables: bucketTable('Waits before the client’s first byte', spread.wait, 'connections'),
+		tables: bucketTable('Waits before the client’s first byte', spread.wait, 'connects'),
 	});
 }
 

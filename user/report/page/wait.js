@@ -151,8 +151,8 @@ function drawWait(width, t, label) {
 
 function waitPicture(e, level) {
 	const t = partsOf(e);
-	const question = t.held ? 'What came before this connection?' :
-		'What happened on one of these connections?';
+	const question = t.held ? 'What came before this connect?' :
+		'What happened on one of these connects?';
 	const rows = [
 		...t.steps.map(([name, at]) => [at, name, t.client, t.server]),
 		...t.tries.map((at, i) => [at, t.try + ' ' + (i + 1), endpointOf({ ...e.client, port: 0 }), t.peer]),
