@@ -603,6 +603,15 @@ def test_columns():
     b.quiet()
 
 
+def test_narrow_heading():
+    """on a phone, the numbers at the end of each row of the overview have a heading"""
+    for name, words in (('story', 'stalled'), ('unreachable', 'late or failed'), ('well', 'in time')):
+        _, path, _ = write(name, REPORTS[name]())
+        b = show(path, width=390)
+        expect(words in texts(b, '.overview svg text.axis'), name, texts(b, '.overview svg text.axis'))
+        b.quiet()
+
+
 def test_prompt():
     """healthy hosts look alive: each of their connects is a tick, in the overview and beside the failures of a server"""
     objects, path, page = write('prompt', story())

@@ -181,11 +181,10 @@ function drawHosts(width, groups, isCulprit, label, columns) {
 	const ground = [], parts = [];
 	let y = 4, row = 0;
 
-	if (isWide || traits.length) {
-		parts.push(ends.map((c) => text(c.end, y + 12, c.name, 'axis', 'end')),
-			traits.map((c) => text(c.at, y + 12, shorten(c.name, c.width - 8, 11), 'axis')));
-		y += 18;
-	}
+	/* on a narrow screen the name of the only column reaches over the time line */
+	parts.push(ends.map((c) => text(c.end, y + 12, c.name, 'axis', 'end')),
+		traits.map((c) => text(c.at, y + 12, shorten(c.name, c.width - 8, 11), 'axis')));
+	y += 18;
 	for (const group of groups) {
 		parts.push(text(0, y + 14, shorten(group.title, width, 12, 600), 'group'));
 		y += 22;
