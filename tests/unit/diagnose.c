@@ -420,10 +420,16 @@ static void test_storm_at_prefix(void)
 	struct model *m = office(8, 0, 4);
 	const struct finding *f;
 	struct session session = {};
-	struct host_facts facts = {};
+	struct known_route routes[3];
+	struct host_facts facts = { .routes = routes, .route_count = 3 };
 	struct diagnosis d;
 	unsigned int i;
 
+	for (i = 0; i < 3; i++)
+		routes[i] = (struct known_route){
+			.destination = between(0, HELPER + i, 5274, 0).server,
+			.route = { .state = ROUTE_FOUND, .prefix_length = 16, .table = 254 },
+		};
 	for (i = 0; i < 6; i++)
 		in_vain(m, HOST(i % 2), HELPER + i % 3, 9 * i);
 	for (i = 0; i < 500; i++)
@@ -434,6 +440,9 @@ static void test_storm_at_prefix(void)
 	       "sources of the storm count as affected hosts");
 	EXPECT(f && mentions(f, "3 servers, 6 connects of 2 hosts"),
 	       "attempts and hosts of the same peers");
+	EXPECT(f && mentions(f, "the 3 servers seen there never answered"),
+	       "more would be said of the network than was seen");
+	EXPECT(f && f->prefix_length == 24, "a larger network than that of the servers is named");
 	diagnosis_free(&d);
 	model_free(m);
 }

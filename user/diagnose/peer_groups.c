@@ -204,9 +204,12 @@ static void report_cut(struct context *g, const struct cut *cut, struct failing_
 		     format_address(text, &cut->prefix), cut->bits, cut->addresses, set.count,
 		     format_of_hosts(hosts, f->hosts_hurt));
 	finding_add_span(g, f, &set);
-	finding_line(f, "", "%s",
-		     cut->answered ? "before that it answered: a tunnel or a route was cut"
-				   : "nothing in it answered during this run");
+	if (cut->answered)
+		finding_line(f, "",
+			     "before that servers there answered: a tunnel or a route was cut");
+	else
+		finding_line(f, "", "the %zu servers seen there never answered in this run",
+			     cut->addresses);
 	if (first->peer)
 		finding_add_route(g, f, first->peer);
 	finding_line(f, "action",
