@@ -5,8 +5,7 @@
  * seen before (seen), and the connection that closed last (last_closed).
  *
  * Buys: the start of a connection finds all three in one cache line.
- * Costs: 2 MiB or more, and an overflow bucket for one attempt in a thousand when the table is
- * full.
+ * Costs: 4 MiB or more.
  */
 #pragma once
 
@@ -31,8 +30,9 @@ struct last_closed {
 
 /*
  * An entry is a slot number, from 1, in its lower bits and a tag from the hash in its upper bits; 0
- * is a free entry. There is a bucket for every four flows of the table. With a full table, one
- * attempt in a thousand finds its bucket full and is inserted into its overflow bucket.
+ * is a free entry. There is a bucket for every two flows of the table. An attempt whose bucket is
+ * full is counted as lost (COUNT_LOST_MAP): with a full table, one in 100 000 or fewer. The hash has a
+ * key, so nobody can choose four-tuples of one bucket.
  */
 struct bucket {
 	struct bpf_spin_lock lock; /* held while a flow is inserted, changed or removed */
@@ -47,14 +47,14 @@ struct bucket {
 
 _Static_assert(sizeof(struct bucket) == 64, "a cache line");
 
-#define MIN_BUCKETS (1 << 15)
+#define MIN_BUCKETS (1 << 16)
 
 /* Returns the number of buckets for a table of so many flows, a power of two. */
 static __always_inline __u32 buckets_for(__u32 flows)
 {
 	__u32 buckets = MIN_BUCKETS;
 
-	while (buckets < flows / 4)
+	while (buckets < flows / 2)
 		buckets *= 2;
 	return buckets;
 }
@@ -67,11 +67,6 @@ static __always_inline __u32 buckets_for(__u32 flows)
 static __always_inline __u32 bucket_number(__u32 hash, __u32 ifindex, const __u16 *vlan)
 {
 	return (hash ^ hash >> 16) + ifindex + vlan[0] * 0x2f35U + vlan[1] * 0x3e6bU;
-}
-
-static __always_inline __u32 overflow_bucket_number(__u32 number, __u32 hash)
-{
-	return number + (hash >> 8 | 1);
 }
 
 /*
@@ -154,20 +149,9 @@ static __always_inline __u32 bucket_entry_sum(const struct bucket *bucket, __u32
 	return sum;
 }
 
-/*
- * Set in the last word of seen when a flow of this bucket was inserted into its overflow bucket. It
- * is never cleared, since nothing counts these flows.
- */
-#define BUCKET_OVERFLOWED (1U << 31)
-
-static __always_inline bool bucket_has_overflowed(const struct bucket *bucket)
-{
-	return bucket->seen[SEEN_WORDS - 1] & BUCKET_OVERFLOWED;
-}
-
 static __always_inline __u32 seen_bit(__u32 hash)
 {
-	return (second_hash(hash) >> 16) * (32 * SEEN_WORDS - 1) >> 16;
+	return (second_hash(hash) >> 16) * (32 * SEEN_WORDS) >> 16;
 }
 
 /* Returns true if a connection with this hash was seen before. */

@@ -32,7 +32,6 @@ struct flow_ref {
 	__u32 index; /* index of the entry in the bucket */
 	__u32 entry;
 	__u32 isn;
-	__u32 entry_sum; /* entry, or 0 if it is in the overflow bucket; see bucket_entry_sum() */
 };
 
 /* flow must be the first member: table_new() returns a map element as a struct flow *. */
@@ -72,7 +71,6 @@ static __always_inline void flow_ref_set(struct flow_ref *found, struct flow_ent
 	found->entry = entry;
 	found->index = index;
 	found->isn = e->flow.client_isn;
-	found->entry_sum = entry;
 }
 
 static __always_inline bool bucket_find(struct bucket *bucket, const struct flow_key *key,
@@ -96,60 +94,18 @@ static __always_inline bool bucket_find(struct bucket *bucket, const struct flow
 	return false;
 }
 
-/* Returns the bucket for flows whose own bucket is full. */
-static __always_inline struct bucket *overflow_bucket(const struct flow_key *key, __u32 hash)
-{
-	__u32 number = bucket_number(hash, key->ifindex, key->vlan);
-
-	return bucket_at(overflow_bucket_number(number, hash));
-}
-
-/*
- * Looks up the key of the segment in this CPU's scratch. Returns its index in the overflow bucket,
- * or BUCKET_ENTRIES if the flow is not there.
- */
-__noinline int overflow_find(__u32 hash)
-{
-	struct scratch *scratch = this_cpu_scratch();
-	struct flow_ref found;
-	struct bucket *bucket;
-
-	if (!scratch)
-		return BUCKET_ENTRIES;
-	bucket = overflow_bucket(&scratch->segment.key, hash);
-	if (!bucket || !bucket_find(bucket, &scratch->segment.key, hash, &found))
-		return BUCKET_ENTRIES;
-	return found.index;
-}
-
 static __always_inline bool table_find(table_ctx *ctx, struct bucket *bucket,
 				       const struct flow_key *key, __u32 hash,
 				       struct flow_ref *found)
 {
-	struct flow_entry *e;
-	__u32 index, entry;
-
-	if (bucket_find(bucket, key, hash, found))
-		return true;
-	if (likely(!bucket_has_overflowed(bucket)))
-		return false;
-	index = overflow_find(hash);
-	bucket = overflow_bucket(key, hash);
-	if (!bucket || index >= BUCKET_ENTRIES)
-		return false;
-	entry = *(volatile __u32 *)&bucket->entries[index];
-	e = flow_at(entry & SLOT_MASK);
-	if (!e || !is_same_key(&e->key, key))
-		return false;
-	flow_ref_set(found, e, bucket, entry, index);
-	found->entry_sum = 0;
-	return true;
+	return bucket_find(bucket, key, hash, found);
 }
 
-static __always_inline bool bucket_find_entry(struct bucket *bucket, struct flow_entry *e,
-					      __u32 entry, struct flow_ref *found)
+/* Finds the bucket entry of a flow whose slot is known. */
+static __always_inline bool find_slot(struct flow_entry *e, __u32 slot, struct flow_ref *found)
 {
-	__u32 index;
+	__u32 hash = e->flow.hash, entry = entry_tag(hash) | slot, index;
+	struct bucket *bucket = bucket_at(bucket_number(hash, e->key.ifindex, e->key.vlan));
 
 #pragma nounroll
 	for (index = 0; bucket && index < BUCKET_ENTRIES; index++) {
@@ -159,16 +115,6 @@ static __always_inline bool bucket_find_entry(struct bucket *bucket, struct flow
 		return true;
 	}
 	return false;
-}
-
-/* Finds the bucket entry of a flow whose slot is known. */
-static __always_inline bool find_slot(struct flow_entry *e, __u32 slot, struct flow_ref *found)
-{
-	__u32 hash = e->flow.hash, entry = entry_tag(hash) | slot;
-	__u32 number = bucket_number(hash, e->key.ifindex, e->key.vlan);
-
-	return bucket_find_entry(bucket_at(number), e, entry, found) ||
-	       bucket_find_entry(overflow_bucket(&e->key, hash), e, entry, found);
 }
 
 /* ---- lock ---- */
@@ -328,29 +274,10 @@ static __always_inline enum counter bucket_insert(struct bucket *bucket, struct 
 		result = COUNT_ATTEMPTS;
 		goto out;
 	}
-	bucket->seen[SEEN_WORDS - 1] |= BUCKET_OVERFLOWED;
 	result = COUNT_LOST_MAP;
 out:
 	bpf_spin_unlock(&bucket->lock);
 	return result;
-}
-
-/* Like bucket_insert(), into the overflow bucket. */
-__noinline int overflow_insert(__u32 slot)
-{
-	struct flow_entry *e = flow_at(slot);
-	struct bucket *bucket;
-	__u32 entry_sum;
-
-	if (!e)
-		return COUNT_LOST_MAP;
-	bucket = overflow_bucket(&e->key, e->flow.hash);
-	if (!bucket)
-		return COUNT_LOST_MAP;
-	entry_sum = bucket_entry_sum(bucket, e->flow.hash);
-	if (entry_sum && overflow_find(e->flow.hash) < BUCKET_ENTRIES)
-		return COUNT_LATE_SYN_COPIES;
-	return bucket_insert(bucket, e, entry_sum);
 }
 
 static __always_inline const struct address *client_of(const struct flow_key *key,
@@ -369,8 +296,6 @@ static __always_inline bool table_insert(table_ctx *ctx, struct bucket *bucket,
 
 	e->key = *key;
 	result = bucket_insert(bucket, e, entry_sum);
-	if (unlikely(result == COUNT_LOST_MAP))
-		result = overflow_insert(slot);
 	if (unlikely(result != COUNT_ATTEMPTS)) {
 		/* constants, because the verifier needs a bound for the index */
 		counter_add(result == COUNT_LOST_MAP ? COUNT_LOST_MAP : COUNT_LATE_SYN_COPIES, 1);

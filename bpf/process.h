@@ -10,9 +10,7 @@
  *	table_now		returns the time in ns; called only if a segment needs it
  *	table_filter		returns the counting filter, see flow_filter.h
  *	table_bucket		returns the bucket of a bucket_number(), or NULL
- *	table_find		looks up the opening flow of a key and fills in *found;
- *				entry_sum is the flow's entry, or 0 if it is in the overflow
- *				bucket
+ *	table_find		looks up the opening flow of a key and fills in *found
  *	table_new		returns a zeroed flow that no lookup finds yet; without a free
  *				slot, counts the attempt as lost and returns NULL
  *	table_insert		inserts the flow if bucket_entry_sum() is unchanged; on failure
@@ -211,7 +209,7 @@ static __always_inline bool process_segment(table_ctx *ctx, struct segment *s)
 		}
 		why = settle_due(f, now, false) ? END_TIMEOUT : END_SUPERSEDED;
 		settle_flow(ctx, &found, why, now);
-		s->entry_sum -= found.entry_sum;
+		s->entry_sum -= found.entry;
 	}
 	if (is_syn(s))
 		return true;

@@ -65,7 +65,7 @@ static __always_inline bool can_skip(const struct headers *h, __u32 hash, __u32 
 	bucket = bucket_at(bucket_number(hash, ifindex, h->vlan));
 	if (!bucket)
 		return true;
-	if (may_be && (bucket_may_hold(bucket, hash) || bucket_has_overflowed(bucket)))
+	if (may_be && bucket_may_hold(bucket, hash))
 		return false;
 	if (!(flags & TCP_CONTROL))
 		return true;

@@ -30,7 +30,7 @@ typedef struct offline table_ctx;
 /* Result of a lookup. The buckets hold no entries: flows are found by uthash. */
 struct flow_ref {
 	struct flow *flow;
-	__u32 entry_sum; /* always 0 */
+	__u32 entry; /* always 0 */
 };
 
 struct offline {
@@ -93,7 +93,7 @@ static bool table_find(table_ctx *o, struct bucket *bucket, const struct flow_ke
 	if (!e)
 		return false;
 	found->flow = &e->flow;
-	found->entry_sum = 0;
+	found->entry = 0;
 	return true;
 }
 
