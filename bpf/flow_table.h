@@ -197,10 +197,10 @@ __noinline int evict_one(__u64 now)
 	bool is_verified = false;
 	__u64 attempt;
 
-	attempt = evict_dequeue(EVICT_UNVERIFIED);
+	attempt = evict_dequeue(false);
 	if (!attempt) {
 		is_verified = true;
-		attempt = evict_dequeue(EVICT_VERIFIED);
+		attempt = evict_dequeue(true);
 	}
 	if (!attempt)
 		return 0;
@@ -302,7 +302,7 @@ static __always_inline bool table_insert(table_ctx *ctx, struct bucket *bucket,
 		slot_free(e, true);
 		return false;
 	}
-	evict_enqueue(evict_class(client_of(key, f), now), (__u64)isn << 32 | slot);
+	evict_enqueue(is_client_verified(client_of(key, f), now), (__u64)isn << 32 | slot);
 	return true;
 }
 

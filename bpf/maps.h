@@ -71,60 +71,12 @@ struct {
 
 /* ---- eviction, see evict.h ---- */
 
-enum { EVICT_UNVERIFIED, EVICT_VERIFIED, EVICT_CLASSES };
-
-/* Each element is an attempt, as ISN << 32 | slot. The ring of EVICT_UNVERIFIED comes first. */
+/* Attempts of each class in the order of their first SYN, as ISN << 32 | slot. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
+	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__type(value, __u64);
-	__uint(max_entries, EVICT_CLASSES *DEFAULT_FLOWS);
-} evict_queue SEC(".maps");
-
-/* Chunk numbers since the start of the run; the ring index is the number modulo evict_chunks. */
-struct evict_ends {
-	struct bpf_spin_lock lock;
-	__u32 head; /* next chunk to fill */
-	__u32 tail; /* next chunk to evict from */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct evict_ends);
-	__uint(max_entries, EVICT_CLASSES);
-} evict_ends SEC(".maps");
-
-/* Position of a CPU in the chunk that it has taken. */
-struct evict_cursor {
-	__u32 next; /* index into evict_queue */
-	__u32 left; /* entries left in the chunk */
-};
-
-struct cpu_evict_cursors {
-	struct evict_cursor enqueue[EVICT_CLASSES];
-	struct evict_cursor dequeue[EVICT_CLASSES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct cpu_evict_cursors);
-	__uint(max_entries, 1);
-} cpu_evict_cursors SEC(".maps");
-
-struct syn_budget {
-	__u16 second; /* time of the last SYN, in units of 2^30 ns (about 1 s), modulo 2^16 */
-	__u16 syns; /* SYNs counted in that unit of time */
-};
-
-/* Indexed by client_hash() / 2: two in each element, since array maps pad elements to 8 bytes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct syn_budget[2]);
-	__uint(max_entries, CLIENT_HASHES / 2);
-} syn_budgets SEC(".maps");
+	__uint(max_entries, DEFAULT_FLOWS);
+} evict_unverified SEC(".maps"), evict_verified SEC(".maps");
 
 /* ---- output ---- */
 
@@ -246,7 +198,6 @@ const volatile struct hash_seed run_seed;
 const volatile struct selector selector;
 const volatile __u32 max_flows = DEFAULT_FLOWS;
 const volatile __u32 bucket_mask = MIN_BUCKETS - 1;
-const volatile __u32 evict_chunks = DEFAULT_FLOWS / EVICT_CHUNK; /* in the queue of each class */
 const volatile __u32 ring_bytes = DEFAULT_RING_BYTES;
 const volatile bool save_packets; /* --write */
 const volatile __u32 snaplen = MAX_HEADERS; /* maximum number of bytes of each saved packet */
@@ -277,6 +228,8 @@ bool under_pressure; /* the table is nearly full */
 
 /* Indexed by client_hash(): clients that completed a handshake. User space sets the flags. */
 bool verified_clients[CLIENT_HASHES];
+
+struct syn_budget syn_budgets[CLIENT_HASHES]; /* indexed by client_hash() */
 
 /* Indexed by activity_index() and direction. A packet passed since user space cleared the flag. */
 bool active[ACTIVITY_FLAGS][2];

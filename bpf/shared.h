@@ -14,9 +14,6 @@
 
 #define MAX_TRACKED_FLOWS (1 << 20)
 
-/* Queue entries that a CPU takes at a time. The size of an eviction queue is a multiple of this. */
-#define EVICT_CHUNK 32
-
 struct flow_entry {
 	struct flow flow;
 	struct flow_key key;
@@ -44,6 +41,12 @@ static __always_inline __u32 activity_index(__u32 ifindex)
 {
 	return ifindex & (ACTIVITY_FLAGS - 1);
 }
+
+/* SYNs of the clients with one client_hash() that were queued as verified: see evict.h. */
+struct syn_budget {
+	__u16 second; /* time of the last SYN, in units of 2^30 ns (about 1 s), modulo 2^16 */
+	__u16 syns; /* SYNs counted in that unit of time */
+};
 
 /* Clients are identified by a hash of their address. Several clients may share a hash. */
 #define CLIENT_HASHES (1 << 16)

@@ -76,7 +76,7 @@ static int verify(size_t variant)
 	}
 	/* with a seed of zeros the verifier would know the hash */
 	memset((void *)&bpf->rodata->run_seed, 0x5b, sizeof(bpf->rodata->run_seed));
-	set_table_sizes(bpf, EVICT_CHUNK); /* small maps are made quickly */
+	set_table_sizes(bpf, 1024); /* small maps are made quickly */
 	bpf_object__for_each_program(program, bpf->obj)
 	{
 		if (count == MAX_PROGRAMS || !(logs[count] = calloc(1, LOG_BYTES)))

@@ -9,15 +9,13 @@
 
 void set_table_sizes(struct probe_bpf *bpf, uint32_t flows)
 {
-	uint32_t chunks = (flows + EVICT_CHUNK - 1) / EVICT_CHUNK;
-
 	bpf_map__set_max_entries(bpf->maps.flows, 1 + flows);
 	bpf_map__set_max_entries(bpf->maps.free_slots, flows);
 	bpf->rodata->max_flows = flows;
 	bpf_map__set_max_entries(bpf->maps.buckets, buckets_for(flows));
 	bpf->rodata->bucket_mask = buckets_for(flows) - 1;
-	bpf_map__set_max_entries(bpf->maps.evict_queue, 2 * chunks * EVICT_CHUNK);
-	bpf->rodata->evict_chunks = chunks;
+	bpf_map__set_max_entries(bpf->maps.evict_unverified, flows);
+	bpf_map__set_max_entries(bpf->maps.evict_verified, flows);
 }
 
 int read_flows(const struct probe_bpf *bpf, uint32_t *slot, struct flow_entry *flows,
