@@ -44,12 +44,11 @@ static __always_inline bool dns_is_selected(struct __sk_buff *skb, const struct 
 __noinline int dns_scratch_is_selected(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
-	struct dns_buffer *p = this_cpu_dns_buffer();
 
-	if (!p || !scratch)
+	if (!scratch)
 		return 0;
-	dns_head_of(&p->head, &scratch->segment);
-	return dns_is_selected(skb, scratch, &p->head);
+	dns_head_of(&scratch->dns.head, &scratch->segment);
+	return dns_is_selected(skb, scratch, &scratch->dns.head);
 }
 
 /* Returns true if the sample and the budget let the packet pass. */
@@ -122,7 +121,7 @@ static __always_inline int send_dns_buffer(struct __sk_buff *skb, const struct s
 	return bpf_ringbuf_output(&dns, p, sizeof(p->head) + length, BPF_RB_NO_WAKEUP);
 }
 
-/* Completes the head in this CPU's dns_buffer, and sends the packet. */
+/* Completes the head in this CPU's scratch, and sends the packet. */
 static __always_inline void complete_dns(struct __sk_buff *skb, const struct scratch *scratch,
 					 struct dns_buffer *p)
 {
@@ -137,14 +136,14 @@ static __always_inline void complete_dns(struct __sk_buff *skb, const struct scr
 	counter_add(send_dns_buffer(skb, scratch, p) ? COUNT_LOST_DNS : COUNT_DNS, 1);
 }
 
-/* Sends the packet of the head in this CPU's dns_buffer. */
+/* Sends the packet of the head in this CPU's scratch. */
 __noinline int send_dns(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
-	struct dns_buffer *p = this_cpu_dns_buffer();
 
-	if (p && scratch && (!selector.clients.count || dns_is_selected(skb, scratch, &p->head)))
-		complete_dns(skb, scratch, p);
+	if (scratch &&
+	    (!selector.clients.count || dns_is_selected(skb, scratch, &scratch->dns.head)))
+		complete_dns(skb, scratch, &scratch->dns);
 	return 0;
 }
 
@@ -156,12 +155,11 @@ __noinline int send_dns(struct __sk_buff *skb)
 __noinline int send_dns_of_scratch(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
-	struct dns_buffer *p = this_cpu_dns_buffer();
 
-	if (!p || !scratch)
+	if (!scratch)
 		return 0;
-	dns_head_of(&p->head, &scratch->segment);
-	complete_dns(skb, scratch, p);
+	dns_head_of(&scratch->dns.head, &scratch->segment);
+	complete_dns(skb, scratch, &scratch->dns);
 	return 0;
 }
 

@@ -29,19 +29,15 @@ static __always_inline __u32 egress_syn_time(__u64 now)
 
 static __always_inline void record_egress_syn(struct __sk_buff *skb, const struct headers *h)
 {
-	__u32 isn, hash;
-	__u64 *word;
+	__u32 isn;
 
 	if ((h->transport[13] & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
 		return;
 	isn = get_be32(h->transport + 4);
-	hash = egress_syn_hash(isn);
-	word = bpf_map_lookup_elem(&egress_syns, &hash);
 	/* one store of ISN, time and interface: a reader on another CPU never sees a part of it */
-	if (word)
-		*(volatile __u64 *)word = (__u64)isn << 32 |
-					  (__u64)egress_syn_time(bpf_ktime_get_ns()) << 8 |
-					  (skb->ifindex & 0xff);
+	*(volatile __u64 *)&egress_syns[egress_syn_hash(isn)] =
+		(__u64)isn << 32 | (__u64)egress_syn_time(bpf_ktime_get_ns()) << 8 |
+		(skb->ifindex & 0xff);
 }
 
 /*
@@ -97,13 +93,11 @@ static __always_inline bool table_follows_peers(table_ctx *ctx)
 
 static __always_inline __u16 table_forwarding(table_ctx *ctx, const struct flow *f)
 {
-	__u32 hash = egress_syn_hash(f->client_isn);
-	__u64 *slot = bpf_map_lookup_elem(&egress_syns, &hash), word;
+	__u64 word = *(volatile __u64 *)&egress_syns[egress_syn_hash(f->client_isn)];
 	bool is_since;
 
-	if (!slot || egress_syns_incomplete)
+	if (egress_syns_incomplete)
 		return 0;
-	word = *(volatile __u64 *)slot;
 	is_since = ((word >> 8) - egress_syn_time(f->syn_last) & 0xffffff) < 1 << 23;
 	if (word && is_since && word >> 32 == f->client_isn)
 		return CLIENT_FORWARDED | (word & 0xff) << 8;

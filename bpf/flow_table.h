@@ -347,11 +347,7 @@ static __always_inline void table_count(table_ctx *ctx, enum counter c, __u64 n)
 
 static __always_inline void table_count_ethertype(table_ctx *ctx, __u16 ethertype)
 {
-	__u32 index = ethertype / (CACHELINE / sizeof(__u32));
-	struct ethertypes *row = bpf_map_lookup_elem(&ethertypes, &index);
-
-	if (row)
-		__sync_fetch_and_add(&row->packets[ethertype % (CACHELINE / sizeof(__u32))], 1);
+	__sync_fetch_and_add(&ethertypes[ethertype], 1);
 }
 
 /*

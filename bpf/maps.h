@@ -37,20 +37,6 @@ struct {
 
 /* ---- free slots, see freelist.h ---- */
 
-#define CPU_FREE_SLOTS 64
-
-struct cpu_free_slots {
-	__u32 count;
-	__u32 slots[CPU_FREE_SLOTS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct cpu_free_slots);
-	__uint(max_entries, 1);
-} cpu_free_slots SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK);
 	__type(value, __u32);
@@ -97,14 +83,6 @@ struct packet_buffer {
 	__u8 bytes[MAX_SNAPLEN];
 };
 
-/* A packet is assembled here. Its length is not constant, so it cannot be reserved in the ring. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct packet_buffer);
-	__uint(max_entries, 1);
-} packet_buffer SEC(".maps");
-
 /* Packets of DNS: a struct dns_head and the packet's first bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -115,28 +93,6 @@ struct dns_buffer {
 	struct dns_head head;
 	__u8 bytes[MAX_DNS_BYTES];
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct dns_buffer);
-	__uint(max_entries, 1);
-} dns_buffer SEC(".maps");
-
-#define CACHELINE 64
-
-/* One cache line of counters: a single counter would be padded to 8 bytes. */
-struct ethertypes {
-	__u32 packets[CACHELINE / sizeof(__u32)];
-};
-
-/* Number of packets that are neither IPv4 nor IPv6, by ethertype. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct ethertypes);
-	__uint(max_entries, 65536 * sizeof(__u32) / CACHELINE);
-} ethertypes SEC(".maps");
 
 struct counters {
 	__u64 count[COUNTERS];
@@ -149,15 +105,6 @@ struct {
 	__uint(max_entries, 1);
 } counters SEC(".maps");
 
-/* ---- SYNs recorded at egress, with --follow-peers only; see egress_syn.h ---- */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, __u64);
-	__uint(max_entries, 1); /* EGRESS_SYNS with --follow-peers */
-} egress_syns SEC(".maps");
-
 /* ---- resets of open connections, see reset.h ---- */
 
 struct {
@@ -168,6 +115,8 @@ struct {
 } resets SEC(".maps");
 
 /* ---- scratch ---- */
+
+#define CPU_FREE_SLOTS 64
 
 /*
  * Working memory that is too large for the stack of 512 bytes. The hooks run with softirqs
@@ -183,6 +132,12 @@ struct scratch {
 	__u32 tunnel_length;
 	/* the verifier assumes offsets up to 2 * MAX_HEADERS in header_at() */
 	__u8 headers[3 * MAX_HEADERS];
+	/* packets are assembled here: their length is not constant, so no ring reserves it */
+	struct dns_buffer dns;
+	struct packet_buffer packet;
+	/* free slots of this CPU, see freelist.h */
+	__u32 free_count;
+	__u32 free_slots[CPU_FREE_SLOTS];
 };
 
 struct {
@@ -234,11 +189,15 @@ struct syn_budget syn_budgets[CLIENT_HASHES]; /* indexed by client_hash() */
 /* Indexed by activity_index() and direction. A packet passed since user space cleared the flag. */
 bool active[ACTIVITY_FLAGS][2];
 
+__u64 egress_syns[EGRESS_SYNS]; /* with --follow-peers: SYNs that left, see egress_syn.h */
+
 /*
  * Set if a packet that left could not be parsed: an absent SYN then proves nothing. See
  * egress_syn.h.
  */
 bool egress_syns_incomplete;
+
+__u32 ethertypes[65536]; /* number of packets that are neither IPv4 nor IPv6 */
 
 struct budget dns_budget; /* dns_budget_limit */
 __u32 dns_sample_shift; /* set by user space: only one host in 2^shift is looked at */
@@ -250,13 +209,6 @@ static __always_inline struct scratch *this_cpu_scratch(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&cpu_scratch, &zero);
-}
-
-static __always_inline struct dns_buffer *this_cpu_dns_buffer(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&dns_buffer, &zero);
 }
 
 static __always_inline struct counters *this_cpu_counters(void)

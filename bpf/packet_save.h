@@ -9,17 +9,16 @@
 #include "packet_event.h"
 #include "skb.h"
 
-/* Completes the head in this CPU's packet_buffer and sends the packet. */
+/* Completes the head in this CPU's scratch and sends the packet. */
 __noinline int emit_packet(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
 	__u64 length = skb->len;
 	struct packet_buffer *p;
-	__u32 zero = 0;
 
-	p = bpf_map_lookup_elem(&packet_buffer, &zero);
-	if (!p || !scratch)
+	if (!scratch)
 		return 0;
+	p = &scratch->packet;
 	p->head.wire_length = skb->len;
 	p->head.vlan_protocol = skb->vlan_present ? be16_to_cpu(skb->vlan_proto) : 0;
 	p->head.vlan_tci = skb->vlan_tci;
@@ -45,12 +44,11 @@ static __noinline void save_packet(struct __sk_buff *skb, const struct flow_key 
 {
 	struct scratch *scratch = this_cpu_scratch();
 	struct packet_buffer *p;
-	__u32 zero = 0;
 	__u8 roles;
 
-	p = bpf_map_lookup_elem(&packet_buffer, &zero);
-	if (!p || !scratch)
+	if (!scratch)
 		return;
+	p = &scratch->packet;
 	roles = packet_roles(f, &scratch->segment, from_client, now);
 	if (!roles)
 		return;

@@ -154,11 +154,10 @@ int dns_path(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
 	struct frame f = frame_linear(skb);
-	struct dns_buffer *p = this_cpu_dns_buffer();
 	struct segment s = {};
 	struct headers h;
 
-	if (!scratch || !p)
+	if (!scratch)
 		return TC_NEXT;
 	headers_init(&h, skb);
 	if (parse_plain(&f, scratch->link, be16_to_cpu(skb->protocol), PROTOCOL_UDP, &h) !=
@@ -179,7 +178,7 @@ int dns_path(struct __sk_buff *skb)
 		__builtin_memcpy(s.mac, h.ethernet + 6, sizeof(s.mac));
 	segment_set_origin(&s, skb, scratch->egress);
 	s.time = table_now(skb);
-	dns_head_of(&p->head, &s);
+	dns_head_of(&scratch->dns.head, &s);
 	send_dns(skb);
 	return TC_NEXT;
 }

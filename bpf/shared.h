@@ -29,7 +29,7 @@ struct candidate {
 
 #define CANDIDATES 64
 
-/* Number of elements of the map egress_syns with --follow-peers. */
+/* Number of SYNs that left which --follow-peers remembers. */
 #define EGRESS_SYNS (1 << 16)
 
 /*

@@ -209,8 +209,6 @@ static void set_map_sizes(const struct live *l)
 
 	set_table_sizes(bpf, l->options->max_flows);
 	bpf_map__set_max_entries(bpf->maps.records, l->options->ring_bytes);
-	if (l->followed_count)
-		bpf_map__set_max_entries(bpf->maps.egress_syns, EGRESS_SYNS);
 	if (l->sink->packet)
 		bpf_map__set_max_entries(bpf->maps.packets, PACKET_RING_BYTES);
 }

@@ -319,16 +319,7 @@ bool is_any_opening(struct live *l)
 
 void read_ethertypes(struct live *l)
 {
-	uint32_t *packets = calloc(65536, sizeof(*packets)), *keys, count = 65536 / 16, position;
-
-	keys = calloc(count, sizeof(*keys));
-	if (packets && keys &&
-	    (!bpf_map_lookup_batch(bpf_map__fd(l->bpf->maps.ethertypes), NULL, &position, keys,
-				   packets, &count, NULL) ||
-	     errno == ENOENT))
-		session_set_ethertypes(l->session, packets);
-	free(keys);
-	free(packets);
+	session_set_ethertypes(l->session, l->bpf->bss->ethertypes);
 }
 
 void read_resets(struct live *l)
