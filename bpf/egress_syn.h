@@ -51,6 +51,7 @@ __noinline int record_egress_copy(struct __sk_buff *skb, __u32 link)
 	enum parse_result parsed;
 	struct headers h;
 	struct frame f;
+	int failure;
 
 	if (!scratch)
 		return 0;
@@ -59,11 +60,18 @@ __noinline int record_egress_copy(struct __sk_buff *skb, __u32 link)
 	if (length < 20)
 		return 0;
 	barrier_var(length);
+	scratch->link = link;
 	if (bpf_skb_load_bytes(skb, 0, scratch->headers, length)) {
 		egress_syns_incomplete = true;
 		return 0;
 	}
-	parsed = parse_copy(skb, scratch, length, link, &f, &h);
+	failure = parse_copy_link(skb, length);
+	if (failure != PARSE_OK) {
+		egress_syns_incomplete |= failure == PARSE_TRUNCATED;
+		return 0;
+	}
+	f = frame_copy(skb, scratch, length);
+	parsed = parse_copy(&f, scratch, &h);
 	if (parsed == PARSE_TCP)
 		record_egress_syn(skb, &h);
 	else if (parsed == PARSE_TRUNCATED)

@@ -126,7 +126,9 @@ struct scratch {
 	struct segment segment;
 	__u8 link; /* enum link_type; link and egress are arguments of slow_path() */
 	bool egress;
-	__u16 ethertype; /* of a packet for count_other() */
+	/* set by parse_copy_link() */
+	__u16 ethertype; /* as in struct headers */
+	__u32 ip_offset; /* of the IP header in headers[] */
 	__u32 launder; /* see launder() */
 	/* bytes of the packet from its network header on; 0 if it has no tunnel headers */
 	__u32 tunnel_length;

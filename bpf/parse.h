@@ -270,6 +270,23 @@ static __always_inline enum parse_result parse_transport(const struct frame *f, 
 	return h->protocol == PROTOCOL_UDP ? PARSE_UDP : PARSE_ICMP;
 }
 
+/* Parses the IP packet at offset, and finds its transport header. */
+static __always_inline enum parse_result parse_packet(const struct frame *f, __u32 offset,
+						      struct headers *h)
+{
+	enum parse_result parsed;
+
+	if (h->ethertype == ETHERTYPE_IP4)
+		parsed = parse_ip4(f, offset, h);
+	else if (h->ethertype == ETHERTYPE_IP6)
+		parsed = parse_ip6(f, offset, h);
+	else
+		return PARSE_UNKNOWN_LINK;
+	if (parsed != PARSE_OK)
+		return parsed;
+	return parse_transport(f, h);
+}
+
 /*
  * Parses a frame. ethertype is used with LINK_RAW_IP only. The caller sets h->vlan[0] to the VLAN
  * id in the skb's metadata, or 0: that tag is the outer one.
@@ -281,17 +298,7 @@ static __always_inline enum parse_result parse_headers(const struct frame *f, en
 	__u32 offset = 0;
 
 	parsed = parse_link(f, link, ethertype, &offset, h);
-	if (parsed != PARSE_OK)
-		return parsed;
-	if (h->ethertype == ETHERTYPE_IP4)
-		parsed = parse_ip4(f, offset, h);
-	else if (h->ethertype == ETHERTYPE_IP6)
-		parsed = parse_ip6(f, offset, h);
-	else
-		return PARSE_UNKNOWN_LINK;
-	if (parsed != PARSE_OK)
-		return parsed;
-	return parse_transport(f, h);
+	return parsed == PARSE_OK ? parse_packet(f, offset, h) : parsed;
 }
 
 /*

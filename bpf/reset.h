@@ -92,7 +92,7 @@ static __always_inline bool is_refusal(const struct segment *s)
 /* The entries that a server may use. Of a full set, the server with the fewest resets is replaced. */
 struct reset_set {
 	struct bpf_spin_lock lock;
-	__u32 pad;
+	__u32 way; /* of the last reset, see reset_set_count() */
 	struct reset_server ways[RESET_WAYS];
 };
 
@@ -179,6 +179,12 @@ static __always_inline void reset_server_count(struct reset_server *e, const str
 		e->ttl_max = r->ttl;
 }
 
+/* Reads the number back from memory: the verifier follows a path for each value that it knows. */
+static __always_inline struct reset_server *way_of(struct reset_set *set)
+{
+	return &set->ways[*(volatile __u32 *)&set->way & (RESET_WAYS - 1)];
+}
+
 /*
  * Counts a reset, with the set locked. Returns the number of resets of the server whose entry was
  * replaced. Only a reset that counts for the finding replaces others.
@@ -187,17 +193,18 @@ static __always_inline __u32 reset_set_count(struct reset_set *set, const struct
 					     __u64 now)
 {
 	bool counts = r->from_server && !(r->with_ack && r->opened_here);
-	__u32 i, found = RESET_WAYS, least = 0, replaced = 0;
+	__u32 i, replaced = 0;
 	struct reset_server *e;
 
-	for (i = 0; i < RESET_WAYS; i++) {
+	set->way = 0;
+	for (i = 1; i < RESET_WAYS; i++)
+		if (set->ways[i].resets < way_of(set)->resets)
+			set->way = i;
+	for (i = 0; i < RESET_WAYS; i++)
 		if (is_server_of(&set->ways[i], r))
-			found = i;
-		if (set->ways[i].resets < set->ways[least & (RESET_WAYS - 1)].resets)
-			least = i;
-	}
-	e = &set->ways[(found == RESET_WAYS ? least : found) & (RESET_WAYS - 1)];
-	if (found == RESET_WAYS) {
+			set->way = i;
+	e = way_of(set);
+	if (!is_server_of(e, r)) {
 		if (!counts && (!r->from_server || e->resets))
 			return 0;
 		replaced = e->resets;

@@ -270,26 +270,30 @@ static __always_inline void segment_from_udp(const struct frame *f, const struct
 	segment_set_place(f, h, s);
 }
 
-/*
- * Fills in *s from headers parsed as PARSE_ICMP, up to segment_read_quote(). Returns false if the
- * message quotes no packet that can be parsed.
- */
-static __always_inline bool segment_from_icmp(const struct frame *f, const struct headers *h,
+/* Fills in *s from headers parsed as PARSE_ICMP, up to segment_parse_quote(). */
+static __always_inline void segment_from_icmp(const struct frame *f, const struct headers *h,
 					      struct segment *s)
 {
-	struct headers quoted = {};
-
-	if (h->ip6) {
-		if (parse_ip6(f, h->transport_offset + 8, &quoted) != PARSE_OK)
-			return false;
-	} else {
-		if (parse_ip4(f, h->transport_offset + 8, &quoted) != PARSE_OK)
-			return false;
-	}
 	s->vlan[0] = h->vlan[0];
 	s->vlan[1] = h->vlan[1];
+	s->ip6 = h->ip6;
 	s->icmp_ip_offset = h->ip - f->begin;
 	s->icmp_offset = h->transport_offset;
+}
+
+/*
+ * Parses the packet that an ICMP message quotes, up to segment_read_quote(). Returns false if none
+ * can be parsed.
+ */
+static __always_inline bool segment_parse_quote(const struct frame *f, struct segment *s)
+{
+	__u32 offset = launder(f, s->icmp_offset + 8);
+	struct headers quoted = {};
+	enum parse_result parsed;
+
+	parsed = s->ip6 ? parse_ip6(f, offset, &quoted) : parse_ip4(f, offset, &quoted);
+	if (parsed != PARSE_OK)
+		return false;
 	segment_set_place(f, &quoted, s);
 	return true;
 }

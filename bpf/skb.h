@@ -29,17 +29,55 @@ static __always_inline void headers_init(struct headers *h, const struct __sk_bu
 		h->vlan[0] = skb->vlan_tci & 0xfff;
 }
 
-/* Parses the first length bytes of the packet, which the caller has copied to scratch->headers. */
-static __always_inline enum parse_result parse_copy(struct __sk_buff *skb, struct scratch *scratch,
-						    __u64 length, __u32 link, struct frame *f,
+/* Returns the first length bytes of the packet, which the caller has copied to scratch->headers. */
+static __always_inline struct frame frame_copy(const struct __sk_buff *skb, struct scratch *scratch,
+					       __u64 length)
+{
+	struct frame f = {
+		.begin = scratch->headers,
+		.end = scratch->headers + length,
+		.wire_length = skb->len,
+		.launder = &scratch->launder,
+	};
+
+	return f;
+}
+
+/*
+ * Parses the link header of the copy in this CPU's scratch, for parse_copy(). Returns PARSE_OK, or
+ * why the packet is not parsed further. A function of its own: the verifier follows the ways
+ * through the headers above IP once, not for each way through those below.
+ */
+__noinline int parse_copy_link(struct __sk_buff *skb, __u32 length)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	enum parse_result parsed;
+	struct headers h;
+	struct frame f;
+
+	if (!scratch)
+		return PARSE_MALFORMED;
+	f = frame_copy(skb, scratch, length & (2 * MAX_HEADERS - 1));
+	headers_init(&h, skb);
+	scratch->ip_offset = 0;
+	parsed = parse_link(&f, scratch->link, be16_to_cpu(skb->protocol), &scratch->ip_offset, &h);
+	scratch->ethertype = h.ethertype;
+	scratch->segment.vlan[0] = h.vlan[0];
+	scratch->segment.vlan[1] = h.vlan[1];
+	scratch->segment.has_mac = h.ethernet != NULL;
+	return parsed;
+}
+
+/* Parses the packet behind that link header. */
+static __always_inline enum parse_result parse_copy(const struct frame *f, struct scratch *scratch,
 						    struct headers *h)
 {
-	f->begin = scratch->headers;
-	f->end = scratch->headers + length;
-	f->wire_length = skb->len;
-	f->launder = &scratch->launder;
-	headers_init(h, skb);
-	return parse_headers(f, link, be16_to_cpu(skb->protocol), h);
+	__builtin_memset(h, 0, sizeof(*h)); /* as in headers_init() */
+	h->ethernet = scratch->segment.has_mac ? scratch->headers : NULL;
+	h->ethertype = scratch->ethertype;
+	h->vlan[0] = scratch->segment.vlan[0];
+	h->vlan[1] = scratch->segment.vlan[1];
+	return parse_packet(f, scratch->ip_offset, h);
 }
 
 /*

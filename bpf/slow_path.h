@@ -100,7 +100,7 @@ static __always_inline bool slow_path_linear(struct __sk_buff *skb, struct scrat
 }
 
 /* Counts the UDP datagram in this CPU's scratch, and passes it on if it is DNS. */
-__noinline int process_udp(struct __sk_buff *skb, __u32 egress)
+__noinline int process_udp(struct __sk_buff *skb)
 {
 	struct scratch *scratch = this_cpu_scratch();
 	const __u8 *udp;
@@ -117,15 +117,30 @@ __noinline int process_udp(struct __sk_buff *skb, __u32 egress)
 			 udp);
 	if (scratch->segment.has_mac)
 		__builtin_memcpy(scratch->segment.mac, scratch->headers + 6, 6);
-	segment_set_origin(&scratch->segment, skb, egress);
+	segment_set_origin(&scratch->segment, skb, scratch->egress);
 	return process_dns(skb);
+}
+
+/*
+ * Parses the packet that an ICMP error quotes, in this CPU's scratch. A function of its own, as
+ * parse_copy_link().
+ */
+__noinline int parse_quote(struct __sk_buff *skb, __u32 length)
+{
+	struct scratch *scratch = this_cpu_scratch();
+	struct frame f;
+
+	if (!scratch)
+		return false;
+	f = frame_copy(skb, scratch, length & (2 * MAX_HEADERS - 1));
+	return segment_parse_quote(&f, &scratch->segment);
 }
 
 /*
  * Reads the packet that an ICMP error quotes. Returns true for a TCP segment. If it is DNS, passes
  * the error on.
  */
-__noinline int read_quote(struct __sk_buff *skb, __u32 egress, __u32 length)
+__noinline int read_quote(struct __sk_buff *skb, __u32 length)
 {
 	struct scratch *scratch = this_cpu_scratch();
 
@@ -135,7 +150,7 @@ __noinline int read_quote(struct __sk_buff *skb, __u32 egress, __u32 length)
 		return false;
 	if (scratch->segment.kind == SEGMENT_ICMP_ERROR)
 		return true;
-	segment_set_origin(&scratch->segment, skb, egress);
+	segment_set_origin(&scratch->segment, skb, scratch->egress);
 	process_dns(skb);
 	return false;
 }
@@ -156,29 +171,34 @@ __noinline int count_other(__u32 parsed)
 
 /* Processes a packet whose first length bytes the caller copied to scratch->headers. */
 static __always_inline void process_copy(struct __sk_buff *skb, struct scratch *scratch,
-					 __u64 length, __u32 link, __u32 egress)
+					 __u64 length)
 {
+	struct frame f = frame_copy(skb, scratch, length);
 	enum parse_result parsed;
 	struct headers h;
-	struct frame f;
+	int failure;
 
-	parsed = parse_copy(skb, scratch, length, link, &f, &h);
+	failure = parse_copy_link(skb, length);
+	if (failure != PARSE_OK) {
+		count_other(failure);
+		return;
+	}
+	parsed = parse_copy(&f, scratch, &h);
 	if (parsed == PARSE_TCP) {
 		segment_from_tcp(&h, &scratch->segment);
 	} else if (parsed == PARSE_UDP) {
 		segment_from_udp(&f, &h, &scratch->segment);
-		process_udp(skb, egress);
+		process_udp(skb);
 		return;
 	} else if (parsed == PARSE_ICMP) {
-		if (!segment_from_icmp(&f, &h, &scratch->segment) ||
-		    !read_quote(skb, egress, length))
+		segment_from_icmp(&f, &h, &scratch->segment);
+		if (!parse_quote(skb, length) || !read_quote(skb, length))
 			return;
 	} else {
-		scratch->ethertype = h.ethertype;
 		count_other(parsed);
 		return;
 	}
-	segment_set_origin(&scratch->segment, skb, egress);
+	segment_set_origin(&scratch->segment, skb, scratch->egress);
 	scratch->segment.hash = segment_hash(&scratch->segment, &run_seed);
 	if (process_scratch(skb))
 		start_scratch(skb);
@@ -208,7 +228,7 @@ __noinline int slow_path_copy(struct __sk_buff *skb)
 		counter_add(COUNT_LOST_TRUNCATED, 1);
 		return 0;
 	}
-	process_copy(skb, scratch, length, scratch->link, scratch->egress);
+	process_copy(skb, scratch, length);
 	return 0;
 }
 
@@ -247,7 +267,9 @@ __noinline int slow_path_tunnel(struct __sk_buff *skb)
 		}
 	}
 	scratch->tunnel_length = length;
-	process_copy(skb, scratch, length, LINK_RAW_IP, false);
+	scratch->link = LINK_RAW_IP;
+	scratch->egress = false;
+	process_copy(skb, scratch, length);
 	scratch->tunnel_length = 0;
 	return 0;
 }

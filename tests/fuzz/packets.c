@@ -180,9 +180,11 @@ static void compare_parsers(const struct offline_frame *frame)
 	case FASTPATH_IGNORE:
 		REQUIRE(parsed == PARSE_IGNORE || parsed == PARSE_ICMP ||
 			parsed == PARSE_MALFORMED);
-		if (parsed == PARSE_ICMP)
-			REQUIRE(!segment_from_icmp(&f, &deep, &quoted) ||
+		if (parsed == PARSE_ICMP) {
+			segment_from_icmp(&f, &deep, &quoted);
+			REQUIRE(!segment_parse_quote(&f, &quoted) ||
 				!segment_read_quote(&quoted, frame->bytes, frame->length));
+		}
 		break;
 	case FASTPATH_OTHER_PROTO:
 		REQUIRE(parsed == PARSE_OTHER_PROTO);

@@ -391,7 +391,8 @@ void offline_feed(struct offline *o, const struct offline_frame *frame)
 	if (parsed == PARSE_TCP) {
 		segment_from_tcp(&h, &s);
 	} else if (parsed == PARSE_ICMP) {
-		if (!segment_from_icmp(&f, &h, &s) ||
+		segment_from_icmp(&f, &h, &s);
+		if (!segment_parse_quote(&f, &s) ||
 		    !segment_read_quote(&s, frame->bytes, frame->length))
 			return;
 	} else if (parsed == PARSE_UDP &&
