@@ -94,6 +94,10 @@ VARIANTS = [
 ]
 
 
+SLICES = {'probe': 'probe', 'probe_kernel': 'its kernel side alone', 'other': 'the other build',
+          'other_kernel': "the other build's kernel side alone", 'control': 'the empty program again: the noise'}
+
+
 def median_interval(values):
     """Returns (median, low, high): 95 % confidence by order statistics (normal approximation)."""
     v = sorted(values)
@@ -170,52 +174,75 @@ class Switch:
         for link, _ in self.links:
             self.bpf(self.LINK_UPDATE, link, self.nothing, 0, 0)
 
-    def probe(self):
+    def kernel(self):
+        """The kernel side alone: the probe remains stopped, and its rings hold the records of a slice."""
         for link, own in self.links:
             self.bpf(self.LINK_UPDATE, link, own, 0, 0)
+
+    def probe(self):
+        self.kernel()
         os.kill(self.pid, signal.SIGCONT)
 
 
-def slices(count, seconds, traffic, read):
-    """Alternates quickly without stopping the traffic. Returns (probe / empty, empty / empty), each (median, low,
-    high).
+def slices(count, seconds, traffic, read, builds):
+    """Alternates quickly without stopping the traffic. Returns {KEY: (median, low, high)} of the rate relative to the
+    empty program's, for each build {KEY: PROGRAM}, for KEY_kernel without its user side, and for the control.
     """
-    probe = start(GATEWAY, *VARIANTS[2].command, pinned=True, ready=VARIANTS[2].ready)
-    hold = start(GATEWAY, HOLD[0], 'lo', ready='ready', stdin=subprocess.PIPE)
-    ratios, controls = [], []
+    probes = [start(GATEWAY, program, *VARIANTS[2].command[1:], pinned=True, ready=VARIANTS[2].ready)
+              for program in builds.values()]
+    # an empty program for each: no hook takes the same one twice
+    holds = [start(GATEWAY, HOLD[0], 'lo', ready='ready', stdin=subprocess.PIPE) for _ in builds]
+    ratios = {'control': []}
     try:
-        switch = Switch(probe, hold)
+        turns = {}
+        for key, probe, hold in zip(builds, probes, holds):
+            switch = Switch(probe, hold)
+            turns[key], turns[key + '_kernel'] = (switch, switch.probe), (switch, switch.kernel)
+            switch.empty()
         traffic.send_signal(signal.SIGCONT)
         time.sleep(1)
 
-        def rate(turn):
-            turn()
+        def rate():
             time.sleep(0.01)
             began, before = time.monotonic(), read()
             time.sleep(seconds)
             return (read() - before) / (time.monotonic() - began)
-        for _ in range(count):
-            first, middle, last = rate(switch.empty), rate(switch.probe), rate(switch.empty)
-            if first and last:
-                ratios.append(2 * middle / (first + last))
-                controls.append(last / first)
-        switch.probe()
+        for number in range(count):
+            for key in list(turns)[number % len(turns):] + list(turns)[:number % len(turns)]:
+                switch, turn = turns[key]
+                first = rate()
+                turn()
+                middle = rate()
+                switch.empty()
+                os.kill(switch.pid, signal.SIGCONT)  # reads the rest
+                time.sleep(0.06)  # it wakes up 20 times a second
+                os.kill(switch.pid, signal.SIGSTOP)
+                last = rate()
+                if first and last:
+                    ratios.setdefault(key, []).append(2 * middle / (first + last))
+                    ratios['control'].append(last / first)
     finally:
-        os.kill(probe.pid, signal.SIGCONT)
         traffic.send_signal(signal.SIGSTOP)
-        hold.stdin.close()
-        stop(hold)
-        stop(probe)
-    return median_interval(ratios), median_interval(controls)
+        for key, probe in zip(builds, probes):
+            os.kill(probe.pid, signal.SIGCONT)
+            lost = re.search(r'([1-9]\d*) records dropped', stop(probe))
+            if lost:
+                note('%s lost %s records: its kernel side did less' % (SLICES[key], lost.group(1)))
+        for hold in holds:
+            hold.stdin.close()
+            stop(hold)
+    return {key: median_interval(values) for key, values in ratios.items()}
 
 
-def measure(count, seconds, traffic, read):
-    fine, control = slices(20 * count, seconds / 5, traffic, read)
+def measure(count, seconds, traffic, read, builds):
+    fine = slices(20 * count, seconds / 5, traffic, read, builds)
+    if len(builds) > 1:
+        return {'slices': fine}, read()
     ratios, last = rounds(count, seconds, traffic, read)
-    return dict(ratios, probe_slices=fine, control_slices=control), last
+    return dict(ratios, slices=fine), last
 
 
-def bulk(count, seconds):
+def bulk(count, seconds, builds):
     """Measures a routed TCP flow of MTU-sized packets, all on one core."""
     for namespace in [GATEWAY, WAN, os.environ['LAB_SWITCH']] + CLIENTS:
         for link in json.loads(netns.sh(namespace, 'ip', '-j', 'link')):
@@ -231,13 +258,13 @@ def bulk(count, seconds):
                     return int(line.split(':')[1].split()[0])
     try:
         client.send_signal(signal.SIGSTOP)
-        return measure(count, seconds, client, read)
+        return measure(count, seconds, client, read, builds)
     finally:
         stop(client, signal.SIGKILL)
         stop(server, signal.SIGKILL)
 
 
-def churn(count, seconds):
+def churn(count, seconds, builds):
     """Measures consecutive new connections, each with a request and an answer, all on one core."""
     traffic = os.path.join(BUILD, 'bench-traffic')
     with tempfile.NamedTemporaryFile() as f:
@@ -248,26 +275,28 @@ def churn(count, seconds):
             time.sleep(0.2)
             client.send_signal(signal.SIGSTOP)
             with mmap.mmap(f.fileno(), 8) as shared:
-                return measure(count, seconds, client, lambda: struct.unpack('Q', shared[:8])[0])
+                return measure(count, seconds, client, lambda: struct.unpack('Q', shared[:8])[0], builds)
         finally:
             stop(client, signal.SIGKILL)
             stop(server, signal.SIGKILL)
 
 
-def cost(count):
-    """Returns {case: (median, low, high)} in nanoseconds at the hook, through BPF_PROG_TEST_RUN.
+def cost(count, builds):
+    """Returns {build: {case: (median, low, high)}} in nanoseconds at the hook, through BPF_PROG_TEST_RUN.
 
     The kernel places the code at another address each time that it is loaded, which alone changes a result by some
     nanoseconds. So it is loaded LOADS times, and the interval is that of the loads' medians.
     """
-    medians = {}
+    medians = {key: {} for key in builds}
     for _ in range(LOADS):
-        output = subprocess.run(['nice', '-n', str(PRIORITY), 'taskset', '-c', str(CORE),
-                                 os.path.join(BUILD, 'bench-cost'), str(count)],
-                                check=True, stdout=subprocess.PIPE, text=True).stdout
-        for words in map(str.split, output.splitlines()):
-            medians.setdefault(words[0], []).append(float(words[1]))
-    return {case: (statistics.median(values), min(values), max(values)) for case, values in medians.items()}
+        for key, program in builds.items():
+            tool = os.path.join(os.path.dirname(program), 'build', 'bench-cost')
+            output = subprocess.run(['nice', '-n', str(PRIORITY), 'taskset', '-c', str(CORE), tool, str(count)],
+                                    check=True, stdout=subprocess.PIPE, text=True).stdout
+            for words in map(str.split, output.splitlines()):
+                medians[key].setdefault(words[0], []).append(float(words[1]))
+    return {key: {case: (statistics.median(v), min(v), max(v)) for case, v in cases.items()}
+            for key, cases in medians.items()}
 
 
 def cpu_seconds(pid):
@@ -351,12 +380,18 @@ def main():
     parser = argparse.ArgumentParser(prog='bench', description=__doc__.splitlines()[0])
     parser.add_argument('--json', action='store_true', help='one object on standard output, no table')
     parser.add_argument('--rounds', type=int, default=15, help='interleaved rounds in the lab (default 15)')
+    parser.add_argument('--compare', metavar='DIR', help='measure the build in this checkout beside this one, in the '
+                        'same run: the parts cost, bulk and churn')
     parser.add_argument('--only', default='', help='some parts: cost,bulk,churn,start,user,flood')
     args = parser.parse_args()
     # at this priority, other programs on the traffic's core would hardly run
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {CORE} or {CORE})
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     parts = args.only.split(',') if args.only else ['cost', 'start', 'user', 'flood', 'bulk', 'churn']
+    builds = {'probe': netns.PROBE}
+    if args.compare:
+        parts = [part for part in parts if part in ('cost', 'bulk', 'churn')]
+        builds['other'] = os.path.join(args.compare, 'probe')
     result = {'machine': machine(), 'core': CORE, 'rounds': args.rounds}
     rows = []
 
@@ -368,7 +403,8 @@ def main():
 
     if 'cost' in parts:
         note('cost: packets at the hook, compared with an empty program ...')
-        c = cost(args.rounds)
+        costs = cost(args.rounds, builds)
+        c = costs['probe']
         result.update(
             established_ns=max(c['data_v4'][0], c['data_v6'][0]), storm_ns=max(c['storm_v4'][0], c['storm_v6'][0]),
             ack_ns=max(c['ack_v4'][0], c['ack_v6'][0]),
@@ -398,8 +434,15 @@ def main():
         row('a connection from its SYN to both first payloads', '%.2f [%.2f, %.2f] us' % c['opening'], '0.7')
         row('    to its last FIN', '%.2f [%.2f, %.2f] us' % c['opening_and_closing'])
         row('    in the storm', '%.2f [%.2f, %.2f] us' % c['storm_opening'])
+        row('    with caches that other work has filled', '%.2f [%.2f, %.2f] us' % c['cold_opening'])
         row('a sweep of all openings, of 1 000', '%.2f [%.2f, %.2f] ms' % c['sweep_few'])
         row('                        of 100 000, drained in between', '%.1f [%.1f, %.1f] ms' % c['sweep_storm'])
+        for case in c:
+            if case.startswith('size_'):
+                row('%s: bytes of machine code, and maps' % case[5:], '%.0f, %.0f' % (c[case][0], c[case][1]))
+            elif args.compare and case in costs['other']:
+                row('    this build over the other: ' + case,
+                    '%.2f' % (c[case][0] / (costs['other'][case][0] or 1)))
     if 'start' in parts:
         note('start: from exec to attached ...')
         times, memory = start_time(9)
@@ -423,13 +466,15 @@ def main():
         if part not in parts:
             continue
         note('%s: %d rounds of six variants ...' % (part, args.rounds))
-        ratios, last = function(args.rounds, 0.5)
-        result[part + '_ratio'] = ratios['probe_slices'][0]
+        ratios, last = function(args.rounds, 0.5, builds)
+        result[part + '_ratio'] = ratios['slices']['probe'][0]
         result[part] = ratios
         result[part + '_per_second'] = last
         row('%s/s, over the empty program' % words.upper(), 'median [95 %]', 'goal')
-        row('    probe, in %d slices of 0.1 s' % (20 * args.rounds), '%.3f [%.3f, %.3f]' % ratios['probe_slices'], goal)
-        row('    the empty program again, in the same: the noise', '%.3f [%.3f, %.3f]' % ratios['control_slices'])
+        for key, values in sorted(ratios['slices'].items(), reverse=True):
+            row('    %s, in slices of 0.1 s' % SLICES[key], '%.4f [%.4f, %.4f]' % values, goal if key == 'probe' else '')
+        if args.compare:
+            continue
         row('  and in %d rounds, each variant from start to end:' % args.rounds, '')
         for v in VARIANTS:
             row('    ' + v.words, '%.3f [%.3f, %.3f]' % ratios[v.key])
