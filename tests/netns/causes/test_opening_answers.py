@@ -86,7 +86,7 @@ def test_syn_proxy_here():
        [Finding('no-answer|peer-unanswered', '203.0.113.11:80')], PATH_IS_WELL + [Finding('request-lost|syn-proxy')])
 def test_stopped_process():
     """the kernel completes handshakes until the queue is full, and others of the burst are in flight then"""
-    netns.sh(WAN, *'tc qdisc add dev eth0 root tbf rate 64kbit burst 200 limit 30000'.split())
+    netns.sh(WAN, *'tc qdisc add dev eth0 root tbf rate 32kbit burst 200 limit 30000'.split())
     usual = {site: web for site in HEALTHY}
     with Serve(WAN, usual), Serve(WAN, {(OTHER4, 80): web}, backlog=2, accept_every=1000), Probe() as p, Actors() as a:
         a.go(21, burst, 8, (OTHER4, 80), 0, 5)
