@@ -124,7 +124,7 @@ struct {
  */
 struct scratch {
 	struct segment segment;
-	__u8 link; /* enum link_type; link and egress are arguments of slow_path() */
+	__u8 link; /* enum link_type; link and egress are arguments of the slow path */
 	bool egress;
 	/* set by parse_copy_link() */
 	__u16 ethertype; /* as in struct headers */
@@ -132,14 +132,14 @@ struct scratch {
 	__u32 launder; /* see launder() */
 	/* bytes of the packet from its network header on; 0 if it has no tunnel headers */
 	__u32 tunnel_length;
+	/* free slots of this CPU, see freelist.h; in the page of the segment */
+	__u32 free_count;
+	__u32 free_slots[CPU_FREE_SLOTS];
 	/* the verifier assumes offsets up to 2 * MAX_HEADERS in header_at() */
 	__u8 headers[3 * MAX_HEADERS];
 	/* packets are assembled here: their length is not constant, so no ring reserves it */
 	struct dns_buffer dns;
 	struct packet_buffer packet;
-	/* free slots of this CPU, see freelist.h */
-	__u32 free_count;
-	__u32 free_slots[CPU_FREE_SLOTS];
 };
 
 struct {
