@@ -3,7 +3,7 @@
  * Checks that a sender who knows this code, but not the run's secret, cannot choose four-tuples
  * that collide. Each set of four-tuples below is such an attempt. Over many secrets, it must not
  * collide more often than random tuples. If this fails, any sender can slow down the connections of
- * others, or take their places.
+ * others, or take their places. The same holds for the keys of the user side's tables.
  *
  *	test-hash [FIRST_SECRET]
  *
@@ -17,6 +17,7 @@
 
 #include "bucket.h"
 #include "flow_filter.h"
+#include "lib/keyed_hash.h"
 
 #define TUPLES 2048
 #define REST(i) (~(i) & (2 * TUPLES - 1)) /* all bits that i does not have */
@@ -348,6 +349,62 @@ static bool check_set(const struct set *s)
 	return !is_bad(&m) && (!s->fools_product || is_bad(&control));
 }
 
+/* ---- the tables of the user side ---- */
+
+#define TABLE_PAIRS (PAIRS / 16)
+#define TABLE_BUCKETS 4096
+
+/* The number of pairs of keys, each with its own secret, that share a bucket. */
+static unsigned int count_table_meetings(void (*make)(void *key, const struct set *s,
+						      unsigned int i),
+					 size_t size, const struct set *s)
+{
+	uint8_t a[256] = {}, b[256] = {};
+	unsigned int i, j, n, word, count = 0;
+
+	for (n = 0; n < TABLE_PAIRS; n++) {
+		for (word = 0; word < sizeof(hash_secret) / sizeof(hash_secret[0]); word++)
+			hash_secret[word] = draw();
+		i = draw() % TUPLES;
+		j = (i + 1 + draw() % (TUPLES - 1)) % TUPLES;
+		make(a, s, i);
+		make(b, s, j);
+		count += keyed_hash(a, size) % TABLE_BUCKETS == keyed_hash(b, size) % TABLE_BUCKETS;
+	}
+	return count;
+}
+
+static void make_tuple_key(void *key, const struct set *s, unsigned int i)
+{
+	memset(key, 0, sizeof(struct tuple));
+	s->make(key, i);
+}
+
+/* A name whose first and last labels differ. */
+static void make_name(void *key, const struct set *s, unsigned int i)
+{
+	(void)s;
+	memset(key, 'a', 201);
+	((uint8_t *)key)[1] = i;
+	((uint8_t *)key)[200] = i >> 8;
+}
+
+static void make_last_byte(void *key, const struct set *s, unsigned int i)
+{
+	(void)s;
+	memset(key, 0, 65);
+	((uint8_t *)key)[63] = i >> 8;
+	((uint8_t *)key)[64] = i;
+}
+
+static bool check_table(const char *name, unsigned int count)
+{
+	double times = (double)count / TABLE_PAIRS * TABLE_BUCKETS;
+
+	printf("%s tables, %s: %.2f\n", times > BOUND ? "FAIL " : "ok   ", name, times);
+	return times <= BOUND;
+}
+
 int main(int argc, char **argv)
 {
 	struct hash_seed seed = { draw(), draw(), draw(), draw(), draw() };
@@ -362,6 +419,15 @@ int main(int argc, char **argv)
 	       (unsigned long long)dice, PAIRS);
 	for (n = 0; n < sizeof(sets) / sizeof(sets[0]); n++)
 		check_set(&sets[n]) ? passed++ : failed++;
+	for (n = 0; n < sizeof(sets) / sizeof(sets[0]); n++)
+		check_table(sets[n].name,
+			    count_table_meetings(make_tuple_key, sizeof(struct tuple), &sets[n]))
+			? passed++
+			: failed++;
+	check_table("long names", count_table_meetings(make_name, 201, NULL)) ? passed++ : failed++;
+	check_table("one byte in a block", count_table_meetings(make_last_byte, 65, NULL))
+		? passed++
+		: failed++;
 	wrong = check_turned(&seed);
 	printf("%s both directions%s%s\n", wrong ? "FAIL " : "ok   ", wrong ? ": " : "",
 	       wrong ? wrong : "");

@@ -7,6 +7,7 @@
 #include "bucket.h"
 #include "dns.h"
 #include "flow_filter.h"
+#include "lib/keyed_hash.h"
 #include "reset.h"
 #include "selector.h"
 
