@@ -26,6 +26,8 @@ CFLAGS ?= -O2 -g
 supported = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 HARDENING := -fPIE -fstack-protector-strong $(call supported,-fstack-clash-protection) $(call supported,-fcf-protection) \
 	$(call supported,-mbranch-protection=standard)
+# A record is copied some times, in 600 bytes: memcpy() is faster than the "rep movs" of gcc on x86.
+COPIES := $(call supported,-mstringop-strategy=libcall)
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDENED_LINK := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 # Reproducible builds: no path of the build machine in the output.
@@ -51,7 +53,7 @@ probe: $(OBJECTS)
 
 build/%.o: user/%.c | build
 	$(Q)mkdir -p $(@D)
-	$(call show,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
+	$(call show,CC,$@)$(CC) $(STANDARD) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(COPIES) $(FORTIFY) $(SAME_PATHS) -MMD -MP -c -o $@ $<
 
 # Sources that include the BPF object's skeleton.
 LOADER := $(addprefix user/source/,bpf_load.c drain.c event_loop.c flow_table.c live.c watch_ifaces.c)

@@ -155,6 +155,13 @@ static bool is_from_outside(const struct session *session, const struct connecti
 	return true;
 }
 
+static void on_soon(void *context, const struct connection *c, enum soon soon)
+{
+	struct pipeline *p = context;
+
+	model_soon(p->model, c, soon);
+}
+
 static void on_joined(void *context, const struct connection *c)
 {
 	struct pipeline *p = context;
@@ -267,6 +274,7 @@ int pipeline_open(struct pipeline *p, const struct options *o)
 					  .progress = on_progress,
 					  .context = p },
 				.join_events = { .settled = on_joined,
+						 .soon = on_soon,
 						 .other_side = on_other_side,
 						 .opening = on_joined_opening,
 						 .context = p },

@@ -389,19 +389,16 @@ bool is_at_suspect(const struct suspect *s, const struct pending *o)
 
 bool has_tried(const struct context *g, const struct suspect *s, const struct timeline *t)
 {
-	struct pair wanted = {}, *pair;
+	const struct peer *peer;
 	size_t i, j;
 
 	for (i = 0; i < s->peer_count; i++) {
 		if (has_asked(g, &s->peers[i], t))
 			return true;
-		wanted.who.peer = (struct peer *)model_peer(g->m, &s->peers[i]);
-		for (j = 0; wanted.who.peer && j < t->host->client_count; j++) {
-			wanted.who.client = t->host->clients[j];
-			HASH_FIND(hh, g->m->pairs, &wanted.who, sizeof(wanted.who), pair);
-			if (pair)
+		peer = model_peer(g->m, &s->peers[i]);
+		for (j = 0; peer && j < t->host->client_count; j++)
+			if (model_pair(g->m, t->host->clients[j], peer))
 				return true;
-		}
 	}
 	return false;
 }

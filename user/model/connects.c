@@ -256,29 +256,33 @@ static bool hold(struct connects *x, const struct connection *c)
 	return true;
 }
 
+/* Passes the connect on, unless its client may continue it. */
+static void end_connect(struct connects *x, struct connection *c)
+{
+	note_answer(x, c);
+	if (!may_continue_for(c) || !hold(x, c))
+		x->events.connect(x->events.context, c);
+}
+
 void connects_settled(struct connects *x, const struct connection *c)
 {
 	struct connection attempt = *c, connect;
 	struct held *h = find_held(x, c);
 
-	connect = attempt;
 	if (h) {
 		connect = h->c;
 		if (join_attempt(&connect, c)) {
-			attempt.connect = connect.connect;
 			release(x, h);
-		} else {
-			pass_on(x, h);
-			h = NULL;
-			connect = attempt;
+			attempt.connect = connect.connect;
+			x->events.attempt(x->events.context, &attempt);
+			end_connect(x, &connect);
+			return;
 		}
+		pass_on(x, h);
 	}
-	if (!h)
-		attempt.connect = connect.connect = ++x->count;
+	attempt.connect = ++x->count;
 	x->events.attempt(x->events.context, &attempt);
-	note_answer(x, &connect);
-	if (!may_continue_for(&connect) || !hold(x, &connect))
-		x->events.connect(x->events.context, &connect);
+	end_connect(x, &attempt);
 }
 
 void connects_opening(struct connects *x, const struct connection *c)

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
+#include "lib/prefetch.h"
 #include "model/same_attempt.h"
 
 /*
@@ -16,11 +17,13 @@
 #define MAX_REPORTED_ATTEMPTS (1 << 15)
 
 /*
- * Number of hash buckets, indexed by the ISN times a secret. There are more buckets than attempts,
- * so nearly every record without another side finds an empty bucket. The secret keeps attackers
- * from choosing ISNs that collide.
+ * Number of hash buckets, indexed by the ISN times a secret. There are five times as many buckets as
+ * attempts, so nearly every record without another side finds an empty bucket. The secret keeps
+ * attackers from choosing ISNs that collide.
  */
-#define BUCKETS (1 << 16)
+#define BUCKETS (1 << 18)
+
+#define FIRST_SIDES (1 << 16) /* a power of two */
 
 /*
  * Number of sweeps that an attempt waits for its other side, and is remembered after it was
@@ -82,7 +85,7 @@ struct join {
 	struct join_events events;
 	struct attempt_list attempts[2]; /* indexed by is_reported, the oldest first */
 	size_t count[2];
-	struct first_side *first_sides; /* BUCKETS elements; NULL until there may be two sides */
+	struct first_side *first_sides; /* FIRST_SIDES; NULL until there may be two sides */
 	bool multi_iface;
 	bool has_vlans; /* a record had VLAN tags */
 	uint64_t sweep;
@@ -94,7 +97,7 @@ struct join {
 
 static uint32_t bucket_of(const struct join *j, uint32_t isn)
 {
-	return isn * j->secret >> 16 & (BUCKETS - 1);
+	return isn * j->secret >> 14;
 }
 
 struct join *join_new(const struct join_events *events)
@@ -176,7 +179,8 @@ static struct attempt *find_attempt(const struct join *j, const struct connectio
 
 /* ---- attempts ---- */
 
-static void remove_attempt(struct join *j, struct attempt *a)
+/* The caller frees the attempt, or uses its memory for another one. */
+static void unlink_attempt(struct join *j, struct attempt *a)
 {
 	struct other_record *s;
 
@@ -188,6 +192,11 @@ static void remove_attempt(struct join *j, struct attempt *a)
 		free(s);
 	}
 	free(a->open);
+}
+
+static void remove_attempt(struct join *j, struct attempt *a)
+{
+	unlink_attempt(j, a);
 	free(a);
 }
 
@@ -212,13 +221,14 @@ void join_free(struct join *j)
 /* Selects the record nearest to the client as the attempt's connection. */
 static void select_near_side(struct attempt *a)
 {
-	struct connection *near = &a->connection, first = a->connection;
+	struct connection *near = &a->connection, first;
 	struct other_record *s;
 
 	for (s = a->others; s; s = s->next)
 		if (is_nearer_client(&s->c, near))
 			near = &s->c;
 	if (near != &a->connection) {
+		first = a->connection;
 		a->connection = *near;
 		*near = first;
 	}
@@ -271,11 +281,32 @@ static void combine_records(struct join *j, struct attempt *a, bool is_final)
 		c->not_forwarded = false; /* the hook where it left was not attached */
 }
 
+/*
+ * Announces the attempts that will be reported next, see join_events.soon, and loads the one after
+ * them into the cache.
+ */
+static void prepare_next(const struct join *j, const struct attempt *a)
+{
+	int soon;
+
+	if (!j->events.soon)
+		return;
+	for (soon = SOON_NEXT; soon <= SOON_THIRD; soon++) {
+		a = TAILQ_NEXT(a, by_age);
+		if (!a)
+			return;
+		j->events.soon(j->events.context, &a->connection, soon);
+	}
+	a = TAILQ_NEXT(a, by_age);
+	prefetch(a, sizeof(*a));
+}
+
 /* Reports an attempt. is_final: no further record of the attempt can arrive. */
 static void report_attempt(struct join *j, struct attempt *a, bool is_final)
 {
 	struct other_record *s;
 
+	prepare_next(j, a);
 	combine_records(j, a, is_final);
 	TAILQ_REMOVE(&j->attempts[false], a, by_age);
 	j->count[false]--;
@@ -291,25 +322,41 @@ static void report_attempt(struct join *j, struct attempt *a, bool is_final)
 	}
 }
 
-static void evict_oldest(struct join *j)
+static void report_oldest(struct join *j)
 {
 	if (j->count[false] >= MAX_WAITING_ATTEMPTS)
 		report_attempt(j, TAILQ_FIRST(&j->attempts[false]), false);
-	if (j->count[true] >= MAX_REPORTED_ATTEMPTS)
-		remove_attempt(j, TAILQ_FIRST(&j->attempts[true]));
+}
+
+/* Returns memory for an attempt: that of the oldest one, if there are enough; or NULL. */
+static struct attempt *new_attempt(struct join *j)
+{
+	struct attempt *oldest, *next;
+
+	if (j->count[true] < MAX_REPORTED_ATTEMPTS)
+		return malloc(sizeof(*oldest));
+	oldest = TAILQ_FIRST(&j->attempts[true]);
+	next = TAILQ_NEXT(oldest, by_age);
+	prefetch(next, sizeof(*next));
+	unlink_attempt(j, oldest);
+	return oldest;
 }
 
 static void add_attempt(struct join *j, const struct connection *c)
 {
-	struct attempt *a;
+	struct attempt *a = new_attempt(j);
 
-	evict_oldest(j);
-	a = malloc(sizeof(*a));
 	if (!a) {
 		j->events.settled(j->events.context, c);
 		return;
 	}
-	*a = (struct attempt){ .isn = c->client_isn, .connection = *c, .since = j->sweep };
+	a->isn = c->client_isn;
+	a->connection = *c;
+	a->others = NULL;
+	a->open = NULL;
+	a->is_reported = a->far_is_open = false;
+	a->since = j->sweep;
+	a->seen_open = 0;
 	LIST_INSERT_HEAD(&j->buckets[bucket_of(j, a->isn)], a, by_isn);
 	TAILQ_INSERT_TAIL(&j->attempts[false], a, by_age);
 	j->count[false]++;
@@ -337,9 +384,16 @@ static void add_side(struct join *j, struct attempt *a, const struct connection 
 
 void join_settled(struct join *j, const struct connection *c)
 {
+	struct attempt *a;
 	bool unsure;
-	struct attempt *a = find_attempt(j, c, &unsure);
 
+	/*
+	 * If memory is full, the bucket is loaded while the oldest attempt is passed on. That is not
+	 * looked at any more: so early, c is hardly another side of it.
+	 */
+	__builtin_prefetch(&j->buckets[bucket_of(j, c->client_isn)]);
+	report_oldest(j);
+	a = find_attempt(j, c, &unsure);
 	j->has_vlans |= c->client.vlan[0] != 0;
 	j->ambiguous += unsure;
 	if (a)
@@ -404,10 +458,10 @@ static bool is_shown_elsewhere(struct join *j, const struct connection *c)
 	if (!may_have_sides && !j->has_vlans)
 		return false;
 	if (!j->first_sides)
-		j->first_sides = calloc(BUCKETS, sizeof(*j->first_sides));
+		j->first_sides = calloc(FIRST_SIDES, sizeof(*j->first_sides));
 	if (!j->first_sides)
 		return false;
-	f = &j->first_sides[bucket_of(j, c->client_isn)];
+	f = &j->first_sides[bucket_of(j, c->client_isn) % FIRST_SIDES];
 	where = hash_where(j, c);
 	same_hook = f->where == where;
 	is_known = f->isn == c->client_isn && sweep - f->sweep < FIRST_SIDE_SWEEPS &&

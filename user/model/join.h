@@ -28,9 +28,18 @@
 
 struct join;
 
+/* How soon: each step loads what the one before has found: buckets, elements, their neighbours. */
+enum soon { SOON_NEXT, SOON_SECOND, SOON_THIRD };
+
 struct join_events {
 	/* An attempt has settled. Called once for each attempt. */
 	void (*settled)(void *context, const struct connection *c);
+
+	/*
+	 * An attempt will be passed on soon: load what that needs into the cache. Called for each
+	 * place in the queue in turn; an attempt may skip places, or change until then. May be NULL.
+	 */
+	void (*soon)(void *context, const struct connection *c, enum soon soon);
 
 	/*
 	 * A further record arrived for an attempt that was already passed on. The packets of this

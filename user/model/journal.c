@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "lib/prefetch.h"
+
 static const size_t max_entries[JOURNAL_CLASSES] = {
 	[JOURNAL_SERVED] = MAX_SERVED,
 	[JOURNAL_FAILED] = MAX_NOT_SERVED,
@@ -42,6 +44,7 @@ bool journal_add(struct journal *j, enum journal_class class, const struct conne
 		return false;
 	e->c = *c;
 	e->entry = entry;
+	prefetch(e + 1, sizeof(*e)); /* most likely the next one */
 	return j->rings[class].dropped == dropped;
 }
 

@@ -153,6 +153,12 @@ static bool still_lost(const struct opening *o, const struct connection *c)
 	return o && o->has_lost && o->syn_last == c->syn_last;
 }
 
+void model_soon(const struct model *m, const struct connection *c, enum soon soon)
+{
+	store_soon(m, c, soon);
+	siblings_soon(m->siblings, c, soon);
+}
+
 void model_settled(struct model *m, const struct connection *c)
 {
 	bool has_lost = c->ack == NEVER && siblings_have_won(m->siblings, c);

@@ -16,6 +16,7 @@
 #include "lib/hash.h"
 #include "lib/histogram.h"
 #include "lib/samples.h"
+#include "model/join.h"
 #include "model/journal.h"
 #include "model/ledger.h"
 #include "model/names.h"
@@ -256,12 +257,14 @@ struct crossed {
 	uint64_t attempts;
 };
 
+struct pair_key {
+	struct client *client;
+	struct peer *peer;
+};
+
 /* The attempts of one client at one peer. */
 struct pair {
-	struct {
-		struct client *client;
-		struct peer *peer;
-	} who;
+	struct pair_key who;
 	uint64_t attempts;
 	uint64_t failures;
 	uint32_t banners; /* connections in which the server spoke first */
@@ -354,6 +357,9 @@ struct model {
 struct model *model_new(ns_t stall_ns, const struct model_events *events);
 void model_free(struct model *m);
 
+/* Loads what model_settled() will need for this connect into the cache, see join_events.soon. */
+void model_soon(const struct model *m, const struct connection *c, enum soon soon);
+
 /* Adds a connect that has ended. */
 void model_settled(struct model *m, const struct connection *c);
 
@@ -369,6 +375,8 @@ void model_swept(struct model *m);
 /* Returns NULL if the element is not in the table. */
 const struct peer *model_peer(const struct model *m, const struct endpoint *server);
 const struct client *model_client(const struct model *m, const struct client_key *key);
+const struct pair *model_pair(const struct model *m, const struct client *client,
+			      const struct peer *peer);
 
 /*
  * Fills in the ledger of all connects so far. Where the row depends on what other connects to the

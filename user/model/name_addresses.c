@@ -25,9 +25,10 @@ void name_addresses_free(struct name_addresses *a)
 static struct named_address *find(const struct name_addresses *a, const struct knower *by,
 				  const struct address *address)
 {
-	struct named_address wanted = { .who = { *by, *address } }, *e;
+	struct named_key who = { *by, *address };
+	struct named_address *e;
 
-	HASH_FIND(hh, a->at, &wanted.who, sizeof(wanted.who), e);
+	HASH_FIND(hh, a->at, &who, sizeof(who), e);
 	return e;
 }
 
@@ -78,15 +79,13 @@ const struct named_address *name_addresses_find_host(const struct name_addresses
 static struct named_address *add(struct name_addresses *a, const struct knower *by,
 				 const struct address *address, const struct kept *lookup)
 {
-	struct named_address *e = find(a, by, address), wanted;
+	struct named_address *e = find(a, by, address);
+	struct named_key who = { *by, *address };
 
 	if (e) {
 		TAILQ_REMOVE(&a->by_use, e, by_use);
 	} else {
-		memset(&wanted, 0, sizeof(wanted));
-		wanted.who.by = *by;
-		wanted.who.address = *address;
-		ADD_NEW(a->at, who, wanted.who, e);
+		ADD_NEW(a->at, who, who, e);
 		if (!e)
 			return NULL;
 	}

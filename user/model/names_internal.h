@@ -161,11 +161,13 @@ struct knower {
 	uint16_t is_mac;
 };
 
+struct named_key { /* without padding, since keys are compared by their bytes */
+	struct knower by;
+	struct address address;
+};
+
 struct named_address {
-	struct {
-		struct knower by;
-		struct address address;
-	} who;
+	struct named_key who;
 	/* with a MAC address: the client that asked, by whether it is IPv4; 0 if none did */
 	struct address asked_by[2];
 	bool is_shared; /* another one asked as well: the MAC address may be a router's */

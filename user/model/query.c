@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/statistics.h"
-#include "model/model.h"
+#include "model/store.h"
 
 const struct peer *model_peer(const struct model *m, const struct endpoint *server)
 {
@@ -21,6 +21,17 @@ const struct client *model_client(const struct model *m, const struct client_key
 
 	HASH_FIND(hh, m->clients, key, sizeof(*key), client);
 	return client;
+}
+
+const struct pair *model_pair(const struct model *m, const struct client *client,
+			      const struct peer *peer)
+{
+	struct pair_key who = { (struct client *)client, (struct peer *)peer };
+	struct pair *pair;
+
+	HASH_FIND_BYHASHVALUE(hh, m->pairs, &who, sizeof(who),
+			      pair_hash(client->hh.hashv, peer->hh.hashv), pair);
+	return pair;
 }
 
 /* ---- hosts ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/hash.h"
+#include "lib/prefetch.h"
 
 #define MAX_ENTRIES (1 << 15) /* about 8 MiB */
 #define LATEST 8 /* served connects remembered for each client and port */
@@ -75,6 +76,25 @@ static void key_of(struct sibling_key *key, const struct connection *c, bool by_
 		memcpy(&key->name, c->mac, sizeof(c->mac));
 	else
 		key->name = c->client.address;
+}
+
+void siblings_soon(const struct siblings *s, const struct connection *c, enum soon soon)
+{
+	const struct siblings_of *e;
+	struct sibling_key key;
+	uint32_t hash;
+	int by_mac;
+
+	for (by_mac = 0; by_mac <= c->has_mac && soon != SOON_NEXT; by_mac++) {
+		key_of(&key, c, by_mac);
+		hash = keyed_hash(&key, sizeof(key));
+		if (soon == SOON_THIRD) {
+			HASH_PREFETCH(s->entries, hash);
+			continue;
+		}
+		HASH_FIRST(s->entries, hash, e);
+		prefetch(e, sizeof(*e));
+	}
 }
 
 static struct siblings_of *find(struct siblings *s, const struct connection *c, bool by_mac)

@@ -10,13 +10,16 @@
  */
 #pragma once
 
-#include "connection.h"
+#include "model/join.h"
 
 struct siblings;
 
 /* Returns NULL if there is no memory. */
 struct siblings *siblings_new(void);
 void siblings_free(struct siblings *s);
+
+/* See model_soon(). */
+void siblings_soon(const struct siblings *s, const struct connection *c, enum soon soon);
 
 void siblings_add_served(struct siblings *s, const struct connection *c);
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/prefetch.h"
+
 /*
  * Returns the element to evict: the least recently used of list [false], or of list [true] if that
  * is empty.
@@ -229,16 +231,17 @@ struct anomalies *store_anomalies(struct model *m, struct peer *p)
 
 struct pair *store_pair(struct model *m, struct client *client, struct peer *peer)
 {
-	struct pair wanted = { .who = { client, peer } };
+	struct pair_key who = { client, peer };
+	uint32_t hash = pair_hash(client->hh.hashv, peer->hh.hashv);
 	struct pair *pair;
 
-	HASH_FIND(hh, m->pairs, &wanted.who, sizeof(wanted.who), pair);
+	HASH_FIND_BYHASHVALUE(hh, m->pairs, &who, sizeof(who), hash, pair);
 	if (!pair) {
 		if (HASH_COUNT(m->pairs) >= MAX_PAIRS) {
 			remove_pair(m, EVICTION_CANDIDATE(m->pairs_by_use));
 			m->dropped_details++;
 		}
-		ADD_NEW(m->pairs, who, wanted.who, pair);
+		ADD_NEW_HASHED(m->pairs, who, who, hash, pair);
 		if (!pair) {
 			m->dropped_details++;
 			return NULL;
@@ -257,6 +260,51 @@ bool store_pair_failed(struct model *m, struct pair *pair)
 		return false;
 	MOVE_TO_END(m->pairs_by_use, pair, false, true);
 	return true;
+}
+
+/* ---- records to come ---- */
+
+/* Loads what moving an element in its list of use writes to. */
+#define PREFETCH_NEIGHBOURS(element)                                                      \
+	do {                                                                              \
+		__builtin_prefetch((element)->by_use.tqe_prev);                           \
+		if ((element)->by_use.tqe_next)                                           \
+			__builtin_prefetch(&(element)->by_use.tqe_next->by_use.tqe_prev); \
+	} while (0)
+
+void store_soon(const struct model *m, const struct connection *c, enum soon soon)
+{
+	struct client_key key = client_key_of(&c->client);
+	uint32_t client_hash = keyed_hash(&key, sizeof(key));
+	uint32_t peer_hash = keyed_hash(&c->server, sizeof(c->server));
+	uint32_t hash = pair_hash(client_hash, peer_hash);
+	const struct client *client;
+	const struct peer *peer;
+	const struct pair *pair;
+
+	if (soon == SOON_THIRD) {
+		HASH_PREFETCH(m->clients, client_hash);
+		HASH_PREFETCH(m->peers, peer_hash);
+		HASH_PREFETCH(m->pairs, hash);
+		return;
+	}
+	HASH_FIRST(m->clients, client_hash, client);
+	HASH_FIRST(m->peers, peer_hash, peer);
+	HASH_FIRST(m->pairs, hash, pair);
+	if (soon == SOON_SECOND) {
+		prefetch(client, sizeof(*client));
+		prefetch(peer, sizeof(*peer));
+		prefetch(pair, sizeof(*pair));
+		return;
+	}
+	if (client)
+		PREFETCH_NEIGHBOURS(client);
+	if (client && client->recent)
+		prefetch(&client->recent[client->recent_count % RECENT], sizeof(*client->recent));
+	if (peer)
+		PREFETCH_NEIGHBOURS(peer);
+	if (pair)
+		PREFETCH_NEIGHBOURS(pair);
 }
 
 /* ---- details of clients ---- */

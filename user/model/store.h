@@ -16,7 +16,19 @@ struct client *store_client(struct model *m, const struct connection *c);
 struct client *store_asker(struct model *m, const struct dns_packet *p);
 
 struct peer *store_peer(struct model *m, const struct endpoint *server);
+
+/* A pair's hash depends on those of its client and peer, so that it is known without finding them. */
+static inline uint32_t pair_hash(uint32_t client, uint32_t peer)
+{
+	const uint32_t both[] = { client, peer };
+
+	return keyed_hash(both, sizeof(both));
+}
+
 struct pair *store_pair(struct model *m, struct client *client, struct peer *peer);
+
+/* See model_soon(). */
+void store_soon(const struct model *m, const struct connection *c, enum soon soon);
 
 /* Returns the peer's anomalies. Allocates them on the first call. */
 struct anomalies *store_anomalies(struct model *m, struct peer *p);
