@@ -75,9 +75,9 @@ enum manner {
 };
 
 struct ledger_entry {
-	enum ledger_row row : 8;
-	enum stage stage : 8;
-	enum manner manner : 8;
+	enum ledger_row row;
+	enum stage stage;
+	enum manner manner;
 };
 
 struct ledger {
