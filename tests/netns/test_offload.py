@@ -91,7 +91,7 @@ def test_hidden():
             expect(len(got) == 2 and all(c['offloaded'] and c['client_first'] is None for c in got), iface, got)
             expect(p.summary['offloaded'] == 2 and p.summary['stalls'] == p.summary['undecided'] == 0, p.summary)
             expect(not p.of('stall') and not any('waiting' in line for line in p.lines), p.text)
-            expect('OFFLOADED  2 connections' in p.text, p.text)
+            expect('OFFLOADED  2 connects' in p.text, p.text)
 
 
 def test_not_offloaded():
