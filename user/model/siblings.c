@@ -85,7 +85,7 @@ void siblings_soon(const struct siblings *s, const struct connection *c, enum so
 	uint32_t hash;
 	int by_mac;
 
-	for (by_mac = 0; by_mac <= c->has_mac && soon != SOON_NEXT; by_mac++) {
+	for (by_mac = 0; by_mac < (c->has_mac ? 2 : 1) && soon != SOON_NEXT; by_mac++) {
 		key_of(&key, c, by_mac);
 		hash = keyed_hash(&key, sizeof(key));
 		if (soon == SOON_THIRD) {
