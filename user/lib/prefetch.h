@@ -6,18 +6,19 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 #define CACHE_LINE 64
 
-/* Never faults, whatever the address. */
+/* address may be NULL, or lie outside of all objects: a prefetch never faults. */
 static inline void prefetch(const void *address, size_t size)
 {
-	uintptr_t start = (uintptr_t)address;
+	const char *start = address;
 	size_t i;
 
+	if (!start)
+		return;
 #pragma GCC unroll 16
 	for (i = 0; i < size; i += CACHE_LINE)
-		__builtin_prefetch((const void *)(start + i));
-	__builtin_prefetch((const void *)(start + size - 1));
+		__builtin_prefetch(start + i);
+	__builtin_prefetch(start + size - 1);
 }
