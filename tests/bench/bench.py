@@ -282,21 +282,37 @@ def churn(count, seconds, builds):
 
 
 def cost(count, builds):
-    """Returns {build: {case: (median, low, high)}} in nanoseconds at the hook, through BPF_PROG_TEST_RUN.
+    """Measures at the hook, through BPF_PROG_TEST_RUN. Returns three dictionaries: {build: {case: (median, low, high)}}
+    in the units of bench-cost, {case: (median, low, high)} of the ratio of this build to the other within a load, and
+    {build: {program: (bytes, maps, instructions)}}. Ratios of nanoseconds include the empty program: the differences
+    are near the resolution. The ratios of "empty" and "cold_empty" compare the same program: the noise.
 
     The kernel places the code at another address each time that it is loaded, which alone changes a result by some
     nanoseconds. So it is loaded LOADS times, and the interval is that of the loads' medians.
     """
-    medians = {key: {} for key in builds}
-    for _ in range(LOADS):
-        for key, program in builds.items():
+    medians, sizes, totals = ({key: {} for key in builds} for _ in range(3))
+    for load in range(LOADS):
+        for key, program in list(builds.items())[::-1 if load % 2 else 1]:
             tool = os.path.join(os.path.dirname(program), 'build', 'bench-cost')
             output = subprocess.run(['nice', '-n', str(PRIORITY), 'taskset', '-c', str(CORE), tool, str(count)],
                                     check=True, stdout=subprocess.PIPE, text=True).stdout
             for words in map(str.split, output.splitlines()):
-                medians[key].setdefault(words[0], []).append(float(words[1]))
-    return {key: {case: (statistics.median(v), min(v), max(v)) for case, v in cases.items()}
-            for key, cases in medians.items()}
+                if words[0].startswith('size_'):
+                    if len(words) == 4:  # not of a checkout that prints other numbers
+                        sizes[key][words[0][5:]] = tuple(map(int, words[1:]))
+                else:
+                    value = float(words[1])
+                    medians[key].setdefault(words[0], []).append(value)
+                    if words[0] not in ('empty', 'control') and words[4] == 'ns':
+                        value += medians[key]['empty'][load]
+                    totals[key].setdefault(words[0], []).append(value)
+
+    def interval(v):
+        return statistics.median(v), min(v), max(v)
+    other = totals.get('other', {})
+    ratios = {case: interval([a / b for a, b in zip(v, other[case])]) for case, v in totals['probe'].items()
+              if case != 'control' and all(other.get(case, [0]))}
+    return {key: {case: interval(v) for case, v in cases.items()} for key, cases in medians.items()}, ratios, sizes
 
 
 def cpu_seconds(pid):
@@ -403,14 +419,14 @@ def main():
 
     if 'cost' in parts:
         note('cost: packets at the hook, compared with an empty program ...')
-        costs = cost(args.rounds, builds)
+        costs, cost_ratios, sizes = cost(args.rounds, builds)
         c = costs['probe']
         result.update(
             established_ns=max(c['data_v4'][0], c['data_v6'][0]), storm_ns=max(c['storm_v4'][0], c['storm_v6'][0]),
             ack_ns=max(c['ack_v4'][0], c['ack_v6'][0]),
             other_ns=max(c[k][0] for k in ('udp_v4', 'udp_v6', 'arp', 'icmp_echo_v4', 'icmp_echo_v6', 'esp_v4',
                                            'fragment_v4')),
-            connection_us=c['opening'][0], false_maybe_percent=c['false_maybe'][0], cost=c)
+            connection_us=c['opening'][0], false_maybe_percent=c['false_maybe'][0], cost=c, cost_ratios=cost_ratios, sizes=sizes)
         row('AT THE HOOK, more than an empty program, in %d loads' % LOADS, 'median [all]', 'goal')
         ns('(the empty program itself, with its caller)', 'empty')
         ns('the empty program against itself', 'control')
@@ -434,15 +450,21 @@ def main():
         row('a connection from its SYN to both first payloads', '%.2f [%.2f, %.2f] us' % c['opening'], '0.7')
         row('    to its last FIN', '%.2f [%.2f, %.2f] us' % c['opening_and_closing'])
         row('    in the storm', '%.2f [%.2f, %.2f] us' % c['storm_opening'])
-        row('    with caches that other work has filled', '%.2f [%.2f, %.2f] us' % c['cold_opening'])
+        row('    cold: other data in the caches of the core', '%.2f [%.2f, %.2f] us' % c['cold_opening'])
+        row('        the empty program alone', '%.2f [%.2f, %.2f] us' % c['cold_empty'])
+        row('        probe over the empty program', '%.2f [%.2f, %.2f]' % c['cold_ratio'])
         row('a sweep of all openings, of 1 000', '%.2f [%.2f, %.2f] ms' % c['sweep_few'])
         row('                        of 100 000, drained in between', '%.1f [%.1f, %.1f] ms' % c['sweep_storm'])
-        for case in c:
-            if case.startswith('size_'):
-                row('%s: bytes of machine code, and maps' % case[5:], '%.0f, %.0f' % (c[case][0], c[case][1]))
-            elif args.compare and case in costs['other']:
-                row('    this build over the other: ' + case,
-                    '%.2f' % (c[case][0] / (costs['other'][case][0] or 1)))
+        for key, programs in sizes.items():
+            if programs:
+                row('EACH PROGRAM of %s' % SLICES[key], 'bytes, maps, verified', '')
+            for program, numbers in programs.items():
+                row('    ' + program, '%d, %d, %d' % numbers)
+        if cost_ratios:
+            row('THIS BUILD OVER THE OTHER, ns with the empty program', 'median [all]', '')
+        for case, values in cost_ratios.items():
+            row('    ' + {'empty': 'the empty program: the noise', 'cold_empty': 'the empty program, cold: the noise'}
+                .get(case, case), '%.2f [%.2f, %.2f]' % values)
     if 'start' in parts:
         note('start: from exec to attached ...')
         times, memory = start_time(9)
