@@ -21,6 +21,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+import flood  # noqa: E402
 import netns  # noqa: E402
 from netns import CLIENTS, DEAD4, GATEWAY, LAN_IFACE, ROOT, SERVER4, WAN  # noqa: E402
 
@@ -28,6 +29,7 @@ BUILD = os.path.join(ROOT, 'build')
 CORE = max(os.sched_getaffinity(0))
 PRIORITY = -20
 LOADS = 7
+FLOOD_PAIRS = 3
 SETTLE = 0.15  # seconds between the start of a variant and its measurement
 
 
@@ -225,7 +227,7 @@ def slices(count, seconds, traffic, read, builds):
         traffic.send_signal(signal.SIGSTOP)
         for key, probe in zip(builds, probes):
             os.kill(probe.pid, signal.SIGCONT)
-            lost = re.search(r'([1-9]\d*) records dropped', stop(probe))
+            lost = re.search(r'([1-9]\d*) records? dropped', stop(probe))
             if lost:
                 note('%s lost %s records: its kernel side did less' % (SLICES[key], lost.group(1)))
         for hold in holds:
@@ -324,14 +326,13 @@ def cpu_seconds(pid):
 class Running:
     """A probe with its JSON lines, until the end of the with block."""
 
-    def __init__(self, *arguments):
-        self.arguments = arguments
+    def __init__(self, program=netns.PROBE):
+        self.program = program
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.json_file = os.path.join(self.folder.name, 'out.json')
-        self.process = start(GATEWAY, netns.PROBE, '--iface', LAN_IFACE, '--json=' + self.json_file, *self.arguments,
-                             ready='watching')
+        self.process = start(GATEWAY, self.program, '--iface', LAN_IFACE, '--json=' + self.json_file, ready='watching')
         return self
 
     def memory_mib(self):
@@ -381,6 +382,26 @@ def user_side(rate, seconds):
             'connections': int(re.search(r'(\d+) connect', report).group(1))}
 
 
+def compare_floods(builds, row):
+    """Floods the builds in alternating pairs. The noise is the ratio of successive floods of the same build."""
+    floods = {key: [] for key in builds}
+    for number in range(FLOOD_PAIRS):
+        for key in list(builds)[::-1 if number % 2 else 1]:
+            floods[key].append(flood.measure(lambda: Running(builds[key])))
+    rates = {key: [f['flood_per_second'] for f in each] for key, each in floods.items()}
+
+    def ratio(words, above, below):
+        values = [a / b for a, b in zip(above, below)]
+        row(words, '%.3f [%.3f, %.3f]' % (statistics.median(values), min(values), max(values)))
+    row('A FLOOD of %d SYNs, in %d pairs' % (flood.SYNS, FLOOD_PAIRS), 'median [all]')
+    ratio('    SYNs a second, this build over the other', rates['probe'], rates['other'])
+    for key, each in floods.items():
+        ratio('    %s over itself: the noise' % SLICES[key], rates[key][1:], rates[key])
+        row('        measured exactly, at worst; not counted in all', '%.2f %%; %d' % (
+            100 * min(f['flood_measured'] for f in each), sum(f['flood_uncounted'] for f in each)), '99 %; 0')
+    return floods
+
+
 def table(rows):
     for row in rows:
         print('  %-58s %18s   %s' % row)
@@ -397,7 +418,7 @@ def main():
     parser.add_argument('--json', action='store_true', help='one object on standard output, no table')
     parser.add_argument('--rounds', type=int, default=15, help='interleaved rounds in the lab (default 15)')
     parser.add_argument('--compare', metavar='DIR', help='measure the build in this checkout beside this one, in the '
-                        'same run: the parts cost, bulk and churn')
+                        'same run: the parts cost, flood, bulk and churn')
     parser.add_argument('--only', default='', help='some parts: cost,bulk,churn,start,user,flood')
     args = parser.parse_args()
     # at this priority, other programs on the traffic's core would hardly run
@@ -406,7 +427,7 @@ def main():
     parts = args.only.split(',') if args.only else ['cost', 'start', 'user', 'flood', 'bulk', 'churn']
     builds = {'probe': netns.PROBE}
     if args.compare:
-        parts = [part for part in parts if part in ('cost', 'bulk', 'churn')]
+        parts = [part for part in parts if part in ('cost', 'flood', 'bulk', 'churn')]
         builds['other'] = os.path.join(args.compare, 'probe')
     result = {'machine': machine(), 'core': CORE, 'rounds': args.rounds}
     rows = []
@@ -479,10 +500,12 @@ def main():
         row('    lost, ring full', '%d of %d' % (u['ring_lost'], u['records']), '0')
     if 'flood' in parts:
         note('flood: 1 000 000 SYNs from random sources beside real connections ...')
-        import flood
-        f = flood.measure(Running)
-        result.update(f)
-        flood.rows(f, row)
+        if args.compare:
+            result['flood'] = compare_floods(builds, row)
+        else:
+            f = flood.measure(Running)
+            result.update(f)
+            flood.rows(f, row)
     for part, function, words, goal in (('bulk', bulk, 'bytes of a routed TCP flow', '0.985'),
                                         ('churn', churn, 'new connections', '0.985')):
         if part not in parts:
